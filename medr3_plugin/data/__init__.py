@@ -1,0 +1,1 @@
+"""Loaders to verl parquet, and reference construction."""

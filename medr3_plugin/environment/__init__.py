@@ -1,0 +1,1 @@
+"""verl agent loop for the tag protocol, verl tool for tool-calling models."""

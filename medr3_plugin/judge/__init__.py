@@ -1,0 +1,1 @@
+"""Answer judges: rule-based, OpenAI-compatible, verl reward router; verdict cache."""

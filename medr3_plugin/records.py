@@ -1,0 +1,133 @@
+"""The records every part of the package exchanges: documents, searches, triples, references, samples.
+
+Plain frozen dataclasses, without validation cost: they are built millions of times in a run. Validation of
+outside input happens where the input is read (`retrieval.corpus`, `data`, `rewards.scoring_io`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SearchOutcome = Literal["ok", "empty", "duplicate", "failed", "limit", "malformed"]
+"""What became of one `<search>`:
+
+`ok` new documents were shown; `empty` no hit; `duplicate` only documents that were shown before;
+`failed` the backend failed (infrastructure); `limit` over the search budget, not executed;
+`malformed` no query between the tags, not executed.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One retrievable passage.
+
+    Attributes:
+        evidence_level: 1 (expert opinion, other) to 9 (meta-analysis), see `retrieval.evidence`.
+        extra: further corpus columns (pmid, doi, url, ...), passed through untouched.
+    """
+
+    id: str
+    text: str
+    title: str = ""
+    source: str = ""
+    evidence_type: str = ""
+    evidence_level: int = 1
+    year: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A document and the score its engine gave it (higher is better; scale depends on the engine)."""
+
+    document: Document
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTurn:
+    """One `<search>` of a trajectory and what came back.
+
+    Attributes:
+        hits: documents retrieved, best first, whether or not they were shown.
+        shown: ids of the documents that were written into the trajectory (new ones within the budget).
+        latency_s: seconds spent waiting for the backend.
+        failure: `InfrastructureFailure.kind` when `outcome == "failed"`.
+    """
+
+    query: str
+    hits: tuple[Hit, ...] = ()
+    shown: tuple[str, ...] = ()
+    outcome: SearchOutcome = "ok"
+    latency_s: float = 0.0
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Triple:
+    """A directed fact `head --relation--> tail`; `from_retrieval` if it stems from a document."""
+
+    head: str
+    relation: str
+    tail: str
+    from_retrieval: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A verified reasoning trajectory to compare with: its knowledge graph and its text."""
+
+    triples: tuple[Triple, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Everything the rewards may look at for one trajectory.
+
+    Attributes:
+        response: the whole model-side text, documents included, special tokens removed. When the prompt
+            ended with `<think>`, that tag is part of it.
+        answers: accepted gold answers, the preferred one first (aliases after it). Never empty.
+        options: letter -> text for choice questions, else None.
+        gold_docs: ids of the documents known to hold the answer; empty if unknown.
+        searches: what the environment recorded, in order.
+        triples: the model's own graph when it is given instead of extracted.
+        forged: the environment saw the model write document tags itself; None if no environment recorded
+            the trajectory, so that it must be judged from the text.
+        response_tokens: length of the response in tokens (documents included), for the overlong ramp; None
+            switches the ramp off.
+    """
+
+    id: str
+    question: str
+    response: str
+    answers: tuple[str, ...]
+    options: Mapping[str, str] | None = None
+    dataset: str = ""
+    gold_docs: tuple[str, ...] = ()
+    references: tuple[Reference, ...] = ()
+    searches: tuple[SearchTurn, ...] = ()
+    triples: tuple[Triple, ...] | None = None
+    stage: str = "reasoning"
+    stage_progress: float = 0.0
+    forged: bool | None = None
+    response_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredSample:
+    """The outcome of scoring one sample.
+
+    Attributes:
+        record: `rewards.record.KEYS` -> float, the same keys for every sample.
+        reasons: JSON-able explanation of the parts (matched triples, documents that counted, ...).
+        failures: failures met while scoring, `kind` each; non-empty means `record["valid"] == 0`.
+    """
+
+    id: str
+    record: Mapping[str, float]
+    reasons: Mapping[str, Any] = field(default_factory=dict)
+    failures: Sequence[str] = ()

@@ -1,0 +1,1 @@
+"""Corpus, evidence levels, engines, service and client."""

@@ -1,0 +1,1 @@
+"""Reward parts, verifiers and their composition: pure functions over a Sample."""

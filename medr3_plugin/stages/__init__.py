@@ -1,0 +1,1 @@
+"""The stage schedule, promotion rules and the progressive trainer mode."""

@@ -1,0 +1,1 @@
+"""Thin adapters to verl's extension points: reward manager, advantage, dataset."""
