@@ -1,0 +1,150 @@
+"""What goes over the wire and into a trajectory's record: documents, hits and searches as JSON.
+
+Two forms:
+
+* the **service protocol**, Search-R1's `POST /retrieve`: a request `{"queries", "topk", "return_scores"}` and a
+  response `{"result": [[{"document": {...}, "score": s}, ...], ...]}`, one inner list a query. With
+  `return_scores` false an inner list holds the bare documents. `contents` is `title + "\\n" + text`, because
+  Search-R1's client takes the first line of it for the title.
+* the **search record**, a JSON string that travels in verl's `extra_fields["searches"]` from the environment to
+  the reward manager: a list of `{"query", "hits", "shown", "outcome", "latency_s", "failure"}`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, get_args
+
+from medr3_plugin.errors import RetrievalFailure
+from medr3_plugin.records import Document, Hit, SearchOutcome, SearchTurn
+
+_FIELDS = ("id", "title", "text", "source", "evidence_type", "evidence_level", "year")
+_OUTCOMES = frozenset(get_args(SearchOutcome))
+
+
+def document_to_wire(document: Document) -> dict[str, Any]:
+    """A document as the service sends it: its columns, the corpus's extra columns, and `contents`."""
+    wire = dict(document.extra)
+    wire.update(_columns(document))
+    wire["contents"] = f"{' '.join(document.title.split())}\n{document.text}"
+    return wire
+
+
+def response_to_wire(results: Sequence[Sequence[Hit]], *, return_scores: bool) -> dict[str, Any]:
+    """The body of a response for `results`, one sequence of hits a query."""
+    if return_scores:
+        return {
+            "result": [
+                [{"document": document_to_wire(hit.document), "score": _finite(hit.score)} for hit in hits]
+                for hits in results
+            ]
+        }
+    return {"result": [[document_to_wire(hit.document) for hit in hits] for hits in results]}
+
+
+def response_from_wire(body: Any, queries: int) -> list[list[Hit]]:
+    """Hits from a response body, ours or another Search-R1 server's.
+
+    Args:
+        body: the decoded JSON.
+        queries: how many queries were sent; the response must hold as many lists.
+
+    Raises:
+        RetrievalFailure: (`bad_response`) the body is not in the protocol.
+    """
+    result = body.get("result") if isinstance(body, Mapping) else None
+    if not isinstance(result, list) or not all(isinstance(hits, list) for hits in result):
+        raise RetrievalFailure("the response holds no list of lists under 'result'", "bad_response")
+    if len(result) != queries:
+        raise RetrievalFailure(
+            f"{queries} queries were sent, {len(result)} results came back", "bad_response"
+        )
+    return [[_hit_from_wire(item) for item in hits] for hits in result]
+
+
+def turns_to_json(turns: Iterable[SearchTurn]) -> str:
+    """The searches of one trajectory as a JSON string (ASCII, so that any transport can carry it)."""
+    return json.dumps([_turn_to_dict(turn) for turn in turns])
+
+
+def turns_from_json(text: str) -> tuple[SearchTurn, ...]:
+    """The inverse of `turns_to_json`.
+
+    Raises:
+        ValueError: the text is not such a record; the message names the search at fault.
+    """
+    rows = json.loads(text)
+    if not isinstance(rows, list):
+        raise ValueError(f"the search record is a {type(rows).__name__}, expected a list")
+    turns = []
+    for number, row in enumerate(rows):
+        try:
+            turns.append(_turn_from_dict(row))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"search {number} of the record: {error!r}") from error
+    return tuple(turns)
+
+
+def _columns(document: Document) -> dict[str, Any]:
+    return {name: getattr(document, name) for name in _FIELDS}
+
+
+def _finite(score: float) -> float:
+    # JSON has no NaN and no infinity; an engine that yields one ranks that document last
+    score = float(score)
+    return score if math.isfinite(score) else 0.0
+
+
+def _turn_to_dict(turn: SearchTurn) -> dict[str, Any]:
+    return {
+        "query": turn.query,
+        "hits": [{**_columns(hit.document), "score": _finite(hit.score)} for hit in turn.hits],
+        "shown": list(turn.shown),
+        "outcome": turn.outcome,
+        "latency_s": turn.latency_s,
+        "failure": turn.failure,
+    }
+
+
+def _turn_from_dict(row: Mapping[str, Any]) -> SearchTurn:
+    outcome = row.get("outcome", "ok")
+    if outcome not in _OUTCOMES:
+        raise ValueError(f"outcome {outcome!r}, expected one of {sorted(_OUTCOMES)}")
+    return SearchTurn(
+        query=str(row["query"]),
+        hits=tuple(Hit(_document(hit), float(hit.get("score", 0.0))) for hit in row.get("hits", ())),
+        shown=tuple(str(identity) for identity in row.get("shown", ())),
+        outcome=outcome,
+        latency_s=float(row.get("latency_s", 0.0)),
+        failure=row.get("failure"),
+    )
+
+
+def _hit_from_wire(item: Any) -> Hit:
+    try:
+        document = item.get("document", item)
+        return Hit(_document(document, with_extra=True), float(item.get("score", 0.0)))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RetrievalFailure(f"a result is not a document: {error!r}", "bad_response") from error
+
+
+def _document(row: Mapping[str, Any], *, with_extra: bool = False) -> Document:
+    text, title = row.get("text"), row.get("title")
+    if text is None:
+        # another Search-R1 server: only `contents`, the title (often in quotes) on its first line
+        head, _, text = str(row["contents"]).partition("\n")
+        title = head.strip().strip('"') if title is None else title
+    year = row.get("year")
+    extra = {key: value for key, value in row.items() if key not in (*_FIELDS, "contents", "score")}
+    return Document(
+        id=str(row["id"]),
+        text=str(text),
+        title=str(title or ""),
+        source=str(row.get("source") or ""),
+        evidence_type=str(row.get("evidence_type") or ""),
+        evidence_level=min(9, max(1, int(row.get("evidence_level") or 1))),
+        year=None if year is None else int(year),
+        extra=extra if with_extra else {},
+    )
