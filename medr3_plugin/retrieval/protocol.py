@@ -2,26 +2,64 @@
 
 Two forms:
 
-* the **service protocol**, Search-R1's `POST /retrieve`: a request `{"queries", "topk", "return_scores"}` and a
-  response `{"result": [[{"document": {...}, "score": s}, ...], ...]}`, one inner list a query. With
+* the **service protocol**, Search-R1's `POST /retrieve`: a request `{"queries", "topk", "return_scores"}`
+  and a response `{"result": [[{"document": {...}, "score": s}, ...], ...]}`, one inner list a query. With
   `return_scores` false an inner list holds the bare documents. `contents` is `title + "\\n" + text`, because
   Search-R1's client takes the first line of it for the title.
-* the **search record**, a JSON string that travels in verl's `extra_fields["searches"]` from the environment to
-  the reward manager: a list of `{"query", "hits", "shown", "outcome", "latency_s", "failure"}`.
+* the **search record**, a JSON string that travels in verl's `extra_fields["searches"]` from the environment
+  to the reward manager: a list of `{"query", "hits", "shown", "outcome", "latency_s", "failure"}`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from medr3_plugin.errors import RetrievalFailure
 from medr3_plugin.records import Document, Hit, SearchOutcome, SearchTurn
 
+if TYPE_CHECKING:
+    from medr3_plugin.retrieval.engine import Filters
+
 _FIELDS = ("id", "title", "text", "source", "evidence_type", "evidence_level", "year")
 _OUTCOMES = frozenset(get_args(SearchOutcome))
+
+
+def request_to_wire(queries: Sequence[str], topk: int, filters: Filters | None = None) -> dict[str, Any]:
+    """The body of a request; `filters` is our addition, left out when there are none."""
+    body: dict[str, Any] = {"queries": list(queries), "topk": topk, "return_scores": True}
+    if filters is not None:
+        body["filters"] = filters_to_wire(filters)
+    return body
+
+
+def filters_to_wire(filters: Filters) -> dict[str, Any]:
+    """Metadata filters as JSON, fields without a value left out."""
+    wire = {}
+    for field in dataclasses.fields(filters):
+        value = getattr(filters, field.name)
+        if value is not None:
+            wire[field.name] = sorted(value) if isinstance(value, (set, frozenset, tuple, list)) else value
+    return wire
+
+
+def filters_from_wire(wire: Mapping[str, Any] | None) -> Filters | None:
+    """The inverse of `filters_to_wire`; None for None.
+
+    Raises:
+        ValueError: an unknown field, or a value that `Filters` refuses.
+    """
+    if wire is None:
+        return None
+    from medr3_plugin.retrieval.engine import Filters
+
+    known = {field.name for field in dataclasses.fields(Filters)}
+    if unknown := sorted(set(wire) - known):
+        raise ValueError(f"unknown field {unknown[0]!r}, known are {', '.join(sorted(known))}")
+    return Filters(**{key: tuple(value) if isinstance(value, list) else value for key, value in wire.items()})
 
 
 def document_to_wire(document: Document) -> dict[str, Any]:

@@ -1,0 +1,204 @@
+"""What an environment searches with: the engine in this process, a service over HTTP, or Ray actors.
+
+    backend = make_backend({"backend": "http", "url": "http://127.0.0.1:8765"})
+    hits = (await backend.search(["statins in primary prevention"], 5))[0]
+
+A backend is shared by all who ask for the same options in one process, and it works from any event loop of
+that process; nothing is opened before the first search.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from medr3_plugin.errors import RetrievalFailure, UserError
+from medr3_plugin.records import Hit
+from medr3_plugin.retrieval.batching import Batcher
+from medr3_plugin.retrieval.client import TOKEN_ENV, RetrievalClient
+
+if TYPE_CHECKING:
+    from medr3_plugin.retrieval.engine import Engine, Filters
+
+
+class RetrievalBackend(Protocol):
+    """Where searches go."""
+
+    async def search(
+        self, queries: Sequence[str], topk: int, filters: Filters | None = None
+    ) -> list[list[Hit]]:
+        """The `topk` best hits of each query, best first.
+
+        Raises:
+            RetrievalFailure: infrastructure failed; the sample is invalid, not bad.
+            UserError: the options are wrong (no such index, an index of another corpus, ...).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Free what the backend holds. Whoever shares it must be done with it too."""
+        ...
+
+
+class BackendOptions(BaseModel):
+    """The yaml section `medr3.retrieval`, as far as the backend is concerned.
+
+    Attributes:
+        backend: `inprocess` (index opened in this process), `http` (a running `medr3 serve`), `ray` (index
+            shards served by actors of the training cluster).
+        index: folder of a built index (`inprocess`, `ray`).
+        shards: folders of built indexes that together are the corpus (`ray`); instead of `index`.
+        url: address of the service (`http`).
+        timeout_s: deadline of one search, everything included.
+        max_batch: queries joined into one engine call (`inprocess`, `ray`).
+        cache_hits: capacity of the result cache in hits; 0 switches it off (`inprocess`, `ray`).
+        retries, max_connections, token_env, breaker_failures, breaker_cooldown_s: see `RetrievalClient`.
+        ray_cpus: cores Ray reserves for each shard actor.
+        ray_namespace: Ray namespace of the shard actors; jobs that share it share the actors.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backend: Literal["inprocess", "http", "ray"]
+    index: str = ""
+    shards: tuple[str, ...] = ()
+    url: str = ""
+    timeout_s: float = Field(30.0, gt=0)
+    max_batch: int = Field(256, ge=1)
+    cache_hits: int = Field(20_000, ge=0)
+    retries: int = Field(4, ge=0)
+    max_connections: int = Field(64, ge=1)
+    token_env: str = TOKEN_ENV
+    breaker_failures: int = Field(8, ge=0)
+    breaker_cooldown_s: float = Field(5.0, ge=0)
+    ray_cpus: float = Field(1.0, ge=0)
+    ray_namespace: str = "medr3"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _infer_backend(cls, values: Any) -> Any:
+        # null in yaml means the default
+        given = {key: value for key, value in dict(values).items() if value is not None}
+        if "backend" not in given:
+            given["backend"] = "http" if given.get("url") else "ray" if given.get("shards") else "inprocess"
+        return given
+
+    @model_validator(mode="after")
+    def _complete(self) -> BackendOptions:
+        if self.backend == "http" and not self.url:
+            raise ValueError("backend http needs url, the address of a running `medr3 serve`")
+        if self.backend == "inprocess" and not self.index:
+            raise ValueError("backend inprocess needs index, a folder made by `medr3 index build`")
+        if self.backend == "ray" and bool(self.index) == bool(self.shards):
+            raise ValueError("backend ray needs either index (one folder) or shards (a list of folders)")
+        return self
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(model: type[Model], options: Mapping[str, Any], section: str) -> Model:
+    """`options` as a `model`, mistakes as a `UserError` that names the yaml path."""
+    try:
+        return model.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join((section, *map(str, first["loc"])))
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            message = f"unknown key; known are {', '.join(sorted(model.model_fields))}"
+        raise UserError(f"{path}: {message}") from error
+
+
+class InProcessBackend:
+    """The engine in this process; concurrent searches are batched greedily."""
+
+    def __init__(self, batcher: Batcher, timeout_s: float) -> None:
+        self.batcher = batcher
+        self._timeout_s = timeout_s
+
+    async def search(
+        self, queries: Sequence[str], topk: int, filters: Filters | None = None
+    ) -> list[list[Hit]]:
+        """See `RetrievalBackend.search`. The time to open the index does not count against the deadline."""
+        await self._opened()
+        try:
+            return await asyncio.wait_for(self.batcher.search(queries, topk, filters), self._timeout_s)
+        except (TimeoutError, asyncio.TimeoutError) as error:
+            raise RetrievalFailure(f"no search result within {self._timeout_s:g} s", "timeout") from error
+
+    async def close(self) -> None:
+        """See `RetrievalBackend.close`."""
+        _forget(self)
+        await asyncio.to_thread(self.batcher.close)
+
+    async def _opened(self) -> None:
+        self.batcher.start()
+        # polled, because any event loop may wait for it, and it happens once in a process
+        while not self.batcher.ready and self.batcher.failure is None:
+            await asyncio.sleep(0.005)
+
+
+class HttpBackend(RetrievalClient):
+    """A running service."""
+
+    async def close(self) -> None:
+        """See `RetrievalBackend.close`."""
+        _forget(self)
+        await super().close()
+
+
+_shared: dict[tuple[int, str], RetrievalBackend] = {}
+_shared_lock = threading.Lock()
+
+
+def make_backend(options: Mapping[str, Any]) -> RetrievalBackend:
+    """The backend for `options` (see `BackendOptions`), one for all equal options in this process.
+
+    Raises:
+        UserError: an unknown key or a bad value, with its yaml path.
+    """
+    parsed = validated(BackendOptions, options, "medr3.retrieval")
+    # with the process id: a forked child must not use the threads and sockets of its parent
+    key = (os.getpid(), json.dumps(parsed.model_dump(), sort_keys=True))
+    with _shared_lock:
+        if key not in _shared:
+            _shared[key] = _build(parsed)
+        return _shared[key]
+
+
+def _build(options: BackendOptions) -> RetrievalBackend:
+    if options.backend == "http":
+        return HttpBackend(
+            options.url,
+            timeout_s=options.timeout_s,
+            retries=options.retries,
+            max_connections=options.max_connections,
+            token_env=options.token_env,
+            breaker_failures=options.breaker_failures,
+            breaker_cooldown_s=options.breaker_cooldown_s,
+        )
+    if options.backend == "ray":
+        from medr3_plugin.retrieval.distributed import RayBackend
+
+        return RayBackend(options)
+
+    def open_engine() -> Engine:
+        from medr3_plugin.retrieval.engine import open_index
+
+        return open_index(options.index)
+
+    batcher = Batcher(open_engine, max_batch=options.max_batch, cache_hits=options.cache_hits)
+    return InProcessBackend(batcher, options.timeout_s)
+
+
+def _forget(backend: RetrievalBackend) -> None:
+    with _shared_lock:
+        for key in [key for key, shared in _shared.items() if shared is backend]:
+            del _shared[key]

@@ -1,0 +1,250 @@
+"""Asynchronous client of the retrieval service (ours, or any server of Search-R1's protocol).
+
+One aiohttp session per event loop; one deadline per call, retries included; retries with full jitter, and
+only where another try can help (connection lost, 408, 429, 5xx); a circuit breaker, so that a dead service
+fails fast instead of stalling a training step for every trajectory. Every failure is a `RetrievalFailure`
+with a kind; an empty result is never a failure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from medr3_plugin.errors import RetrievalFailure, UserError
+from medr3_plugin.records import Hit
+from medr3_plugin.retrieval.protocol import request_to_wire, response_from_wire
+
+if TYPE_CHECKING:
+    from medr3_plugin.retrieval.engine import Filters
+
+TOKEN_ENV = "MEDR3_RETRIEVAL_TOKEN"  # noqa: S105 (the name of a variable)
+"""Environment variable of the bearer token, for the service and its clients."""
+
+RETRIED_STATUS = frozenset({408, 429})  # and every 5xx
+_BACKOFF_S = (0.1, 3.0)  # first and longest ceiling of a pause between two tries
+
+
+class CircuitBreaker:
+    """Refuses calls for a while after several failed ones in a row.
+
+    Closed: calls pass. After `threshold` consecutive failures it opens: calls fail at once. After
+    `cooldown_s` one call may probe the service; its success closes the breaker, its failure opens it again.
+
+    Args:
+        threshold: consecutive failed calls (each with its retries) that open it; 0 switches it off.
+    """
+
+    def __init__(
+        self, threshold: int, cooldown_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._threshold = threshold
+        self._cooldown_s = cooldown_s
+        self._clock = clock
+        self._failures = 0
+        self._retry_at = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Calls are being refused, or only a probe is let through."""
+        return bool(self._threshold) and self._failures >= self._threshold
+
+    def allow(self) -> bool:
+        """Whether a call may pass now; a probe takes the only place until it has reported."""
+        if not self.open:
+            return True
+        if self._clock() < self._retry_at:
+            return False
+        self._retry_at = self._clock() + self._cooldown_s
+        return True
+
+    def succeeded(self) -> None:
+        """A call was answered: close."""
+        self._failures = 0
+
+    def failed(self) -> None:
+        """A call failed for good."""
+        self._failures += 1
+        if self.open:
+            self._retry_at = self._clock() + self._cooldown_s
+
+
+class RetrievalClient:
+    """Client of one service; satisfies `backend.RetrievalBackend`.
+
+    Args:
+        url: address of the service, e.g. `http://127.0.0.1:8765`; `/retrieve` is added unless it is there.
+        timeout_s: deadline of one call, its retries and the wait for a free connection included.
+        retries: further tries after the first.
+        max_connections: connections per event loop; calls beyond that wait for one.
+        token_env: name of the environment variable that holds the bearer token; not set or empty: no token.
+        breaker_failures: consecutive failed calls after which calls fail at once (`circuit_open`); 0: never.
+        breaker_cooldown_s: for how long.
+        max_response_bytes: a longer response is refused (`bad_response`).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float = 30.0,
+        retries: int = 4,
+        max_connections: int = 64,
+        token_env: str = TOKEN_ENV,
+        breaker_failures: int = 8,
+        breaker_cooldown_s: float = 5.0,
+        max_response_bytes: int = 64 << 20,
+    ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise UserError(f"retrieval url {url!r}: expected http://HOST:PORT")
+        url = url.rstrip("/")
+        self.url = url if url.endswith("/retrieve") else f"{url}/retrieve"
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._max_connections = max_connections
+        self._token_env = token_env
+        self._max_response_bytes = max_response_bytes
+        self._breaker = CircuitBreaker(breaker_failures, breaker_cooldown_s)
+        self._sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    async def search(
+        self, queries: Sequence[str], topk: int, filters: Filters | None = None
+    ) -> list[list[Hit]]:
+        """The `topk` best hits of each query, best first.
+
+        Raises:
+            RetrievalFailure: `timeout`, `connection`, `status_<code>`, `bad_response` or `circuit_open`.
+        """
+        if not queries:
+            return []
+        if not self._breaker.allow():
+            raise RetrievalFailure(f"{self.url} failed repeatedly, not asked again yet", "circuit_open")
+        body = json.dumps(request_to_wire(queries, topk, filters)).encode()
+        try:
+            answer = await asyncio.wait_for(self._post(body), self._timeout_s)
+            results = response_from_wire(answer, len(queries))
+        except (TimeoutError, asyncio.TimeoutError) as error:
+            self._breaker.failed()
+            message = f"{self.url} did not answer within {self._timeout_s:g} s"
+            raise RetrievalFailure(message, "timeout") from error
+        except RetrievalFailure as failure:
+            # a refusal for load or for a bad request proves that the service lives
+            if failure.kind.startswith("status_4"):
+                self._breaker.succeeded()
+            else:
+                self._breaker.failed()
+            raise
+        self._breaker.succeeded()
+        return results
+
+    async def close(self) -> None:
+        """Close the session of the running loop, and drop those of other loops."""
+        sessions = list(self._sessions.items())
+        self._sessions.clear()
+        for loop, session in sessions:
+            if loop is asyncio.get_running_loop():
+                await session.close()
+            elif session.connector is not None:
+                session.connector.close()
+
+    async def _post(self, body: bytes) -> Any:
+        """Try until an answer or a failure for good; the caller holds the deadline."""
+        for tried in range(self._retries + 1):
+            pause: float | None = None
+            try:
+                return await self._post_once(body)
+            except _AgainError as again:
+                failure, pause = again.failure, again.pause_s
+            if tried == self._retries:
+                raise failure
+            ceiling = min(_BACKOFF_S[0] * 2**tried, _BACKOFF_S[1])
+            # full jitter: the trajectories of a batch fail together and must not come back together
+            await asyncio.sleep(pause if pause is not None else random.uniform(0, ceiling))  # noqa: S311
+        raise AssertionError("unreachable")
+
+    async def _post_once(self, body: bytes) -> Any:
+        try:
+            async with self._session().post(self.url, data=body, headers=self._headers()) as response:
+                if response.status != 200:
+                    await self._raise_for_status(response)
+                raw = await self._read(response)
+        except aiohttp.ClientPayloadError as error:
+            raise _AgainError(self._failure(f"the answer broke off: {error}", "connection")) from error
+        except (aiohttp.ClientConnectionError, ConnectionError) as error:
+            raise _AgainError(
+                self._failure(f"no connection: {error or type(error).__name__}", "connection")
+            ) from error
+        except aiohttp.ClientError as error:
+            raise self._failure(f"not an HTTP answer: {error}", "bad_response") from error
+        try:
+            return json.loads(raw)
+        except (ValueError, RecursionError) as error:
+            raise self._failure(f"the answer is not JSON, it begins {raw[:60]!r}", "bad_response") from error
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        chunks, size = [], 0
+        async for chunk in response.content.iter_chunked(1 << 16):
+            size += len(chunk)
+            if size > self._max_response_bytes:
+                raise self._failure(f"more than {self._max_response_bytes} bytes", "bad_response")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    async def _raise_for_status(self, response: aiohttp.ClientResponse) -> None:
+        detail = (await response.content.read(300)).decode("utf-8", "replace")
+        failure = self._failure(f"status {response.status}: {detail}", f"status_{response.status}")
+        if response.status in RETRIED_STATUS or response.status >= 500:
+            raise _AgainError(failure, _retry_after(response.headers.get("Retry-After")))
+        raise failure
+
+    def _failure(self, message: str, kind: str) -> RetrievalFailure:
+        return RetrievalFailure(f"{self.url}: {message}", kind)
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/json"}
+        token = os.environ.get(self._token_env) if self._token_env else None
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+    def _session(self) -> aiohttp.ClientSession:
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop)
+        if session is None or session.closed:
+            # timeouts are ours (one deadline per call); aiohttp's default of 300 s must not interfere
+            session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._max_connections),
+                timeout=aiohttp.ClientTimeout(total=None),
+            )
+            self._sessions[loop] = session
+        return session
+
+
+class _AgainError(Exception):
+    """A try failed in a way that another may not."""
+
+    def __init__(self, failure: RetrievalFailure, pause_s: float | None = None) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+        self.pause_s = pause_s
+
+
+def _retry_after(header: str | None) -> float | None:
+    """Seconds of a `Retry-After` header, spread by jitter; None if absent or a date."""
+    try:
+        seconds = float(header) if header else None
+    except ValueError:
+        return None
+    if seconds is None or not 0 <= seconds <= 60:
+        return None
+    return seconds * random.uniform(1.0, 1.5)  # noqa: S311
