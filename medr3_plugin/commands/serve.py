@@ -1,9 +1,58 @@
-"""`medr3 serve`."""
+"""`medr3 serve`: the retrieval service on one machine."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.retrieval.protocol import TOKEN_ENV
+
+
+def serve(  # noqa: PLR0917 (the options of a command)
+    index: Annotated[Path, typer.Option(help="Index folder made by `medr3 index build`.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; they share a memory-mapped index.")] = 1,
+    topk: Annotated[int, typer.Option(min=1, help="Hits a query when the request does not say.")] = 5,
+    max_topk: Annotated[int, typer.Option(min=1, help="Largest top-k of a request.")] = 100,
+    max_queries: Annotated[int, typer.Option(min=1, help="Most queries of a request.")] = 512,
+    max_batch: Annotated[
+        int, typer.Option(min=1, help="Queries joined into one engine call; 1 switches joining off.")
+    ] = 256,
+    max_pending: Annotated[int, typer.Option(min=1, help="Queries that may wait; 429 beyond.")] = 2048,
+    cache_hits: Annotated[
+        int, typer.Option(min=0, help="Hits the result cache holds; 0: no cache.")
+    ] = 20_000,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Longest time for a search, in seconds.")] = 10.0,
+    token_env: Annotated[
+        str,
+        typer.Option(help="Environment variable with the bearer token; if it is set, a token is asked for."),
+    ] = TOKEN_ENV,
+    access_log: Annotated[bool, typer.Option(help="Log every request.")] = False,
+) -> None:
+    """Serve an index: POST /retrieve (Search-R1's protocol), GET /health, GET /metrics."""
+    from medr3_plugin.retrieval.server import run_server
+    from medr3_plugin.retrieval.service import ServiceOptions
+
+    if not index.is_dir():
+        raise UserError(f"--index {index}: no such folder; build one with `medr3 index build`")
+    options = ServiceOptions(
+        index=str(index),
+        topk=min(topk, max_topk),
+        max_topk=max_topk,
+        max_queries=max_queries,
+        max_batch=max_batch,
+        max_pending=max_pending,
+        cache_hits=cache_hits,
+        timeout_s=timeout,
+        token_env=token_env,
+    )
+    run_server(options, host=host, port=port, workers=workers, access_log=access_log)
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
+    app.command("serve")(serve)

@@ -21,10 +21,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.batching import Batcher
-from medr3_plugin.retrieval.client import TOKEN_ENV, RetrievalClient
+from medr3_plugin.retrieval.client import RetrievalClient
+from medr3_plugin.retrieval.protocol import TOKEN_ENV
 
 if TYPE_CHECKING:
-    from medr3_plugin.retrieval.engine import Engine, Filters
+    from medr3_plugin.retrieval.engine import Engine
+    from medr3_plugin.retrieval.filters import Filters
 
 
 class RetrievalBackend(Protocol):

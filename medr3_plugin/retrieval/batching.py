@@ -24,7 +24,8 @@ from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.cache import Hits, ResultCache
 
 if TYPE_CHECKING:
-    from medr3_plugin.retrieval.engine import Engine, Filters
+    from medr3_plugin.retrieval.engine import Engine
+    from medr3_plugin.retrieval.filters import Filters
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +97,11 @@ class Batcher:
     def ready(self) -> bool:
         """The engine is open and takes searches."""
         return self.engine is not None and not self._closed
+
+    @property
+    def closed(self) -> bool:
+        """`close` was called."""
+        return self._closed
 
     @property
     def pending(self) -> int:

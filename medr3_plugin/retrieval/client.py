@@ -21,13 +21,10 @@ import aiohttp
 
 from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval.protocol import request_to_wire, response_from_wire
+from medr3_plugin.retrieval.protocol import TOKEN_ENV, request_to_wire, response_from_wire
 
 if TYPE_CHECKING:
-    from medr3_plugin.retrieval.engine import Filters
-
-TOKEN_ENV = "MEDR3_RETRIEVAL_TOKEN"  # noqa: S105 (the name of a variable)
-"""Environment variable of the bearer token, for the service and its clients."""
+    from medr3_plugin.retrieval.filters import Filters
 
 RETRIED_STATUS = frozenset({408, 429})  # and every 5xx
 _BACKOFF_S = (0.1, 3.0)  # first and longest ceiling of a pause between two tries

@@ -65,6 +65,7 @@ class ServiceMetrics(BatchObserver):
         """A request was answered."""
         self._requests.labels(str(status)).inc()
         self._seconds.observe(seconds)
+        self._pending.set(self._read_pending())
 
     def batch(self, queries: int, searched: int, seconds: float) -> None:
         """See `BatchObserver.batch`."""

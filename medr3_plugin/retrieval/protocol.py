@@ -18,11 +18,14 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from medr3_plugin.errors import RetrievalFailure
+from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.records import Document, Hit, SearchOutcome, SearchTurn
 
 if TYPE_CHECKING:
-    from medr3_plugin.retrieval.engine import Filters
+    from medr3_plugin.retrieval.filters import Filters
+
+TOKEN_ENV = "MEDR3_RETRIEVAL_TOKEN"  # noqa: S105 (the name of a variable)
+"""Environment variable of the bearer token, for the service and its clients."""
 
 _FIELDS = ("id", "title", "text", "source", "evidence_type", "evidence_level", "year")
 _OUTCOMES = frozenset(get_args(SearchOutcome))
@@ -50,16 +53,19 @@ def filters_from_wire(wire: Mapping[str, Any] | None) -> Filters | None:
     """The inverse of `filters_to_wire`; None for None.
 
     Raises:
-        ValueError: an unknown field, or a value that `Filters` refuses.
+        ValueError: an unknown field, or a value that `Filters` does not take.
     """
     if wire is None:
         return None
-    from medr3_plugin.retrieval.engine import Filters
+    from medr3_plugin.retrieval.filters import Filters
 
     known = {field.name for field in dataclasses.fields(Filters)}
     if unknown := sorted(set(wire) - known):
         raise ValueError(f"unknown field {unknown[0]!r}, known are {', '.join(sorted(known))}")
-    return Filters(**{key: tuple(value) if isinstance(value, list) else value for key, value in wire.items()})
+    try:
+        return Filters(**wire)
+    except (UserError, TypeError) as error:
+        raise ValueError(str(error)) from error
 
 
 def document_to_wire(document: Document) -> dict[str, Any]:

@@ -20,14 +20,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
 from medr3_plugin.retrieval.batching import Batcher
-from medr3_plugin.retrieval.client import TOKEN_ENV
 from medr3_plugin.retrieval.metrics import ServiceMetrics
-from medr3_plugin.retrieval.protocol import filters_from_wire, response_to_wire
+from medr3_plugin.retrieval.protocol import TOKEN_ENV, filters_from_wire, response_to_wire
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
 
-    from medr3_plugin.retrieval.engine import Engine, Filters
+    from medr3_plugin.retrieval.engine import Engine
+    from medr3_plugin.retrieval.filters import Filters
 
 
 class ServiceOptions(BaseModel):

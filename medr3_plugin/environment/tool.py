@@ -1,0 +1,183 @@
+"""`medical_search`, a verl tool: the tag protocol's retrieval for models that call tools by chat template.
+
+Listed in the yaml at `rollout.multi_turn.tool_config_path` (`recipes/_tools/medical_search.yaml`); the agent
+loop is `medr3_tool` (`environment.tool_loop`), or verl's own `tool_agent`. verl drops the metrics a tool
+returns, so every search is recorded in the trajectory's `extra_fields["searches"]`, in the form that the
+rewards read (`retrieval.protocol.turns_to_json`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from verl.tools.base_tool import BaseTool
+from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse
+
+from medr3_plugin.environment.rendering import document_text
+from medr3_plugin.environment.settings import EnvironmentSettings
+from medr3_plugin.errors import RetrievalFailure, UserError
+from medr3_plugin.records import Hit, SearchTurn
+from medr3_plugin.retrieval.backend import make_backend, validated
+from medr3_plugin.retrieval.protocol import turns_to_json
+from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN
+
+logger = logging.getLogger(__name__)
+
+_LINES = EnvironmentSettings()
+_TOOL_TAG = re.compile(r"<(/?\s*tool_\w{1,20})\s*>", re.IGNORECASE)
+
+SCHEMA = {
+    "type": "function",
+    "function": {
+        "name": "medical_search",
+        "description": "Search the medical literature. Returns the passages that fit the query best.",
+        "parameters": {
+            "type": "object",
+            "properties": {"query": {"type": "string", "description": "What to look for, in plain words."}},
+            "required": ["query"],
+        },
+    },
+}
+"""Used when the yaml gives no `tool_schema`."""
+
+
+class ToolSettings(BaseModel):
+    """The tool's `config` in the yaml.
+
+    Attributes:
+        retrieval: options of the backend (`retrieval.backend.BackendOptions`), as in `medr3.retrieval`.
+        topk: documents asked for per search.
+        max_searches: searches a trajectory may make; later ones are answered with a neutral line.
+        document_chars: longest text of one document; the cut falls on a word boundary.
+        response_chars: longest answer of the tool. `rollout.multi_turn.max_tool_response_length` must not
+            be smaller, else verl cuts the middle out of the evidence; `medr3_tool` refuses to start then.
+        answer_reserve: response tokens that documents never use, kept for the answer.
+        chars_per_token: fewest characters a token is taken to stand for when the room left in the response
+            is turned into characters.
+        document_template: as in `EnvironmentSettings`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: str = "native"
+    retrieval: dict[str, Any]
+    topk: int = Field(5, ge=1, le=100)
+    max_searches: int = Field(4, ge=0)
+    document_chars: int = Field(1500, ge=40)
+    response_chars: int = Field(6000, ge=80)
+    answer_reserve: int = Field(256, ge=0)
+    chars_per_token: float = Field(2.5, gt=0)
+    document_template: str = _LINES.document_template
+
+
+@dataclass
+class _Trajectory:
+    """State of one trajectory; the lock keeps parallel calls in order, so the record is deterministic."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    turns: list[SearchTurn] = field(default_factory=list)
+
+    @property
+    def shown(self) -> set[str]:
+        return {document_id for turn in self.turns for document_id in turn.shown}
+
+
+class MedicalSearchTool(BaseTool):
+    """verl `BaseTool` over a `RetrievalBackend`.
+
+    One instance serves all trajectories of an agent loop worker (and one only shows its schema to the data
+    set), so the constructor opens nothing. `response_length` is set by `medr3_tool`: with it, documents never
+    overflow the response, which would end the trajectory before the model saw them.
+    """
+
+    def __init__(self, config: dict[str, Any], tool_schema: OpenAIFunctionToolSchema | None = None) -> None:
+        self.settings = validated(ToolSettings, config, "tools[medical_search].config")
+        self._backend = make_backend(self.settings.retrieval)
+        self.response_length: int | None = None
+        self._trajectories: weakref.WeakKeyDictionary[Any, _Trajectory] = weakref.WeakKeyDictionary()
+        super().__init__(config, tool_schema or OpenAIFunctionToolSchema.model_validate(SCHEMA))
+
+    async def execute(
+        self,
+        instance_id: str,  # noqa: ARG002 (verl's signature; state is kept by trajectory instead)
+        parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> tuple[ToolResponse, float | None, dict[str, Any]]:
+        """Answer one call; never raises for what the model or the infrastructure did.
+
+        Returns:
+            The documents (or a neutral line), no reward of its own, and metrics that verl drops.
+        """
+        agent_data = kwargs["agent_data"]
+        trajectory = self._trajectories.setdefault(agent_data, _Trajectory())
+        async with trajectory.lock:
+            turn, text = await self._search(parameters, trajectory, self._room(agent_data))
+            trajectory.turns.append(turn)
+            agent_data.extra_fields["searches"] = turns_to_json(trajectory.turns)
+        return ToolResponse(text=text), None, {"outcome": turn.outcome, "latency_s": turn.latency_s}
+
+    async def _search(self, parameters: Any, trajectory: _Trajectory, room: int) -> tuple[SearchTurn, str]:
+        query = parameters.get("query") if isinstance(parameters, dict) else None
+        query = query.strip() if isinstance(query, str) else ""
+        if len(trajectory.turns) >= self.settings.max_searches:
+            return SearchTurn(query=query, outcome="limit"), _LINES.limit_line
+        if not query:
+            return SearchTurn(query="", outcome="malformed"), _LINES.malformed_line
+        started = time.perf_counter()
+        try:
+            hits = tuple((await self._backend.search([query], self.settings.topk))[0])
+        except (RetrievalFailure, UserError) as error:
+            # verl would show an exception to the model and forget it; the record makes the sample invalid
+            kind = error.kind if isinstance(error, RetrievalFailure) else "setup"
+            logger.error("medical_search failed (%s): %s", kind, error)
+            latency = time.perf_counter() - started
+            return SearchTurn(query, outcome="failed", latency_s=latency, failure=kind), _LINES.failed_line
+        latency = time.perf_counter() - started
+        if not hits:
+            return SearchTurn(query, outcome="empty", latency_s=latency), _LINES.empty_line
+        seen = trajectory.shown
+        new = [hit for hit in hits if hit.document.id not in seen]
+        if not new:
+            return SearchTurn(query, hits, outcome="duplicate", latency_s=latency), _LINES.duplicate_line
+        text, shown = self._render(new, room)
+        return SearchTurn(query, hits, shown, "ok", latency), text or _LINES.limit_line
+
+    def _room(self, agent_data: Any) -> int:
+        """Characters the answer may have."""
+        if self.response_length is None:
+            return self.settings.response_chars
+        tokens = self.response_length - len(agent_data.response_mask) - self.settings.answer_reserve
+        return min(self.settings.response_chars, int(tokens * self.settings.chars_per_token))
+
+    def _render(self, hits: Sequence[Hit], room: int) -> tuple[str, tuple[str, ...]]:
+        """Documents in tags, as the one parser knows them, as many as fit `room` characters, best first."""
+        blocks: list[str] = []
+        shown: list[str] = []
+        frame = len(f"{DOCUMENT_OPEN}  {DOCUMENT_CLOSE}\n")
+        for hit in hits:
+            budget = min(self.settings.document_chars, room - frame)
+            text = _TOOL_TAG.sub(r"(\1)", document_text(hit.document, self.settings.document_template))
+            text = _cut(text, budget)
+            if not text:
+                break
+            blocks.append(f"{DOCUMENT_OPEN} {text} {DOCUMENT_CLOSE}")
+            shown.append(hit.document.id)
+            room -= len(blocks[-1]) + 1
+        return "\n".join(blocks), tuple(shown)
+
+
+def _cut(text: str, chars: int) -> str:
+    """At most `chars` characters of `text`, whole words; "" if a longer text would be left with under 40."""
+    if len(text) <= chars:
+        return text
+    if chars < 40:
+        return ""
+    return text[: chars + 1].rsplit(" ", 1)[0][:chars].rstrip(" ,;:(")

@@ -1,0 +1,103 @@
+"""Running the service under uvicorn: one process, or several that share a memory-mapped index."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
+from medr3_plugin.retrieval.service import RetrievalService, ServiceOptions, create_app
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
+_OPTIONS_ENV = "MEDR3_SERVICE_OPTIONS"
+_GRACE_S = 10  # what is being answered at a shutdown may take that long
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+def run_server(
+    options: ServiceOptions, *, host: str, port: int, workers: int = 1, access_log: bool = False
+) -> None:
+    """Serve until SIGTERM or SIGINT; requests in work are answered first.
+
+    Raises:
+        UserError: the index cannot be opened, or the port is taken.
+    """
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtra("uvicorn", "serve", "the retrieval service") from error
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if host not in _LOCAL and not os.environ.get(options.token_env):
+        print(
+            f"warning: {host} is reachable from outside and no token is set; set {options.token_env}",
+            file=sys.stderr,
+        )
+    settings: dict[str, Any] = {
+        "access_log": access_log,
+        "log_level": "info",
+        "timeout_graceful_shutdown": _GRACE_S,
+    }
+    with _listen(host, port) as listening:
+        if workers == 1:
+            app = create_app(options)
+            server = uvicorn.Server(uvicorn.Config(app, **settings))
+            _announce(listening, options)
+            asyncio.run(_serve_one(server, app.state.service, listening))
+            return
+    _check_opens(options)
+    os.environ[_OPTIONS_ENV] = options.model_dump_json()
+    with tempfile.TemporaryDirectory(prefix="medr3-metrics-") as folder:
+        # prometheus-client adds the workers up through files in this folder
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        target = f"{__name__}:worker_app"
+        uvicorn.run(target, factory=True, host=host, port=port, workers=workers, **settings)
+
+
+def worker_app() -> FastAPI:
+    """The application of one worker process, with the options its parent left in the environment."""
+    return create_app(ServiceOptions.model_validate_json(os.environ[_OPTIONS_ENV]))
+
+
+async def _serve_one(server: uvicorn.Server, service: RetrievalService, listening: socket.socket) -> None:
+    failures: list[UserError | RetrievalFailure] = []
+
+    async def stop_if_not_loaded() -> None:
+        while not service.batcher.ready and service.batcher.failure is None:
+            await asyncio.sleep(0.05)
+        if service.batcher.failure is not None:
+            failures.append(service.batcher.failure)
+            server.should_exit = True
+
+    watch = asyncio.create_task(stop_if_not_loaded())
+    await server.serve(sockets=[listening])
+    watch.cancel()
+    if failures:
+        raise failures[0]
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise UserError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
+
+
+def _announce(listening: socket.socket, options: ServiceOptions) -> None:
+    host, port = listening.getsockname()[:2]
+    print(f"serving {options.index} at http://{host}:{port}", file=sys.stderr, flush=True)
+
+
+def _check_opens(options: ServiceOptions) -> None:
+    """Open the index once before the workers do, so that a wrong one is an error here and not in each."""
+    from medr3_plugin.retrieval.engine import open_index
+
+    open_index(options.index)
