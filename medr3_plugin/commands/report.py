@@ -1,9 +1,38 @@
-"""`medr3 report`."""
+"""`medr3 report`: a run folder as one page to look at."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
+    app.command("report")(report)
+
+
+def report(
+    run_dir: Annotated[Path, typer.Argument(help="Run folder (metrics.jsonl, stages.json, trajectories.jsonl).")],
+    out: Annotated[Path | None, typer.Option(help="File to write [default: RUN_DIR/report.html].")] = None,
+    title: Annotated[str | None, typer.Option(help="Heading of the page [default: the folder's name].")] = None,
+    png: Annotated[bool, typer.Option("--png", help="Also write the curves as PNG files (extra: eval).")] = False,
+    max_trajectories: Annotated[
+        int, typer.Option(min=1, help="Embed at most so many trajectories, evenly spaced over the run.")
+    ] = 600,
+) -> None:
+    """Make one self-contained HTML page of a run, finished or in progress: curves, stages, trajectories."""
+    from medr3_plugin.evaluation.report import write_report
+
+    target, run = write_report(run_dir, out, title=title, max_trajectories=max_trajectories)
+    train = run.rows("train")
+    state = "finished" if run.finished else f"in progress, step {train[-1].step}" if train else "no steps yet"
+    typer.echo(f"{target}  ({state}; {len(run.trajectories)} of {run.trajectory_total} trajectories)")
+    for note in run.notes:
+        typer.echo(f"note: {note}", err=True)
+    if png:
+        from medr3_plugin.evaluation.plots import write_plots
+
+        for picture in write_plots(run, target.parent / f"{target.stem}_plots"):
+            typer.echo(picture)

@@ -1,0 +1,275 @@
+"""Reading a run folder, finished or still being written.
+
+A run folder holds `metrics.jsonl` (a line a step), `stages.json` (one entry a stage), `trajectories.jsonl` (a
+sample of every step), and, as a courtesy, `config.yaml` and `environment.json`. Any of them may be missing,
+and the last line of the jsonl files may be half-written, because the trainer is writing it now. Nothing here
+fails on such a folder: what could not be read is said in `RunFolder.notes`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from medr3_plugin.errors import UserError
+
+METRICS_FILE = "metrics.jsonl"
+STAGES_FILE = "stages.json"
+TRAJECTORIES_FILE = "trajectories.jsonl"
+CONFIG_FILE = "config.yaml"
+ENVIRONMENT_FILE = "environment.json"
+
+_LABELS = ("step", "stage", "stage_step", "kind")
+
+
+class JsonLine(NamedTuple):
+    """One readable row of a jsonl file: 1-based line number, byte offset and length, and the object."""
+
+    number: int
+    offset: int
+    length: int
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StepMetrics:
+    """Every metric of one step, `kind` "train" or "val". Values are finite floats, or None where not finite."""
+
+    step: int
+    stage: str
+    kind: str
+    values: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class StageSpan:
+    """Steps `start` to `end` (inclusive) that one stage ran; `end` is None while it is running."""
+
+    name: str
+    start: int
+    end: int | None
+    reason: str = ""
+    checkpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """What a run folder says.
+
+    Attributes:
+        metrics: in order of step; where a step was run twice (killed and resumed) the later run counts.
+        trajectory_total: rows in the file; `trajectories` may be an even sample of them.
+        finished: the scheduler wrote an end for its last stage.
+        notes: one sentence for everything that was missing or could not be read.
+    """
+
+    path: Path
+    metrics: tuple[StepMetrics, ...] = ()
+    stages: tuple[StageSpan, ...] = ()
+    trajectories: tuple[Mapping[str, Any], ...] = ()
+    trajectory_total: int = 0
+    config: str = ""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    finished: bool = False
+    notes: tuple[str, ...] = ()
+
+    def rows(self, kind: str) -> list[StepMetrics]:
+        """Metrics of one kind ("train" or "val"), in order of step."""
+        return [row for row in self.metrics if row.kind == kind]
+
+
+def read_run(path: Path, max_trajectories: int = 600, max_bytes: int = 24_000_000) -> RunFolder:
+    """Read a run folder.
+
+    Args:
+        path: the folder.
+        max_trajectories: at most so many trajectories are kept, evenly spaced over the file.
+        max_bytes: and at most so many bytes of them, so that the page stays light.
+
+    Raises:
+        UserError: `path` is not a folder.
+    """
+    if not path.is_dir():
+        raise UserError(f"{path} is not a folder: give the run folder that the trainer writes metrics.jsonl into")
+    notes: list[str] = []
+    metrics = _read_metrics(path / METRICS_FILE, notes)
+    trajectories, total = _read_trajectories(path / TRAJECTORIES_FILE, max_trajectories, max_bytes, notes)
+    written = _read_stages(path / STAGES_FILE, notes)
+    stages = _complete_stages(written, metrics)
+    config = _read_text(path / CONFIG_FILE, notes)
+    return RunFolder(
+        path=path,
+        metrics=metrics,
+        stages=stages,
+        trajectories=trajectories,
+        trajectory_total=total,
+        config=config,
+        environment=_read_environment(path / ENVIRONMENT_FILE, notes),
+        finished=len(written) == len(stages) >= _planned_stages(config) and all(s.end is not None for s in written),
+        notes=tuple(notes),
+    )
+
+
+def read_json_lines(path: Path, notes: list[str]) -> Iterator[JsonLine]:
+    """The readable objects of a jsonl file.
+
+    A last line without a newline that does not parse is being written: it is left out without a word. Any other
+    line that is not a JSON object is left out with a note that names it.
+    """
+    offset = 0
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            start, offset = offset, offset + len(line)
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line.decode("utf-8"))
+            except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+                if line.endswith(b"\n"):
+                    notes.append(f"{path.name} line {number} is not JSON and was left out ({error})")
+                continue
+            if isinstance(row, dict):
+                yield JsonLine(number, start, len(line), row)
+            else:
+                notes.append(f"{path.name} line {number} is not an object and was left out")
+
+
+def _finite(value: object) -> float | None:
+    if isinstance(value, (int, float)) and math.isfinite(value):
+        return float(value)
+    return None
+
+
+def _integer(value: object) -> int | None:
+    number = _finite(value)
+    return None if number is None else int(number)
+
+
+def _read_metrics(path: Path, notes: list[str]) -> tuple[StepMetrics, ...]:
+    if not path.is_file():
+        notes.append(f"{path.name} is not there yet: the first step has not ended")
+        return ()
+    latest: dict[tuple[int, str], StepMetrics] = {}
+    repeated = 0
+    for line in read_json_lines(path, notes):
+        step = _integer(line.row.get("step"))
+        if step is None:
+            notes.append(f"{path.name} line {line.number} has no step and was left out")
+            continue
+        kind = str(line.row.get("kind", "train"))
+        values = {
+            name: _finite(value)
+            for name, value in line.row.items()
+            if name not in _LABELS and (value is None or isinstance(value, (int, float)))
+        }
+        repeated += (step, kind) in latest
+        latest[step, kind] = StepMetrics(step, str(line.row.get("stage", "")), kind, values)
+    if repeated:
+        notes.append(f"{repeated} steps are in {path.name} more than once (a resumed run): the last one counts")
+    return tuple(sorted(latest.values(), key=lambda row: (row.step, row.kind)))
+
+
+def _read_trajectories(
+    path: Path, most: int, max_bytes: int, notes: list[str]
+) -> tuple[tuple[Mapping[str, Any], ...], int]:
+    """Two passes, so that a file larger than memory can be read: find the rows, then load the chosen ones."""
+    if not path.is_file():
+        notes.append(f"{path.name} is not there yet: no trajectories to show")
+        return (), 0
+    places = [(line.offset, line.length) for line in read_json_lines(path, notes)]
+    chosen = _evenly(places, most, max_bytes)
+    if len(chosen) < len(places):
+        notes.append(f"{len(chosen)} of {len(places)} trajectories are shown, evenly spaced over the run")
+    rows = []
+    with path.open("rb") as stream:
+        for offset, length in chosen:
+            stream.seek(offset)
+            rows.append(json.loads(stream.read(length).decode("utf-8")))
+    return tuple(rows), len(places)
+
+
+def _evenly(places: list[tuple[int, int]], most: int, max_bytes: int) -> list[tuple[int, int]]:
+    """At most `most` items and `max_bytes` bytes, evenly spaced, the last one always among them."""
+    if not places:
+        return []
+    total = sum(length for _, length in places)
+    if total > max_bytes:
+        most = min(most, int(len(places) * max_bytes / total))
+    most = max(1, min(most, len(places)))
+    return [places[len(places) - 1 - (i * len(places)) // most] for i in range(most)][::-1]
+
+
+def _read_stages(path: Path, notes: list[str]) -> list[StageSpan]:
+    if not path.is_file():
+        return []
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(entries, list):
+            raise TypeError("not a list")
+        return [
+            StageSpan(
+                name=str(entry["name"]),
+                start=int(entry["start_step"]),
+                end=None if entry.get("end_step") is None else int(entry["end_step"]),
+                reason=str(entry.get("reason") or ""),
+                checkpoint=str(entry.get("checkpoint") or ""),
+            )
+            for entry in entries
+        ]
+    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
+        notes.append(f"{path.name} could not be read ({error}): stages are taken from {METRICS_FILE}")
+        return []
+
+
+def _complete_stages(written: list[StageSpan], metrics: tuple[StepMetrics, ...]) -> tuple[StageSpan, ...]:
+    """The written stages, and after them the stages that so far are only in the metrics."""
+    known_to = max((stage.end for stage in written if stage.end is not None), default=-1)
+    if any(stage.end is None for stage in written):
+        return tuple(written)
+    spans: list[StageSpan] = []
+    for row in metrics:
+        if row.step <= known_to or row.kind != "train" or not row.stage:
+            continue
+        if spans and spans[-1].name == row.stage:
+            continue
+        if spans:
+            spans[-1] = StageSpan(spans[-1].name, spans[-1].start, row.step - 1)
+        spans.append(StageSpan(row.stage, row.step, None))
+    return tuple(written + spans)
+
+
+def _planned_stages(config: str) -> int:
+    """How many stages the configuration asks for; at least 1, also where it does not say."""
+    try:
+        read = yaml.safe_load(config)
+    except yaml.YAMLError:
+        return 1
+    section = read.get("medr3") if isinstance(read, dict) else None
+    stages = section.get("stages") if isinstance(section, dict) else None
+    return max(1, len(stages)) if isinstance(stages, list) else 1
+
+
+def _read_text(path: Path, notes: list[str]) -> str:
+    if not path.is_file():
+        return ""
+    text = path.read_bytes().decode("utf-8", errors="replace")
+    if len(text) > 400_000:
+        notes.append(f"{path.name} is longer than 400,000 characters and was cut")
+    return text[:400_000]
+
+
+def _read_environment(path: Path, notes: list[str]) -> Mapping[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        notes.append(f"{path.name} could not be read ({error})")
+        return {}
+    return found if isinstance(found, dict) else {}
