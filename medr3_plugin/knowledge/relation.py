@@ -1,0 +1,33 @@
+"""The polarity of a relation: whether it is asserted or negated.
+
+Two people word one relation in ten ways ("causes", "leads to", "is a cause of"), so only its polarity enters
+a path: an asserted edge never matches a negated one, and wording does not matter.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from medr3_plugin.knowledge.text import words
+
+_NEGATION_WORDS = """
+no not never none neither nor without lack lacking absent absence negative deny denied denies denying
+exclude excluded excluding unlikely cannot cant isnt arent wasnt werent doesnt dont didnt hasnt
+havent hadnt wont wouldnt couldnt shouldnt unrelated
+"""
+_NEGATIONS = frozenset(_NEGATION_WORDS.split())
+_RULED_OUT = re.compile(r"\brul(?:e|es|ed|ing)[\s_-]+out\b", re.IGNORECASE)
+# the two-character words come first, so that each is counted once
+_CHINESE = re.compile("排除|否认|缺乏|不存在|[不没無无未非]")
+
+
+@lru_cache(maxsize=16384)
+def is_negated(relation: str) -> bool:
+    """Whether `relation` is negated; a double negation is an assertion.
+
+    >>> is_negated("does not cause"), is_negated("rules out"), is_negated("not without")
+    (True, True, False)
+    """
+    count = sum(word.form in _NEGATIONS for word in words(relation))
+    return (count + len(_RULED_OUT.findall(relation)) + len(_CHINESE.findall(relation))) % 2 == 1

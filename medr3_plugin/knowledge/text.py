@@ -1,0 +1,69 @@
+"""Words with their places, and the normal form under which entities are compared.
+
+The normal form of a word is the answer verifiers' (`rewards.answer_text`): NFKC, case, accents, plural,
+British spelling, Greek letters and numerals folded. Here every word keeps its offsets, because extraction
+looks at what stands between two entities, and every Chinese character is a word of its own, because Chinese
+does not separate words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import NamedTuple
+
+from medr3_plugin.rewards.answer_text import tokens as fold_words
+
+_CJK = "\u3400-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[{_CJK}]|\d+(?:\.\d+)?|(?:(?![{_CJK}])[^\W\d_])+(?:['’](?:(?![{_CJK}])[^\W\d_])+)*")
+_BETWEEN_CJK = re.compile(f"(?<=[{_CJK}]) (?=[{_CJK}])")
+_ARTICLES = frozenset(("a", "an", "the"))
+
+
+class Word(NamedTuple):
+    """A word of a text: its normal form and where it stands (`text[start:end]`)."""
+
+    form: str
+    start: int
+    end: int
+
+
+@lru_cache(maxsize=65536)
+def word_form(word: str) -> str:
+    """Normal form of one word; empty if nothing comparable is left.
+
+    >>> word_form("Tumours"), word_form("β"), word_form("don't")
+    ('tumor', 'beta', 'dont')
+    """
+    return "".join(fold_words(word))
+
+
+def words(text: str) -> list[Word]:
+    """The words of `text` in order, with offsets into it."""
+    found = (Word(word_form(m[0]), m.start(), m.end()) for m in _WORD.finditer(text))
+    return [word for word in found if word.form]
+
+
+def name_forms(name: str) -> list[str]:
+    """Word forms of an entity's name, leading articles left out ("the heart", but "hepatitis A")."""
+    forms = [word.form for word in words(name)]
+    first = next((i for i, form in enumerate(forms) if form not in _ARTICLES), 0)
+    return forms[first:]
+
+
+@lru_cache(maxsize=65536)
+def normal_form(text: str) -> str:
+    """Comparison key of an entity's name: its words' normal forms; empty if it holds no word.
+
+    >>> normal_form("The Ventricular Septal Defects") == normal_form("ventricular septal defect")
+    True
+    >>> normal_form("高血压病")
+    '高血压病'
+    """
+    return join(name_forms(text))
+
+
+def join(forms: Iterable[str]) -> str:
+    """Write word forms as one key: separated by blanks, except between Chinese characters."""
+    return _BETWEEN_CJK.sub("", " ".join(forms))

@@ -1,0 +1,176 @@
+"""A vocabulary of medical terms: synonyms to one canonical name, and terms found in running text."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.knowledge.stopwords import STOPWORDS
+from medr3_plugin.knowledge.text import Word, name_forms, normal_form, words
+
+
+class Mention(NamedTuple):
+    """An entity in a text: its canonical name, and where (`text[start:end]`)."""
+
+    entity: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One concept: its preferred name, its synonyms, and its kind (disease, drug, phenotype, …)."""
+
+    name: str
+    synonyms: tuple[str, ...] = ()
+    kind: str = ""
+    id: str = ""
+
+
+class _Target(NamedTuple):
+    entity: str
+    upper_only: bool
+    """an abbreviation that may be an ordinary word in lower case ("ALL"): only upper case counts"""
+
+
+class Vocabulary:
+    """Names -> canonical names, and longest matches in text.
+
+    An entry whose name is already known joins the entity of that name, so several vocabularies can be
+    stacked; a name that two entries claim as a synonym stays with the first. Names made of stop words alone
+    and single letters are left out.
+    """
+
+    def __init__(self, entries: Iterable[Entry] = ()) -> None:
+        self._targets: dict[str, _Target] = {}
+        # trie over word forms; the key "" of a node holds the term that ends there
+        self._trie: dict[str, Any] = {}
+        self._kinds: dict[str, str] = {}
+        self._size = 0
+        entries = list(entries)
+        # preferred names first: a synonym must not take another concept's own name
+        canonical = [self._add(entry.name, None) for entry in entries]
+        for entry, entity in zip(entries, canonical, strict=True):
+            if entity:
+                self._size += 1
+                self._kinds.setdefault(entity, entry.kind)
+                for synonym in entry.synonyms:
+                    self._add(synonym, entity)
+
+    @classmethod
+    def load(cls, *paths: str | Path) -> Vocabulary:
+        """Read vocabulary files, see `read_entries`. Earlier files take precedence.
+
+        Raises:
+            UserError: a file is missing or a row is wrong; names file, line and key.
+        """
+        return cls(entry for path in paths for entry in read_entries(path))
+
+    def __len__(self) -> int:
+        """Number of entries with a usable name."""
+        return self._size
+
+    def kind(self, entity: str) -> str:
+        """Kind of a canonical entity, "" if unknown."""
+        return self._kinds.get(entity, "")
+
+    def normalise(self, text: str) -> str:
+        """Canonical name of the entity that `text` as a whole names; its normal form if it is unknown."""
+        form = normal_form(text)
+        target = self._targets.get(form)
+        return target.entity if target else form
+
+    def find(self, text: str) -> list[Mention]:
+        """Entities in `text`, longest match first come, without overlaps, in order.
+
+        >>> vocabulary = Vocabulary([Entry("Fever", ("pyrexia", "high temperature"))])
+        >>> vocabulary.find("No pyrexia, no high temperatures.")
+        [Mention(entity='fever', start=3, end=10), Mention(entity='fever', start=15, end=32)]
+        """
+        return self.find_in(text, words(text))
+
+    def find_in(self, text: str, tokens: list[Word]) -> list[Mention]:
+        """As `find`, for a text whose words are known already."""
+        mentions = []
+        i, count = 0, len(tokens)
+        trie = self._trie
+        while i < count:
+            node = trie.get(tokens[i].form)
+            best = None
+            j = i
+            while node is not None:
+                target = node.get("")
+                if target is not None:
+                    start, end = tokens[i].start, tokens[j].end
+                    if not target.upper_only or text[start:end].isupper():
+                        best = (target, start, end, j)
+                j += 1
+                node = node.get(tokens[j].form) if j < count else None
+            if best is None:
+                i += 1
+            else:
+                target, start, end, j = best
+                mentions.append(Mention(target.entity, start, end))
+                i = j + 1
+        return mentions
+
+    def _add(self, name: str, entity: str | None) -> str | None:
+        """Make `name` a name of `entity` (of a new entity for None); returns its entity, None if unusable."""
+        form = normal_form(name)
+        if form in self._targets:
+            return self._targets[form].entity
+        forms = name_forms(name)
+        if not forms or len(form) < 2 or all(f in STOPWORDS for f in forms):
+            letters = name.strip()
+            if not (len(letters) >= 2 and letters.isupper() and forms):
+                return None
+        target = _Target(entity or form, name.isupper() and len(name) <= 5 and len(forms) == 1)
+        self._targets[form] = target
+        node = self._trie
+        for f in forms:
+            node = node.setdefault(f, {})
+        node[""] = target
+        return target.entity
+
+
+def read_entries(path: str | Path) -> Iterator[Entry]:
+    """Entries of a vocabulary file: jsonl, plain or gzipped.
+
+    A row has `name` and optionally `id`, `kind` and `synonyms`, a list of strings or of objects with `text`.
+
+    Raises:
+        UserError: the file is missing or a row is wrong; names file, line and key.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"vocabulary file {path} does not exist")
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield _entry(line, f"{path}:{number}")
+
+
+def _entry(line: str, where: str) -> Entry:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{where}: not JSON: {error.msg}") from None
+    if not isinstance(row, Mapping):
+        raise UserError(f"{where}: expected an object with the key 'name'")
+    name = row.get("name")
+    if not isinstance(name, str) or not name.strip():
+        raise UserError(f"{where}: key 'name' must be a non-empty string")
+    synonyms = row.get("synonyms") or ()
+    if not isinstance(synonyms, list | tuple):
+        raise UserError(f"{where}: key 'synonyms' must be a list")
+    texts = [s.get("text") if isinstance(s, Mapping) else s for s in synonyms]
+    names = tuple(text for text in texts if isinstance(text, str))
+    if len(names) < len(texts):
+        raise UserError(f"{where}: key 'synonyms' must hold strings or objects with 'text'")
+    return Entry(name, names, str(row.get("kind") or ""), str(row.get("id") or row.get("code") or ""))
