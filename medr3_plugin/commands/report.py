@@ -14,10 +14,16 @@ def register(app: typer.Typer) -> None:
 
 
 def report(
-    run_dir: Annotated[Path, typer.Argument(help="Run folder (metrics.jsonl, stages.json, trajectories.jsonl).")],
+    run_dir: Annotated[
+        Path, typer.Argument(help="Run folder (metrics.jsonl, stages.json, trajectories.jsonl).")
+    ],
     out: Annotated[Path | None, typer.Option(help="File to write [default: RUN_DIR/report.html].")] = None,
-    title: Annotated[str | None, typer.Option(help="Heading of the page [default: the folder's name].")] = None,
-    png: Annotated[bool, typer.Option("--png", help="Also write the curves as PNG files (extra: eval).")] = False,
+    title: Annotated[
+        str | None, typer.Option(help="Heading of the page [default: the folder's name].")
+    ] = None,
+    png: Annotated[
+        bool, typer.Option("--png", help="Also write the curves as PNG files (extra: eval).")
+    ] = False,
     max_trajectories: Annotated[
         int, typer.Option(min=1, help="Embed at most so many trajectories, evenly spaced over the run.")
     ] = 600,

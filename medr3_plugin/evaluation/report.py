@@ -12,6 +12,7 @@ import base64
 import hashlib
 import html
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -29,7 +30,9 @@ _SCRIPTS = ("charts.js", "trajectories.js", "page.js")
 _MOST_POINTS = 1500
 """Points of a curve; longer runs are averaged over equal ranges of steps (a screen has no more pixels)."""
 
-_SECRET = re.compile(r"(?im)^(\s*[\w.-]*(?:api_key|password|secret|bearer|access_token)[\w.-]*\s*:\s*)(?!null\b)\S.*$")
+_SECRET = re.compile(
+    r"(?im)^(\s*[\w.-]*(?:api_key|password|secret|bearer|access_token)[\w.-]*\s*:\s*)(?!null\b)\S.*$"
+)
 
 
 def write_report(
@@ -55,7 +58,9 @@ def write_report(
         draft.write_text(text, encoding="utf-8", errors="replace")
         draft.replace(target)
     except OSError as error:
-        raise UserError(f"{target} cannot be written ({error.strerror}): choose another place with --out") from error
+        raise UserError(
+            f"{target} cannot be written ({error.strerror}): choose another place with --out"
+        ) from error
     return target, run
 
 
@@ -88,7 +93,11 @@ def payload(run: RunFolder, title: str) -> dict[str, Any]:
     """Everything the page shows, as JSON values."""
     metrics_file = run.path / METRICS_FILE
     written = metrics_file.stat().st_mtime if metrics_file.is_file() else None
-    as_of = None if written is None else datetime.fromtimestamp(written, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    as_of = (
+        None
+        if written is None
+        else datetime.fromtimestamp(written, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    )
     return {
         "title": title,
         "finished": run.finished,
@@ -161,7 +170,7 @@ def _trajectory(row: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """The value with non-finite floats as None, so that it is JSON that a browser parses."""
     if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else None
+        return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -39,7 +39,7 @@ class JsonLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StepMetrics:
-    """Every metric of one step, `kind` "train" or "val". Values are finite floats, or None where not finite."""
+    """Every metric of one step, `kind` "train" or "val". Values are finite floats, else None."""
 
     step: int
     stage: str
@@ -96,7 +96,9 @@ def read_run(path: Path, max_trajectories: int = 600, max_bytes: int = 24_000_00
         UserError: `path` is not a folder.
     """
     if not path.is_dir():
-        raise UserError(f"{path} is not a folder: give the run folder that the trainer writes metrics.jsonl into")
+        raise UserError(
+            f"{path} is not a folder: give the run folder that the trainer writes metrics.jsonl into"
+        )
     notes: list[str] = []
     metrics = _read_metrics(path / METRICS_FILE, notes)
     trajectories, total = _read_trajectories(path / TRAJECTORIES_FILE, max_trajectories, max_bytes, notes)
@@ -111,7 +113,8 @@ def read_run(path: Path, max_trajectories: int = 600, max_bytes: int = 24_000_00
         trajectory_total=total,
         config=config,
         environment=_read_environment(path / ENVIRONMENT_FILE, notes),
-        finished=len(written) == len(stages) >= _planned_stages(config) and all(s.end is not None for s in written),
+        finished=len(written) == len(stages) >= _planned_stages(config)
+        and all(s.end is not None for s in written),
         notes=tuple(notes),
     )
 
@@ -119,8 +122,8 @@ def read_run(path: Path, max_trajectories: int = 600, max_bytes: int = 24_000_00
 def read_json_lines(path: Path, notes: list[str]) -> Iterator[JsonLine]:
     """The readable objects of a jsonl file.
 
-    A last line without a newline that does not parse is being written: it is left out without a word. Any other
-    line that is not a JSON object is left out with a note that names it.
+    A last line without a newline that does not parse is being written: it is left out without a word. Any
+    other line that is not a JSON object is left out with a note that names it.
     """
     offset = 0
     with path.open("rb") as stream:
@@ -171,7 +174,9 @@ def _read_metrics(path: Path, notes: list[str]) -> tuple[StepMetrics, ...]:
         repeated += (step, kind) in latest
         latest[step, kind] = StepMetrics(step, str(line.row.get("stage", "")), kind, values)
     if repeated:
-        notes.append(f"{repeated} steps are in {path.name} more than once (a resumed run): the last one counts")
+        notes.append(
+            f"{repeated} steps are in {path.name} more than once (a resumed run): the last one counts"
+        )
     return tuple(sorted(latest.values(), key=lambda row: (row.step, row.kind)))
 
 
@@ -222,7 +227,14 @@ def _read_stages(path: Path, notes: list[str]) -> list[StageSpan]:
             )
             for entry in entries
         ]
-    except (UnicodeDecodeError, json.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        UnicodeDecodeError,
+        json.JSONDecodeError,
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
         notes.append(f"{path.name} could not be read ({error}): stages are taken from {METRICS_FILE}")
         return []
 

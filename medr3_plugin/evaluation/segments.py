@@ -13,7 +13,7 @@ from medr3_plugin.trajectory import parse
 
 _LONGEST_RESPONSE = 200_000
 _HEADER_CHARACTERS = 400
-"""The environment writes a document's title and source at its start; look for the title no further than this."""
+"""The environment writes a document's title and source at its start: the title is looked for in these."""
 
 
 def segments(response: str, searches: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -68,7 +68,9 @@ def _match(shown: list[dict[str, Any]], hits: list[Mapping[str, Any]]) -> None:
     left = list(hits)
     for position, piece in enumerate(shown):
         head = piece["text"][:_HEADER_CHARACTERS].casefold()
-        found = next((hit for hit in left if (t := str(hit.get("title") or "").casefold()) and t in head), None)
+        found = next(
+            (hit for hit in left if (t := str(hit.get("title") or "").casefold()) and t in head), None
+        )
         if found is None and in_order and hits[position] in left:
             found = hits[position]
         if found is not None:

@@ -1,4 +1,4 @@
-"""The few numbers of a run that one looks at first, as the report's tiles and the command's output show them."""
+"""The few numbers of a run that one looks at first: the tiles of the report."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def summarise(run: RunFolder) -> dict[str, Any]:
     """Numbers of a run; None where the run does not say.
 
     Returns:
-        `steps` (training steps done), `acc`, `score`, `searches`, `searched`, `hit`, each {first, last} as means
-        over the first and last tenth of the training steps (at least one step); `val_acc` {first, last, best,
-        best_step} over the validations; `hours` of training; `invalid` mean share of invalid samples;
+        `steps` (training steps done); `acc`, `score`, `searches`, `searched`, `hit`, each {first, last} as
+        means over the first and last tenth of the training steps (at least one step); `val_acc` {first, last,
+        best, best_step} over the validations; `hours` of training; `invalid` mean share of invalid samples;
         `failures` kind -> total count of the run.
     """
     train, val = run.rows("train"), run.rows("val")
@@ -23,7 +23,9 @@ def summarise(run: RunFolder) -> dict[str, Any]:
     for row in train:
         for name, value in row.values.items():
             if name.startswith("failures/") and value:
-                failures[name.removeprefix("failures/")] = failures.get(name.removeprefix("failures/"), 0.0) + value
+                failures[name.removeprefix("failures/")] = (
+                    failures.get(name.removeprefix("failures/"), 0.0) + value
+                )
     return {
         "steps": train[-1].step if train else 0,
         "acc": _ends(train, "reward/acc"),

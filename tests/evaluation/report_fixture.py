@@ -1,4 +1,5 @@
-"""A run folder made by code: the same bytes every time, with everything in it that a report must cope with."""
+"""A run folder made by code: the same bytes every time, with all that a report must cope with."""
+# ruff: noqa: E501 (the texts of the cases)
 
 from __future__ import annotations
 
@@ -10,7 +11,11 @@ from typing import Any
 
 from medr3_plugin.rewards.record import KEYS
 
-STAGES = (("reasoning", 1, 24, "plateau of acc: best 0.412 at step 14, patience 10"), ("retrieval", 25, 48, "max_steps 24"), ("joint", 49, 72, "max_steps 24"))
+STAGES = (
+    ("reasoning", 1, 24, "plateau of acc: best 0.412 at step 14, patience 10"),
+    ("retrieval", 25, 48, "max_steps 24"),
+    ("joint", 49, 72, "max_steps 24"),
+)
 HOSTILE = "</script><script>document.title='owned'</script><img src=x onerror=alert(1)> & \u2028 <document>"
 
 CASES = (
@@ -23,8 +28,20 @@ CASES = (
         "think": "The picture is primary hypothyroidism: TSH is high while free T4 is low. The antibodies point to an autoimmune cause. I should check how specific they are.",
         "then": "Anti-TPO antibodies are found in about nine of ten patients with Hashimoto thyroiditis, so the autoimmune cause is the likely one.",
         "documents": (
-            {"id": "guide:ata:3", "title": "Hypothyroidism in adults: clinical practice guideline", "evidence_type": "guideline", "evidence_level": 7, "text": "Anti-TPO antibodies identify autoimmune thyroiditis as the cause of primary hypothyroidism and predict progression in subclinical disease."},
-            {"id": "pubmed:9506", "title": "Thyroid peroxidase antibodies and risk of hypothyroidism: a meta-analysis", "evidence_type": "meta-analysis", "evidence_level": 9, "text": "Across 16 cohorts, antibody positivity was associated with incident hypothyroidism (risk ratio 4.6)."},
+            {
+                "id": "guide:ata:3",
+                "title": "Hypothyroidism in adults: clinical practice guideline",
+                "evidence_type": "guideline",
+                "evidence_level": 7,
+                "text": "Anti-TPO antibodies identify autoimmune thyroiditis as the cause of primary hypothyroidism and predict progression in subclinical disease.",
+            },
+            {
+                "id": "pubmed:9506",
+                "title": "Thyroid peroxidase antibodies and risk of hypothyroidism: a meta-analysis",
+                "evidence_type": "meta-analysis",
+                "evidence_level": 9,
+                "text": "Across 16 cohorts, antibody positivity was associated with incident hypothyroidism (risk ratio 4.6).",
+            },
         ),
     },
     {
@@ -36,8 +53,20 @@ CASES = (
         "think": "Lens dislocation with long fingers suggests a connective tissue disorder. Homocystinuria shares both signs, so the aorta decides.",
         "then": "Aortic root dilatation belongs to Marfan syndrome and not to homocystinuria.",
         "documents": (
-            {"id": "hpoa:OMIM:154700", "title": "Marfan syndrome", "evidence_type": "disease-profile", "evidence_level": 1, "text": "Signs: ectopia lentis, arachnodactyly, aortic root aneurysm, pectus excavatum, scoliosis."},
-            {"id": "pubmed:2050", "title": "Revised Ghent nosology for the Marfan syndrome", "evidence_type": "systematic-review", "evidence_level": 8, "text": "Aortic root aneurysm and ectopia lentis together suffice for the diagnosis when there is no family history."},
+            {
+                "id": "hpoa:OMIM:154700",
+                "title": "Marfan syndrome",
+                "evidence_type": "disease-profile",
+                "evidence_level": 1,
+                "text": "Signs: ectopia lentis, arachnodactyly, aortic root aneurysm, pectus excavatum, scoliosis.",
+            },
+            {
+                "id": "pubmed:2050",
+                "title": "Revised Ghent nosology for the Marfan syndrome",
+                "evidence_type": "systematic-review",
+                "evidence_level": 8,
+                "text": "Aortic root aneurysm and ectopia lentis together suffice for the diagnosis when there is no family history.",
+            },
         ),
     },
     {
@@ -49,7 +78,13 @@ CASES = (
         "think": "Tailoring usually helps adherence in trials, but the effect may fade. Look for a randomised trial.",
         "then": "The trial finds more women back on schedule after counselling, so the answer is yes.",
         "documents": (
-            {"id": "pubmedqa:10808977", "title": "Tailored interventions and mammography use: a randomised trial", "evidence_type": "RCT", "evidence_level": 6, "text": "Compared with usual care, telephone counselling promoted change among women who were off schedule."},
+            {
+                "id": "pubmedqa:10808977",
+                "title": "Tailored interventions and mammography use: a randomised trial",
+                "evidence_type": "RCT",
+                "evidence_level": 6,
+                "text": "Compared with usual care, telephone counselling promoted change among women who were off schedule.",
+            },
         ),
     },
     {
@@ -61,7 +96,13 @@ CASES = (
         "think": "V1-V4导联ST段抬高提示急性前壁心肌梗死，发病2小时，应尽快再灌注。",
         "then": "指南推荐发病12小时内首选急诊介入治疗。",
         "documents": (
-            {"id": "guide:stemi:1", "title": "急性ST段抬高型心肌梗死诊断和治疗指南", "evidence_type": "guideline", "evidence_level": 7, "text": "发病12小时内的患者，首选直接经皮冠状动脉介入治疗。"},
+            {
+                "id": "guide:stemi:1",
+                "title": "急性ST段抬高型心肌梗死诊断和治疗指南",
+                "evidence_type": "guideline",
+                "evidence_level": 7,
+                "text": "发病12小时内的患者，首选直接经皮冠状动脉介入治疗。",
+            },
         ),
     },
 )
@@ -91,7 +132,14 @@ def make_run(folder: Path, *, running: bool = False, per_step: int = 4) -> Path:
     _write_lines(folder / "metrics.jsonl", metrics, running)
     _write_lines(folder / "trajectories.jsonl", trajectories, running)
     stages = [
-        {"name": name, "index": i, "start_step": start, "end_step": end, "reason": reason, "checkpoint": f"checkpoints/global_step_{end}"}
+        {
+            "name": name,
+            "index": i,
+            "start_step": start,
+            "end_step": end,
+            "reason": reason,
+            "checkpoint": f"checkpoints/global_step_{end}",
+        }
         for i, (name, start, end, reason) in enumerate(STAGES)
         if end <= last
     ]
@@ -100,7 +148,14 @@ def make_run(folder: Path, *, running: bool = False, per_step: int = 4) -> Path:
         "actor_rollout_ref:\n  model:\n    path: SmolLM2-135M-Instruct\nmedr3:\n  reward:\n    judge:\n      kind: openai\n      api_key: sk-not-for-the-page\ntrainer:\n  total_training_steps: 72\n",
         encoding="utf-8",
     )
-    environment = {"medr3_plugin": "0.1.0", "verl": "0.9.1", "vllm": "0.27.0+cpu", "torch": "2.13.0+cpu", "commit": "0123abc", "hardware": {"cpu": "2 cores", "gpu": "none"}}
+    environment = {
+        "medr3_plugin": "0.1.0",
+        "verl": "0.9.1",
+        "vllm": "0.27.0+cpu",
+        "torch": "2.13.0+cpu",
+        "commit": "0123abc",
+        "hardware": {"cpu": "2 cores", "gpu": "none"},
+    }
     (folder / "environment.json").write_text(json.dumps(environment), encoding="utf-8")
     return folder
 
@@ -114,7 +169,9 @@ def _write_lines(path: Path, rows: list[dict[str, Any]], running: bool) -> None:
 
 def _metrics(rng: random.Random, stage: str, step: int, stage_step: int, kind: str) -> dict[str, Any]:
     def rising(low: float, high: float, noise: float = 0.03) -> float:
-        return round(low + (high - low) * (1 - math.exp(-step / 30)) + rng.gauss(0, noise * (kind == "train")), 5)
+        return round(
+            low + (high - low) * (1 - math.exp(-step / 30)) + rng.gauss(0, noise * (kind == "train")), 5
+        )
 
     searching = {"reasoning": 0.9, "retrieval": 1.9, "joint": 1.5}[stage]
     row: dict[str, Any] = {"step": step, "stage": stage, "stage_step": stage_step, "kind": kind}
@@ -161,13 +218,34 @@ def _metrics(rng: random.Random, stage: str, step: int, stage_step: int, kind: s
 def _trajectory(rng: random.Random, stage: str, step: int, kind: str, number: int) -> dict[str, Any]:
     case: dict[str, Any] = CASES[(step + number) % len(CASES)]
     right = rng.random() < 0.2 + step / 120
-    case_kind = "forged" if rng.random() < 0.03 else "failed" if step in (31, 32, 53) and number == 1 else "plain"
-    documents = [{k: v for k, v in d.items() if k != "text"} | {"score": round(18 - 3.1 * i - rng.random(), 3)} for i, d in enumerate(case["documents"])]
-    searches = [{"query": case["query"], "documents": documents, "latency_s": round(rng.uniform(0.008, 0.04), 4), "failure": None}]
-    shown = "".join(f"<document>{d['title']} ({d['evidence_type']})\n{d['text']}</document>" for d in case["documents"])
+    case_kind = (
+        "forged" if rng.random() < 0.03 else "failed" if step in (31, 32, 53) and number == 1 else "plain"
+    )
+    documents = [
+        {k: v for k, v in d.items() if k != "text"} | {"score": round(18 - 3.1 * i - rng.random(), 3)}
+        for i, d in enumerate(case["documents"])
+    ]
+    searches = [
+        {
+            "query": case["query"],
+            "documents": documents,
+            "latency_s": round(rng.uniform(0.008, 0.04), 4),
+            "failure": None,
+        }
+    ]
+    shown = "".join(
+        f"<document>{d['title']} ({d['evidence_type']})\n{d['text']}</document>" for d in case["documents"]
+    )
     response = f"<think>{case['think']}\n<search>{case['query']}</search>{shown}\n"
     if stage != "reasoning" and rng.random() < 0.5:
-        searches.append({"query": f"{case['answer']} evidence", "documents": documents[:1], "latency_s": 0.011, "failure": None})
+        searches.append(
+            {
+                "query": f"{case['answer']} evidence",
+                "documents": documents[:1],
+                "latency_s": 0.011,
+                "failure": None,
+            }
+        )
         response += f"It is worth a second look.\n<search>{case['answer']} evidence</search>\n"
     if case_kind == "failed":
         searches[0] |= {"documents": [], "failure": "timeout", "latency_s": 10.0}
@@ -187,24 +265,44 @@ def _trajectory(rng: random.Random, stage: str, step: int, kind: str, number: in
         "searches": searches,
         "reward": _record(rng, stage, right, case_kind, searches),
         "reasons": {
-            "answer": {"verdict": "right" if right else "wrong", "judge": "alias match", "given": case["answer"] if right else case["wrong"]},
-            "reasoning": {"reference": 0, "shared entities": ["hypothyroidism", "anti-tpo antibodies"], "shared paths": [["anti-tpo antibodies", "+", "autoimmune thyroiditis"]]},
+            "answer": {
+                "verdict": "right" if right else "wrong",
+                "judge": "alias match",
+                "given": case["answer"] if right else case["wrong"],
+            },
+            "reasoning": {
+                "reference": 0,
+                "shared entities": ["hypothyroidism", "anti-tpo antibodies"],
+                "shared paths": [["anti-tpo antibodies", "+", "autoimmune thyroiditis"]],
+            },
             "retrieval": {"counted": [d["id"] for d in documents], "gold found": documents[0]["id"]},
         },
     }
 
 
-def _record(rng: random.Random, stage: str, right: bool, case_kind: str, searches: list[dict[str, Any]]) -> dict[str, float]:
+def _record(
+    rng: random.Random, stage: str, right: bool, case_kind: str, searches: list[dict[str, Any]]
+) -> dict[str, float]:
     record = dict.fromkeys(KEYS, 0.0)
     parts = {k: round(rng.uniform(0.2, 0.9), 4) for k in KEYS if k.startswith(("reasoning_", "retrieval_"))}
     answer = 1.0 if right else 0.4 if rng.random() < 0.2 else 0.1
-    record |= parts | {"answer": answer, "acc": float(right), "format": 1.0, "valid": float(case_kind != "failed"), "searches": float(len(searches))}
+    record |= parts | {
+        "answer": answer,
+        "acc": float(right),
+        "format": 1.0,
+        "valid": float(case_kind != "failed"),
+        "searches": float(len(searches)),
+    }
     record["reasoning"] = round(sum(v for k, v in parts.items() if k.startswith("reasoning_")) / 3, 4)
     record["retrieval"] = round(sum(v for k, v in parts.items() if k.startswith("retrieval_")) / 4, 4)
     record["coordination"] = round(rng.random() * 0.6, 4) if stage == "joint" else 0.0
     record["penalty_length"] = -round(rng.random() * 0.05, 4)
-    bonus = {"reasoning": record["reasoning"], "retrieval": record["retrieval"]}.get(stage, 0.4 * record["reasoning"] + 0.4 * record["retrieval"] + 0.2 * record["coordination"])
-    record["score"] = round(answer + {1.0: 0.8, 0.4: 0.4}.get(answer, 0.2) * bonus + record["penalty_length"], 4)
+    bonus = {"reasoning": record["reasoning"], "retrieval": record["retrieval"]}.get(
+        stage, 0.4 * record["reasoning"] + 0.4 * record["retrieval"] + 0.2 * record["coordination"]
+    )
+    record["score"] = round(
+        answer + {1.0: 0.8, 0.4: 0.4}.get(answer, 0.2) * bonus + record["penalty_length"], 4
+    )
     record["documents"] = float(len({d["id"] for s in searches for d in s["documents"]}))
     record["stage"] = float([s[0] for s in STAGES].index(stage))
     if case_kind == "forged":

@@ -209,7 +209,7 @@ class Trajectories {
       ? h("details", { class: "reasons" }, h("summary", {}, "Why these numbers"), tree(t.reasons)) : null;
     return h("div", { class: "reward" },
       h("div", { class: "reward-top" }, h("strong", {}, fmt(r.score)), h("span", { class: `outcome ${t.outcome}` }, OUTCOMES[t.outcome]),
-        h("span", { class: "muted" }, FLAGS.filter((k) => r[k] !== undefined).map((k) => `${k.replace("_", " ")} ${fmt(r[k])}`).join(" · "))),
+        h("span", { class: "muted" }, FLAGS.filter((k) => r[k] !== undefined && (r[k] || !k.endsWith("failures"))).map((k) => `${k.replace("_", " ")} ${fmt(r[k])}`).join(" · "))),
       h("div", { class: "parts" }, group("Answer", "", SINGLES), PARTS.filter(([k]) => k in r).map(([k, title, sub]) => group(title, fmt(r[k]), sub)),
         penalties.length ? group("Penalties", fmt(Number(total.toFixed(4))), penalties) : null,
         extra.length ? group("Other", "", extra) : null),
