@@ -1,49 +1,56 @@
 """Rule verifiers of the final answer: choice, yes/no/maybe, names with aliases.
 
 A rule says "right" only for a clean single answer, "wrong" where no reading could be right, and nothing
-(None) where it cannot tell; then a judge decides, and without one the answer counts as wrong.
+(None) where it cannot tell. Then a judge decides; without one the answer counts as wrong. So whatever a rule
+does not know can cost a judge's call, but never earns a reward.
 """
 
 from __future__ import annotations
 
-import re
-
-from medr3_plugin.judge.base import RIGHT, WRONG, Verdict
+from medr3_plugin.judge.base import WRONG, Verdict
 from medr3_plugin.records import Sample
+from medr3_plugin.rewards.answer_alias import Names, verify_alias
+from medr3_plugin.rewards.answer_choice import verify_choice
+from medr3_plugin.rewards.answer_statement import statement
 from medr3_plugin.rewards.answer_text import fold
+from medr3_plugin.rewards.answer_yesno import verify_yesno
 
 MAX_CHARS = 4096
-_LETTER = re.compile(
-    r"^\W*(?:(?:the )?(?:final |correct |best )?(?:answer|option|choice)(?: is)?\s*:?\s*)?\(?([A-Z])\)?(?:[.):,]\s*(.*))?\W*$",
-    re.I | re.S,
-)
+"""Longest answer that is read, in characters, unless an accepted answer is itself a long text."""
+_LONGER_THAN_GOLD = 4
+_COPY_CHARS = 60  # from this length on, an answer that is a piece of the question was copied
 
 
-def verify(answer: str, sample: Sample) -> Verdict | None:
-    """Verdict on `answer` by rule, or None if no rule can tell."""
-    if not answer.strip():
+def verify(answer: str, sample: Sample, vocabulary: Names | None = None) -> Verdict | None:
+    """Verdict on `answer` by rule, or None if no rule can tell.
+
+    Args:
+        answer: the final answer alone, as `Trajectory.answer` gives it.
+        sample: the question, its accepted answers and options.
+        vocabulary: synonyms to use besides `sample.answers`.
+
+    Takes time linear in the length of the answer; answers over `MAX_CHARS` (or four times the longest
+    accepted answer) are wrong unread.
+
+    >>> gold = Sample(id="", question="", response="", answers=("Marfan syndrome",))
+    >>> verify("The most likely diagnosis is Marfan's syndrome.", gold).level
+    2
+    >>> verify("Marfan syndrome or Loeys-Dietz syndrome", gold).level
+    0
+    >>> verify("A connective tissue disease", gold) is None
+    True
+    """
+    limit = max(MAX_CHARS, _LONGER_THAN_GOLD * max(map(len, sample.answers)))
+    if len(answer) > limit:
+        return Verdict(WRONG, f"the answer is longer than {limit} characters", "rule:length")
+    text = statement(answer)
+    if not fold(text):
         return Verdict(WRONG, "no answer", "rule:empty")
-    if len(answer) > MAX_CHARS:
-        return Verdict(WRONG, f"the answer is longer than {MAX_CHARS} characters", "rule:length")
-    key = fold(answer)
-    gold = {fold(name) for name in sample.answers}
-    if sample.options:
-        texts = {letter.upper(): fold(text) for letter, text in sample.options.items() if text}
-        right = {letter for letter, text in texts.items() if text in gold}
-        right = right or {name.strip().upper() for name in sample.answers} & texts.keys()
-        chosen = {letter for letter, text in texts.items() if text == key}
-        match = None if chosen else _LETTER.match(answer)
-        if match and match.group(1).upper() in texts:
-            letter = match.group(1).upper()
-            rest = fold(match.group(2) or "")
-            if rest and rest != texts[letter]:
-                return None
-            chosen = {letter}
-        if chosen:
-            ok = bool(chosen & right)
-            return Verdict(RIGHT if ok else WRONG, f"chose {', '.join(sorted(chosen))}", "rule:choice")
-    if key in gold:
-        return Verdict(RIGHT, "the answer is an accepted name", "rule:alias")
-    if gold & {"yes", "no", "maybe"} and key in {"yes", "no", "maybe"}:
-        return Verdict(WRONG, f"answered {key}", "rule:yesno")
-    return None
+    if len(text) >= _COPY_CHARS and fold(text) in fold(sample.question):
+        return Verdict(WRONG, "the answer is copied from the question", "rule:copy")
+    verdict = verify_choice(text, sample.options, sample.answers) if sample.options else None
+    if verdict is None:
+        verdict = verify_yesno(text, sample.answers)
+    if verdict is None:
+        verdict = verify_alias(text, sample.answers, vocabulary)
+    return verdict

@@ -1,0 +1,210 @@
+"""Verifier of names: diagnoses, drugs, factoids with a list of accepted aliases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Protocol
+
+from medr3_plugin.judge.base import PARTLY, RIGHT, WRONG, Verdict
+from medr3_plugin.rewards.answer_doubt import (
+    ALTERNATIVE,
+    HEDGE,
+    REFUSAL,
+    mentions,
+    starts_negated,
+)
+from medr3_plugin.rewards.answer_doubt import claim as claim_of
+from medr3_plugin.rewards.answer_partial import relation
+from medr3_plugin.rewards.answer_text import compact, fold, has_cjk, listed, plain
+
+SOURCE = "rule:alias"
+_MAX_WORDS = 12  # an answer of more words is prose: only the exact forms below decide
+
+_STRONG = re.compile(
+    r"\s*(?:[;\n/|；]|(?:^|\s)(?:or|and/or|versus|vs\.?|oder|ou|eller|или)\s|或者|或是|还是|或|、|\d+[.)]\s)\s*",
+    re.I,
+)
+_WEAK = re.compile(r"\s*(?:[,，+&]|(?:^|\s)(?:and|plus|und|et|y)\s|以及|和|及|与)\s*", re.I)
+_PARENTHESES = re.compile(r"\s*[(（\[]([^()（）\[\]]{1,120})[)）\]]")
+_SAME_AS = re.compile(
+    r"^(?:also (?:known|called)(?: as)?|also|aka|a\.k\.a\.?|i\.e\.?|or|即|又称|又名)[,:]?\s*", re.I
+)
+_FUNCTION_WORDS = frozenset(
+    listed("without not no of to from by in on than before after versus due because cause causing for and or")
+)
+# upper-case abbreviations whose lower-case form is an everyday word
+_EVERYDAY = frozenset(
+    listed("all aids as is it he or and are was may can pad map sad hit cat net not has had the pain")
+)
+
+
+class Names(Protocol):
+    """What the verifier needs of a vocabulary (`knowledge.vocabulary.Vocabulary` has it)."""
+
+    def normalise(self, text: str) -> str:
+        """Canonical name of what `text` names; some normal form of `text` if it is unknown."""
+        ...
+
+
+class Accepted:
+    """The accepted names of one question, in every spelling that counts as the same."""
+
+    def __init__(self, answers: Sequence[str], vocabulary: Names | None = None) -> None:
+        self.names = tuple(name for answer in answers for name in _spelled(plain(answer)))
+        self.keys = frozenset(fold(name) for name in self.names) - {""}
+        self._compact = frozenset(compact(key) for key in self.keys)
+        self._bags = frozenset(bag for name in self.names if (bag := _bag(name)))
+        self._inverted = any("," in name for name in self.names)
+        self._shouted = frozenset(
+            fold(name) for name in self.names if name.isupper() and name.casefold() in _EVERYDAY
+        )
+        self._vocabulary = vocabulary
+        self._canonical = (
+            frozenset(vocabulary.normalise(name) for name in self.names) if vocabulary else frozenset()
+        )
+
+    def holds(self, name: str) -> bool:
+        """Whether `name`, as a whole, is an accepted name."""
+        key = fold(name)
+        if not key or (key in self._shouted and not name.strip().isupper()):
+            return False
+        if key in self.keys or compact(key) in self._compact:
+            return True
+        if self._inverted or "," in name:
+            bag = _bag(name)
+            if bag and bag in self._bags:
+                return True
+        return self._vocabulary is not None and self._vocabulary.normalise(name) in self._canonical
+
+    def is_short_for(self, short: str) -> bool:
+        """Whether `short` is the initials of an accepted name ("SLE" for systemic lupus erythematosus)."""
+        return any(_is_acronym(short, name) for name in self.names)
+
+
+def verify_alias(text: str, answers: Sequence[str], vocabulary: Names | None = None) -> Verdict | None:
+    """Verdict on a bare statement against accepted names; None if no rule can tell.
+
+    >>> gold = ["Ehlers-Danlos syndrome, classic type, 1"]
+    >>> verify_alias("classic Ehlers–Danlos syndrome type 1", gold).level
+    2
+    >>> verify_alias("Ehlers-Danlos syndrome", gold).level
+    1
+    >>> verify_alias("Ehlers-Danlos syndrome, classic type, 1 or Marfan syndrome", gold).level
+    0
+    """
+    accepted = _accepted(tuple(answers)) if vocabulary is None else Accepted(answers, vocabulary)
+    if _is_name(text, accepted):
+        return Verdict(RIGHT, "the answer is an accepted name", SOURCE)
+    claim = claim_of(text)
+    if claim != text and _is_name(claim, accepted):
+        return Verdict(RIGHT, "the answer is an accepted name with a reason", SOURCE)
+    return _several(claim, accepted) or _doubtful(text, claim, accepted) or _related(claim, accepted)
+
+
+@lru_cache(maxsize=4096)
+def _accepted(answers: tuple[str, ...]) -> Accepted:
+    return Accepted(answers)
+
+
+def _is_name(text: str, accepted: Accepted) -> bool:
+    """An accepted name, alone or with its abbreviation or another accepted name in parentheses."""
+    if accepted.holds(text):
+        return True
+    asides = _PARENTHESES.findall(text)
+    if not asides or not accepted.holds(_PARENTHESES.sub(" ", text)):
+        return False
+    asides = [_SAME_AS.sub("", aside) for aside in asides]
+    return all(accepted.holds(aside) or accepted.is_short_for(aside) for aside in asides)
+
+
+def _several(claim: str, accepted: Accepted) -> Verdict | None:
+    """Lists: right if every part is an accepted name, wrong if an accepted name stands beside another."""
+    for separator, certain in ((_STRONG, True), (_WEAK, False)):
+        parts = [part.strip(" .()（）-*•") for part in separator.split(claim)]
+        parts = [_SAME_AS.sub("", part) for part in parts if part]
+        if len(parts) < 2:
+            continue
+        names = [_is_name(part, accepted) or accepted.is_short_for(part) for part in parts]
+        if all(names):
+            return Verdict(RIGHT, "accepted names of the same thing", SOURCE)
+        if any(names) and (certain or _all_names(parts)):
+            return Verdict(WRONG, "several answers", SOURCE)
+    return None
+
+
+def _all_names(parts: list[str]) -> bool:
+    """Whether each part could stand as an answer of its own rather than qualify the part before."""
+    qualifiers = re.compile(
+        r"(?:type|form|variant|subtype|onset|stage|grade|linked|dominant|recessive)\b|型|期", re.I
+    )
+    return not any(qualifiers.search(part) or fold(part).isdigit() for part in parts)
+
+
+def _doubtful(text: str, claim: str, accepted: Accepted) -> Verdict | None:
+    """Answers that name an accepted name without committing to it."""
+    asserted = negated = False
+    for key in accepted.keys:
+        said, denied = mentions(text, key)
+        asserted, negated = asserted or said, negated or denied
+    gold_words = " ".join(accepted.names)
+    short = len(fold(claim).split()) <= _MAX_WORDS or has_cjk(claim)
+    if negated and not asserted:
+        return Verdict(WRONG, "the accepted name is negated", SOURCE)
+    if REFUSAL.search(claim) and not REFUSAL.search(gold_words):
+        return Verdict(WRONG, "declined to answer", SOURCE) if short or asserted else None
+    for cue, reason in ((ALTERNATIVE, "several answers"), (HEDGE, "hedged")):
+        if cue.search(claim) and not cue.search(gold_words) and (short or asserted):
+            return Verdict(WRONG, reason, SOURCE)
+    if short and starts_negated(claim) and not any(starts_negated(name) for name in accepted.names):
+        return Verdict(WRONG, "only says what it is not", SOURCE)
+    return None
+
+
+def _related(claim: str, accepted: Accepted) -> Verdict | None:
+    found = {relation(claim, name) for name in accepted.names}
+    if "same" in found:
+        return Verdict(RIGHT, "an accepted name, its qualifiers in another order", SOURCE)
+    if "broader" in found:
+        return Verdict(PARTLY, "a broader name of the same thing", SOURCE)
+    if "narrower" in found:
+        return Verdict(PARTLY, "a narrower name than is supported", SOURCE)
+    if found == {"sibling"}:
+        return Verdict(WRONG, "another subtype", SOURCE)
+    return None
+
+
+def _spelled(name: str) -> list[str]:
+    """`name`, and for "long name (ABC)" also the two apart if the second abbreviates the first."""
+    asides = _PARENTHESES.findall(name)
+    if len(asides) != 1:
+        return [name]
+    base = " ".join(_PARENTHESES.sub(" ", name).split())
+    return [name, base, asides[0]] if _is_acronym(asides[0], base) else [name]
+
+
+def _is_acronym(short: str, name: str) -> bool:
+    """Whether `short` is made of the first letters of the words of `name` ("SLE"), a plural s aside."""
+    letters = re.sub(r"[^A-Za-z]", "", short.strip())
+    if letters.endswith("s") and letters[:-1].isupper():
+        letters = letters[:-1]
+    if not 2 <= len(letters) <= 8 or not letters.isupper() or len(short.strip()) > 10:
+        return False
+    words = re.findall(r"[^\W\d_]+", name)
+    initials = "".join(word[0] for word in words)
+    content = "".join(
+        word[0] for word in words if word.casefold() not in ("of", "the", "and", "with", "in", "a")
+    )
+    return letters.casefold() in (initials.casefold(), content.casefold())
+
+
+def _bag(name: str) -> tuple[str, ...] | None:
+    """Key of a name whose qualifiers may stand in any order ("Syndrome, X"): its words, sorted.
+
+    None where order carries meaning (prepositions, "without") or the name is long.
+    """
+    words = [word for word in fold(name).split() if word != "type"]
+    if not 1 < len(words) <= 16 or not _FUNCTION_WORDS.isdisjoint(words):
+        return None
+    return tuple(sorted(words))

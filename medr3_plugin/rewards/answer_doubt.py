@@ -1,0 +1,148 @@
+"""Cues that an answer does not commit itself to one thing: refusal, hedging, alternatives, negation.
+
+The cues are closed lists of words in English and Chinese, with the words for "or" of a few more languages. An
+answer in words we do not know is never made right by that: a rule says "right" only for what it recognises
+completely. The cues decide between "wrong" and "ask the judge".
+"""
+
+from __future__ import annotations
+
+import re
+
+from medr3_plugin.rewards.answer_text import fold, has_cjk, listed
+
+
+def _alternation(phrases: str) -> str:
+    return "|".join(re.escape(phrase.strip()).replace(r"\ ", " ") for phrase in phrases.split(","))
+
+
+def _cue(english: str, chinese: str) -> re.Pattern[str]:
+    return re.compile(
+        rf"(?<![\w-])(?:{_alternation(english)})(?![\w-])|{_alternation(chinese)}", re.IGNORECASE
+    )
+
+
+REFUSAL = _cue(
+    "cannot be determined, can not be determined, can't be determined, could not be determined, "
+    "cannot determine, can't determine, cannot be answered, cannot answer, can't answer, cannot say, "
+    "unable to determine, unable to answer, unable to diagnose, impossible to determine, impossible to say, "
+    "not enough information, insufficient information, insufficient data, insufficient evidence, "
+    "more information is needed, further testing is needed, further information is needed, "
+    "i don't know, i do not know, don't know, do not know, not known, unknown, undetermined, indeterminate, "
+    "unclear, unsure, not sure, not certain, no answer, no diagnosis, n/a, no idea, as an ai, "
+    "consult a doctor, consult a physician, consult your doctor, see a doctor",
+    "无法确定,无法判断,无法诊断,无法回答,不能确定,不能判断,难以确定,难以判断,不确定,不清楚,不知道,信息不足,资料不足,"
+    "证据不足,未知,待定,建议就医,咨询医生",
+)
+HEDGE = _cue(
+    "possibly, perhaps, maybe, might be, might, may be, could be, could also be, could, can be, "
+    "cannot rule out, cannot exclude, can't rule out, not ruled out, suspected, suspicion of, "
+    "differential, differentials, differential diagnosis, differential diagnoses, among others, or similar, "
+    "etc, such as, one of, any of, some of, depends, depending on, if not, also consider, also possible, "
+    "is possible, are possible, another possibility, alternatively, alternative",
+    "可能,也许,或许,大概,疑似,不排除,不能排除,鉴别诊断,等等,之一,取决于,另一种",
+)
+ALTERNATIVE = _cue(
+    "or, or else, and/or, either, versus, vs, vs., both, oder, ou, oppure, eller, или",
+    "或者,或是,还是,或,以及,兼有",
+)
+# what the final answer is not: "X rather than Y" still answers X
+_CONTRAST = re.compile(
+    r"(?:[,;]\s*(?:and |but )?not |\(not |\brather than\b|\binstead of\b|\bas opposed to\b"
+    r"|[,，、]?\s*(?:而不是|而非))",
+    re.IGNORECASE,
+)
+# after these words comes a reason, not another answer
+_CAUSE = re.compile(
+    r"[,;]?\s*\b(?:because|since|given|due to|based on"
+    r"|as (?:evidenced|shown|suggested|indicated|supported) by"
+    r"|which is (?:supported|suggested|confirmed) by)\b"
+    r"|[，,；]?\s*(?:因为|由于|基于)",
+    re.IGNORECASE,
+)
+
+_NEGATIONS = frozenset(
+    fold(word)
+    for word in listed(
+        "not no never neither nor without isn wasn doesn don cannot unlikely excluded excluding exclude "
+        "excludes ruled absent absence negative except incorrect wrong false impossible denied unlike "
+        "against none instead rather"
+    )
+)
+_NEGATION_CJK = re.compile("不是|并非|而非|不支持|不考虑|排除|没有|不可能|除外|不像|否认|非|不|无")
+_CLAUSE = re.compile(r"[.;:!?。；：！？\n,，]|\b(?:but|however|although|though|while|whereas)\b|但是|但|然而")
+_MAX_REASON_CHARS = 300
+_BEFORE, _AFTER = 3, 4  # how many words away a negation still belongs to the name
+
+
+def clauses(text: str) -> list[str]:
+    """`text` cut at punctuation, line ends and adversative words; no empty pieces.
+
+    >>> clauses("Not gout, but pseudogout.")
+    ['Not gout', 'pseudogout']
+    """
+    return [piece.strip() for piece in _CLAUSE.split(text) if piece and piece.strip()]
+
+
+def claim(text: str) -> str:
+    """The part of `text` before its one reason ("because ...") or contrast ("rather than ...").
+
+    Only a tail that is short and one sentence is dropped: whatever else the text says stays in the claim.
+
+    >>> claim("gout because urate is high"), claim("gout because urate is high. Or sepsis")
+    ('gout', 'gout because urate is high. Or sepsis')
+    """
+    cuts = [match for match in (_CAUSE.search(text), _CONTRAST.search(text)) if match and match.start() > 0]
+    if not cuts:
+        return text
+    cut = min(cuts, key=lambda match: match.start())
+    tail = text[cut.end() :]
+    if len(tail) > _MAX_REASON_CHARS or re.search(r"[.;!?\n。；！？](?!\d)", tail) or HEDGE.search(tail):
+        return text
+    return text[: cut.start()].strip(" ,;:，；")
+
+
+def find(words: list[str], name: list[str]) -> int:
+    """Position of `name` in `words` (both folded), -1 if it is not there."""
+    width = len(name)
+    if not width:
+        return -1
+    first = name[0]
+    for start in range(len(words) - width + 1):
+        if words[start] == first and words[start : start + width] == name:
+            return start
+    return -1
+
+
+def mentions(text: str, name: str) -> tuple[bool, bool]:
+    """How `text` speaks of `name`, a folded key: (asserted somewhere, negated somewhere).
+
+    >>> mentions("not gout, but pseudogout", "gout"), mentions("it is gout", "gout")
+    ((False, True), (True, False))
+    """
+    asserted = negated = False
+    wanted = name.split()
+    for clause in clauses(text):
+        if has_cjk(name):
+            key = fold(clause).replace(" ", "")
+            at = key.find(name.replace(" ", ""))
+            if at >= 0:
+                outside = key[:at] + " " + key[at + len(name.replace(" ", "")) :]
+                doubt = _NEGATION_CJK.search(outside) is not None
+                negated, asserted = negated or doubt, asserted or not doubt
+            continue
+        words = fold(clause).split()
+        at = find(words, wanted)
+        if at >= 0:
+            around = words[max(0, at - _BEFORE) : at] + words[at + len(wanted) :][:_AFTER]
+            doubt = not _NEGATIONS.isdisjoint(around)
+            negated, asserted = negated or doubt, asserted or not doubt
+    return asserted, negated
+
+
+def starts_negated(text: str) -> bool:
+    """Whether `text` begins by denying what follows: "not gout", "no evidence of gout", "排除痛风"."""
+    words = fold(text).split()[:2]
+    return bool(words and (words[0] in _NEGATIONS or words[-1] in ("not", "unlikely"))) or (
+        _NEGATION_CJK.match(text.strip()) is not None
+    )
