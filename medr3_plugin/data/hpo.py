@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+from medr3_plugin.data.names import fold
 from medr3_plugin.errors import MissingExtra, UserError
 
 PHENOTYPIC_ABNORMALITY = "HP:0000118"
@@ -101,6 +102,15 @@ class Ontology:
     def document_frequency(self) -> Counter[str]:
         """In how many diseases each term is annotated."""
         return Counter(term for disease in self.diseases.values() for term in disease.signs)
+
+    @cached_property
+    def wordings(self) -> Counter[str]:
+        """How many terms share a wording (name or synonym, folded): above 1 it is ambiguous."""
+        return Counter(
+            wording
+            for term in self.terms.values()
+            for wording in {fold(term.name), *(fold(synonym.text) for synonym in term.synonyms)}
+        )
 
     def specificity(self, term: str) -> float:
         """Inverse document frequency of a term over the diseases, in nats; 0 for a term of every disease."""

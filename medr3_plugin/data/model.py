@@ -71,6 +71,8 @@ def convert(out: Path, gguf: Path | None = None, *, force: bool = False) -> Path
         folder = str(source.parent)
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=source.name)
         model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=source.name, dtype=torch.bfloat16)
+        if tokenizer.pad_token is None:  # lost in GGUF; the published tokenizer pads with the end token
+            tokenizer.pad_token = tokenizer.eos_token
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
         if not is_complete(partial):

@@ -152,7 +152,11 @@ class RareDiseaseQuestions:
     def _word(self, term: str, rng: random.Random) -> str:
         entry = self.ontology.terms[term]
         plain = [
-            w for w in entry.layperson_words if "," not in w and len(w) <= self.wording.max_sign_characters
+            word
+            for word in entry.layperson_words
+            if "," not in word
+            and len(word) <= self.wording.max_sign_characters
+            and self.ontology.wordings[names.fold(word)] == 1  # else it may mean another sign
         ]
         if plain and rng.random() < self.wording.layperson_share:
             return rng.choice(plain).lower()
