@@ -44,7 +44,13 @@ class EntityFinder(Protocol):
 
 
 class Extractor(Protocol):
-    """Turns the model's own reasoning into triples."""
+    """Turns the model's own reasoning into triples.
+
+    Attributes:
+        remote: extraction waits for a service, so that many texts should be under way at the same time.
+    """
+
+    remote: bool
 
     async def aextract(self, text: str) -> tuple[Triple, ...]:
         """Triples stated in `text`, in order.
@@ -76,6 +82,8 @@ class LexiconExtractor:
         finder: where entities come from; without one, runs of content words are taken for entities.
         max_triples: limit for one text.
     """
+
+    remote = False
 
     def __init__(self, finder: EntityFinder | None = None, max_triples: int = MAX_TRIPLES) -> None:
         self.finder: EntityFinder = finder if finder is not None else PhraseFinder()

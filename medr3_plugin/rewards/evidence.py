@@ -1,0 +1,176 @@
+"""What a trajectory retrieved, and its own words around it: what the retrieval parts look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from medr3_plugin.knowledge.extract import EntityFinder
+from medr3_plugin.knowledge.text import name_forms, words
+from medr3_plugin.records import Document, Hit, Sample, SearchTurn
+from medr3_plugin.rewards.copying import runs, without_copies
+from medr3_plugin.trajectory import Trajectory
+
+EXECUTED = frozenset(("ok", "empty", "duplicate"))
+"""Outcomes of searches that reached the backend and came back."""
+
+
+@lru_cache(maxsize=65536)
+def _padded(entity: str) -> str:
+    return f" {' '.join(name_forms(entity))} "
+
+
+class TextView:
+    """A document (or the question) with what is computed from its words, once."""
+
+    def __init__(self, text: str, finder: EntityFinder) -> None:
+        self._text = text
+        self._finder = finder
+
+    @cached_property
+    def _words(self) -> str:
+        return f" {' '.join(word.form for word in words(self._text))} "
+
+    @cached_property
+    def entities(self) -> frozenset[str]:
+        """Canonical entities found in it."""
+        return frozenset(mention.entity for mention in self._finder.find(self._text))
+
+    @cached_property
+    def runs(self) -> frozenset[int]:
+        """Its runs of words, see `rewards.copying`."""
+        return runs(self._words.split())
+
+    def mentions(self, entity: str) -> bool:
+        """Whether it names `entity` (a canonical or normal form), by a synonym or word for word."""
+        if entity in self.entities:
+            return True
+        padded = _padded(entity)
+        return bool(padded.strip()) and padded in self._words
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDocument:
+    """A document that stood in the trajectory."""
+
+    document: Document
+    view: TextView
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One executed search.
+
+    Attributes:
+        returned: ids of the documents that came back, shown or not.
+        shown: the documents that were written into the trajectory.
+        offset: where in the trajectory's text it stands; 0 if the text does not show it.
+    """
+
+    returned: tuple[str, ...]
+    shown: tuple[ShownDocument, ...]
+    offset: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything a trajectory retrieved.
+
+    Attributes:
+        turns: the searches that were executed, in order.
+        failures: kinds of the failures of the others.
+    """
+
+    turns: tuple[Turn, ...]
+    failures: tuple[str, ...]
+
+    @cached_property
+    def documents(self) -> tuple[ShownDocument, ...]:
+        """Distinct documents shown, in order of appearance."""
+        distinct = {
+            shown.document.id: shown for turn in reversed(self.turns) for shown in reversed(turn.shown)
+        }
+        return tuple(reversed(distinct.values()))
+
+    def supports(self, head: str, tail: str) -> bool:
+        """Whether both entities meet in one document."""
+        return any(s.view.mentions(head) and s.view.mentions(tail) for s in self.documents)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnText:
+    """A piece of text the model wrote itself, copies cut out, and where it starts in the trajectory."""
+
+    text: str
+    start: int
+
+
+def collect(sample: Sample, trajectory: Trajectory, view: Callable[[str], TextView]) -> Evidence:
+    """Evidence of `sample`: what its environment recorded, else what its text shows.
+
+    Args:
+        view: makes (or remembers) the view of a text.
+    """
+    searches = sample.searches
+    if not searches and sample.forged is None:
+        searches = _searches_in(trajectory)
+    ends = [span.end for span in trajectory.spans if span.kind == "search"]
+    turns = []
+    for number, search in enumerate(searches):
+        if search.outcome in EXECUTED:
+            shown_ids = set(search.shown)
+            shown = tuple(
+                ShownDocument(hit.document, view(_full_text(hit.document)))
+                for hit in search.hits
+                if hit.document.id in shown_ids
+            )
+            returned = tuple(hit.document.id for hit in search.hits)
+            turns.append(Turn(returned, shown, ends[number] if number < len(ends) else 0))
+    failures = tuple(search.failure or "unknown" for search in searches if search.outcome == "failed")
+    return Evidence(tuple(turns), failures)
+
+
+def own_texts(trajectory: Trajectory, question: TextView, evidence: Evidence) -> tuple[list[OwnText], str]:
+    """The model's own words without what it copied from the question or from documents.
+
+    Returns:
+        All pieces (reasoning, text outside the regions, answers) in order, and the reasoning as one text.
+    """
+    sources = [question.runs, *(shown.view.runs for shown in evidence.documents)]
+    pieces, reasoning = [], []
+    for span in trajectory.spans:
+        if span.kind in ("think", "text", "answer"):
+            text = trajectory.inner(span)
+            if text.strip():
+                text = without_copies(text, sources) if span.kind != "answer" else text
+                pieces.append(OwnText(text, span.start))
+                if span.kind == "think":
+                    reasoning.append(text)
+    return pieces, "\n".join(reasoning)
+
+
+def _full_text(document: Document) -> str:
+    if document.title and not document.text.startswith(document.title):
+        return f"{document.title}. {document.text}"
+    return document.text
+
+
+def _searches_in(trajectory: Trajectory) -> tuple[SearchTurn, ...]:
+    """Searches as the text shows them, for trajectories that no environment of ours recorded."""
+    from medr3_plugin.records import Hit
+
+    turns: list[tuple[str, list[Hit]]] = []
+    seen: dict[str, str] = {}
+    for span in trajectory.spans:
+        if span.kind == "search":
+            turns.append((trajectory.inner(span).strip(), []))
+        elif span.kind == "document" and turns:
+            text = trajectory.inner(span).strip()
+            identity = seen.setdefault(text, f"text-{len(seen) + 1}")
+            turns[-1][1].append(Hit(Document(identity, text), 0.0))
+    return tuple(
+        SearchTurn(query, tuple(hits), tuple(hit.document.id for hit in hits), "ok" if hits else "empty")
+        for query, hits in turns
+        if query
+    )

@@ -1,0 +1,29 @@
+"""The accepted answers as names that can stand in a text."""
+
+from __future__ import annotations
+
+from medr3_plugin.knowledge.text import normal_form
+from medr3_plugin.records import Sample
+
+_NOT_NAMES = frozenset(("yes", "no", "maybe", "true", "false", "是", "否", "对", "错", "不确定"))
+
+
+def gold_names(sample: Sample) -> tuple[str, ...]:
+    """Accepted answers in words: option letters replaced by their texts, verdicts such as "yes" left out.
+
+    >>> sample = Sample("1", "Which drug?", "", ("B",), options={"A": "Aspirin", "B": "Heparin"})
+    >>> gold_names(sample)
+    ('Heparin',)
+    """
+    return tuple(name for name in (in_words(a, sample) for a in sample.answers) if _is_name(name))
+
+
+def in_words(answer: str, sample: Sample) -> str:
+    """An answer that is an option's letter as that option's text; any other answer unchanged."""
+    letter = answer.strip().strip("().:").upper()
+    return sample.options.get(letter, answer) if sample.options else answer
+
+
+def _is_name(text: str) -> bool:
+    form = normal_form(text)
+    return len(form) > 1 and form not in _NOT_NAMES and not form.isdigit()

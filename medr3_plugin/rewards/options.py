@@ -1,0 +1,244 @@
+"""The configuration of the rewards: the yaml section `medr3.reward`, validated.
+
+```yaml
+medr3:
+  reward:
+    preset: medr3                  # medr3: by the stage's name | authors | reasoning | retrieval | joint
+    stages:                        # what differs in a stage; every key of a stage may also stand above
+      joint:
+        weights: {reasoning: [0.6, 0.4], retrieval: 0.4}   # [at the start, at the end] moves linearly
+    judge: {kind: rule}
+    extractor: {kind: lexicon, vocabularies: [vocab/hpo.jsonl]}
+    encoder: {path: null}
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from medr3_plugin.errors import UserError
+
+Preset = Literal["medr3", "authors", "reasoning", "retrieval", "joint"]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _as_pair(value: Any) -> Any:
+    return (value, value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Ramp = Annotated[tuple[Share, Share], BeforeValidator(_as_pair)]
+"""A weight at the start and at the end of the stage; one number stands for both."""
+
+
+class BonusWeights(_Section):
+    """Weights of the parts in the bonus B; their sum must not exceed 1 (the answer has to decide)."""
+
+    reasoning: Ramp = (0.0, 0.0)
+    retrieval: Ramp = (0.0, 0.0)
+    coordination: Ramp = (0.0, 0.0)
+
+    @model_validator(mode="after")
+    def _sum(self) -> BonusWeights:
+        for when, total in zip(("start", "end"), self.sums(), strict=True):
+            if total > 1 + 1e-9:
+                raise ValueError(
+                    f"the weights sum to {total:g} at the {when} of the stage; at most 1 is allowed"
+                )
+        return self
+
+    def sums(self) -> tuple[float, float]:
+        """Sum of the weights at the start and at the end."""
+        ramps = (self.reasoning, self.retrieval, self.coordination)
+        return sum(ramp[0] for ramp in ramps), sum(ramp[1] for ramp in ramps)
+
+    def at(self, progress: float) -> tuple[float, float, float]:
+        """(reasoning, retrieval, coordination) at `progress` in [0, 1] of the stage."""
+        t = min(max(progress, 0.0), 1.0)
+        r, s, c = ((1 - t) * a + t * b for a, b in (self.reasoning, self.retrieval, self.coordination))
+        return r, s, c
+
+
+class ByLevel(_Section):
+    """A number for each answer level."""
+
+    wrong: Finite
+    partly: Finite
+    right: Finite
+
+    def __getitem__(self, level: int) -> float:
+        return (self.wrong, self.partly, self.right)[level]
+
+
+class ReasoningWeights(_Section):
+    """Weights of the terms of S; they are divided by their sum."""
+
+    logic: NonNegative = 1.0
+    semantic: NonNegative = 1.0
+    statistic: NonNegative = 1.0
+
+    @model_validator(mode="after")
+    def _some(self) -> ReasoningWeights:
+        if self.logic + self.semantic + self.statistic <= 0:
+            raise ValueError("at least one weight must be positive")
+        return self
+
+
+class RetrievalWeights(_Section):
+    """Weights of the parts of T; they are divided by their sum.
+
+    Coverage counts most: it alone is tied to what the question needs.
+    """
+
+    quality: NonNegative = 0.2
+    coverage: NonNegative = 0.4
+    utilisation: NonNegative = 0.2
+    breadth: NonNegative = 0.2
+
+    @model_validator(mode="after")
+    def _some(self) -> RetrievalWeights:
+        if self.quality + self.coverage + self.utilisation + self.breadth <= 0:
+            raise ValueError("at least one weight must be positive")
+        return self
+
+
+class Overlong(_Section):
+    """The ramp of `penalties.overlong_penalty`, in tokens; off without `max_tokens`."""
+
+    max_tokens: Annotated[int, Field(gt=0)] | None = None
+    buffer: Annotated[int, Field(gt=0)] = 3072
+    factor: NonNegative = 1.0
+
+
+class PenaltyScales(_Section):
+    """Largest size of each penalty (language: of the think text and of the answer, each)."""
+
+    format: NonNegative = 0.1
+    length: NonNegative = 0.1
+    language: NonNegative = 0.1
+    overlong: Overlong = Overlong()
+
+
+class Floors(_Section):
+    """Rewards of trajectories that are not scored, and the least that an answered one can get."""
+
+    forged: Finite = -1.0
+    no_answer: Finite = -0.5
+    answered: Finite = -0.4
+
+    @model_validator(mode="after")
+    def _ladder(self) -> Floors:
+        if not self.forged < self.no_answer < self.answered:
+            raise ValueError("must rise: forged < no_answer < answered")
+        return self
+
+
+class StageOptions(_Section):
+    """What can be set for a stage; None or absent takes the preset's value."""
+
+    preset: Preset = "medr3"
+    weights: BonusWeights | None = None
+    answer: ByLevel = ByLevel(wrong=0.1, partly=0.4, right=1.0)
+    gate: ByLevel = ByLevel(wrong=0.2, partly=0.4, right=0.8)
+    reasoning: ReasoningWeights = ReasoningWeights()
+    retrieval: RetrievalWeights = RetrievalWeights()
+    penalties: PenaltyScales = PenaltyScales()
+    floors: Floors = Floors()
+
+    @model_validator(mode="after")
+    def _answer_decides(self) -> StageOptions:
+        a, g = self.answer, self.gate
+        if min(g.wrong, g.partly, g.right) < 0:
+            raise ValueError("gate: must not be negative")
+        if not (a.wrong + g.wrong < a.partly and a.partly + g.partly < a.right):
+            raise ValueError(
+                "answer and gate: a worse answer with the full bonus must stay below a better one without, "
+                f"but wrong reaches {a.wrong + g.wrong:g} of partly {a.partly:g} and partly "
+                f"{a.partly + g.partly:g} of right {a.right:g}"
+            )
+        return self
+
+
+class ExtractorOptions(_Section):
+    """Where the model's triples come from."""
+
+    kind: Literal["lexicon", "judge"] = "lexicon"
+    vocabularies: tuple[str, ...] = ()
+    max_triples: Annotated[int, Field(gt=0)] = 400
+
+
+class EncoderOptions(_Section):
+    """The sentence encoder of the semantic term; off without `path`."""
+
+    path: str | None = None
+    c0: Annotated[float, Field(ge=0, lt=1)] | None = None
+    batch_size: Annotated[int, Field(gt=0)] = 64
+    device: str | None = None
+
+
+class RewardOptions(StageOptions):
+    """The whole section."""
+
+    stages: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    judge: Mapping[str, Any] = Field(default_factory=dict)
+    extractor: ExtractorOptions = ExtractorOptions()
+    encoder: EncoderOptions = EncoderOptions()
+
+
+_NOT_PER_STAGE = ("stages", "judge", "extractor", "encoder")
+
+
+def read_options(options: Mapping[str, Any], where: str = "medr3.reward") -> RewardOptions:
+    """Validate the section.
+
+    Raises:
+        UserError: names the yaml path at fault.
+    """
+    return _validate(RewardOptions, options, where)
+
+
+def stage_options(options: Mapping[str, Any], stage: str, where: str = "medr3.reward") -> StageOptions:
+    """The options of one stage: the section's own keys, overridden by those under `stages.<stage>`.
+
+    Raises:
+        UserError: names the yaml path at fault.
+    """
+    own = (options.get("stages") or {}).get(stage) or {}
+    if not isinstance(own, Mapping):
+        raise UserError(f"{where}.stages.{stage}: must be a mapping")
+    _validate(StageOptions, own, f"{where}.stages.{stage}")
+    common = {key: value for key, value in options.items() if key not in _NOT_PER_STAGE}
+    return _validate(StageOptions, _merge(common, own), f"{where} with stages.{stage}")
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        # weights are taken as a whole: adding a stage's weights to the common ones would surprise
+        nested = key != "weights" and isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = _merge(old, value) if nested and isinstance(old, Mapping) else value
+    return merged
+
+
+_S = TypeVar("_S", bound=BaseModel)
+
+
+def _validate(model: type[_S], options: Mapping[str, Any], where: str) -> _S:
+    try:
+        return model.model_validate(dict(options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join((where, *(str(part) for part in first["loc"])))
+        if first["type"] == "extra_forbidden":
+            raise UserError(f"{path}: unknown key") from None
+        raise UserError(f"{path}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -1,0 +1,335 @@
+"""The scorer: samples in, reward records out.
+
+>>> from medr3_plugin.records import Sample
+>>> sample = Sample("1", "Which?", "<think>It is the flu, surely.</think><answer>flu</answer>", ("flu",))
+>>> [scored] = asyncio.run(build_scorer({}).score([sample]))
+>>> scored.record["score"], scored.record["acc"]
+(1.0, 1.0)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from medr3_plugin.errors import EncoderFailure, InfrastructureFailure, JudgeFailure
+from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
+from medr3_plugin.knowledge.extract import EntityFinder, Extractor, LexiconExtractor
+from medr3_plugin.knowledge.graph import Graph
+from medr3_plugin.knowledge.phrases import PhraseFinder
+from medr3_plugin.knowledge.vocabulary import Vocabulary
+from medr3_plugin.records import Sample, ScoredSample, Triple
+from medr3_plugin.rewards import record as reward_record
+from medr3_plugin.rewards.answer import verify
+from medr3_plugin.rewards.compose import bonus, compose
+from medr3_plugin.rewards.coordination import coordination
+from medr3_plugin.rewards.encoder import SentenceEncoder, c0_for
+from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView, collect, own_texts
+from medr3_plugin.rewards.format import format_score
+from medr3_plugin.rewards.gold import in_words
+from medr3_plugin.rewards.options import read_options, stage_options
+from medr3_plugin.rewards.penalties import authors_penalties, penalties
+from medr3_plugin.rewards.presets import AUTHORS_UNJUDGED, STAGE_INDEX, Formula, formula
+from medr3_plugin.rewards.reasoning import ReasoningScore, best_reference, centred
+from medr3_plugin.rewards.retrieval_score import retrieval_score
+from medr3_plugin.trajectory import Trajectory, parse
+
+MAX_LISTED = 20
+"""Items of a list kept in `reasons`: they travel with every sample."""
+
+
+@dataclass(slots=True)
+class _Case:
+    """A sample on its way through the scorer."""
+
+    sample: Sample
+    trajectory: Trajectory
+    formula: Formula
+    record: dict[str, float]
+    evidence: Evidence
+    scored: bool  # answered and not forged: S, C and the answer term are measured
+    reasoning: str = ""
+    own: list[OwnText] = field(default_factory=list)
+    graph: Graph | None = None
+    failures: list[str] = field(default_factory=list)
+    reasons: dict[str, Any] = field(default_factory=dict)
+
+    def failed(self, error: InfrastructureFailure) -> None:
+        """Note a failure of the judge, the extractor or the encoder; the sample becomes invalid."""
+        self.failures.append(f"{error.service}_{error.kind}")
+        self.record["judge_failures"] += 1.0
+
+
+class Scorer:
+    """Scores samples. Build one with `build_scorer`.
+
+    Stateless between calls except for its memories of references, documents and embeddings.
+
+    Args:
+        formula_of: stage name -> formula; raises UserError for a stage without one.
+        judge: decides on answers that no rule decides; None counts them as wrong.
+        extractor: takes the model's triples from its reasoning.
+        finder: finds entities in documents and questions.
+        encoder: for the semantic term; None leaves the term at 0.
+        c0: the encoder's cosine of unrelated texts.
+    """
+
+    def __init__(
+        self,
+        *,
+        formula_of: Callable[[str], Formula],
+        judge: AnswerJudge | None,
+        extractor: Extractor,
+        finder: EntityFinder,
+        encoder: SentenceEncoder | None = None,
+        c0: float = 0.0,
+    ) -> None:
+        self._formula_of = lru_cache(maxsize=64)(formula_of)
+        self._judge = judge
+        self._extractor = extractor
+        self._finder = finder
+        self._encoder = encoder
+        self._c0 = c0
+        # references and documents come back with every rollout of a prompt
+        self._graph = lru_cache(maxsize=8192)(self._new_graph)
+        self._view = lru_cache(maxsize=4096)(lambda text: TextView(text, finder))
+
+    async def score(self, samples: Sequence[Sample]) -> list[ScoredSample]:
+        """Score `samples`, in their order.
+
+        Judge calls of all samples run at the same time (the judge limits how many) and while the rest is
+        computed. A judge or encoder that fails makes the samples invalid that needed it, and no other.
+
+        Raises:
+            UserError: a sample's stage has no formula.
+        """
+        cases = [self._open(sample) for sample in samples]
+        verdicts = [asyncio.ensure_future(self._verdict(case)) for case in cases]
+        extractions: list[asyncio.Future[None]] = []
+        try:
+            for case in cases:
+                self._read(case)
+                if self._extractor.remote:
+                    extractions.append(asyncio.ensure_future(self._extract(case)))
+                else:
+                    await self._extract(case)
+                await asyncio.sleep(0)  # let the judge's answers in
+            similarities = asyncio.gather(*(self._semantic(case) for case in cases))
+            await asyncio.gather(*extractions)
+            for case, similarity in zip(cases, await similarities, strict=True):
+                self._measure(case, similarity)
+                await asyncio.sleep(0)
+            return [self._close(case, await verdict) for case, verdict in zip(cases, verdicts, strict=True)]
+        finally:
+            for verdict in verdicts:
+                verdict.cancel()
+            for extraction in extractions:
+                extraction.cancel()
+
+    def _open(self, sample: Sample) -> _Case:
+        """Parse, and everything that follows from the form alone."""
+        trajectory = parse(sample.response)
+        stage_formula = self._formula_of(sample.stage)
+        record = reward_record.empty()
+        forged = trajectory.forged if sample.forged is None else sample.forged
+        record["stage"] = float(stage_formula.index)
+        record["forged"] = float(forged)
+        record["format"] = format_score(trajectory)
+        penalise = authors_penalties if stage_formula.is_authors else penalties
+        record.update(
+            penalise(
+                trajectory,
+                sample.question,
+                record["format"],
+                sample.response_tokens,
+                stage_formula.options.penalties,
+            )
+        )
+        evidence = collect(sample, trajectory, self._view)
+        record["searches"] = float(len(evidence.turns) + len(evidence.failures))
+        record["documents"] = float(len(evidence.documents))
+        record["search_failures"] = float(len(evidence.failures))
+        # the release judges only what has its format score
+        readable = record["format"] > 0 if stage_formula.is_authors else trajectory.answer is not None
+        case = _Case(sample, trajectory, stage_formula, record, evidence, scored=readable and not forged)
+        case.failures.extend(f"retrieval_{kind}" for kind in evidence.failures)
+        return case
+
+    async def _verdict(self, case: _Case) -> Verdict | None:
+        """How good the answer is; None if there is none to judge or the judge failed."""
+        if not case.scored or case.trajectory.answer is None:
+            return None
+        sample, answer = case.sample, case.trajectory.answer
+        verdict = verify(answer, sample)
+        if verdict is not None:
+            return verdict
+        if self._judge is None:
+            return Verdict(WRONG, "no rule decides, and no judge is configured", "rule:undecided")
+        try:
+            return await self._judge.verdict(
+                question=sample.question,
+                answer=answer,
+                answers=sample.answers,
+                options=sample.options,
+                dataset=sample.dataset,
+            )
+        except JudgeFailure as error:
+            case.failed(error)
+            return None
+
+    def _read(self, case: _Case) -> None:
+        """Separate the model's own words from what it copied."""
+        if not case.record["forged"]:
+            question = self._view(case.sample.question)
+            case.own, case.reasoning = own_texts(case.trajectory, question, case.evidence)
+
+    async def _extract(self, case: _Case) -> None:
+        """The model's own graph."""
+        triples: Sequence[Triple] = ()
+        if case.scored:
+            if case.sample.triples is not None:
+                triples = case.sample.triples
+            elif not self._extractor.remote or case.formula.uses_reasoning or case.formula.uses_coordination:
+                try:
+                    triples = await self._extractor.aextract(case.reasoning)
+                except JudgeFailure as error:
+                    case.failed(error)
+        case.graph = Graph(triples, self._finder.normalise)
+
+    async def _semantic(self, case: _Case) -> list[float]:
+        """Cosine with each reference's text, as the encoder gives it."""
+        references = case.sample.references
+        texts = [reference.text for reference in references]
+        wanted = case.scored and case.formula.uses_reasoning and case.reasoning.strip() and any(texts)
+        if self._encoder is None or not wanted:
+            return [0.0] * len(references)
+        try:
+            own, *others = await self._encoder.encode([case.reasoning, *texts])
+        except EncoderFailure as error:
+            case.failed(error)
+            return [0.0] * len(references)
+        return [float(own @ other) if text else 0.0 for other, text in zip(others, texts, strict=True)]
+
+    def _measure(self, case: _Case, cosines: Sequence[float]) -> None:
+        """S, T and C, with their reasons."""
+        if case.record["forged"] or case.graph is None:
+            return
+        options = case.formula.options
+        c0 = 0.0 if case.formula.is_authors else self._c0
+        reasoning = best_reference(
+            case.graph,
+            [self._graph(reference.triples) for reference in case.sample.references],
+            [centred(cosine, c0) for cosine in cosines],
+            options.reasoning,
+        )
+        question = self._view(case.sample.question)
+        retrieval = retrieval_score(
+            case.sample, case.evidence, question, case.own, finder=self._finder, weights=options.retrieval
+        )
+        value, supported = coordination(case.graph.edges, self._answer_entities(case), case.evidence.supports)
+        case.record.update(
+            reasoning=reasoning.total,
+            reasoning_logic=reasoning.logic,
+            reasoning_semantic=reasoning.semantic,
+            reasoning_statistic=reasoning.statistic,
+            retrieval=retrieval.total,
+            retrieval_quality=retrieval.quality,
+            retrieval_coverage=retrieval.coverage,
+            retrieval_utilisation=retrieval.utilisation,
+            retrieval_breadth=retrieval.breadth,
+            coordination=value,
+        )
+        case.reasons["reasoning"] = self._explain(case, reasoning)
+        case.reasons["retrieval"] = {
+            "coverage_of": retrieval.basis,
+            "relevant": list(retrieval.relevant[:MAX_LISTED]),
+            "used": list(retrieval.used[:MAX_LISTED]),
+        }
+        case.reasons["coordination"] = {"supported": [list(edge) for edge in supported[:MAX_LISTED]]}
+
+    def _explain(self, case: _Case, score: ReasoningScore) -> dict[str, Any]:
+        own = case.graph or Graph(())
+        if score.reference is None:
+            return {"reference": None, "own_triples": len(own.edges)}
+        reference = self._graph(case.sample.references[score.reference].triples)
+        return {
+            "reference": score.reference,
+            "own_triples": len(own.edges),
+            "reference_triples": len(reference.edges),
+            "matched_triples": [list(e) for e in sorted(own.edges.keys() & reference.edges.keys())][
+                :MAX_LISTED
+            ],
+            "matched_entities": sorted(own.entities & reference.entities)[:MAX_LISTED],
+        }
+
+    def _answer_entities(self, case: _Case) -> set[str]:
+        """Entities that the model's answer names, and the answer as a whole."""
+        answer = in_words(case.trajectory.answer or "", case.sample)
+        found = {mention.entity for mention in self._finder.find(answer)} | {self._finder.normalise(answer)}
+        return found - {""}
+
+    def _close(self, case: _Case, verdict: Verdict | None) -> ScoredSample:
+        """The reward, once everything is known."""
+        record, stage_formula = case.record, case.formula
+        level = None if verdict is None else verdict.level
+        if verdict is not None:
+            record["answer"] = stage_formula.options.answer[verdict.level]
+            record["acc"] = float(verdict.level == RIGHT)
+            case.reasons["answer"] = {
+                "given": case.trajectory.answer,
+                "level": verdict.level,
+                "reason": verdict.reason,
+                "source": verdict.source,
+            }
+        else:
+            if stage_formula.is_authors and not record["forged"]:
+                record["answer"] = AUTHORS_UNJUDGED
+            case.reasons["answer"] = {"given": case.trajectory.answer, "level": None}
+        record["valid"] = float(not case.failures)
+        if case.failures:
+            case.reasons["failures"] = list(case.failures)
+        else:
+            progress = case.sample.stage_progress
+            record["score"] = compose(record, level, stage_formula, progress)
+            case.reasons["composition"] = {
+                "preset": stage_formula.preset,
+                "bonus": bonus(record, stage_formula, progress),
+            }
+        return ScoredSample(case.sample.id, record, case.reasons, tuple(case.failures))
+
+    def _new_graph(self, triples: tuple[Triple, ...]) -> Graph:
+        return Graph(triples, self._finder.normalise)
+
+
+def build_scorer(options: Mapping[str, Any]) -> Scorer:
+    """A scorer from the yaml section `medr3.reward` (see `rewards.options`) as a plain mapping.
+
+    Raises:
+        UserError: an option is wrong; names its yaml path.
+        MissingExtra: an option needs a package that is not installed.
+    """
+    parsed = read_options(options)
+
+    def formula_of(stage: str) -> Formula:
+        return formula(stage, stage_options(options, stage))
+
+    for stage in (*STAGE_INDEX, *parsed.stages):
+        formula_of(stage)  # a wrong stage section must show now, not in the middle of a run
+    judge: AnswerJudge | None = None
+    if parsed.judge:
+        from medr3_plugin.judge.factory import make_judge
+
+        judge = make_judge(parsed.judge)
+    vocabularies = parsed.extractor.vocabularies
+    finder: EntityFinder = Vocabulary.load(*vocabularies) if vocabularies else PhraseFinder()
+    encoder, c0 = None, 0.0
+    if parsed.encoder.path is not None:
+        c0 = parsed.encoder.c0 if parsed.encoder.c0 is not None else c0_for(parsed.encoder.path)
+        encoder = SentenceEncoder(parsed.encoder.path, parsed.encoder.batch_size, parsed.encoder.device)
+    extractor = LexiconExtractor(finder, parsed.extractor.max_triples)
+    return Scorer(
+        formula_of=formula_of, judge=judge, extractor=extractor, finder=finder, encoder=encoder, c0=c0
+    )
