@@ -16,7 +16,9 @@ from typing import NamedTuple
 from medr3_plugin.rewards.answer_text import tokens as fold_words
 
 _CJK = "\u3400-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_CJK}]|\d+(?:\.\d+)?|(?:(?![{_CJK}])[^\W\d_])+(?:['’](?:(?![{_CJK}])[^\W\d_])+)*")
+_LETTER = rf"(?:(?![{_CJK}])[^\W_])"
+# a Chinese character, a decimal number, or letters and digits together ("FBN1", "don't")
+_WORD = re.compile(rf"[{_CJK}]|\d+\.\d+|{_LETTER}+(?:['’]{_LETTER}+)*")
 _BETWEEN_CJK = re.compile(f"(?<=[{_CJK}]) (?=[{_CJK}])")
 _ARTICLES = frozenset(("a", "an", "the"))
 

@@ -53,7 +53,7 @@ def same_language_share(text: str, question: str) -> float:
 
 
 def same_cjk_flag_share(text: str, question: str) -> float:
-    """The release's check: share of segments that hold a Chinese character if and only if the question does."""
+    """The release's check: share of segments that hold a Chinese character exactly if the question does."""
     if not text:
         return 0.0
     wanted = bool(_CHINESE.search(question))
