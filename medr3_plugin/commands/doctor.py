@@ -1,9 +1,41 @@
-"""`medr3 doctor`."""
+"""`medr3 doctor`: what is installed, what is registered, what is missing."""
 
 from __future__ import annotations
+
+import json
+from typing import Annotated
 
 import typer
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
+    app.command("doctor")(doctor)
+
+
+def doctor(
+    ray: Annotated[bool, typer.Option(help="Also look from inside a Ray worker (some 20 s).")] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show versions and registrations; exit 1 if training cannot work here."""
+    from medr3_plugin.diagnosis import checks, versions
+
+    found = checks(ray_worker=ray)
+    installed = versions()
+    usable = all(check.ok for check in found if check.needed)
+    if as_json:
+        print(
+            json.dumps(
+                {"versions": installed, "checks": [c._asdict() for c in found], "usable": usable}, indent=1
+            )
+        )
+    else:
+        for name, version in installed.items():
+            print(f"  {name:<22} {version or '-'}")
+        for check in found:
+            print(f"{'ok ' if check.ok else 'NO '} {check.name}: {check.found}")
+            if check.remedy:
+                print(f"      -> {check.remedy}")
+        print("ready to train" if usable else "training cannot work here; scoring and retrieval can")
+    if not usable:
+        raise typer.Exit(1)

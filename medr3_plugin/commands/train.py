@@ -1,9 +1,62 @@
-"""`medr3 train`."""
+"""`medr3 train`: check a recipe, run verl's trainer on it, sum up."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
+
+from medr3_plugin.errors import UserError
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
+    app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": False})(train)
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe, or the path of a recipe folder or yaml.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Hydra overrides: key=value ...")] = None,
+    check_only: Annotated[bool, typer.Option("--check", help="Only check, start nothing.")] = False,
+) -> None:
+    """Train with a recipe in verl's own trainer; the same command resumes a run that was interrupted."""
+    from medr3_plugin.launch import run_training
+    from medr3_plugin.recipe_checks import check
+    from medr3_plugin.recipes import compose, find_recipe
+
+    found = find_recipe(recipe)
+    given = overrides or []
+    problems = [finding for finding in check(found, given) if finding.level != "note"]
+    if problems:
+        more = (
+            f" (and {len(problems) - 1} more: medr3 recipes validate {recipe})" if len(problems) > 1 else ""
+        )
+        raise UserError(f"{problems[0].where}: {problems[0].message}{more}")
+    config = compose(found, given)
+    if check_only:
+        print(f"{found.name}: ready to train")
+        return
+    from medr3_plugin.stages.schedule import Schedule
+
+    section = _section(config)
+    run_dir = Path(section["run_dir"]).expanduser().absolute()
+    run_training(
+        found.folder,
+        found.name,
+        given,
+        run_dir=run_dir,
+        total_steps=Schedule.from_config(section["stages"]).max_steps,
+        platform=section.get("platform"),
+    )
+    from medr3_plugin.run_summary import summary
+
+    print(summary(run_dir))
+    print(f"metrics: {run_dir / 'metrics.jsonl'}", file=sys.stderr)
+
+
+def _section(config: Any) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_container(config.medr3, resolve=True)  # type: ignore[return-value]

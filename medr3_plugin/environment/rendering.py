@@ -1,0 +1,77 @@
+"""Documents as the model sees them: rendered between tags, within a token budget, tags neutralised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from medr3_plugin.environment.settings import EnvironmentSettings
+from medr3_plugin.records import Document, Hit
+from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN, neutralise_tags
+
+MIN_DOCUMENT_TOKENS = 16
+"""Below this a document is not worth showing: the two tags alone take about ten tokens."""
+
+
+class Tokenizer(Protocol):
+    """The part of a Hugging Face tokenizer that is needed here."""
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]: ...  # noqa: D102
+    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str: ...  # noqa: D102
+
+
+def document_text(document: Document, template: str) -> str:
+    """The document by the template, on one line, without anything that could pass for a tag."""
+    known = [document.source, document.evidence_type, str(document.year or "")]
+    header = ", ".join(part for part in known if part)
+    text = template.format(
+        header=f"[{header}] " if header else "",
+        title=document.title,
+        text=document.text,
+        source=document.source,
+        evidence_type=document.evidence_type,
+        year=document.year or "",
+    )
+    return neutralise_tags(" ".join(text.split()))
+
+
+def encode_block(text: str, budget: int, tokenizer: Tokenizer) -> list[int]:
+    """Tokens of `<document> text </document>`, the text cut so that the block fits `budget` tokens.
+
+    The cut falls on a word boundary, so that no half word and no half character is shown. Returns an empty
+    list if not even the tags fit.
+    """
+
+    def block(body: str) -> list[int]:
+        return tokenizer.encode(f"{DOCUMENT_OPEN} {body} {DOCUMENT_CLOSE}", add_special_tokens=False)
+
+    ids = block(text)
+    if len(ids) <= budget:
+        return ids
+    tags = len(block(""))
+    body = tokenizer.encode(text, add_special_tokens=False)
+    for room in range(budget - tags, 0, -1):  # a tokenizer may need a token or two more around the cut
+        cut = tokenizer.decode(body[:room], skip_special_tokens=True)
+        cut = cut.rsplit(" ", 1)[0].rstrip(" ,;:(\ufffd") if " " in cut else cut.rstrip("\ufffd")
+        ids = block(cut)
+        if cut and len(ids) <= budget:
+            return ids
+    return []
+
+
+def render_hits(
+    hits: Sequence[Hit], budget: int, settings: EnvironmentSettings, tokenizer: Tokenizer
+) -> tuple[list[int], tuple[str, ...]]:
+    """Tokens of as many documents as fit `budget`, best first, and the ids of those shown."""
+    ids: list[int] = []
+    shown: list[str] = []
+    budget = min(budget, settings.search_tokens)
+    for hit in hits:
+        room = min(settings.document_tokens, budget - len(ids))
+        if room < MIN_DOCUMENT_TOKENS:
+            break
+        block = encode_block(document_text(hit.document, settings.document_template), room, tokenizer)
+        if block:
+            ids += block
+            shown.append(hit.document.id)
+    return ids, tuple(shown)

@@ -1,0 +1,66 @@
+"""Settings of the search environment: the yaml section `medr3.environment`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from medr3_plugin.errors import UserError
+
+TEMPLATE_FIELDS = ("header", "title", "text", "source", "evidence_type", "year")
+
+
+class EnvironmentSettings(BaseModel):
+    """How a search is answered inside a trajectory. All lengths are tokens of the policy's tokenizer.
+
+    Attributes:
+        max_searches: searches a trajectory may make; a stage may set its own.
+        topk: documents asked for per search.
+        document_tokens: budget of one rendered document, its tags included.
+        search_tokens: budget of all documents of one search.
+        answer_reserve: response tokens that documents never use, kept for the answer.
+        document_template: how a document is written between its tags. Fields: header (source, evidence
+            type and year, as far as known), title, text, source, evidence_type, year.
+        stop_at_answer: end generation at `</answer>`; for small models that do not end by themselves.
+        prefill_think: append `<think>` to the prompt (the paper's prompt ends so).
+        *_line: neutral texts shown, between document tags, when there is no document to show.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_searches: int = Field(default=4, ge=0)
+    topk: int = Field(default=5, ge=1, le=100)
+    document_tokens: int = Field(default=512, ge=16)
+    search_tokens: int = Field(default=2048, ge=16)
+    answer_reserve: int = Field(default=256, ge=1)
+    document_template: str = "{header}{title}. {text}"
+    stop_at_answer: bool = False
+    prefill_think: bool = False
+    empty_line: str = "no document found"
+    duplicate_line: str = "no new document found"
+    failed_line: str = "search is not available, go on without it"
+    malformed_line: str = "the search had no query"
+    limit_line: str = "search limit reached, answer now"
+
+    @field_validator("document_template")
+    @classmethod
+    def _known_fields_only(cls, template: str) -> str:
+        try:
+            template.format(**dict.fromkeys(TEMPLATE_FIELDS, ""))
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(f"unknown field {error}; known: {', '.join(TEMPLATE_FIELDS)}") from error
+        return template
+
+    @classmethod
+    def from_mapping(
+        cls, options: Mapping[str, Any] | None, path: str = "medr3.environment"
+    ) -> EnvironmentSettings:
+        """Validate a yaml section; a wrong key or value names its yaml path."""
+        try:
+            return cls.model_validate(dict(options or {}))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join([path, *(str(part) for part in first["loc"])])
+            raise UserError(f"{where}: {first['msg']}") from error

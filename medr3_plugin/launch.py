@@ -1,0 +1,197 @@
+"""Running verl's trainer as a child process: environment, progress, one-line errors, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from tqdm import tqdm
+
+from medr3_plugin.errors import UserError
+
+RUN_TAG = "MEDR3_RUN_TAG"
+"""Environment variable that every process of a run inherits, however it detaches itself."""
+
+LOG_FILE = "train.log"
+_PREFIX = re.compile(r"^(?:\x1b\[\d+m)?\([^)]*pid=\d+[^)]*\)(?:\x1b\[0m)?\s*")
+_ERROR = re.compile(r"^(?:[\w.]*\.)?(UserError|MissingExtra|\w*Error|\w*Exception)(?:: (.*))?$")
+
+
+def cpu_environment() -> dict[str, str]:
+    """Variables of a run on the CPU platform; what the user has set already wins."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = {
+        "VERL_PLATFORM": "cpu",
+        "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take half of the memory
+        "OMP_NUM_THREADS": str(cores),
+    }
+    return {key: os.environ.get(key, value) for key, value in wanted.items()}
+
+
+def run_training(
+    config_dir: Path,
+    config_name: str,
+    overrides: Sequence[str],
+    *,
+    run_dir: Path,
+    total_steps: int,
+    platform: str | None,
+) -> None:
+    """Run verl's trainer to its end, showing one line a step.
+
+    Everything it prints goes to `train.log` in the run folder. On Ctrl-C, and at the end in any case, every
+    process of the run is stopped, Ray's and vLLM's included.
+
+    Raises:
+        UserError: the trainer failed; the message is its last error, and where the log is.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    log = run_dir / LOG_FILE
+    tag = uuid4().hex
+    environment = {**os.environ, RUN_TAG: tag, "HYDRA_FULL_ERROR": "1", "PYTHONUNBUFFERED": "1"}
+    if platform == "cpu":
+        environment |= cpu_environment()
+    command = [
+        sys.executable, "-m", "verl.trainer.main_ppo",
+        "--config-dir", str(config_dir), "--config-name", config_name,
+        f"hydra.run.dir={run_dir / 'hydra'}", *overrides,
+    ]  # fmt: skip
+    print(f"training; log: {log}", file=sys.stderr)
+    progress = _Progress(run_dir / "metrics.jsonl", total_steps)
+    with log.open("ab") as stream:
+        start = stream.tell()
+        child = subprocess.Popen(
+            command, env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            while child.poll() is None:
+                progress.update()
+                time.sleep(0.5)
+            progress.update()
+        except KeyboardInterrupt:
+            print("stopping the run ...", file=sys.stderr)
+            raise
+        finally:
+            progress.close()
+            stop_processes(tag, child)
+    if child.returncode != 0:
+        raise UserError(f"training failed: {_last_error(log, start)} (log: {log})")
+
+
+class _Progress:
+    """Follows `metrics.jsonl`: a bar on a terminal, else a line a step."""
+
+    def __init__(self, file: Path, total_steps: int) -> None:
+        self._file = file
+        self._offset = file.stat().st_size if file.is_file() else 0
+        self._tty = sys.stderr.isatty()
+        self._bar = tqdm(total=total_steps, unit="step", disable=not self._tty, dynamic_ncols=True)
+
+    def update(self) -> None:
+        for line in self._new_lines():
+            step, kind = int(line.get("step", 0)), line.get("kind")
+            text = progress_line(line)
+            if kind == "train":
+                self._bar.n = step
+                self._bar.set_postfix_str(text)
+            if not self._tty:
+                print(f"step {step:>4} {text}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        self._bar.close()
+
+    def _new_lines(self) -> Iterator[Mapping[str, Any]]:
+        if not self._file.is_file():
+            return
+        if self._file.stat().st_size < self._offset:
+            self._offset = 0  # a resumed run has shortened it
+        with self._file.open("rb") as stream:
+            stream.seek(self._offset)
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    break
+                self._offset += len(line)
+                yield json.loads(line)
+
+
+def progress_line(line: Mapping[str, Any]) -> str:
+    """One line of `metrics.jsonl` for people: stage, reward, acc, searches, seconds."""
+    parts = [f"{line.get('stage', '?')} {line.get('stage_step', 0)}"]
+    if line.get("kind") == "val":
+        parts = [f"validation ({line.get('stage', '?')})"]
+    for key, name in (
+        ("reward/score", "reward"),
+        ("reward/acc", "acc"),
+        ("search/per_trajectory", "searches"),
+    ):
+        if key in line:
+            parts.append(f"{name} {line[key]:.2f}")
+    if line.get("invalid_share"):
+        parts.append(f"invalid {line['invalid_share']:.0%}")
+    if "time/step" in line:
+        parts.append(f"{line['time/step']:.0f} s")
+    return "  ".join(parts)
+
+
+def stop_processes(tag: str, child: subprocess.Popen[bytes], patience_s: float = 15.0) -> None:
+    """Stop every process of a run: ask, wait, then kill. Ray and vLLM detach themselves, so the tag decides."""
+    if child.poll() is None:
+        child.send_signal(signal.SIGINT)  # lets Ray shut its cluster down
+        try:
+            child.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + patience_s / 3
+        pids = tagged_processes(tag)
+        for pid in pids:
+            _signal(pid, number)
+        while pids and time.monotonic() < deadline:
+            time.sleep(0.2)
+            pids = tagged_processes(tag)
+        if not pids:
+            return
+
+
+def tagged_processes(tag: str) -> list[int]:
+    """Processes, other than this one, whose environment carries the tag (Linux; empty elsewhere)."""
+    needle = f"{RUN_TAG}={tag}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            if state != "Z" and needle in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+        except (OSError, IndexError):
+            continue  # gone meanwhile, or another user's
+    return [pid for pid in found if pid != os.getpid()]
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def _last_error(log: Path, start: int) -> str:
+    """The last exception line of the log from offset `start`; a mistake of the user before anything else."""
+    with log.open("rb") as stream:
+        stream.seek(start)
+        lines = [_PREFIX.sub("", line.decode("utf-8", "replace")).strip() for line in stream]
+    errors = [(match[1], match[2] or "") for line in lines if (match := _ERROR.match(line))]
+    for kind, message in reversed(errors):
+        if kind in ("UserError", "MissingExtra"):
+            return message
+    causes = [(kind, message) for kind, message in errors if kind != "RayTaskError" and message]
+    return f"{causes[-1][0]}: {causes[-1][1]}" if causes else "no error was printed"

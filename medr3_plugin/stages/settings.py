@@ -1,0 +1,42 @@
+"""Settings of the progressive trainer: keys of the yaml section `medr3` that are not a section themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from medr3_plugin.errors import UserError
+
+SECTIONS = ("stages", "reward", "environment", "retrieval", "platform")
+"""Keys of `medr3` with a validator of their own (`platform` is read by `medr3 train`)."""
+
+
+class ProgressSettings(BaseModel):
+    """How a run is recorded and when it gives up.
+
+    Attributes:
+        run_dir: folder for metrics, stages, trajectories and the report.
+        trajectories_per_step: sampled trajectories written a step; 0 writes none.
+        max_invalid_share: share of invalid samples (infrastructure failures) above which a step stops the run.
+        validate_at_handover, checkpoint_at_handover: what happens between two stages.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run_dir: str
+    trajectories_per_step: int = Field(default=8, ge=0)
+    max_invalid_share: float = Field(default=0.5, ge=0, le=1)
+    validate_at_handover: bool = True
+    checkpoint_at_handover: bool = True
+
+    @classmethod
+    def from_section(cls, section: Mapping[str, Any]) -> ProgressSettings:
+        """Validate the plain keys of the section `medr3`; an unknown key names its yaml path."""
+        try:
+            return cls.model_validate({key: value for key, value in section.items() if key not in SECTIONS})
+        except ValidationError as error:
+            first = error.errors()[0]
+            path = ".".join(["medr3", *(str(part) for part in first["loc"])])
+            raise UserError(f"{path}: {first['msg']}") from error

@@ -1,0 +1,114 @@
+"""Where a run stands in its schedule; stored in every checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.stages.schedule import Schedule, StageSpec
+
+STATE_FILE = "medr3_stage.json"
+
+
+@dataclass
+class StageRecord:
+    """One entry of `stages.json`; `end_step`, `reason` and `checkpoint` are set at the hand-over."""
+
+    name: str
+    index: int
+    start_step: int
+    end_step: int | None = None
+    reason: str | None = None
+    checkpoint: str | None = None
+
+
+@dataclass
+class StageState:
+    """Progress through the schedule.
+
+    Attributes:
+        index: position of the current stage in the schedule.
+        stage_step: steps done in it.
+        window: values of the promotion metric, one a step of the current stage.
+        history: finished and running stages, in order.
+    """
+
+    index: int = 0
+    stage_step: int = 0
+    window: list[float] = field(default_factory=list)
+    history: list[StageRecord] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, schedule: Schedule) -> StageState:
+        """The state before the first step."""
+        return cls(history=[StageRecord(schedule.stages[0].name, 0, start_step=1)])
+
+    def finished(self, schedule: Schedule) -> bool:
+        """Whether the last stage has ended."""
+        return self.index >= len(schedule.stages)
+
+    def end_stage(
+        self, schedule: Schedule, step: int, reason: str, checkpoint: str | None
+    ) -> StageSpec | None:
+        """Close the current stage after `step`; returns the next one, or None at the end of the schedule."""
+        record = self.history[-1]
+        record.end_step, record.reason, record.checkpoint = step, reason, checkpoint
+        self.index += 1
+        self.stage_step = 0
+        self.window = []
+        if self.finished(schedule):
+            return None
+        stage = schedule.stages[self.index]
+        self.history.append(StageRecord(stage.name, self.index, start_step=step + 1))
+        return stage
+
+    def remaining_steps(self, schedule: Schedule) -> int:
+        """Steps still to do if no stage ends early."""
+        if self.finished(schedule):
+            return 0
+        current = schedule.stages[self.index].until.max_steps - self.stage_step
+        return current + sum(stage.until.max_steps for stage in schedule.stages[self.index + 1 :])
+
+    def save(self, folder: Path) -> None:
+        """Write into a checkpoint folder, atomically."""
+        write_json(folder / STATE_FILE, asdict(self))
+
+    @classmethod
+    def load(cls, folder: Path, schedule: Schedule) -> StageState:
+        """Read from a checkpoint folder.
+
+        Raises:
+            UserError: no state in the checkpoint, or it belongs to another schedule.
+        """
+        file = folder / STATE_FILE
+        try:
+            row = json.loads(file.read_text(encoding="utf-8"))
+            history = [StageRecord(**record) for record in row.pop("history")]
+            state = cls(**row, history=history)
+        except FileNotFoundError as error:
+            raise UserError(
+                f"{file}: missing; this checkpoint was not written by the trainer mode medr3_progressive. "
+                "Start in a new folder (trainer.default_local_dir) or set trainer.resume_mode=disable"
+            ) from error
+        except (ValueError, TypeError, KeyError) as error:
+            raise UserError(
+                f"{file}: not a stage state ({error}); remove the checkpoint to go back one"
+            ) from error
+        for record in state.history:
+            if record.index >= len(schedule.stages) or schedule.stages[record.index].name != record.name:
+                raise UserError(
+                    f"{file}: stage {record.index} was {record.name!r} when the checkpoint was written; medr3.stages "
+                    "has changed. Restore it, or start in a new folder"
+                )
+        return state
+
+
+def write_json(file: Path, value: object) -> None:
+    """Write JSON so that a reader never sees a half-written file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary.replace(file)

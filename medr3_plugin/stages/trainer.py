@@ -1,0 +1,322 @@
+"""verl trainer mode `medr3_progressive`: one verl job that runs all stages.
+
+A subclass of verl's synchronous trainer. verl's loop stays as it is; this class decides, after each step's
+metrics, whether the stage ends, and if so hands over before the next step begins: new data, restarted
+learning-rate schedule and optimizer, validation, checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import transfer_queue as tq
+from omegaconf import OmegaConf, open_dict
+from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils import tensordict_utils as tu
+from verl.utils.checkpoint.checkpoint_manager import find_latest_ckpt_path
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.stages.dataset import StampedLoader
+from medr3_plugin.stages.metrics import StepSample, by_dataset, failure_summary, step_metrics
+from medr3_plugin.stages.promotion import decide, metric_value
+from medr3_plugin.stages.run_folder import RunFolder, trajectory_rows
+from medr3_plugin.stages.schedule import Schedule, StageSpec
+from medr3_plugin.stages.settings import ProgressSettings
+from medr3_plugin.stages.state import StageState
+from medr3_plugin.stages.worker import StagedActorWorker
+from medr3_plugin.verl_adapters.advantage import valid_samples
+
+logger = logging.getLogger(__name__)
+
+
+class ProgressiveTrainer(PPOTrainerSync):
+    """Runs the stages of `medr3.stages` one after another inside one job."""
+
+    def __init__(self, config: Any) -> None:
+        section = OmegaConf.to_container(config.medr3, resolve=True)
+        self.settings = ProgressSettings.from_section(section)
+        self.schedule = Schedule.from_config(section.get("stages"))
+        self.schedule.check_files(_files(config.data.train_files))
+        self.state = StageState.begin(self.schedule)
+        self.run_folder = RunFolder(self.settings.run_dir)
+        self._validated_at = -1
+        self._val_outputs: list[str] = []
+        super().__init__(config)
+
+    # ---- verl tests the mode by name in a few places; a synchronous subclass must take their "sync" branch
+
+    def _build_replay_buffer(self) -> Any:
+        self.trainer_mode = "sync"
+        return super()._build_replay_buffer()
+
+    def _init_resource_pool_mgr(self) -> None:
+        super()._init_resource_pool_mgr()
+        for role in self.role_worker_mapping:
+            if str(role) in ("actor", "actor_rollout", "actor_rollout_ref"):
+                self.role_worker_mapping[role] = ray.remote(StagedActorWorker)
+
+    # ---- data
+
+    @property
+    def stage(self) -> StageSpec:
+        """The running stage; after the last one has ended, the last one."""
+        return self.schedule.stages[min(self.state.index, len(self.schedule.stages) - 1)]
+
+    def _init_dataloader(self) -> None:
+        """Build the loaders of the current stage."""
+        stage = self.stage
+        with open_dict(self.config):
+            if stage.train_files:
+                self.config.data.train_files = list(stage.train_files)
+            else:
+                self.config.data.train_files = self._default_train_files()
+            self.config.trainer.total_training_steps = self.schedule.max_steps
+            # verl ends a run by epochs too, counted in the data of one stage; steps alone must decide here
+            self.config.trainer.total_epochs = self.schedule.max_steps + 1
+        super()._init_dataloader()
+        if self.steps_per_epoch < 1:
+            raise UserError(
+                f"medr3.stages: stage {stage.name!r} has {len(self.train_dataset)} training rows, fewer than "
+                f"data.train_batch_size={self.config.data.train_batch_size}"
+            )
+        self.train_dataloader = StampedLoader(self.train_dataloader, stage, training=True)
+        self.val_dataloader = StampedLoader(self.val_dataloader, stage, training=False)
+
+    def _default_train_files(self) -> list[str]:
+        if not hasattr(self, "_run_train_files"):
+            self._run_train_files = _files(self.config.data.train_files)
+        return self._run_train_files
+
+    def _next_train_batch(self, num_prompts: int | None = None) -> Any:
+        batch = super()._next_train_batch(num_prompts)
+        progress = self.state.stage_step / max(1, self.stage.until.max_steps - 1)
+        tu.assign_non_tensor_data(batch, "stage_progress", min(1.0, progress))
+        return batch
+
+    # ---- one step
+
+    def _samples(self, batch: Any) -> tuple[list[StepSample], list[int]]:
+        """The scored samples of `batch` without padding rows, and their rows in it."""
+        rows = [i for i, tag in enumerate(batch.tags) if not tag.get("is_padding", False)]
+        keys = [batch.keys[i] for i in rows]
+        data = tq.kv_batch_get(
+            keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields", "uid"]
+        )
+        uids = data["uid"].tolist()
+        fields = data["extra_fields"].tolist()
+        samples = [
+            StepSample.from_reward_extra_info(str(uid), field["reward_extra_info"])
+            for uid, field in zip(uids, fields, strict=True)
+        ]
+        return samples, rows
+
+    def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        samples, rows = self._samples(batch)
+        invalid = 1.0 - float(np.mean([sample.valid for sample in samples]))
+        if invalid > self.settings.max_invalid_share:
+            raise RuntimeError(
+                f"step {self.global_steps}: {invalid:.0%} of the samples are invalid, more than "
+                f"medr3.max_invalid_share={self.settings.max_invalid_share:.0%}; failures: {failure_summary(samples)}"
+            )
+        valid = np.zeros(len(batch.keys), dtype=bool)
+        valid[rows] = [sample.valid for sample in samples]
+        with valid_samples(valid.tolist()):
+            return super()._compute_advantage(batch, metrics)
+
+    def _compute_metrics(
+        self, batch: Any, metrics: dict[str, Any], timing_raw: dict[str, float], global_steps: int, epoch: int
+    ) -> None:
+        super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
+        samples, rows = self._samples(batch)
+        ours = {**step_metrics(samples), **by_dataset(samples)}
+        stage = self.stage
+        self.state.stage_step += 1
+        metrics.update(ours)
+        metrics.update({"stage/index": self.state.index, "stage/step": self.state.stage_step})
+        if stage.until.metric is not None:
+            self.state.window.append(metric_value(stage.until.metric, metrics))
+        self.run_folder.append_metrics(
+            {
+                "step": global_steps,
+                "stage": stage.name,
+                "stage_step": self.state.stage_step,
+                "kind": "train",
+                "time/step": timing_raw.get("step", 0.0),
+                **metrics,
+            }
+        )
+        if self.settings.trajectories_per_step:
+            keys = [batch.keys[i] for i in rows]
+            data = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["responses"])
+            texts = [
+                self.tokenizer.decode(ids, skip_special_tokens=True) for ids in data["responses"].unbind()
+            ]
+            self._write_trajectories(samples, texts, "train")
+        self._end_stage_if_due()
+
+    # ---- stages
+
+    def _end_stage_if_due(self) -> None:
+        reason = decide(self.stage.until, self.state.stage_step, self.state.window)
+        if reason is not None:
+            self._hand_over(reason)
+
+    def _hand_over(self, reason: str) -> None:
+        """End the stage after the current step: next stage's data and optimizer, validation, checkpoint."""
+        ended = self.stage
+        if self.settings.validate_at_handover and self._validated_at != self.global_steps:
+            self._validate_and_log()
+        checkpoint = self._checkpoint_folder() if self.settings.checkpoint_at_handover else None
+        following = self.state.end_stage(
+            self.schedule, self.global_steps, reason, str(checkpoint) if checkpoint else None
+        )
+        print(
+            f"[medr3] stage {ended.name} ended at step {self.global_steps}: {reason}"
+            + (f"; next: {following.name}" if following else "; last stage"),
+            flush=True,
+        )
+        # a stage that ended early leaves the run shorter
+        self.total_training_steps = self.global_steps + self.state.remaining_steps(self.schedule)
+        if following is not None:
+            self._enter_stage(following, reset_optimizer=ended.handover == "weights")
+        if checkpoint is not None:
+            self._save_checkpoint()
+        self.run_folder.write_stages(self.state.history)
+
+    def _enter_stage(self, stage: StageSpec, reset_optimizer: bool) -> None:
+        total = self.total_training_steps
+        self._init_dataloader()
+        self.total_training_steps = total
+        self._apply_sampling(stage)
+        self._begin_stage_on_workers(stage, reset_optimizer)
+
+    def _begin_stage_on_workers(self, stage: StageSpec, reset_optimizer: bool) -> None:
+        updates = self.config.data.train_batch_size // self.config.actor_rollout_ref.actor.ppo_mini_batch_size
+        self.actor_rollout_wg.begin_stage(
+            total_steps=stage.until.max_steps * max(1, updates),
+            learning_rate=stage.learning_rate,
+            reset_optimizer=reset_optimizer,
+        )
+
+    def _apply_sampling(self, stage: StageSpec) -> None:
+        """Rollouts read a stage's sampling from each row; log-probs are computed with this temperature."""
+        if not hasattr(self, "_run_temperature"):
+            self._run_temperature = self.config.actor_rollout_ref.rollout.temperature
+        with open_dict(self.config):
+            self.config.actor_rollout_ref.rollout.temperature = stage.temperature or self._run_temperature
+
+    # ---- validation
+
+    def _validate_and_log(self) -> dict[str, Any]:
+        self.on_validate_begin()
+        metrics = self._validate()
+        self.on_validate_end()
+        self.logger.log(data=metrics, step=self.global_steps)
+        return metrics
+
+    def _maybe_log_val_generations(self, inputs: Any, outputs: Sequence[str], scores: Any) -> None:
+        self._val_outputs = list(outputs)
+        super()._maybe_log_val_generations(inputs, outputs, scores)
+
+    def _val_metrics_update(
+        self,
+        data_sources: Any,
+        sample_uids: Sequence[str],
+        reward_extra_infos_dict: dict[str, list[Any]],
+        *args: Any,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        infos = {key: values for key, values in reward_extra_infos_dict.items() if key != "reward"}
+        samples = [
+            StepSample.from_reward_extra_info(str(uid), {key: values[i] for key, values in infos.items()})
+            for i, uid in enumerate(sample_uids)
+        ]
+        ours = {**step_metrics(samples), **by_dataset(samples)}
+        self.run_folder.append_metrics(
+            {
+                "step": self.global_steps,
+                "stage": self.stage.name,
+                "stage_step": self.state.stage_step,
+                "kind": "val",
+                **ours,
+            }
+        )
+        self._write_trajectories(samples, self._val_outputs, "val")
+        self._validated_at = self.global_steps
+        metrics = super()._val_metrics_update(
+            data_sources, sample_uids, reward_extra_infos_dict, *args, **kwargs
+        )
+        metrics.update({f"val/{key}": value for key, value in ours.items()})
+        return metrics
+
+    def _write_trajectories(self, samples: Sequence[StepSample], texts: Sequence[str], kind: str) -> None:
+        self.run_folder.append_trajectories(
+            trajectory_rows(
+                samples,
+                texts,
+                step=self.global_steps,
+                stage=self.stage.name,
+                kind=kind,
+                count=self.settings.trajectories_per_step,
+            )
+        )
+
+    # ---- checkpoints
+
+    def _checkpoint_folder(self) -> Path:
+        return Path(self.config.trainer.default_local_dir).absolute() / f"global_step_{self.global_steps}"
+
+    def _save_checkpoint(self) -> None:
+        # before verl writes its marker of the latest checkpoint: a marked checkpoint always has its stage
+        folder = self._checkpoint_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.state.save(folder)
+        super()._save_checkpoint()
+
+    def _load_checkpoint(self) -> None:
+        folder = self._resume_folder()
+        if folder is None:
+            self.run_folder.forget_after(-1)
+        else:
+            self.state = StageState.load(folder, self.schedule)
+            step = int(folder.name.removeprefix("global_step_"))
+            self.run_folder.forget_after(step)
+            self._init_dataloader()  # verl restores the loader's position into the stage's own loader
+            self.total_training_steps = step + self.state.remaining_steps(self.schedule)
+            print(f"[medr3] resuming from {folder}: stage {self.stage.name}, step {step}", flush=True)
+        self._apply_sampling(self.stage)
+        self._begin_stage_on_workers(self.stage, reset_optimizer=False)
+        super()._load_checkpoint()
+        self.run_folder.write_config(OmegaConf.to_yaml(self.config, resolve=True))
+        self.run_folder.write_environment()
+        self.run_folder.write_stages(self.state.history)
+
+    def _resume_folder(self) -> Path | None:
+        mode = self.config.trainer.resume_mode
+        if mode == "disable":
+            return None
+        if mode == "resume_path":
+            return Path(self.config.trainer.resume_from_path).absolute()
+        latest = find_latest_ckpt_path(str(Path(self.config.trainer.default_local_dir).absolute()))
+        return Path(latest) if latest else None
+
+    def on_train_begin(self) -> None:
+        """A run killed between a step's checkpoint and its hand-over decides again."""
+        super().on_train_begin()
+        self.global_steps -= 1
+        try:
+            if self.state.stage_step and not self.state.finished(self.schedule):
+                self._end_stage_if_due()
+        finally:
+            self.global_steps += 1
+
+
+def _files(files: Any) -> list[str]:
+    if files is None:
+        return []
+    return [files] if isinstance(files, str) else [str(file) for file in files]

@@ -1,0 +1,155 @@
+"""verl reward manager `medr3`: hands one trajectory to the scorer, hands its record back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
+
+from medr3_plugin.records import Reference, Sample, ScoredSample, SearchTurn, Triple
+from medr3_plugin.retrieval.protocol import turns_from_json
+from medr3_plugin.rewards.scorer import build_scorer
+from medr3_plugin.stages.metrics import DETAIL_KEY
+from medr3_plugin.trajectory import THINK_OPEN
+
+
+class Medr3RewardManager(RewardManagerBase):
+    """Scores trajectories by the yaml section `medr3.reward`, each by the stage it was drawn in.
+
+    verl calls `run_single` for each trajectory as soon as it is rolled out, many at a time in one event loop,
+    so that judge calls of different trajectories overlap.
+    """
+
+    def __init__(
+        self,
+        config: Any,
+        tokenizer: Any,
+        compute_score: Any = None,
+        reward_router_address: str | None = None,
+        reward_model_tokenizer: Any = None,
+    ) -> None:
+        super().__init__(config, tokenizer, compute_score)
+        section = OmegaConf.to_container(config.medr3, resolve=True)
+        self.scorer = build_scorer(reward_options(section, reward_router_address))
+
+    async def run_single(self, data: Any) -> dict[str, Any]:
+        """Score the last sequence of `data`; returns verl's `reward_score` and `reward_extra_info`."""
+        item = data[-1:][0]
+        response_ids = item.batch["responses"]
+        length = int(item.batch["attention_mask"][-response_ids.shape[-1] :].sum())
+        fields = dict(item.non_tensor_batch.get("tool_extra_fields") or {})
+        response = self.tokenizer.decode(response_ids[:length], skip_special_tokens=True)
+        if fields.get("prefill_think"):
+            response = THINK_OPEN + response
+        sample = make_sample(item.non_tensor_batch, response, length, fields)
+        scored = (await self.scorer.score([sample]))[0]
+        return {
+            "reward_score": float(scored.record["score"]),
+            "reward_extra_info": {
+                **{key: float(value) for key, value in scored.record.items()},
+                DETAIL_KEY: json.dumps(detail(sample, scored, fields), ensure_ascii=False),
+            },
+        }
+
+
+def reward_options(section: Mapping[str, Any], router_address: str | None = None) -> dict[str, Any]:
+    """`medr3.reward` with the stages' own overrides and, for a judge behind verl's router, its address."""
+    options = dict(section.get("reward") or {})
+    stages = dict(options.get("stages") or {})
+    for stage in section.get("stages") or ():
+        stages[stage["name"]] = {**stages.get(stage["name"], {}), **(stage.get("reward") or {})}
+    if stages:
+        options["stages"] = stages
+    judge = options.get("judge")
+    if router_address and judge and judge.get("kind") == "router":
+        options["judge"] = {**judge, "address": router_address}
+    return options
+
+
+def make_sample(
+    row: Mapping[str, Any], response: str, response_tokens: int, fields: Mapping[str, Any]
+) -> Sample:
+    """The scorer's view of one trajectory.
+
+    Args:
+        row: verl's `non_tensor_batch` of the sample: the columns of the training data.
+        fields: what the environment recorded (`environment.agent_loop.episode_fields`); empty for a rollout
+            without our environment.
+    """
+    info = row.get("extra_info") or {}
+    truth = row["reward_model"]["ground_truth"]
+    answers = info.get("answers")
+    options = info.get("options")
+    return Sample(
+        id=str(info.get("id", info.get("index", ""))),
+        question=str(info.get("question", "")),
+        response=response,
+        answers=tuple(str(answer) for answer in answers)
+        if answers is not None and len(answers)
+        else (str(truth),),
+        options=json.loads(options) if options else None,
+        dataset=str(info.get("dataset") or row.get("data_source", "")),
+        gold_docs=tuple(str(identity) for identity in _sequence(info.get("gold_docs"))),
+        references=references_from_json(info.get("references") or "[]"),
+        searches=turns_from_json(fields.get("searches") or "[]"),
+        stage=str(info.get("stage", "joint")),
+        stage_progress=float(row.get("stage_progress", 0.0)),
+        forged=fields.get("forged"),
+        response_tokens=response_tokens,
+    )
+
+
+def references_from_json(text: str) -> tuple[Reference, ...]:
+    """References as the training data store them: `[{"triples": [[h, r, t, bool], ...], "text"}, ...]`."""
+    return tuple(
+        Reference(
+            triples=tuple(
+                Triple(str(h), str(r), str(t), bool(flag)) for h, r, t, flag in row.get("triples", ())
+            ),
+            text=str(row.get("text", "")),
+        )
+        for row in json.loads(text)
+    )
+
+
+def detail(sample: Sample, scored: ScoredSample, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What logs and the report show of a sample beside its numbers; JSON-able."""
+    return {
+        "id": sample.id,
+        "dataset": sample.dataset,
+        "question": sample.question,
+        "answer": sample.answers[0],
+        "gold_docs": list(sample.gold_docs),
+        "searches": [_turn_row(turn) for turn in sample.searches],
+        "reasons": dict(scored.reasons),
+        "failures": list(scored.failures),
+        "truncated": bool(fields.get("truncated")),
+    }
+
+
+def _turn_row(turn: SearchTurn) -> dict[str, Any]:
+    """A search as `trajectories.jsonl` has it: without the documents' texts, which are in the response."""
+    return {
+        "query": turn.query,
+        "documents": [
+            {
+                "id": hit.document.id,
+                "title": hit.document.title,
+                "evidence_type": hit.document.evidence_type,
+                "evidence_level": hit.document.evidence_level,
+                "score": hit.score,
+                "shown": hit.document.id in turn.shown,
+            }
+            for hit in turn.hits
+        ],
+        "outcome": turn.outcome,
+        "latency_s": round(turn.latency_s, 6),
+        "failure": turn.failure,
+    }
+
+
+def _sequence(value: Sequence[str] | None) -> Sequence[str]:
+    return () if value is None else value
