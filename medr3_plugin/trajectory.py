@@ -250,11 +250,11 @@ def _document_out_of_place(text: str, spans: tuple[Span, ...]) -> bool:
 # invisible characters between the letters, full-width letters. Runs are bounded to keep the search linear.
 _LEFT = (
     r"(?:[<\uFF1C\uFE64\u2039\u3008\u2329\u27E8\u276E\u2770\u276C\u02C2\u1438\u00AB\u300A\u27EA]"
-    r"|&(?:lt|#60|#x3c);?)"
+    r"|&(?:[lL][tT]|#60|#[xX]3[cC]);?)"
 )
 _RIGHT = (
     r"(?:[>\uFF1E\uFE65\u203A\u3009\u232A\u27E9\u276F\u2771\u276D\u02C3\u1433\u00BB\u300B\u27EB]"
-    r"|&(?:gt|#62|#x3e);?)"
+    r"|&(?:[gG][tT]|#62|#[xX]3[eE]);?)"
 )
 _INVISIBLE = (
     r"[\s\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180E\u200B-\u200F\u202A-\u202E"
@@ -269,7 +269,7 @@ def _loosely(word: str) -> str:
 
 
 _LOOKALIKE = re.compile(
-    f"{_LEFT}{_INVISIBLE}(?P<slash>[/\uff0f\u2044\u2215\\\\]?){_INVISIBLE}"
+    f"{_LEFT}{_INVISIBLE}(?P<slash>[/\uff0f\u2044\u2215\uff3c\\\\]?){_INVISIBLE}"
     f"(?P<name>{'|'.join(_loosely(name) for name in TAG_NAMES)})"
     f"{_INVISIBLE}[/\uff0f\u2044\u2215]?{_INVISIBLE}{_RIGHT}"
 )
