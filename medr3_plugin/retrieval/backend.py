@@ -143,7 +143,7 @@ class InProcessBackend:
     async def _opened(self) -> None:
         self.batcher.start()
         # polled, because any event loop may wait for it, and it happens once in a process
-        while not self.batcher.ready and self.batcher.failure is None:
+        while self.batcher.opening:
             await asyncio.sleep(0.005)
 
 

@@ -99,6 +99,11 @@ class Batcher:
         return self.engine is not None and not self._closed
 
     @property
+    def opening(self) -> bool:
+        """Neither ready, nor failed, nor closed."""
+        return self.engine is None and self.failure is None and not self._closed
+
+    @property
     def closed(self) -> bool:
         """`close` was called."""
         return self._closed
@@ -174,7 +179,9 @@ class Batcher:
 
     def _run(self) -> None:
         try:
-            self.engine = engine = self._open_engine()
+            engine = self._open_engine()
+            engine.warm_up()
+            self.engine = engine
         except (UserError, InfrastructureFailure) as error:
             self._fail_all(error if isinstance(error, UserError) else _engine_failure(error))
             return
@@ -185,6 +192,7 @@ class Batcher:
         while (batch := self._take()) is not None:
             self._answer(engine, batch)
         self._fail_all(RetrievalFailure("the retrieval backend is closed", "closed"))
+        engine.close()
 
     def _take(self) -> list[_Request] | None:
         """The oldest request and all that may join it, up to `max_batch` queries; None at the end."""
@@ -207,7 +215,7 @@ class Batcher:
 
     def _answer(self, engine: Engine, batch: list[_Request]) -> None:
         wanted = [request for request in batch if not request.abandoned]
-        outcomes: list[tuple[_Request, Results | RetrievalFailure]] = []
+        outcomes: list[tuple[_Request, Results | UserError | RetrievalFailure]] = []
         if wanted:
             try:
                 found = self._search(engine, wanted)
@@ -220,8 +228,9 @@ class Batcher:
                     for request in batch:
                         self._answer(engine, [request])
                     return
-                logger.exception("the engine failed on %d queries", len(wanted[0].queries))
-                outcomes = [(wanted[0], _engine_failure(error))]
+                if not isinstance(error, UserError):
+                    logger.exception("the engine failed on %d queries", len(wanted[0].queries))
+                outcomes = [(wanted[0], error if isinstance(error, UserError) else _engine_failure(error))]
         with self._wake:
             self._pending -= sum(len(request.queries) for request in batch)
         _deliver(outcomes)

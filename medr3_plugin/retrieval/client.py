@@ -129,7 +129,7 @@ class RetrievalClient:
         body = json.dumps(request_to_wire(queries, topk, filters)).encode()
         try:
             answer = await asyncio.wait_for(self._post(body), self._timeout_s)
-            results = response_from_wire(answer, len(queries))
+            results = self._hits(answer, len(queries))
         except (TimeoutError, asyncio.TimeoutError) as error:
             self._breaker.failed()
             message = f"{self.url} did not answer within {self._timeout_s:g} s"
@@ -171,7 +171,10 @@ class RetrievalClient:
 
     async def _post_once(self, body: bytes) -> Any:
         try:
-            async with self._session().post(self.url, data=body, headers=self._headers()) as response:
+            # no redirects: they would turn the POST into a GET and take the token elsewhere
+            async with self._session().post(
+                self.url, data=body, headers=self._headers(), allow_redirects=False
+            ) as response:
                 if response.status != 200:
                     await self._raise_for_status(response)
                 raw = await self._read(response)
@@ -187,6 +190,12 @@ class RetrievalClient:
             return json.loads(raw)
         except (ValueError, RecursionError) as error:
             raise self._failure(f"the answer is not JSON, it begins {raw[:60]!r}", "bad_response") from error
+
+    def _hits(self, answer: Any, queries: int) -> list[list[Hit]]:
+        try:
+            return response_from_wire(answer, queries)
+        except RetrievalFailure as failure:
+            raise self._failure(str(failure), failure.kind) from failure
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         chunks, size = [], 0

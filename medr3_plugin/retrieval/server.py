@@ -70,7 +70,7 @@ async def _serve_one(server: uvicorn.Server, service: RetrievalService, listenin
     failures: list[UserError | RetrievalFailure] = []
 
     async def stop_if_not_loaded() -> None:
-        while not service.batcher.ready and service.batcher.failure is None:
+        while service.batcher.opening:
             await asyncio.sleep(0.05)
         if service.batcher.failure is not None:
             failures.append(service.batcher.failure)

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
 from medr3_plugin.retrieval.batching import Batcher
+from medr3_plugin.retrieval.engine import IndexEngine, open_index
 from medr3_plugin.retrieval.metrics import ServiceMetrics
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, filters_from_wire, response_to_wire
 
@@ -133,7 +134,11 @@ class RetrievalService:
             return 503, {"status": "failed", "detail": str(self.batcher.failure)}
         if not self.batcher.ready:
             return 503, {"status": "loading"}
-        return 200, {"status": "ready", "pending": self.batcher.pending}
+        ready: dict[str, Any] = {"status": "ready", "pending": self.batcher.pending}
+        if isinstance(self.batcher.engine, IndexEngine):
+            ready["documents"] = len(self.batcher.engine)
+            ready["engine"] = self.batcher.engine.manifest["engine"]
+        return 200, ready
 
     def _parse(self, body: bytes) -> tuple[RetrieveRequest, Filters | None]:
         options = self.options
@@ -214,12 +219,7 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
 
 
 def _index_opener(path: str) -> Callable[[], Engine]:
-    def open_engine() -> Engine:
-        from medr3_plugin.retrieval.engine import open_index
-
-        return open_index(path)
-
-    return open_engine
+    return lambda: open_index(path)
 
 
 async def _read_body(request: Request, limit: int, timeout_s: float) -> bytes:
