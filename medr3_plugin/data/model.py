@@ -18,6 +18,7 @@ from medr3_plugin.errors import MissingExtra, UserError
 
 GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 NAME = "SmolLM2-135M-Instruct"
+END_TOKEN = "<|im_end|>"  # noqa: S105 (a token of the vocabulary)
 
 
 def wheel_gguf() -> Path:
@@ -42,7 +43,9 @@ def is_complete(folder: Path) -> bool:
     except (OSError, json.JSONDecodeError):
         return False
     template = "chat_template" in tokenizer or (folder / "chat_template.jinja").is_file()
-    return bool(config.get("architectures")) and template and (folder / "model.safetensors").is_file()
+    end_token = tokenizer.get("eos_token") == tokenizer.get("pad_token") == END_TOKEN
+    weights = (folder / "model.safetensors").is_file()
+    return bool(config.get("architectures")) and template and end_token and weights
 
 
 def convert(out: Path, gguf: Path | None = None, *, force: bool = False) -> Path:
@@ -71,8 +74,9 @@ def convert(out: Path, gguf: Path | None = None, *, force: bool = False) -> Path
         folder = str(source.parent)
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=source.name)
         model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=source.name, dtype=torch.bfloat16)
-        if tokenizer.pad_token is None:  # lost in GGUF; the published tokenizer pads with the end token
-            tokenizer.pad_token = tokenizer.eos_token
+        # transformers 5.10 gives a GPT-2 tokenizer read from GGUF the first special token as end token
+        end = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
+        tokenizer.eos_token = tokenizer.pad_token = end
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
         if not is_complete(partial):
