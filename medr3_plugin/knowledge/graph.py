@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 
 from medr3_plugin.knowledge.relation import is_negated
 from medr3_plugin.knowledge.text import normal_form
 from medr3_plugin.records import Triple
 
-MAX_PATHS = 10_000
-"""Paths kept of one graph: all shorter ones before longer ones, in alphabetical order."""
-
 Edge = tuple[str, str, str]
 """(entity, polarity `+` or `-`, entity)"""
-
-Path = tuple[str, ...]
-"""(entity, polarity, entity, …) with one, two or three edges and no entity twice."""
 
 
 class Graph:
@@ -27,45 +21,62 @@ class Graph:
 
     Attributes:
         entities: normal forms of all heads and tails.
-        edges: edge -> the first triple it stems from, for explanations.
+        edges: the distinct edges.
     """
 
     def __init__(self, triples: Sequence[Triple], normalise: Callable[[str], str] = normal_form) -> None:
         entities: set[str] = set()
-        edges: dict[Edge, Triple] = {}
+        edges: set[Edge] = set()
         for triple in triples:
             head, tail = normalise(triple.head), normalise(triple.tail)
             entities.update(entity for entity in (head, tail) if entity)
             if head and tail and head != tail:
-                edges.setdefault((head, "-" if is_negated(triple.relation) else "+", tail), triple)
+                edges.add((head, "-" if is_negated(triple.relation) else "+", tail))
         self.entities = frozenset(entities)
-        self.edges = edges
+        self.edges = frozenset(edges)
 
     @cached_property
-    def paths(self) -> frozenset[Path]:
-        """Simple directed paths of one, two or three edges, at most `MAX_PATHS`."""
-        return frozenset(_bounded(self._iterate_paths()))
-
-    def _iterate_paths(self) -> Iterator[list[Path]]:
-        """Batches of paths, shorter ones first and each length in alphabetical order."""
-        following: dict[str, list[tuple[str, str]]] = {}
-        edges = sorted(self.edges)
-        for head, polarity, tail in edges:
-            following.setdefault(head, []).append((polarity, tail))
-        yield edges  # type: ignore[misc]
-        for a, p, b in edges:
-            yield [(a, p, b, q, c) for q, c in following.get(b, ()) if c != a]
-        for a, p, b in edges:
-            for q, c in following.get(b, ()):
-                if c != a:
-                    yield [(a, p, b, q, c, r, d) for r, d in following.get(c, ()) if d not in (a, b)]
+    def path_count(self) -> int:
+        """Number of its paths, see `count_paths`."""
+        return count_paths(self.edges)
 
 
-def _bounded(batches: Iterator[list[Path]]) -> Iterator[Path]:
-    room = MAX_PATHS
-    for batch in batches:
-        if len(batch) >= room:
-            yield from batch[:room]
-            return
-        room -= len(batch)
-        yield from batch
+def count_paths(edges: Collection[Edge]) -> int:
+    """Number of simple directed paths (entity, polarity, entity, …) with one, two or three edges.
+
+    Counted, not enumerated: for each middle edge b → c of a three-edge path, the edges into b times the edges
+    out of c, less the pairs that would meet an entity twice. At most edges x largest degree steps, so that a
+    dense graph of thousands of edges stays a matter of milliseconds.
+
+    >>> count_paths({("a", "+", "b"), ("b", "+", "c"), ("c", "-", "a")})
+    6
+    """
+    into: dict[str, dict[str, int]] = {}
+    out_of: dict[str, dict[str, int]] = {}
+    for head, _, tail in edges:  # the two polarities between two entities are two edges
+        heads, tails = into.setdefault(tail, {}), out_of.setdefault(head, {})
+        heads[head] = heads.get(head, 0) + 1
+        tails[tail] = tails.get(tail, 0) + 1
+    degree_in = {entity: sum(heads.values()) for entity, heads in into.items()}
+    degree_out = {entity: sum(tails.values()) for entity, tails in out_of.items()}
+
+    count = len(edges)
+    for b in into.keys() & out_of.keys():
+        count += degree_in[b] * degree_out[b] - _round_trips(into[b], out_of[b])
+    for b, tails in out_of.items():
+        if b not in into:
+            continue
+        heads = into[b]
+        for c, multiplicity in tails.items():
+            if c in out_of:
+                starts = degree_in[b] - heads.get(c, 0)
+                ends = degree_out[c] - out_of[c].get(b, 0)
+                count += multiplicity * (starts * ends - _round_trips(heads, out_of[c]))
+    return count
+
+
+def _round_trips(heads: dict[str, int], tails: dict[str, int]) -> int:
+    """Pairs of an edge from, and an edge to, the same entity."""
+    if len(heads) > len(tails):
+        heads, tails = tails, heads
+    return sum(number * tails[entity] for entity, number in heads.items() if entity in tails)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from medr3_plugin.knowledge.text import words
+from medr3_plugin.knowledge.text import word_form, words
 
 _NEGATION_WORDS = """
-no not never none neither nor without lack lacking absent absence negative deny denied denies denying
-exclude excluded excluding unlikely cannot cant isnt arent wasnt werent doesnt dont didnt hasnt
-havent hadnt wont wouldnt couldnt shouldnt unrelated
+no not never none neither nor without lack lacking absent absence negative deny denied denies denying exclude
+excluded excluding unlikely cannot can't isn't aren't wasn't weren't doesn't don't didn't hasn't haven't
+hadn't won't wouldn't couldn't shouldn't unrelated
 """
-_NEGATIONS = frozenset(_NEGATION_WORDS.split())
+_NEGATIONS = frozenset(word_form(word) for word in _NEGATION_WORDS.split())
 _RULED_OUT = re.compile(r"\brul(?:e|es|ed|ing)[\s_-]+out\b", re.IGNORECASE)
 # the two-character words come first, so that each is counted once
 _CHINESE = re.compile("排除|否认|缺乏|不存在|[不没無无未非]")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medr3_plugin.knowledge.graph import Graph
-from medr3_plugin.knowledge.score import jaccard
+from medr3_plugin.knowledge.score import jaccard, path_jaccard
 from medr3_plugin.rewards.options import ReasoningWeights
 
 
@@ -45,7 +45,7 @@ def best_reference(
     total_weight = weights.logic + weights.semantic + weights.statistic
     best = ReasoningScore()
     for index, (reference, similarity) in enumerate(zip(references, semantic, strict=True)):
-        logic = jaccard(own.paths, reference.paths)
+        logic = path_jaccard(own, reference)
         statistic = jaccard(own.entities, reference.entities)
         total = (
             weights.logic * logic + weights.semantic * similarity + weights.statistic * statistic

@@ -259,9 +259,7 @@ class Scorer:
             "reference": score.reference,
             "own_triples": len(own.edges),
             "reference_triples": len(reference.edges),
-            "matched_triples": [list(e) for e in sorted(own.edges.keys() & reference.edges.keys())][
-                :MAX_LISTED
-            ],
+            "matched_triples": [list(e) for e in sorted(own.edges & reference.edges)][:MAX_LISTED],
             "matched_entities": sorted(own.entities & reference.entities)[:MAX_LISTED],
         }
 
