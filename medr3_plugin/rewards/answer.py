@@ -11,7 +11,7 @@ from medr3_plugin.judge.base import WRONG, Verdict
 from medr3_plugin.records import Sample
 from medr3_plugin.rewards.answer_alias import Names, verify_alias
 from medr3_plugin.rewards.answer_choice import verify_choice
-from medr3_plugin.rewards.answer_statement import statement
+from medr3_plugin.rewards.answer_statement import bare, statement
 from medr3_plugin.rewards.answer_text import fold
 from medr3_plugin.rewards.answer_yesno import verify_yesno
 
@@ -43,14 +43,14 @@ def verify(answer: str, sample: Sample, vocabulary: Names | None = None) -> Verd
     limit = max(MAX_CHARS, _LONGER_THAN_GOLD * max(map(len, sample.answers)))
     if len(answer) > limit:
         return Verdict(WRONG, f"the answer is longer than {limit} characters", "rule:length")
-    text = statement(answer)
+    whole = bare(answer)
+    text = statement(whole)
     if not fold(text):
         return Verdict(WRONG, "no answer", "rule:empty")
     if len(text) >= _COPY_CHARS and fold(text) in fold(sample.question):
         return Verdict(WRONG, "the answer is copied from the question", "rule:copy")
-    verdict = verify_choice(text, sample.options, sample.answers) if sample.options else None
-    if verdict is None:
-        verdict = verify_yesno(text, sample.answers)
-    if verdict is None:
-        verdict = verify_alias(text, sample.answers, vocabulary)
-    return verdict
+    verdict = None
+    if sample.options:
+        verdict = verify_choice(whole, text, sample.options, sample.answers)
+    verdict = verdict or verify_yesno(text, sample.answers)
+    return verdict or verify_alias(whole, text, sample.answers, vocabulary)

@@ -14,10 +14,11 @@ from medr3_plugin.rewards.answer_doubt import (
     starts_negated,
 )
 from medr3_plugin.rewards.answer_doubt import claim as claim_of
-from medr3_plugin.rewards.answer_text import fold
+from medr3_plugin.rewards.answer_text import fold, plain
 from medr3_plugin.rewards.answer_yesno import WORDS, said_word
 
 SOURCE = "rule:choice"
+_CUES = (HEDGE, ALTERNATIVE, REFUSAL)
 _MAX_EXTRA_WORDS = 8  # around an option text, more than this is prose: not for a rule
 _HEAD = re.compile(
     r"(?:(?:option|choice|answer|选项|选)\s*)?(?P<open>[(\[（【]?)\s*(?P<letter>[A-Za-z])"
@@ -35,21 +36,27 @@ _LETTERS_ONLY = re.compile(
 _BARE_LETTER = re.compile(r"[A-Z](?![a-z])|\b[a-z]\b")
 
 
-def verify_choice(text: str, options: Mapping[str, str], answers: Sequence[str]) -> Verdict | None:
-    """Verdict on a bare statement against lettered options; None if it is no clear choice.
+def verify_choice(
+    whole: str, text: str, options: Mapping[str, str], answers: Sequence[str]
+) -> Verdict | None:
+    """Verdict against lettered options on the bare answer and the statement in it; None if no clear choice.
 
     A clean choice of one option decides; several options are wrong. None also if no accepted answer is among
     the options: then the question is not a choice question.
 
     >>> options = {"A": "Gentamicin", "B": "Ceftriaxone"}
-    >>> [verify_choice(text, options, ["Ceftriaxone"]).level for text in ("B", "ceftriaxone", "A", "A or B")]
+    >>> [verify_choice(t, t, options, ["Ceftriaxone"]).level for t in ("B", "ceftriaxone", "A", "A or B")]
     [2, 2, 0, 0]
     """
-    texts = {letter.strip().upper(): fold(text) for letter, text in options.items() if text}
-    right = right_letters(texts, answers)
+    raw = {letter.strip().upper(): plain(text).casefold() for letter, text in options.items() if text}
+    right = _right_letters(raw, answers)
     if not right:
         return None
-    chosen, doubt = _chosen(text, texts)
+    texts = {letter: fold(option) for letter, option in raw.items()}
+    chosen = _exact(whole, raw, texts) or _exact(text, raw, texts)
+    doubt = ""
+    if chosen is None:
+        chosen, doubt = _chosen(text, texts)
     if doubt:
         return Verdict(WRONG, doubt, SOURCE)
     if chosen is None:
@@ -59,19 +66,36 @@ def verify_choice(text: str, options: Mapping[str, str], answers: Sequence[str])
     return Verdict(level, f"chose option {chosen}, accepted is {accepted}", SOURCE)
 
 
-def right_letters(texts: Mapping[str, str], answers: Sequence[str]) -> set[str]:
-    """Letters of the accepted options: by text (`texts` is folded), else by letter."""
-    gold = {fold(answer) for answer in answers}
-    named = {answer.strip().upper() for answer in answers}
-    return {letter for letter, text in texts.items() if text in gold} or named & texts.keys()
+def _right_letters(raw: Mapping[str, str], answers: Sequence[str]) -> set[str]:
+    """Letters of the accepted options: by text, else by normalised text, else by letter."""
+    for key in (lambda text: plain(text).casefold(), fold):
+        gold = {key(answer) for answer in answers}
+        if right := {letter for letter, text in raw.items() if key(text) in gold}:
+            return right
+    return {answer.strip().upper() for answer in answers} & raw.keys()
+
+
+def _exact(text: str, raw: Mapping[str, str], texts: Mapping[str, str]) -> str | None:
+    """Letter of the option that `text` is: the letter alone, the option's text, or the two together."""
+    letter = text.strip("()[]. ")
+    # options may themselves be letters: then "C" is the option C and "c" the option whose text is "c"
+    if letter.upper() in texts and not (letter.islower() and letter in raw.values()):
+        return letter.upper()
+    spelling = text.casefold()
+    for key, options in ((spelling, raw), (fold(text), texts)):
+        same = [letter for letter, option in options.items() if option == key]
+        if len(same) == 1 or (same and len({raw[letter] for letter in same}) == 1):
+            return same[0]
+    head = _HEAD.fullmatch(text)
+    if head and (letter := head["letter"].upper()) in texts:
+        rest = head["rest"].casefold().strip()
+        if rest == raw[letter].strip(" .") or rest == raw[letter] or fold(rest) == texts[letter] != "":
+            return letter
+    return None
 
 
 def _chosen(text: str, texts: Mapping[str, str]) -> tuple[str | None, str]:
     """(the chosen letter or None, why the statement is wrong whatever the gold or "")."""
-    key = fold(text)
-    same = [letter for letter, option in texts.items() if option == key]
-    if same:
-        return same[0], ""
     if set(texts.values()) <= WORDS and (word := said_word(text)):
         return next((letter for letter, option in texts.items() if option == word), None), ""
     if _several_letters(text, texts):
@@ -109,7 +133,7 @@ def _declared(letter: str, rest: str, texts: Mapping[str, str]) -> tuple[str | N
         return letter, ""
     claim = claim_of(rest)
     others, listed = _others(letter, claim, texts)
-    uncommitted = HEDGE.search(claim) or ALTERNATIVE.search(_without(claim, option)) or REFUSAL.search(claim)
+    uncommitted = _uncommitted(claim, option)
     doubts = (
         ("the letter and the text name different options", key in texts.values()),
         ("the chosen option is negated", starts_negated(rest) and not key.startswith(option)),
@@ -156,7 +180,7 @@ def _named(text: str, texts: Mapping[str, str]) -> tuple[str | None, str]:
     if not asserted:
         return None, "every option it names is negated" if all(denied for *_, denied in spoken) else ""
     letter, option = next(iter(asserted.items()))
-    if ALTERNATIVE.search(_without(claim, option)) or HEDGE.search(claim):
+    if _uncommitted(claim, option):
         return None, "hedged"
     extra = _without(claim, option).split()
     elsewhere = {word for other in texts.values() for word in other.split() if len(word) > 3}
@@ -179,6 +203,12 @@ def _is_list(claim: str, texts: Mapping[str, str]) -> bool:
     return sum(piece in texts.values() for piece in pieces) > 1
 
 
+def _uncommitted(claim: str, option: str) -> bool:
+    """Whether `claim` hedges, beyond the words of the folded `option` (which may itself hold an "or")."""
+    beyond = _without(claim, option)
+    return any(cue.search(claim) and (cue.search(beyond) or not cue.search(option)) for cue in _CUES)
+
+
 def _without(claim: str, option: str) -> str:
-    """`claim` folded, without the words of `option` (which may itself hold an "or")."""
+    """`claim` folded, without the words of `option`."""
     return fold(claim).replace(option, " ", 1)

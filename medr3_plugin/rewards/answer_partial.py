@@ -6,6 +6,7 @@ names that differ in any other word are not compared: the rule cannot know.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 from medr3_plugin.rewards.answer_text import fold, listed
@@ -89,6 +90,7 @@ def relation(name: str, accepted: str) -> Relation | None:
     return None
 
 
+@lru_cache(maxsize=8192)
 def _split(name: str) -> tuple[tuple[str, ...], frozenset[str]]:
     """(the words that name the thing; the qualifiers, with the indices of subtypes)."""
     core: list[str] = []

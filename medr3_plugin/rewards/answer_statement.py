@@ -13,6 +13,8 @@ from medr3_plugin.rewards.answer_text import plain
 _MARKUP = re.compile(r"\*\*|__|`+|^#{1,6}\s+|^>\s+", re.MULTILINE)
 _BOXED = re.compile(r"\\(?:boxed|text|textbf|mathrm)\s*\{([^{}]*)\}")
 _QUOTES = "\"'“”‘’«»「」『』《》"
+_AROUND = " \n\t$.,;:!。，；：！、*_-–—" + _QUOTES
+_SIGNED = re.compile(r"[-–—]\d")
 _ADJECTIVES = (
     r"(?:(?:final|correct|best|right|overall|single|most|likely|probable|suspected|primary|underlying|definitive|"
     r"presumptive|working|genetic|clinical|appropriate|fitting|consistent) ){0,4}"
@@ -46,18 +48,22 @@ _LEAD_INS = (
 _MAX_LEAD_INS = 4
 
 
-def statement(answer: str) -> str:
-    """The bare statement in `answer`.
+def bare(answer: str) -> str:
+    """`answer` without mark-up, quotes and punctuation around it."""
+    text = plain(answer)
+    for _ in range(2):
+        text = _BOXED.sub(r"\1", text)
+    return _strip(_MARKUP.sub("", text))
 
-    >>> statement("**Therefore, the most likely diagnosis is: “Jacobsen syndrome”.**")
+
+def statement(text: str) -> str:
+    """The statement in a `bare` answer, without the phrases that introduce it.
+
+    >>> statement(bare("**Therefore, the most likely diagnosis is: “Jacobsen syndrome”.**"))
     'Jacobsen syndrome'
     >>> statement("The diagnosis is not Jacobsen syndrome")
     'not Jacobsen syndrome'
     """
-    text = plain(answer)
-    for _ in range(2):
-        text = _BOXED.sub(r"\1", text)
-    text = _strip(_MARKUP.sub("", text))
     for _ in range(_MAX_LEAD_INS):
         for lead_in in _LEAD_INS:
             match = lead_in.match(text)
@@ -70,7 +76,7 @@ def statement(answer: str) -> str:
 
 
 def _strip(text: str) -> str:
-    text = text.strip(" \n\t$.,;:!。，；：！、*_-–—" + _QUOTES)
+    text = text.strip(_AROUND) if not _SIGNED.match(text) else text.rstrip(_AROUND)
     # brackets around the whole, not those that belong to a part of it
     while len(text) > 1 and text[0] + text[-1] in ("()", "[]", "{}", "【】") and text[-1] not in text[1:-1]:
         text = text[1:-1].strip()

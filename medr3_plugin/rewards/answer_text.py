@@ -57,7 +57,7 @@ _ACCENT = re.compile("[\u0300-\u036f]")
 _POSSESSIVE = re.compile(r"(?<=\w)['’‘ʼ`´]s\b")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _MINUS = re.compile(r"(?<![\w.)])[-−](?=\d)")
-_TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+|[%<>≤≥+¬]")
+_TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+|[%<>≤≥=±+¬\u2190-\u21ff]")
 _ROMAN_AND_LETTER = re.compile(r"(i{1,3}|iv|vi{0,3}|ix)([a-h])")
 # "a stroke" and "A stroke", but neither "A. fumigatus" nor "A Ceftriaxone"
 _ARTICLE = re.compile(r"^\s*(?:an?|An|A(?=\s+[a-z]))\s+(?=\w)")
@@ -161,6 +161,7 @@ def fold(text: str) -> str:
     return _fold_cached(text) if len(text) <= _CACHED_CHARS else _fold(text)
 
 
+@lru_cache(maxsize=32768)
 def compact(key: str) -> str:
     """A `fold` key without blanks, except between numbers: "PDL 1" is "PD L1", but "1 2" is not "12".
 
