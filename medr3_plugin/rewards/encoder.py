@@ -1,130 +1,114 @@
-"""The sentence encoder behind the semantic term: sentence-transformers, batched, off the event loop."""
+"""The sentence encoder behind the semantic term: batched across callers, off the event loop, remembered."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import itertools
 import re
-import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medr3_plugin.errors import EncoderFailure, MissingExtra, UserError
+from medr3_plugin.errors import EncoderFailure, UserError
+from medr3_plugin.knowledge.text import words
 
 Vectors = NDArray[np.float32]
 
 MAX_CHUNKS = 8
-"""A text longer than the encoder's window is cut into at most so many chunks; their mean stands for it."""
+"""Windows of a text that are encoded at most; their mean stands for the text."""
 
 CACHED = 16384
-"""Embeddings kept (references come back in every epoch)."""
+"""Embeddings kept: the references come back with every rollout of a prompt, and in every epoch."""
 
-CALIBRATED = {r"all[-_]minilm[-_]l6[-_]v2": 0.3}
-"""c0 by encoder (pattern in its path): mean cosine of unrelated medical reasoning texts."""
+CALIBRATED = {r"all[-_]minilm[-_]l6[-_]v2": 0.2}
+"""c0 by encoder (a pattern in its path); how it was measured: docs/FIDELITY.md."""
+
+
+class TextEncoder(Protocol):
+    """What turns texts into vectors: `retrieval.encoder.Encoder`."""
+
+    def encode_articles(self, texts: Sequence[str], batch_size: int = 32) -> Vectors:
+        """`[texts, dimension]` float32."""
+        ...
 
 
 def c0_for(path: str) -> float:
     """The calibrated c0 of an encoder.
 
     Raises:
-        UserError: it is not known; `medr3_plugin.rewards.calibration` measures it.
+        UserError: it is not known.
     """
     for pattern, value in CALIBRATED.items():
         if re.search(pattern, path, re.IGNORECASE):
             return value
     raise UserError(
-        f"medr3.reward.encoder.c0: not calibrated for {path}; set it to the mean cosine of unrelated "
-        "reasoning texts (python -m medr3_plugin.rewards.calibration measures it)"
+        f"medr3.reward.encoder.c0: not known for {path}; set it to the mean cosine of unrelated reasoning "
+        "texts (medr3_plugin.rewards.calibration.c0 measures it)"
     )
 
 
 class SentenceEncoder:
     """Texts to unit vectors.
 
-    Calls that wait at the same time share a batch: while one batch is computed in a thread, the texts of all
-    other callers collect for the next.
+    Callers that wait at the same time share a batch: while one is computed in a thread, the texts of all
+    other callers collect for the next. A text longer than the encoder's window is cut into windows.
 
     Args:
-        path: folder or hub name of a sentence-transformers model.
+        encoder: computes the vectors.
         batch_size: texts per forward pass.
-        device: torch device; None lets sentence-transformers choose.
-
-    Raises:
-        MissingExtra: sentence-transformers is not installed.
-        UserError: `path` looks like a folder and does not exist.
+        window: words encoded at a time (a Chinese character counts as one).
     """
 
-    def __init__(self, path: str, batch_size: int = 64, device: str | None = None) -> None:
-        if importlib.util.find_spec("sentence_transformers") is None:
-            raise MissingExtra("sentence-transformers", "dense", "the semantic reward")
-        if path.startswith((".", "/", "~")) and not Path(path).expanduser().is_dir():
-            raise UserError(f"medr3.reward.encoder.path: no folder {path}")
-        self.path = path
-        self.batch_size = batch_size
-        self.device = device
-        self._model: Any = None
-        self._loading = threading.Lock()
+    def __init__(self, encoder: TextEncoder, batch_size: int = 64, window: int = 180) -> None:
+        self._encoder = encoder
+        self._batch_size = batch_size
+        self._window = window
         self._cache: OrderedDict[str, Vectors] = OrderedDict()
         self._waiting: dict[str, asyncio.Future[Vectors]] = {}
         self._worker: asyncio.Task[None] | None = None
 
-    async def encode(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors of `texts`, shape (len(texts), dimension), float32.
+    async def encode(self, texts: Sequence[str]) -> list[Vectors]:
+        """Unit vectors of `texts`.
 
         Raises:
-            EncoderFailure: the model could not be loaded or failed.
+            EncoderFailure: the encoder failed.
         """
-        vectors = await asyncio.gather(*(self._vector(text) for text in texts))
-        return np.stack(vectors) if vectors else np.zeros((0, 0), np.float32)
+        return list(await asyncio.gather(*(self._vector(text) for text in texts)))
 
     def encode_now(self, texts: Sequence[str]) -> Vectors:
-        """As `encode`, blocking and without cache.
+        """As `encode`, blocking and without memory: `[texts, dimension]`.
 
         Raises:
-            EncoderFailure: the model could not be loaded or failed.
+            EncoderFailure: the encoder failed.
         """
+        pieces = [windows(text, self._window) for text in texts]
         try:
-            model = self._load()
-            chunks = [_chunks(text, model.get_max_seq_length()) for text in texts]
-            flat = [chunk for parts in chunks for chunk in parts]
-            encoded = model.encode(
-                flat,
-                batch_size=self.batch_size,
-                normalize_embeddings=True,
-                convert_to_numpy=True,
-                show_progress_bar=False,
-            )
-        except (RuntimeError, OSError, ValueError, MemoryError) as error:
-            raise EncoderFailure(f"encoder {self.path}: {error}", type(error).__name__.lower()) from error
-        ends = np.cumsum([len(parts) for parts in chunks])
-        means = [part.mean(axis=0) for part in np.split(encoded.astype(np.float32), ends[:-1])]
-        return np.stack([mean / max(float(np.linalg.norm(mean)), 1e-12) for mean in means])
+            encoded = self._encoder.encode_articles([p for parts in pieces for p in parts], self._batch_size)
+        except (RuntimeError, OSError, ValueError, MemoryError) as error:  # torch: out of memory and the like
+            raise EncoderFailure(f"sentence encoder: {error}", type(error).__name__.lower()) from error
+        starts = np.cumsum([0, *(len(parts) for parts in pieces[:-1])])
+        sums = np.add.reduceat(encoded, starts, axis=0)
+        norms = np.linalg.norm(sums, axis=1, keepdims=True)
+        return np.asarray(sums / np.maximum(norms, 1e-12), np.float32)
 
     async def _vector(self, text: str) -> Vectors:
-        if (cached := self._cache.get(text)) is not None:
+        if text in self._cache:
             self._cache.move_to_end(text)
-            return cached
-        future = self._waiting.get(text)
-        if future is None:
-            future = self._waiting[text] = asyncio.get_running_loop().create_future()
+            return self._cache[text]
+        if text not in self._waiting:
+            self._waiting[text] = asyncio.get_running_loop().create_future()
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work())
-        return await asyncio.shield(future)
+        return await asyncio.shield(self._waiting[text])
 
     async def _work(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, {}
             try:
                 vectors = await asyncio.to_thread(self.encode_now, list(batch))
-            except (
-                Exception
-            ) as error:  # whatever it is belongs to those who wait, or they would wait for ever
+            except Exception as error:  # it belongs to those who wait, or they would wait for ever
                 for future in batch.values():
                     future.set_exception(error)
                     future.exception()  # read once here, in case nobody is waiting any more
@@ -135,21 +119,17 @@ class SentenceEncoder:
             while len(self._cache) > CACHED:
                 self._cache.popitem(last=False)
 
-    def _load(self) -> Any:
-        with self._loading:
-            if self._model is None:
-                from sentence_transformers import SentenceTransformer
 
-                self._model = SentenceTransformer(str(Path(self.path).expanduser()), device=self.device)
-            return self._model
+def windows(text: str, size: int) -> list[str]:
+    """`text` cut into evenly long pieces of at most `size` words; of a very long text the first `MAX_CHUNKS`.
 
-
-def _chunks(text: str, max_tokens: int | None) -> list[str]:
-    """Pieces of at most about `max_tokens` tokens (three quarters as many words), evenly long."""
-    words = text.split()
-    limit = max(16, (max_tokens or 512) * 3 // 4)
-    count = min(MAX_CHUNKS, max(1, -(-len(words) // limit)))
-    if count == 1:
+    >>> windows("one two three four five", 3)
+    ['one two', 'three four five']
+    """
+    found = words(text)
+    count = -(-len(found) // size)
+    if count <= 1:
         return [text]
-    bounds = np.linspace(0, len(words), count + 1).astype(int)
-    return [" ".join(words[a:b]) for a, b in itertools.pairwise(bounds)]
+    bounds = np.linspace(0, len(found), count + 1).astype(int).tolist()
+    cuts = [found[i].start for i in bounds[1:-1]]
+    return [text[a:b].strip() for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)][:MAX_CHUNKS]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.text import name_forms, words
 from medr3_plugin.records import Document, Hit, Sample, SearchTurn
+from medr3_plugin.retrieval.evidence import assess
 from medr3_plugin.rewards.copying import runs, without_copies
 from medr3_plugin.trajectory import Trajectory
 
@@ -115,9 +116,9 @@ def collect(sample: Sample, trajectory: Trajectory, view: Callable[[str], TextVi
     searches = sample.searches
     if not searches and sample.forged is None:
         searches = _searches_in(trajectory)
-    ends = [span.end for span in trajectory.spans if span.kind == "search"]
+    offsets = _offsets(searches, trajectory)
     turns = []
-    for number, search in enumerate(searches):
+    for search, offset in zip(searches, offsets, strict=True):
         if search.outcome in EXECUTED:
             shown_ids = set(search.shown)
             shown = tuple(
@@ -126,7 +127,7 @@ def collect(sample: Sample, trajectory: Trajectory, view: Callable[[str], TextVi
                 if hit.document.id in shown_ids
             )
             returned = tuple(hit.document.id for hit in search.hits)
-            turns.append(Turn(returned, shown, ends[number] if number < len(ends) else 0))
+            turns.append(Turn(returned, shown, offset))
     failures = tuple(search.failure or "unknown" for search in searches if search.outcome == "failed")
     return Evidence(tuple(turns), failures)
 
@@ -150,6 +151,18 @@ def own_texts(trajectory: Trajectory, question: TextView, evidence: Evidence) ->
     return pieces, "\n".join(reasoning)
 
 
+def _offsets(searches: Sequence[SearchTurn], trajectory: Trajectory) -> list[int]:
+    """Where each search stands in the text: the next one with its query, else 0 (a tool call, say)."""
+    spans = [(trajectory.inner(s).strip(), s.end) for s in trajectory.spans if s.kind == "search"]
+    offsets = []
+    position = 0
+    for search in searches:
+        match = next((i for i in range(position, len(spans)) if spans[i][0] == search.query.strip()), None)
+        offsets.append(0 if match is None else spans[match][1])
+        position = position if match is None else match + 1
+    return offsets
+
+
 def _full_text(document: Document) -> str:
     if document.title and not document.text.startswith(document.title):
         return f"{document.title}. {document.text}"
@@ -158,8 +171,6 @@ def _full_text(document: Document) -> str:
 
 def _searches_in(trajectory: Trajectory) -> tuple[SearchTurn, ...]:
     """Searches as the text shows them, for trajectories that no environment of ours recorded."""
-    from medr3_plugin.records import Hit
-
     turns: list[tuple[str, list[Hit]]] = []
     seen: dict[str, str] = {}
     for span in trajectory.spans:
@@ -168,7 +179,8 @@ def _searches_in(trajectory: Trajectory) -> tuple[SearchTurn, ...]:
         elif span.kind == "document" and turns:
             text = trajectory.inner(span).strip()
             identity = seen.setdefault(text, f"text-{len(seen) + 1}")
-            turns[-1][1].append(Hit(Document(identity, text), 0.0))
+            level = assess({"text": text}).level
+            turns[-1][1].append(Hit(Document(identity, text, evidence_level=level), 0.0))
     return tuple(
         SearchTurn(query, tuple(hits), tuple(hit.document.id for hit in hits), "ok" if hits else "empty")
         for query, hits in turns

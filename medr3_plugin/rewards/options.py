@@ -182,6 +182,7 @@ class EncoderOptions(_Section):
     path: str | None = None
     c0: Annotated[float, Field(ge=0, lt=1)] | None = None
     batch_size: Annotated[int, Field(gt=0)] = 64
+    window: Annotated[int, Field(gt=0)] = 180
     device: str | None = None
 
 

@@ -30,7 +30,7 @@ from medr3_plugin.rewards.encoder import SentenceEncoder, c0_for
 from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView, collect, own_texts
 from medr3_plugin.rewards.format import format_score
 from medr3_plugin.rewards.gold import in_words
-from medr3_plugin.rewards.options import read_options, stage_options
+from medr3_plugin.rewards.options import EncoderOptions, read_options, stage_options
 from medr3_plugin.rewards.penalties import authors_penalties, penalties
 from medr3_plugin.rewards.presets import AUTHORS_UNJUDGED, STAGE_INDEX, Formula, formula
 from medr3_plugin.rewards.reasoning import ReasoningScore, best_reference, centred
@@ -326,8 +326,16 @@ def build_scorer(options: Mapping[str, Any]) -> Scorer:
     encoder, c0 = None, 0.0
     if parsed.encoder.path is not None:
         c0 = parsed.encoder.c0 if parsed.encoder.c0 is not None else c0_for(parsed.encoder.path)
-        encoder = SentenceEncoder(parsed.encoder.path, parsed.encoder.batch_size, parsed.encoder.device)
+        encoder = _load_encoder(parsed.encoder.path, parsed.encoder)
     extractor = LexiconExtractor(finder, parsed.extractor.max_triples)
     return Scorer(
         formula_of=formula_of, judge=judge, extractor=extractor, finder=finder, encoder=encoder, c0=c0
+    )
+
+
+def _load_encoder(path: str, options: EncoderOptions) -> SentenceEncoder:
+    from medr3_plugin.retrieval.encoder import Encoder, EncoderConfig
+
+    return SentenceEncoder(
+        Encoder(EncoderConfig(path=path, device=options.device)), options.batch_size, options.window
     )
