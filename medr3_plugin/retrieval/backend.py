@@ -61,8 +61,10 @@ class BackendOptions(BaseModel):
         max_batch: queries joined into one engine call (`inprocess`, `ray`).
         cache_hits: capacity of the result cache in hits; 0 switches it off (`inprocess`, `ray`).
         retries, max_connections, token_env, breaker_failures, breaker_cooldown_s: see `RetrievalClient`.
-        ray_cpus: cores Ray reserves for each shard actor.
+        ray_replicas: actors for each shard.
+        ray_cpus: cores Ray reserves for each actor.
         ray_namespace: Ray namespace of the shard actors; jobs that share it share the actors.
+        ray_start_timeout_s: longest time for Ray to place the actors and for their indexes to open.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,8 +81,10 @@ class BackendOptions(BaseModel):
     token_env: str = TOKEN_ENV
     breaker_failures: int = Field(8, ge=0)
     breaker_cooldown_s: float = Field(5.0, ge=0)
+    ray_replicas: int = Field(1, ge=1)
     ray_cpus: float = Field(1.0, ge=0)
     ray_namespace: str = "medr3"
+    ray_start_timeout_s: float = Field(900.0, gt=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -137,7 +141,7 @@ class InProcessBackend:
 
     async def close(self) -> None:
         """See `RetrievalBackend.close`."""
-        _forget(self)
+        forget(self)
         await asyncio.to_thread(self.batcher.close)
 
     async def _opened(self) -> None:
@@ -152,7 +156,7 @@ class HttpBackend(RetrievalClient):
 
     async def close(self) -> None:
         """See `RetrievalBackend.close`."""
-        _forget(self)
+        forget(self)
         await super().close()
 
 
@@ -187,7 +191,7 @@ def _build(options: BackendOptions) -> RetrievalBackend:
             breaker_cooldown_s=options.breaker_cooldown_s,
         )
     if options.backend == "ray":
-        from medr3_plugin.retrieval.distributed import RayBackend
+        from medr3_plugin.retrieval.ray_backend import RayBackend
 
         return RayBackend(options)
 
@@ -200,7 +204,8 @@ def _build(options: BackendOptions) -> RetrievalBackend:
     return InProcessBackend(batcher, options.timeout_s)
 
 
-def _forget(backend: RetrievalBackend) -> None:
+def forget(backend: RetrievalBackend) -> None:
+    """Make `make_backend` build a new one instead of handing out `backend` again."""
     with _shared_lock:
         for key in [key for key, shared in _shared.items() if shared is backend]:
             del _shared[key]

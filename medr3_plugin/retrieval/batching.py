@@ -241,11 +241,11 @@ class Batcher:
         missing: dict[str, None] = {}  # a dict keeps the order; the samples of a group often ask the same
         for request in requests:
             for query in request.queries:
-                hits = self.cache.get((query, topk, filters))
-                if hits is None:
+                cached = self.cache.get((query, topk, filters))
+                if cached is None:
                     missing[query] = None
                 else:
-                    found[query] = hits
+                    found[query] = cached
         start = time.perf_counter()
         if missing:
             results = engine.search(list(missing), topk, filters)

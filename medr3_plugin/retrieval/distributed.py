@@ -1,0 +1,133 @@
+"""Encoding a corpus on a Ray cluster, shard by shard, so that a run that was stopped goes on where it was.
+
+Every worker opens the document store and loads the encoder once, takes the numbers of shards, and writes each
+shard's vectors beside the others (`vectors.encode_shard`: written under another name and renamed). The folder
+must therefore be one that all nodes see under the same path, as a training cluster's shared disk is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.retrieval.encoder import Encoder, EncoderConfig
+from medr3_plugin.retrieval.store import DocumentStore
+from medr3_plugin.retrieval.vectors import encode_shard, is_done, shard_path, shard_ranges
+
+
+class ShardEncoder:
+    """Ray Data's worker: a number of a shard in, the number and its documents out."""
+
+    def __init__(
+        self, make_encoder: Callable[[], Encoder], documents: str, shards: str, batch_size: int
+    ) -> None:
+        self._store = DocumentStore(Path(documents))
+        self._shards = Path(shards)
+        self._batch_size = batch_size
+        self._encoder = make_encoder()
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Encode and write one shard."""
+        number = int(row["item"])
+        rows = encode_shard(self._encoder, self._store, self._shards, number, self._batch_size)
+        return {"shard": number, "documents": rows}
+
+
+def encode_corpus(
+    documents: str | Path,
+    shards: str | Path,
+    encoder: EncoderConfig | Callable[[], Encoder],
+    *,
+    workers: int | None = None,
+    cpus_per_worker: float = 1.0,
+    gpus_per_worker: float = 0.0,
+    batch_size: int = 32,
+) -> int:
+    """Encode all documents of a store with Ray Data; shards that are there are left as they are.
+
+    Args:
+        documents: folder of a `store.DocumentStore`.
+        shards: folder for the vectors, read by `vectors.Shards`; seen by all nodes under this path.
+        encoder: its configuration, or what makes it in a worker.
+        workers: processes, each with an encoder of its own; None: as many as the cluster's CPUs (or GPUs)
+            allow, but not more than there are shards to do.
+        cpus_per_worker: cores Ray reserves for each.
+        gpus_per_worker: GPUs for each; a fraction lets workers share one.
+        batch_size: texts encoded together.
+
+    Returns:
+        How many documents were encoded now.
+
+    Raises:
+        UserError: the encoder cannot be loaded, or a worker failed; the message names the shard's cause.
+    """
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise MissingExtra("ray", "verl", "encoding on Ray") from error
+    folder, target = Path(documents).resolve(), Path(shards).resolve()
+    store = DocumentStore(folder)
+    ranges = shard_ranges(len(store))
+    store.close()
+    missing = [
+        n for n, (start, stop) in enumerate(ranges) if not is_done(shard_path(target, n), stop - start)
+    ]
+    if not missing:
+        return 0
+    if not ray.is_initialized():
+        ray.init(include_dashboard=False)
+    wanted = min(len(missing), workers or _room(ray, cpus_per_worker, gpus_per_worker))
+    make = encoder if callable(encoder) else _Load(encoder)
+    # one block a shard, so that each is a task of its own and the work spreads evenly
+    pending = ray.data.from_items(missing, override_num_blocks=len(missing))
+    encoded = pending.map(
+        ShardEncoder,
+        fn_constructor_args=(make, str(folder), str(target), batch_size),
+        concurrency=wanted,
+        num_cpus=cpus_per_worker,
+        num_gpus=gpus_per_worker or None,
+    )
+    done = 0
+    total = sum(ranges[n][1] - ranges[n][0] for n in missing)
+    try:
+        with tqdm(total=total, desc=f"encoding ({wanted} Ray workers)", unit="doc", disable=None) as bar:
+            for row in encoded.iter_rows():
+                done += row["documents"]
+                bar.update(row["documents"])
+    except ray.exceptions.RayError as error:
+        message = _cause(error)
+        raise UserError(
+            f"{target}: encoding stopped ({message}); {done} documents are kept, start again to go on"
+        ) from error
+    return done
+
+
+class _Load:
+    """Makes an encoder where it is needed: a class, because Ray ships it to the workers."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        self._config = config
+
+    def __call__(self) -> Encoder:
+        return Encoder(self._config)
+
+
+def _room(ray: Any, cpus: float, gpus: float) -> int:
+    """How many workers the cluster can hold at once; one CPU is left to Ray Data's own tasks."""
+    resources = ray.cluster_resources()
+    by_cpu = (resources.get("CPU", 1.0) - 1.0) / cpus if cpus else float("inf")
+    by_gpu = resources.get("GPU", 0.0) / gpus if gpus else float("inf")
+    return max(1, int(min(by_cpu, by_gpu, 1024)))
+
+
+def _cause(error: BaseException) -> str:
+    """The last line of the innermost cause: Ray wraps a worker's exception several times."""
+    while (inner := getattr(error, "cause", None) or error.__cause__) is not None:
+        error = inner
+    lines = str(error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__

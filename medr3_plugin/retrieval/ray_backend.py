@@ -1,0 +1,188 @@
+"""Index shards served by Ray actors, in the training cluster or any other.
+
+Each shard is a finished index over a part of the corpus, opened by an actor (or several, `ray_replicas`) that
+batches greedily as the service does. A search asks all shards at once and merges their hits by score. The
+actors are named, so all workers of a job share them; they end with the worker that made them, and whoever
+finds one missing makes it again.
+
+Merging by score is exact for dense indexes. BM25 scores depend on the statistics of their own shard (as in
+Elasticsearch's default), so deal the corpus out at random; docs/SCALING.md has the measured difference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import random
+import weakref
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
+from medr3_plugin.records import Hit
+from medr3_plugin.retrieval.backend import BackendOptions, forget
+from medr3_plugin.retrieval.batching import Batcher
+from medr3_plugin.retrieval.engine import open_index
+
+if TYPE_CHECKING:
+    from medr3_plugin.retrieval.filters import Filters
+
+logger = logging.getLogger(__name__)
+
+Results = list[list[Hit]]
+_CONCURRENCY = 1000  # searches an actor holds at once: they wait in its batcher, not in threads
+_WARN_EVERY_S = 30.0
+
+
+class ShardActor:
+    """One shard in a process of its own. Failures are returned, not raised, so that they keep their kind."""
+
+    def __init__(self, index: str, max_batch: int, cache_hits: int) -> None:
+        self._batcher = Batcher(lambda: open_index(index), max_batch=max_batch, cache_hits=cache_hits)
+        self._batcher.start()
+
+    async def search(
+        self, queries: tuple[str, ...], topk: int, filters: Filters | None
+    ) -> tuple[str, str | None, Any]:
+        """(`ok`, None, hits), (`failed`, kind, message) or (`user`, None, message)."""
+        try:
+            return "ok", None, await self._batcher.search(queries, topk, filters)
+        except RetrievalFailure as failure:
+            return "failed", failure.kind, str(failure)
+        except UserError as error:
+            return "user", None, str(error)
+
+    async def opened(self) -> str | None:
+        """Wait until the index is open; what is wrong with it, or None."""
+        while self._batcher.opening:
+            await asyncio.sleep(0.01)
+        return str(self._batcher.failure) if self._batcher.failure else None
+
+
+class RayBackend:
+    """`backend.RetrievalBackend` over shard actors."""
+
+    def __init__(self, options: BackendOptions) -> None:
+        try:
+            import ray
+        except ImportError as error:
+            raise MissingExtra("ray", "verl", "retrieval on Ray") from error
+        self._ray = ray
+        self._options = options
+        self._folders = options.shards or (options.index,)
+        self._actors: list[list[Any]] | None = None
+        self._closed = False
+        self._locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    async def search(self, queries: Sequence[str], topk: int, filters: Filters | None = None) -> Results:
+        """See `RetrievalBackend.search`; starting the actors does not count against the deadline.
+
+        Raises:
+            RetrievalFailure: `timeout`, `actor_died` (also when made again), `closed`, or the shard's own.
+            UserError: a shard cannot be opened, or no actor can be placed.
+        """
+        if not queries:
+            return []
+        for last in (False, True):
+            if self._closed:
+                raise RetrievalFailure("the retrieval backend is closed", "closed")
+            actors: list[list[Any]] | None = None
+            try:
+                actors = self._actors or await self._start()
+                calls = (self._ask(random.choice(shard), tuple(queries), topk, filters) for shard in actors)  # noqa: S311
+                parts = await asyncio.wait_for(asyncio.gather(*calls), self._options.timeout_s)
+            except (TimeoutError, asyncio.TimeoutError) as error:
+                message = f"no search result from Ray within {self._options.timeout_s:g} s"
+                raise RetrievalFailure(message, "timeout") from error
+            except self._ray.exceptions.RayActorError as error:
+                if self._actors is actors:
+                    self._actors = None  # found or made again by the next start
+                if last:
+                    raise RetrievalFailure(f"a retrieval actor died: {error}", "actor_died") from error
+                logger.warning("a retrieval actor died, it is made again: %s", error)
+            else:
+                return merge(parts, topk)
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        """Let go of the actors; they end with the process that made them."""
+        forget(self)
+        self._closed = True
+        self._actors = None
+
+    async def _ask(self, actor: Any, queries: tuple[str, ...], topk: int, filters: Filters | None) -> Results:
+        outcome, kind, result = await actor.search.remote(queries, topk, filters)
+        if outcome == "failed":
+            raise RetrievalFailure(result, kind)
+        if outcome == "user":
+            raise UserError(result)
+        return result
+
+    async def _start(self) -> list[list[Any]]:
+        # one start a loop: the trajectories of a batch all make their first search at the same moment
+        async with self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            if self._actors is None:
+                self._actors = await self._find_or_make()
+            return self._actors
+
+    async def _find_or_make(self) -> list[list[Any]]:
+        """Find the actors by name or make them, and wait until their indexes are open."""
+        options = self._options
+        make = self._ray.remote(ShardActor).options
+        actors = [
+            [
+                make(
+                    name=_actor_name(folder, replica, options),
+                    namespace=options.ray_namespace,
+                    get_if_exists=True,
+                    num_cpus=options.ray_cpus,
+                    max_concurrency=_CONCURRENCY,
+                ).remote(folder, options.max_batch, options.cache_hits)
+                for replica in range(options.ray_replicas)
+            ]
+            for folder in self._folders
+        ]
+        opening = asyncio.gather(*(self._opened(actor) for shard in actors for actor in shard))
+        waited = 0.0
+        while not (await asyncio.wait({opening}, timeout=_WARN_EVERY_S))[0]:
+            waited += _WARN_EVERY_S
+            if waited >= options.ray_start_timeout_s:
+                opening.cancel()
+                raise UserError(
+                    f"medr3.retrieval: {sum(map(len, actors))} retrieval actors with {options.ray_cpus:g} "
+                    f"CPUs each were not ready after {waited:g} s; give Ray more CPUs "
+                    "(ray_kwargs.ray_init.num_cpus) or lower medr3.retrieval.ray_cpus"
+                )
+            logger.warning("waiting for Ray to place the retrieval actors and for their indexes")
+        for problem in opening.result():
+            if problem:
+                raise UserError(problem)
+        return actors
+
+    @staticmethod
+    async def _opened(actor: Any) -> str | None:
+        problem: str | None = await actor.opened.remote()
+        return problem
+
+
+def merge(parts: Sequence[Results], topk: int) -> Results:
+    """The `topk` best hits of each query over all shards, by score; ties in the order of the shards.
+
+    A document that several shards hold counts once, with its best score.
+    """
+    merged = []
+    for lists in zip(*parts, strict=True):
+        best: dict[str, Hit] = {}
+        for hit in sorted((hit for hits in lists for hit in hits), key=lambda hit: -hit.score):
+            best.setdefault(hit.document.id, hit)
+        merged.append(list(best.values())[:topk])
+    return merged
+
+
+def _actor_name(folder: str, replica: int, options: BackendOptions) -> str:
+    # jobs that share a namespace but not the options must not share an actor
+    key = f"{folder}|{options.max_batch}|{options.cache_hits}|{options.ray_cpus}"
+    return f"medr3-shard-{hashlib.sha256(key.encode()).hexdigest()[:12]}-{replica}"
