@@ -1,70 +1,190 @@
-"""`medr3 index build` and `medr3 search`."""
+"""`medr3 index build|info` and `medr3 search`."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from medr3_plugin.records import Hit
+    from medr3_plugin.retrieval.corpus import BadRows
+
+_Corpus = Annotated[
+    list[str],
+    typer.Option("--corpus", help="jsonl(.gz), parquet, a folder, or a Hugging Face dataset; repeatable."),
+]
+_Encoder = Annotated[str, typer.Option(help="Folder or hub name of the sentence encoder (dense, hybrid).")]
+_ArticleEncoder = Annotated[str, typer.Option(help="Encoder of documents, where it is another one.")]
+_Pooling = Annotated[str, typer.Option(help="cls or mean for a plain transformer; else as the model says.")]
+_DenseIndex = Annotated[str, typer.Option(help="auto, Flat, SQ8, HNSW or IVF.")]
+_ChunkTokens = Annotated[int, typer.Option(help="Cut documents longer than this; 0: leave them whole.")]
+_SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Count and list wrong rows instead of stopping.")]
+_Index = Annotated[Path, typer.Option("--index", help="Index folder.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    group = typer.Typer(help="Build retrieval indexes.", no_args_is_help=True)
+    group = typer.Typer(help="Build and inspect retrieval indexes.", no_args_is_help=True)
     group.command("build")(build)
+    group.command("info")(info)
     app.add_typer(group, name="index")
     app.command("search")(search)
 
 
-def build(
-    corpus: Annotated[
-        list[str], typer.Option(help="jsonl(.gz), parquet, a folder, or a Hugging Face dataset; repeatable.")
-    ],
+def build(  # noqa: PLR0917  (every option is a keyword on the command line)
+    corpus: _Corpus,
     out: Annotated[Path, typer.Option(help="Index folder to create.")],
     engine: Annotated[str, typer.Option(help="bm25, dense or hybrid.")] = "bm25",
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Count and list wrong rows instead of stopping.")
-    ] = False,
+    encoder: _Encoder = "",
+    article_encoder: _ArticleEncoder = "",
+    query_prefix: Annotated[str, typer.Option(help='Put before each query, e.g. "query: ".')] = "",
+    article_prefix: Annotated[str, typer.Option(help='Put before each document, e.g. "passage: ".')] = "",
+    pooling: _Pooling = "",
+    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...; else chosen.")] = "",
+    max_tokens: Annotated[int, typer.Option(help="Cut texts for the encoder; 0: the model's limit.")] = 0,
+    batch_size: Annotated[int, typer.Option(help="Passages encoded at a time.")] = 32,
+    dense_index: _DenseIndex = "auto",
+    chunk_tokens: _ChunkTokens = 0,
+    chunk_overlap: Annotated[int, typer.Option(help="Tokens that passages share.")] = 0,
+    chunk_tokenizer: Annotated[str, typer.Option(help="Model whose tokens count; else words.")] = "",
+    skip_bad: _SkipBad = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing index.")] = False,
 ) -> None:
-    """Build an index folder from a corpus."""
-    from medr3_plugin.retrieval.build import build_index
+    """Build an index folder from a corpus. Started again after a stop, it goes on where it was."""
+    from medr3_plugin.retrieval.build import BuildOptions, build_index
     from medr3_plugin.retrieval.corpus import BadRows
+    from medr3_plugin.retrieval.encoder import EncoderConfig
+    from medr3_plugin.retrieval.memory import estimate_memory
 
+    config = EncoderConfig(
+        path=encoder,
+        article_path=article_encoder or None,
+        query_prefix=query_prefix,
+        article_prefix=article_prefix,
+        pooling=_one_of("--pooling", pooling, ("cls", "mean")) if pooling else None,
+        max_tokens=max_tokens or None,
+        dtype=_one_of("--dtype", dtype, ("auto", "float32", "bfloat16")),
+        device=device or None,
+    )
+    options = BuildOptions(
+        dense_index=dense_index,
+        chunk_tokens=chunk_tokens,
+        chunk_overlap=chunk_overlap,
+        chunk_tokenizer=chunk_tokenizer or None,
+        batch_size=batch_size,
+    )
     bad = BadRows() if skip_bad else None
-    manifest = build_index(corpus, out, engine, bad_rows=bad, overwrite=overwrite)
-    typer.echo(f"{out}: {manifest['documents']['count']} documents, engine {manifest['engine']}")
-    if bad is not None and bad.count:
-        typer.echo(f"{bad.count} wrong rows were left out:", err=True)
-        for message in bad.messages:
-            typer.echo(f"  {message}", err=True)
+    manifest = build_index(
+        corpus,
+        out,
+        _one_of("--engine", engine, ("bm25", "dense", "hybrid")),
+        encoder=config if encoder else None,
+        options=options,
+        bad_rows=bad,
+        overwrite=overwrite,
+        notify=lambda message: typer.echo(message, err=True),
+    )
+    typer.echo(f"{out}: {_summary(manifest)}")
+    typer.echo(f"memory when open: {estimate_memory(manifest)}")
+    _list_bad_rows(bad)
 
 
-def search(
+def info(
+    index: _Index,
+    verify: Annotated[bool, typer.Option("--verify", help="Hash every file whole.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The manifest.")] = False,
+) -> None:
+    """Check an index and say what it is and how much memory it takes."""
+    from medr3_plugin.retrieval import manifest as manifest_file
+    from medr3_plugin.retrieval.memory import estimate_memory
+
+    manifest = manifest_file.read(index, "full" if verify else "quick")
+    if as_json:
+        typer.echo(json.dumps(manifest, indent=2, ensure_ascii=False))
+        return
+    typer.echo(f"{index}: {_summary(manifest)}")
+    levels = manifest["documents"]["evidence_levels"]
+    typer.echo("evidence levels: " + ", ".join(f"{level}: {count}" for level, count in levels.items()))
+    typer.echo(f"memory when open: {estimate_memory(manifest)}")
+    typer.echo("files are intact" + ("" if verify else " (large ones sampled)"))
+
+
+def search(  # noqa: PLR0917
     query: Annotated[str, typer.Argument(help="What to search for.")],
-    index: Annotated[Path, typer.Option(help="Index folder.")],
+    index: _Index,
     topk: Annotated[int, typer.Option(help="Documents to show.")] = 5,
+    source: Annotated[list[str] | None, typer.Option(help="Only this source; repeatable.")] = None,
+    min_level: Annotated[int | None, typer.Option(help="Lowest evidence level, 1 to 9.")] = None,
+    min_year: Annotated[int | None, typer.Option(help="First year of publication.")] = None,
+    max_year: Annotated[int | None, typer.Option(help="Last year of publication.")] = None,
+    encoder: Annotated[str, typer.Option(help="Where the encoder of a dense index is now.")] = "",
+    reranker: Annotated[str, typer.Option(help="Folder or hub name of a cross-encoder.")] = "",
+    evidence_prior: Annotated[float, typer.Option(help="Prefer strong evidence; 0: not, 1: much.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a hit.")] = False,
 ) -> None:
     """Search an index and print the hits, best first."""
-    from medr3_plugin.retrieval.engine import open_index
+    from medr3_plugin.retrieval.engine import Filters, SearchOptions, open_index
     from medr3_plugin.retrieval.store import document_to_row
 
-    engine = open_index(index)
-    for rank, hit in enumerate(engine.search([query], topk)[0], 1):
-        document = hit.document
-        if as_json:
-            typer.echo(
-                json.dumps(
-                    {"rank": rank, "score": hit.score, **document_to_row(document)}, ensure_ascii=False
-                )
-            )
-            continue
-        about = ", ".join(
-            str(part) for part in (document.source, document.evidence_type, document.year) if part
+    options = SearchOptions(encoder=encoder or None, reranker=reranker or None, evidence_prior=evidence_prior)
+    filters = Filters(
+        sources=tuple(source) if source else None,
+        min_evidence_level=min_level,
+        min_year=min_year,
+        max_year=max_year,
+    )
+    engine = open_index(index, options)
+    hits = engine.search([query], topk, filters)[0]
+    for rank, hit in enumerate(hits, 1):
+        row = {"rank": rank, "score": hit.score, **document_to_row(hit.document)}
+        typer.echo(json.dumps(row, ensure_ascii=False) if as_json else _shown(rank, hit))
+    if not hits and not as_json:
+        typer.echo("no document matches", err=True)
+
+
+def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> Any:
+    from medr3_plugin.errors import UserError
+
+    if value not in allowed:
+        raise UserError(f"{option} {value!r}: expected one of {', '.join(allowed)}")
+    return value
+
+
+def _shown(rank: int, hit: Hit) -> str:
+    document = hit.document
+    about = [
+        document.id,
+        document.source,
+        document.evidence_type,
+        f"level {document.evidence_level}",
+        document.year,
+    ]
+    head = f"{rank}. [{hit.score:.3f}] {document.title}".rstrip()
+    text = document.text if len(document.text) <= 300 else f"{document.text[:297]}..."
+    return f"{head}\n   ({'; '.join(str(part) for part in about if part)})\n   {text}"
+
+
+def _summary(manifest: dict[str, Any]) -> str:
+    parts = [f"{manifest['documents']['count']:,} documents, engine {manifest['engine']}"]
+    if dense := manifest.get("dense"):
+        recall = (
+            f", recall@10 against exact search {dense['recall_at_10']:.3f}"
+            if dense["index"] != "Flat"
+            else ""
         )
-        typer.echo(
-            f"{rank}. [{hit.score:.3f}] {document.title or document.id}  ({document.id}; level {document.evidence_level}; {about})"
-        )
-        typer.echo(f"   {document.text[:300]}")
+        parts.append(f"dense index {dense['index']} of {dense['dimension']} dimensions{recall}")
+    return "; ".join(parts)
+
+
+def _list_bad_rows(bad: BadRows | None) -> None:
+    if bad is None or not bad.count:
+        return
+    typer.echo(f"{bad.count} wrong rows were left out:", err=True)
+    for message in bad.messages:
+        typer.echo(f"  {message}", err=True)
+    if bad.count > len(bad.messages):
+        typer.echo(f"  and {bad.count - len(bad.messages)} more", err=True)

@@ -1,82 +1,328 @@
 """Building an index folder: documents, engines, manifest.
 
-Everything is written into a hidden folder beside the target and renamed when the manifest is on disk: a
-build that is killed or runs out of disk leaves the target as it was.
+Everything is written into a hidden folder beside the target, which is renamed when the manifest is on disk: a
+build that is killed, or runs out of disk, leaves the target as it was. Started again with the same arguments
+over the same corpus, a build goes on after the last finished step (documents, BM25, each shard of vectors).
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
+import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from tqdm import tqdm
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval import manifest as manifest_file
+from medr3_plugin.retrieval.chunking import Chunker, model_tokens, word_tokens
 from medr3_plugin.retrieval.corpus import BadRows, read_corpus
+from medr3_plugin.retrieval.encoder import Encoder, EncoderConfig
+from medr3_plugin.retrieval.evidence import Classifier
+from medr3_plugin.retrieval.lexical import K1, B
 from medr3_plugin.retrieval.lexical_build import build_lexical
 from medr3_plugin.retrieval.store import DocumentStore, StoreWriter
 
 EngineName = Literal["bm25", "dense", "hybrid"]
+Source = str | Path | Iterable[str | Path]
 T = TypeVar("T")
+
+STATE = "state.json"
+_PACKAGES = (
+    "medr3-plugin",
+    "numpy",
+    "PyStemmer",
+    "faiss-cpu",
+    "sentence-transformers",
+    "torch",
+    "transformers",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What an index is built with.
+
+    Attributes:
+        k1: BM25's saturation of term counts.
+        b: BM25's share of length normalisation, 0 to 1.
+        dense_index: `auto`, or one of `dense_build.KINDS`.
+        chunk_tokens: cut documents longer than this; 0 leaves them whole.
+        chunk_overlap: tokens that passages share.
+        chunk_tokenizer: model whose tokens count; None counts words and punctuation marks.
+        batch_size: passages encoded at a time.
+    """
+
+    k1: float = K1
+    b: float = B
+    dense_index: str = "auto"
+    chunk_tokens: int = 0
+    chunk_overlap: int = 0
+    chunk_tokenizer: str | None = None
+    batch_size: int = 32
 
 
 def build_index(
-    corpus: str | Path | Iterable[str | Path],
+    corpus: Source,
     out: str | Path,
     engine: EngineName = "bm25",
     *,
+    encoder: EncoderConfig | str | None = None,
+    options: BuildOptions | None = None,
+    classifier: Classifier | None = None,
     bad_rows: BadRows | None = None,
     overwrite: bool = False,
+    encode: Callable[[EncoderConfig, Path, Path], None] | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Build an index and return its manifest.
 
     Args:
         corpus: see `corpus.read_corpus`.
         out: the index folder to create.
-        engine: what to build.
+        engine: `bm25`, `dense`, or `hybrid` for both.
+        encoder: the model of a dense index, or how to use it.
+        options: parameters.
+        classifier: names the evidence type of documents without one, see `evidence.assess`.
         bad_rows: count and skip wrong rows instead of raising.
         overwrite: replace an index at `out`.
+        encode: fills a shard folder with the vectors of a document store, `(encoder, store folder, shard
+            folder)`, in place of this process (`vectors.encode_shard` is what it must do for every shard).
+        notify: told what will be built and how large, before it is.
 
     Raises:
-        UserError: a wrong row, an existing `out`, no space.
+        UserError: a wrong row or option, an existing `out`, no space, a build of the same index under way.
     """
     target = Path(out)
+    options = options or BuildOptions()
+    if engine not in get_args(EngineName):
+        raise UserError(f"engine {engine!r}: expected one of {', '.join(get_args(EngineName))}")
+    config = EncoderConfig(encoder) if isinstance(encoder, str) else encoder
+    dense_config = config or EncoderConfig("")
+    if engine != "bm25" and not dense_config.path:
+        raise UserError(f"engine {engine}: needs --encoder, the folder or hub name of a sentence encoder")
     if target.exists() and not overwrite:
         raise UserError(f"{target}: exists; choose another folder or pass --overwrite")
+    if target.exists() and any(target.iterdir()) and not (target / manifest_file.NAME).is_file():
+        raise UserError(f"{target}: is not an index, so it is not overwritten; choose another folder")
+    corpus = [corpus] if isinstance(corpus, (str, Path)) else list(corpus)
+    key = _key(
+        corpus, engine, None if engine == "bm25" else dense_config, options, skipping=bad_rows is not None
+    )
     building = target.parent / f".{target.name}.building"
-    if building.exists():
-        shutil.rmtree(building)
-    building.mkdir(parents=True)
     try:
-        summary = _write_documents(read_corpus(corpus, bad_rows=bad_rows), building / "documents")
-        store = DocumentStore(building / "documents")
-        content: dict[str, Any] = {"engine": engine, "documents": summary}
-        content["bm25"] = build_lexical(_bar(store.texts(), "BM25", len(store)), building / "bm25")
-        store.close()
-        content["versions"] = manifest_file.versions("medr3-plugin", "bm25s", "PyStemmer", "numpy")
-        written = manifest_file.write(building, content)
+        with _locked(target), _Steps(building, key) as steps:
+            chunker = _chunker(options)
+            documents = read_corpus(corpus, bad_rows=bad_rows, classifier=classifier)
+            if chunker is not None:
+                documents = chunker.chunk_all(documents)
+            content: dict[str, Any] = {"engine": engine, "chunking": _chunking(options)}
+            content["documents"] = steps.run(
+                "documents", lambda: _write_documents(documents, steps.folder("documents"), bad_rows)
+            )
+            store = DocumentStore(building / "documents")
+            if engine != "dense":
+                content["bm25"] = steps.run("bm25", lambda: _build_bm25(store, steps.folder("bm25"), options))
+            if engine != "bm25":
+                if notify is not None:
+                    notify(_announcement(len(store), dense_config, options))
+                content["dense"] = steps.run(
+                    "dense", lambda: _build_dense(store, steps.folder("dense"), dense_config, options, encode)
+                )
+                shutil.rmtree(building / "vectors", ignore_errors=True)
+            store.close()
+            content["versions"] = manifest_file.versions(*_PACKAGES)
+            written = manifest_file.write(building, content, leave_out=(STATE,))
+            steps.forget()
+            _replace(building, target)
     except OSError as error:
         raise UserError(
-            f"{building}: {error.strerror or error}; free space or choose another folder"
+            f"{error.filename or building}: {error.strerror or error}; "
+            "put that right and start the build again, it will go on where it stopped"
         ) from error
-    if target.exists():
-        shutil.rmtree(target)
-    building.rename(target)
     return written
 
 
-def _write_documents(documents: Iterable[Document], folder: Path) -> dict[str, Any]:
+def _write_documents(documents: Iterable[Document], folder: Path, bad_rows: BadRows | None) -> dict[str, Any]:
     with StoreWriter(folder) as writer:
         for document in _bar(documents, "documents"):
             writer.add(document)
         summary = writer.summary()
     if not summary["count"]:
         raise UserError("the corpus holds no document")
-    return summary
+    return {**summary, "skipped_rows": bad_rows.count if bad_rows else 0}
+
+
+def _build_bm25(store: DocumentStore, folder: Path, options: BuildOptions) -> dict[str, Any]:
+    return build_lexical(_bar(store.texts(), "BM25", len(store)), folder, k1=options.k1, b=options.b)
+
+
+def _build_dense(
+    store: DocumentStore,
+    folder: Path,
+    config: EncoderConfig,
+    options: BuildOptions,
+    encode: Callable[[EncoderConfig, Path, Path], None] | None,
+) -> dict[str, Any]:
+    from medr3_plugin.retrieval import dense_build, vectors
+
+    shard_folder = folder.parent / "vectors"
+    encoder = Encoder(config)
+    if encode is not None:
+        encode(config, store.folder, shard_folder)
+    else:
+        with tqdm(total=len(store), desc="encoding", unit=" documents", disable=None) as bar:
+            for number in range(len(vectors.shard_ranges(len(store)))):
+                bar.update(vectors.encode_shard(encoder, store, shard_folder, number, options.batch_size))
+    shards = vectors.Shards(shard_folder, len(store))
+    queries = encoder.encode_queries(dense_build.pseudo_queries(store))
+    settings = dense_build.build_faiss(shards, folder, options.dense_index, queries=queries)
+    return {
+        "encoder": asdict(config),
+        "identity": config.identity(),
+        "dimension": shards.dimension,
+        "probe": [[round(float(value), 6) for value in row] for row in encoder.probe()],
+        **settings,
+    }
+
+
+def _announcement(documents: int, config: EncoderConfig, options: BuildOptions) -> str:
+    from medr3_plugin.retrieval import dense_build
+
+    dimension = Encoder(config).dimension
+    kind = dense_build.choose_kind(documents) if options.dense_index == "auto" else options.dense_index
+    size = dense_build.index_bytes(kind, documents, dimension)
+    return (
+        f"{documents:,} documents x {dimension} dimensions: index {kind}, {size / 2**20:,.0f} MB of memory; "
+        f"vectors while building {documents * dimension * 4 / 2**20:,.0f} MB of disk"
+    )
+
+
+def _chunker(options: BuildOptions) -> Chunker | None:
+    if not options.chunk_tokens:
+        return None
+    tokenizer = model_tokens(options.chunk_tokenizer) if options.chunk_tokenizer else word_tokens
+    return Chunker(options.chunk_tokens, options.chunk_overlap, tokenizer)
+
+
+def _chunking(options: BuildOptions) -> dict[str, Any] | None:
+    if not options.chunk_tokens:
+        return None
+    return {
+        "tokens": options.chunk_tokens,
+        "overlap": options.chunk_overlap,
+        "tokenizer": options.chunk_tokenizer,
+    }
+
+
+class _Steps:
+    """The folder of a build under way and which of its steps are done.
+
+    A folder left by a build of something else (another corpus, engine or option) is removed. When the corpus
+    or an option turns out to be wrong the folder is removed, too; when the machine fails it stays.
+    """
+
+    def __init__(self, building: Path, key: str) -> None:
+        self._building = building
+        self._state = building / STATE
+        self._key = key
+        self._done: dict[str, Any] = {}
+
+    def __enter__(self) -> _Steps:
+        with contextlib.suppress(OSError, ValueError):
+            state = json.loads(self._state.read_text())
+            if state["key"] == self._key:
+                self._done = state["done"]
+        if not self._done and self._building.exists():
+            shutil.rmtree(self._building)
+        self._building.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, UserError) and not self._done:
+            shutil.rmtree(self._building, ignore_errors=True)
+
+    def folder(self, name: str) -> Path:
+        """An empty folder for a step."""
+        folder = self._building / name
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir()
+        return folder
+
+    def run(self, name: str, step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The result of a step, from the state if it was done before."""
+        if name not in self._done:
+            self._done[name] = step()
+            temporary = self._state.with_suffix(".tmp")
+            temporary.write_text(json.dumps({"key": self._key, "done": self._done}))
+            temporary.replace(self._state)
+        return dict(self._done[name])
+
+    def forget(self) -> None:
+        """Remove the state: the build is finished."""
+        self._state.unlink(missing_ok=True)
+
+
+def _key(
+    corpus: list[str | Path],
+    engine: str,
+    config: EncoderConfig | None,
+    options: BuildOptions,
+    *,
+    skipping: bool,
+) -> str:
+    """A digest of everything the result depends on; of corpus files their size and time of change."""
+    files = []
+    for source in corpus:
+        path = Path(source)
+        members = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for member in members:
+            if member.is_file():
+                stat = member.stat()
+                files.append([str(member.resolve()), stat.st_size, stat.st_mtime_ns])
+    parameters = {**asdict(options), "batch_size": None}
+    content = [
+        manifest_file.FORMAT_VERSION, [str(source) for source in corpus], files, engine, parameters, skipping,
+        config.identity() if config else None, [config.path, config.article_path] if config else None,
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@contextlib.contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    """One build of a target at a time."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path = target.parent / f".{target.name}.lock"
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{target}: another process is building it; wait for that one") from error
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _replace(building: Path, target: Path) -> None:
+    """Put the finished folder in its place; an old index goes only when the new one is there."""
+    if not target.exists():
+        building.rename(target)
+        return
+    old = target.parent / f".{target.name}.old"
+    if old.exists():
+        shutil.rmtree(old)
+    target.rename(old)
+    building.rename(target)
+    shutil.rmtree(old)
 
 
 def _bar(items: Iterable[T], title: str, total: int | None = None) -> Iterator[T]:

@@ -124,11 +124,10 @@ def _file_rows(path: Path, bad_rows: BadRows | None) -> Iterator[tuple[str, Mapp
         return
     if not path.name.endswith(SUFFIXES):
         raise UserError(f"{path}: unknown corpus format; expected one of {', '.join(SUFFIXES)}")
-    opened = gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb")
-    with opened as lines:
+    with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as lines:
         number = 0
         try:
-            for number, line in enumerate(lines, 1):  # noqa: B007  (named in the message below)
+            for number, line in enumerate(lines, 1):
                 if not line.strip():
                     continue
                 try:
@@ -277,7 +276,8 @@ def _whole_number(value: Any, where: str, name: str, allowed: range) -> int | No
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
         raise RowError(
-            f"{where}: field {name!r}: expected a whole number {allowed[0]} to {allowed[-1]}, got {_shown(value)}"
+            f"{where}: field {name!r}: expected a whole number {allowed[0]} to {allowed[-1]}, "
+            f"got {_shown(value)}"
         )
     return value
 

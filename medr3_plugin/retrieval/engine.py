@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval import manifest as manifest_file
-from medr3_plugin.retrieval.filters import Filters, MaskCache
-from medr3_plugin.retrieval.lexical import LexicalIndex
+from medr3_plugin.retrieval.filters import Filters, Mask, MaskCache
+from medr3_plugin.retrieval.lexical import LexicalIndex, Rows, Scores
+from medr3_plugin.retrieval.rerank import CrossEncoderReranker, EvidencePrior
 from medr3_plugin.retrieval.store import DocumentStore
 
-__all__ = ["Engine", "Filters", "IndexEngine", "open_index"]
+__all__ = ["Engine", "Filters", "IndexEngine", "SearchOptions", "open_index"]
 
 
 class Engine(Protocol):
@@ -22,8 +24,8 @@ class Engine(Protocol):
     def search(self, queries: Sequence[str], topk: int, filters: Filters | None = None) -> list[list[Hit]]:
         """The `topk` best documents of each query, best first.
 
-        A list may be shorter than `topk`: documents without any match are left out, and an empty query has
-        none. `topk` beyond the number of documents returns what there is.
+        A list may be shorter than `topk`: BM25 leaves out documents without any common word, and an empty
+        query has no hits. `topk` beyond the number of documents returns what there is.
 
         Raises:
             UserError: `topk` below 1.
@@ -31,12 +33,47 @@ class Engine(Protocol):
         ...
 
     def warm_up(self) -> None:
-        """Do now what the first searches would wait for (load an encoder, compile)."""
+        """Do now what the first searches would wait for: load models, compile."""
         ...
 
     def close(self) -> None:
-        """Release the files; the engine cannot be used afterwards."""
+        """Release the documents; the engine cannot be used afterwards."""
         ...
+
+
+class Retriever(Protocol):
+    """One way of ranking the rows of an index."""
+
+    def search(self, queries: Sequence[str], topk: int, mask: Mask | None = None) -> tuple[Rows, Scores]:
+        """`[queries, topk]` row numbers and scores, best first; -1 where there is nothing more."""
+        ...
+
+    def warm_up(self) -> None:
+        """Do now what the first search would wait for."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How an index is searched; nothing here changes the index.
+
+    Attributes:
+        encoder: where the model of a dense index is now; None is where it was at building.
+        device: of the encoder; None lets it choose.
+        depth: candidates that are fused, reranked or weighed by evidence.
+        reranker: folder or Hugging Face name of a cross-encoder; None for none.
+        rerank_depth: candidates the cross-encoder scores.
+        evidence_prior: see `rerank.EvidencePrior.strength`; 0 switches it off.
+    """
+
+    encoder: str | None = None
+    device: str | None = None
+    depth: int = 100
+    reranker: str | None = None
+    rerank_depth: int = 50
+    evidence_prior: float = 0.0
 
 
 class IndexEngine:
@@ -46,16 +83,27 @@ class IndexEngine:
         path: the index folder.
         manifest: its manifest.
         store: its documents.
+        retriever: what ranks them.
     """
 
     def __init__(
-        self, path: Path, manifest: dict[str, Any], store: DocumentStore, lexical: LexicalIndex
+        self,
+        path: Path,
+        manifest: dict[str, Any],
+        store: DocumentStore,
+        retriever: Retriever,
+        options: SearchOptions,
     ) -> None:
         self.path = path
         self.manifest = manifest
         self.store = store
-        self._lexical = lexical
+        self.retriever = retriever
+        self._options = options
         self._masks = MaskCache(store)
+        self._prior = EvidencePrior(options.evidence_prior)
+        self._reranker = (
+            CrossEncoderReranker(options.reranker, options.rerank_depth) if options.reranker else None
+        )
 
     def __len__(self) -> int:
         return len(self.store)
@@ -69,35 +117,66 @@ class IndexEngine:
         mask = self._masks.get(filters)
         if mask is not None and not mask.any():
             return [[] for _ in queries]
-        rows, scores = self._lexical.search(queries, topk, mask)
-        return [
-            [Hit(self.store[int(row)], float(score)) for row, score in zip(*found, strict=True) if row >= 0]
-            for found in zip(rows, scores, strict=True)
+        reorders = self._reranker is not None or self._options.evidence_prior > 0
+        candidates = max(topk, self._options.depth) if reorders else topk
+        rows, scores = self.retriever.search(queries, candidates, mask)
+        results = [
+            [Hit(self.store[row], score) for row, score in zip(*found, strict=True) if row >= 0]
+            for found in zip(rows.tolist(), scores.tolist(), strict=True)
         ]
+        if self._reranker is not None:
+            results = self._reranker.apply(queries, results)
+        return [self._prior.apply(hits)[:topk] for hits in results]
 
     def warm_up(self) -> None:
         """See `Engine.warm_up`."""
-        self._lexical.warm_up()
+        self.retriever.warm_up()
+        if self._reranker is not None:
+            self._reranker.warm_up()
 
     def close(self) -> None:
         """See `Engine.close`."""
         self.store.close()
 
 
-def open_index(path: str | Path, *, verify: manifest_file.Verify = "quick") -> IndexEngine:
-    """Open a finished index folder.
+def open_index(
+    path: str | Path, options: SearchOptions | None = None, *, verify: manifest_file.Verify = "quick"
+) -> IndexEngine:
+    """Open a finished index folder; models are loaded by the first search, or by `warm_up`.
 
     Args:
         path: the folder.
+        options: how to search it.
         verify: `quick` hashes files up to 64 MB and samples larger ones; `full` hashes all.
 
     Raises:
-        UserError: no index, or an unfinished, corrupted or foreign one; the message says which file and why.
+        UserError: no index, or an unfinished, corrupted or foreign one, or another encoder than it was built
+            with; the message says which file and why.
     """
     folder = Path(path)
+    options = options or SearchOptions()
     content = manifest_file.read(folder, verify)
     store = DocumentStore(folder / "documents")
-    lexical = LexicalIndex(folder / "bm25")
-    if not len(store) == len(lexical) == content["documents"]["count"]:
+    retriever = _retriever(folder, content, options)
+    if not len(store) == len(retriever) == content["documents"]["count"]:
         raise UserError(f"{folder}: documents and index differ in number; build the index again")
-    return IndexEngine(folder, content, store, lexical)
+    return IndexEngine(folder, content, store, retriever, options)
+
+
+def _retriever(folder: Path, content: dict[str, Any], options: SearchOptions) -> Retriever:
+    if content["engine"] == "bm25":
+        return LexicalIndex(folder / "bm25")
+    from dataclasses import replace
+
+    from medr3_plugin.retrieval.dense import DenseIndex
+    from medr3_plugin.retrieval.encoder import config_from
+
+    config = config_from(content["dense"]["encoder"], options.encoder)
+    if options.device:
+        config = replace(config, device=options.device)
+    dense = DenseIndex(folder / "dense", content["dense"], config)
+    if content["engine"] == "dense":
+        return dense
+    from medr3_plugin.retrieval.hybrid import HybridRetriever
+
+    return HybridRetriever(LexicalIndex(folder / "bm25"), dense, depth=options.depth)

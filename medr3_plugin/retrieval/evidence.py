@@ -109,13 +109,17 @@ def assess(row: Mapping[str, Any], classifier: Classifier | None = None) -> Evid
         return Evidence(stated, LEVELS.get(stated, LOWEST), "source")
     if published := from_publication_types(row.get("publication_types") or ()):
         return Evidence(published, LEVELS[published], "publication_type")
+    return _from_text(title, text, classifier, stated)
+
+
+def _from_text(title: str, text: str, classifier: Classifier | None, guess: str) -> Evidence:
     if classifier is not None and (found := classifier(title, text)):
         kind = normalise_type(found)
         return Evidence(kind, LEVELS.get(kind, LOWEST), "classifier")
     if ruled := evidence_rules.classify(title, text):
         return Evidence(ruled, LEVELS[ruled], "rule")
-    if stated in LEVELS:
-        return Evidence(stated, LEVELS[stated], "rule")
+    if guess in LEVELS:
+        return Evidence(guess, LEVELS[guess], "rule")
     return Evidence("other", LOWEST, "none")
 
 

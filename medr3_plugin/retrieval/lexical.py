@@ -1,14 +1,17 @@
-"""BM25 over a memory-mapped index (bm25s): tokenising, opening, searching.
+"""BM25 over a memory-mapped index in bm25s's file format.
 
-`bm25s` keeps, for each term, the documents that hold it with their finished scores, so a query is a sum over
-a few slices. With `numba` installed and after `warm_up`, sum and selection run compiled and outside the GIL.
+The index holds, for each term, the documents with that term and their finished scores (`lexical_build`), so
+that a query is a sum over a few slices. The summing is ours, not bm25s's, for three measured reasons
+(docs/benchmarks/retrieval.md): bm25s recompiles its numba code in every process, sorts all documents for each
+query when numba is absent, and takes a second to import.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,13 @@ MAX_QUERY_CHARACTERS = 16_384
 """Longer queries are cut: some 2,500 words are more than any question, and bound the time of a search."""
 
 K1, B = 1.5, 0.75
+_STOP_WORDS = """
+    a an and are as at be but by for if in into is it no not of on or such that the their then there these
+    they this to was will with
+"""
+STOP_WORDS = frozenset(_STOP_WORDS.split())
+"""Lucene's English stop words, which bm25s calls "en"."""
+
 _WORD = re.compile(r"\b\w\w+\b")
 _local = threading.local()
 
@@ -40,16 +50,16 @@ def stem(words: list[str]) -> list[str]:
     return stemmer.stemWords(words)
 
 
-def stop_words() -> frozenset[str]:
-    """English stop words, those of bm25s."""
-    from bm25s.stopwords import STOPWORDS_EN
-
-    return frozenset(STOPWORDS_EN)
-
-
 def words_of(text: str) -> list[str]:
     """Lower-case words of two or more characters."""
     return _WORD.findall(text.lower())
+
+
+def stems_of(query: str) -> list[str]:
+    """The stems a query is searched with, repeated as often as they occur."""
+    # half a surrogate pair cannot be encoded and would stop the stemmer
+    text = query[:MAX_QUERY_CHARACTERS].encode("utf-8", "replace").decode()
+    return stem([word for word in words_of(text) if word not in STOP_WORDS])
 
 
 class LexicalIndex:
@@ -60,48 +70,92 @@ class LexicalIndex:
     """
 
     def __init__(self, folder: Path) -> None:
-        import bm25s
-
         try:
-            self._bm25: Any = bm25s.BM25.load(folder, mmap=True, backend="numpy", show_progress=False)
+            self._data, self._documents, self._starts = (
+                np.load(folder / f"{name}.csc.index.npy", mmap_mode="r", allow_pickle=False)
+                for name in ("data", "indices", "indptr")
+            )
+            self._vocabulary: dict[str, int] = json.loads((folder / "vocab.index.json").read_bytes())
+            self._size = int(json.loads((folder / "params.index.json").read_bytes())["num_docs"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{folder}: not a whole BM25 index ({error}); build it again") from error
-        self._vocabulary: dict[str, int] = self._bm25.vocab_dict
-        self._stop_words = stop_words()
+        if not len(self._data) == len(self._documents) == self._starts[-1] or (
+            len(self._starts) != len(self._vocabulary) + 1
+        ):
+            raise UserError(f"{folder}: the BM25 index's files do not fit together; build it again")
+        # plain arrays over the same mapping: indexing an np.memmap costs a Python object each time
+        self._data, self._documents = np.asarray(self._data), np.asarray(self._documents)
+        self._accumulate: Callable[..., None] = _accumulate
 
     def __len__(self) -> int:
-        return int(self._bm25.scores["num_docs"])
+        return self._size
 
     def terms(self, query: str) -> list[int]:
         """Term numbers of a query, repeated as often as they occur; unknown words are left out."""
-        words = words_of(query[:MAX_QUERY_CHARACTERS].encode("utf-8", "replace").decode())
-        stems = stem([word for word in words if word not in self._stop_words])
-        return [self._vocabulary[word] for word in stems if word in self._vocabulary]
+        return [number for word in stems_of(query) if (number := self._vocabulary.get(word)) is not None]
+
+    def idf(self, term: int) -> float:
+        """Inverse document frequency ln(1 + (N − df + 0.5) / (df + 0.5)) of a term number."""
+        frequency = int(self._starts[term + 1] - self._starts[term])
+        return float(np.log(1 + (self._size - frequency + 0.5) / (frequency + 0.5)))
 
     def search(self, queries: Sequence[str], topk: int, mask: Mask | None = None) -> tuple[Rows, Scores]:
-        """`[queries, topk]` row numbers and scores, best first; -1 where fewer documents match."""
-        topk = min(topk, len(self))
+        """`[queries, topk]` row numbers and scores, best first; -1 where fewer documents match.
+
+        Documents of equal score come in row order.
+        """
+        topk = min(topk, self._size)
         rows = np.full((len(queries), topk), -1, dtype=np.int64)
         scores = np.zeros((len(queries), topk), dtype=np.float32)
-        terms = [self.terms(query) for query in queries]
-        known = [number for number, query_terms in enumerate(terms) if query_terms]
-        if not known or not topk:
-            return rows, scores
-        found = self._bm25.retrieve(
-            [terms[number] for number in known],
-            k=topk,
-            show_progress=False,
-            weight_mask=None if mask is None else mask.astype(np.float32),
-        )
-        rows[known] = np.where(found.scores > 0, found.documents, -1)
-        scores[known] = np.maximum(found.scores, 0)
+        for number, query in enumerate(queries):
+            found, found_scores = self._search_one(self.terms(query), topk, mask)
+            rows[number, : len(found)] = found
+            scores[number, : len(found)] = found_scores
         return rows, scores
 
-    def warm_up(self) -> None:
-        """Compile the search, if numba is installed: some seconds, worth it for a service."""
-        import bm25s
+    def _search_one(self, terms: list[int], topk: int, mask: Mask | None) -> tuple[Rows, Scores]:
+        scores = np.zeros(self._size, dtype=np.float32)
+        if not terms:
+            return np.empty(0, dtype=np.int64), scores[:0]
+        numbers = np.asarray(terms)
+        starts, ends = self._starts[numbers], self._starts[numbers + 1]
+        self._accumulate(scores, self._data, self._documents, starts, ends)
+        if mask is not None:
+            scores *= mask
+        shortest_first = np.argsort(ends - starts, kind="stable")
+        bound = np.float32(0)
+        for which in shortest_first:
+            if ends[which] - starts[which] >= topk:
+                # the k-th best of one term's documents is a lower bound for the k-th best of all
+                bound = _kth(scores[self._documents[starts[which] : ends[which]]], topk)
+                break
+        candidates = np.flatnonzero(scores >= bound) if bound > 0 else np.flatnonzero(scores > 0)
+        candidate_scores = scores[candidates]
+        if len(candidates) > topk:
+            keep = candidate_scores >= _kth(candidate_scores, topk)
+            candidates, candidate_scores = candidates[keep], candidate_scores[keep]
+        order = np.lexsort((candidates, -candidate_scores))[:topk]
+        return candidates[order], candidate_scores[order]
 
-        if bm25s.NUMBA_AVAILABLE and self._bm25.backend != "numba":
-            self._bm25.backend = "numba"
-            self._bm25.activate_numba_scorer()
-            self._bm25.retrieve([[0]], k=min(10, len(self)), show_progress=False)
+    def warm_up(self) -> None:
+        """Use the compiled sum, if numba is installed (compiled once a machine, then cached on disk)."""
+        try:
+            from medr3_plugin.retrieval.lexical_compiled import accumulate
+        except ImportError:
+            return
+        no_terms = np.empty(0, dtype=self._starts.dtype)
+        accumulate(np.zeros(1, dtype=np.float32), self._data, self._documents, no_terms, no_terms)
+        self._accumulate = accumulate
+
+
+def _kth(values: Scores, k: int) -> np.float32:
+    """The k-th largest of at least k values."""
+    return np.partition(values, len(values) - k)[len(values) - k]
+
+
+def _accumulate(scores: Scores, data: Scores, documents: Any, starts: Any, ends: Any) -> None:
+    """Add each term's scores to its documents."""
+    slices = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    owners = np.concatenate([documents[part] for part in slices])
+    weights = np.concatenate([data[part] for part in slices])
+    scores += np.bincount(owners, weights=weights, minlength=len(scores)).astype(np.float32)

@@ -12,6 +12,7 @@ idf(t) = ln(1 + (N − df + 0.5) / (df + 0.5)).
 from __future__ import annotations
 
 import json
+import os
 from array import array
 from collections import Counter
 from collections.abc import Iterable
@@ -19,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.retrieval.lexical import K1, B, stem, stop_words, words_of
+from medr3_plugin.retrieval.lexical import K1, STOP_WORDS, B, stem, words_of
 
 _BLOCK = 1 << 22  # postings handled at a time: 4 M, about 150 MB of arrays
 _KNOWN_WORDS = 4_000_000  # surface words whose stem is remembered
@@ -32,7 +34,7 @@ class _Vocabulary:
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
-        self._known: dict[str, int] = dict.fromkeys(stop_words(), -1)
+        self._known: dict[str, int] = dict.fromkeys(STOP_WORDS, -1)
         self._stop_words = dict(self._known)
 
     def terms(self, text: str) -> list[int]:
@@ -86,7 +88,8 @@ def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: floa
             flush()
         if not vocabulary.numbers:
             raise UserError("the corpus holds no word to index")
-        _scatter(postings, folder, np.asarray(lengths), np.asarray(distinct), frequencies, k1, b)
+        norms = k1 * (1 - b + b * np.asarray(lengths) / max(1, sum(lengths)) * len(lengths))
+        _scatter(postings, folder, norms, np.asarray(distinct), frequencies)
     finally:
         postings.unlink(missing_ok=True)
     (folder / "vocab.index.json").write_text(json.dumps(vocabulary.numbers, ensure_ascii=False))
@@ -104,25 +107,18 @@ def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: floa
 def _scatter(
     postings: Path,
     folder: Path,
-    lengths: np.ndarray[Any, np.dtype[np.int32]],
+    norms: np.ndarray[Any, np.dtype[np.float64]],
     distinct: np.ndarray[Any, np.dtype[np.int32]],
     frequencies: np.ndarray[Any, np.dtype[np.int64]],
-    k1: float,
-    b: float,
 ) -> None:
     """Turn the term counts in document order into scores in term order (a counting sort, block by block)."""
-    documents, total = len(lengths), int(frequencies.sum())
+    documents, total = len(norms), int(frequencies.sum())
     starts = np.zeros(len(frequencies) + 1, dtype=np.int64)
     np.cumsum(frequencies, out=starts[1:])
     np.save(folder / "indptr.csc.index.npy", starts)
-    data = np.lib.format.open_memmap(
-        folder / "data.csc.index.npy", mode="w+", dtype=np.float32, shape=(total,)
-    )
-    rows = np.lib.format.open_memmap(
-        folder / "indices.csc.index.npy", mode="w+", dtype=np.int32, shape=(total,)
-    )
+    data = _new_array(folder / "data.csc.index.npy", np.float32, total)
+    rows = _new_array(folder / "indices.csc.index.npy", np.int32, total)
     idf = np.log(1 + (documents - frequencies + 0.5) / (frequencies + 0.5)).astype(np.float32)
-    norm = k1 * (1 - b + b * lengths / lengths.mean())
     pairs = np.memmap(postings, dtype=np.int32, mode="r").reshape(-1, 2)
     ends = np.cumsum(distinct, dtype=np.int64)
     cursor = starts[:-1].copy()
@@ -137,16 +133,28 @@ def _scatter(
         met, run_starts, run_lengths = np.unique(terms, return_index=True, return_counts=True)
         places = cursor[terms] + np.arange(len(terms)) - np.repeat(run_starts, run_lengths)
         rows[places] = owners
-        data[places] = idf[terms] * (counts / (norm[owners] + counts))
+        data[places] = idf[terms] * (counts / (norms[owners] + counts))
         cursor[met] += run_lengths
         first = last
     data.flush()
     rows.flush()
 
 
-def _write_parameters(folder: Path, documents: int, parameters: dict[str, Any]) -> None:
-    import bm25s
+def _new_array(path: Path, dtype: npt.DTypeLike, length: int) -> Any:
+    """A new memory-mapped `.npy` file."""
+    if not length:
+        empty = np.empty(0, dtype=dtype)
+        np.save(path, empty)
+        return empty
+    mapped = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(length,))  # type: ignore[no-untyped-call]
+    with path.open("r+b") as file:
+        # the file is sparse so far: on a full disk, writing to the mapping would kill the process (SIGBUS)
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return mapped
 
+
+def _write_parameters(folder: Path, documents: int, parameters: dict[str, Any]) -> None:
+    """The parameters as `bm25s.BM25.load` reads them."""
     content = {
         **parameters,
         "delta": 0.5,
@@ -154,7 +162,7 @@ def _write_parameters(folder: Path, documents: int, parameters: dict[str, Any]) 
         "dtype": "float32",
         "int_dtype": "int32",
         "num_docs": documents,
-        "version": bm25s.__version__,
+        "version": "0.3.16",
         "backend": "numpy",
     }
     (folder / "params.index.json").write_text(json.dumps(content, indent=2))

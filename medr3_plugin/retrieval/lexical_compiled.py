@@ -1,0 +1,15 @@
+"""The inner loop of BM25 compiled by numba, outside the GIL, cached on disk. Imported by `lexical` alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import njit
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]  # numba has no types
+def accumulate(scores: Any, data: Any, documents: Any, starts: Any, ends: Any) -> None:
+    """See `lexical._accumulate`."""
+    for term in range(len(starts)):
+        for place in range(starts[term], ends[term]):
+            scores[documents[place]] += data[place]

@@ -1,0 +1,104 @@
+"""Reordering the best hits: a cross-encoder, and a prior for strong evidence."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.records import Hit
+from medr3_plugin.retrieval.evidence import HIGHEST, LOWEST
+from medr3_plugin.retrieval.lexical import MAX_QUERY_CHARACTERS
+from medr3_plugin.retrieval.store import indexed_text
+
+
+@dataclass(frozen=True, slots=True)
+class EvidencePrior:
+    """Prefers documents with strong evidence among those that match about as well.
+
+    A hit at rank r (from 1) of the engine gets 1 / (depth_k + r), times 1 + strength · (level − 1) / 8, and
+    the hits are sorted by the product. It works on ranks because engines' scores have no common scale.
+
+    Attributes:
+        strength: 0 changes nothing; 1 doubles a meta-analysis against an expert opinion.
+        depth_k: how hard it is to move up; larger is easier.
+    """
+
+    strength: float = 0.0
+    depth_k: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.strength < 0 or self.depth_k < 0:
+            raise UserError(f"evidence prior: strength and depth_k must not be negative, got {self}")
+
+    def apply(self, hits: Sequence[Hit]) -> list[Hit]:
+        """The hits in their new order, with their new scores."""
+        if not self.strength:
+            return list(hits)
+        scored = [
+            Hit(hit.document, self.factor(hit.document.evidence_level) / (self.depth_k + rank))
+            for rank, hit in enumerate(hits, 1)
+        ]
+        return sorted(scored, key=lambda hit: -hit.score)
+
+    def factor(self, level: int) -> float:
+        """What a level multiplies a document's score with."""
+        return 1 + self.strength * (level - LOWEST) / (HIGHEST - LOWEST)
+
+
+class CrossEncoderReranker:
+    """Scores query and document together with a cross-encoder; loaded at the first use.
+
+    Args:
+        path: folder or Hugging Face name.
+        depth: hits that are scored; those below keep their order behind them and are never returned first.
+        max_tokens: query and document together; None takes the model's own limit.
+    """
+
+    def __init__(self, path: str, depth: int = 50, max_tokens: int | None = None) -> None:
+        folder = Path(path).expanduser()
+        if not folder.is_dir() and (folder.is_absolute() or path.startswith(".")):
+            raise UserError(
+                f"reranker {path!r}: no such folder; give the folder or hub name of a cross-encoder"
+            )
+        self.path = str(folder) if folder.is_dir() else path
+        self.depth = depth
+        self._max_tokens = max_tokens
+        self._model: Any = None
+        self._lock = threading.Lock()
+
+    def apply(self, queries: Sequence[str], results: Sequence[Sequence[Hit]]) -> list[list[Hit]]:
+        """The hits of each query, reordered, with the cross-encoder's scores."""
+        pairs = [
+            (query[:MAX_QUERY_CHARACTERS], indexed_text(hit.document))
+            for query, hits in zip(queries, results, strict=True)
+            for hit in hits[: self.depth]
+        ]
+        # one lock for loading and scoring: tokenizers are not safe to share
+        with self._lock:
+            scores = iter(self._loaded().predict(pairs, show_progress_bar=False).tolist() if pairs else ())
+        reordered = []
+        for hits in results:
+            scored = [Hit(hit.document, float(next(scores))) for hit in hits[: self.depth]]
+            reordered.append(sorted(scored, key=lambda hit: -hit.score))
+        return reordered
+
+    def warm_up(self) -> None:
+        """Load the model."""
+        with self._lock:
+            self._loaded()
+
+    def _loaded(self) -> Any:
+        if self._model is None:
+            try:
+                from sentence_transformers import CrossEncoder
+            except ImportError as error:
+                raise MissingExtra("sentence-transformers", "dense", "reranking") from error
+            try:
+                self._model = CrossEncoder(self.path, max_length=self._max_tokens)
+            except (OSError, ValueError, RuntimeError) as error:
+                raise UserError(f"reranker {self.path!r} cannot be loaded: {error}") from error
+        return self._model
