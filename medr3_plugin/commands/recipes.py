@@ -1,9 +1,76 @@
-"""`medr3 recipes`."""
+"""`medr3 recipes`: list, copy and validate."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
+    group = typer.Typer(help="The shipped recipes: list them, copy one, check one.", no_args_is_help=True)
+    group.command("list")(list_)
+    group.command("copy")(copy)
+    group.command("validate")(validate)
+    app.add_typer(group, name="recipes")
+
+
+def list_() -> None:
+    """Name and purpose of every shipped recipe."""
+    from medr3_plugin.recipes import list_recipes
+
+    recipes = list_recipes()
+    width = max((len(recipe.name) for recipe in recipes), default=0)
+    for recipe in recipes:
+        typer.echo(f"{recipe.name:<{width}}  {recipe.summary}")
+
+
+def copy(
+    name: Annotated[str, typer.Argument(help="A shipped recipe (see `medr3 recipes list`).")],
+    target: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder to make; must not exist or be empty.")
+    ],
+) -> None:
+    """Copy a recipe into a folder of yours: edit the yaml there, then start its run.sh."""
+    from medr3_plugin.recipes import copy_recipe
+
+    recipe = copy_recipe(name, target)
+    typer.echo(f"{recipe.folder}: edit {recipe.config_file.name}, then run.sh; check it with")
+    typer.echo(f"  medr3 recipes validate {target}")
+
+
+def validate(
+    name: Annotated[
+        str | None, typer.Argument(help="A recipe's name or folder [default: all shipped].")
+    ] = None,
+    override: Annotated[
+        list[str] | None, typer.Argument(help="Hydra overrides, e.g. trainer.nnodes=4.")
+    ] = None,
+    files: Annotated[
+        bool | None,
+        typer.Option(
+            "--files/--no-files", help="Check that data and models exist [default: if a recipe is named]."
+        ),
+    ] = None,
+    gpu_memory: Annotated[float, typer.Option(min=1, help="Memory of one GPU in GiB.")] = 80.0,
+) -> None:
+    """Compose against the installed verl and check registrations, files, lengths, budgets and memory.
+
+    Exit code 1 if there is an error.
+    """
+    from medr3_plugin.recipe_checks import check
+    from medr3_plugin.recipes import find_recipe, list_recipes
+
+    failed = False
+    for recipe in [find_recipe(name)] if name else list_recipes():
+        findings = check(
+            recipe, override or (), files=bool(name) if files is None else files, gpu_memory_gib=gpu_memory
+        )
+        errors = sum(finding.level == "error" for finding in findings)
+        failed = failed or bool(errors)
+        typer.echo(f"{recipe.name}: {'ok' if not errors else f'{errors} error' + 's' * (errors > 1)}")
+        for finding in findings:
+            typer.echo(f"  {finding.level}: {finding.where}: {finding.message}", err=finding.level == "error")
+    raise typer.Exit(1 if failed else 0)

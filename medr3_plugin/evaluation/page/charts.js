@@ -15,7 +15,7 @@ function h(tag, props, ...children) {
     else if (key === "class") el.setAttribute("class", value);
     else el.setAttribute(key, value === true ? "" : String(value));
   }
-  el.append(...children.flat().filter((c) => c !== null && c !== undefined && c !== false));
+  el.append(...children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false));
   return el;
 }
 

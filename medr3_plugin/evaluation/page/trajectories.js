@@ -222,16 +222,19 @@ class Trajectories {
       if (s.kind === "search") shownBySearch.set((search = s.index), new Set());
       else if (s.kind === "document" && s.meta && search !== null) shownBySearch.get(search).add(s.meta.id);
     }
-    return t.segments.flatMap((s) => {
+    const pieces = t.segments.flatMap((s) => {
       if (s.kind === "search") {
         const record = t.searches[s.index];
         const again = (record?.documents || []).filter((d) => !shownBySearch.get(s.index).has(d.id));
         return [this.search(s, record), again.length ? h("p", { class: "again" }, `found, not shown (seen before, or no room): ${again.map((d) => d.title || d.id).join("; ")}`) : null];
       }
-      if (s.kind === "document") return [this.document(s)];
+      if (s.kind === "document") return [this.document(s, t.reward.forged > 0 && s === t.segments.at(-1) && !s.meta)];
       if (s.kind === "answer") return [h("div", { class: `answer ${t.outcome}` }, h("span", { class: "kicker" }, "answer"), s.text)];
       return [h("div", { class: s.kind === "think" ? "think" : "plain" }, s.text)];
     });
+    if (t.reward.forged > 0) pieces.push(h("p", { class: "failed" }, "The model wrote a document tag itself: forged evidence, the environment stopped here."));
+    else if (!t.segments.some((s) => s.kind === "answer")) pieces.push(h("p", { class: "failed" }, "The trajectory ends without an answer."));
+    return pieces;
   }
 
   search(s, record) {
@@ -247,12 +250,13 @@ class Trajectories {
       h("span", { class: "facts" }, facts.join(" · ")));
   }
 
-  document(s) {
+  document(s, forged) {
     const meta = s.meta || {};
     const level = Number(meta.evidence_level) || 0;
     const bars = Array.from({ length: 9 }, (_, i) => { const bar = h("i", { class: i < level ? "on" : null }); bar.style.height = `${3 + i}px`; return bar; });
     return h("details", { class: "document" },
       h("summary", {}, h("span", { class: "title" }, meta.title || s.text.split("\n", 1)[0].slice(0, 160)),
+        forged ? h("span", { class: "failed" }, "written by the model") : null,
         level ? h("span", { class: "level", role: "img", "aria-label": `evidence level ${level} of 9`, title: `evidence level ${level} of 9` }, bars) : null,
         meta.evidence_type ? h("span", { class: "evidence" }, `${String(meta.evidence_type).replace(/_/g, " ")} · ${level || "–"}`) : null,
         typeof meta.score === "number" ? h("span", { class: "score", title: "retrieval score" }, fmt(meta.score)) : null),

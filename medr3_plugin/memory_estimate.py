@@ -1,0 +1,130 @@
+"""How much GPU memory a recipe will need, by arithmetic. An estimate, not a measurement.
+
+verl's hybrid engine uses a GPU for two things in turn: vLLM generates (weights, KV cache), sleeps and frees
+its memory, then FSDP trains. The larger of the two phases, plus what stays resident in both, must fit.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_GIB = 2**30
+_OVERHEAD_GIB = 5.0
+"""CUDA context, NCCL buffers, fragmentation, CUDA graphs: typical, not derived."""
+
+
+class ModelSize(NamedTuple):
+    """Dimensions that memory depends on; `source` says where they come from."""
+
+    parameters: float
+    hidden: int
+    layers: int
+    vocabulary: int
+    kv_width: int
+    source: str
+
+
+class Estimate(NamedTuple):
+    """GiB on each GPU: while training, while generating, and what is left for KV cache then."""
+
+    training: float
+    generating: float
+    kv_cache: float
+    kv_tokens: int
+    parts: Mapping[str, float]
+
+
+# published dimensions: parameters, hidden size, layers, vocabulary, key-value heads x head size
+_KNOWN = {
+    "qwen2.5-1.5b": ModelSize(1.54e9, 1536, 28, 151_936, 256, "published"),
+    "qwen2.5-7b": ModelSize(7.62e9, 3584, 28, 152_064, 512, "published"),
+    "qwen2.5-14b": ModelSize(14.77e9, 5120, 48, 152_064, 1024, "published"),
+    "llama-3.1-8b": ModelSize(8.03e9, 4096, 32, 128_256, 1024, "published"),
+    "qwen3-8b": ModelSize(8.19e9, 4096, 36, 151_936, 1024, "published"),
+}
+
+
+def model_size(path: str) -> ModelSize | None:
+    """Dimensions of a model: from `config.json` of a local folder, else for well-known hub names.
+
+    None when neither knows it.
+    """
+    config_file = Path(path).expanduser() / "config.json"
+    if config_file.is_file():
+        return _from_config(json.loads(config_file.read_text(encoding="utf-8")))
+    name = re.sub(r"-(instruct|base)\b.*$", "", path.rstrip("/").rpartition("/")[2].lower()).replace(
+        "meta-", ""
+    )
+    return _KNOWN.get(name)
+
+
+def _from_config(config: Mapping[str, Any]) -> ModelSize | None:
+    """Parameters of a llama-shaped decoder: attention, gated MLP, embeddings (norms and biases neglected)."""
+    try:
+        hidden, layers, vocabulary = (
+            int(config[k]) for k in ("hidden_size", "num_hidden_layers", "vocab_size")
+        )
+        heads = int(config["num_attention_heads"])
+        head = int(config.get("head_dim") or hidden // heads)
+        kv_width = int(config.get("num_key_value_heads") or heads) * head
+        layer = (
+            2 * hidden * heads * head + 2 * hidden * kv_width + 3 * hidden * int(config["intermediate_size"])
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+    embeddings = vocabulary * hidden * (1 if config.get("tie_word_embeddings") else 2)
+    return ModelSize(layers * layer + embeddings, hidden, layers, vocabulary, kv_width, "config.json")
+
+
+def estimate(config: Any, size: ModelSize, gpu_memory_gib: float) -> Estimate:
+    """Memory of each GPU for a composed verl configuration.
+
+    Training: master weights, gradients and Adam moments in fp32 (4 + 4 + 8 bytes a parameter), sharded over
+    all GPUs; with LoRA only the frozen bf16 weights count. Two layers' weights gathered in bf16. Activations:
+    with gradient checkpointing one bf16 hidden state a layer and token; logits and their gradient, bf16 and
+    an fp32 copy, of one micro-batch (`ppo_max_token_len_per_gpu / ulysses`), unless fused kernels avoid them.
+    Offloading moves the sharded state to the host between the phases, not during the update.
+
+    Generating: `gpu_memory_utilization` of the card for vLLM, plus the sharded training state if it stays.
+    """
+    actor, rollout, model = (config.actor_rollout_ref[key] for key in ("actor", "rollout", "model"))
+    gpus = int(config.trainer.nnodes) * int(config.trainer.n_gpus_per_node)
+    fsdp = actor.fsdp_config
+    lora = int(model.get("lora_rank", 0) or 0) > 0
+    weight_bytes = 2 if lora or str(fsdp.get("model_dtype", "fp32")) in ("bf16", "bfloat16") else 4
+    state = size.parameters * (weight_bytes if lora else weight_bytes * 2 + 8) / gpus
+    micro_batch = int(config.data.max_prompt_length) + int(config.data.max_response_length)
+    if actor.use_dynamic_bsz:
+        micro_batch = int(actor.ppo_max_token_len_per_gpu)
+    elif actor.ppo_micro_batch_size_per_gpu:
+        micro_batch *= int(actor.ppo_micro_batch_size_per_gpu)
+    tokens = micro_batch / int(actor.ulysses_sequence_parallel_size)
+    per_token_layers = (
+        1 if model.enable_gradient_checkpointing else 17
+    )  # 34 bytes a hidden unit (Korthikanti 2022)
+    parts = {
+        "weights, gradients, optimizer": state / _GIB,
+        "gathered layers": 2 * 2 * (size.parameters / size.layers) / _GIB,
+        "activations": tokens * size.hidden * size.layers * 2 * per_token_layers / _GIB,
+        "logits": 0.0 if model.use_fused_kernels else tokens * size.vocabulary * (2 + 2 + 4) / _GIB,
+        "overhead": _OVERHEAD_GIB,
+    }
+    resident = 0.0 if fsdp.param_offload else size.parameters * weight_bytes / gpus / _GIB
+    resident += 0.0 if fsdp.optimizer_offload or lora else size.parameters * 8 / gpus / _GIB
+    vllm = float(rollout.gpu_memory_utilization) * gpu_memory_gib
+    tensor_parallel = int(rollout.tensor_model_parallel_size)
+    kv_cache = (
+        vllm - size.parameters * 2 / tensor_parallel / _GIB - 3.0
+    )  # 3: vLLM's own activations and graphs
+    kv_bytes = 2 * 2 * size.kv_width * size.layers / tensor_parallel
+    return Estimate(
+        training=sum(parts.values()),
+        generating=vllm + resident + _OVERHEAD_GIB / 2,
+        kv_cache=kv_cache,
+        kv_tokens=max(0, int(kv_cache * _GIB / kv_bytes)),
+        parts=parts,
+    )

@@ -1,0 +1,152 @@
+"""Every shipped recipe composes against the installed verl and passes its checks; broken ones are caught."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("hydra")
+pytest.importorskip("verl")
+
+from omegaconf import OmegaConf
+
+from medr3_plugin.cli import _register, app
+from medr3_plugin.recipe_checks import check, check_config
+from medr3_plugin.recipes import compose, copy_recipe, find_recipe, list_recipes
+
+NAMES = [recipe.name for recipe in list_recipes()]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Away from the repository, so that nothing is found by accident."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_copied_recipe_has_no_error(name: str, elsewhere: Path) -> None:
+    recipe = copy_recipe(name, elsewhere / "mine")
+    findings = check(recipe, files=False)
+    assert [f for f in findings if f.level == "error"] == []
+
+
+@pytest.mark.parametrize("name", ["qwen2_5_7b", "qwen2_5_14b", "llama3_1_8b"])
+def test_the_papers_settings(name: str) -> None:
+    config = compose(find_recipe(name))
+    actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
+    assert (config.data.train_batch_size, actor.ppo_mini_batch_size, rollout.n) == (256, 64, 16)
+    assert (config.data.max_prompt_length, config.data.max_response_length) == (2048, 14336)
+    assert (actor.clip_ratio_low, actor.clip_ratio_high, actor.clip_ratio_c) == (0.2, 0.28, 3.0)
+    assert (actor.optim.lr, actor.optim.weight_decay, actor.entropy_coeff) == (1e-6, 0.01, 0)
+    assert not actor.use_kl_loss and not config.algorithm.use_kl_in_reward
+    assert actor.loss_agg_mode == "token-mean" and rollout.temperature == 1.0
+    assert config.medr3.reward.penalties.overlong == {"max_tokens": 14336, "buffer": 3072, "factor": 1.0}
+    assert config.medr3.environment.max_searches == 4 and config.medr3.environment.topk == 5
+    assert [stage.name for stage in config.medr3.stages] == ["reasoning", "retrieval", "joint"]
+
+
+def test_baselines_differ_from_the_method_in_what_they_ablate_only() -> None:
+    method, answer, search = (
+        compose(find_recipe(n)) for n in ("qwen2_5_7b", "answer_only", "search_r1_style")
+    )
+    for section in ("data", "actor_rollout_ref", "algorithm", "trainer"):
+        for other in (answer, search):
+            mine, theirs = (OmegaConf.to_container(config[section]) for config in (method, other))
+            for key in ("experiment_name", "default_local_dir"):
+                mine.pop(key, None)
+                theirs.pop(key, None)
+            assert mine == theirs, section
+    assert answer.medr3.environment.max_searches == 0
+    budgets = [sum(stage.until.max_steps for stage in c.medr3.stages) for c in (method, answer, search)]
+    assert len(set(budgets)) == 1
+
+
+@pytest.fixture(scope="module")
+def composed() -> Any:
+    return compose(find_recipe("qwen2_5_7b"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "where", "what"),
+    [
+        (
+            {"actor_rollout_ref.rollout.max_model_len": 8192},
+            "max_model_len",
+            "8192 < prompt + response = 16384",
+        ),
+        ({"actor_rollout_ref.actor.ppo_max_token_len_per_gpu": 4096}, "ppo_max_token_len", "one trajectory"),
+        ({"actor_rollout_ref.actor.ppo_mini_batch_size": 96}, "ppo_mini_batch_size", "does not divide"),
+        ({"actor_rollout_ref.rollout.n": 1}, "rollout.n", "at least 2"),
+        ({"medr3.stages.0.until.patience": 0}, "until.patience", "greater than or equal to 1"),
+        ({"medr3.environment.max_serches": 2}, "max_serches", "Extra inputs"),
+        ({"medr3.reward.wieghts": {}}, "medr3.reward.wieghts", "unknown key"),
+        ({"medr3.typo": 1}, "medr3.typo", "Extra inputs"),
+        ({"medr3.retrieval.backend": "grpc"}, "medr3.retrieval.backend", "Input should be"),
+        ({"medr3.environment.answer_reserve": 20000}, "answer_reserve", "no room"),
+        ({"trainer.v1.trainer_mode": "sync"}, "adv_estimator", "medr3_progressive"),
+        (
+            {"actor_rollout_ref.rollout.agent.default_agent_loop": "medr3_s"},
+            "default_agent_loop",
+            "is none of",
+        ),
+        ({"trainer.nnodes": 1, "trainer.n_gpus_per_node": 1}, "memory", "training is estimated at"),
+        (
+            {"actor_rollout_ref.rollout.gpu_memory_utilization": 0.2},
+            "gpu_memory_utilization",
+            "less than one",
+        ),
+        ({"actor_rollout_ref.actor.loss_agg_mode": "mean"}, "verl validate_config", "loss_agg_mode"),
+    ],
+)
+def test_mistakes_are_found(composed: Any, changes: dict[str, Any], where: str, what: str) -> None:
+    config = copy.deepcopy(composed)
+    for key, value in changes.items():
+        OmegaConf.update(config, key, value, force_add=True)
+    found = check_config(config, find_recipe("qwen2_5_7b").folder, files=False, gpu_memory_gib=80)
+    errors = [f for f in found if f.level == "error"]
+    assert any(where in f.where and what in f.message for f in errors), errors
+
+
+def test_unknown_keys_do_not_compose() -> None:
+    (error,) = check(find_recipe("qwen2_5_7b"), ["actor_rollout_ref.actor.no_such_key=1"], files=False)
+    assert error.level == "error" and "does not compose" in error.message and "no_such_key" in error.message
+
+
+def test_tool_recipe_must_leave_room_for_documents() -> None:
+    recipe = find_recipe("qwen3_8b_tools")
+    short = ["actor_rollout_ref.rollout.multi_turn.max_tool_response_length=256"]
+    errors = [f for f in check(recipe, short, files=False) if f.level == "error"]
+    assert any("cut the middle out" in f.message for f in errors)
+
+
+def test_files_are_missing_until_they_are_prepared(elsewhere: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    recipe = copy_recipe("one_gpu_1_5b", elsewhere / "mine")
+    missing = {f.where for f in check(recipe) if f.level == "missing"}
+    assert {"data.train_files", "data.val_files", "medr3.retrieval"} <= missing
+    data = elsewhere / "data" / "medr3"
+    (data / "index").mkdir(parents=True)
+    (data / "vocab.jsonl").write_text("")
+    rows = {"data_source": ["a"] * 8, "prompt": ["p"] * 8, "reward_model": ["r"] * 8, "extra_info": ["e"] * 8}
+    pq.write_table(pyarrow.table(rows), data / "train.parquet")
+    pq.write_table(pyarrow.table({"prompt": ["p"]}), data / "val.parquet")
+    found = {(f.where, f.message) for f in check(recipe) if f.level != "note"}
+    assert ("data.train_files", "8 rows are fewer than data.train_batch_size 32") in found
+    assert ("data.val_files", "data/medr3/val.parquet lacks the column 'data_source'") in found
+
+
+def test_command_exit_codes(elsewhere: Path) -> None:
+    _register()
+    good = CliRunner().invoke(app, ["recipes", "validate", "qwen2_5_7b", "--no-files"])
+    assert good.exit_code == 0 and "estimate for each GPU" in good.output
+    bad = CliRunner().invoke(
+        app, ["recipes", "validate", "qwen2_5_7b", "actor_rollout_ref.rollout.n=1", "--no-files"]
+    )
+    assert bad.exit_code == 1 and "rollout.n" in bad.output
