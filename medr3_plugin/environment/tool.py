@@ -14,6 +14,7 @@ import re
 import time
 import weakref
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,9 @@ logger = logging.getLogger(__name__)
 
 _LINES = EnvironmentSettings()
 _TOOL_TAG = re.compile(r"<(/?\s*tool_\w{1,20})\s*>", re.IGNORECASE)
+
+max_searches: ContextVar[int | None] = ContextVar("max_searches", default=None)
+"""The running trajectory's own search limit, set by `medr3_tool` if the stage stamped one on the sample."""
 
 SCHEMA = {
     "type": "function",
@@ -127,10 +131,11 @@ class MedicalSearchTool(BaseTool):
     async def _search(self, parameters: Any, trajectory: _Trajectory, room: int) -> tuple[SearchTurn, str]:
         query = parameters.get("query") if isinstance(parameters, dict) else None
         query = query.strip() if isinstance(query, str) else ""
-        if len(trajectory.turns) >= self.settings.max_searches:
-            return SearchTurn(query=query, outcome="limit"), _LINES.limit_line
+        limit = max_searches.get()
+        if len(trajectory.turns) >= (self.settings.max_searches if limit is None else limit):
+            return SearchTurn(query=query, outcome="limit"), _line(_LINES.limit_line)
         if not query:
-            return SearchTurn(query="", outcome="malformed"), _LINES.malformed_line
+            return SearchTurn(query="", outcome="malformed"), _line(_LINES.malformed_line)
         started = time.perf_counter()
         try:
             hits = tuple((await self._backend.search([query], self.settings.topk))[0])
@@ -139,16 +144,20 @@ class MedicalSearchTool(BaseTool):
             kind = error.kind if isinstance(error, RetrievalFailure) else "setup"
             logger.error("medical_search failed (%s): %s", kind, error)
             latency = time.perf_counter() - started
-            return SearchTurn(query, outcome="failed", latency_s=latency, failure=kind), _LINES.failed_line
+            return SearchTurn(query, outcome="failed", latency_s=latency, failure=kind), _line(
+                _LINES.failed_line
+            )
         latency = time.perf_counter() - started
         if not hits:
-            return SearchTurn(query, outcome="empty", latency_s=latency), _LINES.empty_line
+            return SearchTurn(query, outcome="empty", latency_s=latency), _line(_LINES.empty_line)
         seen = trajectory.shown
         new = [hit for hit in hits if hit.document.id not in seen]
         if not new:
-            return SearchTurn(query, hits, outcome="duplicate", latency_s=latency), _LINES.duplicate_line
+            return SearchTurn(query, hits, outcome="duplicate", latency_s=latency), _line(
+                _LINES.duplicate_line
+            )
         text, shown = self._render(new, room)
-        return SearchTurn(query, hits, shown, "ok", latency), text or _LINES.limit_line
+        return SearchTurn(query, hits, shown, "ok", latency), text or _line(_LINES.limit_line)
 
     def _room(self, agent_data: Any) -> int:
         """Characters the answer may have."""
@@ -161,17 +170,22 @@ class MedicalSearchTool(BaseTool):
         """Documents in tags, as the one parser knows them, as many as fit `room` characters, best first."""
         blocks: list[str] = []
         shown: list[str] = []
-        frame = len(f"{DOCUMENT_OPEN}  {DOCUMENT_CLOSE}\n")
+        frame = len(_line("")) + 1
         for hit in hits:
             budget = min(self.settings.document_chars, room - frame)
             text = _TOOL_TAG.sub(r"(\1)", document_text(hit.document, self.settings.document_template))
             text = _cut(text, budget)
             if not text:
                 break
-            blocks.append(f"{DOCUMENT_OPEN} {text} {DOCUMENT_CLOSE}")
+            blocks.append(_line(text))
             shown.append(hit.document.id)
             room -= len(blocks[-1]) + 1
         return "\n".join(blocks), tuple(shown)
+
+
+def _line(text: str) -> str:
+    # in document tags, as in the tag protocol: what the tool says is never the model's own reasoning
+    return f"{DOCUMENT_OPEN} {text} {DOCUMENT_CLOSE}"
 
 
 def _cut(text: str, chars: int) -> str:

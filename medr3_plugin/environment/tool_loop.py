@@ -13,7 +13,7 @@ from typing import Any
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
 from verl.experimental.agent_loop.tool_agent_loop import ToolAgentLoop
 
-from medr3_plugin.environment.tool import MedicalSearchTool
+from medr3_plugin.environment.tool import MedicalSearchTool, max_searches
 from medr3_plugin.errors import UserError
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN
 
@@ -29,7 +29,9 @@ class MedicalToolAgentLoop(ToolAgentLoop):
                 tool.response_length = self.response_length
 
     async def run(self, sampling_params: dict[str, Any], priority: int = 0, **kwargs: Any) -> AgentLoopOutput:
-        """Roll out one sample."""
+        """Roll out one sample; `extra_info.max_searches` (stamped by the stage) overrides the tool's."""
+        # verl runs each sample in a task of its own, so this reaches the tool's calls of this sample only
+        max_searches.set((kwargs.get("extra_info") or {}).get("max_searches"))
         output = await super().run(sampling_params, priority, **kwargs)
         # documents belong to the tool: in the model's own tokens their tags are forged evidence
         generated = self.tokenizer.decode(

@@ -18,6 +18,8 @@ from medr3_plugin.retrieval.encoder import Encoder, EncoderConfig
 from medr3_plugin.retrieval.store import DocumentStore
 from medr3_plugin.retrieval.vectors import encode_shard, is_done, shard_path, shard_ranges
 
+_KEPT = "finished shards are kept, start again to go on"
+
 
 class ShardEncoder:
     """Ray Data's worker: a number of a shard in, the number and its documents out."""
@@ -28,13 +30,19 @@ class ShardEncoder:
         self._store = DocumentStore(Path(documents))
         self._shards = Path(shards)
         self._batch_size = batch_size
-        self._encoder = make_encoder()
+        self._make_encoder = make_encoder
+        self._encoder: Encoder | None = None
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Encode and write one shard."""
+        """Encode and write one shard; a user's mistake is returned, for Ray would bury it in its trace."""
         number = int(row["item"])
-        rows = encode_shard(self._encoder, self._store, self._shards, number, self._batch_size)
-        return {"shard": number, "documents": rows}
+        try:
+            if self._encoder is None:
+                self._encoder = self._make_encoder()
+            rows = encode_shard(self._encoder, self._store, self._shards, number, self._batch_size)
+        except UserError as error:
+            return {"shard": number, "documents": 0, "error": str(error)}
+        return {"shard": number, "documents": rows, "error": ""}
 
 
 def encode_corpus(
@@ -63,7 +71,7 @@ def encode_corpus(
         How many documents were encoded now.
 
     Raises:
-        UserError: the encoder cannot be loaded, or a worker failed; the message names the shard's cause.
+        UserError: the encoder cannot be loaded, or a worker failed; the message has the cause.
     """
     try:
         import ray
@@ -97,13 +105,13 @@ def encode_corpus(
     try:
         with tqdm(total=total, desc=f"encoding ({wanted} Ray workers)", unit="doc", disable=None) as bar:
             for row in encoded.iter_rows():
+                if row["error"]:
+                    raise UserError(f"{target}: shard {row['shard']}: {row['error']}; {_KEPT}")
                 done += row["documents"]
                 bar.update(row["documents"])
     except ray.exceptions.RayError as error:
-        message = _cause(error)
-        raise UserError(
-            f"{target}: encoding stopped ({message}); {done} documents are kept, start again to go on"
-        ) from error
+        reason = f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
+        raise UserError(f"{target}: encoding stopped ({reason}); {_KEPT}") from error
     return done
 
 
@@ -123,11 +131,3 @@ def _room(ray: Any, cpus: float, gpus: float) -> int:
     by_cpu = (resources.get("CPU", 1.0) - 1.0) / cpus if cpus else float("inf")
     by_gpu = resources.get("GPU", 0.0) / gpus if gpus else float("inf")
     return max(1, int(min(by_cpu, by_gpu, 1024)))
-
-
-def _cause(error: BaseException) -> str:
-    """The last line of the innermost cause: Ray wraps a worker's exception several times."""
-    while (inner := getattr(error, "cause", None) or error.__cause__) is not None:
-        error = inner
-    lines = str(error).strip().splitlines()
-    return lines[-1] if lines else type(error).__name__

@@ -60,6 +60,7 @@ def cluster():
     ray.shutdown()
 
 
+@pytest.mark.slow
 def test_encodes_what_is_missing_and_nothing_else(cluster, documents, tmp_path):
     store = DocumentStore(documents)
     expected = HashingEncoder().encode_articles(list(store.texts()))

@@ -58,6 +58,7 @@ def options(shards: list[str], **more) -> dict:
     return {"backend": "ray", "shards": shards, "ray_cpus": 0.25, "cache_hits": 0, **more}
 
 
+@pytest.mark.slow
 async def test_merges_the_answers_of_two_actors(cluster, shards):
     backend = make_backend(options(shards))
     engines = [open_index(shard) for shard in shards]
