@@ -11,9 +11,70 @@ import typer
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     group = typer.Typer(help="Question sets, references and models for training.", no_args_is_help=True)
+    group.command("prepare")(prepare)
     group.command("quickstart")(quickstart)
     group.command("model")(model)
     app.add_typer(group, name="data")
+
+
+def prepare(  # noqa: PLR0917 (typer: one parameter an option)
+    dataset: Annotated[str, typer.Argument(help="medqa_us, medmcqa, pubmedqa, ...; 'list' shows all.")],
+    source: Annotated[
+        str, typer.Option(help="File, folder or Hub name (owner/name); 'hpo' generates rare_disease.")
+    ] = "",
+    out: Annotated[Path | None, typer.Option(help="Parquet file to write.")] = None,
+    split: Annotated[str, typer.Option(help="Only this split of a folder or a Hub data set.")] = "",
+    config: Annotated[str, typer.Option(help="Configuration of a Hub data set.")] = "",
+    form: Annotated[str, typer.Option(help="choice: options are shown; open: they are hidden.")] = "choice",
+    prompt: Annotated[
+        str, typer.Option(help="search (tags), plain (no search), tools (tool calls), bare (question alone).")
+    ] = "search",
+    against: Annotated[
+        list[str] | None, typer.Option(help="Evaluation file or folder; overlapping questions are removed.")
+    ] = None,
+    stage: Annotated[str, typer.Option(help="Stage the file is for: reasoning, retrieval, joint.")] = "joint",
+    limit: Annotated[int, typer.Option(min=0, help="At most so many questions (0: all).")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of generated questions (source 'hpo').")] = 0,
+) -> None:
+    """A public data set -> training parquet: de-duplicated, checked for overlap, bad rows named and kept."""
+    from medr3_plugin.data import prepare as pipeline
+    from medr3_plugin.data.layouts import DATASETS
+    from medr3_plugin.errors import UserError
+
+    if dataset == "list":
+        for name, layout in DATASETS.items():
+            typer.echo(f"{name:16} {layout.about}{f' [{layout.hub}]' if layout.hub else ''}")
+        return
+    if not source or out is None:
+        raise UserError(f"medr3 data prepare {dataset}: give {'--source' if not source else '--out'}")
+    _one_of("--form", form, ("choice", "open"))
+    _one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
+    _one_of("--stage", stage, ("reasoning", "retrieval", "joint"))
+    if dataset == "rare_disease" and source == "hpo":
+        loaded = pipeline.generated(split or "train", limit or 1000, seed)
+    else:
+        loaded = pipeline.load(dataset, source, split=split, config=config, limit=limit)
+    if against:
+        pipeline.remove_overlaps(loaded, against)
+    rows = pipeline.training_rows(loaded.items, form=form, style=prompt, stage=stage)  # type: ignore[arg-type]
+    report = pipeline.write(loaded, out, rows)
+    counts = (f"{len(report[key])} {key}" for key in ("rejected", "duplicates", "overlaps") if report[key])
+    skipped = sum(report["skipped"].values())
+    extra = ", ".join([*counts, *([f"{skipped} skipped"] if skipped else [])])
+    typer.echo(f"{out}: {report['kept']} rows{f' ({extra}: {out.name}.report.json)' if extra else ''}")
+    if report["rejected"]:
+        first = report["rejected"][0]
+        raise UserError(
+            f"{first['row']}: {first['reason']} ({len(report['rejected'])} bad rows are in "
+            f"{out.name}.rejected.jsonl, the others were written; repair those rows and run again)"
+        )
+
+
+def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
+    from medr3_plugin.errors import UserError
+
+    if value not in known:
+        raise UserError(f"{option} {value!r}: expected {', '.join(known)}")
 
 
 def quickstart(  # noqa: PLR0917 (typer: one parameter an option)

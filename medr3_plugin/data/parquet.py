@@ -44,6 +44,8 @@ def training_row(
     gold_docs: Sequence[str] = (),
     references: Sequence[Reference] = (),
     agent_name: str = AGENT_NAME,
+    original_question: str = "",
+    stage: str = "joint",
 ) -> dict[str, Any]:
     """One parquet row.
 
@@ -51,6 +53,8 @@ def training_row(
         prompt: chat messages, `role` and `content`.
         answers: accepted answers, the preferred one first; at least one.
         options: letter -> text of a choice question.
+        original_question: the question without its options, if `question` has them.
+        stage: the training stage the row was prepared for; a stage schedule stamps its own over it.
     """
     if not answers or not answers[0].strip():
         raise UserError(f"{id}: no answer; a training row needs at least one accepted answer")
@@ -61,6 +65,7 @@ def training_row(
         "extra_info": {
             "id": id,
             "question": question,
+            "original_question": original_question or question,
             "answers": list(answers),
             "options": json.dumps(dict(options), ensure_ascii=False) if options else "",
             "gold_docs": list(gold_docs),
@@ -68,6 +73,7 @@ def training_row(
             "dataset": dataset,
             "split": split,
             "index": index,
+            "stage": stage,
         },
         "agent_name": agent_name,
     }
@@ -90,6 +96,7 @@ def write_parquet(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
                 {
                     "id": text,
                     "question": text,
+                    "original_question": text,
                     "answers": texts,
                     "options": text,
                     "gold_docs": texts,
@@ -97,6 +104,7 @@ def write_parquet(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
                     "dataset": text,
                     "split": text,
                     "index": pa.int64(),
+                    "stage": text,
                 }
             ),
             "agent_name": text,

@@ -1,0 +1,55 @@
+"""Layouts of public data sets: how each one's own files say question, options, answer and gold documents.
+
+A layout is a function from the rows of a source to a parser; `DATASETS` names them all. Every parser also
+accepts the generic layout, so that a file converted by another tool can be named for what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from medr3_plugin.data.items import Item
+from medr3_plugin.data.layouts import bioasq, generic, medmcqa, medqa, medxpertqa, mmlu, pubmedqa, rarearena
+from medr3_plugin.data.reading import RawRow
+
+Parser = Callable[[RawRow], Item]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A named data set.
+
+    Attributes:
+        parser: given all rows (some layouts must look at the whole file first), the function that turns one
+            row into an item; it raises `RowError` for a bad row and `RowSkipped` for one that is not wanted.
+        about: one line for the command line's help.
+        hub: where it is on the Hub, if anywhere; only a hint.
+    """
+
+    parser: Callable[[Sequence[RawRow]], Parser]
+    about: str
+    hub: str = ""
+
+
+DATASETS: Mapping[str, Layout] = {
+    "medqa_us": Layout(medqa.parser("medqa_us"), "MedQA, USMLE (US)", "bigbio/med_qa"),
+    "medqa_mainland": Layout(
+        medqa.parser("medqa_mainland"), "MedQA, MCMLE (Mainland China)", "bigbio/med_qa"
+    ),
+    "medqa_taiwan": Layout(medqa.parser("medqa_taiwan"), "MedQA, TWMLE (Taiwan)", "bigbio/med_qa"),
+    "medmcqa": Layout(medmcqa.parser, "MedMCQA (AIIMS, NEET PG)", "openlifescienceai/medmcqa"),
+    "pubmedqa": Layout(pubmedqa.parser, "PubMedQA, labelled yes/no/maybe", "qiaojin/PubMedQA"),
+    "mmlu_med": Layout(mmlu.parser, "MMLU, the six medical subjects", "cais/mmlu"),
+    "medxpertqa": Layout(medxpertqa.parser, "MedXpertQA, text subset", "TsinghuaC3I/MedXpertQA"),
+    "nejm": Layout(generic.parser("nejm"), "NEJM-style questions (generic layout)"),
+    "rarearena_rds": Layout(
+        rarearena.parser("rarearena_rds"), "RareArena, screening", "THUMedInfo/RareArena"
+    ),
+    "rarearena_rdc": Layout(
+        rarearena.parser("rarearena_rdc"), "RareArena, confirmation", "THUMedInfo/RareArena"
+    ),
+    "bioasq": Layout(bioasq.parser, "BioASQ task b, yes/no and factoid"),
+    "rare_disease": Layout(generic.parser("rare_disease"), "rare-disease cases (source 'hpo': generated)"),
+    "generic": Layout(generic.parser("generic"), "any jsonl with question, answer(s), options"),
+}

@@ -1,0 +1,39 @@
+"""MedXpertQA (Zuo et al. 2025): `Text/{dev,test}.jsonl`, ten options.
+
+    {"id": "Text-26", "question": "… Answer Choices: (A) … (B) …", "options", "label": "B", "medical_task", …}
+
+The choices are repeated at the end of the question; they are cut off there. Questions with images (subset MM)
+are skipped: the models here read text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from medr3_plugin.data.items import Item, choice_item, options_of, require, right_letter
+from medr3_plugin.data.reading import RawRow
+from medr3_plugin.data.skipped import RowSkipped
+
+_CHOICES = re.compile(r"\s*Answer Choices:\s*\(A\).*$", re.DOTALL)
+
+
+def parser(_: Sequence[RawRow]) -> Callable[[RawRow], Item]:
+    """The parser; it needs no look at the other rows."""
+    return _parse
+
+
+def _parse(row: RawRow) -> Item:
+    data = row.data
+    if data.get("images") or str(data.get("id", "")).startswith("MM-"):
+        raise RowSkipped("the question needs an image (subset MM)")
+    question = _CHOICES.sub("", require(data, "question"))
+    options = options_of(data.get("options"))
+    return choice_item(
+        "medxpertqa",
+        own_id=data.get("id"),
+        question=question,
+        options=options,
+        letter=right_letter(options, require(data, "label", "answer_idx")),
+        split=row.split or "test",
+    )

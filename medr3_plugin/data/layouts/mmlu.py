@@ -1,0 +1,75 @@
+"""MMLU (Hendrycks et al. 2021), its six medical subjects.
+
+Original: `<split>/<subject>_<split>.csv`, no header: question, A, B, C, D, letter. On the Hub: `question`,
+`subject`, `choices` (list), `answer` (index from 0). Elsewhere: a JSON array of `{"data": {"Question",
+"Options", "Correct Option"}, "id", "subject_name"}`. Rows of other subjects are skipped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from medr3_plugin.data.items import Item, RowError, choice_item, clean, options_of, require, right_letter
+from medr3_plugin.data.layouts import generic
+from medr3_plugin.data.reading import RawRow
+from medr3_plugin.data.skipped import RowSkipped
+
+SUBJECTS = frozenset(
+    {
+        "anatomy",
+        "clinical_knowledge",
+        "college_biology",
+        "college_medicine",
+        "medical_genetics",
+        "professional_medicine",
+    }
+)
+
+
+def parser(_: Sequence[RawRow]) -> Callable[[RawRow], Item]:
+    """The parser; it needs no look at the other rows."""
+    return _parse
+
+
+def _parse(row: RawRow) -> Item:
+    data = row.data
+    if "_columns" in data:
+        return _csv(row)
+    nested = data.get("data")
+    if isinstance(nested, Mapping):
+        _check(clean(data.get("subject_name")))
+        options = options_of(nested.get("Options"))
+        letter = right_letter(options, nested.get("Correct Option"), nested.get("Correct Answer"))
+        return choice_item(
+            "mmlu_med",
+            own_id=data.get("id"),
+            question=require(nested, "Question"),
+            options=options,
+            letter=letter,
+            split=row.split or "test",
+        )
+    if "subject" in data:
+        _check(clean(data["subject"]))
+    return generic.item("mmlu_med", row)
+
+
+def _csv(row: RawRow) -> Item:
+    columns = row.data["_columns"]
+    if len(columns) != 6:
+        raise RowError(f"{len(columns)} columns; expected six: question, A, B, C, D, letter")
+    _check(re.sub(r"_(?:test|dev|val|train)\.csv$", "", row.data["_file"]))
+    options = options_of(columns[1:5])
+    return choice_item(
+        "mmlu_med",
+        own_id=None,
+        question=require({"question": columns[0]}, "question"),
+        options=options,
+        letter=right_letter(options, columns[5]),
+        split=row.split or "test",
+    )
+
+
+def _check(subject: str) -> None:
+    if subject and subject not in SUBJECTS:
+        raise RowSkipped(f"subject {subject!r} is not one of the six medical ones")

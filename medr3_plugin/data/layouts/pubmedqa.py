@@ -1,0 +1,47 @@
+"""PubMedQA (Jin et al. 2019): `ori_pqal.json` (PubMed id -> row) or the Hub's columns.
+
+    {"10808977": {"QUESTION", "CONTEXTS", "final_decision": "yes", "LONG_ANSWER", …}, …}
+    {"pubid", "question", "context", "long_answer", "final_decision"}
+
+The gold document of a question is its own abstract, `pubmedqa:<PubMed id>`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from medr3_plugin.data.items import Item, RowError, choice_item, require
+from medr3_plugin.data.layouts import generic
+from medr3_plugin.data.reading import RawRow
+from medr3_plugin.data.skipped import RowSkipped
+
+OPTIONS = {"A": "yes", "B": "no", "C": "maybe"}
+
+
+def parser(_: Sequence[RawRow]) -> Callable[[RawRow], Item]:
+    """The parser; it needs no look at the other rows."""
+    return _parse
+
+
+def _parse(row: RawRow) -> Item:
+    data = row.data
+    if "final_decision" not in data:
+        if generic.fits(data):
+            return generic.item("pubmedqa", row)
+        raise RowSkipped(
+            "no final_decision (the unlabelled and artificial parts, or a test file without labels)"
+        )
+    decision = require(data, "final_decision").lower()
+    letter = next((letter for letter, text in OPTIONS.items() if text == decision), "")
+    if not letter:
+        raise RowError(f"key 'final_decision' is {decision!r}; expected yes, no or maybe")
+    pmid = require(data, "_key", "pubid", "pmid")
+    return choice_item(
+        "pubmedqa",
+        own_id=pmid,
+        question=require(data, "QUESTION", "question"),
+        options=OPTIONS,
+        letter=letter,
+        gold_docs=(f"pubmedqa:{pmid}",),
+        split=row.split or "train",
+    )

@@ -1,0 +1,41 @@
+"""RareArena (Chen et al. 2025): `RDS.json` and `RDC.json`, an object a line.
+
+    {"_id", "case_report", "test_results" (RDC), "diagnosis", "Orpha_name", "Orpha_id", "age", "gender", …}
+
+RDS asks from the case report alone, RDC from case report and test results. The gold document is the disease's
+HPO profile, `hpoa:ORPHA:<id>`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from medr3_plugin.data.items import Item, clean, require, stable_id
+from medr3_plugin.data.reading import RawRow
+
+ASK = "Which rare disease does this patient most likely have?"
+
+
+def parser(dataset: str) -> Callable[[Sequence[RawRow]], Callable[[RawRow], Item]]:
+    """The layout for `rarearena_rds` or `rarearena_rdc`."""
+
+    def parse(row: RawRow) -> Item:
+        data = row.data
+        case = require(data, "case_report")
+        if dataset == "rarearena_rdc":
+            case = f"{case} {require(data, 'test_results')}"
+        answers = [require(data, "diagnosis"), clean(data.get("Orpha_name"))]
+        question = f"{case} {ASK}"
+        return Item(
+            id=stable_id(dataset, data.get("_id"), question),
+            dataset=dataset,
+            question=question,
+            answers=tuple(dict.fromkeys(filter(None, answers))),
+            gold_docs=tuple(
+                f"hpoa:ORPHA:{number}" for number in re.findall(r"\d+", clean(data.get("Orpha_id")))
+            ),
+            split=row.split or "test",
+        )
+
+    return lambda _: parse

@@ -1,0 +1,212 @@
+"""From a source to a training parquet: read, parse, de-duplicate, check against evaluation sets, write.
+
+Nothing is lost: rows that cannot be used go to `<out>.rejected.jsonl` with the reason and the row as it was;
+what was left out on purpose (no label, duplicate, overlap) is listed in `<out>.report.json`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from medr3_plugin.data import hpo, parquet, prompts, rare_disease, reading
+from medr3_plugin.data.items import Item, RowError
+from medr3_plugin.data.layouts import DATASETS
+from medr3_plugin.data.overlap import Overlap, OverlapIndex
+from medr3_plugin.data.skipped import RowSkipped
+from medr3_plugin.errors import UserError
+
+Form = Literal["choice", "open"]
+
+
+@dataclass(slots=True)
+class Loaded:
+    """The items of a source, and everything that did not become one."""
+
+    items: list[Item] = field(default_factory=list)
+    rejected: list[tuple[reading.RawRow, str]] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    duplicates: list[tuple[str, str]] = field(default_factory=list)
+    overlaps: list[Overlap] = field(default_factory=list)
+
+
+def load(dataset: str, source: str, *, split: str = "", config: str = "", limit: int = 0) -> Loaded:
+    """Read and parse a source; duplicates are removed, the first of equal questions stays.
+
+    Equal questions (same folded question and options) with different answers are all rejected: one of the
+    labels is wrong, and which one cannot be known here.
+
+    Raises:
+        UserError: unknown data set, unreadable source, or a whole file that cannot be understood.
+    """
+    if dataset not in DATASETS:
+        raise UserError(f"unknown data set {dataset!r}; known: {', '.join(DATASETS)}")
+    rows = list(reading.read(source, split=split, config=config))
+    parse = DATASETS[dataset].parser(rows)
+    loaded = Loaded()
+    parsed: list[tuple[reading.RawRow, Item]] = []
+    for row in rows:
+        if row.error:
+            loaded.rejected.append((row, row.error))
+            continue
+        try:
+            parsed.append((row, parse(row)))
+        except RowSkipped as reason:
+            loaded.skipped[str(reason)] += 1
+        except RowError as error:
+            loaded.rejected.append((row, str(error)))
+    _deduplicate(parsed, loaded)
+    if limit:
+        del loaded.items[limit:]
+    return loaded
+
+
+def _deduplicate(parsed: Sequence[tuple[reading.RawRow, Item]], loaded: Loaded) -> None:
+    answers: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for _, item in parsed:
+        answers.setdefault(item.key, set()).add(tuple(sorted(item.answers)))
+    first: dict[tuple[str, ...], Item] = {}
+    ids: set[str] = set()
+    for row, item in parsed:
+        if len(answers[item.key]) > 1 and item.options:
+            loaded.rejected.append(
+                (row, "the same question is there with another answer; keep the right one")
+            )
+        elif item.key in first:
+            loaded.duplicates.append((item.id, first[item.key].id))
+        elif item.id in ids:
+            loaded.rejected.append(
+                (row, f"id {item.id!r} was used by an earlier, different question; make ids unique")
+            )
+        else:
+            first[item.key] = item
+            ids.add(item.id)
+            loaded.items.append(item)
+
+
+def generated(split: str, count: int, seed: int = 0) -> Loaded:
+    """Rare-disease questions generated from HPO, as if loaded; `dev` and `test`: the held-out diseases."""
+    part = "train" if split == "train" else "validation"
+    questions = rare_disease.RareDiseaseQuestions(hpo.load(), seed=seed).generate(part, count)
+    loaded = Loaded()
+    for question in questions:
+        item = Item(
+            id=question.id,
+            dataset=rare_disease.DATASET,
+            question=question.question,
+            answers=question.answers,
+            gold_docs=question.gold_docs,
+            split=split,
+            references=question.references,
+        )
+        loaded.items.append(item)
+    return loaded
+
+
+def remove_overlaps(loaded: Loaded, against: Iterable[str]) -> None:
+    """Take items that overlap the evaluation sets `against` out of `loaded.items` and list them.
+
+    Args:
+        against: files or folders; parquet written here, or any file in the generic layout.
+    """
+    index = OverlapIndex()
+    for source in against:
+        before = len(index)
+        index.add(evaluation_items(source), source)
+        if len(index) == before:
+            raise UserError(f"{source}: no questions in it to compare with")
+    kept = []
+    for item, overlap in index.split(loaded.items):
+        if overlap is None:
+            kept.append(item)
+        else:
+            loaded.overlaps.append(overlap)
+    loaded.items = kept
+
+
+def evaluation_items(source: str) -> list[Item]:
+    """Questions of an evaluation file, for comparison; a training parquet is read by its `extra_info`."""
+    rows = list(reading.read(source))
+    items = []
+    for row in rows:
+        info = row.data.get("extra_info")
+        if isinstance(info, dict):
+            options = json.loads(info.get("options") or "null")
+            question, answers = info["original_question"] or info["question"], tuple(info["answers"])
+            items.append(Item(info["id"], info["dataset"], question, answers, options))
+        elif not row.error:
+            question = str(row.data.get("question") or row.data.get("body") or "")
+            options = row.data.get("options")
+            identifier = str(row.data.get("id") or row.where)
+            if question:
+                items.append(
+                    Item(identifier, "", question, ("",), options if isinstance(options, dict) else None)
+                )
+    return items
+
+
+def training_rows(
+    items: Sequence[Item], *, form: Form = "choice", style: prompts.Style = "search", stage: str = "joint"
+) -> Iterable[dict[str, Any]]:
+    """Training rows of items.
+
+    Args:
+        form: `choice` shows the options and accepts the letter; `open` hides them and asks for the answer.
+        style: what the prompt instructs, see `prompts.Style`.
+        stage: name of the training stage the file is meant for, recorded in the rows.
+    """
+    for index, item in enumerate(items):
+        options = item.options if form == "choice" else None
+        question = prompts.with_options(item.question, options) if options else item.question
+        yield parquet.training_row(
+            id=item.id,
+            dataset=item.dataset,
+            split=item.split,
+            index=index,
+            question=question,
+            original_question=item.question,
+            prompt=prompts.instruction(question, style),
+            answers=item.answers,
+            options=options,
+            gold_docs=item.gold_docs,
+            references=item.references,
+            agent_name=prompts.AGENTS[style],
+            stage=stage,
+        )
+
+
+def write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Write the parquet, the rejected rows and the report; returns the report.
+
+    The report and the rejected rows are written even if nothing is left for the parquet.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    rejected = out.with_name(out.name + ".rejected.jsonl")
+    report = {
+        "kept": len(loaded.items),
+        "splits": dict(Counter(item.split for item in loaded.items)),
+        "with_gold_docs": sum(bool(item.gold_docs) for item in loaded.items),
+        "rejected": [{"row": row.where, "reason": reason} for row, reason in loaded.rejected],
+        "skipped": dict(loaded.skipped),
+        "duplicates": [{"id": item, "same_as": other} for item, other in loaded.duplicates],
+        "overlaps": [dataclasses.asdict(overlap) for overlap in loaded.overlaps],
+    }
+    out.with_name(out.name + ".report.json").write_text(
+        json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+    )
+    if loaded.rejected:
+        with rejected.open("w", encoding="utf-8") as file:
+            for row, reason in loaded.rejected:
+                line = {"row": row.where, "reason": reason, "data": row.data}
+                file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+    else:
+        rejected.unlink(missing_ok=True)  # of an earlier run with worse input
+    if not loaded.items:
+        raise UserError(f"{out}: no usable row is left; reasons are in {out.name}.report.json")
+    parquet.write_parquet(rows, out)
+    return report

@@ -1,0 +1,227 @@
+"""Rows of a data set from local files in whatever container it came in, or from the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medr3_plugin.errors import MissingExtra, UserError
+
+SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+_SPLITS = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """A row as read: `where` names file and line (or key), `split` is inferred from the file name.
+
+    `error` is set, and `data` holds the raw text, if the row could not be decoded.
+    """
+
+    where: str
+    data: Mapping[str, Any]
+    split: str = ""
+    error: str = ""
+
+
+def is_hub_name(source: str) -> bool:
+    """Whether `source` looks like `owner/name` on the Hub and is no local path."""
+    return (
+        not Path(source).exists()
+        and bool(re.fullmatch(r"[\w.-]+/[\w.-]+", source))
+        and not source.startswith(".")
+    )
+
+
+def read(source: str, *, split: str = "", config: str = "") -> Iterator[RawRow]:
+    """Rows of `source`: a file, a folder of files, or a Hub data set.
+
+    Args:
+        split: of a folder or a Hub data set, only this split (`dev`, `val` and `validation` are one).
+        config: configuration of a Hub data set.
+
+    Raises:
+        UserError: nothing there, or a container that cannot be read at all.
+    """
+    if is_hub_name(source):
+        yield from _read_hub(source, split, config)
+        return
+    path = Path(source)
+    if path.is_file():
+        yield from _read_file(path, split_of(path))
+        return
+    if not path.is_dir():
+        raise UserError(f"{source}: no such file or folder, and not a Hub name of the form owner/name")
+    files = [file for file in sorted(path.rglob("*")) if file.is_file() and _suffix(file) in SUFFIXES]
+    if split:
+        files = [file for file in files if split_of(file) == _SPLITS.get(split, split)]
+    if not files:
+        wanted = f" of split {split!r}" if split else ""
+        raise UserError(f"{source}: no {', '.join(SUFFIXES)} file{wanted} in this folder")
+    for file in files:
+        yield from _read_file(file, split_of(file))
+
+
+def split_of(path: Path) -> str:
+    """`train`, `dev` or `test` if the file's name, or else its folder's, says so; otherwise ""."""
+    for name in (path.name, path.parent.name):
+        for word in re.split(r"[^a-z]+", name.lower()):
+            if word in _SPLITS:
+                return _SPLITS[word]
+    return ""
+
+
+def _suffix(path: Path) -> str:
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
+
+
+def _read_file(path: Path, split: str) -> Iterator[RawRow]:
+    suffix = _suffix(path)
+    if suffix == ".parquet":
+        yield from _read_parquet(path, split)
+        return
+    if suffix not in SUFFIXES:
+        raise UserError(f"{path}: unknown file type; expected {', '.join(SUFFIXES)} (or .gz of one)")
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from error
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    if not raw.strip():
+        raise UserError(f"{path}: the file is empty")
+    if suffix in (".csv", ".tsv"):
+        yield from _read_csv(path, raw, split, "\t" if suffix == ".tsv" else ",")
+    elif suffix == ".jsonl" or not _is_one_document(raw):
+        yield from _read_lines(path, raw, split)
+    else:
+        yield from _read_document(path, raw, split)
+
+
+def _is_one_document(raw: bytes) -> bool:
+    """Whether a `.json` file is one document; several releases put one object a line into `.json` files."""
+    first, _, rest = raw.strip().partition(b"\n")
+    try:
+        json.loads(first)
+    except ValueError:
+        return True
+    return not rest.strip()
+
+
+def _read_lines(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
+    for number, line in enumerate(raw.splitlines(), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            data = json.loads(line.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            lossless = {"raw": line.decode("utf-8", "backslashreplace")}
+            yield RawRow(
+                where, lossless, split, f"byte {error.start + 1} is not UTF-8; convert the file to UTF-8"
+            )
+            continue
+        except ValueError as error:
+            yield RawRow(where, {"raw": line.decode("utf-8")}, split, f"not JSON: {error}")
+            continue
+        yield _checked(where, data, split)
+
+
+def _checked(where: str, data: Any, split: str) -> RawRow:
+    if isinstance(data, Mapping):
+        return RawRow(where, data, split)
+    return RawRow(where, {"raw": data}, split, f"expected an object, found {type(data).__name__}")
+
+
+def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
+    """A JSON array of rows, an object id -> row, or an object with the rows under `questions` or `data`."""
+    try:
+        document = json.loads(raw.decode("utf-8"))
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise UserError(f"{path}: not a UTF-8 JSON document: {error}") from error
+    if isinstance(document, Mapping):
+        for key in ("questions", "data"):
+            if isinstance(document.get(key), list):
+                document = document[key]
+                break
+    if isinstance(document, list):
+        for number, data in enumerate(document, start=1):
+            yield _checked(f"{path}#{number}", data, split)
+    elif (
+        isinstance(document, Mapping) and document and all(isinstance(v, Mapping) for v in document.values())
+    ):
+        for key, data in document.items():
+            yield RawRow(f"{path}#{key}", {"_key": key, **data}, split)
+    elif isinstance(document, Mapping):
+        yield RawRow(f"{path}#1", document, split)
+    else:
+        raise UserError(f"{path}: expected a list of rows or an object, found {type(document).__name__}")
+
+
+def _read_csv(path: Path, raw: bytes, split: str, delimiter: str) -> Iterator[RawRow]:
+    """Rows by header; a file without a known header (MMLU) gives `_columns` instead."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}:{line}: not UTF-8; convert the file to UTF-8") from error
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    header: list[str] | None = None
+    for columns in reader:
+        where = f"{path}:{reader.line_num}"
+        if header is None:
+            named = [column.strip().lower() for column in columns]
+            header = columns if "question" in named or "id" in named else []
+            if header:
+                continue
+        if header and len(columns) != len(header):
+            lossless = {"raw": columns}
+            yield RawRow(where, lossless, split, f"{len(columns)} columns, the header has {len(header)}")
+        elif header:
+            yield RawRow(where, dict(zip(header, columns, strict=True)), split)
+        else:
+            yield RawRow(where, {"_columns": columns, "_file": path.name}, split)
+
+
+def _read_parquet(path: Path, split: str) -> Iterator[RawRow]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingExtra("pyarrow", "data", "reading parquet files") from error
+    try:
+        table = pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path}: not a parquet file: {error}") from error
+    number = 0
+    for batch in table.iter_batches(batch_size=1024):
+        for data in batch.to_pylist():
+            number += 1
+            yield RawRow(f"{path}#{number}", data, split)
+
+
+def _read_hub(name: str, split: str, config: str) -> Iterator[RawRow]:
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingExtra("datasets", "data", f"loading {name} from the Hub") from error
+    try:
+        loaded = datasets.load_dataset(name, config or None)
+    except (OSError, ValueError, RuntimeError) as error:  # not found, no network, ambiguous configuration
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"{name}: cannot be loaded from the Hub ({reason}); download it and give the path"
+        ) from error
+    wanted = _SPLITS.get(split, split)
+    parts = {part: rows for part, rows in loaded.items() if not split or _SPLITS.get(part, part) == wanted}
+    if not parts:
+        raise UserError(f"{name}: no split {split!r}; it has {', '.join(loaded)}")
+    for part, rows in parts.items():
+        for number, data in enumerate(rows, start=1):
+            yield RawRow(f"{name}[{part}]#{number}", data, _SPLITS.get(part, part))
