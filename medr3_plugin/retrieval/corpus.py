@@ -23,7 +23,7 @@ from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval import evidence
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".json.gz", ".ndjson", ".parquet")
+SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 _YEARS = range(-3000, 3001)  # an int16 column, and nothing written before Sumer
 
 

@@ -12,7 +12,9 @@ import numpy as np
 
 from medr3_plugin.retrieval.lexical import Rows, Scores
 
-RRF_K = 60.0
+RRF_K = 10.0
+"""Cormack et al. use 60, for lists of equal weight; that levels the first ranks so much that the weights of a
+query hardly count. With weights, 5 to 20 did best on every development set."""
 
 
 def reciprocal_rank_fusion(

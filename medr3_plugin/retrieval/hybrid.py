@@ -1,4 +1,4 @@
-"""BM25 and dense retrieval together: per-query weighted reciprocal rank fusion."""
+"""BM25 and dense retrieval together: reciprocal rank fusion with weights of the query's own."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import numpy as np
 from medr3_plugin.retrieval.dense import DenseIndex
 from medr3_plugin.retrieval.filters import Mask
 from medr3_plugin.retrieval.fusion import reciprocal_rank_fusion
+from medr3_plugin.retrieval.fusion_weights import lexical_weight
 from medr3_plugin.retrieval.lexical import LexicalIndex, Rows, Scores
 
 DEPTH = 100
 """Documents each engine contributes."""
+
+_FIRST = 100  # results whose scores the weights are estimated from, whatever the depth
 
 
 class HybridRetriever:
@@ -28,15 +31,23 @@ class HybridRetriever:
 
     def search(self, queries: Sequence[str], topk: int, mask: Mask | None = None) -> tuple[Rows, Scores]:
         """`[queries, topk]` row numbers and fused scores, best first; -1 where there is nothing more."""
-        depth = max(topk, self._depth)
-        lexical, lexical_scores = self.lexical.search(queries, depth, mask)
-        dense, dense_scores = self.dense.search(queries, depth, mask)
+        depth = max(topk, self._depth, _FIRST)
+        return self.fuse(
+            queries, self.lexical.search(queries, depth, mask), self.dense.search(queries, depth, mask), topk
+        )
+
+    def fuse(
+        self, queries: Sequence[str], lexical: tuple[Rows, Scores], dense: tuple[Rows, Scores], topk: int
+    ) -> tuple[Rows, Scores]:
+        """The two engines' results for the same queries, joined."""
         topk = min(topk, len(self))
         rows = np.full((len(queries), topk), -1, dtype=np.int64)
         scores = np.zeros((len(queries), topk), dtype=np.float32)
-        for number in range(len(queries)):
-            weights = (0.5, 0.5)
-            found, fused = reciprocal_rank_fusion((lexical[number], dense[number]), weights, topk)
+        for number, query in enumerate(queries):
+            terms = len(self.lexical.terms(query))
+            weight = lexical_weight(lexical[1][number, :_FIRST], dense[1][number, :_FIRST], terms)
+            rankings = (lexical[0][number], dense[0][number])
+            found, fused = reciprocal_rank_fusion(rankings, (weight, 1 - weight), topk)
             rows[number, : len(found)] = found
             scores[number, : len(found)] = fused
         return rows, scores

