@@ -27,6 +27,10 @@ def serve(  # noqa: PLR0917 (the options of a command)
         int, typer.Option(min=0, help="Hits the result cache holds; 0: no cache.")
     ] = 20_000,
     timeout: Annotated[float, typer.Option(min=0.001, help="Longest time for a search, in seconds.")] = 10.0,
+    encoder: Annotated[str, typer.Option(help="Where the encoder of a dense index is now.")] = "",
+    device: Annotated[str, typer.Option(help="Of the encoder: cpu, cuda, ...; else chosen.")] = "",
+    reranker: Annotated[str, typer.Option(help="Folder or hub name of a cross-encoder.")] = "",
+    evidence_prior: Annotated[float, typer.Option(help="Prefer strong evidence; 0: not, 1: much.")] = 0.0,
     token_env: Annotated[
         str,
         typer.Option(help="Environment variable with the bearer token; if it is set, a token is asked for."),
@@ -34,6 +38,7 @@ def serve(  # noqa: PLR0917 (the options of a command)
     access_log: Annotated[bool, typer.Option(help="Log every request.")] = False,
 ) -> None:
     """Serve an index: POST /retrieve (Search-R1's protocol), GET /health, GET /metrics."""
+    from medr3_plugin.retrieval.engine import SearchOptions
     from medr3_plugin.retrieval.server import run_server
     from medr3_plugin.retrieval.service import ServiceOptions
 
@@ -41,6 +46,12 @@ def serve(  # noqa: PLR0917 (the options of a command)
         raise UserError(f"--index {index}: no such folder; build one with `medr3 index build`")
     options = ServiceOptions(
         index=str(index),
+        search=SearchOptions(
+            encoder=encoder or None,
+            device=device or None,
+            reranker=reranker or None,
+            evidence_prior=evidence_prior,
+        ),
         topk=min(topk, max_topk),
         max_topk=max_topk,
         max_queries=max_queries,

@@ -22,10 +22,10 @@ from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.batching import Batcher
 from medr3_plugin.retrieval.client import RetrievalClient
+from medr3_plugin.retrieval.engine import SearchOptions, open_index
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
 
 if TYPE_CHECKING:
-    from medr3_plugin.retrieval.engine import Engine
     from medr3_plugin.retrieval.filters import Filters
 
 
@@ -57,6 +57,8 @@ class BackendOptions(BaseModel):
         index: folder of a built index (`inprocess`, `ray`).
         shards: folders of built indexes that together are the corpus (`ray`); instead of `index`.
         url: address of the service (`http`).
+        search: how the index is searched, see `engine.SearchOptions` (`inprocess`, `ray`); `medr3 serve` has
+            the same as options.
         timeout_s: deadline of one search, everything included.
         max_batch: queries joined into one engine call (`inprocess`, `ray`).
         cache_hits: capacity of the result cache in hits; 0 switches it off (`inprocess`, `ray`).
@@ -73,6 +75,7 @@ class BackendOptions(BaseModel):
     index: str = ""
     shards: tuple[str, ...] = ()
     url: str = ""
+    search: SearchOptions = SearchOptions()
     timeout_s: float = Field(30.0, gt=0)
     max_batch: int = Field(256, ge=1)
     cache_hits: int = Field(20_000, ge=0)
@@ -119,6 +122,8 @@ def validated(model: type[Model], options: Mapping[str, Any], section: str) -> M
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             message = f"unknown key; known are {', '.join(sorted(model.model_fields))}"
+        elif first["type"] == "unexpected_keyword_argument":
+            message = "unknown key"
         raise UserError(f"{path}: {message}") from error
 
 
@@ -195,12 +200,11 @@ def _build(options: BackendOptions) -> RetrievalBackend:
 
         return RayBackend(options)
 
-    def open_engine() -> Engine:
-        from medr3_plugin.retrieval.engine import open_index
-
-        return open_index(options.index)
-
-    batcher = Batcher(open_engine, max_batch=options.max_batch, cache_hits=options.cache_hits)
+    batcher = Batcher(
+        lambda: open_index(options.index, options.search),
+        max_batch=options.max_batch,
+        cache_hits=options.cache_hits,
+    )
     return InProcessBackend(batcher, options.timeout_s)
 
 

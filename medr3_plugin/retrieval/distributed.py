@@ -115,6 +115,29 @@ def encode_corpus(
     return done
 
 
+def ray_encode(
+    *,
+    workers: int | None = None,
+    cpus_per_worker: float = 1.0,
+    gpus_per_worker: float = 0.0,
+    batch_size: int = 32,
+) -> Callable[[EncoderConfig, Path, Path], None]:
+    """`encode_corpus` in the form that `build.build_index(encode=...)` takes."""
+
+    def encode(encoder: EncoderConfig, documents: Path, shards: Path) -> None:
+        encode_corpus(
+            documents,
+            shards,
+            encoder,
+            workers=workers,
+            cpus_per_worker=cpus_per_worker,
+            gpus_per_worker=gpus_per_worker,
+            batch_size=batch_size,
+        )
+
+    return encode
+
+
 class _Load:
     """Makes an encoder where it is needed: a class, because Ray ships it to the workers."""
 

@@ -23,7 +23,7 @@ from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.backend import BackendOptions, forget
 from medr3_plugin.retrieval.batching import Batcher
-from medr3_plugin.retrieval.engine import open_index
+from medr3_plugin.retrieval.engine import SearchOptions, open_index
 
 if TYPE_CHECKING:
     from medr3_plugin.retrieval.filters import Filters
@@ -38,8 +38,8 @@ _WARN_EVERY_S = 30.0
 class ShardActor:
     """One shard in a process of its own. Failures are returned, not raised, so that they keep their kind."""
 
-    def __init__(self, index: str, max_batch: int, cache_hits: int) -> None:
-        self._batcher = Batcher(lambda: open_index(index), max_batch=max_batch, cache_hits=cache_hits)
+    def __init__(self, index: str, search: SearchOptions, max_batch: int, cache_hits: int) -> None:
+        self._batcher = Batcher(lambda: open_index(index, search), max_batch=max_batch, cache_hits=cache_hits)
         self._batcher.start()
 
     async def search(
@@ -140,7 +140,7 @@ class RayBackend:
                     get_if_exists=True,
                     num_cpus=options.ray_cpus,
                     max_concurrency=_CONCURRENCY,
-                ).remote(folder, options.max_batch, options.cache_hits)
+                ).remote(folder, options.search, options.max_batch, options.cache_hits)
                 for replica in range(options.ray_replicas)
             ]
             for folder in self._folders
@@ -184,5 +184,5 @@ def merge(parts: Sequence[Results], topk: int) -> Results:
 
 def _actor_name(folder: str, replica: int, options: BackendOptions) -> str:
     # jobs that share a namespace but not the options must not share an actor
-    key = f"{folder}|{options.max_batch}|{options.cache_hits}|{options.ray_cpus}"
+    key = f"{folder}|{options.search}|{options.max_batch}|{options.cache_hits}|{options.ray_cpus}"
     return f"medr3-shard-{hashlib.sha256(key.encode()).hexdigest()[:12]}-{replica}"

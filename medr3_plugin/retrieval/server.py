@@ -8,9 +8,13 @@ import os
 import socket
 import sys
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
+from medr3_plugin.retrieval import manifest
+from medr3_plugin.retrieval.engine import open_index
+from medr3_plugin.retrieval.memory import estimate_memory
 from medr3_plugin.retrieval.service import RetrievalService, ServiceOptions, create_app
 
 if TYPE_CHECKING:
@@ -40,6 +44,8 @@ def run_server(
             f"warning: {host} is reachable from outside and no token is set; set {options.token_env}",
             file=sys.stderr,
         )
+    memory = estimate_memory(manifest.read(Path(options.index)))
+    print(f"memory: {memory}; {workers} process(es)", file=sys.stderr, flush=True)
     settings: dict[str, Any] = {
         "access_log": access_log,
         "log_level": "info",
@@ -98,6 +104,4 @@ def _announce(listening: socket.socket, options: ServiceOptions) -> None:
 
 def _check_opens(options: ServiceOptions) -> None:
     """Open the index once before the workers do, so that a wrong one is an error here and not in each."""
-    from medr3_plugin.retrieval.engine import open_index
-
-    open_index(options.index)
+    open_index(options.index, options.search).close()

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
 from medr3_plugin.retrieval.batching import Batcher
-from medr3_plugin.retrieval.engine import IndexEngine, open_index
+from medr3_plugin.retrieval.engine import IndexEngine, SearchOptions, open_index
 from medr3_plugin.retrieval.metrics import ServiceMetrics
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, filters_from_wire, response_to_wire
 
@@ -36,6 +36,7 @@ class ServiceOptions(BaseModel):
 
     Attributes:
         index: folder of a built index.
+        search: how it is searched.
         topk: hits a query when the request does not say.
         max_topk, max_queries, max_query_chars, max_body_bytes: larger requests are refused.
         max_pending: queries that may wait or be worked on; 429 beyond.
@@ -49,6 +50,7 @@ class ServiceOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     index: str = ""
+    search: SearchOptions = SearchOptions()
     topk: int = Field(5, ge=1)
     max_topk: int = Field(100, ge=1)
     max_queries: int = Field(512, ge=1)
@@ -174,7 +176,7 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "serve", "the retrieval service") from error
 
-    service = RetrievalService(options, open_engine or _index_opener(options.index))
+    service = RetrievalService(options, open_engine or (lambda: open_index(options.index, options.search)))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -216,10 +218,6 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
     app.add_route("/health", health, methods=["GET"])
     app.add_route("/metrics", metrics, methods=["GET"])
     return app
-
-
-def _index_opener(path: str) -> Callable[[], Engine]:
-    return lambda: open_index(path)
 
 
 async def _read_body(request: Request, limit: int, timeout_s: float) -> bytes:

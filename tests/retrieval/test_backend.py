@@ -150,6 +150,8 @@ async def test_opening_the_index_does_not_count_against_the_deadline():
         ({"index": "a", "indxe": "b"}, "medr3.retrieval.indxe: unknown key; known are backend"),
         ({"index": "a", "timeout_s": 0}, "medr3.retrieval.timeout_s"),
         ({"index": "a", "max_batch": "many"}, "medr3.retrieval.max_batch"),
+        ({"index": "a", "search": {"dpeth": 7}}, "medr3.retrieval.search.dpeth: unknown key"),
+        ({"index": "a", "search": {"depth": "x"}}, "medr3.retrieval.search.depth"),
         ({"url": "127.0.0.1:8765"}, "expected http://"),
     ],
 )
