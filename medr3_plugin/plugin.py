@@ -20,6 +20,7 @@ platform                  `cpu`                       `platform_cpu` (only if `V
 
 from __future__ import annotations
 
+import importlib
 from types import ModuleType
 
 from wrapt import register_post_import_hook
@@ -30,10 +31,9 @@ TRAINER_MODE = "medr3_progressive"
 ADVANTAGE_ESTIMATOR = "medr3_grpo"
 
 
-def _register_reward_manager(module: ModuleType) -> None:
-    from medr3_plugin.verl_adapters.reward_manager import Medr3RewardManager
-
-    module.register(REWARD_MANAGER)(Medr3RewardManager)
+def _register_reward_manager(_: ModuleType) -> None:
+    # registers itself; imported for that, and harmless if it is what imported the registry
+    importlib.import_module("medr3_plugin.verl_adapters.reward_manager")
 
 
 def _register_agent_loop(module: ModuleType) -> None:
@@ -43,10 +43,8 @@ def _register_agent_loop(module: ModuleType) -> None:
     }
 
 
-def _register_trainer(module: ModuleType) -> None:
-    from medr3_plugin.stages.trainer import ProgressiveTrainer
-
-    module.register_trainer(TRAINER_MODE)(ProgressiveTrainer)
+def _register_trainer(_: ModuleType) -> None:
+    importlib.import_module("medr3_plugin.stages.trainer")  # registers itself
 
 
 def _register_advantage(module: ModuleType) -> None:

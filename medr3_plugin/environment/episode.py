@@ -146,7 +146,9 @@ async def run_episode(
             _insert_line(episode, settings.limit_line, room, tokenizer)
             may_search = False  # one reminder is enough: from here the model runs to its end
             continue
-        turn, inserted = await _search_turn(query, room, episode, search, settings, tokenizer)
+        turn, inserted = await _search_turn(
+            query, episode, room=room, search=search, settings=settings, tokenizer=tokenizer
+        )
         episode.turns.append(turn)
         episode.add_inserted(inserted)
     else:
@@ -156,8 +158,9 @@ async def run_episode(
 
 async def _search_turn(
     query: str,
-    room: int,
     episode: Episode,
+    *,
+    room: int,
     search: Search,
     settings: EnvironmentSettings,
     tokenizer: Tokenizer,

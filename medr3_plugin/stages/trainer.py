@@ -16,11 +16,12 @@ import numpy as np
 import ray
 import transfer_queue as tq
 from omegaconf import OmegaConf, open_dict
-from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.trainer.ppo.v1 import PPOTrainerSync, register_trainer
 from verl.utils import tensordict_utils as tu
 from verl.utils.checkpoint.checkpoint_manager import find_latest_ckpt_path
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.plugin import TRAINER_MODE
 from medr3_plugin.stages.dataset import StampedLoader
 from medr3_plugin.stages.metrics import StepSample, by_dataset, failure_summary, step_metrics
 from medr3_plugin.stages.promotion import decide, metric_value
@@ -34,6 +35,7 @@ from medr3_plugin.verl_adapters.advantage import valid_samples
 logger = logging.getLogger(__name__)
 
 
+@register_trainer(TRAINER_MODE)
 class ProgressiveTrainer(PPOTrainerSync):
     """Runs the stages of `medr3.stages` one after another inside one job."""
 
@@ -53,6 +55,11 @@ class ProgressiveTrainer(PPOTrainerSync):
     def _build_replay_buffer(self) -> Any:
         self.trainer_mode = "sync"
         return super()._build_replay_buffer()
+
+    def init(self) -> None:
+        """verl's set-up; a reward worker that could not start is told here, not by a run without rewards."""
+        super().init()
+        ray.get([handle.__ray_ready__.remote() for handle in self.get_reward_handles() or ()])
 
     def _init_resource_pool_mgr(self) -> None:
         super()._init_resource_pool_mgr()

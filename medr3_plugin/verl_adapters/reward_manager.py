@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
+from verl.experimental.reward_loop.reward_manager import register
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
+from medr3_plugin.plugin import REWARD_MANAGER
 from medr3_plugin.records import Reference, Sample, ScoredSample, SearchTurn, Triple
 from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.rewards.scorer import build_scorer
@@ -16,6 +18,7 @@ from medr3_plugin.stages.metrics import DETAIL_KEY
 from medr3_plugin.trajectory import THINK_OPEN
 
 
+@register(REWARD_MANAGER)
 class Medr3RewardManager(RewardManagerBase):
     """Scores trajectories by the yaml section `medr3.reward`, each by the stage it was drawn in.
 

@@ -1,0 +1,109 @@
+"""The CPU platform, each patch in a process of its own: patches change other packages for good."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("verl")
+
+
+def run(code: str, **environment: str) -> str:
+    env = {key: value for key, value in os.environ.items() if key != "VERL_PLATFORM"} | environment
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], env=env, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.strip()
+
+
+def test_chosen_platform_and_patches():
+    out = run(
+        """
+import verl
+from verl.plugin.platform import get_platform
+from medr3_plugin.platform_cpu.patches import PATCHES
+platform = get_platform()
+print(platform.device_name, platform.communication_backend_name(), platform.current_device())
+import importlib.metadata as metadata
+print(metadata.version("vllm"))
+import verl.utils.distributed as distributed
+distributed.initialize_global_process_group_ray.__globals__
+import torch.distributed as dist, os
+os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="0", RANK="0", WORLD_SIZE="1")
+distributed.initialize_global_process_group_ray()
+print(dist.get_backend_config())
+dist.destroy_process_group()
+import verl.workers.engine
+from verl.workers.engine.base import EngineRegistry
+print(EngineRegistry.get_engine_cls("language_model", "fsdp2").__name__)
+print(sorted(type(p).__name__ + "=" + p.state for p in PATCHES))
+""",
+        VERL_PLATFORM="cpu",
+    )
+    lines = out.splitlines()
+    assert "cpu gloo cpu" in lines
+    assert any("+cpu" in line for line in lines) or "VllmDistributionName=not needed" in out
+    assert any("cpu:gloo" in line and line.count("cpu:") == 1 for line in lines)
+    assert "FSDPEngineWithLMHead" in lines
+    assert "FsdpEngineOnCpu=applied" in out and "ProcessGroupBackend=applied" in out
+
+
+def test_weights_are_copied_out_of_shared_memory():
+    out = run(
+        """
+import verl, torch
+import verl.workers.rollout.vllm_rollout.bucketed_weight_transfer as transfer
+buffer = torch.zeros(2)
+
+class Receiver(transfer.BucketedWeightReceiver):
+    pass
+
+original = transfer.BucketedWeightReceiver.receive_weights.__wrapped__
+def fake(self, callback):
+    callback([("w", buffer[:1])], True)
+transfer.BucketedWeightReceiver.receive_weights.__closure__
+from medr3_plugin.platform_cpu.patches import SharedMemoryWeights
+class Module: 
+    class BucketedWeightReceiver:
+        receive_weights = fake
+patch = SharedMemoryWeights(); patch.apply(Module)
+got = []
+Module.BucketedWeightReceiver().receive_weights(lambda weights, last: got.extend(weights))
+buffer += 1
+print(got[0][1].item(), hasattr(transfer.BucketedWeightReceiver.receive_weights, "__wrapped__"))
+""",
+        VERL_PLATFORM="cpu",
+    )
+    assert out.endswith("0.0 True")
+
+
+def test_nothing_happens_unless_the_platform_is_chosen():
+    out = run(
+        """
+import verl, sys
+print("medr3_plugin.plugin" in sys.modules, "medr3_plugin.platform_cpu.patches" in sys.modules)
+import verl.utils.distributed as distributed
+print(hasattr(distributed.initialize_global_process_group_ray, "__wrapped__"))
+"""
+    )
+    assert out.splitlines()[-2:] == ["True False", "False"]
+
+
+def test_vllm_keeps_plain_weights():
+    pytest.importorskip("vllm")
+    out = run(
+        """
+from medr3_plugin.platform_cpu import vllm_patches
+vllm_patches.register()
+import torch, vllm.model_executor.layers.utils as utils
+layer = torch.nn.Linear(4, 4)
+utils.dispatch_cpu_unquantized_gemm(layer, remove_weight=True)
+print(layer.weight.shape == (4, 4), layer.cpu_linear is torch.nn.functional.linear)
+""",
+        VERL_PLATFORM="cpu",
+    )
+    assert out.endswith("True True")

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from medr3_plugin.stages.metrics import DETAIL_KEY, StepSample, by_dataset, failure_summary, step_metrics
+
+
+def sample(group, score, *, valid=1.0, searches=(), **detail) -> StepSample:
+    info = {"score": score, "acc": float(score > 0.9), "valid": valid}
+    return StepSample.from_reward_extra_info(
+        group, {**info, DETAIL_KEY: json.dumps({"searches": searches, **detail})}
+    )
+
+
+def turn(*ids, outcome="ok", latency=0.1):
+    return {"query": "q", "documents": [{"id": i} for i in ids], "outcome": outcome, "latency_s": latency}
+
+
+def test_means_leave_invalid_samples_out():
+    metrics = step_metrics([sample("a", 1.0), sample("a", 0.0), sample("b", 9.0, valid=0.0)])
+    assert metrics["reward/score"] == 0.5 and metrics["reward/acc"] == 0.5
+    assert metrics["invalid_share"] == pytest.approx(1 / 3)
+
+
+def test_search_metrics_by_hand():
+    metrics = step_metrics(
+        [
+            sample("a", 1.0, searches=[turn("d1", latency=0.2), turn(outcome="limit")], gold_docs=["d1"]),
+            sample("a", 0.0, searches=[turn("d2"), turn("d3", outcome="duplicate")], gold_docs=["d1"]),
+            sample("b", 0.0, gold_docs=["d9"]),
+            sample("b", 0.0),  # no gold known: not counted for hit@k
+        ]
+    )
+    assert metrics["search/per_trajectory"] == pytest.approx(3 / 4)
+    assert metrics["search/share"] == 0.5
+    assert metrics["search/hit_at_k"] == pytest.approx(1 / 3)
+    assert metrics["search/latency_p50"] == pytest.approx(0.1)
+    assert metrics["search/limit"] == 1 and metrics["search/duplicate"] == 1
+
+
+def test_zero_variance_groups():
+    samples = [sample("a", 1.0), sample("a", 1.0), sample("b", 1.0), sample("b", 0.0)]
+    assert step_metrics(samples)["zero_variance_groups"] == 0.5
+    lost = [sample("a", 1.0), sample("a", 0.0, valid=0.0)]
+    assert step_metrics(lost)["zero_variance_groups"] == 1.0
+
+
+def test_failures_are_counted_by_kind():
+    samples = [
+        sample("a", 0.0, valid=0.0, failures=["retrieval_timeout"]),
+        sample("a", 0.0, valid=0.0, failures=["retrieval_timeout", "judge_status_500"]),
+    ]
+    metrics = step_metrics(samples)
+    assert metrics["failures/retrieval_timeout"] == 2 and metrics["failures/judge_status_500"] == 1
+    assert metrics["reward/score"] == 0.0 and metrics["invalid_share"] == 1.0
+    assert failure_summary(samples) == "retrieval_timeout: 2, judge_status_500: 1"
+
+
+def test_by_dataset_only_when_there_are_several():
+    assert by_dataset([sample("a", 1.0, dataset="x")]) == {}
+    metrics = by_dataset([sample("a", 1.0, dataset="x"), sample("a", 0.0, dataset="y")])
+    assert metrics["reward/score/x"] == 1.0 and metrics["reward/score/y"] == 0.0
+
+
+def test_no_samples_no_metrics():
+    assert step_metrics([]) == {}

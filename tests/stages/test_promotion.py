@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.stages.promotion import decide, metric_value, moving_average, steps_without_progress
+from medr3_plugin.stages.schedule import Until
+
+
+def test_max_steps_always_ends_a_stage():
+    until = Until(max_steps=3)
+    assert decide(until, 2, []) is None
+    assert decide(until, 3, []) == "max_steps 3"
+
+
+def test_plateau_waits_for_patience_and_min_steps():
+    until = Until(max_steps=99, min_steps=6, metric="acc", window=1, patience=3, min_delta=0.1)
+    history = [0.1, 0.3, 0.31, 0.32, 0.33]
+    assert decide(until, 5, history) is None  # three idle steps, but before min_steps
+    reason = decide(until, 6, [*history, 0.34])
+    assert reason is not None and reason.startswith("plateau: acc did not improve by 0.1 for 4 steps")
+    assert decide(until, 6, [0.1, 0.3, 0.5, 0.7, 0.9, 1.1]) is None
+
+
+def test_slow_rise_is_progress_against_the_best():
+    # each step rises by less than min_delta, together by more: judged against the best, not the last value
+    assert steps_without_progress([0.0, 0.04, 0.08, 0.12], 0.1) == 0
+
+
+def test_threshold_needs_a_full_window():
+    until = Until(max_steps=99, metric="reward/score", window=3, threshold=0.5)
+    assert decide(until, 2, [0.9, 0.9]) is None
+    assert decide(until, 3, [0.9, 0.9, 0.9]).startswith("threshold")
+    falling = Until(max_steps=99, metric="loss", window=1, threshold=0.5, mode="min")
+    assert decide(falling, 1, [0.6]) is None
+    assert decide(falling, 1, [0.4]).startswith("threshold")
+
+
+def test_mode_min():
+    assert steps_without_progress([3.0, 2.0, 2.0, 2.0], 0.0, "min") == 2
+
+
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=30), st.integers(1, 10))
+def test_moving_average_stays_within_its_window(values, window):
+    averages = moving_average(values, window)
+    assert len(averages) == len(values)
+    for i, average in enumerate(averages):
+        part = values[max(0, i + 1 - window) : i + 1]
+        assert min(part) - 1e-9 <= average <= max(part) + 1e-9
+
+
+def test_metric_by_key_or_as_reward_part():
+    assert metric_value("acc", {"reward/acc": 0.25}) == 0.25
+    assert metric_value("search/share", {"search/share": 1}) == 1.0
+    with pytest.raises(UserError, match=r"'reward/ac' is not logged; did you mean reward/acc"):
+        metric_value("reward/ac", {"reward/acc": 0.25})

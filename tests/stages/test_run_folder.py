@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+import math
+
+from medr3_plugin.stages.metrics import StepSample
+from medr3_plugin.stages.run_folder import RunFolder, trajectory_rows
+from medr3_plugin.stages.state import StageRecord
+
+
+def lines(file):
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_metrics_are_plain_finite_json(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.append_metrics({"step": 1, "kind": "train", "a": 0.5, "nan": math.nan, "object": object()})
+    folder.append_metrics({"step": 2, "kind": "train"})
+    assert lines(folder.path / "metrics.jsonl") == [
+        {"step": 1, "kind": "train", "a": 0.5},
+        {"step": 2, "kind": "train"},
+    ]
+
+
+def test_a_resumed_run_forgets_later_steps_and_half_lines(tmp_path):
+    folder = RunFolder(tmp_path)
+    for step in (1, 2, 3):
+        folder.append_metrics({"step": step})
+    with (tmp_path / "metrics.jsonl").open("a") as stream:
+        stream.write('{"step": 4, "rew')
+    folder.forget_after(2)
+    assert [line["step"] for line in lines(tmp_path / "metrics.jsonl")] == [1, 2]
+
+
+def test_stage_history_and_environment(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.write_stages([StageRecord("reasoning", 0, 1, 4, "max_steps 4", None)])
+    assert json.loads((tmp_path / "stages.json").read_text())[0]["end_step"] == 4
+    folder.write_environment()
+    assert "medr3-plugin" in json.loads((tmp_path / "environment.json").read_text())["versions"]
+
+
+def test_trajectories_span_the_scores():
+    samples = [StepSample("g", {"score": float(i)}, {"id": str(i)}) for i in range(10)]
+    rows = trajectory_rows(samples, [str(i) for i in range(10)], step=1, stage="joint", kind="train", count=3)
+    assert [row["id"] for row in rows] == ["0", "4", "9"]
+    assert rows[0]["reward"] == {"score": 0.0} and rows[2]["response"] == "9"
+    assert (
+        trajectory_rows(samples[:2], ["a", "b"], step=1, stage="s", kind="val", count=8)[1]["response"] == "b"
+    )

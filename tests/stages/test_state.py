@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.stages.schedule import Schedule
+from medr3_plugin.stages.state import STATE_FILE, StageState
+
+SCHEDULE = Schedule.from_config(
+    [{"name": "reasoning", "until": {"max_steps": 2}}, {"name": "joint", "until": {"max_steps": 3}}]
+)
+
+
+def test_walk_through_the_schedule():
+    state = StageState.begin(SCHEDULE)
+    assert state.remaining_steps(SCHEDULE) == 5
+    state.stage_step = 1
+    state.window = [0.5]
+    following = state.end_stage(SCHEDULE, step=1, reason="threshold", checkpoint="x/global_step_1")
+    assert following.name == "joint" and state.stage_step == 0 and state.window == []
+    assert state.remaining_steps(SCHEDULE) == 3
+    assert state.end_stage(SCHEDULE, step=4, reason="max_steps 3", checkpoint=None) is None
+    assert state.finished(SCHEDULE) and state.remaining_steps(SCHEDULE) == 0
+    assert [(r.name, r.start_step, r.end_step, r.reason) for r in state.history] == [
+        ("reasoning", 1, 1, "threshold"),
+        ("joint", 2, 4, "max_steps 3"),
+    ]
+
+
+def test_saved_state_comes_back(tmp_path):
+    state = StageState.begin(SCHEDULE)
+    state.stage_step, state.window = 1, [0.25]
+    state.save(tmp_path)
+    assert StageState.load(tmp_path, SCHEDULE) == state
+    assert [file.name for file in tmp_path.iterdir()] == [STATE_FILE]  # nothing temporary is left
+
+
+def test_missing_broken_or_foreign_state_is_refused(tmp_path):
+    with pytest.raises(UserError, match="missing; this checkpoint was not written by"):
+        StageState.load(tmp_path, SCHEDULE)
+    (tmp_path / STATE_FILE).write_text("{")
+    with pytest.raises(UserError, match="not a stage state"):
+        StageState.load(tmp_path, SCHEDULE)
+    StageState.begin(SCHEDULE).save(tmp_path)
+    other = Schedule.from_config([{"name": "retrieval", "until": {"max_steps": 2}}])
+    with pytest.raises(UserError, match=r"was 'reasoning' when the checkpoint was written"):
+        StageState.load(tmp_path, other)
+    assert json.loads((tmp_path / STATE_FILE).read_text())["index"] == 0

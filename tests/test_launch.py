@@ -1,0 +1,88 @@
+"""Starting, watching and stopping a training run, with small scripts in place of the trainer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from medr3_plugin import launch
+from medr3_plugin.run_summary import summary
+
+
+def test_the_last_user_error_of_the_log_is_the_message(tmp_path):
+    log = tmp_path / "train.log"
+    log.write_text(
+        "earlier run\nValueError: old\n"
+        "\x1b[36m(TaskRunnerV1 pid=1)\x1b[0m medr3_plugin.errors.UserError: medr3.stages: at least one stage\n"
+        "ray.exceptions.RayTaskError(UserError): ray::run()\n"
+        "KeyError: 'later noise'\n"
+    )
+    assert launch._last_error(log, 0) == "medr3.stages: at least one stage"
+    assert (
+        launch._last_error(log, len("earlier run\nValueError: old\n")) == "medr3.stages: at least one stage"
+    )
+    log.write_text("x\nRuntimeError: step 3: 80% of the samples are invalid\n")
+    assert launch._last_error(log, 0) == "RuntimeError: step 3: 80% of the samples are invalid"
+    log.write_text("nothing\n")
+    assert launch._last_error(log, 0) == "no error was printed"
+
+
+def test_progress_line():
+    line = {"kind": "train", "stage": "joint", "stage_step": 2, "reward/score": 0.5, "time/step": 61.2}
+    assert launch.progress_line(line) == "joint 2  reward 0.50  61 s"
+    assert (
+        launch.progress_line({"kind": "val", "stage": "joint", "reward/acc": 0.25})
+        == "validation (joint)  acc 0.25"
+    )
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes through /proc")
+def test_every_process_of_a_run_is_stopped_even_detached_ones():
+    code = (
+        "import subprocess, sys, time, signal; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True);"
+        "print('up', flush=True); time.sleep(60)"
+    )
+    tag = f"test-{os.getpid()}"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, launch.RUN_TAG: tag},
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert child.stdout is not None and child.stdout.readline().strip() == b"up"
+    deadline = time.monotonic() + 10
+    while len(launch.tagged_processes(tag)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(launch.tagged_processes(tag)) == 2
+    launch.stop_processes(tag, child, patience_s=1.0)
+    assert child.poll() is not None and launch.tagged_processes(tag) == []
+    child.stdout.close()
+
+
+def test_summary_table(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text(
+        '{"step": 0, "stage": "reasoning", "kind": "val", "reward/score": 0.1}\n'
+        '{"step": 1, "stage": "reasoning", "kind": "train", "reward/score": 0.2, "time/step": 10}\n'
+        '{"step": 2, "stage": "reasoning", "kind": "train", "reward/score": 0.4, "time/step": 20}\n'
+        '{"step": 3, "sta'
+    )
+    table = summary(tmp_path).splitlines()
+    assert table[0].split() == [
+        "steps",
+        "reward",
+        "acc",
+        "searches",
+        "gold",
+        "found",
+        "well-formed",
+        "step",
+        "time",
+    ]
+    assert table[1].split() == ["reasoning", "2", "0.30", "15.0", "s"]
+    assert table[2].split() == ["validation,", "step", "0", "0.10"]

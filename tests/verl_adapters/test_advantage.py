@@ -1,0 +1,74 @@
+"""medr3_grpo against verl's own GRPO on the group without the invalid samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+core_algos = pytest.importorskip("verl.trainer.ppo.core_algos")
+
+from medr3_plugin.verl_adapters.advantage import medr3_grpo, valid_samples  # noqa: E402
+
+ROWS = st.lists(
+    st.tuples(st.integers(0, 3), st.floats(-1, 2, width=32), st.booleans()), min_size=1, max_size=24
+)
+
+
+def batch(scores, lengths=None):
+    """Outcome rewards on the last token, as verl places them; shape (batch, 5)."""
+    rewards = torch.zeros(len(scores), 5)
+    mask = torch.zeros(len(scores), 5)
+    for i, score in enumerate(scores):
+        length = lengths[i] if lengths else 5
+        rewards[i, length - 1] = score
+        mask[i, :length] = 1
+    return rewards, mask
+
+
+@settings(max_examples=100, deadline=None)
+@given(ROWS, st.booleans())
+def test_valid_samples_get_what_verl_gives_the_reduced_group(rows, by_std):
+    groups = np.array([group for group, _, _ in rows], dtype=object)
+    valid = np.array([ok for _, _, ok in rows])
+    rewards, mask = batch([score for _, score, _ in rows])
+    config = {"norm_adv_by_std_in_grpo": by_std}
+    with valid_samples(valid.tolist()):
+        ours, _ = medr3_grpo(rewards, mask, groups, config=config)
+    assert torch.all(ours[~torch.from_numpy(valid)] == 0)
+    kept = np.flatnonzero(valid)
+    if not len(kept):
+        return
+    theirs, _ = core_algos.compute_grpo_outcome_advantage(
+        rewards[kept], mask[kept], groups[kept], norm_adv_by_std_in_grpo=by_std
+    )
+    for place, row in enumerate(kept):
+        size = int(sum(groups[kept] == groups[row]))
+        if size < 2:
+            assert torch.all(ours[row] == 0)
+        else:
+            torch.testing.assert_close(ours[row], theirs[place], atol=1e-6, rtol=1e-5)
+
+
+def test_advantages_respect_the_response_mask():
+    rewards, mask = batch([1.0, 0.0], lengths=[2, 5])
+    with valid_samples([True, True]):
+        advantages, returns = medr3_grpo(rewards, mask, np.array(["a", "a"]))
+    assert torch.equal(advantages, returns)
+    assert torch.all(advantages[0, 2:] == 0) and advantages[0, 0] > 0 > advantages[1, 4]
+
+
+def test_without_validity_it_refuses():
+    rewards, mask = batch([1.0, 0.0])
+    with pytest.raises(RuntimeError, match="trainer_mode=medr3_progressive"):
+        medr3_grpo(rewards, mask, np.array(["a", "a"]))
+    with valid_samples([True]), pytest.raises(RuntimeError, match="1 validity flags for 2 samples"):
+        medr3_grpo(rewards, mask, np.array(["a", "a"]))
+
+
+def test_registered_with_verl():
+    import verl  # noqa: F401
+
+    assert core_algos.get_adv_estimator_fn("medr3_grpo") is medr3_grpo
