@@ -7,7 +7,7 @@ does not know can cost a judge's call, but never earns a reward.
 
 from __future__ import annotations
 
-from medr3_plugin.judge.base import WRONG, Verdict
+from medr3_plugin.judge.base import RIGHT, WRONG, Verdict
 from medr3_plugin.records import Sample
 from medr3_plugin.rewards.answer_alias import Names, verify_alias
 from medr3_plugin.rewards.answer_choice import verify_choice
@@ -29,7 +29,7 @@ def verify(answer: str, sample: Sample, vocabulary: Names | None = None) -> Verd
         sample: the question, its accepted answers and options.
         vocabulary: synonyms to use besides `sample.answers`.
 
-    Takes time linear in the length of the answer; answers over `MAX_CHARS` (or four times the longest
+    Takes bounded time whatever the answer; answers over `MAX_CHARS` (or four times the longest
     accepted answer) are wrong unread.
 
     >>> gold = Sample(id="", question="", response="", answers=("Marfan syndrome",))
@@ -43,7 +43,12 @@ def verify(answer: str, sample: Sample, vocabulary: Names | None = None) -> Verd
     limit = max(MAX_CHARS, _LONGER_THAN_GOLD * max(map(len, sample.answers)))
     if len(answer) > limit:
         return Verdict(WRONG, f"the answer is longer than {limit} characters", "rule:length")
+    if len(answer) > MAX_CHARS:  # prose for prose: no rule but equality
+        same = fold(answer) in {fold(name) for name in sample.answers}
+        return Verdict(RIGHT, "the answer is an accepted text", "rule:alias") if same else None
     whole = bare(answer)
+    if len(whole) > 2 * MAX_CHARS:  # one character may stand for eighteen
+        return Verdict(WRONG, "the answer is too long", "rule:length")
     text = statement(whole)
     if not fold(text):
         return Verdict(WRONG, "no answer", "rule:empty")

@@ -20,6 +20,8 @@ from medr3_plugin.rewards.answer_partial import relation
 from medr3_plugin.rewards.answer_text import compact, fold, has_cjk, listed, plain
 
 SOURCE = "rule:alias"
+_MAX_PARTS = 24  # no name has that many commas
+_MAX_ASIDES = 3
 _MAX_WORDS = 12  # an answer of more words is prose: only the exact forms below decide
 
 _STRONG = re.compile(
@@ -113,7 +115,7 @@ def _is_name(text: str, accepted: Accepted) -> bool:
     if accepted.holds(text):
         return True
     asides = _PARENTHESES.findall(text)
-    if not asides or not accepted.holds(_PARENTHESES.sub(" ", text)):
+    if not 0 < len(asides) <= _MAX_ASIDES or not accepted.holds(_PARENTHESES.sub(" ", text)):
         return False
     asides = [_SAME_AS.sub("", aside) for aside in asides]
     return all(accepted.holds(aside) or accepted.is_short_for(aside) for aside in asides)
@@ -126,6 +128,8 @@ def _several(claim: str, accepted: Accepted) -> Verdict | None:
         parts = [_SAME_AS.sub("", part) for part in parts if part]
         if len(parts) < 2:
             continue
+        if len(parts) > _MAX_PARTS:
+            return Verdict(WRONG, f"a list of {len(parts)} parts", SOURCE)
         names = [_is_name(part, accepted) or accepted.is_short_for(part) for part in parts]
         if all(names):
             return Verdict(RIGHT, "accepted names of the same thing", SOURCE)

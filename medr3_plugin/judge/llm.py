@@ -1,0 +1,150 @@
+"""The LLM judge: rubric prompt, strict reply, cache, and one call for equal cases in flight."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from medr3_plugin.errors import JudgeFailure
+from medr3_plugin.judge.base import WRONG, Verdict
+from medr3_plugin.judge.cache import VerdictCache, cache_key
+from medr3_plugin.judge.chat import ChatClient
+from medr3_plugin.judge.prompt import RARE_DISEASE_DATASETS, is_rare_disease, messages
+from medr3_plugin.judge.reply import parse_reply
+
+MAX_ANSWER_CHARS = 8_000
+"""A longer answer is wrong without a call: no final answer is that long, and a judge loses itself in it."""
+
+_ASKS = 2  # a reply without a verdict is asked for once more
+_RETRY_TEMPERATURE = 0.3  # at temperature 0 the same request would bring the same reply
+
+
+@dataclass
+class JudgeStats:
+    """What a judge did since it was made.
+
+    Attributes:
+        verdicts: verdicts given.
+        cache_hits: of these, from the cache file.
+        shared: of these, answered by the call of an equal case that was in flight.
+        repaired: replies whose JSON had to be repaired.
+        asked_again: replies without a verdict, asked for once more.
+    """
+
+    verdicts: int = 0
+    cache_hits: int = 0
+    shared: int = 0
+    repaired: int = 0
+    asked_again: int = 0
+
+
+class LLMJudge:
+    """An `AnswerJudge` over a chat server.
+
+    Args:
+        chat: the client of the server.
+        source: prefix of `Verdict.source`.
+        cache: verdicts from earlier runs.
+        rare_disease_datasets: data sets judged by the rare-disease rubric.
+    """
+
+    def __init__(
+        self,
+        chat: ChatClient,
+        *,
+        source: str = "openai",
+        cache: VerdictCache | None = None,
+        rare_disease_datasets: Collection[str] = RARE_DISEASE_DATASETS,
+    ) -> None:
+        self.chat = chat
+        self.stats = JudgeStats()
+        self._source = source
+        self._cache = cache
+        self._rare = frozenset(name.casefold() for name in rare_disease_datasets)
+        # rollouts of one prompt often end in the same answer: (loop, key) -> the call that is under way
+        self._under_way: dict[tuple[int, str], _Call] = {}
+
+    async def verdict(
+        self,
+        *,
+        question: str,
+        answer: str,
+        answers: Sequence[str],
+        options: Mapping[str, str] | None,
+        dataset: str,
+    ) -> Verdict:
+        """Judge one answer, see `AnswerJudge.verdict`."""
+        self.stats.verdicts += 1
+        if not answer.strip():
+            return Verdict(WRONG, "no answer", self._source)
+        if len(answer) > MAX_ANSWER_CHARS:
+            return Verdict(WRONG, f"the answer is longer than {MAX_ANSWER_CHARS} characters", self._source)
+        prompt = messages(
+            question=question,
+            answer=answer,
+            answers=answers,
+            options=options,
+            rare_disease=is_rare_disease(dataset, self._rare),
+        )
+        chat = self.chat
+        model = chat.model or f"served at {chat.base_url}"
+        key = cache_key(prompt, model, {**chat.params, "format": chat.structured, **chat.extra_body})
+        slot = (id(asyncio.get_running_loop()), key)
+        call = self._under_way.get(slot)
+        if call is None:
+            call = self._under_way[slot] = _Call(asyncio.ensure_future(self._decide(key, model, prompt)))
+            call.task.add_done_callback(lambda _: self._under_way.pop(slot, None))
+        else:
+            self.stats.shared += 1
+        return await call.result()
+
+    async def aclose(self) -> None:
+        """Close the connections and the cache."""
+        await self.chat.aclose()
+        if self._cache is not None:
+            self._cache.close()
+
+    async def _decide(self, key: str, model: str, prompt: list[dict[str, str]]) -> Verdict:
+        source = f"{self._source}:{model}"
+        cached = await self._cache.get(key) if self._cache is not None else None
+        if cached is not None:
+            self.stats.cache_hits += 1
+            return Verdict(*cached, source)
+        verdict = await self._ask(prompt, source)
+        if self._cache is not None:
+            await self._cache.put(key, verdict.level, verdict.reason, model)
+        return verdict
+
+    async def _ask(self, prompt: list[dict[str, str]], source: str) -> Verdict:
+        params: dict[str, Any] = {}
+        for ask in range(1, _ASKS + 1):
+            try:
+                reply, repaired = parse_reply(await self.chat.complete(prompt, **params))
+            except JudgeFailure as failure:
+                if failure.kind != "bad_response" or ask == _ASKS:
+                    raise
+                self.stats.asked_again += 1
+                params["temperature"] = max(_RETRY_TEMPERATURE, self.chat.params.get("temperature") or 0.0)
+            else:
+                self.stats.repaired += repaired
+                return Verdict(reply.score, reply.reason, source)
+        raise AssertionError("unreachable")
+
+
+class _Call:
+    """A call with several waiters: a cancelled one does not disturb the others, the last one ends it."""
+
+    def __init__(self, task: asyncio.Task[Verdict]) -> None:
+        self.task = task
+        self._waiters = 0
+
+    async def result(self) -> Verdict:
+        self._waiters += 1
+        try:
+            return await asyncio.shield(self.task)
+        finally:
+            self._waiters -= 1
+            if not self._waiters and not self.task.done():
+                self.task.cancel()

@@ -1,0 +1,79 @@
+"""The messages a judge model gets: a rubric as the system message, the case as the user message.
+
+The rubrics are text files in `prompts/`: `answer` and `rare_disease`, in English and Chinese. The student's
+answer is fenced by a marker line made from a hash of that answer: no answer can contain its own fence, and
+the same case always makes the same prompt (the verdict cache needs that).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from string import Template
+
+from medr3_plugin.rewards.answer_text import fold, has_cjk, plain
+
+PROMPTS = Path(__file__).parent / "prompts"
+RARE_DISEASE_DATASETS = frozenset(
+    ("rarearena", "rarearena_rdc", "rarearena_rds", "rare_disease", "phenopacket_store")
+)
+"""Data sets judged by the rare-disease rubric unless the options say otherwise."""
+
+MAX_QUESTION_CHARS = 8_000
+"""A longer question is cut in the middle: the case is at its start, what is asked at its end."""
+
+
+def messages(
+    *,
+    question: str,
+    answer: str,
+    answers: Sequence[str],
+    options: Mapping[str, str] | None,
+    rare_disease: bool,
+) -> list[dict[str, str]]:
+    """Chat messages that ask for a verdict on `answer`; in Chinese if the question is Chinese.
+
+    The rare-disease rubric does not show the question: whether two names mean one disease does not depend on
+    the case, and less text leaves less to be led astray by.
+    """
+    language = "zh" if has_cjk(question) or has_cjk(answers[0]) else "en"
+    rubric, case = ("rare_disease", "rare_case") if rare_disease else ("answer", "case")
+    answer = plain(answer)
+    gold = {fold(name) for name in answers}
+    distractors = [text for text in (options or {}).values() if text and fold(text) not in gold]
+    user = Template(_text(f"{case}.{language}")).substitute(
+        question=_shortened(question),
+        answers=_bullets(answers),
+        distractors=_bullets(distractors) if distractors else "-",
+        answer=answer,
+        mark=fence(answer),
+    )
+    return [{"role": "system", "content": _text(f"{rubric}.{language}")}, {"role": "user", "content": user}]
+
+
+def is_rare_disease(dataset: str, datasets: Collection[str] = RARE_DISEASE_DATASETS) -> bool:
+    """Whether `dataset` is judged by the rare-disease rubric."""
+    return dataset.casefold() in datasets
+
+
+def fence(answer: str) -> str:
+    """The marker line around `answer`: changes with every character of it, so it cannot occur inside."""
+    return f"=====[ {hashlib.sha256(answer.encode('utf-8', 'surrogatepass')).hexdigest()[:16]} ]====="
+
+
+@lru_cache
+def _text(name: str) -> str:
+    return (PROMPTS / f"{name}.txt").read_text(encoding="utf-8").strip()
+
+
+def _bullets(texts: Sequence[str]) -> str:
+    return "\n".join(f"- {' '.join(text.split())}" for text in texts)
+
+
+def _shortened(question: str) -> str:
+    if len(question) <= MAX_QUESTION_CHARS:
+        return question
+    half = MAX_QUESTION_CHARS // 2
+    return f"{question[:half]}\n[...]\n{question[-half:]}"

@@ -1,0 +1,74 @@
+"""Judges from options, and what is said about wrong options."""
+
+from __future__ import annotations
+
+import pytest
+from chat_server import verdict_text
+
+from medr3_plugin.errors import JudgeFailure, UserError
+from medr3_plugin.judge.factory import ROUTER_VARIABLE, make_judge
+from medr3_plugin.judge.rule import RuleJudge
+
+CASE = {"question": "What is it?", "answers": ("Gout",), "options": None, "dataset": ""}
+
+
+def test_no_options_no_judge():
+    assert make_judge(None) is None
+    assert make_judge({}) is None
+
+
+async def test_rule_judge_always_decides():
+    judge = make_judge({"kind": "rule"})
+    assert isinstance(judge, RuleJudge)
+    assert (await judge.verdict(answer="gout", **CASE)).level == 2
+    undecided = await judge.verdict(answer="a crystal arthropathy", **CASE)
+    assert (undecided.level, undecided.source) == (0, "rule:undecided")
+
+
+@pytest.mark.parametrize("given", ["option", "environment"])
+async def test_router_speaks_the_same_protocol(chat_server, monkeypatch, given):
+    address = chat_server.url.removeprefix("http://").removesuffix("/v1")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # the router is in the cluster: no proxy
+    options = {"kind": "router", "model": "judge-model", "attempts": 1}
+    if given == "option":
+        options["address"] = address
+    else:
+        monkeypatch.setenv(ROUTER_VARIABLE, address)
+    judge = make_judge(options)
+    chat_server.script = [verdict_text(1)]
+    verdict = await judge.verdict(answer="arthritis", **CASE)
+    assert (verdict.level, verdict.source) == (1, "router:judge-model")
+    assert chat_server.paths == ["/v1/chat/completions"]
+    await judge.aclose()
+
+
+async def test_router_error_text_is_a_failure(chat_server):
+    """verl's router passes a worker's non-JSON reply on as a 200 with {"content_type", "text"}."""
+    chat_server.script = ["not-chat"]
+    address = chat_server.url.removeprefix("http://").removesuffix("/v1")
+    judge = make_judge({"kind": "router", "address": address, "model": "m", "attempts": 1})
+    with pytest.raises(JudgeFailure) as failure:
+        await judge.verdict(answer="arthritis", **CASE)
+    assert failure.value.kind == "bad_response"
+    await judge.aclose()
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"kind": "oracle"}, "medr3.reward.judge.kind"),
+        ({"kind": "openai"}, "medr3.reward.judge.base_url"),
+        ({"kind": "openai", "base_url": "127.0.0.1:8000"}, "medr3.reward.judge.base_url"),
+        ({"kind": "router"}, "medr3.reward.judge.address"),
+        ({"kind": "rule", "modle": "x"}, "medr3.reward.judge.modle"),
+        ({"kind": "openai", "base_url": "http://x/v1", "timeout_s": -1}, "medr3.reward.judge.timeout_s"),
+        ({"kind": "openai", "base_url": "http://x/v1", "api_key": "sk"}, "medr3.reward.judge.api_key_env"),
+        ({"kind": "openai", "base_url": "http://x/v1", "attempts": 0}, "medr3.reward.judge.attempts"),
+    ],
+)  # fmt: skip
+def test_wrong_options_name_their_path(options, named, monkeypatch):
+    monkeypatch.delenv(ROUTER_VARIABLE, raising=False)
+    with pytest.raises(UserError) as error:
+        make_judge(options)
+    assert named in str(error.value)
+    assert "\n" not in str(error.value)
