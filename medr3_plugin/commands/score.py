@@ -1,9 +1,143 @@
-"""`medr3 score`."""
+"""`medr3 score`: the rewards of trajectories of any model."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+import sys
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from medr3_plugin.errors import UserError
+
+if TYPE_CHECKING:
+    from medr3_plugin.records import Sample, ScoredSample
+    from medr3_plugin.rewards.scorer import Scorer
+
+STAGES = ("reasoning", "retrieval", "joint")
+CHUNK = 512
+"""Rows scored together: enough to keep a judge busy, few enough to hold in memory."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
+    app.command("score")(score)
+
+
+def score(  # noqa: PLR0917 - typer passes options by name
+    source: Annotated[Path, typer.Option("--in", help="Trajectories, jsonl.")],
+    out: Annotated[Path, typer.Option("--out", help="Reward records, jsonl.")],
+    stage: Annotated[str, typer.Option(help=f"Formula: {', '.join(STAGES)}.")],
+    preset: Annotated[str, typer.Option(help="medr3, or authors for the released stage-1 formula.")] = "",
+    judge: Annotated[str, typer.Option(help="rule, or the URL of an OpenAI-compatible server.")] = "",
+    judge_model: Annotated[str, typer.Option(help="Model to ask there; else the server's first.")] = "",
+    vocabulary: Annotated[
+        list[Path] | None, typer.Option(help="Terms to look for, jsonl; repeatable. Else phrases are terms.")
+    ] = None,
+    encoder: Annotated[
+        str, typer.Option(help="Sentence encoder (folder or name) for the semantic term.")
+    ] = "",
+    config: Annotated[
+        Path | None, typer.Option(help="yaml with a section medr3.reward, or that section.")
+    ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print every part with its reasons.")] = False,
+) -> None:
+    """Score trajectories: one record a row, with the same parts as in training.
+
+    Wrong rows are named and left out, the others are scored; the exit code is then 2.
+    """
+    from medr3_plugin.rewards.scorer import build_scorer
+
+    if stage not in STAGES:
+        raise UserError(f"--stage {stage}: unknown, choose one of {', '.join(STAGES)}")
+    if source.resolve() == out.resolve():
+        raise UserError(f"--out {out}: is the file of --in")
+    options = read_config(config) if config else {}
+    if preset:
+        options["preset"] = preset
+    if judge and judge != "rule":
+        options["judge"] = {"kind": "openai", "base_url": judge}
+    elif judge:
+        options.pop("judge", None)
+    if judge_model:
+        options.setdefault("judge", {})["model"] = judge_model
+    if vocabulary:
+        options["extractor"] = {**options.get("extractor", {}), "vocabularies": [str(p) for p in vocabulary]}
+    if encoder:
+        options["encoder"] = {**options.get("encoder", {}), "path": encoder}
+    bad = asyncio.run(_run(build_scorer(options), source, out, stage, explain=explain))
+    if bad:
+        raise typer.Exit(2)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The reward options of a yaml file: its section `medr3.reward`, or the whole file.
+
+    Raises:
+        UserError: the file is missing or not a mapping.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not yaml: {' '.join(str(error).split())}") from None
+    section = content
+    if isinstance(content, dict) and isinstance(content.get("medr3"), dict):
+        section = content["medr3"].get("reward") or {}
+    if not isinstance(section, dict):
+        raise UserError(f"{path}: expected a mapping, or one under medr3.reward")
+    return dict(section)
+
+
+async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: bool) -> int:
+    """Score `source` into `out`; returns the number of bad rows."""
+    from tqdm import tqdm
+
+    from medr3_plugin.rewards.explain import explain as in_words
+    from medr3_plugin.rewards.scoring_io import RowError, read_rows
+
+    bad, failures = 0, Counter[str]()
+    good = 0
+    partial = out.with_name(out.name + ".part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        file = partial.open("w", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror}") from None
+    with file, tqdm(unit=" rows", disable=not sys.stderr.isatty()) as bar:
+        rows = read_rows(source, stage)
+        while chunk := list(islice(rows, CHUNK)):
+            samples: list[Sample] = []
+            for row in chunk:
+                if isinstance(row, RowError):
+                    bad += 1
+                    print(f"error: {row}", file=sys.stderr)
+                else:
+                    samples.append(row)
+            for scored in await scorer.score(samples):
+                file.write(_line(scored))
+                failures.update(scored.failures)
+                good += 1
+                if explain:
+                    print(in_words(scored))
+            bar.update(len(chunk))
+    partial.replace(out)
+    print(_summary(good, bad, failures, out), file=sys.stderr)
+    return bad
+
+
+def _line(scored: ScoredSample) -> str:
+    return json.dumps({"id": scored.id, **scored.record}, ensure_ascii=False) + "\n"
+
+
+def _summary(good: int, bad: int, failures: Counter[str], out: Path) -> str:
+    parts = [f"{good} scored", f"{bad} wrong rows left out" if bad else ""]
+    parts.append("invalid: " + ", ".join(f"{kind} {n}" for kind, n in failures.items()) if failures else "")
+    return f"{', '.join(part for part in parts if part)} -> {out}"

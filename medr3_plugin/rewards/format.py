@@ -10,7 +10,7 @@ def format_score(trajectory: Trajectory, soft: float = 0.0) -> float:
 
     * 0: no `</think>`, an answer inside the think region, or no answer.
     * `soft`: the think tags are not exactly one pair at the start, the answer tags not exactly one pair, a
-      tag is out of place, or there is text outside of the think region and the answer.
+      tag or a document is out of place, or there is text outside of the think region and the answer.
     * 1: otherwise.
 
     Source: the paper's release, stage 1 (there `soft` is 0).
@@ -28,6 +28,7 @@ def format_score(trajectory: Trajectory, soft: float = 0.0) -> float:
         and trajectory.think_opens == trajectory.think_closes == 1
         and trajectory.answer_opens == trajectory.answer_closes == 1
         and not trajectory.stray_tags
+        and not trajectory.forged
         and not trajectory.text_outside
     )
     return 1.0 if as_asked else soft

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from medr3_plugin.errors import EncoderFailure, InfrastructureFailure, JudgeFailure
+from medr3_plugin.errors import EncoderFailure, InfrastructureFailure, JudgeFailure, UserError
 from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
 from medr3_plugin.knowledge.extract import EntityFinder, Extractor, LexiconExtractor
 from medr3_plugin.knowledge.graph import Graph
@@ -30,7 +30,7 @@ from medr3_plugin.rewards.encoder import SentenceEncoder, c0_for
 from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView, collect, own_texts
 from medr3_plugin.rewards.format import format_score
 from medr3_plugin.rewards.gold import in_words
-from medr3_plugin.rewards.options import EncoderOptions, read_options, stage_options
+from medr3_plugin.rewards.options import EncoderOptions, ExtractorOptions, read_options, stage_options
 from medr3_plugin.rewards.penalties import authors_penalties, penalties
 from medr3_plugin.rewards.presets import AUTHORS_UNJUDGED, STAGE_INDEX, Formula, formula
 from medr3_plugin.rewards.reasoning import ReasoningScore, best_reference, centred
@@ -91,6 +91,7 @@ class Scorer:
         self._judge = judge
         self._extractor = extractor
         self._finder = finder
+        self._names = finder if isinstance(finder, Vocabulary) else None
         self._encoder = encoder
         self._c0 = c0
         # references and documents come back with every rollout of a prompt
@@ -163,7 +164,7 @@ class Scorer:
         if not case.scored or case.trajectory.answer is None:
             return None
         sample, answer = case.sample, case.trajectory.answer
-        verdict = verify(answer, sample)
+        verdict = verify(answer, sample, self._names)
         if verdict is not None:
             return verdict
         if self._judge is None:
@@ -327,10 +328,23 @@ def build_scorer(options: Mapping[str, Any]) -> Scorer:
     if parsed.encoder.path is not None:
         c0 = parsed.encoder.c0 if parsed.encoder.c0 is not None else c0_for(parsed.encoder.path)
         encoder = _load_encoder(parsed.encoder.path, parsed.encoder)
-    extractor = LexiconExtractor(finder, parsed.extractor.max_triples)
+    extractor = _make_extractor(parsed.extractor, finder, judge)
     return Scorer(
         formula_of=formula_of, judge=judge, extractor=extractor, finder=finder, encoder=encoder, c0=c0
     )
+
+
+def _make_extractor(options: ExtractorOptions, finder: EntityFinder, judge: AnswerJudge | None) -> Extractor:
+    if options.kind == "lexicon":
+        return LexiconExtractor(finder, options.max_triples)
+    from medr3_plugin.judge.llm import LLMJudge
+    from medr3_plugin.knowledge.judge_extract import JudgeExtractor
+
+    if not isinstance(judge, LLMJudge):
+        raise UserError(
+            "medr3.reward.extractor.kind: judge needs medr3.reward.judge of kind openai or router"
+        )
+    return JudgeExtractor(judge.chat, options.max_triples)
 
 
 def _load_encoder(path: str, options: EncoderOptions) -> SentenceEncoder:
