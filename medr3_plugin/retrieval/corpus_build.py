@@ -19,8 +19,9 @@ from tqdm import tqdm
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Document
-from medr3_plugin.retrieval.corpus import BadRows, IdSet, RowError, document_of, rows_of
+from medr3_plugin.retrieval.corpus import BadRows, documents_of, rows_of
 from medr3_plugin.retrieval.evidence import Classifier
+from medr3_plugin.retrieval.id_set import IdSet
 from medr3_plugin.retrieval.store import document_to_row
 
 Named = Mapping[str, Callable[[], Iterator[dict[str, Any]]]]
@@ -78,17 +79,8 @@ def _documents(
         )
     else:
         rows = rows_of(source, bad_rows)
-    for where, row in tqdm(rows, desc=source, unit=" documents", disable=None):
-        try:
-            document = document_of(row, where, classifier)
-            if not seen.add(document.id):
-                raise RowError(f"{where}: field 'id': {document.id!r} occurred before; ids must be unique")
-        except RowError as error:
-            if bad_rows is None:
-                raise
-            bad_rows.add(str(error))
-            continue
-        yield document
+    bar = tqdm(rows, desc=source, unit=" documents", disable=None)
+    yield from documents_of(bar, seen, bad_rows, classifier)
 
 
 def _write(documents: Iterable[Document], path: Path) -> dict[str, Any]:

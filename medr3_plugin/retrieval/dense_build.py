@@ -60,7 +60,7 @@ def build_faiss(shards: Shards, folder: Path, kind: str, queries: Vectors | None
     """Write the FAISS index of all shards into `folder`.
 
     Args:
-        queries: `[q, dimension]` vectors to tune effort and measure recall with; needed for all kinds but Flat.
+        queries: `[q, dimension]` vectors to tune effort and measure recall with (not for Flat).
 
     Returns:
         `index`, `search` (effort) and `recall_at_10`, for the manifest.
