@@ -79,6 +79,7 @@ def _section(config: Any, key: str = "medr3") -> dict[str, Any]:
 def _sections(config: Any) -> Iterator[Finding]:
     """Our own sections, by the code that will read them."""
     from medr3_plugin.environment.settings import EnvironmentSettings
+    from medr3_plugin.judge.factory import make_judge
     from medr3_plugin.retrieval.backend import BackendOptions, validated
     from medr3_plugin.rewards.options import read_options, stage_options
     from medr3_plugin.stages.schedule import Schedule
@@ -96,6 +97,8 @@ def _sections(config: Any) -> Iterator[Finding]:
         read_options(options)
         for name in stages:
             stage_options(options, name)
+        if (options.get("judge") or {}).get("kind") != "router":  # verl gives the router its address later
+            make_judge(options.get("judge"))
 
     def retrieval() -> None:
         if section.get("retrieval"):

@@ -1,9 +1,199 @@
-"""`medr3 evaluate`."""
+"""`medr3 eval`: benchmarks in the training environment, with intervals and paired comparison."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
+    app.command("eval")(evaluate)
+
+
+def evaluate(  # noqa: PLR0917 (typer options, always given by name)
+    out: Annotated[Path, typer.Option(help="Folder for rows and tables; the same command goes on in it.")],
+    model: Annotated[
+        str, typer.Option(help="Model folder or hub name (vLLM), or URL of a vLLM server.")
+    ] = "",
+    benchmark: Annotated[
+        str,
+        typer.Option(help="NAME[,NAME]: files of --data; or NAME=SOURCE (parquet, or the data set's files)."),
+    ] = "",
+    data: Annotated[Path | None, typer.Option(help="Folder with NAME.parquet or NAME.jsonl.")] = None,
+    index: Annotated[Path | None, typer.Option(help="Index to search (see `medr3 index build`).")] = None,
+    retrieval_url: Annotated[str, typer.Option(help="Or a running `medr3 serve`.")] = "",
+    recipe: Annotated[str, typer.Option(help="Take the environment of this recipe (name or folder).")] = "",
+    form: Annotated[
+        str, typer.Option(help="choice or open, for sources without prompts of their own.")
+    ] = "choice",
+    style: Annotated[
+        str, typer.Option(help="Prompt style: search, plain (no retrieval) or bare.")
+    ] = "search",
+    tokenizer: Annotated[str, typer.Option(help="Tokenizer, needed with a URL [default: the model].")] = "",
+    model_name: Annotated[
+        str, typer.Option(help="The server's name for the model [default: its first].")
+    ] = "",
+    samples: Annotated[int, typer.Option(min=1, help="Samples a question.")] = 1,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Only the first so many questions of each benchmark.")
+    ] = 0,
+    temperature: Annotated[float, typer.Option(min=0)] = 0.6,
+    top_p: Annotated[float, typer.Option(min=0.01, max=1)] = 0.9,
+    seed: Annotated[int, typer.Option(help="Seed of sampling and of the bootstrap.")] = 0,
+    response_length: Annotated[
+        int, typer.Option(min=16, help="Tokens of a response, documents included.")
+    ] = 4096,
+    prompt_length: Annotated[int, typer.Option(min=16, help="Tokens kept for the prompt (vLLM).")] = 2048,
+    max_searches: Annotated[int | None, typer.Option(min=0, help="Override the recipe's limit.")] = None,
+    judge: Annotated[str, typer.Option(help="rule, or URL of an OpenAI-compatible judge.")] = "rule",
+    judge_model: Annotated[str, typer.Option(help="The judge's model name.")] = "",
+    concurrency: Annotated[int, typer.Option(min=1, help="Trajectories at a time.")] = 64,
+    compare: Annotated[
+        Path | None, typer.Option(help="Output folder of another evaluation to compare with.")
+    ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="Put the paper's numbers beside ours.")
+    ] = False,
+) -> None:
+    """Evaluate a model on benchmarks, in the same environment and retrieval as training.
+
+    Without --model, make the tables of --out again (for example with --compare).
+    """
+    import asyncio
+
+    from medr3_plugin.errors import UserError
+    from medr3_plugin.evaluation.results import comparisons, results
+    from medr3_plugin.evaluation.runner import ROWS_FILE, read_rows
+    from medr3_plugin.evaluation.tables import write_tables
+
+    if model:
+        if not benchmark:
+            raise UserError("--benchmark is needed: which questions to ask")
+        options = dict(locals())
+        asyncio.run(_run(options))
+    rows = read_rows(out / ROWS_FILE)
+    if not rows:
+        raise UserError(f"{out / ROWS_FILE} holds no results: give --model and --benchmark")
+    others = read_rows(compare / ROWS_FILE) if compare else []
+    if compare and not others:
+        raise UserError(f"--compare {compare}: there is no {ROWS_FILE} with results in it")
+    found = results(rows, seed)
+    compared = comparisons(rows, others, seed) if others else None
+    label = Path(model).name or out.resolve().name
+    files = write_tables(
+        out, found, label=label, compared=compared, other=str(compare or ""), with_published=published
+    )
+    typer.echo((out / "results.md").read_text(encoding="utf-8"))
+    typer.echo(f"written: {', '.join(path.name for path in files)} in {out}", err=True)
+
+
+async def _run(options: dict[str, Any]) -> None:
+    from medr3_plugin.evaluation.benchmarks import load_benchmark
+    from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy, load_tokenizer
+    from medr3_plugin.evaluation.runner import Plan, Rows, run_benchmark
+
+    settings = _environment(options["recipe"], options["max_searches"])
+    benchmarks = [
+        load_benchmark(
+            spec, options["data"], form=options["form"], style=options["style"], limit=options["limit"]
+        )
+        for spec in options["benchmark"].split(",")
+    ]
+    backend = _backend(options, settings.max_searches)
+    sampling = Sampling(options["temperature"], options["top_p"], options["seed"])
+    plan = Plan(settings, options["response_length"], options["samples"], sampling, options["concurrency"])
+    model: str = options["model"]
+    remote = model.startswith(("http://", "https://"))
+    rows = Rows(
+        options["out"],
+        {
+            "model": model,
+            "environment": settings.model_dump(),
+            "response_length": plan.response_length,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": sampling.seed,
+            "form": options["form"],
+            "style": options["style"],
+            "retrieval": str(options["index"] or options["retrieval_url"]),
+            "judge": options["judge"],
+            "judge_model": options["judge_model"],
+        },
+    )
+    vocabulary = load_tokenizer(_tokenizer_path(options, remote))
+    policy: EndpointPolicy | VllmPolicy
+    if remote:
+        policy = EndpointPolicy(model, options["model_name"], vocabulary)
+        await policy.connect()
+    else:
+        policy = VllmPolicy(model, vocabulary, max_model_len=options["prompt_length"] + plan.response_length)
+
+    async def search(query: str) -> Any:
+        return (await backend.search([query], settings.topk))[0] if backend else []
+
+    judge = _judge(options)
+    try:
+        for name, questions in benchmarks:
+            await run_benchmark(
+                name, questions, policy=policy, search=search, judge=judge, plan=plan, rows=rows
+            )
+    finally:
+        await policy.close()
+        if backend:
+            await backend.close()
+
+
+def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
+    from medr3_plugin.errors import UserError
+
+    if options["tokenizer"]:
+        return str(options["tokenizer"])
+    if remote:
+        raise UserError(
+            "--tokenizer is needed with a URL: a folder or hub name with the served model's tokenizer"
+        )
+    return str(options["model"])
+
+
+def _environment(recipe: str, max_searches: int | None) -> Any:
+    """Settings of the recipe's environment; the defaults without a recipe."""
+    import yaml
+
+    from medr3_plugin.environment.settings import EnvironmentSettings
+    from medr3_plugin.recipes import find_recipe
+
+    section: dict[str, Any] = {}
+    if recipe:
+        file = find_recipe(recipe).config_file
+        section = (yaml.safe_load(file.read_text(encoding="utf-8")).get("medr3") or {}).get(
+            "environment"
+        ) or {}
+    if max_searches is not None:
+        section = {**section, "max_searches": max_searches}
+    return EnvironmentSettings.from_mapping(section)
+
+
+def _backend(options: dict[str, Any], max_searches: int) -> Any:
+    from medr3_plugin.errors import UserError
+    from medr3_plugin.retrieval.backend import make_backend
+
+    if options["retrieval_url"]:
+        return make_backend({"backend": "http", "url": options["retrieval_url"]})
+    if options["index"]:
+        return make_backend({"backend": "inprocess", "index": str(options["index"])})
+    if max_searches and options["style"] == "search":
+        raise UserError(
+            "--index or --retrieval-url is needed; without retrieval say --style plain --max-searches 0"
+        )
+    return None
+
+
+def _judge(options: dict[str, Any]) -> Any:
+    if options["judge"] == "rule":
+        return None
+    from medr3_plugin.judge.factory import make_judge
+
+    return make_judge({"kind": "openai", "base_url": options["judge"], "model": options["judge_model"]})

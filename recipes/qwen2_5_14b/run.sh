@@ -6,7 +6,7 @@
 #                 on the second  HEAD=<address of the first> ./run.sh worker
 # Under Slurm:    srun starts both: the first task is the head, the others are workers
 #   MEDR3_DATA        folder of the data, the same on every node (default data/medr3)
-#   MEDR3_JUDGE_URL   OpenAI-compatible judge, e.g. http://judge:8000/v1 ; OPENAI_API_KEY if it wants one
+#   MEDR3_JUDGE_URL   OpenAI-compatible judge, e.g. http://judge:8000/v1 (a key: judge.api_key_env in the yaml)
 #   MEDR3_JUDGE_MODEL its model name
 set -euo pipefail
 recipe="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"

@@ -1,0 +1,107 @@
+"""Benchmarks as rows to evaluate: from files made by `medr3 data prepare`, or from a data set's own files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.records import Sample
+
+Form = Literal["choice", "open"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question with the chat messages that put it.
+
+    Attributes:
+        sample: everything the answer is judged by; its `response` is empty.
+        prompt: chat messages.
+    """
+
+    sample: Sample
+    prompt: tuple[dict[str, str], ...]
+
+
+def load_benchmark(
+    spec: str, data: Path | None = None, *, form: Form = "choice", style: str = "search", limit: int = 0
+) -> tuple[str, list[Question]]:
+    """A benchmark's name and questions.
+
+    Args:
+        spec: `NAME`, looked for as `<data>/<NAME>.parquet` or `.jsonl`, or `NAME=SOURCE`. A parquet of
+            `medr3 data prepare` brings its own prompts; any other source is read by the loader of the data
+            set NAME (`generic` for a jsonl of one's own) and put in `form` and `style`.
+        limit: at most so many questions, the first ones; 0 takes all.
+
+    Raises:
+        UserError: nothing there, an unreadable file, or no usable question.
+    """
+    name, _, source = spec.partition("=")
+    if not source:
+        candidates = [(data or Path()) / f"{name}{suffix}" for suffix in (".parquet", ".jsonl", ".jsonl.gz")]
+        found = next((path for path in candidates if path.is_file()), None)
+        if found is None:
+            raise UserError(
+                f"benchmark {name!r}: none of {', '.join(map(str, candidates))} is there; make one with "
+                f"`medr3 data prepare`, or say --benchmark {name}=SOURCE"
+            )
+        source = str(found)
+    rows = _prepared(Path(source)) if source.endswith(".parquet") else None
+    if rows is None:
+        rows = _load(name, source, form, style)
+    questions = [_question(row, f"{source} row {number}") for number, row in enumerate(rows, start=1)]
+    if limit:
+        del questions[limit:]
+    if not questions:
+        raise UserError(f"benchmark {name!r}: {source} holds no usable question")
+    return name, questions
+
+
+def _prepared(path: Path) -> list[dict[str, Any]] | None:
+    """Rows of a training parquet; None if the parquet is of another kind."""
+    try:
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingExtra("pyarrow", "data", "reading parquet") from error
+    if not path.is_file():
+        raise UserError(f"no such file: {path}")
+    table = pq.read_table(path)
+    if not {"prompt", "extra_info", "reward_model"} <= set(table.column_names):
+        return None
+    return table.to_pylist()
+
+
+def _load(name: str, source: str, form: Form, style: str) -> Sequence[dict[str, Any]]:
+    from medr3_plugin.data import layouts, prepare, prompts
+
+    if style not in prompts.AGENTS:
+        raise UserError(f"--style {style!r}: known are {', '.join(prompts.AGENTS)}")
+    loaded = prepare.load(name if name in layouts.DATASETS else "generic", source)
+    if not loaded.items and loaded.rejected:
+        row, reason = loaded.rejected[0]
+        raise UserError(f"{row.where}: {reason} (and {len(loaded.rejected) - 1} more rows)")
+    return list(prepare.training_rows(loaded.items, form=form, style=style))  # type: ignore[arg-type]
+
+
+def _question(row: dict[str, Any], where: str) -> Question:
+    info = row["extra_info"]
+    try:
+        sample = Sample(
+            id=str(info["id"]),
+            question=str(info["question"]),
+            response="",
+            answers=tuple(map(str, info.get("answers") or [row["reward_model"]["ground_truth"]])),
+            options=json.loads(info["options"]) if info.get("options") else None,
+            dataset=str(info.get("dataset") or row.get("data_source", "")),
+            gold_docs=tuple(map(str, info.get("gold_docs") or ())),
+        )
+    except (KeyError, json.JSONDecodeError) as error:
+        raise UserError(
+            f"{where}: {error!r} in extra_info; prepare it again with `medr3 data prepare`"
+        ) from error
+    return Question(sample, tuple({"role": m["role"], "content": m["content"]} for m in row["prompt"]))

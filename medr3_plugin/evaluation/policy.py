@@ -1,0 +1,197 @@
+"""Where an evaluation's tokens come from: an OpenAI-compatible endpoint, or vLLM in this process.
+
+Both give `environment.episode.Generate`, so that an evaluation runs the very loop that training ran.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from medr3_plugin.environment.episode import Generate, Generation
+from medr3_plugin.errors import InfrastructureFailure, MissingExtra, UserError
+
+
+class PolicyFailure(InfrastructureFailure):
+    """The model's server did not answer; the sample is not done and is tried again by the next run."""
+
+    service = "policy"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn; `seed` makes the n-th sample of a question the same in every run."""
+
+    temperature: float = 0.6
+    top_p: float = 0.9
+    seed: int = 0
+
+
+class Policy(Protocol):
+    """A model to evaluate."""
+
+    tokenizer: Any
+
+    def sampler(self, sampling: Sampling, seed: int) -> Generate:
+        """The generator for one trajectory."""
+        ...
+
+    async def close(self) -> None:
+        """Free it."""
+        ...
+
+
+def load_tokenizer(path: str) -> Any:
+    """A Hugging Face tokenizer from a folder or hub name.
+
+    Raises:
+        UserError: there is none, or it has no chat template.
+    """
+    try:
+        from transformers import AutoTokenizer
+    except ImportError as error:
+        raise MissingExtra("transformers", "verl", "evaluation") from error
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"--tokenizer {path}: no tokenizer can be loaded from it ({reason})") from error
+    if not tokenizer.chat_template:
+        raise UserError(f"--tokenizer {path}: it has no chat template, so prompts cannot be put")
+    return tokenizer
+
+
+class EndpointPolicy:
+    """Any server with vLLM's `/v1/completions` (token ids as prompt, stop strings kept in the output).
+
+    Args:
+        url: base address, with or without `/v1`.
+        model: name the server knows it by; empty takes the server's first.
+        tokenizer: of the same model; documents and prompts are tokenised here.
+    """
+
+    def __init__(
+        self, url: str, model: str, tokenizer: Any, *, timeout_s: float = 600, retries: int = 4
+    ) -> None:
+        try:
+            import openai
+        except ImportError as error:
+            raise MissingExtra("openai", "judge", "evaluating an endpoint") from error
+        import os
+
+        base = url.rstrip("/")
+        self.url = base if base.endswith("/v1") else f"{base}/v1"
+        self.model = model
+        self.tokenizer = tokenizer
+        self._client = openai.AsyncOpenAI(
+            base_url=self.url,
+            api_key=os.environ.get("OPENAI_API_KEY", "none"),
+            timeout=timeout_s,
+            max_retries=retries,
+        )
+        self._errors: tuple[type[Exception], ...] = (openai.OpenAIError,)
+
+    async def connect(self) -> None:
+        """Find the model's name.
+
+        Raises:
+            PolicyFailure: the server does not answer.
+        """
+        if self.model:
+            return
+        try:
+            models = await self._client.models.list()
+        except self._errors as error:
+            raise PolicyFailure(f"{self.url} does not answer: {error}", "connection") from error
+        self.model = models.data[0].id
+
+    def sampler(self, sampling: Sampling, seed: int) -> Generate:
+        """The generator for one trajectory; each of its turns has a seed of its own."""
+        turns = itertools.count()
+
+        async def generate(token_ids: list[int], *, stop: list[str], max_tokens: int) -> Generation:
+            try:
+                answer = await self._client.completions.create(
+                    model=self.model,
+                    prompt=token_ids,
+                    stop=stop,
+                    max_tokens=max_tokens,
+                    temperature=sampling.temperature,
+                    top_p=sampling.top_p,
+                    seed=sampling.seed + seed * 1009 + next(turns),
+                    extra_body={"include_stop_str_in_output": True, "return_token_ids": True},
+                )
+            except self._errors as error:
+                raise PolicyFailure(f"{self.url}: {error}", type(error).__name__) from error
+            choice = answer.choices[0]
+            ids = getattr(choice, "token_ids", None)
+            if ids is None:
+                # a server that cannot return ids: its text is tokenised again, which may split it otherwise
+                text = choice.text
+                ended_by = getattr(choice, "stop_reason", None)
+                if isinstance(ended_by, str) and not text.endswith(ended_by):
+                    text += ended_by
+                ids = self.tokenizer.encode(text, add_special_tokens=False)
+            return Generation(list(ids)[:max_tokens])
+
+        return generate
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+class VllmPolicy:
+    """vLLM in this process, for a model folder or hub name.
+
+    Args:
+        max_model_len: prompt and response together, in tokens.
+    """
+
+    def __init__(
+        self, path: str, tokenizer: Any, *, max_model_len: int, gpu_memory_utilization: float = 0.9
+    ) -> None:
+        try:
+            from vllm.engine.arg_utils import AsyncEngineArgs
+            from vllm.v1.engine.async_llm import AsyncLLM
+        except ImportError as error:
+            raise MissingExtra("vllm", "train", "evaluating a model folder") from error
+        self.tokenizer = tokenizer
+        arguments = AsyncEngineArgs(
+            model=path,
+            max_model_len=max_model_len,
+            gpu_memory_utilization=gpu_memory_utilization,
+            enable_prefix_caching=True,
+            disable_log_stats=True,
+        )
+        self._engine = AsyncLLM.from_engine_args(arguments)
+        self._ids = itertools.count()
+
+    def sampler(self, sampling: Sampling, seed: int) -> Generate:
+        """The generator for one trajectory; each of its turns has a seed of its own."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        turns = itertools.count()
+
+        async def generate(token_ids: list[int], *, stop: list[str], max_tokens: int) -> Generation:
+            parameters = SamplingParams(
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                seed=sampling.seed + seed * 1009 + next(turns),
+                stop=stop,
+                include_stop_str_in_output=True,
+                max_tokens=max_tokens,
+                output_kind=RequestOutputKind.FINAL_ONLY,
+            )
+            request = f"eval-{next(self._ids)}"
+            async for output in self._engine.generate({"prompt_token_ids": token_ids}, parameters, request):
+                return Generation(list(output.outputs[0].token_ids))
+            raise PolicyFailure("vLLM ended a request without output", "no_output")
+
+        return generate
+
+    async def close(self) -> None:
+        """Stop the engine."""
+        self._engine.shutdown()

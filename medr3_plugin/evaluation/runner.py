@@ -1,0 +1,271 @@
+"""Running a benchmark: trajectories in the training environment, verdicts, everything written as it comes.
+
+`trajectories.jsonl` in the output folder has a row a sample, in the form of a run folder (so `medr3 report`
+shows an evaluation too), appended as soon as a sample is done. The same command goes on where an interrupted
+one stopped: done samples are not generated again, samples whose judge failed are only judged again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from medr3_plugin.environment.episode import Episode, run_episode
+from medr3_plugin.environment.settings import EnvironmentSettings
+from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, UserError
+from medr3_plugin.evaluation.benchmarks import Question
+from medr3_plugin.evaluation.policy import Policy, PolicyFailure, Sampling
+from medr3_plugin.evaluation.run_folder import read_json_lines
+from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
+from medr3_plugin.records import Hit, Sample, SearchTurn
+from medr3_plugin.rewards.answer import verify
+from medr3_plugin.trajectory import THINK_OPEN, parse
+
+ROWS_FILE = "trajectories.jsonl"
+SETTINGS_FILE = "evaluation.json"
+_PATIENCE = 20
+"""So many samples failing one after the other mean that a service is down."""
+
+Search = Callable[[str], Awaitable[Sequence[Hit]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is the same for every sample of an evaluation."""
+
+    settings: EnvironmentSettings
+    response_length: int
+    samples: int = 1
+    sampling: Sampling = field(default_factory=Sampling)
+    concurrency: int = 64
+
+
+class Rows:
+    """The rows of an output folder: what is done, and where new rows go.
+
+    Args:
+        folder: output folder; made if needed.
+        settings: whatever changes the results; a folder with other settings is refused.
+
+    Raises:
+        UserError: the folder holds results of other settings.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / ROWS_FILE
+        written = folder / SETTINGS_FILE
+        if written.is_file():
+            before = json.loads(written.read_text(encoding="utf-8"))
+            for key in sorted({*before, *settings}):
+                if before.get(key) != settings.get(key):
+                    raise UserError(
+                        f"{folder} holds results with {key}={before.get(key)!r}, now it is "
+                        f"{settings.get(key)!r}: choose another --out"
+                    )
+        else:
+            written.write_text(json.dumps(dict(settings), indent=2, ensure_ascii=False), encoding="utf-8")
+        self.rows = {(row["benchmark"], row["id"], row["sample"]): row for row in read_rows(self.path)}
+        if self.path.is_file() and not self.path.read_bytes().endswith(b"\n"):
+            self._cut_last_line()
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Append a row; a later row of the same sample replaces the earlier one."""
+        self.rows[row["benchmark"], row["id"], row["sample"]] = row
+        with self.path.open("a", encoding="utf-8", errors="replace") as stream:
+            stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def _cut_last_line(self) -> None:
+        """Drop what an interrupted run had half written, so that the next row gets a line of its own."""
+        data = self.path.read_bytes()
+        self.path.write_bytes(data[: data.rfind(b"\n") + 1])
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows of a `trajectories.jsonl`, the last one of each sample."""
+    if not path.is_file():
+        return []
+    rows = {}
+    for line in read_json_lines(path, []):
+        row = line.row
+        if {"benchmark", "id", "sample"} <= row.keys():
+            rows[row["benchmark"], row["id"], row["sample"]] = row
+    return list(rows.values())
+
+
+async def run_benchmark(
+    benchmark: str,
+    questions: Sequence[Question],
+    *,
+    policy: Policy,
+    search: Search,
+    judge: AnswerJudge | None,
+    plan: Plan,
+    rows: Rows,
+) -> None:
+    """Evaluate every sample that is not done.
+
+    Raises:
+        InfrastructureFailure: a service keeps failing; what was done is kept.
+    """
+    todo = [
+        (question, number)
+        for question in questions
+        for number in range(plan.samples)
+        if not _is_done(rows.rows.get((benchmark, question.sample.id, number)))
+    ]
+    limit = asyncio.Semaphore(plan.concurrency)
+    failed_in_a_row = 0
+    bar = tqdm(total=len(todo), desc=benchmark, unit="sample", disable=not sys.stderr.isatty())
+
+    async def one(question: Question, number: int) -> None:
+        nonlocal failed_in_a_row
+        async with limit:
+            before = rows.rows.get((benchmark, question.sample.id, number))
+            try:
+                if before is not None and before.get("judge_failure"):
+                    row = dict(before)
+                else:
+                    generate = policy.sampler(plan.sampling, number)
+                    row = await _roll_out(question, generate, search, policy.tokenizer, plan)
+                    row |= {
+                        "benchmark": benchmark,
+                        "stage": benchmark,
+                        "sample": number,
+                        "kind": "eval",
+                        "step": 0,
+                    }
+                row |= await _judged(row, question.sample, judge)
+                rows.add(row)
+                failed = row["judge_failure"] or ("search" if row["reward"]["search_failures"] else None)
+            except PolicyFailure as error:
+                failed = str(error)
+            bar.update()
+            failed_in_a_row = failed_in_a_row + 1 if failed else 0
+            if failed_in_a_row >= _PATIENCE:
+                raise InfrastructureFailure(
+                    f"{_PATIENCE} samples failed one after the other, last: {failed}; what is done is in "
+                    f"{rows.path}, the same command goes on from there"
+                )
+
+    tasks = [asyncio.ensure_future(one(question, number)) for question, number in todo]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        bar.close()
+
+
+def _is_done(row: Mapping[str, Any] | None) -> bool:
+    return row is not None and row["reward"]["valid"] > 0
+
+
+async def _roll_out(
+    question: Question, generate: Any, search: Search, tokenizer: Any, plan: Plan
+) -> dict[str, Any]:
+    prompt = tokenizer.apply_chat_template(
+        list(question.prompt), add_generation_prompt=True, return_dict=False
+    )
+    if plan.settings.prefill_think:
+        prompt = [*prompt, *tokenizer.encode(THINK_OPEN, add_special_tokens=False)]
+    episode = await run_episode(
+        prompt,
+        generate=generate,
+        search=search,
+        tokenizer=tokenizer,
+        settings=plan.settings,
+        response_length=plan.response_length,
+    )
+    text = tokenizer.decode(episode.response_ids, skip_special_tokens=True)
+    response = THINK_OPEN + text if plan.settings.prefill_think else text
+    sample = question.sample
+    return {
+        "id": sample.id,
+        "dataset": sample.dataset,
+        "question": sample.question,
+        "answer": sample.answers[0],
+        "response": response,
+        "searches": [_turn_row(turn) for turn in episode.turns],
+        "prompt_tokens": len(prompt),
+        "generated_tokens": sum(episode.response_mask),
+        "inserted_tokens": len(episode.response_mask) - sum(episode.response_mask),
+        "truncated": episode.truncated,
+        "forged": episode.forged,
+        **_retrieval(episode, sample.gold_docs),
+    }
+
+
+def _retrieval(episode: Episode, gold: Sequence[str]) -> dict[str, Any]:
+    """Share of the gold documents that were retrieved; None without known gold documents."""
+    found = {hit.document.id for turn in episode.turns for hit in turn.hits}
+    return {"gold_recall": len(found & set(gold)) / len(set(gold)) if gold else None}
+
+
+async def _judged(row: Mapping[str, Any], sample: Sample, judge: AnswerJudge | None) -> dict[str, Any]:
+    """The verdict on a row, as its `reward`, `reasons` and `judge_failure`."""
+    answer = parse(row["response"]).answer
+    failure = None
+    if row["forged"]:
+        verdict = Verdict(WRONG, "the model wrote a document tag itself", "rule:forged")
+    elif answer is None:
+        verdict = Verdict(WRONG, "no answer", "rule:format")
+    else:
+        ruled = verify(answer, replace(sample, response=row["response"]))
+        verdict = ruled or Verdict(WRONG, "no rule decides it, and there is no judge", "rule:undecided")
+        if ruled is None and judge is not None:
+            try:
+                verdict = await judge.verdict(
+                    question=sample.question,
+                    answer=answer,
+                    answers=sample.answers,
+                    options=sample.options,
+                    dataset=sample.dataset,
+                )
+            except JudgeFailure as error:
+                failure = f"judge_{error.kind}"
+    search_failures = [turn["failure"] for turn in row["searches"] if turn["failure"]]
+    return {
+        "reward": {
+            "acc": float(verdict.level == RIGHT),
+            "score": verdict.level / 2,
+            "answer": (0.1, 0.4, 1.0)[verdict.level],
+            "valid": float(failure is None and not search_failures),
+            "forged": float(row["forged"]),
+            "searches": float(sum(turn["outcome"] not in ("limit", "malformed") for turn in row["searches"])),
+            "search_failures": float(len(search_failures)),
+            "judge_failures": float(failure is not None),
+        },
+        "reasons": {"answer": asdict(verdict) | {"given": answer}},
+        "answered": answer is not None,
+        "judge_failure": failure,
+    }
+
+
+def _turn_row(turn: SearchTurn) -> dict[str, Any]:
+    return {
+        "query": turn.query,
+        "documents": [_hit_row(hit, turn.shown) for hit in turn.hits],
+        "outcome": turn.outcome,
+        "latency_s": round(turn.latency_s, 6),
+        "failure": turn.failure,
+    }
+
+
+def _hit_row(hit: Hit, shown: Iterable[str]) -> dict[str, Any]:
+    document = hit.document
+    return {
+        "id": document.id,
+        "title": document.title,
+        "evidence_type": document.evidence_type,
+        "evidence_level": document.evidence_level,
+        "score": hit.score,
+        "shown": document.id in shown,
+    }

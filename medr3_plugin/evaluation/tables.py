@@ -1,0 +1,149 @@
+"""Evaluation results as JSON, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from medr3_plugin.evaluation.published import LLAMA_3_1_8B, published
+from medr3_plugin.evaluation.results import BenchmarkResult
+from medr3_plugin.evaluation.statistics import Comparison
+
+_NOTE = (
+    "Published: arXiv:2507.23541, Llama-3.1-8B-Instruct as backbone, read from the vertices of the paper's "
+    "radar chart; other prompts, judge and corpus than here."
+)
+
+
+def write_tables(
+    folder: Path,
+    results: Sequence[BenchmarkResult],
+    *,
+    label: str,
+    compared: Mapping[str, Comparison] | None = None,
+    other: str = "",
+    with_published: bool = False,
+) -> list[Path]:
+    """Write `results.json`, `results.md` and `results.tex`; returns their paths.
+
+    Args:
+        label: name of the evaluated model.
+        compared: paired comparisons by benchmark, with the evaluation called `other`.
+        with_published: put the published numbers of the paper beside ours.
+    """
+    document = {
+        "model": label,
+        "benchmarks": [result.to_json() for result in results],
+        "compared_with": other or None,
+        "comparisons": {
+            name: comparison._asdict() | {"difference": comparison.difference._asdict()}
+            for name, comparison in (compared or {}).items()
+        },
+    }
+    if with_published:
+        document["published"] = {result.benchmark: published(result.benchmark) for result in results}
+    files = {
+        "results.json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
+        "results.md": markdown(results, label, compared, other, with_published),
+        "results.tex": latex(results, label, with_published),
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in files]
+
+
+def markdown(
+    results: Sequence[BenchmarkResult],
+    label: str,
+    compared: Mapping[str, Comparison] | None = None,
+    other: str = "",
+    with_published: bool = False,
+) -> str:
+    """The tables in Markdown; accuracies in percent with 95 % bootstrap intervals over questions."""
+    head = ["benchmark", "questions", "accuracy % [95 % CI]", "pass@n %", "answered %", "searches",
+            "gold recall %", "tokens (generated + inserted)", "invalid"]  # fmt: skip
+    body = [
+        [
+            r.benchmark,
+            str(r.questions),
+            f"{100 * r.accuracy.mean:.1f} [{100 * r.accuracy.low:.1f}, {100 * r.accuracy.high:.1f}]",
+            f"{100 * r.pass_at_n:.1f} (n={r.n})",
+            f"{100 * r.answered:.1f}",
+            f"{r.searches:.2f}",
+            "–" if r.gold_recall is None else f"{100 * r.gold_recall:.1f}",
+            f"{r.generated_tokens:.0f} + {r.inserted_tokens:.0f}",
+            str(r.invalid),
+        ]
+        for r in results
+    ]
+    parts = [f"## {label}\n", _markdown_table(head, body)]
+    if len(results) > 1:
+        parts.append(f"\nMean accuracy over benchmarks: {100 * _average(results):.1f} %\n")
+    if compared:
+        rows = []
+        for name, c in compared.items():
+            mean, low, high = (100 * value for value in c.difference)
+            difference = f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
+            cells = [str(c.questions), difference, str(c.better), str(c.worse), f"{c.p_value:.2g}"]
+            rows.append([name, *cells])
+        head = [
+            "benchmark",
+            "shared questions",
+            "difference, points [95 % CI]",
+            "better",
+            "worse",
+            "p (sign flip)",
+        ]
+        parts += [f"\n## Against {other}, question by question\n", _markdown_table(head, rows)]
+    if with_published and any(published(r.benchmark) for r in results):
+        known = [r for r in results if published(r.benchmark)]
+        ours = [label, *(f"**{100 * r.accuracy.mean:.1f}**" for r in known)]
+        rows = [ours, *([m, *(f"{published(r.benchmark)[m]:.1f}" for r in known)] for m in LLAMA_3_1_8B)]
+        parts += [
+            "\n## Beside published numbers\n",
+            _markdown_table(["method", *(r.benchmark for r in known)], rows),
+        ]
+        parts.append(f"\n{_NOTE}\n")
+    return "\n".join(parts)
+
+
+def latex(results: Sequence[BenchmarkResult], label: str, with_published: bool = False) -> str:
+    """A booktabs table: methods down, benchmarks across; accuracy in percent, half-width of its interval."""
+    names = [r.benchmark for r in results]
+    lines = [
+        "% needs \\usepackage{booktabs}; intervals: 95 % bootstrap over questions",
+        f"\\begin{{tabular}}{{l{'r' * len(names)}}}",
+        "\\toprule",
+        " & ".join(["Method", *map(_tex, names)]) + " \\\\",
+        "\\midrule",
+    ]
+    if with_published:
+        for method in LLAMA_3_1_8B:
+            values = [published(name).get(method) for name in names]
+            lines.append(
+                " & ".join([_tex(method), *("--" if v is None else f"{v:.1f}" for v in values)]) + " \\\\"
+            )
+        lines.append("\\midrule")
+    cells = [
+        f"{100 * r.accuracy.mean:.1f}{{\\tiny\\,$\\pm${50 * (r.accuracy.high - r.accuracy.low):.1f}}}"
+        for r in results
+    ]
+    lines += [" & ".join([_tex(label), *cells]) + " \\\\", "\\bottomrule", "\\end{tabular}", ""]
+    return "\n".join(lines)
+
+
+def _average(results: Sequence[BenchmarkResult]) -> float:
+    return sum(r.accuracy.mean for r in results) / len(results)
+
+
+def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    return "\n".join([line(head), "|" + "---|" * len(head), *map(line, rows)]) + "\n"
+
+
+def _tex(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(c, "\\" + c if c in "&%$#_{}" else c) for c in text)

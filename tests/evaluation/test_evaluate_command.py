@@ -1,0 +1,156 @@
+"""`medr3 eval` from files to tables, against a real HTTP server that speaks vLLM's completions protocol."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+from werkzeug import Request, Response
+
+pytest.importorskip("openai")
+pytest.importorskip("transformers")
+pytest.importorskip("pytest_httpserver")
+
+from medr3_plugin.cli import _register, app
+from medr3_plugin.errors import UserError
+from medr3_plugin.evaluation.report import write_report
+from medr3_plugin.retrieval.build import build_index
+
+
+@pytest.fixture(scope="module")
+def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A byte-level tokenizer with a chat template: 256 tokens, no training."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+    fast.chat_template = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}[assistant] "
+    folder = tmp_path_factory.mktemp("tokenizer")
+    fast.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """An index of two documents and a benchmark of two questions."""
+    corpus = [
+        {"id": "d1", "title": "Marfan syndrome", "text": "Ectopia lentis and tall stature.", "source": "x"},
+        {"id": "d2", "title": "Cystic fibrosis", "text": "Thick mucus in the lungs.", "source": "x"},
+    ]
+    (tmp_path / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in corpus))
+    build_index(tmp_path / "corpus.jsonl", tmp_path / "index")
+    questions = [
+        {
+            "id": "m:1",
+            "question": "Lens luxation and tall stature?",
+            "answer": "Marfan syndrome",
+            "gold_docs": ["d1"],
+        },
+        {"id": "m:2", "question": "Thick mucus?", "answer": "Cystic fibrosis", "gold_docs": ["d2"]},
+    ]
+    (tmp_path / "rare.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
+    return tmp_path
+
+
+class Server:
+    """Searches for the question's signs, then answers Marfan syndrome to everything; may fail at first."""
+
+    def __init__(self, tokenizer: Any, failures: int = 0, returns_ids: bool = True) -> None:
+        self.tokenizer, self.failures, self.returns_ids = tokenizer, failures, returns_ids
+        self.bodies: list[dict[str, Any]] = []
+
+    def __call__(self, request: Request) -> Response:
+        if self.failures:
+            self.failures -= 1
+            return Response("overloaded", status=503)
+        body = json.loads(request.data)
+        self.bodies.append(body)
+        said = self.tokenizer.decode(body["prompt"]).rpartition("[assistant] ")[2]
+        if "</search>" in said:
+            text, ended = "So.</think><answer>Marfan syndrome</answer>", None
+        else:
+            text, ended = "<think>Look.<search>ectopia lentis tall</search>", "</search>"
+        choice: dict[str, Any] = {"index": 0, "text": text, "finish_reason": "stop", "logprobs": None}
+        if self.returns_ids:
+            choice["token_ids"] = self.tokenizer.encode(text)
+        else:
+            choice |= {"text": text.removesuffix(ended or ""), "stop_reason": ended}
+        answer = {"id": "1", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]}
+        return Response(json.dumps(answer), content_type="application/json")
+
+
+def evaluate(files: Path, server: Any, tokenizer: Path, *more: str) -> Any:
+    _register()
+    arguments = ["eval", "--model", server.url_for("/"), "--benchmark", "rare", "--data", str(files)]
+    arguments += ["--index", str(files / "index"), "--tokenizer", str(tokenizer), "--out", str(files / "out")]
+    return CliRunner().invoke(app, [*arguments, "--response-length", "1200", *more])
+
+
+def serve(server: Any, handler: Server) -> None:
+    models = {"object": "list", "data": [{"id": "served", "object": "model", "created": 1, "owned_by": "x"}]}
+    server.expect_request("/v1/models").respond_with_json(models)
+    server.expect_request("/v1/completions", method="POST").respond_with_handler(handler)
+
+
+@pytest.mark.parametrize("returns_ids", [True, False])
+def test_from_files_to_tables(
+    files: Path, httpserver: Any, tokenizer_folder: Path, returns_ids: bool
+) -> None:
+    from transformers import AutoTokenizer
+
+    handler = Server(AutoTokenizer.from_pretrained(tokenizer_folder), failures=1, returns_ids=returns_ids)
+    serve(httpserver, handler)
+    result = evaluate(files, httpserver, tokenizer_folder)
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    assert "| rare | 2 | 50.0 [0.0, 100.0]" in result.output
+    assert {body["model"] for body in handler.bodies} == {"served"}
+    assert all(body["include_stop_str_in_output"] and "</search>" in body["stop"] for body in handler.bodies)
+    document = json.loads((files / "out" / "results.json").read_text())
+    (benchmark,) = document["benchmarks"]
+    # both questions searched for the first one's signs: one gold document of two was found
+    assert (benchmark["searches"], benchmark["gold_recall"], benchmark["answered"]) == (1.0, 0.5, 1.0)
+    # an evaluation folder is a run folder too
+    _, run = write_report(files / "out")
+    assert run.trajectory_total == 2
+
+
+def test_tables_again_and_compared_without_a_model(
+    files: Path, httpserver: Any, tokenizer_folder: Path
+) -> None:
+    from transformers import AutoTokenizer
+
+    serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder)))
+    assert evaluate(files, httpserver, tokenizer_folder).exit_code == 0
+    out = files / "out"
+    result = CliRunner().invoke(app, ["eval", "--out", str(out), "--compare", str(out)])
+    assert result.exit_code == 0 and "| rare | 2 | +0.0 [+0.0, +0.0] | 0 | 0 | 1 |" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out", "o"], "holds no results: give --model"),
+        (["--out", "o", "--model", "m"], "--benchmark is needed"),
+        (["--out", "o", "--model", "m", "--benchmark", "nothing"], "make one with `medr3 data prepare`"),
+        (
+            ["--out", "o", "--model", "http://h", "--benchmark", "rare"],
+            "--index or --retrieval-url is needed",
+        ),
+        (
+            ["--out", "o", "--model", "http://h", "--benchmark", "rare", "--style", "plain"],
+            "--tokenizer is needed with a URL",
+        ),
+    ],
+)
+def test_mistakes(files: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str) -> None:
+    _register()
+    monkeypatch.chdir(files)
+    result = CliRunner().invoke(app, ["eval", *arguments])
+    assert isinstance(result.exception, UserError) and message in str(result.exception)

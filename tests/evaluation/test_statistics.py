@@ -1,0 +1,74 @@
+"""Intervals and tests against exact or closed-form answers."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medr3_plugin.evaluation.statistics import bootstrap, compare, sign_flip_test
+
+
+def test_interval_agrees_with_the_normal_approximation() -> None:
+    scores = [1.0] * 300 + [0.0] * 200
+    interval = bootstrap(scores)
+    half = 1.96 * math.sqrt(0.6 * 0.4 / 500)
+    assert interval.mean == 0.6
+    assert interval.low == pytest.approx(0.6 - half, abs=0.005)
+    assert interval.high == pytest.approx(0.6 + half, abs=0.005)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_interval_holds_the_mean_and_stays_in_range(scores: list[float]) -> None:
+    interval = bootstrap(scores, resamples=200)
+    assert min(scores) - 1e-9 <= interval.low <= interval.mean + 1e-9
+    assert interval.mean - 1e-9 <= interval.high <= max(scores) + 1e-9
+
+
+def test_same_seed_same_interval() -> None:
+    assert bootstrap([0, 1, 1, 0, 1], seed=3) == bootstrap([0, 1, 1, 0, 1], seed=3)
+
+
+def test_no_scores() -> None:
+    with pytest.raises(ValueError, match="no scores"):
+        bootstrap([])
+
+
+def mcnemar(better: int, worse: int) -> Fraction:
+    """Exact two-sided McNemar: both tails of a fair coin."""
+    n = better + worse
+    tail = sum(math.comb(n, k) for k in range(max(better, worse), n + 1))
+    return min(Fraction(1), Fraction(2 * tail, 2**n))
+
+
+@pytest.mark.parametrize(("better", "worse"), [(0, 1), (5, 1), (8, 8), (10, 2), (0, 0), (12, 4)])
+def test_sign_flip_is_the_exact_mcnemar_test_for_binary_scores(better: int, worse: int) -> None:
+    differences = [1.0] * better + [-1.0] * worse + [0.0] * 7
+    assert sign_flip_test(differences) == pytest.approx(float(mcnemar(better, worse)))
+
+
+def test_drawn_patterns_agree_with_the_exact_test() -> None:
+    assert sign_flip_test([1.0] * 14 + [-1.0] * 6, resamples=50_000) == pytest.approx(
+        float(mcnemar(14, 6)), abs=0.01
+    )
+
+
+def test_exact_enumeration_of_fractional_differences() -> None:
+    values = [0.5, 0.25, -0.25, 1.0]
+    expected = sum(
+        abs(sum(s * v for s, v in zip(signs, values, strict=True))) >= 1.5 - 1e-9
+        for signs in itertools.product((1, -1), repeat=4)
+    )
+    assert sign_flip_test(values) == expected / 16
+
+
+def test_comparison_pairs_by_question() -> None:
+    found = compare({"a": 1, "b": 0.5, "c": 0, "x": 1}, {"a": 0, "b": 0.5, "c": 1, "d": 1})
+    assert (found.questions, found.better, found.worse) == (3, 1, 1)
+    assert found.difference.mean == 0
+    with pytest.raises(ValueError, match="share no question"):
+        compare({"a": 1}, {"b": 1})
