@@ -32,6 +32,7 @@ def cpu_environment() -> dict[str, str]:
     wanted = {
         "VERL_PLATFORM": "cpu",
         "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take half of the memory
+        "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",  # rollout and update take turns, so all cores serve each
         "OMP_NUM_THREADS": str(cores),
     }
     return {key: os.environ.get(key, value) for key, value in wanted.items()}

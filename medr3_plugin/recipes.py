@@ -61,9 +61,9 @@ def find_recipe(name: str) -> Recipe:
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return Recipe(path.stem, path.parent.resolve(), _summary(path.parent))
     if path.is_dir():
-        recipe = _read(path.resolve())
-        if recipe is not None:
-            return recipe
+        given = _read(path.resolve())
+        if given is not None:
+            return given
         raise UserError(
             f"{path} is not a recipe: it needs one yaml with a `defaults` list (else give the yaml's path)"
         )

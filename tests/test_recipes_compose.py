@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +151,18 @@ def test_command_exit_codes(elsewhere: Path) -> None:
         app, ["recipes", "validate", "qwen2_5_7b", "actor_rollout_ref.rollout.n=1", "--no-files"]
     )
     assert bad.exit_code == 1 and "rollout.n" in bad.output
+
+
+def _documented_commands() -> list[tuple[str, list[str]]]:
+    """Hydra overrides of every `./run.sh ...` line in the recipes' READMEs."""
+    found = []
+    for recipe in list_recipes():
+        for line in (recipe.folder / "README.md").read_text().splitlines() if recipe.summary else ():
+            if line.startswith("./run.sh ") and "=" in line:
+                found.append((recipe.name, shlex.split(line)[1:]))
+    return found
+
+
+@pytest.mark.parametrize(("name", "overrides"), _documented_commands())
+def test_commands_in_the_readmes_have_no_error(name: str, overrides: list[str]) -> None:
+    assert [f for f in check(find_recipe(name), overrides, files=False) if f.level == "error"] == []

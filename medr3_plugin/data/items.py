@@ -109,25 +109,29 @@ def right_letter(options: Mapping[str, str], label: object, text: object = None)
     Raises:
         RowError: the label names no option, or label and text name different ones.
     """
-    named = re.sub(r"[().\s]", "", clean(label)).upper()
-    letter = named if named in options else None
-    stated = [
-        key for value in (label, text) if clean(value) for key in _letters_by_text(options, clean(value))
-    ]
-    if letter is None and len(set(stated)) == 1:
-        letter = stated[0]
-    if letter is None:
-        raise RowError(
-            f"answer {label if clean(label) else text!r} names none of the options {', '.join(options)}"
-        )
-    # the text may be worded freely beside a letter; it only must not be another option's own text
-    if stated and letter not in stated:
-        raise RowError(f"label {label!r} and answer text {text!r} name different options")
-    return letter
+    named = re.sub(r"[().\s]", "", clean(label) or clean(text)).upper()
+    if clean(label) and named in options:
+        # the text beside a letter may be worded freely; it only must not be another option's own text
+        stated = _letters_by_text(options, clean(text))
+        if stated and named not in stated:
+            raise RowError(f"label {label!r} and answer text {text!r} name different options")
+        return named
+    found = {letter for value in (label, text) for letter in _letters_by_text(options, clean(value))}
+    found |= {named} & options.keys()
+    if len(found) == 1:
+        return found.pop()
+    answer = clean(label) or clean(text)
+    if not found:
+        raise RowError(f"answer {answer!r} names none of the options {', '.join(options)}")
+    raise RowError(
+        f"answer {answer!r} fits the options {', '.join(sorted(found))}; give the letter as 'answer_idx'"
+    )
 
 
 def _letters_by_text(options: Mapping[str, str], text: str) -> list[str]:
     """Letters of the options with this text; signs ("< 5", "> 5") are ignored only if nothing matches."""
+    if not text:
+        return []
     exact = [letter for letter, option in options.items() if option.casefold() == text.casefold()]
     return exact or [
         letter for letter, option in options.items() if fold(option) and fold(option) == fold(text)

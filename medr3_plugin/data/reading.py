@@ -70,12 +70,9 @@ def read(source: str, *, split: str = "", config: str = "") -> Iterator[RawRow]:
 
 
 def split_of(path: Path) -> str:
-    """`train`, `dev` or `test` if the file's name, or else its folder's, says so; otherwise ""."""
-    for name in (path.name, path.parent.name):
-        for word in re.split(r"[^a-z]+", name.lower()):
-            if word in _SPLITS:
-                return _SPLITS[word]
-    return ""
+    """`train`, `dev` or `test` if a word of the file's name or its whole folder's name says so; else ""."""
+    words = re.split(r"[^a-z]+", path.name.lower())
+    return next((_SPLITS[word] for word in [*words, path.parent.name.lower()] if word in _SPLITS), "")
 
 
 def _suffix(path: Path) -> str:

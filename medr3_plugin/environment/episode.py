@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from medr3_plugin.environment.rendering import Tokenizer, encode_block, render_hits
 from medr3_plugin.environment.settings import EnvironmentSettings
@@ -88,8 +88,15 @@ class Episode:
         return {document_id for turn in self.turns for document_id in turn.shown}
 
 
-def closing_query(text: str) -> str | None:
-    """The query of the search that ends `text`, "" if there is no query in it, None if no search ends it.
+class Query(NamedTuple):
+    """The search that ends a generated segment: its query ("" if it has none) and the text carried past it."""
+
+    text: str
+    carried: str
+
+
+def closing_query(text: str) -> Query | None:
+    """The search that ends `text`; None if no search ends it.
 
     The engine stops at `</search>`, but its last token may carry characters past it.
     """
@@ -97,7 +104,8 @@ def closing_query(text: str) -> str | None:
     if end < 0:
         return None
     start = text.rfind(SEARCH_OPEN, 0, end)
-    return text[start + len(SEARCH_OPEN) : end].strip() if start >= 0 else ""
+    query = text[start + len(SEARCH_OPEN) : end].strip() if start >= 0 else ""
+    return Query(query, text[end + len(SEARCH_CLOSE) :])
 
 
 async def run_episode(
@@ -142,8 +150,8 @@ async def run_episode(
             break
         room -= len(generation.token_ids)
         if len(episode.turns) >= limit:
-            episode.turns.append(SearchTurn(query=query, outcome="limit"))
-            _insert_line(episode, settings.limit_line, room, tokenizer)
+            episode.turns.append(SearchTurn(query=query.text, outcome="limit"))
+            episode.add_inserted(encode_block(settings.limit_line, room, tokenizer, query.carried))
             may_search = False  # one reminder is enough: from here the model runs to its end
             continue
         turn, inserted = await _search_turn(
@@ -157,7 +165,7 @@ async def run_episode(
 
 
 async def _search_turn(
-    query: str,
+    query: Query,
     episode: Episode,
     *,
     room: int,
@@ -168,32 +176,28 @@ async def _search_turn(
     """Run one search; returns its record and the tokens to insert (possibly none)."""
 
     def line(text: str) -> list[int]:
-        return encode_block(text, room, tokenizer)
+        return encode_block(text, room, tokenizer, query.carried)
 
-    if not query:
+    if not query.text:
         return SearchTurn(query="", outcome="malformed"), line(settings.malformed_line)
     started = time.perf_counter()
     try:
-        hits = tuple(await search(query))
+        hits = tuple(await search(query.text))
     except RetrievalFailure as failure:
         latency = time.perf_counter() - started
         episode.search_s += latency
-        turn = SearchTurn(query=query, outcome="failed", latency_s=latency, failure=failure.kind)
+        turn = SearchTurn(query=query.text, outcome="failed", latency_s=latency, failure=failure.kind)
         return turn, line(settings.failed_line)
     latency = time.perf_counter() - started
     episode.search_s += latency
     if not hits:
-        return SearchTurn(query=query, outcome="empty", latency_s=latency), line(settings.empty_line)
+        return SearchTurn(query=query.text, outcome="empty", latency_s=latency), line(settings.empty_line)
     seen = episode.shown
     new = [hit for hit in hits if hit.document.id not in seen]
     if not new:
-        turn = SearchTurn(query=query, hits=hits, outcome="duplicate", latency_s=latency)
+        turn = SearchTurn(query=query.text, hits=hits, outcome="duplicate", latency_s=latency)
         return turn, line(settings.duplicate_line)
-    ids, shown = render_hits(new, room - settings.answer_reserve, settings, tokenizer)
-    turn = SearchTurn(query=query, hits=hits, shown=shown, outcome="ok", latency_s=latency)
+    ids, shown = render_hits(new, room - settings.answer_reserve, settings, tokenizer, query.carried)
+    turn = SearchTurn(query=query.text, hits=hits, shown=shown, outcome="ok", latency_s=latency)
     # no room for a document beside the answer's reserve: say so rather than leave the search unanswered
     return turn, ids or line(settings.limit_line)
-
-
-def _insert_line(episode: Episode, text: str, room: int, tokenizer: Tokenizer) -> None:
-    episode.add_inserted(encode_block(text, room, tokenizer))

@@ -35,15 +35,21 @@ def document_text(document: Document, template: str) -> str:
     return neutralise_tags(" ".join(text.split()))
 
 
-def encode_block(text: str, budget: int, tokenizer: Tokenizer) -> list[int]:
+def encode_block(text: str, budget: int, tokenizer: Tokenizer, carried: str = "") -> list[int]:
     """Tokens of `<document> text </document>`, the text cut so that the block fits `budget` tokens.
 
     The cut falls on a word boundary, so that no half word and no half character is shown. Returns an empty
     list if not even the tags fit.
+
+    Args:
+        carried: what the model's last token holds past its stop string. Where a tokenizer has a token for
+            `><`, a model that expects a document after `</search>` generates the block's first character
+            itself; it is kept, and not written a second time.
     """
+    opening = DOCUMENT_OPEN.removeprefix(carried)
 
     def block(body: str) -> list[int]:
-        return tokenizer.encode(f"{DOCUMENT_OPEN} {body} {DOCUMENT_CLOSE}", add_special_tokens=False)
+        return tokenizer.encode(f"{opening} {body} {DOCUMENT_CLOSE}", add_special_tokens=False)
 
     ids = block(text)
     if len(ids) <= budget:
@@ -60,7 +66,11 @@ def encode_block(text: str, budget: int, tokenizer: Tokenizer) -> list[int]:
 
 
 def render_hits(
-    hits: Sequence[Hit], budget: int, settings: EnvironmentSettings, tokenizer: Tokenizer
+    hits: Sequence[Hit],
+    budget: int,
+    settings: EnvironmentSettings,
+    tokenizer: Tokenizer,
+    carried: str = "",
 ) -> tuple[list[int], tuple[str, ...]]:
     """Tokens of as many documents as fit `budget`, best first, and the ids of those shown."""
     ids: list[int] = []
@@ -70,7 +80,8 @@ def render_hits(
         room = min(settings.document_tokens, budget - len(ids))
         if room < MIN_DOCUMENT_TOKENS:
             break
-        block = encode_block(document_text(hit.document, settings.document_template), room, tokenizer)
+        text = document_text(hit.document, settings.document_template)
+        block = encode_block(text, room, tokenizer, "" if shown else carried)
         if block:
             ids += block
             shown.append(hit.document.id)

@@ -51,9 +51,8 @@ def load_benchmark(
                 f"`medr3 data prepare`, or say --benchmark {name}=SOURCE"
             )
         source = str(found)
-    rows = _prepared(Path(source)) if source.endswith(".parquet") else None
-    if rows is None:
-        rows = _load(name, source, form, style)
+    prepared = _prepared(Path(source)) if source.endswith(".parquet") else None
+    rows = _load(name, source, form, style) if prepared is None else prepared
     questions = [_question(row, f"{source} row {number}") for number, row in enumerate(rows, start=1)]
     if limit:
         del questions[limit:]
@@ -73,7 +72,8 @@ def _prepared(path: Path) -> list[dict[str, Any]] | None:
     table = pq.read_table(path)
     if not {"prompt", "extra_info", "reward_model"} <= set(table.column_names):
         return None
-    return table.to_pylist()
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
 
 
 def _load(name: str, source: str, form: Form, style: str) -> Sequence[dict[str, Any]]:

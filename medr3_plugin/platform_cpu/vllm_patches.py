@@ -21,7 +21,7 @@ def needed(module: ModuleType) -> bool:
     return dispatch is not None and "remove_weight" in inspect.signature(dispatch).parameters
 
 
-def _keep_plain_weights(layer: Any, remove_weight: bool) -> None:  # noqa: ARG001  # the name is vLLM's
+def _keep_plain_weights(layer: Any, remove_weight: bool) -> None:  # the name is vLLM's
     import torch
 
     layer.cpu_linear = torch.nn.functional.linear

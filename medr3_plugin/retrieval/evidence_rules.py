@@ -248,7 +248,7 @@ _ABSTRACT: Sequence[_Rule] = (
 _RESEARCH = (
     " we ", " our ", "results", "methods", "objective", "conclusion", "background:", "aim:", "purpose:",
     "this study", "the study", "studied", "evaluate", "investigat", "compared", "p <", "p<", "p =", "p=",
-    "95%", "recommend", "randomi", "review",
+    "95%", "recommend", "random", "review",
 )  # fmt: skip
 """One of these is in nearly every abstract, and few are in text for patients."""
 _WORD = re.compile(r"[a-z]+")
@@ -276,7 +276,7 @@ def classify(title: str, text: str) -> str | None:
             return "animal_or_in_vitro" if animal else rule.kind
     if is_animal_or_laboratory(title, text):
         return "animal_or_in_vitro"
-    lowered = text.lower()
+    lowered = f" {text.lower()} "
     if not any(mark in lowered for mark in _RESEARCH):
         return None
     for rule in _ABSTRACT:

@@ -189,7 +189,7 @@ class EncoderOptions(_Section):
 class RewardOptions(StageOptions):
     """The whole section."""
 
-    stages: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    stages: Mapping[str, Any] = Field(default_factory=dict)
     judge: Mapping[str, Any] = Field(default_factory=dict)
     extractor: ExtractorOptions = ExtractorOptions()
     encoder: EncoderOptions = EncoderOptions()

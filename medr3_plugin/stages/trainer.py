@@ -114,8 +114,8 @@ class ProgressiveTrainer(PPOTrainerSync):
         data = tq.kv_batch_get(
             keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields", "uid"]
         )
-        uids = data["uid"].tolist()
-        fields = data["extra_fields"].tolist()
+        # what TransferQueue returns for non-tensor fields depends on its backend; iterating works for all
+        uids, fields = list(data["uid"]), list(data["extra_fields"])
         samples = [
             StepSample.from_reward_extra_info(str(uid), field["reward_extra_info"])
             for uid, field in zip(uids, fields, strict=True)

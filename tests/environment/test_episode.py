@@ -255,11 +255,35 @@ def test_a_block_fits_its_budget_or_is_empty(text, budget):
 
 
 def test_closing_query():
-    assert closing_query("<search> a </search>") == "a"
-    assert closing_query("<search>a</search>\n") == "a"
-    assert closing_query("<search>a<search>b</search>") == "b"
-    assert closing_query("a</search>") == ""
+    assert closing_query("<search> a </search>") == ("a", "")
+    assert closing_query("<search>a</search>\n") == ("a", "\n")
+    assert closing_query("<search>a<search>b</search><") == ("b", "<")
+    assert closing_query("a</search>") == ("", "")
     assert closing_query("<search>a") is None
+
+
+def test_a_tag_the_model_began_is_not_begun_twice(smollm2_tokenizer):
+    # "</search><" ends in the token "><" when a document is expected: its "<" opens the document
+    tokenizer = smollm2_tokenizer
+    said = tokenizer.encode("<search> fever </search><document>", add_special_tokens=False)
+    cut = next(i for i in range(len(said)) if "</search>" in tokenizer.decode(said[: i + 1]))
+    segments = [said[: cut + 1], tokenizer.encode("<answer> Flu </answer>", add_special_tokens=False)]
+    assert tokenizer.decode(segments[0]).endswith("</search><")
+
+    async def generate(token_ids, *, stop, max_tokens):
+        return Generation(segments.pop(0), None)
+
+    async def search(query):
+        return [FEVER]
+
+    episode = asyncio.run(
+        run_episode(
+            [1], generate=generate, search=search, tokenizer=tokenizer, settings=SETTINGS, response_length=90
+        )
+    )
+    assert tokenizer.decode(episode.response_ids) == (
+        "<search> fever </search><document> Flu. Signs: fever. </document><answer> Flu </answer>"
+    )
 
 
 def test_template_and_header():

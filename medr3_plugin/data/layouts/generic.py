@@ -52,7 +52,7 @@ def item(dataset: str, row: RawRow) -> Item:
         dataset = clean(data.get("dataset")) or dataset
     own_id = data.get("id", data.get("_id", data.get("qid")))
     gold_docs = _texts(data.get("gold_docs"), "gold_docs")
-    split = row.split or clean(data.get("split")) or "train"
+    split = clean(data.get("split")) or row.split or "train"
     options = data.get("options", data.get("choices"))
     if options:
         letters = options_of(options)
