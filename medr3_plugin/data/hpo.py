@@ -122,13 +122,18 @@ class Ontology:
         Specificity is capped where a term belongs to fewer than about 20 diseases: below that it measures how
         finely a curator annotated, and one-off laboratory findings would push out the signs people know.
         """
+        if disease.id not in self._order:
+            self._order[disease.id] = sorted(disease.signs, key=lambda term: self._rank(disease, term))
+        return self._order[disease.id]
+
+    def _rank(self, disease: Disease, term: str) -> tuple[float, int, str]:
         cap = math.log(max(2.0, len(self.diseases) / 20))
+        weight = disease.signs[term] * min(self.specificity(term), cap)
+        return -round(weight, 2), len(self.terms[term].name), term
 
-        def key(term: str) -> tuple[float, int, str]:
-            weight = disease.signs[term] * min(self.specificity(term), cap)
-            return -round(weight, 2), len(self.terms[term].name), term
-
-        return sorted(disease.signs, key=key)
+    @cached_property
+    def _order(self) -> dict[str, list[str]]:
+        return {}
 
 
 def data_folder() -> Path:

@@ -77,6 +77,7 @@ def convert(out: Path, gguf: Path | None = None, *, force: bool = False) -> Path
         # transformers 5.10 gives a GPT-2 tokenizer read from GGUF the first special token as end token
         end = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
         tokenizer.eos_token = tokenizer.pad_token = end
+        tokenizer.clean_up_tokenization_spaces = False  # decoding must give back what was encoded
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
         if not is_complete(partial):

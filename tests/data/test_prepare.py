@@ -1,0 +1,206 @@
+"""From files to parquet: duplicates, conflicts, overlap, bad input, the command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from medr3_plugin.data import prepare, reading
+from medr3_plugin.data.items import Item, options_of, right_letter, stable_id
+from medr3_plugin.data.overlap import OverlapIndex, ngrams
+from medr3_plugin.errors import UserError
+
+pq = pytest.importorskip("pyarrow.parquet")
+
+CASE = (
+    "A 45 year old woman with a long history of smoking comes to the clinic because of a cough with blood "
+    "stained sputum and a weight loss of ten kilograms over the past four months."
+)
+
+
+def write(path: Path, *rows: object) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    import typer
+
+    from medr3_plugin.commands import data
+
+    app = typer.Typer()
+    data.register(app)
+    app.callback()(lambda: None)
+    result = CliRunner().invoke(app, ["data", *arguments])
+    return (result.exit_code, str(result.exception or "") + result.output)
+
+
+def test_parquet_row(tmp_path):
+    source = write(
+        tmp_path / "dev.jsonl", {"id": 7, "question": "Which?", "options": ["x", "y"], "answer": "y"}
+    )
+    code, output = run("prepare", "generic", "--source", source, "--out", str(tmp_path / "out.parquet"))
+    assert code == 0, output
+    (row,) = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    info = row["extra_info"]
+    assert (row["data_source"], row["agent_name"]) == ("generic", "medr3_search")
+    assert row["reward_model"] == {"style": "rule", "ground_truth": "y"}
+    assert (info["id"], info["split"], info["answers"], info["gold_docs"]) == ("generic:7", "dev", ["y"], [])
+    assert info["question"] == "Which?\nA. x\nB. y" and json.loads(info["options"]) == {"A": "x", "B": "y"}
+    assert (
+        row["prompt"][-1]["content"].endswith("Which?\nA. x\nB. y")
+        and "<search>" in row["prompt"][-1]["content"]
+    )
+
+
+@pytest.mark.parametrize(("style", "agent"), [("plain", "medr3_search"), ("tools", "medr3_tool")])
+def test_open_form_hides_the_options(tmp_path, style, agent):
+    loaded = prepare.Loaded(items=[Item("i", "d", "最可能的诊断？", ("痛风",), {"A": "痛风", "B": "骨折"})])
+    (row,) = prepare.training_rows(loaded.items, form="open", style=style)
+    assert "骨折" not in row["prompt"][0]["content"] and row["extra_info"]["options"] == ""
+    assert "你是" in row["prompt"][0]["content"] and row["agent_name"] == agent
+
+
+def test_duplicates_go_and_conflicts_are_rejected(tmp_path):
+    a = {"question": "Is it?", "options": ["yes", "no"], "answer": "yes"}
+    source = write(
+        tmp_path / "x.jsonl",
+        {"id": 1, **a},
+        {"id": 2, **a, "question": "is  it ?", "options": ["no", "yes"]},
+        {"id": 3, **a, "question": "Other?"},
+        {"id": 4, **a, "question": "Other?", "answer": "no"},
+        {"id": 1, **a, "question": "Same id?"},
+    )
+    loaded = prepare.load("generic", source)
+    assert [item.id for item in loaded.items] == ["generic:1"]
+    assert loaded.duplicates == [("generic:2", "generic:1")]
+    assert [row.where.rsplit(":", 1)[1] for row, _ in loaded.rejected] == ["3", "4", "5"]
+
+
+def test_bad_rows_keep_their_content_and_exit_2(tmp_path):
+    path = tmp_path / "mixed.jsonl"
+    good = json.dumps({"question": "Good?", "answer": "a"}).encode()
+    path.write_bytes(good + b'\n{"question": "caf\xe9", "answer": "b"}\n{broken\n[1]\n')
+    out = tmp_path / "out.parquet"
+    code, output = run("prepare", "generic", "--source", str(path), "--out", str(out))
+    assert code != 0 and "mixed.jsonl:2" in output and "3 bad rows" in output
+    assert pq.read_table(out).num_rows == 1
+    rejected = [
+        json.loads(line) for line in (tmp_path / "out.parquet.rejected.jsonl").read_text().splitlines()
+    ]
+    assert [row["row"].rsplit(":", 1)[1] for row in rejected] == ["2", "3", "4"]
+    assert "caf\\xe9" in rejected[0]["data"]["raw"] and "UTF-8" in rejected[0]["reason"]
+    assert rejected[1]["data"]["raw"] == "{broken"
+    path.write_bytes(good + b"\n")
+    assert run("prepare", "generic", "--source", str(path), "--out", str(out))[0] == 0
+    assert not (tmp_path / "out.parquet.rejected.jsonl").exists()
+
+
+def test_overlap_with_an_evaluation_set(tmp_path):
+    evaluation = tmp_path / "test.parquet"
+    items = [Item("medqa:9", "medqa", CASE + " Most likely diagnosis?", ("Lung cancer",))]
+    prepare.write(prepare.Loaded(items=items), evaluation, prepare.training_rows(items))
+    source = write(
+        tmp_path / "train.jsonl",
+        {"id": "a", "question": CASE.upper() + " What is the diagnosis?", "answer": "x"},
+        {"id": "b", "question": "Which vitamin is missing in scurvy, a disease of sailors?", "answer": "C"},
+        {"id": "c", "question": CASE + "  most likely diagnosis", "answer": "x"},
+    )
+    out = tmp_path / "out.parquet"
+    code, output = run(
+        "prepare", "generic", "--source", source, "--out", str(out), "--against", str(evaluation)
+    )
+    assert code == 0 and "2 overlaps" in output
+    found = json.loads((tmp_path / "out.parquet.report.json").read_text())["overlaps"]
+    assert [(o["item_id"], o["kind"], o["evaluation_id"]) for o in found] == [
+        ("generic:a", "ngram", "medqa:9"),
+        ("generic:c", "question", "medqa:9"),
+    ]
+
+
+def test_stock_phrases_are_no_overlap():
+    stock = "Which of the following is the most appropriate next step in the management of this patient?"
+    index = OverlapIndex()
+    index.add([Item("e", "d", CASE + " " + stock, ("x",))], "test")
+    other = "A 3 year old boy swallowed a coin two hours ago, is well, and the film shows it in the stomach. "
+    assert index.find(Item("t", "d", other + stock, ("y",))) is None
+    assert index.find(Item("e", "d", "entirely different words", ("y",))).kind == "id"
+
+
+@given(
+    st.lists(
+        st.sampled_from(["fever", "cough", "rash", "pain", "痛", "热", "of", "the"]), min_size=1, max_size=40
+    )
+)
+def test_a_text_overlaps_itself_whatever_its_case_and_spacing(words):
+    text = " ".join(words)
+    assert ngrams(text) == ngrams("  " + text.upper().replace(" ", "\n ") + " !")
+    index = OverlapIndex()
+    index.add([Item("e", "d", text, ("x",))], "set")
+    assert index.find(Item("t", "d", text.title() + ".", ("x",))) is not None
+
+
+def test_nothing_usable_is_an_error_but_the_report_is_written(tmp_path):
+    source = write(tmp_path / "x.jsonl", {"question": "Q?"})
+    with pytest.raises(UserError, match="no usable row"):
+        loaded = prepare.load("generic", source)
+        prepare.write(loaded, tmp_path / "o.parquet", [])
+    assert (tmp_path / "o.parquet.report.json").exists() and not (tmp_path / "o.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.jsonl", b"\n", "is empty"),
+        ("x.json", b"[1, 2", "not a UTF-8 JSON document"),
+        ("x.parquet", b"no parquet", "not a parquet file"),
+        ("x.xlsx", b"?", "unknown file type"),
+        ("x.jsonl.gz", b"not gzip", "cannot be read"),
+        ("x.csv", b"question,answer\ncaf\xe9,b\n", "x.csv:2: not UTF-8"),
+    ],
+)
+def test_unreadable_files_name_themselves(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=message) as caught:
+        list(reading.read(str(path)))
+    assert str(path) in str(caught.value)
+
+
+def test_missing_source_and_missing_split(tmp_path):
+    with pytest.raises(UserError, match="no such file or folder"):
+        list(reading.read(str(tmp_path / "absent.jsonl")))
+    write(tmp_path / "train.jsonl", {})
+    with pytest.raises(UserError, match="of split 'test'"):
+        list(reading.read(str(tmp_path), split="test"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--form", "both"), ("--prompt", "poem"), ("--stage", "fourth"), ("--out", "o.parquet", "--form", "x")],
+)
+def test_wrong_options_name_the_known_ones(tmp_path, arguments):
+    code, output = run(
+        "prepare", "generic", "--source", "x", "--out", str(tmp_path / "o.parquet"), *arguments
+    )
+    assert code != 0 and "expected" in output
+
+
+@given(st.dictionaries(st.sampled_from("ABCDE"), st.text(min_size=1).filter(str.strip), min_size=2))
+def test_a_label_among_the_options_is_found(options):
+    try:
+        cleaned = options_of(options)
+    except UserError:
+        return
+    for letter in cleaned:
+        assert right_letter(cleaned, f"({letter})") == letter
+
+
+def test_ids_do_not_depend_on_position():
+    assert stable_id("d", None, "Q?") == stable_id("d", "", "Q?") != stable_id("d", None, "R?")
+    assert stable_id("d", "d:5", "Q?") == stable_id("d", 5, "Q?") == "d:5"
