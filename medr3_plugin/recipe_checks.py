@@ -67,7 +67,11 @@ def _verl(config: Any) -> Iterator[Finding]:
             )
     except (HydraException, AssertionError, ValueError, TypeError, KeyError, AttributeError) as error:
         # it reports by assert and by building its dataclasses
-        yield Finding("error", "verl validate_config", " ".join(str(error).split()) or type(error).__name__)
+        message = " ".join(str(error).split()) or type(error).__name__
+        if message.startswith("vllm version None"):
+            yield Finding("missing", "vllm", "not installed: verl cannot check what depends on its version (LoRA)")
+        else:
+            yield Finding("error", "verl validate_config", message)
 
 
 def _section(config: Any, key: str = "medr3") -> dict[str, Any]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 BENCHMARKS = (
     "medqa_us",
-    "medqa_mcmle",
+    "medqa_mainland",
     "medmcqa",
     "rarearena_rdc",
     "rarearena_rds",
     "mmlu_med",
-    "nejmqa",
+    "nejm",
     "medxpertqa",
 )
 """The paper's eight benchmarks, in its order; the first five are in-domain."""
