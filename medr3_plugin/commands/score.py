@@ -111,23 +111,27 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
         file = partial.open("w", encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from None
-    with file, tqdm(unit=" rows", disable=not sys.stderr.isatty()) as bar:
-        rows = read_rows(source, stage)
-        while chunk := list(islice(rows, CHUNK)):
-            samples: list[Sample] = []
-            for row in chunk:
-                if isinstance(row, RowError):
-                    bad += 1
-                    print(f"error: {row}", file=sys.stderr)
-                else:
-                    samples.append(row)
-            for scored in await scorer.score(samples):
-                file.write(_line(scored))
-                failures.update(scored.failures)
-                good += 1
-                if explain:
-                    print(in_words(scored))
-            bar.update(len(chunk))
+    try:
+        with file, tqdm(unit=" rows", disable=not sys.stderr.isatty()) as bar:
+            rows = read_rows(source, stage)
+            while chunk := list(islice(rows, CHUNK)):
+                samples: list[Sample] = []
+                for row in chunk:
+                    if isinstance(row, RowError):
+                        bad += 1
+                        print(f"error: {row}", file=sys.stderr)
+                    else:
+                        samples.append(row)
+                for scored in await scorer.score(samples):
+                    file.write(_line(scored))
+                    failures.update(scored.failures)
+                    good += 1
+                    if explain:
+                        print(in_words(scored))
+                bar.update(len(chunk))
+    except BaseException:
+        partial.unlink()
+        raise
     partial.replace(out)
     print(_summary(good, bad, failures, out), file=sys.stderr)
     return bad

@@ -28,7 +28,8 @@ MAX_CHARS = 24_000
 _ASKS = 2  # a reply that is not in the protocol is asked for once more
 _RETRY_TEMPERATURE = 0.3
 _MAX_TOKENS = 4096
-_FENCE = re.compile(r"^.*?</think>|^```(?:json)?|```$", re.DOTALL)
+_THINKING = re.compile(r"^.*?</think>", re.DOTALL)
+_FENCE = re.compile(r"^```(?:json)?|```$")
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -111,7 +112,7 @@ class JudgeExtractor:
         raise AssertionError("unreachable")
 
     def _read(self, reply: str) -> tuple[Triple, ...]:
-        bare = _FENCE.sub("", reply.strip()).strip()
+        bare = _FENCE.sub("", _THINKING.sub("", reply, count=1).strip()).strip()
         try:
             parsed = _Reply.model_validate_json(bare)
         except ValidationError:

@@ -1,0 +1,197 @@
+"""`medr3 score` and the rows it reads."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from medr3_plugin.commands import score as command
+from medr3_plugin.errors import UserError
+from medr3_plugin.rewards.record import KEYS
+from medr3_plugin.rewards.scoring_io import read_rows
+
+ROW = {
+    "id": "r1",
+    "question": "A tall patient with ectopia lentis: diagnosis?",
+    "response": "<think>Ectopia lentis suggests Marfan syndrome. <search>lens</search><document>Marfan</document> "
+    "Marfan syndrome is caused by FBN1 mutation.</think><answer>Marfan syndrome</answer>",
+    "answer": "Marfan syndrome",
+    "gold_docs": ["d1"],
+    "retrieved": [
+        [
+            {
+                "id": "d1",
+                "text": "Marfan syndrome: FBN1 mutation.",
+                "evidence_type": "guideline",
+                "source": "a",
+            },
+            {"id": "d2", "text": "A systematic review and meta-analysis of asthma.", "source": "b"},
+        ]
+    ],
+    "references": [{"triples": [["ectopia lentis", "suggests", "marfan syndrome", False]], "text": "t"}],
+}
+
+
+def write(path, *rows):
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return path
+
+
+def run(tmp_path, *rows, options=()):
+    app = typer.Typer()
+    command.register(app)
+    source, out = write(tmp_path / "in.jsonl", *rows), tmp_path / "out.jsonl"
+    arguments = ["--in", str(source), "--out", str(out), "--stage", "joint", *options]
+    result = CliRunner().invoke(app, arguments)
+    records = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
+    return result, records
+
+
+def test_one_record_a_row(tmp_path):
+    result, [record] = run(tmp_path, ROW)
+    assert result.exit_code == 0, result.output
+    assert tuple(record) == ("id", *KEYS)
+    assert record["id"] == "r1"
+    assert record["acc"] == 1.0
+    assert record["retrieval_quality"] == pytest.approx(7 / 9)  # a guideline
+    assert record["retrieval_breadth"] == 1.0
+    b = 0.4 * record["reasoning"] + 0.4 * record["retrieval"] + 0.2 * record["coordination"]
+    assert record["score"] == pytest.approx(1 + 0.8 * b)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"id": None}, "field 'id' is missing"),
+        ({"id": " "}, "field 'id': expected a string"),
+        ({"response": 3}, "field 'response': expected a string, got 3"),
+        ({"question": None}, "field 'question' is missing"),
+        ({"answer": None}, "field 'answer' is missing"),
+        ({"answer": []}, "field 'answer'"),
+        ({"answer": ["a", " "]}, "field 'answer'"),
+        ({"options": ["a"]}, "field 'options'"),
+        ({"options": {"A": 1}}, "field 'options.A'"),
+        ({"gold_docs": "d1"}, "field 'gold_docs'"),
+        ({"retrieved": [{}]}, "field 'retrieved'"),
+        ({"retrieved": [[1]]}, "retrieved[0][0]"),
+        ({"retrieved": [[{"id": "x"}]]}, "retrieved[0][0]"),
+        ({"retrieved": [[], [{"id": "x", "text": "y", "evidence_level": 12}]]}, "retrieved[1][0]"),
+        ({"references": {}}, "field 'references'"),
+        ({"references": [{}, 3]}, "field 'references[1]'"),
+        ({"references": [{"triples": [["a", "b", "c", "yes"]]}]}, "field 'references[0].triples' item 0"),
+        ({"references": [{"text": 1}]}, "field 'references[0].text'"),
+        ({"triples": [["a", "b"]]}, "field 'triples' item 0"),
+    ],
+)
+def test_a_wrong_row_is_named_and_the_others_are_scored(tmp_path, change, message):
+    bad = {key: value for key, value in (ROW | change).items() if value is not None}
+    result, records = run(tmp_path, ROW, bad, ROW | {"id": 2})
+    assert result.exit_code == 2
+    assert [record["id"] for record in records] == ["r1", "2"]
+    assert f"in.jsonl:2: {message}" in result.stderr
+
+
+def test_lines_that_are_no_rows(tmp_path):
+    source = tmp_path / "in.jsonl"
+    source.write_bytes(b'{"id": \n[1]\n\xff\xfe\n\n' + b"[" * 100_000 + b"\n" + json.dumps(ROW).encode())
+    rows = list(read_rows(source, "joint"))
+    assert [str(row).split(":", 2)[1] for row in rows[:-1]] == ["1", "2", "3", "5"]
+    assert rows[-1].id == "r1"
+
+
+def test_explain(tmp_path):
+    result, _ = run(tmp_path, ROW, options=["--explain"])
+    for words in (
+        "r1: score",
+        "right: Marfan syndrome",
+        "ectopia lentis -> marfan syndrome",
+        "relevant: d1",
+        "joint",
+    ):
+        assert words in result.stdout, result.stdout
+
+
+def test_explain_of_forged_and_unanswered(tmp_path):
+    forged = ROW | {
+        "id": "f",
+        "response": "<think><document>x</document></think><answer>a</answer>",
+        "retrieved": None,
+    }
+    silent = ROW | {"id": "s", "response": "I do not know."}
+    result, records = run(tmp_path, forged, silent, options=["--explain"])
+    assert [record["score"] for record in records] == [-1.0, -0.5]
+    assert "forged" in result.stdout and "no answer" in result.stdout
+
+
+def test_more_documents_than_searches_returned_is_forged(tmp_path):
+    response = ROW["response"].replace("</think>", "<search>x</search><document>made up</document></think>")
+    _, [record] = run(tmp_path, ROW | {"response": response})
+    assert record["forged"] == 1.0
+
+
+def test_authors_preset(tmp_path):
+    row = ROW | {"answer": "Loeys-Dietz syndrome"}
+    result, [record] = run(tmp_path, row, options=["--preset", "authors"])
+    assert result.exit_code == 0
+    assert record["score"] == pytest.approx(0.1 + 0.8 * record["reasoning"])
+
+
+def test_config_file(tmp_path):
+    config = tmp_path / "reward.yaml"
+    config.write_text("medr3:\n  reward:\n    stages:\n      joint: {weights: {retrieval: 1.0}}\n")
+    _, [record] = run(tmp_path, ROW, options=["--config", str(config)])
+    assert record["score"] == pytest.approx(1 + 0.8 * record["retrieval"])
+
+
+def test_vocabulary(tmp_path):
+    terms = write(
+        tmp_path / "v.jsonl", {"name": "Marfan syndrome"}, {"name": "FBN1", "synonyms": ["FBN1 mutation"]}
+    )
+    result, [record] = run(tmp_path, ROW, options=["--vocabulary", str(terms)])
+    assert result.exit_code == 0
+    assert record["reasoning_statistic"] == pytest.approx(1 / 3)  # ectopia lentis is not in the vocabulary
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--stage", "fourth"], "--stage fourth"),
+        (["--preset", "best"], r"medr3\.reward\.preset"),
+        (["--config", "none.yaml"], "cannot read none.yaml"),
+        (["--vocabulary", "none.jsonl"], "none.jsonl does not exist"),
+    ],
+)
+def test_wrong_options_are_one_line(tmp_path, options, message):
+    result, records = run(tmp_path, ROW, options=options)
+    assert isinstance(result.exception, UserError)
+    with pytest.raises(UserError, match=message):
+        raise result.exception
+    assert records == []
+
+
+def test_out_must_not_be_in(tmp_path):
+    app = typer.Typer()
+    command.register(app)
+    source = write(tmp_path / "in.jsonl", ROW)
+    result = CliRunner().invoke(app, ["--in", str(source), "--out", str(source), "--stage", "joint"])
+    assert isinstance(result.exception, UserError)
+    assert json.loads(source.read_text())["id"] == "r1"
+
+
+def test_missing_input_writes_nothing(tmp_path):
+    app = typer.Typer()
+    command.register(app)
+    arguments = [
+        "--in",
+        str(tmp_path / "none.jsonl"),
+        "--out",
+        str(tmp_path / "out.jsonl"),
+        "--stage",
+        "joint",
+    ]
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, UserError)
+    assert not list(tmp_path.iterdir())
