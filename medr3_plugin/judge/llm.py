@@ -100,9 +100,8 @@ class LLMJudge:
             self.stats.shared += 1
         return await call.result()
 
-    async def aclose(self) -> None:
-        """Close the connections and the cache."""
-        await self.chat.aclose()
+    def close(self) -> None:
+        """Close the cache file. Without it, the file is closed with the process; nothing is lost."""
         if self._cache is not None:
             self._cache.close()
 

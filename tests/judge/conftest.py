@@ -7,7 +7,6 @@ import pytest
 from chat_server import ChatServer
 
 stamina = pytest.importorskip("stamina")
-pytest.importorskip("openai")
 
 
 @pytest.fixture

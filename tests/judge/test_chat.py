@@ -33,7 +33,6 @@ async def test_sends_the_protocol_and_returns_the_text(chat_server, monkeypatch)
     assert body["chat_template_kwargs"] == {"enable_thinking": False}
     assert body["response_format"]["json_schema"]["schema"]["properties"]["score"]["enum"] == [0, 1, 2]
     assert chat_server.headers[0]["authorization"] == "Bearer secret"
-    await chat.aclose()
 
 
 @pytest.mark.parametrize(
@@ -43,7 +42,6 @@ async def test_servers_without_schemas(chat_server, structured, expected):
     chat = client(chat_server, structured=structured)
     await chat.complete(ASK)
     assert chat_server.requests[0].get("response_format") == expected
-    await chat.aclose()
 
 
 async def test_asks_the_server_for_its_model_once(chat_server):
@@ -51,7 +49,6 @@ async def test_asks_the_server_for_its_model_once(chat_server):
     await asyncio.gather(*(chat.complete(ASK) for _ in range(5)))
     assert {request["model"] for request in chat_server.requests} == {"served-model"}
     assert sum(path.endswith("/models") for path in chat_server.paths) == 1
-    await chat.aclose()
 
 
 @pytest.mark.parametrize("bad", [500, 502, 503, 429, 408, "close", "half"])
@@ -62,7 +59,6 @@ async def test_tries_again_what_may_pass(chat_server, bad):
     assert chat_server.asked() == 2
     assert chat.stats.retries == 1
     assert not chat.stats.failures
-    await chat.aclose()
 
 
 @pytest.mark.parametrize(
@@ -91,7 +87,6 @@ async def test_gives_up_with_a_typed_failure(chat_server, bad, kind, asked):
     assert chat_server.url in str(failure.value)
     assert chat_server.asked() == asked
     assert chat.stats.failures == {kind: 1}
-    await chat.aclose()
 
 
 @pytest.mark.parametrize("bad", ["slow", "trickle"])
@@ -102,7 +97,6 @@ async def test_a_slow_server_is_a_timeout(chat_server, bad):
         await chat.complete(ASK)
     assert failure.value.kind == "timeout"
     assert chat_server.asked() == 2
-    await chat.aclose()
 
 
 async def test_nobody_listens():
@@ -114,7 +108,6 @@ async def test_nobody_listens():
     with pytest.raises(JudgeFailure) as failure:
         await chat.complete(ASK)
     assert failure.value.kind == "connection"
-    await chat.aclose()
 
 
 async def test_limits_requests_in_flight(chat_server):
@@ -123,7 +116,6 @@ async def test_limits_requests_in_flight(chat_server):
     await asyncio.gather(*(chat.complete(ASK) for _ in range(20)))
     assert chat_server.most_in_flight == 3
     assert chat_server.asked() == 20
-    await chat.aclose()
 
 
 async def test_a_cancelled_request_frees_its_slot(chat_server):
@@ -136,7 +128,6 @@ async def test_a_cancelled_request_frees_its_slot(chat_server):
     assert await asyncio.wait_for(chat.complete(ASK), 5) == verdict_text(2)
     with pytest.raises(asyncio.CancelledError):
         await first
-    await chat.aclose()
 
 
 def test_missing_key_variable(monkeypatch):

@@ -39,7 +39,7 @@ async def test_router_speaks_the_same_protocol(chat_server, monkeypatch, given):
     verdict = await judge.verdict(answer="arthritis", **CASE)
     assert (verdict.level, verdict.source) == (1, "router:judge-model")
     assert chat_server.paths == ["/v1/chat/completions"]
-    await judge.aclose()
+    judge.close()
 
 
 async def test_router_error_text_is_a_failure(chat_server):
@@ -50,7 +50,7 @@ async def test_router_error_text_is_a_failure(chat_server):
     with pytest.raises(JudgeFailure) as failure:
         await judge.verdict(answer="arthritis", **CASE)
     assert failure.value.kind == "bad_response"
-    await judge.aclose()
+    judge.close()
 
 
 @pytest.mark.parametrize(

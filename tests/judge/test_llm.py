@@ -24,7 +24,7 @@ async def test_verdict(chat_server):
     assert isinstance(judge, AnswerJudge)
     verdict = await judge.verdict(answer="podagra", **CASE)
     assert (verdict.level, verdict.reason, verdict.source) == (2, "because", "openai:m")
-    await judge.aclose()
+    judge.close()
 
 
 async def test_repair_is_counted(chat_server):
@@ -32,7 +32,7 @@ async def test_repair_is_counted(chat_server):
     judge = judge_of(chat_server)
     assert (await judge.verdict(answer="podagra", **CASE)).level == 1
     assert judge.stats.repaired == 1
-    await judge.aclose()
+    judge.close()
 
 
 @pytest.mark.parametrize("bad", ["I like it", verdict_text(5), "not-json", "empty"])
@@ -42,7 +42,7 @@ async def test_a_reply_without_verdict_is_asked_once_more(chat_server, bad):
     assert (await judge.verdict(answer="podagra", **CASE)).level == 0
     assert judge.stats.asked_again == 1
     assert chat_server.requests[1]["temperature"] > 0
-    await judge.aclose()
+    judge.close()
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ async def test_a_failure_is_raised_and_not_cached(chat_server, tmp_path, bad, ki
     assert failure.value.kind == kind
     chat_server.script = [verdict_text(2)]
     assert (await judge.verdict(answer="podagra", **CASE)).level == 2
-    await judge.aclose()
+    judge.close()
 
 
 async def test_the_cache_answers_the_second_run(chat_server, tmp_path):
@@ -64,13 +64,13 @@ async def test_the_cache_answers_the_second_run(chat_server, tmp_path):
     for _ in range(2):
         judge = judge_of(chat_server, cache=path)
         assert (await judge.verdict(answer="podagra", **CASE)).level == 2
-        await judge.aclose()
+        judge.close()
     assert chat_server.asked() == 1
     assert judge.stats.cache_hits == 1
     other = judge_of(chat_server, cache=path, temperature=0.5)
     await other.verdict(answer="podagra", **CASE)
     assert chat_server.asked() == 2
-    await other.aclose()
+    other.close()
 
 
 async def test_equal_cases_in_flight_share_a_call(chat_server):
@@ -80,7 +80,7 @@ async def test_equal_cases_in_flight_share_a_call(chat_server):
     assert [verdict.level for verdict in verdicts] == [2] * 4
     assert chat_server.asked() == 2
     assert judge.stats.shared == 2
-    await judge.aclose()
+    judge.close()
 
 
 async def test_a_cancelled_waiter_leaves_the_others_their_verdict(chat_server):
@@ -93,7 +93,7 @@ async def test_a_cancelled_waiter_leaves_the_others_their_verdict(chat_server):
     first.cancel()
     assert (await second).level == 2
     assert chat_server.asked() == 1
-    await judge.aclose()
+    judge.close()
 
 
 async def test_a_failure_reaches_every_waiter(chat_server):
@@ -103,7 +103,7 @@ async def test_a_failure_reaches_every_waiter(chat_server):
     got = await asyncio.gather(*(judge.verdict(answer="x", **CASE) for _ in range(3)), return_exceptions=True)
     assert [type(item) for item in got] == [JudgeFailure] * 3
     assert chat_server.asked() == 1
-    await judge.aclose()
+    judge.close()
 
 
 async def test_empty_and_endless_answers_need_no_call(chat_server):
@@ -111,7 +111,7 @@ async def test_empty_and_endless_answers_need_no_call(chat_server):
     assert (await judge.verdict(answer="  ", **CASE)).level == 0
     assert (await judge.verdict(answer="x" * (MAX_ANSWER_CHARS + 1), **CASE)).level == 0
     assert chat_server.asked() == 0
-    await judge.aclose()
+    judge.close()
 
 
 async def test_the_rubric_follows_the_dataset(chat_server):
@@ -121,7 +121,7 @@ async def test_the_rubric_follows_the_dataset(chat_server):
     rubrics = [request["messages"][0]["content"] for request in chat_server.requests]
     assert "rare diseases" in rubrics[0]
     assert "rare diseases" not in rubrics[1]
-    await judge.aclose()
+    judge.close()
 
 
 def test_one_judge_in_several_event_loops(tmp_path):
@@ -133,8 +133,6 @@ def test_one_judge_in_several_event_loops(tmp_path):
             await judge.verdict(answer="x", **CASE)
         except JudgeFailure as failure:
             return failure.kind
-        finally:
-            await judge.chat.aclose()
         return "verdict"
 
     assert [asyncio.run(once()), asyncio.run(once())] == ["connection", "connection"]
