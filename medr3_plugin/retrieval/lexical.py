@@ -77,7 +77,7 @@ class LexicalIndex:
             )
             self._vocabulary: dict[str, int] = json.loads((folder / "vocab.index.json").read_bytes())
             self._size = int(json.loads((folder / "params.index.json").read_bytes())["num_docs"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
             raise UserError(f"{folder}: not a whole BM25 index ({error}); build it again") from error
         if not len(self._data) == len(self._documents) == self._starts[-1] or (
             len(self._starts) != len(self._vocabulary) + 1

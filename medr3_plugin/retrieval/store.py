@@ -122,7 +122,7 @@ class DocumentStore:
             self.sources: list[str] = json.loads((folder / "sources.json").read_text())
             with (folder / "rows.jsonl").open("rb") as rows:
                 self._rows = mmap.mmap(rows.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise UserError(
                 f"{folder}: not a whole document store ({error}); build the index again"
             ) from error

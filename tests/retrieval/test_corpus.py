@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+from index_helpers import rows, write_jsonl
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.retrieval.corpus import BadRows, RowError, read_corpus
+
+
+def test_documents_keep_their_columns(tmp_path):
+    row = {"id": "a", "title": "T", "text": "x", "source": "s", "year": "2019", "pmid": "7", "mesh": ["M"]}
+    (document,) = read_corpus(write_jsonl(tmp_path / "c.jsonl", [row]))
+    assert (document.id, document.title, document.text, document.source) == ("a", "T", "x", "s")
+    assert document.year == 2019
+    assert document.extra["pmid"] == "7"
+    assert document.extra["mesh"] == ["M"]
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "says"),
+    [
+        ({"text": "x"}, "id", "non-empty string"),
+        ({"id": "  ", "text": "x"}, "id", "non-empty string"),
+        ({"id": ["a"], "text": "x"}, "id", "non-empty string"),
+        ({"id": "a"}, "text", "missing"),
+        ({"id": "a", "text": " "}, "text", "empty"),
+        ({"id": "a", "text": None}, "text", "empty"),
+        ({"id": "a", "text": 5}, "text", "expected a string"),
+        ({"id": "a", "text": "x", "title": 5}, "title", "expected a string"),
+        ({"id": "a", "text": "x \ud800"}, "text", "surrogate"),
+        ({"id": "a", "text": "x", "note": "\udfff"}, "note", "surrogate"),
+        ({"id": "a", "text": "x", "year": "last"}, "year", "whole number"),
+        ({"id": "a", "text": "x", "year": True}, "year", "whole number"),
+        ({"id": "a", "text": "x", "evidence_level": 10}, "evidence_level", "1 to 9"),
+        ({"id": "a", "text": "x", "evidence_level": 2.5}, "evidence_level", "1 to 9"),
+        ({"id": "a", "text": "x", "evidence_type": 3}, "evidence_type", "expected a string"),
+    ],
+)
+def test_a_wrong_row_names_file_line_and_field(tmp_path, row, field, says):
+    path = write_jsonl(tmp_path / "c.jsonl", [{"id": "good", "text": "x"}, row])
+    with pytest.raises(RowError) as caught:
+        list(read_corpus(path))
+    message = str(caught.value)
+    assert f"{path}, line 2" in message
+    assert f"'{field}'" in message
+    assert says in message
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", "null", '{"id": "a"', "\x00"])
+def test_a_line_that_is_no_object(tmp_path, line):
+    path = tmp_path / "c.jsonl"
+    path.write_text(f'{{"id": "good", "text": "x"}}\n{line}\n')
+    with pytest.raises(RowError, match="line 2: not a JSON object"):
+        list(read_corpus(path))
+
+
+def test_skipped_rows_are_counted_and_the_first_ones_listed(tmp_path):
+    items = [{"id": str(number), "text": "x" if number % 2 else ""} for number in range(100)]
+    bad = BadRows(limit=3)
+    documents = list(read_corpus(write_jsonl(tmp_path / "c.jsonl", items), bad_rows=bad))
+    assert len(documents) == 50
+    assert bad.count == 50
+    assert len(bad.messages) == 3
+    assert "line 1" in bad.messages[0]
+
+
+def test_ids_must_be_unique_across_files(tmp_path):
+    first = write_jsonl(tmp_path / "a.jsonl", [{"id": "x", "text": "1"}])
+    second = write_jsonl(tmp_path / "b.jsonl", [{"id": "x", "text": "2"}])
+    with pytest.raises(RowError, match=r"b\.jsonl, line 1: field 'id': 'x' occurred before"):
+        list(read_corpus([first, second]))
+    bad = BadRows()
+    assert [document.text for document in read_corpus(tmp_path, bad_rows=bad)] == ["1"]
+    assert bad.count == 1
+
+
+def test_gzip_and_folder_and_blank_lines(tmp_path):
+    with gzip.open(tmp_path / "b.jsonl.gz", "wt") as file:
+        file.write(json.dumps({"id": "2", "text": "two"}) + "\n\n")
+    write_jsonl(tmp_path / "a.jsonl", [{"id": "1", "text": "one"}])
+    (tmp_path / "README.md").write_text("not a corpus")
+    assert [document.id for document in read_corpus(tmp_path)] == ["1", "2"]
+
+
+def test_a_truncated_gzip_says_where(tmp_path):
+    whole = gzip.compress(b"".join(json.dumps(row).encode() + b"\n" for row in rows(2000)))
+    path = tmp_path / "c.jsonl.gz"
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="cannot be read past line"):
+        list(read_corpus(path))
+
+
+def test_parquet_and_saved_dataset_give_the_same_documents(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet")
+    import pyarrow.parquet as parquet
+
+    items = rows(30)
+    parquet.write_table(pyarrow.Table.from_pylist(items), tmp_path / "c.parquet")
+    expected = list(read_corpus(write_jsonl(tmp_path / "c.jsonl", items)))
+    assert list(read_corpus(tmp_path / "c.parquet")) == expected
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_list(items).save_to_disk(str(tmp_path / "saved"))
+    assert list(read_corpus(tmp_path / "saved")) == expected
+
+
+def test_a_broken_parquet_file(tmp_path):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "c.parquet").write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(UserError, match=r"c\.parquet: cannot be read"):
+        list(read_corpus(tmp_path / "c.parquet"))
+
+
+def test_medrag_snippets(tmp_path):
+    row = {"id": "Anatomy_Gray_0", "title": "Anatomy_Gray", "content": "The heart", "contents": "Anatomy_Gray. The heart"}
+    (document,) = read_corpus(write_jsonl(tmp_path / "c.jsonl", [row]))
+    assert document.text == "The heart"
+    assert "contents" not in document.extra
+
+
+@pytest.mark.parametrize("source", ["nowhere.jsonl", "./none", "/no/such/folder"])
+def test_a_source_that_is_not_there(source):
+    with pytest.raises(UserError, match="no such corpus"):
+        list(read_corpus(source))
+
+
+def test_a_folder_without_corpus(tmp_path):
+    with pytest.raises(UserError, match="no corpus file"):
+        list(read_corpus(tmp_path))
+
+
+def test_reading_is_lazy(tmp_path):
+    path = tmp_path / "c.jsonl"
+    path.write_text('{"id": "1", "text": "x"}\nbroken\n')
+    assert next(read_corpus(path)).id == "1"
