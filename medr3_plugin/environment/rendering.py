@@ -28,6 +28,7 @@ def document_text(document: Document, template: str) -> str:
         header=f"[{header}] " if header else "",
         title=document.title,
         text=document.text,
+        summary=document.extra.get("summary") or document.text,
         source=document.source,
         evidence_type=document.evidence_type,
         year=document.year or "",

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from medr3_plugin.errors import UserError
 
-TEMPLATE_FIELDS = ("header", "title", "text", "source", "evidence_type", "year")
+TEMPLATE_FIELDS = ("header", "title", "text", "summary", "source", "evidence_type", "year")
 
 
 class EnvironmentSettings(BaseModel):
@@ -22,7 +22,8 @@ class EnvironmentSettings(BaseModel):
         search_tokens: budget of all documents of one search.
         answer_reserve: response tokens that documents never use, kept for the answer.
         document_template: how a document is written between its tags. Fields: header (source, evidence
-            type and year, as far as known), title, text, source, evidence_type, year.
+            type and year, as far as known), title, text, summary (the corpus column, else the text), source,
+            evidence_type, year.
         stop_at_answer: end generation at `</answer>`; for small models that do not end by themselves.
         prefill_think: append `<think>` to the prompt (the paper's prompt ends so).
         *_line: neutral texts shown, between document tags, when there is no document to show.

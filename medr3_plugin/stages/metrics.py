@@ -67,7 +67,8 @@ def step_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
     metrics.update(_search_metrics(samples))
     metrics.update(_failure_metrics(samples))
     metrics["invalid_share"] = 1.0 - len(valid) / len(samples)
-    metrics["zero_variance_groups"] = zero_variance_share(samples)
+    if len({sample.group for sample in samples}) < len(samples):  # validation may have one sample a prompt
+        metrics["zero_variance_groups"] = zero_variance_share(samples)
     metrics["truncated_share"] = float(np.mean([bool(sample.detail.get("truncated")) for sample in samples]))
     return metrics
 

@@ -18,13 +18,14 @@ import transfer_queue as tq
 from omegaconf import OmegaConf, open_dict
 from verl.trainer.ppo.v1 import PPOTrainerSync, register_trainer
 from verl.utils import tensordict_utils as tu
-from verl.utils.checkpoint.checkpoint_manager import find_latest_ckpt_path
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.plugin import TRAINER_MODE
+from medr3_plugin.stages.checkpoints import latest, mark_complete, step_of
 from medr3_plugin.stages.dataset import StampedLoader
 from medr3_plugin.stages.metrics import StepSample, by_dataset, failure_summary, step_metrics
 from medr3_plugin.stages.promotion import decide, metric_value
+from medr3_plugin.stages.requests import take_promotion
 from medr3_plugin.stages.run_folder import RunFolder, trajectory_rows
 from medr3_plugin.stages.schedule import Schedule, StageSpec
 from medr3_plugin.stages.settings import ProgressSettings
@@ -170,6 +171,8 @@ class ProgressiveTrainer(PPOTrainerSync):
 
     def _end_stage_if_due(self) -> None:
         reason = decide(self.stage.until, self.state.stage_step, self.state.window)
+        if take_promotion(self.run_folder.path, self.stage.name):
+            reason = "manual: medr3 promote"
         if reason is not None:
             self._hand_over(reason)
 
@@ -279,23 +282,25 @@ class ProgressiveTrainer(PPOTrainerSync):
         return Path(self.config.trainer.default_local_dir).absolute() / f"global_step_{self.global_steps}"
 
     def _save_checkpoint(self) -> None:
-        # before verl writes its marker of the latest checkpoint: a marked checkpoint always has its stage
+        # the stage first: a checkpoint that verl has marked always has it
         folder = self._checkpoint_folder()
         folder.mkdir(parents=True, exist_ok=True)
         self.state.save(folder)
         super()._save_checkpoint()
+        mark_complete(folder)
 
     def _load_checkpoint(self) -> None:
         folder = self._resume_folder()
-        if folder is None:
-            self.run_folder.forget_after(-1)
-        else:
+        step = 0 if folder is None else step_of(folder)
+        self.run_folder.forget_after(step if folder else -1)
+        if folder is not None:
             self.state = StageState.load(folder, self.schedule)
-            step = int(folder.name.removeprefix("global_step_"))
-            self.run_folder.forget_after(step)
             self._init_dataloader()  # verl restores the loader's position into the stage's own loader
             self.total_training_steps = step + self.state.remaining_steps(self.schedule)
             print(f"[medr3] resuming from {folder}: stage {self.stage.name}, step {step}", flush=True)
+        with open_dict(self.config):
+            self.config.trainer.resume_mode = "disable" if folder is None else "resume_path"
+            self.config.trainer.resume_from_path = None if folder is None else str(folder)
         self._apply_sampling(self.stage)
         self._begin_stage_on_workers(self.stage, reset_optimizer=False)
         super()._load_checkpoint()
@@ -309,8 +314,10 @@ class ProgressiveTrainer(PPOTrainerSync):
             return None
         if mode == "resume_path":
             return Path(self.config.trainer.resume_from_path).absolute()
-        latest = find_latest_ckpt_path(str(Path(self.config.trainer.default_local_dir).absolute()))
-        return Path(latest) if latest else None
+        folder, incomplete = latest(Path(self.config.trainer.default_local_dir).absolute())
+        for skipped in incomplete:
+            print(f"[medr3] {skipped} is incomplete and skipped", flush=True)
+        return folder
 
     def on_train_begin(self) -> None:
         """A run killed between a step's checkpoint and its hand-over decides again."""
