@@ -55,10 +55,8 @@ def served(index: Path, port: int) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
-            with (
-                contextlib.suppress(urllib.error.URLError),
-                urllib.request.urlopen(f"{url}/health", timeout=5),
-            ):
+            with contextlib.suppress(urllib.error.URLError):
+                urllib.request.urlopen(f"{url}/health", timeout=5).close()  # noqa: S310
                 break
             if server.poll() is not None:
                 raise SystemExit("the service did not start")

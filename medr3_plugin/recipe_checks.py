@@ -7,7 +7,7 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.memory_estimate import estimate, model_size
@@ -69,7 +69,9 @@ def _verl(config: Any) -> Iterator[Finding]:
         # it reports by assert and by building its dataclasses
         message = " ".join(str(error).split()) or type(error).__name__
         if message.startswith("vllm version None"):
-            yield Finding("missing", "vllm", "not installed: verl cannot check what depends on its version (LoRA)")
+            yield Finding(
+                "missing", "vllm", "not installed: verl cannot check what depends on its version (LoRA)"
+            )
         else:
             yield Finding("error", "verl validate_config", message)
 
@@ -77,7 +79,7 @@ def _verl(config: Any) -> Iterator[Finding]:
 def _section(config: Any, key: str = "medr3") -> dict[str, Any]:
     from omegaconf import OmegaConf
 
-    return OmegaConf.to_container(config[key], resolve=True) if key in config else {}  # type: ignore[return-value]
+    return cast(dict[str, Any], OmegaConf.to_container(config[key], resolve=True)) if key in config else {}
 
 
 def _sections(config: Any) -> Iterator[Finding]:

@@ -33,7 +33,15 @@ def report(
 
     target, run = write_report(run_dir, out, title=title, max_trajectories=max_trajectories)
     train = run.rows("train")
-    state = "finished" if run.finished else f"in progress, step {train[-1].step}" if train else "no steps yet"
+    state = (
+        "evaluation"
+        if run.evaluation
+        else "finished"
+        if run.finished
+        else f"in progress, step {train[-1].step}"
+        if train
+        else "no steps yet"
+    )
     typer.echo(f"{target}  ({state}; {len(run.trajectories)} of {run.trajectory_total} trajectories)")
     for note in run.notes:
         typer.echo(f"note: {note}", err=True)

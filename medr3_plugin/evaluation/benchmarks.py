@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.records import Sample
@@ -79,13 +79,15 @@ def _prepared(path: Path) -> list[dict[str, Any]] | None:
 def _load(name: str, source: str, form: Form, style: str) -> Sequence[dict[str, Any]]:
     from medr3_plugin.data import layouts, prepare, prompts
 
-    if style not in prompts.AGENTS:
-        raise UserError(f"--style {style!r}: known are {', '.join(prompts.AGENTS)}")
+    known = [name for name, agent in prompts.AGENTS.items() if agent == prompts.AGENTS["search"]]
+    if style not in known:
+        # tool calls go through verl's tool loop, which an evaluation does not have
+        raise UserError(f"--style {style!r}: known are {', '.join(known)}")
     loaded = prepare.load(name if name in layouts.DATASETS else "generic", source)
     if not loaded.items and loaded.rejected:
         row, reason = loaded.rejected[0]
         raise UserError(f"{row.where}: {reason} (and {len(loaded.rejected) - 1} more rows)")
-    return list(prepare.training_rows(loaded.items, form=form, style=style))  # type: ignore[arg-type]
+    return list(prepare.training_rows(loaded.items, form=form, style=cast(prompts.Style, style)))
 
 
 def _question(row: dict[str, Any], where: str) -> Question:

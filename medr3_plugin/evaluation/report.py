@@ -101,6 +101,7 @@ def payload(run: RunFolder, title: str) -> dict[str, Any]:
     return {
         "title": title,
         "finished": run.finished,
+        "evaluation": run.evaluation,
         "asOf": as_of,
         "notes": list(run.notes),
         "summary": summarise(run),

@@ -4,6 +4,9 @@ A run folder holds `metrics.jsonl` (a line a step), `stages.json` (one entry a s
 sample of every step), and, as a courtesy, `config.yaml` and `environment.json`. Any of them may be missing,
 and the last line of the jsonl files may be half-written, because the trainer is writing it now. Nothing here
 fails on such a folder: what could not be read is said in `RunFolder.notes`.
+
+The output folder of `medr3 eval` has trajectories in the same form and `evaluation.json`, its settings, but no
+steps; it reads as a run folder too.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ STAGES_FILE = "stages.json"
 TRAJECTORIES_FILE = "trajectories.jsonl"
 CONFIG_FILE = "config.yaml"
 ENVIRONMENT_FILE = "environment.json"
+EVALUATION_FILE = "evaluation.json"
 
 _LABELS = ("step", "stage", "stage_step", "kind")
 
@@ -65,6 +69,7 @@ class RunFolder:
     Attributes:
         metrics: in order of step; where a step was run twice (killed and resumed) the later run counts.
         trajectory_total: rows in the file; `trajectories` may be an even sample of them.
+        evaluation: it is the output folder of an evaluation.
         finished: the scheduler wrote an end for its last stage.
         notes: one sentence for everything that was missing or could not be read.
     """
@@ -76,6 +81,7 @@ class RunFolder:
     trajectory_total: int = 0
     config: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: bool = False
     finished: bool = False
     notes: tuple[str, ...] = ()
 
@@ -100,7 +106,8 @@ def read_run(path: Path, max_trajectories: int = 600, max_bytes: int = 24_000_00
             f"{path} is not a folder: give the run folder that the trainer writes metrics.jsonl into"
         )
     notes: list[str] = []
-    metrics = _read_metrics(path / METRICS_FILE, notes)
+    evaluation = (path / EVALUATION_FILE).is_file()
+    metrics = () if evaluation else _read_metrics(path / METRICS_FILE, notes)
     trajectories, total = _read_trajectories(path / TRAJECTORIES_FILE, max_trajectories, max_bytes, notes)
     written = _read_stages(path / STAGES_FILE, notes)
     stages = _complete_stages(written, metrics)
@@ -112,7 +119,8 @@ def read_run(path: Path, max_trajectories: int = 600, max_bytes: int = 24_000_00
         trajectories=trajectories,
         trajectory_total=total,
         config=config,
-        environment=_read_environment(path / ENVIRONMENT_FILE, notes),
+        environment=_read_environment(path / (EVALUATION_FILE if evaluation else ENVIRONMENT_FILE), notes),
+        evaluation=evaluation,
         finished=len(written) == len(stages) >= _planned_stages(config)
         and all(s.end is not None for s in written),
         notes=tuple(notes),

@@ -64,7 +64,7 @@ function overview() {
   const status = document.getElementById("status");
   const any = RUN.train.steps.length + RUN.val.steps.length > 0;
   status.className = `pill ${RUN.finished ? "done" : any ? "running" : ""}`;
-  status.textContent = RUN.finished ? "finished" : any ? "in progress" : "nothing yet";
+  status.textContent = RUN.evaluation ? "evaluation" : RUN.finished ? "finished" : any ? "in progress" : "nothing yet";
   if (RUN.asOf) status.title = `metrics last written ${RUN.asOf}`;
   if (any) root.append(tiles(RUN.summary));
   if (RUN.stages.length) {
@@ -87,6 +87,11 @@ function overview() {
 
 function charts() {
   const root = document.getElementById("charts");
+  if (RUN.evaluation) {
+    document.getElementById("curves").remove();
+    document.querySelector('nav a[href="#curves"]').remove();
+    return null;
+  }
   if (!RUN.train.steps.length && !RUN.val.steps.length) {
     root.replaceWith(h("p", { class: "empty" }, "No steps yet. When the first step has ended it is in metrics.jsonl, and this page can be made again."));
     document.querySelector(".smooth").hidden = true;
