@@ -7,18 +7,54 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-WORDS = (
-    "metformin glucose insulin diabetes heart failure atrial fibrillation stroke warfarin aspirin trial patients "
-    "placebo randomised cohort mortality asthma children inhaler steroid cancer tumour chemotherapy survival kidney "
-    "dialysis anaemia iron infection sepsis antibiotic resistance vaccine measles pregnancy hypertension"
-).split()
+WORDS = [
+    "metformin",
+    "glucose",
+    "insulin",
+    "diabetes",
+    "heart",
+    "failure",
+    "atrial",
+    "fibrillation",
+    "stroke",
+    "warfarin",
+    "aspirin",
+    "trial",
+    "patients",
+    "placebo",
+    "randomised",
+    "cohort",
+    "mortality",
+    "asthma",
+    "children",
+    "inhaler",
+    "steroid",
+    "cancer",
+    "tumour",
+    "chemotherapy",
+    "survival",
+    "kidney",
+    "dialysis",
+    "anaemia",
+    "iron",
+    "infection",
+    "sepsis",
+    "antibiotic",
+    "resistance",
+    "vaccine",
+    "measles",
+    "pregnancy",
+    "hypertension",
+]
 
 
 def rows(count: int = 60) -> list[dict[str, Any]]:
     """Documents of words that differ in kind and number, ids `d0`, `d1`, ..."""
     made = []
     for number in range(count):
-        chosen = [WORDS[(number * 7 + step * (1 + number % 5)) % len(WORDS)] for step in range(6 + number % 9)]
+        chosen = [
+            WORDS[(number * 7 + step * (1 + number % 5)) % len(WORDS)] for step in range(6 + number % 9)
+        ]
         made.append(
             {
                 "id": f"d{number}",

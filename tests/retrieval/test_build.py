@@ -59,7 +59,9 @@ def test_filters_and_prior(tmp_path, corpus):
         hit for hit in everything if hit.document.source == "guidelines" and (hit.document.year or 0) >= 2000
     ]
     assert engine.search(["asthma"], 5, Filters(sources=("nowhere",))) == [[]]
-    weighed = open_index(tmp_path / "index", SearchOptions(evidence_prior=1.0)).search(["asthma children patients"], 10)[0]
+    weighed = open_index(tmp_path / "index", SearchOptions(evidence_prior=1.0)).search(
+        ["asthma children patients"], 10
+    )[0]
     plain = everything[:10]
     mean = lambda hits: sum(hit.document.evidence_level for hit in hits) / len(hits)  # noqa: E731
     assert mean(weighed) > mean(plain)
@@ -126,7 +128,10 @@ def test_a_really_full_disk_does_not_kill_the_process(tmp_path):
         "except UserError as error:\n    print('refused:', error)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(path), str(tmp_path / "index")], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, str(path), str(tmp_path / "index")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "refused:" in done.stdout
@@ -162,7 +167,9 @@ def test_a_killed_build_goes_on_after_the_last_step(tmp_path, corpus, monkeypatc
 
 
 def test_a_build_of_something_else_starts_anew(tmp_path, corpus, monkeypatch):
-    monkeypatch.setattr(build_module, "build_lexical", lambda *args, **kwargs: (_ for _ in ()).throw(OSError(5, "I/O error")))
+    monkeypatch.setattr(
+        build_module, "build_lexical", lambda *args, **kwargs: (_ for _ in ()).throw(OSError(5, "I/O error"))
+    )
     with pytest.raises(UserError, match="I/O error"):
         build_index(corpus, tmp_path / "index")
     assert leftovers(tmp_path) == [".index.building"]

@@ -35,7 +35,9 @@ def test_overlap_and_sentence_ends():
 
 
 def test_ids_are_stable_and_columns_kept():
-    document = Document(id="x", title="T", text="a b c d e f", source="s", evidence_level=7, extra={"pmid": "1"})
+    document = Document(
+        id="x", title="T", text="a b c d e f", source="s", evidence_level=7, extra={"pmid": "1"}
+    )
     parts = list(Chunker(2).chunk(document))
     assert [part.id for part in parts] == ["x#c0", "x#c1", "x#c2"]
     assert all((part.title, part.source, part.evidence_level) == ("T", "s", 7) for part in parts)

@@ -96,7 +96,7 @@ def test_a_truncated_gzip_says_where(tmp_path):
 def test_parquet_and_saved_dataset_give_the_same_documents(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     pytest.importorskip("pyarrow.parquet")
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet
 
     items = rows(30)
     parquet.write_table(pyarrow.Table.from_pylist(items), tmp_path / "c.parquet")
@@ -115,7 +115,12 @@ def test_a_broken_parquet_file(tmp_path):
 
 
 def test_medrag_snippets(tmp_path):
-    row = {"id": "Anatomy_Gray_0", "title": "Anatomy_Gray", "content": "The heart", "contents": "Anatomy_Gray. The heart"}
+    row = {
+        "id": "Anatomy_Gray_0",
+        "title": "Anatomy_Gray",
+        "content": "The heart",
+        "contents": "Anatomy_Gray. The heart",
+    }
     (document,) = read_corpus(write_jsonl(tmp_path / "c.jsonl", [row]))
     assert document.text == "The heart"
     assert "contents" not in document.extra

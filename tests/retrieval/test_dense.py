@@ -49,11 +49,11 @@ def random_shards(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
     generator = np.random.default_rng(0)
     centres = generator.normal(size=(40, DIMENSION))
-    points = centres[generator.integers(0, 40, 5000)] + 0.5 * generator.normal(size=(5000, DIMENSION))
+    points = centres[generator.integers(0, 40, 2500)] + 0.5 * generator.normal(size=(2500, DIMENSION))
     points = (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
-    for number, (start, stop) in enumerate(vectors.shard_ranges(5000)):
+    for number, (start, stop) in enumerate(vectors.shard_ranges(2500)):
         vectors.write_shard(vectors.shard_path(folder, number), points[start:stop])
-    return vectors.Shards(folder, 5000), points
+    return vectors.Shards(folder, 2500), points
 
 
 def dense_index(folder, settings):
@@ -62,29 +62,34 @@ def dense_index(folder, settings):
     return DenseIndex(folder, nothing, EncoderConfig("unused"))
 
 
-@pytest.mark.parametrize("kind", ["Flat", "SQ8", "HNSW", "IVF"])
-def test_every_kind_reaches_its_recall_and_says_so(tmp_path, random_shards, kind):
+@pytest.fixture(scope="module", params=["Flat", "SQ8", "HNSW", "IVF"])
+def built(request, tmp_path_factory, random_shards):
+    """One index of each kind over random clusters, and what the build said about it."""
     shards, points = random_shards
-    queries = points[::50]
-    settings = dense_build.build_faiss(shards, tmp_path, kind, queries=queries)
-    index = dense_index(tmp_path, settings)
+    folder = tmp_path_factory.mktemp(request.param)
+    settings = dense_build.build_faiss(shards, folder, request.param, queries=points[::25])
+    return dense_index(folder, settings), settings
+
+
+def test_every_kind_reaches_its_recall_and_says_so(random_shards, built):
+    points = random_shards[1]
+    index, settings = built
+    queries = points[::25]
     found, scores = index.search_vectors(queries, 10)
     exact = np.argsort(-(queries @ points.T), axis=1, kind="stable")[:, :10]
     measured = dense_build.recall(found.tolist(), exact.tolist())
     assert measured == pytest.approx(settings["recall_at_10"], abs=0.005)
     # SQ8 has no effort to tune; on random clusters 8 bits still keep nearly all
-    assert measured >= (0.9 if kind == "SQ8" else dense_build.MIN_RECALL)
+    assert measured >= (0.9 if settings["index"] == "SQ8" else dense_build.MIN_RECALL)
     assert (np.diff(scores, axis=1) <= 1e-5).all()
 
 
-@pytest.mark.parametrize("kind", ["Flat", "SQ8", "HNSW", "IVF"])
 @pytest.mark.parametrize("passing", [1, 3, 400])
-def test_filters_never_lose_results(tmp_path, random_shards, kind, passing):
-    shards, points = random_shards
-    queries = points[:20]
-    index = dense_index(tmp_path, dense_build.build_faiss(shards, tmp_path, kind, queries=queries))
-    mask = np.zeros(5000, dtype=bool)
-    mask[np.random.default_rng(1).choice(5000, passing, replace=False)] = True
+def test_filters_never_lose_results(random_shards, built, passing):
+    queries = random_shards[1][:20]
+    index = built[0]
+    mask = np.zeros(2500, dtype=bool)
+    mask[np.random.default_rng(1).choice(2500, passing, replace=False)] = True
     found, scores = index.search_vectors(queries, 10, mask)
     for one, its_scores in zip(found, scores, strict=True):
         held = one[one >= 0]
@@ -102,7 +107,8 @@ def test_exact_neighbours_shard_by_shard(random_shards):
 
 
 @pytest.mark.parametrize(
-    ("documents", "kind"), [(10, "Flat"), (58_000, "Flat"), (126_000, "SQ8"), (2_000_000, "HNSW"), (54_000_000, "IVF")]
+    ("documents", "kind"),
+    [(10, "Flat"), (58_000, "Flat"), (126_000, "SQ8"), (2_000_000, "HNSW"), (54_000_000, "IVF")],
 )
 def test_the_kind_follows_the_size(documents, kind):
     assert dense_build.choose_kind(documents) == kind
@@ -127,15 +133,23 @@ def test_dense_search_is_cosine_similarity(tmp_path, corpus, model):
 
 def test_two_encoders_and_prefixes(tmp_path, corpus, model, other_model):
     config = EncoderConfig(
-        str(model), article_path=str(other_model), query_prefix="heart ", article_prefix="kidney ", normalise=False
+        str(model),
+        article_path=str(other_model),
+        query_prefix="heart ",
+        article_prefix="kidney ",
+        normalise=False,
     )
     build_index(corpus, tmp_path / "index", "dense", encoder=config)
     engine = open_index(tmp_path / "index")
-    queries, articles = Encoder(EncoderConfig(str(model))), Encoder(EncoderConfig(str(other_model), normalise=False))
+    queries, articles = (
+        Encoder(EncoderConfig(str(model))),
+        Encoder(EncoderConfig(str(other_model), normalise=False)),
+    )
     raw = Encoder(EncoderConfig(str(model), normalise=False))
-    expected = raw.encode_queries(["heart metformin"]) @ articles.encode_articles(
-        [f"kidney {text}" for text in engine.store.texts()]
-    ).T
+    expected = (
+        raw.encode_queries(["heart metformin"])
+        @ articles.encode_articles([f"kidney {text}" for text in engine.store.texts()]).T
+    )
     hits = engine.search(["metformin"], 3)[0]
     np.testing.assert_allclose([hit.score for hit in hits], np.sort(expected[0])[::-1][:3], rtol=1e-4)
     assert queries.dimension == DIMENSION
@@ -145,7 +159,9 @@ def test_two_encoders_and_prefixes(tmp_path, corpus, model, other_model):
 def test_a_plain_transformer_is_pooled_as_told(model, pooling):
     plain = model.with_name(f"{model.name}-plain")
     found = Encoder(EncoderConfig(str(plain), pooling=pooling)).encode_queries(["heart failure", "stroke"])
-    same = np.allclose(found, Encoder(EncoderConfig(str(model))).encode_queries(["heart failure", "stroke"]), atol=1e-5)
+    same = np.allclose(
+        found, Encoder(EncoderConfig(str(model))).encode_queries(["heart failure", "stroke"]), atol=1e-5
+    )
     assert same == (pooling == "mean")
 
 
@@ -248,7 +264,9 @@ def test_encoding_goes_on_after_the_shards_that_are_there(tmp_path, corpus, mode
     monkeypatch.undo()
     build_index(corpus, tmp_path / "fresh", "dense", encoder=str(model))
     queries = ["metformin", "heart failure"]
-    assert open_index(tmp_path / "index").search(queries, 5) == open_index(tmp_path / "fresh").search(queries, 5)
+    assert open_index(tmp_path / "index").search(queries, 5) == open_index(tmp_path / "fresh").search(
+        queries, 5
+    )
 
 
 def test_a_missing_shard_is_named(tmp_path):
@@ -289,5 +307,7 @@ def test_approximate_kinds_from_the_command_options(tmp_path, corpus, model):
     assert manifest["dense"]["search"]["efSearch"] >= 64
     assert len(open_index(tmp_path / "index").search(["heart"], 5)[0]) == 5
     with pytest.raises(UserError, match="unknown dense index 'PQ'"):
-        build_index(corpus, tmp_path / "pq", "dense", encoder=str(model), options=BuildOptions(dense_index="PQ"))
+        build_index(
+            corpus, tmp_path / "pq", "dense", encoder=str(model), options=BuildOptions(dense_index="PQ")
+        )
     assert build_module.STATE not in {path.name for path in (tmp_path / "index").rglob("*")}

@@ -29,13 +29,22 @@ def test_the_hierarchy():
         ({"evidence_type": "guideline", "text": RCT}, ("guideline", 7, "source")),
         ({"evidence_type": "Randomized Controlled Trial", "text": "x"}, ("rct", 6, "source")),
         ({"evidence_type": "blog", "text": RCT}, ("blog", 1, "source")),
-        ({"publication_types": ["Journal Article", "Meta-Analysis"], "text": RCT}, ("meta_analysis", 9, "publication_type")),
-        ({"publication_types": "Review; Systematic Review", "text": RCT}, ("systematic_review", 8, "publication_type")),
+        (
+            {"publication_types": ["Journal Article", "Meta-Analysis"], "text": RCT},
+            ("meta_analysis", 9, "publication_type"),
+        ),
+        (
+            {"publication_types": "Review; Systematic Review", "text": RCT},
+            ("systematic_review", 8, "publication_type"),
+        ),
         ({"text": RCT}, ("rct", 6, "rule")),
         ({"evidence_type": "unspecified", "text": RCT}, ("rct", 6, "rule")),
         # a guessed type gives way to our rules, and counts where they find nothing
         ({"evidence_type": "review", "evidence_type_method": "rule", "text": RCT}, ("rct", 6, "rule")),
-        ({"evidence_type": "cohort", "evidence_type_method": "rule", "text": "The sky."}, ("cohort", 4, "rule")),
+        (
+            {"evidence_type": "cohort", "evidence_type_method": "rule", "text": "The sky."},
+            ("cohort", 4, "rule"),
+        ),
         ({"text": "The sky is blue."}, ("other", 1, "none")),
     ],
 )
@@ -72,7 +81,11 @@ def test_a_classifier_comes_before_the_rules_and_after_metadata():
         ("Fatal hepatitis after kava: a case report", "", "case_report"),
         ("Kava", "We report a patient with hepatitis after kava.", "case_report"),
         ("Thrombolysis in mice", "Mice were randomly assigned to alteplase.", "animal_or_in_vitro"),
-        ("p53 signalling", "In vitro, transgenic cell lines; results in mice and mouse models.", "animal_or_in_vitro"),
+        (
+            "p53 signalling",
+            "In vitro, transgenic cell lines; results in mice and mouse models.",
+            "animal_or_in_vitro",
+        ),
         ("What is gout?", "Gout is a painful disease of the joints.", None),
     ],
 )

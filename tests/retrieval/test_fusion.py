@@ -16,9 +16,7 @@ def test_by_hand():
         (np.array([5, 7, -1]), np.array([7, 9, 5])), weights=(0.75, 0.25), topk=10, k=10
     )
     assert rows.tolist() == [5, 7, 9]
-    np.testing.assert_allclose(
-        scores, [0.75 / 11 + 0.25 / 13, 0.75 / 12 + 0.25 / 11, 0.25 / 12], rtol=1e-6
-    )
+    np.testing.assert_allclose(scores, [0.75 / 11 + 0.25 / 13, 0.75 / 12 + 0.25 / 11, 0.25 / 12], rtol=1e-6)
 
 
 @given(first=rankings, second=rankings, k=st.sampled_from([10, 60]))
@@ -42,7 +40,9 @@ def test_ranx_agrees():
     runs = [ranx.Run({"q": {str(row): 100.0 - rank for rank, row in enumerate(one)}}) for one in lists]
     theirs = rrf(runs, k=60)["q"]
     rows, scores = reciprocal_rank_fusion(lists, (1, 1), 100, 60)
-    assert {str(row): pytest.approx(score, rel=1e-5) for row, score in zip(rows, scores, strict=True)} == theirs
+    assert {
+        str(row): pytest.approx(score, rel=1e-5) for row, score in zip(rows, scores, strict=True)
+    } == theirs
 
 
 @given(rankings, rankings)
@@ -65,7 +65,9 @@ def test_the_weight_is_a_share(lexical, dense, terms):
 def test_neither_scale_nor_offset_counts(values, scale, offset):
     if values.std() < 0.05:
         return
-    assert standing_out(values * np.float32(scale) + np.float32(offset)) == pytest.approx(standing_out(values), rel=0.05)
+    assert standing_out(values * np.float32(scale) + np.float32(offset)) == pytest.approx(
+        standing_out(values), rel=0.05
+    )
 
 
 @given(scores, scores, st.integers(1, 200))

@@ -32,7 +32,9 @@ def bm25s_scores(texts, queries, **parameters):
 
     stemmer = Stemmer.Stemmer("english")
     oracle = bm25s.BM25(method="lucene", **parameters)
-    oracle.index(bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, show_progress=False), show_progress=False)
+    oracle.index(
+        bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, show_progress=False), show_progress=False
+    )
     tokens = bm25s.tokenize(queries, stopwords="en", stemmer=stemmer, return_ids=False, show_progress=False)
     return np.stack([oracle.get_scores(query) for query in tokens])
 
@@ -108,7 +110,9 @@ def test_a_mask_leaves_documents_out(index):
         assert [row for row in filtered if row >= 0] == expected
 
 
-@pytest.mark.parametrize("query", ["", " ", "the of and", "zzzz qqqq", "\x00\x01", "<document>", "\ud800", "«»", "١٢"])
+@pytest.mark.parametrize(
+    "query", ["", " ", "the of and", "zzzz qqqq", "\x00\x01", "<document>", "\ud800", "«»", "١٢"]
+)
 def test_queries_without_a_known_word_have_no_hits(index, query):
     found, scores = index.search([query], 5)
     assert (found == -1).all()
@@ -158,7 +162,9 @@ def test_a_corpus_without_words(tmp_path):
         build_lexical(["!", "?"], tmp_path)
 
 
-@pytest.mark.parametrize("name", ["data.csc.index.npy", "indptr.csc.index.npy", "vocab.index.json", "params.index.json"])
+@pytest.mark.parametrize(
+    "name", ["data.csc.index.npy", "indptr.csc.index.npy", "vocab.index.json", "params.index.json"]
+)
 def test_a_damaged_index_is_refused(tmp_path, name):
     build_lexical(TEXTS, tmp_path)
     path = tmp_path / name

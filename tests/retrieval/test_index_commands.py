@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from index_helpers import rows, tiny_encoder, write_jsonl
+
+from medr3_plugin import cli
+
+
+@pytest.fixture
+def medr3(monkeypatch, capsys):
+    """Runs the command line in this process; returns exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["medr3", *map(str, arguments)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as done:
+            code = int(done.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    # commands are registered by every call of main
+    monkeypatch.setattr(cli, "app", cli.typer.Typer(pretty_exceptions_enable=False, add_completion=False))
+    return run
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return write_jsonl(tmp_path / "corpus.jsonl", rows(30))
+
+
+def test_build_search_and_info(tmp_path, corpus, medr3):
+    index = tmp_path / "index"
+    code, out, _ = medr3("index", "build", "--corpus", corpus, "--out", index, "--engine", "bm25")
+    assert code == 0
+    assert "30 documents, engine bm25" in out
+    assert "memory when open: about" in out
+    code, out, _ = medr3("search", "--index", index, "metformin glucose", "--topk", 2)
+    assert code == 0
+    assert out.startswith("1. [")
+    assert "(d0; pubmed; rct; level 6" in out
+    code, out, _ = medr3("search", "--index", index, "metformin glucose", "--topk", 2, "--json")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["rank"] for line in lines] == [1, 2]
+    assert lines[0]["id"] == "d0"
+    code, out, _ = medr3(
+        "search", "--index", index, "metformin", "--json", "--min-level", 7, "--min-year", 1995
+    )
+    assert {json.loads(line)["evidence_level"] for line in out.splitlines()} == {7}
+    code, out, err = medr3("search", "--index", index, "zzzz")
+    assert (code, out, err) == (0, "", "no document matches\n")
+    code, out, _ = medr3("index", "info", "--index", index, "--verify")
+    assert code == 0
+    assert "evidence levels: 1: 10, 6: 10, 7: 10" in out
+    assert out.endswith("files are intact\n")
+
+
+def test_hybrid_from_the_command_line(tmp_path, corpus, medr3):
+    pytest.importorskip("faiss")
+    pytest.importorskip("sentence_transformers")
+    model = tiny_encoder(tmp_path / "model")
+    index = tmp_path / "index"
+    code, out, err = medr3(
+        "index", "build", "--corpus", corpus, "--out", index, "--engine", "hybrid", "--encoder", model
+    )
+    assert code == 0, err
+    assert "dense index Flat of 32 dimensions" in out
+    assert "30 documents x 32 dimensions: index Flat" in err
+    code, out, _ = medr3("search", "--index", index, "metformin", "--topk", 3, "--json")
+    assert code == 0
+    assert len(out.splitlines()) == 3
+
+
+def test_skipped_rows_are_listed(tmp_path, medr3):
+    path = write_jsonl(tmp_path / "c.jsonl", [*rows(2), {"id": "x"}, {"text": "y"}])
+    code, _, err = medr3("index", "build", "--corpus", path, "--out", tmp_path / "index")
+    assert code == 2
+    assert err == f"error: {path}, line 3: field 'text' is missing\n"
+    code, out, err = medr3("index", "build", "--corpus", path, "--out", tmp_path / "index", "--skip-bad")
+    assert code == 0
+    assert "2 documents" in out
+    assert "2 wrong rows were left out:" in err
+    assert "line 4" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["index", "build", "--corpus", "none.jsonl", "--out", "x"], "none.jsonl: no such corpus"),
+        (
+            ["index", "build", "--corpus", "CORPUS", "--out", "x", "--engine", "bm42"],
+            "--engine 'bm42': expected one of",
+        ),
+        (["index", "build", "--corpus", "CORPUS", "--out", "x", "--engine", "dense"], "needs --encoder"),
+        (
+            ["index", "build", "--corpus", "CORPUS", "--out", "x", "--dtype", "int4"],
+            "--dtype 'int4': expected one of",
+        ),
+        (["search", "--index", "nowhere", "query"], "nowhere: no such index folder"),
+        (["index", "info", "--index", "."], "no manifest.json"),
+        (["corpus", "build", "--out", "x", "--source", "unheard"], "unknown source 'unheard'"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(tmp_path, corpus, medr3, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    arguments = [str(corpus) if argument == "CORPUS" else argument for argument in arguments]
+    code, out, err = medr3(*arguments)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+
+
+def test_corpus_build_writes_a_corpus(tmp_path, corpus, medr3):
+    code, out, _ = medr3("corpus", "build", "--out", tmp_path / "out", "--source", corpus)
+    assert code == 0
+    assert "30 documents (level 1: 10, level 6: 10, level 7: 10)" in out
+    code, out, _ = medr3("index", "build", "--corpus", tmp_path / "out", "--out", tmp_path / "index")
+    assert code == 0
+    assert "30 documents" in out
+
+
+def test_named_sources_are_listed(medr3):
+    code, out, _ = medr3("corpus", "sources")
+    assert code == 0
+    assert "hpo_profiles: " in out
