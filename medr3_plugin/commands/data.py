@@ -12,6 +12,8 @@ def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     group = typer.Typer(help="Question sets, references and models for training.", no_args_is_help=True)
     group.command("prepare")(prepare)
+    group.command("build-references")(build_references)
+    group.command("vocab")(vocab)
     group.command("quickstart")(quickstart)
     group.command("model")(model)
     app.add_typer(group, name="data")
@@ -68,6 +70,110 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
             f"{first['row']}: {first['reason']} ({len(report['rejected'])} bad rows are in "
             f"{out.name}.rejected.jsonl, the others were written; repair those rows and run again)"
         )
+
+
+def build_references(  # noqa: PLR0917 (typer: one parameter an option)
+    source: Annotated[Path, typer.Option("--in", help="Parquet written by 'medr3 data prepare'.")],
+    out: Annotated[Path, typer.Option(help="Parquet to write, with references.")],
+    base_url: Annotated[str, typer.Option(help="OpenAI-compatible endpoint of the teacher, up to /v1.")] = "",
+    model: Annotated[str, typer.Option(help="Teacher model (default: the one served).")] = "",
+    api_key_env: Annotated[str, typer.Option(help="Environment variable that holds the key.")] = "",
+    policy_url: Annotated[str, typer.Option(help="Endpoint of the policy, for the difficulty filter.")] = "",
+    policy_model: Annotated[str, typer.Option(help="Policy model (default: the one served).")] = "",
+    policy_attempts: Annotated[int, typer.Option(min=1, help="Answers for the policy's pass rate.")] = 8,
+    min_pass_rate: Annotated[float, typer.Option(min=0, max=1, help="Drop items below it.")] = 0.0,
+    max_pass_rate: Annotated[float, typer.Option(min=0, max=1, help="Drop items above it.")] = 0.5,
+    references: Annotated[int, typer.Option(min=1, help="Verified references wanted for an item.")] = 10,
+    max_trajectories: Annotated[int, typer.Option(min=1, help="Trajectories paid for, per item.")] = 20,
+    min_score: Annotated[
+        float, typer.Option(min=1, max=5, help="Grade from which a trajectory counts.")
+    ] = 5.0,
+    index: Annotated[str, typer.Option(help="Index folder or service URL for the searches.")] = "",
+    topk: Annotated[int, typer.Option(min=1, help="Documents a search.")] = 3,
+    max_searches: Annotated[int, typer.Option(min=0, help="Searches a trajectory.")] = 4,
+    journal: Annotated[
+        Path | None, typer.Option(help="Journal of paid calls (default: OUT.journal).")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Items in work at the same time.")] = 16,
+    timeout_s: Annotated[float, typer.Option(min=1, help="Longest time for one reply, in seconds.")] = 600.0,
+    give_up_after: Annotated[int, typer.Option(min=1, help="Failed items in a row that end the run.")] = 8,
+    price_in: Annotated[float, typer.Option(min=0, help="Price of a million prompt tokens.")] = 0.0,
+    price_out: Annotated[float, typer.Option(min=0, help="Price of a million completion tokens.")] = 0.0,
+    prompt: Annotated[
+        str, typer.Option(help="search, plain, tools or bare: prompt of the written rows.")
+    ] = "search",
+    offline: Annotated[
+        bool, typer.Option(help="No language model: gold documents and vocabularies.")
+    ] = False,
+    corpus: Annotated[
+        list[Path] | None, typer.Option(help="Corpus with the gold documents (offline).")
+    ] = None,
+    vocabulary: Annotated[list[Path] | None, typer.Option(help="Vocabulary file (offline).")] = None,
+) -> None:
+    """Reference reasoning graphs for questions: by language models, or offline from gold documents.
+
+    Resumable: started again after a kill or a failure, a run pays for no call twice.
+    """
+    import asyncio
+
+    from medr3_plugin.data.references import build
+    from medr3_plugin.data.references.caller import Costs
+    from medr3_plugin.data.references.pipeline import BuildOptions
+    from medr3_plugin.errors import UserError
+
+    _one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
+    if offline and not (corpus and vocabulary):
+        raise UserError("--offline needs --corpus and --vocabulary")
+    if not offline and not base_url:
+        raise UserError(
+            "give --base-url (an OpenAI-compatible endpoint), or --offline with --corpus and --vocabulary"
+        )
+    items = build.read_items(source)
+    costs, stopped = Costs(), ""
+    if offline:
+        outcomes = build.build_offline(items, corpus or [], vocabulary or [])
+    else:
+        options = BuildOptions(
+            references=references,
+            max_trajectories=max(max_trajectories, references),
+            min_score=min_score,
+            policy_attempts=policy_attempts if policy_url else 0,
+            min_pass_rate=min(min_pass_rate, max_pass_rate),
+            max_pass_rate=max_pass_rate,
+            concurrency=concurrency,
+            give_up_after=give_up_after,
+            topk=topk,
+            max_searches=max_searches,
+        )
+        common = {"api_key_env": api_key_env or None, "timeout_s": timeout_s}
+        retrieval = {"url": index} if index.startswith(("http://", "https://")) else {"index": index}
+        outcomes, stopped = asyncio.run(
+            build.build_online(
+                items,
+                journal or out.with_name(out.name + ".journal"),
+                options,
+                teacher={"base_url": base_url, "model": model or None, **common},
+                policy={"base_url": policy_url, "model": policy_model or None, **common}
+                if policy_url
+                else None,
+                retrieval=retrieval if index else None,
+                costs=costs,
+            )
+        )
+    report = build.write(outcomes, out, prompt, costs, (price_in, price_out))  # type: ignore[arg-type]
+    for line in build.told(report, out):
+        typer.echo(line)
+    build.raise_for(report, out, stopped)
+
+
+def vocab(
+    out: Annotated[Path, typer.Option(help="Vocabulary file to write (.jsonl or .jsonl.gz).")],
+) -> None:
+    """Vocabulary of HPO phenotypes and diseases, for the lexicon extractor and --offline references."""
+    from medr3_plugin.data import hpo, vocabulary
+    from medr3_plugin.data.quickstart import write_jsonl
+
+    typer.echo(f"{out}: {write_jsonl(vocabulary.entries(hpo.load()), out)} rows")
 
 
 def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,7 @@ from medr3_plugin.data.layouts import DATASETS
 from medr3_plugin.data.overlap import Overlap, OverlapIndex
 from medr3_plugin.data.skipped import RowSkipped
 from medr3_plugin.errors import UserError
+from medr3_plugin.records import Reference, Triple
 
 Form = Literal["choice", "open"]
 
@@ -136,9 +137,7 @@ def evaluation_items(source: str) -> list[Item]:
     for row in rows:
         info = row.data.get("extra_info")
         if isinstance(info, dict):
-            options = json.loads(info.get("options") or "null")
-            question, answers = info["original_question"] or info["question"], tuple(info["answers"])
-            items.append(Item(info["id"], info["dataset"], question, answers, options))
+            items.append(item_of(info))
         elif not row.error:
             question = str(row.data.get("question") or row.data.get("body") or "")
             options = row.data.get("options")
@@ -148,6 +147,24 @@ def evaluation_items(source: str) -> list[Item]:
                     Item(identifier, "", question, ("",), options if isinstance(options, dict) else None)
                 )
     return items
+
+
+def item_of(info: Mapping[str, Any]) -> Item:
+    """The item of a training row, from its `extra_info`."""
+    references = json.loads(info.get("references") or "[]")
+    return Item(
+        id=info["id"],
+        dataset=info["dataset"],
+        question=info.get("original_question") or info["question"],
+        answers=tuple(info["answers"]),
+        options=json.loads(info.get("options") or "null"),
+        gold_docs=tuple(info.get("gold_docs") or ()),
+        split=info.get("split") or "train",
+        references=tuple(
+            Reference(tuple(Triple(*triple) for triple in reference["triples"]), reference["text"])
+            for reference in references
+        ),
+    )
 
 
 def training_rows(

@@ -1,0 +1,222 @@
+"""The pipeline of reference construction over many items: concurrent, bounded, resumable.
+
+Steps of an item: suitability filter, open rewriting, difficulty filter by the policy's own pass rate,
+reasoning trajectories with real searches, grading, graph extraction. An item ends in one of three ways:
+
+* built: it has at least one verified reference;
+* dropped: a step decided against it (unsuitable, too easy, too hard, no attempt good enough), with the reason;
+* failed: an endpoint or the search failed; it is tried again by the next run, and what was paid is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from medr3_plugin.data.items import Item
+from medr3_plugin.data.references import steps
+from medr3_plugin.data.references.caller import Caller, Costs
+from medr3_plugin.errors import InfrastructureFailure
+from medr3_plugin.knowledge.judge_extract import JudgeExtractor
+from medr3_plugin.records import Reference
+from medr3_plugin.retrieval.backend import RetrievalBackend
+
+FATAL_KINDS = frozenset({"connection", "timeout", "status_401", "status_402", "status_403", "status_404"})
+
+
+class BuildOptions(BaseModel):
+    """What is built, and how hard it is tried.
+
+    Attributes:
+        references: verified references wanted for an item.
+        max_trajectories: trajectories paid for at most, for one item.
+        min_score: grade from which a trajectory counts, 1 to 5.
+        policy_attempts: answers of the policy for its pass rate; 0 leaves the difficulty filter out.
+        min_pass_rate, max_pass_rate: items with a pass rate outside are dropped. The default drops what the
+            policy answers more often than half of the time, and keeps what it never answers.
+        concurrency: items in work at the same time.
+        give_up_after: the run stops after so many items failed in a row because the endpoint is gone.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    references: int = Field(default=10, ge=1)
+    max_trajectories: int = Field(default=20, ge=1)
+    min_score: float = Field(default=5.0, ge=1, le=5)
+    policy_attempts: int = Field(default=0, ge=0)
+    min_pass_rate: float = Field(default=0.0, ge=0, le=1)
+    max_pass_rate: float = Field(default=0.5, ge=0, le=1)
+    concurrency: int = Field(default=16, ge=1)
+    give_up_after: int = Field(default=8, ge=1)
+    topk: int = Field(default=3, ge=1)
+    max_searches: int = Field(default=4, ge=0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> BuildOptions:
+        if self.max_trajectories < self.references:
+            raise ValueError("max_trajectories must not be below references")
+        if self.min_pass_rate > self.max_pass_rate:
+            raise ValueError("min_pass_rate must not be above max_pass_rate")
+        return self
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How an item ended: `status` is `built`, `dropped`, `failed` or `unreached`; `reason` says why."""
+
+    item: Item
+    status: str
+    reason: str = ""
+    pass_rate: float | None = None
+    scores: list[float] = field(default_factory=list)
+
+
+class Pipeline:
+    """Builds references for items.
+
+    Args:
+        teacher: endpoint that filters, rewrites, reasons, grades and extracts.
+        policy: endpoint of the policy, for the difficulty filter; None leaves that out.
+        backend: where trajectories search; None lets them reason without.
+        check: decides answers of the policy that no rule can, see `steps.AnswerCheck`.
+        extractor: how graphs are made from text; default: the teacher (`JudgeExtractor`).
+        progress: called after each item with its outcome.
+    """
+
+    def __init__(
+        self,
+        teacher: Caller,
+        options: BuildOptions,
+        *,
+        policy: Caller | None = None,
+        backend: RetrievalBackend | None = None,
+        check: steps.AnswerCheck | None = None,
+        extractor: Any = None,
+        progress: Callable[[Outcome], None] = lambda _: None,
+    ) -> None:
+        self.teacher = teacher
+        self.options = options
+        self.policy = policy
+        self.backend = backend
+        self.check = check
+        self.extractor = extractor
+        self.progress = progress
+        self._failures_in_a_row = 0
+        self.stopped_by = ""
+
+    async def run(self, items: Sequence[Item]) -> list[Outcome]:
+        """Outcomes in the order of `items`. Never raises for an endpoint's failure."""
+        slots = asyncio.Semaphore(self.options.concurrency)
+
+        async def one(item: Item) -> Outcome:
+            async with slots:
+                if self.stopped_by:
+                    return Outcome(item, "unreached", "the run had stopped")
+                outcome = await self._outcome(item)
+            self.progress(outcome)
+            return outcome
+
+        return list(await asyncio.gather(*(one(item) for item in items)))
+
+    async def _outcome(self, item: Item) -> Outcome:
+        try:
+            outcome = await self._build(item)
+        except InfrastructureFailure as failure:
+            if failure.kind in FATAL_KINDS or failure.kind.startswith("status_5"):
+                self._failures_in_a_row += 1
+                if self._failures_in_a_row >= self.options.give_up_after:
+                    self.stopped_by = str(failure)
+            return Outcome(item, "failed", str(failure))
+        self._failures_in_a_row = 0
+        return outcome
+
+    async def _build(self, item: Item) -> Outcome:
+        suitable = await steps.is_suitable(self.teacher, item)
+        if not suitable.suitable:
+            return Outcome(item, "dropped", f"unsuitable: {suitable.reason}")
+        question = await steps.open_form(self.teacher, item)
+        item = dataclasses.replace(item, question=question, options=None)
+        outcome = Outcome(item, "built")
+        if self.policy is not None and self.options.policy_attempts:
+            rate = await steps.pass_rate(self.policy, item, self.options.policy_attempts, self.check)
+            outcome.pass_rate = rate
+            if not self.options.min_pass_rate <= rate <= self.options.max_pass_rate:
+                outcome.status = "dropped"
+                outcome.reason = (
+                    f"too {'easy' if rate > self.options.max_pass_rate else 'hard'}: pass rate {rate:.2f}"
+                )
+                return outcome
+        references = await self._references(item, outcome)
+        if not references:
+            outcome.status = "dropped"
+            outcome.reason = (
+                f"no trajectory of {len(outcome.scores)} was graded {self.options.min_score:g} or better"
+            )
+        outcome.item = dataclasses.replace(item, references=tuple(references))
+        return outcome
+
+    async def _references(self, item: Item, outcome: Outcome) -> list[Reference]:
+        searching = steps.Searching(topk=self.options.topk, max_searches=self.options.max_searches)
+        extractor = self.extractor or JudgeExtractor(_GraphChat(self.teacher, item.id))
+        references: list[Reference] = []
+        for attempt in range(self.options.max_trajectories):
+            if len(references) >= self.options.references:
+                break
+            made = await steps.trajectory(self.teacher, item, attempt, self.backend, searching)
+            graded = await steps.grade(self.teacher, item, made)
+            outcome.scores.append(graded.score)
+            if graded.score >= self.options.min_score:
+                reference = await steps.graph(extractor, made)
+                if reference.triples and all(reference.text != other.text for other in references):
+                    references.append(reference)
+        return references
+
+
+class _GraphChat:
+    """The teacher as the judge extractor's chat client, through the journal."""
+
+    def __init__(self, caller: Caller, item: str) -> None:
+        self._caller = caller
+        self._item = item
+
+    async def complete(
+        self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any] | None = None, **params: Any
+    ) -> str:
+        return await self._caller.text("graph", self._item, messages, schema=schema, **params)
+
+
+def summary(
+    outcomes: Sequence[Outcome], costs: Costs, prices: tuple[float, float] = (0.0, 0.0)
+) -> dict[str, Any]:
+    """What was built, dropped and failed, why, and what it cost.
+
+    Args:
+        prices: price of a million prompt tokens and of a million completion tokens.
+    """
+    steps_seen = sorted(costs.calls.keys() | costs.replayed.keys())
+    tokens_in, tokens_out = sum(costs.prompt_tokens.values()), sum(costs.completion_tokens.values())
+    return {
+        "items": dict(Counter(outcome.status for outcome in outcomes)),
+        "references": sum(len(o.item.references) for o in outcomes if o.status == "built"),
+        "dropped": dict(Counter(o.reason.split(":")[0] for o in outcomes if o.status == "dropped")),
+        "failures": [{"id": o.item.id, "reason": o.reason} for o in outcomes if o.status == "failed"],
+        "not_built": [{"id": o.item.id, "reason": o.reason} for o in outcomes if o.status == "dropped"],
+        "steps": {
+            step: {
+                "calls": costs.calls[step],
+                "replayed": costs.replayed[step],
+                "prompt_tokens": costs.prompt_tokens[step],
+                "completion_tokens": costs.completion_tokens[step],
+                "bad_replies": costs.bad_replies[step],
+            }
+            for step in steps_seen
+        },
+        "tokens": {"prompt": tokens_in, "completion": tokens_out},
+        "cost": round((tokens_in * prices[0] + tokens_out * prices[1]) / 1e6, 4),
+    }

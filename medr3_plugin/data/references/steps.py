@@ -1,0 +1,218 @@
+"""The steps of reference construction, each a function of one item and an endpoint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pydantic import BaseModel, Field
+
+from medr3_plugin.data import prompts
+from medr3_plugin.data.items import Item
+from medr3_plugin.data.names import fold
+from medr3_plugin.data.references.caller import Caller, step_messages
+from medr3_plugin.judge.base import RIGHT, WRONG
+from medr3_plugin.knowledge.extract import Extractor
+from medr3_plugin.records import Document, Reference, Sample, Triple
+from medr3_plugin.retrieval.backend import RetrievalBackend
+from medr3_plugin.rewards.answer import verify
+from medr3_plugin.trajectory import (
+    ANSWER_CLOSE,
+    DOCUMENT_CLOSE,
+    DOCUMENT_OPEN,
+    SEARCH_CLOSE,
+    SEARCH_OPEN,
+    neutralise_tags,
+    parse,
+)
+
+_STOP = [SEARCH_CLOSE, DOCUMENT_OPEN]
+_GO_ON = {"en": "Go on with your reasoning.", "zh": "请继续推理。"}
+_NOTHING = {"en": "no document found", "zh": "没有找到文献"}
+_ENOUGH = {
+    "en": "No more searches. Close your reasoning and give the final answer.",
+    "zh": "不能再检索了。请结束推理并给出最终答案。",
+}
+
+
+class Suitability(BaseModel):
+    """Whether a question stands without its options."""
+
+    suitable: bool
+    reason: str = ""
+
+
+class Rewritten(BaseModel):
+    """The open form of a question."""
+
+    question: str = Field(min_length=1)
+
+
+class Grade(BaseModel):
+    """Quality of a trajectory, 1 to 5; halves are accepted."""
+
+    score: float = Field(ge=1, le=5)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """How trajectories search: documents a search, searches a trajectory, characters of a document."""
+
+    topk: int = 3
+    max_searches: int = 4
+    max_document_characters: int = 2000
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One reasoning trajectory: the model's text with the documents in place, and the documents."""
+
+    text: str = ""
+    documents: list[Document] = field(default_factory=list)
+
+
+class AnswerCheck(Protocol):
+    """Decides whether an answer is right where rules cannot; None if there is nobody to ask."""
+
+    async def __call__(self, item: Item, answer: str) -> bool: ...  # noqa: D102
+
+
+async def is_suitable(caller: Caller, item: Item) -> Suitability:
+    """Whether a choice question can be asked openly; open questions can."""
+    if not item.options:
+        return Suitability(suitable=True)
+    messages = step_messages("suitability", item.question, options=_listed(item), answer=item.answers[0])
+    return await caller.json("suitability", item.id, messages, Suitability, max_tokens=256)
+
+
+async def open_form(caller: Caller, item: Item) -> str:
+    """The question without its options; an open question is returned as it is."""
+    if not item.options:
+        return item.question
+    messages = step_messages("rewrite", item.question, options=_listed(item), answer=item.answers[0])
+    reply = await caller.json("rewrite", item.id, messages, Rewritten, max_tokens=2048)
+    return " ".join(reply.question.split())
+
+
+async def pass_rate(caller: Caller, item: Item, attempts: int, check: AnswerCheck | None) -> float:
+    """Share of `attempts` answers of the policy, without search, that are right."""
+    messages = prompts.instruction(item.question, "plain")
+    right = 0
+    for attempt in range(attempts):
+        text = await caller.text(
+            "difficulty", item.id, messages, attempt=attempt, temperature=1.0, max_tokens=2048
+        )
+        answer = parse(text).answer
+        right += bool(answer) and await _is_right(item, answer or "", text, check)
+    return right / attempts
+
+
+async def _is_right(item: Item, answer: str, text: str, check: AnswerCheck | None) -> bool:
+    verdict = verify(answer, _sample(item, text))
+    if verdict is not None:
+        return verdict.level == RIGHT
+    return check is not None and await check(item, answer)
+
+
+async def trajectory(
+    caller: Caller, item: Item, attempt: int, backend: RetrievalBackend | None, searching: Searching
+) -> Attempt:
+    """One reasoning trajectory with real searches.
+
+    The endpoint is asked turn by turn: it stops at the end of a search, the documents come as the next user
+    message. That needs nothing but the chat protocol.
+
+    Raises:
+        JudgeFailure, RetrievalFailure: the endpoint or the search failed.
+    """
+    language = prompts.language_of(item.question)
+    messages = prompts.instruction(item.question, "search" if backend else "plain", language)
+    done = Attempt()
+    seen: set[str] = set()
+    for turn in range(searching.max_searches + 2):
+        said = await caller.text(
+            "trajectory", item.id, messages, attempt=attempt, temperature=0.9, max_tokens=4096, stop=_STOP
+        )
+        said = said.split(DOCUMENT_OPEN)[0]
+        query = re.search(rf"{SEARCH_OPEN}([^<]+)(?:{SEARCH_CLOSE})?\s*$", said)
+        if not query or ANSWER_CLOSE in said:
+            done.text += said
+            return done
+        said = said if said.rstrip().endswith(SEARCH_CLOSE) else f"{said}{SEARCH_CLOSE}"
+        done.text += said
+        if turn >= searching.max_searches or backend is None:
+            shown, follow = "", _ENOUGH[language]
+        else:
+            shown = await _search(query[1].strip(), backend, searching, done, seen)
+            shown = shown or f"{DOCUMENT_OPEN}{_NOTHING[language]}{DOCUMENT_CLOSE}"
+            follow = _GO_ON[language]
+        done.text += shown
+        reply = f"{shown}\n{follow}".strip()
+        messages = [*messages, {"role": "assistant", "content": said}, {"role": "user", "content": reply}]
+    return done
+
+
+async def _search(
+    query: str, backend: RetrievalBackend, searching: Searching, done: Attempt, seen: set[str]
+) -> str:
+    (hits,) = await backend.search([query], searching.topk)
+    shown = []
+    for hit in hits:
+        document = hit.document
+        if document.id in seen:
+            continue
+        seen.add(document.id)
+        done.documents.append(document)
+        text = f"{document.title}. {document.text}"[: searching.max_document_characters]
+        shown.append(f"{DOCUMENT_OPEN}{neutralise_tags(text)}{DOCUMENT_CLOSE}")
+    return "".join(shown)
+
+
+async def grade(caller: Caller, item: Item, attempt: Attempt) -> Grade:
+    """Quality of a trajectory; answers that a rule knows to be wrong are not paid for."""
+    parsed = parse(attempt.text)
+    if not parsed.answer or not parsed.reasoning.strip():
+        return Grade(score=1, reason="no answer or no reasoning")
+    verdict = verify(parsed.answer, _sample(item, attempt.text))
+    if verdict is not None and verdict.level == WRONG:
+        return Grade(score=1, reason=verdict.reason)
+    messages = step_messages(
+        "verify",
+        item.question,
+        accepted="; ".join(item.answers),
+        reasoning=parsed.reasoning,
+        answer=parsed.answer,
+    )
+    return await caller.json("verify", item.id, messages, Grade, max_tokens=512)
+
+
+async def graph(extractor: Extractor, attempt: Attempt) -> Reference:
+    """The reference of a verified trajectory: its triples, those that a document states marked, and its text."""
+    reasoning = parse(attempt.text).reasoning.strip()
+    triples = await extractor.aextract(reasoning)
+    return Reference(triples=mark_retrieved(triples, attempt.documents), text=reasoning)
+
+
+def mark_retrieved(triples: Sequence[Triple], documents: Sequence[Document]) -> tuple[Triple, ...]:
+    """The triples, `from_retrieval` where one document names both entities."""
+    texts = [f" {fold(f'{document.title} {document.text}')} " for document in documents]
+
+    def stated(triple: Triple) -> bool:
+        head, tail = f" {fold(triple.head)} ", f" {fold(triple.tail)} "
+        return any(head in text and tail in text for text in texts)
+
+    return tuple(Triple(t.head, t.relation, t.tail, stated(t)) for t in triples)
+
+
+def _sample(item: Item, text: str) -> Sample:
+    # openly asked: a letter is no answer
+    return Sample(
+        id=item.id, question=item.question, response=text, answers=item.answers, dataset=item.dataset
+    )
+
+
+def _listed(item: Item) -> str:
+    return "\n".join(f"{letter}. {text}" for letter, text in (item.options or {}).items())
