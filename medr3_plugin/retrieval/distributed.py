@@ -100,6 +100,8 @@ def encode_corpus(
         num_cpus=cpus_per_worker,
         num_gpus=gpus_per_worker or None,
     )
+    context = ray.data.DataContext.get_current()
+    bars, context.enable_progress_bars = context.enable_progress_bars, False  # one bar is enough: ours
     done = 0
     total = sum(ranges[n][1] - ranges[n][0] for n in missing)
     try:
@@ -112,6 +114,8 @@ def encode_corpus(
     except ray.exceptions.RayError as error:
         reason = f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
         raise UserError(f"{target}: encoding stopped ({reason}); {_KEPT}") from error
+    finally:
+        context.enable_progress_bars = bars
     return done
 
 

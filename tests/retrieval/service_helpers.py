@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
 from medr3_plugin.records import Document, Hit
+from medr3_plugin.retrieval.server import listen
 
 CORPUS = (
     Document("d1", "Metformin lowers glucose in type 2 diabetes.", "Metformin", "trials", "RCT", 6, 2001),
@@ -59,7 +59,7 @@ def running(app: object, **settings: object) -> Iterator[str]:
     import uvicorn
 
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", **settings))  # type: ignore[arg-type]
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = listen("127.0.0.1", 0)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:

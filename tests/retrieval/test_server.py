@@ -20,6 +20,7 @@ from service_helpers import CORPUS
 pytest.importorskip("fastapi")
 
 from medr3_plugin.retrieval.build import build_index
+from medr3_plugin.retrieval.server import listen
 from medr3_plugin.retrieval.store import document_to_row
 
 COMMAND = [sys.executable, "-m", "medr3_plugin.cli", "serve"]
@@ -88,12 +89,18 @@ def test_serves_and_ends_in_peace(index):
         assert process.wait(30) in (0, -signal.SIGTERM)
 
 
+def test_answers_are_not_held_back_by_nagle():
+    # asyncio forgets TCP_NODELAY on such sockets: every answer took 44 ms instead of 1.4
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.slow
 def test_several_workers_answer_and_their_metrics_add_up(index):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with serve("--index", index, "--port", str(port), "--workers", "2") as process:
-        url = f"http://127.0.0.1:{port}"
+    with serve("--index", index, "--port", "0", "--workers", "2") as process:
+        url = line_with(process, r"at (http://127\.0\.0\.1:\d+)")[1]
         wait_until_ready(url)
         for number in range(20):
             status = 503
