@@ -10,7 +10,7 @@
 #   MEDR3_JUDGE_MODEL its model name
 set -euo pipefail
 recipe="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-export PYTHONUNBUFFERED=1 VLLM_USE_V1=1 TOKENIZERS_PARALLELISM=false
+export PYTHONUNBUFFERED=1 TOKENIZERS_PARALLELISM=false
 
 nodes="${NNODES:-2}"
 if [[ -n "${SLURM_NODEID:-}" ]]; then

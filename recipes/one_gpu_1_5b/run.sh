@@ -5,6 +5,6 @@
 #   MEDR3_DATA        folder of the data (default data/medr3)
 set -euo pipefail
 recipe="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-export PYTHONUNBUFFERED=1 VLLM_USE_V1=1 TOKENIZERS_PARALLELISM=false
+export PYTHONUNBUFFERED=1 TOKENIZERS_PARALLELISM=false
 
 python -m verl.trainer.main_ppo --config-dir "$recipe" --config-name one_gpu_1_5b "$@"

@@ -11,7 +11,7 @@
 set -euo pipefail
 recipe="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 export MEDR3_TOOLS="${MEDR3_TOOLS:-$recipe/tools.yaml}"
-export PYTHONUNBUFFERED=1 VLLM_USE_V1=1 TOKENIZERS_PARALLELISM=false
+export PYTHONUNBUFFERED=1 TOKENIZERS_PARALLELISM=false
 
 nodes="${NNODES:-1}"
 if [[ -n "${SLURM_NODEID:-}" ]]; then
