@@ -16,7 +16,7 @@ from medr3_plugin.rewards.answer_doubt import (
     starts_negated,
 )
 from medr3_plugin.rewards.answer_doubt import claim as claim_of
-from medr3_plugin.rewards.answer_partial import relation
+from medr3_plugin.rewards.answer_partial import QUALIFIERS, relation
 from medr3_plugin.rewards.answer_text import compact, fold, has_cjk, listed, plain
 
 SOURCE = "rule:alias"
@@ -30,6 +30,8 @@ _STRONG = re.compile(
 )
 _WEAK = re.compile(r"\s*(?:[,，+&]|(?:^|\s)(?:and|plus|und|et|y)\s|以及|和|及|与)\s*", re.I)
 _PARENTHESES = re.compile(r"\s*[(（\[]([^()（）\[\]]{1,120})[)）\]]")
+_PEOPLE = re.compile(r"(?<![-\w])((?:Mc|Mac)?[A-Z][a-z]{3,})[-–]((?:Mc|Mac)?[A-Z][a-z]{3,})(?![-\w])")
+_ORIGIN = re.compile(r",?\s+(?:due to|caused by|secondary to|resulting from)\s+|,?\s*由", re.I)
 _SAME_AS = re.compile(
     r"^(?:also (?:known|called)(?: as)?|also|aka|a\.k\.a\.?|i\.e\.?|or|即|又称|又名)[,:]?\s*", re.I
 )
@@ -37,6 +39,7 @@ _FUNCTION_WORDS = frozenset(
     listed("without not no of to from by in on than before after versus due because cause causing for and or")
 )
 # upper-case abbreviations whose lower-case form is an everyday word
+_CODE = re.compile(r"[A-Z][A-Z0-9-]{1,7}")
 _EVERYDAY = frozenset(
     listed("all aids as is it he or and are was may can pad map sad hit cat net not has had the pain")
 )
@@ -70,13 +73,19 @@ class Accepted:
     def holds(self, name: str) -> bool:
         """Whether `name`, as a whole, is an accepted name."""
         key = fold(name)
-        if not key or (key in self._shouted and not name.strip().isupper()):
+        if not key or (key in self._shouted and not name.strip().isupper()) or self.is_other_code(name):
             return False
         if key in self.keys or compact(key) in self._compact:
             return True
         if (self._inverted or "," in name) and _bag(name) in self._bags:
             return True
         return self._vocabulary is not None and self._vocabulary.normalise(name) in self._canonical
+
+    def is_other_code(self, name: str) -> bool:
+        """Whether `name` and an accepted name are codes that differ in an S that looks like a plural."""
+        key = fold(name)
+        codes = {code.replace("-", "") for code in self.names if _CODE.fullmatch(code) and fold(code) == key}
+        return bool(codes) and _CODE.fullmatch(name) is not None and name.replace("-", "") not in codes
 
     def is_short_for(self, short: str) -> bool:
         """Whether `short` is the initials of an accepted name ("SLE" for systemic lupus erythematosus)."""
@@ -141,7 +150,7 @@ def _several(claim: str, accepted: Accepted) -> Verdict | None:
 def _all_names(parts: list[str]) -> bool:
     """Whether each part could stand as an answer of its own rather than qualify the part before."""
     qualifiers = re.compile(
-        r"(?:type|form|variant|subtype|onset|stage|grade|linked|dominant|recessive)\b|型|期", re.I
+        r"(?:type|form|variant|subtype|onset|stage|grade|phase|linked|dominant|recessive)\b|型|期", re.I
     )
     return not any(qualifiers.search(part) or fold(part).isdigit() for part in parts)
 
@@ -168,24 +177,34 @@ def _doubtful(text: str, claim: str, accepted: Accepted) -> Verdict | None:
 
 def _related(claim: str, accepted: Accepted) -> Verdict | None:
     found = {relation(claim, name) for name in accepted.names}
-    if "same" in found:
+    if "same" in found and not accepted.is_other_code(claim):
         return Verdict(RIGHT, "an accepted name, its qualifiers in another order", SOURCE)
     if "broader" in found:
         return Verdict(PARTLY, "a broader name of the same thing", SOURCE)
     if "narrower" in found:
         return Verdict(PARTLY, "a narrower name than is supported", SOURCE)
+    origin = _ORIGIN.search(claim)
+    if origin and accepted.holds(claim[: origin.start()]):
+        return Verdict(PARTLY, "adds a cause that the accepted name does not have", SOURCE)
     if found == {"sibling"}:
         return Verdict(WRONG, "another subtype", SOURCE)
     return None
 
 
 def _spelled(name: str) -> list[str]:
-    """`name`, and for "long name (ABC)" also the two apart if the second abbreviates the first."""
+    """`name` and its sure variants.
+
+    For "long name (ABC)" the two apart, if the second abbreviates the first; for "Weill-Marchesani syndrome"
+    the other order of the two people.
+    """
+    names = [name]
     asides = _PARENTHESES.findall(name)
-    if len(asides) != 1:
-        return [name]
-    base = " ".join(_PARENTHESES.sub(" ", name).split())
-    return [name, base, asides[0]] if _is_acronym(asides[0], base) else [name]
+    if len(asides) == 1:
+        base = " ".join(_PARENTHESES.sub(" ", name).split())
+        names += [base, asides[0]] if _is_acronym(asides[0], base) else []
+    if len(_PEOPLE.findall(name)) == 1:
+        names.append(_PEOPLE.sub(r"\2-\1", name))
+    return names
 
 
 def _is_acronym(short: str, name: str) -> bool:
@@ -212,4 +231,8 @@ def _bag(name: str) -> tuple[str, ...] | None:
     words = [word for word in fold(name).split() if word != "type"]
     if not 1 < len(words) <= 16 or not _FUNCTION_WORDS.isdisjoint(words):
         return None
+    if sum(word.isdigit() for word in words) > 1:  # each number stays with its word: "GM1, type 2"
+        words = [word for word in fold(name).split() if word not in QUALIFIERS]
+        words = [f"{words[i - 1]} {word}" if i and word.isdigit() else word for i, word in enumerate(words)]
+        words += QUALIFIERS.intersection(fold(name).split())
     return tuple(sorted(words))

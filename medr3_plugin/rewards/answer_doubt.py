@@ -54,7 +54,8 @@ _CONTRAST = re.compile(
 )
 # after these words comes a reason, not another answer
 _CAUSE = re.compile(
-    r"[,;]?\s*\b(?:because|since|given|due to|based on"
+    r"[,;]?\s*\b(?:because|based on"
+    r"|(?:since|given)(?= (?:the|that|this|these|his|her|its|their|he|she|it|they|there|a)\b)"
     r"|as (?:evidenced|shown|suggested|indicated|supported) by"
     r"|which is (?:supported|suggested|confirmed) by)\b"
     r"|[，,；]?\s*(?:因为|由于|基于)",

@@ -13,7 +13,7 @@ from medr3_plugin.rewards.answer_text import fold, listed
 
 Relation = Literal["same", "broader", "narrower", "sibling"]
 
-_TYPES = frozenset(listed("type subtype variant form"))
+_TYPES = frozenset(listed("type subtype"))
 _GRADES = frozenset(listed("stage grade class group phase level"))
 QUALIFIERS = frozenset(
     part
@@ -22,7 +22,7 @@ QUALIFIERS = frozenset(
         "idiopathic juvenile infantile neonatal adult childhood early late onset autosomal dominant "
         "recessive x-linked linked severe mild moderate left right bilateral unilateral isolated classic "
         "classical typical progressive recurrent relapsing syndromic nonsyndromic complete incomplete "
-        "generalized localized uncomplicated"
+        "generalized localized uncomplicated variant form"
     )
     for part in fold(word).split()
 )
@@ -70,12 +70,15 @@ def relation(name: str, accepted: str) -> Relation | None:
     """
     core, marks = _split(name)
     gold_core, gold_marks = _split(accepted)
-    if sorted(core) != sorted(gold_core) or not _names_something(core):
+    # "right arch with left artery": which is which?
+    unclear = any({one, other} <= marks for one, other in _OPPOSITES)
+    if unclear or sorted(core) != sorted(gold_core) or not _names_something(core):
         return None
-    if marks == gold_marks:
-        return "same" if core == gold_core else None
     numbers = {mark for mark in marks if _is_index(mark.split()[-1])}
     gold_numbers = {mark for mark in gold_marks if _is_index(mark.split()[-1])}
+    if marks == gold_marks:
+        # with two numbers ("GM1, type 2") the place of each matters
+        return "same" if core == gold_core and len(numbers) < 2 else None
     excluded = any(
         (one in marks and other in gold_marks) or (other in marks and one in gold_marks)
         for one, other in _OPPOSITES
@@ -85,9 +88,7 @@ def relation(name: str, accepted: str) -> Relation | None:
     if marks < gold_marks:
         # "3 years" without its number says nothing
         return None if fold(accepted)[0].isdigit() else "broader"
-    if marks > gold_marks:
-        return "narrower"
-    return None
+    return "narrower" if marks > gold_marks else None
 
 
 @lru_cache(maxsize=8192)
@@ -98,10 +99,13 @@ def _split(name: str) -> tuple[tuple[str, ...], frozenset[str]]:
     previous = ""
     for word in fold(name).split():
         if _is_index(word) and (word.isdigit() or core or previous in _TYPES or previous in _GRADES):
-            marks.add(f"{previous} {word}" if previous in _GRADES else word)
+            if previous in _GRADES:
+                core.pop()
+                word = f"{previous} {word}"  # noqa: PLW2901
+            marks.add(word)
         elif word in QUALIFIERS:
             marks.add(word)
-        elif word not in _TYPES and word not in _GRADES:
+        elif word not in _TYPES:
             core.append(word)
         previous = word
     return tuple(core), frozenset(marks)
