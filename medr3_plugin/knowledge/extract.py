@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from medr3_plugin.knowledge.phrases import PhraseFinder
 from medr3_plugin.knowledge.relation import is_negated
-from medr3_plugin.knowledge.text import words
+from medr3_plugin.knowledge.text import word_forms
 from medr3_plugin.knowledge.vocabulary import Mention
 from medr3_plugin.records import Triple
 
@@ -34,8 +34,12 @@ MAX_TRIPLES = 400
 class EntityFinder(Protocol):
     """Finds entities in text and gives names their canonical form: a `Vocabulary` or a `PhraseFinder`."""
 
-    def find(self, text: str) -> list[Mention]:
+    def find(self, text: str) -> Sequence[Mention]:
         """Entities in `text`, in order and without overlaps."""
+        ...
+
+    def knows(self, entity: str) -> bool:
+        """Whether `find` would find every mention of this canonical entity."""
         ...
 
     def normalise(self, text: str) -> str:
@@ -138,7 +142,7 @@ def sentences(text: str) -> Iterator[str]:
             yield stripped
 
 
-def _groups(sentence: str, mentions: list[Mention]) -> list[_Group]:
+def _groups(sentence: str, mentions: Sequence[Mention]) -> list[_Group]:
     groups: list[_Group] = []
     for i, mention in enumerate(mentions):
         between = sentence[mentions[i - 1].end : mention.start] if i else ""
@@ -152,7 +156,7 @@ def _groups(sentence: str, mentions: list[Mention]) -> list[_Group]:
 
 def _list_negation(between: str, before: bool) -> bool | None:
     """None if `between` does not continue a list; else whether the next member of the list is negated."""
-    forms = [word.form for word in words(between)]
+    forms = word_forms(between)
     if not _SEPARATOR.search(between) and not _CARRY.union(_RESTART).intersection(forms):
         return None
     if any(form not in _CARRY and form not in _RESTART and form not in _NEGATION for form in forms):

@@ -22,6 +22,10 @@ class PhraseFinder:
         """Normal form of a name."""
         return normal_form(text)
 
+    def knows(self, entity: str) -> bool:  # noqa: ARG002 - the protocol's parameter
+        """Never: a phrase is found only where it is cut out as one."""
+        return False
+
     def find(self, text: str) -> list[Mention]:
         """Terms in `text`, in order.
 

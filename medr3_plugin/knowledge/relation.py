@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from medr3_plugin.knowledge.text import word_form, words
+from medr3_plugin.knowledge.text import word_form, word_forms
 
 _NEGATION_WORDS = """
 no not never none neither nor without lack lacking absent absence negative deny denied denies denying exclude
@@ -29,5 +29,5 @@ def is_negated(relation: str) -> bool:
     >>> is_negated("does not cause"), is_negated("rules out"), is_negated("not without")
     (True, True, False)
     """
-    count = sum(word.form in _NEGATIONS for word in words(relation))
+    count = sum(form in _NEGATIONS for form in word_forms(relation))
     return (count + len(_RULED_OUT.findall(relation)) + len(_CHINESE.findall(relation))) % 2 == 1

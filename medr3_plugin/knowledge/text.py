@@ -16,9 +16,9 @@ from typing import NamedTuple
 from medr3_plugin.rewards.answer_text import tokens as fold_words
 
 _CJK = "\u3400-\u9fff\uf900-\ufaff"
-_LETTER = rf"(?:(?![{_CJK}])[^\W_])"
 # a Chinese character, a decimal number, or letters and digits together ("FBN1", "don't")
-_WORD = re.compile(rf"[{_CJK}]|\d+\.\d+|{_LETTER}+(?:['’]{_LETTER}+)*")
+_LETTERS = rf"[^\W_{_CJK}]+"
+_WORD = re.compile(rf"[{_CJK}]|\d+\.\d+|{_LETTERS}(?:['’]{_LETTERS})*")
 _BETWEEN_CJK = re.compile(f"(?<=[{_CJK}]) (?=[{_CJK}])")
 _ARTICLES = frozenset(("a", "an", "the"))
 
@@ -43,13 +43,18 @@ def word_form(word: str) -> str:
 
 def words(text: str) -> list[Word]:
     """The words of `text` in order, with offsets into it."""
-    found = (Word(word_form(m[0]), m.start(), m.end()) for m in _WORD.finditer(text))
-    return [word for word in found if word.form]
+    found = [(word_form(match[0]), *match.span()) for match in _WORD.finditer(text)]
+    return [Word(form, start, end) for form, start, end in found if form]
+
+
+def word_forms(text: str) -> list[str]:
+    """The normal forms of the words of `text`, in order."""
+    return [form for form in map(word_form, _WORD.findall(text)) if form]
 
 
 def name_forms(name: str) -> list[str]:
     """Word forms of an entity's name, leading articles left out ("the heart", but "hepatitis A")."""
-    forms = [word.form for word in words(name)]
+    forms = word_forms(name)
     first = next((i for i, form in enumerate(forms) if form not in _ARTICLES), 0)
     return forms[first:]
 

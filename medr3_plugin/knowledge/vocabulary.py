@@ -6,12 +6,15 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.knowledge.stopwords import STOPWORDS
-from medr3_plugin.knowledge.text import Word, name_forms, normal_form, words
+from medr3_plugin.knowledge.text import name_forms, normal_form, words
+
+_SHORT = 600  # characters of the longest text whose mentions are remembered
 
 
 class Mention(NamedTuple):
@@ -52,6 +55,7 @@ class Vocabulary:
         self._trie: dict[str, Any] = {}
         self._kinds: dict[str, str] = {}
         self._size = 0
+        self._remembered = lru_cache(maxsize=8192)(self._find)
         entries = list(entries)
         # preferred names first: a synonym must not take another concept's own name
         canonical = [self._add(entry.name, None) for entry in entries]
@@ -79,23 +83,29 @@ class Vocabulary:
         """Kind of a canonical entity, "" if unknown."""
         return self._kinds.get(entity, "")
 
+    def knows(self, entity: str) -> bool:
+        """Whether this is a canonical entity of the vocabulary."""
+        return entity in self._kinds
+
     def normalise(self, text: str) -> str:
         """Canonical name of the entity that `text` as a whole names; its normal form if it is unknown."""
         form = normal_form(text)
         target = self._targets.get(form)
         return target.entity if target else form
 
-    def find(self, text: str) -> list[Mention]:
+    def find(self, text: str) -> tuple[Mention, ...]:
         """Entities in `text`, longest match first come, without overlaps, in order.
 
-        >>> vocabulary = Vocabulary([Entry("Fever", ("pyrexia", "high temperature"))])
-        >>> vocabulary.find("No pyrexia, no high temperatures.")
-        [Mention(entity='fever', start=3, end=10), Mention(entity='fever', start=15, end=32)]
-        """
-        return self.find_in(text, words(text))
+        Short texts are remembered: the sentences of a trajectory are looked at for several parts.
 
-    def find_in(self, text: str, tokens: list[Word]) -> list[Mention]:
-        """As `find`, for a text whose words are known already."""
+        >>> vocabulary = Vocabulary([Entry("Fever", ("pyrexia", "high temperature"))])
+        >>> [mention.entity for mention in vocabulary.find("No pyrexia, no high temperatures.")]
+        ['fever', 'fever']
+        """
+        return self._remembered(text) if len(text) <= _SHORT else self._find(text)
+
+    def _find(self, text: str) -> tuple[Mention, ...]:
+        tokens = words(text)
         mentions = []
         i, count = 0, len(tokens)
         trie = self._trie
@@ -117,7 +127,7 @@ class Vocabulary:
                 target, start, end, j = best
                 mentions.append(Mention(target.entity, start, end))
                 i = j + 1
-        return mentions
+        return tuple(mentions)
 
     def _add(self, name: str, entity: str | None) -> str | None:
         """Make `name` a name of `entity` (of a new entity for None); returns its entity, None if unusable."""

@@ -7,9 +7,9 @@ extraction and embedding; short quotations stay.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 
-from medr3_plugin.knowledge.text import Word, words
+from medr3_plugin.knowledge.text import word_forms, words
 
 RUN = 12
 """Shortest run of words that counts as copied."""
@@ -17,29 +17,29 @@ RUN = 12
 
 def runs(forms: Sequence[str]) -> frozenset[int]:
     """Hashes of all runs of `RUN` words; comparable within one process."""
-    return frozenset(hash(tuple(forms[i : i + RUN])) for i in range(len(forms) - RUN + 1))
+    return frozenset(_run_hashes(forms))
 
 
-def without_copies(text: str, sources: Iterable[Set[int]]) -> str:
+def without_copies(text: str, sources: Iterable[frozenset[int]]) -> str:
     """`text` with the copied runs cut out (a blank stays in their place).
 
     Args:
         text: any text.
         sources: for each source its `runs`.
     """
+    hashes = _run_hashes(word_forms(text))
+    own = frozenset(hashes)
+    copied = frozenset().union(*(own & source for source in sources))
+    return _cut(text, [i for i, run in enumerate(hashes) if run in copied]) if copied else text
+
+
+def _run_hashes(forms: Sequence[str]) -> list[int]:
+    columns = [forms[i:] for i in range(RUN)]
+    return [hash(run) for run in zip(*columns, strict=False)]
+
+
+def _cut(text: str, starts: Sequence[int]) -> str:
     tokens = words(text)
-    if len(tokens) < RUN:
-        return text
-    positions: dict[int, list[int]] = {}
-    forms = [token.form for token in tokens]
-    for i in range(len(forms) - RUN + 1):
-        positions.setdefault(hash(tuple(forms[i : i + RUN])), []).append(i)
-    own = positions.keys()
-    starts = sorted({i for source in sources for run in own & source for i in positions[run]})
-    return _cut(text, tokens, starts) if starts else text
-
-
-def _cut(text: str, tokens: Sequence[Word], starts: Sequence[int]) -> str:
     pieces = []
     kept_until = 0  # offset in text up to which everything is dealt with
     for i in starts:

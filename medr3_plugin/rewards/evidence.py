@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from medr3_plugin.knowledge.extract import EntityFinder
-from medr3_plugin.knowledge.text import name_forms, words
+from medr3_plugin.knowledge.text import name_forms, word_forms
 from medr3_plugin.records import Document, Hit, Sample, SearchTurn
 from medr3_plugin.retrieval.evidence import assess
 from medr3_plugin.rewards.copying import runs, without_copies
@@ -18,37 +18,33 @@ EXECUTED = frozenset(("ok", "empty", "duplicate"))
 
 
 @lru_cache(maxsize=65536)
-def _padded(entity: str) -> str:
-    return f" {' '.join(name_forms(entity))} "
+def _name(entity: str) -> tuple[str, frozenset[str]]:
+    """The words of an entity's name between blanks, and as a set."""
+    forms = name_forms(entity)
+    return f" {' '.join(forms)} ", frozenset(forms)
 
 
 class TextView:
     """A document (or the question) with what is computed from its words, once."""
 
     def __init__(self, text: str, finder: EntityFinder) -> None:
-        self._text = text
         self._finder = finder
-
-    @cached_property
-    def _words(self) -> str:
-        return f" {' '.join(word.form for word in words(self._text))} "
-
-    @cached_property
-    def entities(self) -> frozenset[str]:
-        """Canonical entities found in it."""
-        return frozenset(mention.entity for mention in self._finder.find(self._text))
-
-    @cached_property
-    def runs(self) -> frozenset[int]:
-        """Its runs of words, see `rewards.copying`."""
-        return runs(self._words.split())
+        forms = word_forms(text)
+        self._line = f" {' '.join(forms)} "
+        self._words = frozenset(forms)
+        self.entities = frozenset(mention.entity for mention in finder.find(text))
+        """canonical entities found in it"""
+        self.runs = runs(forms)
+        """its runs of words, see `rewards.copying`"""
 
     def mentions(self, entity: str) -> bool:
         """Whether it names `entity` (a canonical or normal form), by a synonym or word for word."""
         if entity in self.entities:
             return True
-        padded = _padded(entity)
-        return bool(padded.strip()) and padded in self._words
+        if self._finder.knows(entity):
+            return False
+        line, forms = _name(entity)
+        return bool(forms) and forms <= self._words and line in self._line
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +61,12 @@ class Turn:
 
     Attributes:
         returned: ids of the documents that came back, shown or not.
-        shown: the documents that were written into the trajectory.
+        shown: ids of the documents that were written into the trajectory.
         offset: where in the trajectory's text it stands; 0 if the text does not show it.
     """
 
     returned: tuple[str, ...]
-    shown: tuple[ShownDocument, ...]
+    shown: tuple[str, ...]
     offset: int
 
 
@@ -80,23 +76,29 @@ class Evidence:
 
     Attributes:
         turns: the searches that were executed, in order.
-        failures: kinds of the failures of the others.
+        documents: the distinct documents shown, by id, in order of appearance.
+        failures: kinds of the failures of the other searches.
     """
 
     turns: tuple[Turn, ...]
+    documents: dict[str, ShownDocument]
     failures: tuple[str, ...]
 
     @cached_property
-    def documents(self) -> tuple[ShownDocument, ...]:
-        """Distinct documents shown, in order of appearance."""
-        distinct = {
-            shown.document.id: shown for turn in reversed(self.turns) for shown in reversed(turn.shown)
-        }
-        return tuple(reversed(distinct.values()))
+    def _mentioning(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    def mentioning(self, entity: str) -> frozenset[str]:
+        """Ids of the documents that mention `entity`; each is asked once."""
+        found = self._mentioning.get(entity)
+        if found is None:
+            found = frozenset(id_ for id_, shown in self.documents.items() if shown.view.mentions(entity))
+            self._mentioning[entity] = found
+        return found
 
     def supports(self, head: str, tail: str) -> bool:
         """Whether both entities meet in one document."""
-        return any(s.view.mentions(head) and s.view.mentions(tail) for s in self.documents)
+        return not self.mentioning(head).isdisjoint(self.mentioning(tail))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,20 +118,19 @@ def collect(sample: Sample, trajectory: Trajectory, view: Callable[[str], TextVi
     searches = sample.searches
     if not searches and sample.forged is None:
         searches = _searches_in(trajectory)
-    offsets = _offsets(searches, trajectory)
     turns = []
-    for search, offset in zip(searches, offsets, strict=True):
+    documents: dict[str, ShownDocument] = {}
+    for search, offset in zip(searches, _offsets(searches, trajectory), strict=True):
         if search.outcome in EXECUTED:
             shown_ids = set(search.shown)
-            shown = tuple(
-                ShownDocument(hit.document, view(_full_text(hit.document)))
-                for hit in search.hits
-                if hit.document.id in shown_ids
-            )
+            shown = [hit.document for hit in search.hits if hit.document.id in shown_ids]
+            for document in shown:
+                if document.id not in documents:
+                    documents[document.id] = ShownDocument(document, view(_full_text(document)))
             returned = tuple(hit.document.id for hit in search.hits)
-            turns.append(Turn(returned, shown, offset))
+            turns.append(Turn(returned, tuple(document.id for document in shown), offset))
     failures = tuple(search.failure or "unknown" for search in searches if search.outcome == "failed")
-    return Evidence(tuple(turns), failures)
+    return Evidence(tuple(turns), documents, failures)
 
 
 def own_texts(trajectory: Trajectory, question: TextView, evidence: Evidence) -> tuple[list[OwnText], str]:
@@ -138,7 +139,7 @@ def own_texts(trajectory: Trajectory, question: TextView, evidence: Evidence) ->
     Returns:
         All pieces (reasoning, text outside the regions, answers) in order, and the reasoning as one text.
     """
-    sources = [question.runs, *(shown.view.runs for shown in evidence.documents)]
+    sources = [question.runs, *(shown.view.runs for shown in evidence.documents.values())]
     pieces, reasoning = [], []
     for span in trajectory.spans:
         if span.kind in ("think", "text", "answer"):

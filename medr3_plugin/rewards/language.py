@@ -21,6 +21,8 @@ def language(text: str) -> str | None:
 
     A Chinese character counts as half a word, because Chinese words have about two.
     """
+    if text.isascii():  # the common case, and a quick one
+        return "latin" if _LATIN_WORD.search(text) else None
     other = len(_OTHER_LETTER.findall(text))
     counts = {
         "zh": len(_CHINESE.findall(text)) / 2,

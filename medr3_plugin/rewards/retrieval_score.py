@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from medr3_plugin.knowledge.extract import EntityFinder
+from medr3_plugin.knowledge.extract import EntityFinder, sentences
 from medr3_plugin.records import Sample
-from medr3_plugin.rewards.evidence import Evidence, OwnText, ShownDocument, TextView
+from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView
 from medr3_plugin.rewards.gold import gold_names
 from medr3_plugin.rewards.options import RetrievalWeights
 from medr3_plugin.rewards.retrieval import breadth, coverage, quality, utilisation
@@ -39,6 +39,7 @@ def retrieval_score(
     question: TextView,
     own: Sequence[OwnText],
     *,
+    needed: Sequence[frozenset[tuple[str, str]]],
     finder: EntityFinder,
     weights: RetrievalWeights,
 ) -> RetrievalScore:
@@ -46,57 +47,49 @@ def retrieval_score(
 
     Args:
         own: the model's own words, see `evidence.own_texts`.
+        needed: for each reference the pairs of entities of its from_retrieval triples.
         finder: gives the entities' canonical forms.
     """
     if not evidence.turns:
         return RetrievalScore()
     documents = evidence.documents
-    covered, relevant, basis = _coverage(sample, documents, finder)
-    levels = [shown.document.evidence_level for shown in relevant]
+    covered, relevant, basis = _coverage(sample, evidence, needed, finder)
     used_share, used = _utilisation(evidence, question, own, finder)
     parts = {
-        "quality": quality(levels),
+        "quality": quality([documents[identity].document.evidence_level for identity in relevant]),
         "coverage": covered,
         "utilisation": used_share,
         "breadth": breadth(
-            [turn.returned for turn in evidence.turns], {shown.document.source for shown in documents}
+            [turn.returned for turn in evidence.turns],
+            {shown.document.source for shown in documents.values()},
         ),
     }
     weighted = weights.model_dump()
     total = sum(weighted[name] * value for name, value in parts.items()) / sum(weighted.values())
-    return RetrievalScore(
-        total, **parts, basis=basis, relevant=tuple(shown.document.id for shown in relevant), used=used
-    )
+    return RetrievalScore(total, **parts, basis=basis, relevant=tuple(relevant), used=used)
 
 
 def _coverage(
-    sample: Sample, documents: Sequence[ShownDocument], finder: EntityFinder
-) -> tuple[float, list[ShownDocument], str]:
-    """Coverage, the documents that contribute to it, and what it was measured on."""
+    sample: Sample, evidence: Evidence, needed: Sequence[frozenset[tuple[str, str]]], finder: EntityFinder
+) -> tuple[float, list[str], str]:
+    """Coverage, the ids of the documents that contribute to it, and what it was measured on."""
+    documents = evidence.documents
     if sample.gold_docs:
-        gold = set(sample.gold_docs)
-        relevant = [shown for shown in documents if shown.document.id in gold]
-        return coverage(gold, [shown.document.id for shown in relevant]), relevant, "gold_docs"
-    wanted = [
-        {(finder.normalise(t.head), finder.normalise(t.tail)) for t in reference.triples if t.from_retrieval}
-        for reference in sample.references
-    ]
-    if any(wanted):
-        best: tuple[float, list[ShownDocument]] = (0.0, [])
-        for pairs in filter(None, wanted):
-            meeting = {
-                pair: [s for s in documents if s.view.mentions(pair[0]) and s.view.mentions(pair[1])]
-                for pair in pairs
-            }
-            share = coverage(pairs, [pair for pair, found in meeting.items() if found])
-            if share > best[0]:
-                ids = {shown.document.id for found in meeting.values() for shown in found}
-                best = (share, [shown for shown in documents if shown.document.id in ids])
+        relevant = [identity for identity in documents if identity in sample.gold_docs]
+        return coverage(sample.gold_docs, relevant), relevant, "gold_docs"
+    if any(needed):
+        best: tuple[float, list[str]] = (0.0, [])
+        for pairs in filter(None, needed):
+            found = [pair for pair in pairs if evidence.supports(*pair)]
+            if (share := coverage(pairs, found)) > best[0]:
+                meeting = frozenset().union(
+                    *(evidence.mentioning(head) & evidence.mentioning(tail) for head, tail in found)
+                )
+                best = (share, [identity for identity in documents if identity in meeting])
         return *best, "references"
-    names = [finder.normalise(name) for name in gold_names(sample)]
-    if names:
-        relevant = [shown for shown in documents if any(shown.view.mentions(name) for name in names)]
-        return float(bool(relevant)), relevant, "answer"
+    if names := [finder.normalise(name) for name in gold_names(sample)]:
+        stating = frozenset().union(*map(evidence.mentioning, names))
+        return float(bool(stating)), [identity for identity in documents if identity in stating], "answer"
     return 0.0, [], "nothing"
 
 
@@ -104,29 +97,31 @@ def _utilisation(
     evidence: Evidence, question: TextView, own: Sequence[OwnText], finder: EntityFinder
 ) -> tuple[float, tuple[str, ...]]:
     """Utilisation over the documents shown, and the ids of those that were used."""
-    mentions = [(piece.start, {m.entity for m in finder.find(piece.text)}) for piece in own]
-    everything = {entity for _, entities in mentions for entity in entities}
-    asked = {entity for entity in everything if question.mentions(entity)}
-    from_documents: set[str] = set()
+    pieces = [(piece.start, _entities(piece.text, finder)) for piece in own]
+    everything = frozenset().union(*(entities for _, entities in pieces))
+    known = {entity for entity in everything if question.mentions(entity)}
     brought, earlier, later, ids = [], [], [], []
     for turn in evidence.turns:
-        before = (
-            set().union(*(found for start, found in mentions if start < turn.offset))
-            if turn.offset
-            else set()
-        )
-        after = set().union(*(found for start, found in mentions if start >= turn.offset))
-        known = asked | before | from_documents
-        for shown in turn.shown:
-            found = {entity for entity in everything if shown.view.mentions(entity)}
+        before = [entities for start, entities in pieces if start < turn.offset]
+        after = frozenset().union(*(entities for start, entities in pieces if start >= turn.offset))
+        known = known.union(*before)
+        new: set[str] = set()
+        for identity in turn.shown:
+            found = {entity for entity in everything if identity in evidence.mentioning(entity)}
             brought.append(found)
             earlier.append(known)
             later.append(after)
-            ids.append(shown.document.id)
-            from_documents = from_documents | found
+            ids.append(identity)
+            new |= found
+        known = known | new
     used = tuple(
         identity
-        for identity, new, before, after in zip(ids, brought, earlier, later, strict=True)
-        if (new & after) - before
+        for identity, found, before_it, after_it in zip(ids, brought, earlier, later, strict=True)
+        if (found & after_it) - before_it
     )
     return utilisation(brought, earlier, later), used
+
+
+def _entities(text: str, finder: EntityFinder) -> frozenset[str]:
+    # sentence by sentence, as the lexicon extractor does, so that a finder that remembers need not look twice
+    return frozenset(mention.entity for sentence in sentences(text) for mention in finder.find(sentence))

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from medr3_plugin.errors import EncoderFailure, InfrastructureFailure, JudgeFailure, UserError
 from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
@@ -63,6 +63,18 @@ class _Case:
         self.record["judge_failures"] += 1.0
 
 
+class _ReferenceView(NamedTuple):
+    """A reference's graph, and the pairs of entities of its triples that stem from retrieval."""
+
+    graph: Graph
+    retrieved: frozenset[tuple[str, str]]
+
+    @classmethod
+    def of(cls, triples: tuple[Triple, ...], finder: EntityFinder) -> _ReferenceView:
+        pairs = ((finder.normalise(t.head), finder.normalise(t.tail)) for t in triples if t.from_retrieval)
+        return cls(Graph(triples, finder.normalise), frozenset(pairs))
+
+
 class Scorer:
     """Scores samples. Build one with `build_scorer`.
 
@@ -95,7 +107,7 @@ class Scorer:
         self._encoder = encoder
         self._c0 = c0
         # references and documents come back with every rollout of a prompt
-        self._graph = lru_cache(maxsize=8192)(self._new_graph)
+        self._reference = lru_cache(maxsize=8192)(lambda triples: _ReferenceView.of(triples, finder))
         self._view = lru_cache(maxsize=4096)(lambda text: TextView(text, finder))
 
     async def score(self, samples: Sequence[Sample]) -> list[ScoredSample]:
@@ -220,15 +232,22 @@ class Scorer:
             return
         options = case.formula.options
         c0 = 0.0 if case.formula.is_authors else self._c0
+        references = [self._reference(reference.triples) for reference in case.sample.references]
         reasoning = best_reference(
             case.graph,
-            [self._graph(reference.triples) for reference in case.sample.references],
+            [reference.graph for reference in references],
             [centred(cosine, c0) for cosine in cosines],
             options.reasoning,
         )
         question = self._view(case.sample.question)
         retrieval = retrieval_score(
-            case.sample, case.evidence, question, case.own, finder=self._finder, weights=options.retrieval
+            case.sample,
+            case.evidence,
+            question,
+            case.own,
+            needed=[reference.retrieved for reference in references],
+            finder=self._finder,
+            weights=options.retrieval,
         )
         value, supported = coordination(case.graph.edges, self._answer_entities(case), case.evidence.supports)
         case.record.update(
@@ -255,7 +274,7 @@ class Scorer:
         own = case.graph or Graph(())
         if score.reference is None:
             return {"reference": None, "own_triples": len(own.edges)}
-        reference = self._graph(case.sample.references[score.reference].triples)
+        reference = self._reference(case.sample.references[score.reference].triples).graph
         return {
             "reference": score.reference,
             "own_triples": len(own.edges),
@@ -298,9 +317,6 @@ class Scorer:
                 "bonus": bonus(record, stage_formula, progress),
             }
         return ScoredSample(case.sample.id, record, case.reasons, tuple(case.failures))
-
-    def _new_graph(self, triples: tuple[Triple, ...]) -> Graph:
-        return Graph(triples, self._finder.normalise)
 
 
 def build_scorer(options: Mapping[str, Any]) -> Scorer:

@@ -70,7 +70,7 @@ def test_names_before_synonyms_and_stacking():
 
 def test_stop_words_and_single_letters_are_no_terms():
     vocabulary = Vocabulary([Entry("All"), Entry("the"), Entry("B"), Entry("")])
-    assert vocabulary.find("All the B") == []
+    assert vocabulary.find("All the B") == ()
     assert len(vocabulary) == 0
 
 

@@ -1,0 +1,255 @@
+"""Speed of the rewards: one training step, graph scores against the release's algorithm, judge concurrency.
+
+    python benchmarks/rewards.py [--trajectories 4096] [--skip-release]
+
+Everything is generated here from a seed: no files, no network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import copy
+import json
+import random
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from medr3_plugin.judge.base import Verdict
+from medr3_plugin.knowledge.extract import LexiconExtractor
+from medr3_plugin.knowledge.graph import Graph
+from medr3_plugin.knowledge.score import path_jaccard
+from medr3_plugin.knowledge.vocabulary import Entry, Vocabulary
+from medr3_plugin.records import Document, Hit, Reference, Sample, SearchTurn, Triple
+from medr3_plugin.rewards.options import StageOptions
+from medr3_plugin.rewards.presets import formula
+from medr3_plugin.rewards.scorer import Scorer, build_scorer
+
+SYLLABLES = (
+    "car",
+    "dio",
+    "neu",
+    "ro",
+    "my",
+    "hep",
+    "ren",
+    "al",
+    "pul",
+    "mon",
+    "os",
+    "te",
+    "der",
+    "gas",
+    "tro",
+    "lym",
+)
+VERBS = ("causes", "leads to", "suggests", "is treated with", "does not cause", "presents with")
+
+
+def names(rng: random.Random, count: int) -> list[str]:
+    """Invented terms of one to three words."""
+    word = lambda: "".join(rng.choices(SYLLABLES, k=rng.randint(2, 4)))  # noqa: E731
+    return list({" ".join(word() for _ in range(rng.randint(1, 3))): None for _ in range(count)})
+
+
+def sentence(rng: random.Random, terms: list[str]) -> str:
+    a, b, c = rng.sample(terms, 3)
+    return (
+        f"In this case the {a} {rng.choice(VERBS)} {b} and also {c}, which seems likely given the history. "
+    )
+
+
+def step(count: int, group: int, references: int, triples: int, vocabulary: list[str]) -> list[Sample]:
+    """One step: prompts with `group` rollouts each, three searches of five documents, 300 to 400 own words."""
+    rng = random.Random(1)
+    corpus = [
+        Document(
+            f"d{i}", "".join(sentence(rng, rng.sample(vocabulary, 12)) for _ in range(10)), source=f"s{i % 3}"
+        )
+        for i in range(2000)
+    ]
+    samples = []
+    for prompt in range(count // group):
+        terms = rng.sample(vocabulary, 40)
+        graphs = json.dumps(
+            [[(*rng.sample(terms, 2), i % 2 == 0) for i in range(triples)] for _ in range(references)]
+        )
+        pool = rng.sample(corpus, 30)
+        for rollout in range(group):
+            text, turns = "<think>", []
+            for _ in range(3):
+                hits = rng.sample(pool, 5)
+                query = " ".join(rng.sample(terms, 2))
+                text += "".join(sentence(rng, terms) for _ in range(4)) + f"<search>{query}</search>"
+                text += "".join(f"<document>{hit.text}</document>" for hit in hits)
+                turns.append(SearchTurn(query, tuple(Hit(h, 1.0) for h in hits), tuple(h.id for h in hits)))
+            text += "".join(sentence(rng, terms) for _ in range(8)) + f"</think><answer>{terms[0]}</answer>"
+            samples.append(
+                Sample(
+                    id=f"{prompt}-{rollout}",
+                    question="".join(sentence(rng, terms) for _ in range(3)),
+                    response=text,
+                    answers=(terms[0],),
+                    # parsed anew for each rollout, as the reward manager does
+                    references=tuple(
+                        Reference(tuple(Triple(h, "causes", t, flag) for h, t, flag in graph))
+                        for graph in json.loads(graphs)
+                    ),
+                    searches=tuple(turns),
+                    stage="joint",
+                    forged=False,
+                )
+            )
+    return samples
+
+
+def seconds(function, repeat: int = 5) -> float:
+    times = []
+    for _ in range(repeat):
+        started = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def bench_step(count: int) -> None:
+    vocabulary = names(random.Random(0), 20_000)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "terms.jsonl"
+        path.write_text("".join(json.dumps({"name": name}) + "\n" for name in vocabulary))
+        scorer = build_scorer({"extractor": {"vocabularies": [str(path)]}})
+    samples = step(count, 16, 10, 30, vocabulary)
+    words = statistics.mean(len(s.response.split()) for s in samples)
+    print(f"\n## One step: {len(samples)} trajectories of {words:.0f} words, 10 references of 30 triples\n")
+    print("| what | wall s | CPU s | per trajectory ms |\n|---|---|---|---|")
+    for label in ("first step", "next step, same prompts"):
+        started, cpu = time.perf_counter(), time.process_time()
+        asyncio.run(scorer.score(samples))
+        wall, cpu = time.perf_counter() - started, time.process_time() - cpu
+        print(f"| {label} | {wall:.1f} | {cpu:.1f} | {cpu / len(samples) * 1e3:.2f} |", flush=True)
+    extractor = LexiconExtractor(Vocabulary(Entry(name) for name in vocabulary))
+    texts = ["".join(sentence(random.Random(i), vocabulary[:60]) for _ in range(20)) for i in range(200)]
+    spent = seconds(lambda: [extractor.extract(text) for text in texts], 3)
+    print(f"\nLexicon extractor: {len(texts) / spent:.0f} texts of {len(texts[0].split())} words a second.")
+
+
+class SlowJudge:
+    """Answers after `latency` seconds, at most `limit` at a time, as a served model would."""
+
+    def __init__(self, latency: float, limit: int) -> None:
+        self.latency, self.slots = latency, asyncio.Semaphore(limit)
+
+    async def verdict(self, **_: object) -> Verdict:
+        async with self.slots:
+            await asyncio.sleep(self.latency)
+        return Verdict(1, "", "fake")
+
+
+def bench_judge(count: int = 1024, latency: float = 1.0, limit: int = 256) -> None:
+    vocabulary = names(random.Random(0), 2000)
+    finder = Vocabulary(Entry(name) for name in vocabulary)
+    samples = step(count, 16, 10, 30, vocabulary)
+    open_ended = [
+        Sample(
+            id=s.id,
+            question=s.question,
+            response=s.response,
+            answers=("a mechanism that no rule can verify",),
+            references=s.references,
+            searches=s.searches,
+            stage=s.stage,
+            forged=False,
+        )
+        for s in samples
+    ]
+
+    async def main() -> tuple[float, float]:
+        judge = SlowJudge(latency, limit)
+        scorer = Scorer(
+            formula_of=lambda stage: formula(stage, StageOptions()),
+            judge=judge,
+            extractor=LexiconExtractor(finder),
+            finder=finder,
+        )
+        started, cpu = time.perf_counter(), time.process_time()
+        await scorer.score(open_ended)
+        return time.perf_counter() - started, time.process_time() - cpu
+
+    wall, cpu = asyncio.run(main())
+    ideal = count / limit * latency
+    print(f"\n## {count} samples, a judge of {latency:g} s latency, {limit} in flight\n")
+    print("| ideal s | wall s | ratio | CPU s beside the judge |\n|---|---|---|---|")
+    print(f"| {ideal:.1f} | {wall:.2f} | {wall / ideal:.2f} | {cpu:.2f} |", flush=True)
+
+
+def release_like(edges: list[tuple[str, str, str]]) -> set[tuple[str, ...]]:
+    """Paths as the paper's release builds them, for its cost: the graph is copied for each edge and each hop.
+
+    Written anew from the description in words: from every edge of a root, one chain is extended greedily by the
+    first unvisited edge, and each hop works on a deep copy of the graph.
+    """
+    graph: dict[str, list[list[str]]] = {}
+    for head, relation, tail in edges:
+        graph.setdefault(head, []).append([relation, tail])
+    tails = {tail for _, _, tail in edges}
+    paths = set()
+    for root in [head for head in graph if head not in tails] or list(graph)[:1]:
+        for relation, tail in graph[root]:
+            working = copy.deepcopy(graph)
+            chain, seen, node = [root, relation, tail], {root, tail}, tail
+            paths.add(tuple(chain))
+            while True:
+                working = copy.deepcopy(working)
+                following = next((e for e in working.get(node, ()) if e[1] not in seen), None)
+                if following is None:
+                    break
+                chain += following
+                node = following[1]
+                seen.add(node)
+                paths.add(tuple(chain))
+    return paths
+
+
+def bench_graphs(*, release: bool) -> None:
+    print("\n## Logic score of two random graphs (average degree 4), nothing remembered\n")
+    print("| edges | paths | ours ms | the release's way ms | ratio |\n|---|---|---|---|---|")
+    for count in (50, 100, 200, 400, 2000):
+        rng = random.Random(count)
+        # a root region of a quarter of the edges, so that the release's way has roots to start from
+        terms = [f"entity {i}" for i in range(count // 4)]
+        make = lambda rng=rng, terms=terms, count=count: [  # noqa: E731
+            (f"sign {i}" if i % 4 == 0 else rng.choice(terms), "causes", rng.choice(terms))
+            for i in range(count)
+        ]
+        a, b = make(), make()
+        as_triples = [[Triple(*edge) for edge in edges] for edges in (a, b)]
+        ours = seconds(lambda g=as_triples: path_jaccard(Graph(g[0]), Graph(g[1]))) * 1e3
+        paths = Graph(as_triples[0]).path_count
+        if release and count <= 200:
+            theirs = seconds(lambda a=a, b=b: release_like(a) & release_like(b), 1) * 1e3
+            print(f"| {count} | {paths} | {ours:.2f} | {theirs:.0f} | {theirs / ours:.0f} |", flush=True)
+        else:
+            print(f"| {count} | {paths} | {ours:.2f} | - | - |", flush=True)
+    for nodes in (46,):
+        edges = [(f"n{a}", "causes", f"n{b}") for a in range(nodes) for b in range(nodes) if a != b]
+        triples = [Triple(*edge) for edge in edges]
+        ours = seconds(lambda g=triples: path_jaccard(Graph(g), Graph(g))) * 1e3
+        print(f"| {len(edges)} (complete) | {Graph(triples).path_count} | {ours:.2f} | - | - |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--trajectories", type=int, default=4096)
+    parser.add_argument("--skip-release", action="store_true", help="leave out the slow comparison")
+    arguments = parser.parse_args()
+    bench_graphs(release=not arguments.skip_release)
+    bench_judge()
+    bench_step(arguments.trajectories)
+
+
+if __name__ == "__main__":
+    main()
