@@ -163,6 +163,7 @@ async def main() -> None:
         ratios = [on / off for on, off in zip(rates["on"], rates["off"], strict=True)]
         spread = f"rounds: {min(ratios):.2f} to {max(ratios):.2f}"
         print(f"\nthroughput, on / off: {statistics.median(ratios):.2f} ({spread})")
+        services["off"].stop()
         await lone(services["on"], arguments)
     finally:
         for service in services.values():

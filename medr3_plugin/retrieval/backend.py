@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from medr3_plugin.errors import RetrievalFailure, UserError
+from medr3_plugin.errors import UserError
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.batching import Batcher
 from medr3_plugin.retrieval.client import RetrievalClient
@@ -139,10 +139,7 @@ class InProcessBackend:
     ) -> list[list[Hit]]:
         """See `RetrievalBackend.search`. The time to open the index does not count against the deadline."""
         await self._opened()
-        try:
-            return await asyncio.wait_for(self.batcher.search(queries, topk, filters), self._timeout_s)
-        except (TimeoutError, asyncio.TimeoutError) as error:
-            raise RetrievalFailure(f"no search result within {self._timeout_s:g} s", "timeout") from error
+        return await self.batcher.search(queries, topk, filters, self._timeout_s)
 
     async def close(self) -> None:
         """See `RetrievalBackend.close`."""

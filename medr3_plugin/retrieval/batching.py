@@ -45,6 +45,11 @@ class _Request:
         self.future: asyncio.Future[Results] = self.loop.create_future()
         self.abandoned = False
 
+    def expire(self, timeout_s: float) -> None:
+        if not self.future.done():
+            failure = RetrievalFailure(f"no search result within {timeout_s:g} s", "timeout")
+            self.future.set_exception(failure)
+
     def joins(self, other: _Request) -> bool:
         # only equal top-k and filters share a call, so that batching never changes an answer
         return self.topk == other.topk and self.filters == other.filters
@@ -120,11 +125,17 @@ class Batcher:
                 self._thread = threading.Thread(target=self._run, name="medr3-retrieval", daemon=True)
                 self._thread.start()
 
-    async def search(self, queries: Sequence[str], topk: int, filters: Filters | None = None) -> Results:
+    async def search(
+        self,
+        queries: Sequence[str],
+        topk: int,
+        filters: Filters | None = None,
+        timeout_s: float | None = None,
+    ) -> Results:
         """The `topk` best hits of each query, best first.
 
         Raises:
-            RetrievalFailure: `overloaded`, `engine` (it raised) or `closed`.
+            RetrievalFailure: `timeout`, `overloaded`, `engine` (it raised) or `closed`.
             UserError: the index cannot be opened.
         """
         if not queries:
@@ -134,9 +145,13 @@ class Batcher:
         if cached is not None:
             return cached
         self._enqueue(request)
+        # a timer of our own: `asyncio.wait_for` would cost a task for every search
+        timer = request.loop.call_later(timeout_s, request.expire, timeout_s) if timeout_s else None
         try:
             return await request.future
         finally:
+            if timer is not None:
+                timer.cancel()
             # a caller that timed out or was cancelled: the engine need not work for it
             request.abandoned = True
 

@@ -82,7 +82,7 @@ class Refusal(Exception):  # noqa: N818 (an answer, not an error of ours)
         self.detail = detail
 
 
-_STATUS = {"overloaded": 429, "closed": 503, "engine": 500}
+_STATUS = {"timeout": 504, "overloaded": 429, "closed": 503, "engine": 500}
 
 
 class RetrievalService:
@@ -118,11 +118,7 @@ class RetrievalService:
         asked = [query for query in request.queries if query.strip()]
         topk = self.options.topk if request.topk is None else request.topk
         try:
-            found = iter(
-                await asyncio.wait_for(self.batcher.search(asked, topk, filters), self.options.timeout_s)
-            )
-        except (TimeoutError, asyncio.TimeoutError) as error:
-            raise Refusal(504, f"no result within {self.options.timeout_s:g} s") from error
+            found = iter(await self.batcher.search(asked, topk, filters, self.options.timeout_s))
         except RetrievalFailure as failure:
             raise Refusal(_STATUS.get(failure.kind, 500), str(failure)) from failure
         except UserError as error:

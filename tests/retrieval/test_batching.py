@@ -135,6 +135,21 @@ async def test_the_engine_does_not_work_for_callers_that_left(make, engine):
     assert batcher.pending == 0
 
 
+async def test_a_deadline_ends_the_wait_of_its_caller_only(make, engine):
+    batcher = make()
+    first = await busy(batcher, engine)
+    patient, hurried = await queued(
+        batcher, batcher.search(["insulin"], 1, timeout_s=20), batcher.search(["statins"], 1, timeout_s=0.05)
+    )
+    with pytest.raises(RetrievalFailure) as caught:
+        await hurried
+    assert caught.value.kind == "timeout"
+    engine.gate.set()
+    await first
+    assert (await patient)[0][0].document.id == "d4"
+    assert engine.calls[1:] == [(("insulin",), 1)]
+
+
 async def test_cached_queries_never_reach_the_engine(make, engine):
     batcher = make(cache_hits=100)
     one = await batcher.search(["statins"], 2)
