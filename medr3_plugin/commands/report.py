@@ -32,16 +32,12 @@ def report(
     from medr3_plugin.evaluation.report import write_report
 
     target, run = write_report(run_dir, out, title=title, max_trajectories=max_trajectories)
-    train = run.rows("train")
-    state = (
-        "evaluation"
-        if run.evaluation
-        else "finished"
-        if run.finished
-        else f"in progress, step {train[-1].step}"
-        if train
-        else "no steps yet"
-    )
+    if run.evaluation:
+        state = "evaluation"
+    elif run.finished:
+        state = "finished"
+    else:
+        state = f"in progress, step {run.metrics[-1].step}" if run.metrics else "no steps yet"
     typer.echo(f"{target}  ({state}; {len(run.trajectories)} of {run.trajectory_total} trajectories)")
     for note in run.notes:
         typer.echo(f"note: {note}", err=True)

@@ -209,9 +209,10 @@ class Board {
     this.run = run; this.root = root; this.charts = []; this.index = null;
     const all = [...run.train.steps, ...run.val.steps];
     const lo = Math.min(...all), hi = Math.max(...all);
-    this.range = lo === hi ? [lo - 1, hi + 1] : [lo, hi];
-    this.spans = run.stages.map((s) => ({ name: s.name, from: s.start, to: (s.end ?? this.range[1]) + (s.end === null ? 0 : 1) }));
-    this.breaks = run.stages.map((s) => s.start).filter((s) => s > this.range[0]);
+    this.range = [lo, lo === hi ? lo + 1 : hi];
+    // the first stage begins where the run does: a validation before it is at step 0
+    this.spans = run.stages.map((s, i) => ({ name: s.name, from: i ? s.start : Math.min(lo, s.start), to: (s.end ?? this.range[1]) + (s.end === null ? 0 : 1) }));
+    this.breaks = this.spans.map((s) => s.from).filter((s) => s > this.range[0]);
     this.smoothing = run.train.steps.length > 20 ? 0.6 : 0;
   }
 
