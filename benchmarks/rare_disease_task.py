@@ -1,0 +1,62 @@
+"""How hard the generated rare-disease task is: gold profile found by BM25, and prompt length in tokens.
+
+python benchmarks/rare_disease_task.py [--questions 300] [--model FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+
+import bm25s
+import Stemmer
+
+from medr3_plugin.data import corpora, hpo, prompts, quickstart, rare_disease
+
+STEMMER = Stemmer.Stemmer("english")
+
+
+def tokens(texts: list[str]) -> object:
+    return bm25s.tokenize(texts, stopwords="en", stemmer=STEMMER, show_progress=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--questions", type=int, default=300)
+    parser.add_argument("--model", help="model folder, for prompt lengths")
+    arguments = parser.parse_args()
+
+    ontology = hpo.load()
+    rows = [row for source in corpora.SOURCES.values() for row in source()]
+    index = bm25s.BM25()
+    index.index(tokens([f"{row['title']}. {row['text']}" for row in rows]), show_progress=False)
+    print(f"{len(rows)} documents, {arguments.questions} validation questions\n")
+    print("| signs | layperson share | gold first | gold in five | diseases (train / validation) |")
+    print("|---|---|---|---|---|")
+    for signs in (3, 4, 5):
+        for share in (0.0, 0.3, 0.6):
+            wording = rare_disease.Wording(signs=signs, layperson_share=share)
+            questions = rare_disease.RareDiseaseQuestions(ontology, wording=wording)
+            items = list(questions.generate("validation", arguments.questions))
+            found, _ = index.retrieve(tokens([", ".join(q.words) for q in items]), k=5, show_progress=False)
+            ids = [[rows[number]["id"] for number in ranked] for ranked in found]
+            first = statistics.mean(r[0] in q.gold_docs for r, q in zip(ids, items, strict=True))
+            five = statistics.mean(bool({*r} & {*q.gold_docs}) for r, q in zip(ids, items, strict=True))
+            pools = " / ".join(str(len(questions.diseases(split))) for split in ("train", "validation"))
+            print(f"| {signs} | {share} | {first:.2f} | {five:.2f} | {pools} |")
+
+    if arguments.model:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(arguments.model)
+        examples = rare_disease.example_turns(ontology)
+        lengths = []
+        for item in rare_disease.RareDiseaseQuestions(ontology).generate("validation", arguments.questions):
+            messages = prompts.with_examples(item.question, examples, quickstart.SYSTEM)
+            text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+            lengths.append(len(tokenizer.encode(text, add_special_tokens=False)))
+        print(f"\nprompt tokens: {min(lengths)} to {max(lengths)}, mean {statistics.mean(lengths):.0f}")
+
+
+if __name__ == "__main__":
+    main()
