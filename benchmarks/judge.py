@@ -4,7 +4,9 @@
 
 A fake chat server in a process of its own answers every request after `latency` seconds, however many there
 are. With n samples and m in flight the ideal is ceil(n / m) * latency; the table shows the ratio to it, for the
-LLM judge alone, for the whole scorer with it, and with the verdict cache cold and warm.
+LLM judge alone, for the whole scorer with it, and with the verdict cache cold and warm. CPU seconds are the
+client's own; on a busy machine they say more than the wall clock. A second table compares the client's CPU time
+for one request with that of the openai package, if it is installed.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import time
 from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.records import Sample
@@ -117,6 +120,32 @@ async def measure(options: dict[str, object], samples: list[Sample]) -> list[tup
         ]
 
 
+async def client_costs(url: str, requests: int = 256) -> list[tuple[str, float]]:
+    """CPU milliseconds for one chat request, all at the same time, by client."""
+    from medr3_plugin.judge.chat import ChatClient
+    from medr3_plugin.judge.prompt import messages
+
+    prompt = messages(question="?" * 600, answer="gout", answers=("gout",), options=None, rare_disease=False)
+    clients: dict[str, Callable[[], Awaitable[object]]] = {}
+    chat = ChatClient(url, model="m")
+    clients["ours (aiohttp)"] = lambda: chat.complete(prompt)
+    try:
+        import openai
+    except ImportError:
+        print("openai is not installed: no comparison")
+    else:
+        sdk = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0, timeout=60.0)
+        clients[f"openai {openai.__version__}"] = lambda: sdk.chat.completions.create(
+            model="m", messages=prompt
+        )
+    costs = []
+    for name, ask in clients.items():
+        await ask()  # imports, connections
+        _, cpu = await timed(lambda ask=ask: asyncio.gather(*(ask() for _ in range(requests))))
+        costs.append((name, 1000 * cpu / requests))
+    return costs
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -130,7 +159,7 @@ def main() -> None:
     server = multiprocessing.Process(target=serve, args=(arguments.latency, there), daemon=True)
     server.start()
     try:
-        options = {
+        options: dict[str, Any] = {
             "kind": "openai",
             "base_url": f"http://127.0.0.1:{here.recv()}/v1",
             "model": "m",
@@ -138,6 +167,7 @@ def main() -> None:
         }
         ideal = math.ceil(arguments.samples / arguments.in_flight) * arguments.latency
         rows = asyncio.run(measure(options, samples_of(arguments.samples)))
+        costs = asyncio.run(client_costs(options["base_url"]))
     finally:
         server.terminate()
         server.join()
@@ -147,6 +177,9 @@ def main() -> None:
     )
     for name, (seconds, cpu) in rows:
         print(f"| {name} | {seconds:.2f} | {seconds / ideal:.2f} | {cpu:.2f} |")
+    print("\n| client | CPU ms for one request |\n|---|---|")
+    for name, milliseconds in costs:
+        print(f"| {name} | {milliseconds:.2f} |")
 
 
 if __name__ == "__main__":

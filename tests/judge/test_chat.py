@@ -130,6 +130,18 @@ async def test_a_cancelled_request_frees_its_slot(chat_server):
         await first
 
 
+async def test_proxies_of_the_environment(chat_server, monkeypatch):
+    monkeypatch.setenv("http_proxy", chat_server.url.removesuffix("/v1"))
+    monkeypatch.setenv("no_proxy", "direct.example")
+    chat = ChatClient("http://judge.example/v1", model="m", attempts=1)
+    assert await chat.complete(ASK) == verdict_text(2)
+    assert chat_server.paths == ["http://judge.example/v1/chat/completions"]
+    direct = ChatClient("http://direct.example/v1", model="m", attempts=1)
+    assert direct._proxy is None
+    cluster = ChatClient("http://judge.example/v1", model="m", attempts=1, use_proxies=False)
+    assert cluster._proxy is None
+
+
 def test_missing_key_variable(monkeypatch):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with pytest.raises(UserError, match="NO_SUCH_KEY"):

@@ -28,7 +28,7 @@ async def test_rule_judge_always_decides():
 @pytest.mark.parametrize("given", ["option", "environment"])
 async def test_router_speaks_the_same_protocol(chat_server, monkeypatch, given):
     address = chat_server.url.removeprefix("http://").removesuffix("/v1")
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # the router is in the cluster: no proxy
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # the router is in the cluster: no proxy
     options = {"kind": "router", "model": "judge-model", "attempts": 1}
     if given == "option":
         options["address"] = address
