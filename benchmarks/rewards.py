@@ -15,6 +15,7 @@ import random
 import statistics
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from medr3_plugin.judge.base import Verdict
@@ -61,9 +62,11 @@ def sentence(rng: random.Random, terms: list[str]) -> str:
     )
 
 
-def step(count: int, group: int, references: int, triples: int, vocabulary: list[str]) -> list[Sample]:
+def step(  # noqa: PLR0917
+    count: int, group: int, references: int, triples: int, vocabulary: list[str], seed: int = 1
+) -> list[Sample]:
     """One step: prompts with `group` rollouts each, three searches of five documents, 300 to 400 own words."""
-    rng = random.Random(1)
+    rng = random.Random(seed)
     corpus = [
         Document(
             f"d{i}", "".join(sentence(rng, rng.sample(vocabulary, 12)) for _ in range(10)), source=f"s{i % 3}"
@@ -114,25 +117,48 @@ def seconds(function, repeat: int = 5) -> float:
     return statistics.median(times)
 
 
-def bench_step(count: int) -> None:
+def score_part(count: int, seed: int) -> tuple[float, float, float]:
+    """One reward worker's share of a step: words of a response, CPU seconds first and with the same prompts again."""
     vocabulary = names(random.Random(0), 20_000)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "terms.jsonl"
         path.write_text("".join(json.dumps({"name": name}) + "\n" for name in vocabulary))
         scorer = build_scorer({"extractor": {"vocabularies": [str(path)]}})
-    samples = step(count, 16, 10, 30, vocabulary)
+    samples = step(count, 16, 10, 30, vocabulary, seed)
     words = statistics.mean(len(s.response.split()) for s in samples)
-    print(f"\n## One step: {len(samples)} trajectories of {words:.0f} words, 10 references of 30 triples\n")
-    print("| what | wall s | CPU s | per trajectory ms |\n|---|---|---|---|")
-    for label in ("first step", "next step, same prompts"):
-        started, cpu = time.perf_counter(), time.process_time()
+    spent = []
+    for _ in range(2):
+        cpu = time.process_time()
         asyncio.run(scorer.score(samples))
-        wall, cpu = time.perf_counter() - started, time.process_time() - cpu
-        print(f"| {label} | {wall:.1f} | {cpu:.1f} | {cpu / len(samples) * 1e3:.2f} |", flush=True)
+        spent.append(time.process_time() - cpu)
+    return words, spent[0], spent[1]
+
+
+def bench_step(count: int, workers: int = 2) -> None:
+    with ProcessPoolExecutor(workers) as pool:
+        parts = list(pool.map(score_part, [count // workers] * workers, range(workers)))
+    words = statistics.mean(part[0] for part in parts)
+    print(f"\n## One step: {count} trajectories of {words:.0f} words, 10 references of 30 triples\n")
+    print(
+        f"{workers} reward workers (processes); CPU time of the busier one, per trajectory over its share.\n"
+    )
+    print("| what | s | per trajectory ms |\n|---|---|---|")
+    for label, spent in (("first step", 1), ("next step, same prompts", 2)):
+        busiest = max(part[spent] for part in parts)
+        print(f"| {label} | {busiest:.1f} | {busiest / (count / workers) * 1e3:.2f} |", flush=True)
+    vocabulary = names(random.Random(0), 20_000)
     extractor = LexiconExtractor(Vocabulary(Entry(name) for name in vocabulary))
-    texts = ["".join(sentence(random.Random(i), vocabulary[:60]) for _ in range(20)) for i in range(200)]
-    spent = seconds(lambda: [extractor.extract(text) for text in texts], 3)
-    print(f"\nLexicon extractor: {len(texts) / spent:.0f} texts of {len(texts[0].split())} words a second.")
+    texts = [
+        "".join(sentence(random.Random(j), vocabulary) for j in range(20 * i, 20 * i + 20))
+        for i in range(200)
+    ]
+    cpu = time.process_time()
+    for text in texts:
+        extractor.extract(text)
+    spent = time.process_time() - cpu
+    print(
+        f"\nLexicon extractor: {len(texts) / spent:.0f} texts of {len(texts[0].split())} words a CPU second."
+    )
 
 
 class SlowJudge:

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 from medr3_plugin.knowledge.phrases import PhraseFinder
 from medr3_plugin.knowledge.relation import is_negated
-from medr3_plugin.knowledge.text import word_forms
+from medr3_plugin.knowledge.text import Word, word_forms
 from medr3_plugin.knowledge.vocabulary import Mention
 from medr3_plugin.records import Triple
 
@@ -36,6 +36,10 @@ class EntityFinder(Protocol):
 
     def find(self, text: str) -> Sequence[Mention]:
         """Entities in `text`, in order and without overlaps."""
+        ...
+
+    def find_in(self, text: str, tokens: Sequence[Word]) -> Sequence[Mention]:
+        """As `find`, for a text whose words are known already."""
         ...
 
     def knows(self, entity: str) -> bool:

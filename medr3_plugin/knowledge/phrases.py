@@ -7,6 +7,8 @@ to their object), but deterministic, and it cannot be tuned to a reference.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from medr3_plugin.knowledge.stopwords import STOPWORDS
 from medr3_plugin.knowledge.text import Word, join, normal_form, words
 from medr3_plugin.knowledge.vocabulary import Mention
@@ -32,11 +34,16 @@ class PhraseFinder:
         >>> [m.entity for m in PhraseFinder().find("The aortic root dilation is caused by Marfan syndrome.")]
         ['aortic root dilation', 'marfan syndrome']
         """
+        return self.find_in(text, words(text))
+
+    def find_in(self, text: str, tokens: Sequence[Word]) -> list[Mention]:
+        """As `find`, for a text whose words are known already."""
         mentions = []
         run: list[Word] = []
-        for word in words(text):
+        for word in tokens:
+            form, start, end = word
             # "hepatitis A": a capital A inside a term is no article
-            stop = word.form in STOPWORDS and not (run and text[word.start : word.end] == "A")
+            stop = form in STOPWORDS and not (run and text[start:end] == "A")
             if run and (stop or not _adjacent(text, run[-1], word)):
                 mentions.extend(_mention(run))
                 run = []
@@ -47,10 +54,10 @@ class PhraseFinder:
 
 
 def _adjacent(text: str, left: Word, right: Word) -> bool:
-    return text[left.end : right.start].strip(" -–'’") == ""
+    return text[left[2] : right[1]].strip(" -–'’") == ""
 
 
 def _mention(run: list[Word]) -> list[Mention]:
-    if not run or len(run) > MAX_WORDS or not any(c.isalpha() for word in run for c in word.form):
+    if not run or len(run) > MAX_WORDS or not any(c.isalpha() for form, _, _ in run for c in form):
         return []
-    return [Mention(join(word.form for word in run), run[0].start, run[-1].end)]
+    return [Mention(join(form for form, _, _ in run), run[0][1], run[-1][2])]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
 
 from medr3_plugin.rewards.answer_text import tokens as fold_words
 
@@ -23,12 +22,8 @@ _BETWEEN_CJK = re.compile(f"(?<=[{_CJK}]) (?=[{_CJK}])")
 _ARTICLES = frozenset(("a", "an", "the"))
 
 
-class Word(NamedTuple):
-    """A word of a text: its normal form and where it stands (`text[start:end]`)."""
-
-    form: str
-    start: int
-    end: int
+Word = tuple[str, int, int]
+"""A word of a text: its normal form, start and end (`text[start:end]`). A plain tuple: millions are made."""
 
 
 @lru_cache(maxsize=65536)
@@ -43,8 +38,8 @@ def word_form(word: str) -> str:
 
 def words(text: str) -> list[Word]:
     """The words of `text` in order, with offsets into it."""
-    found = [(word_form(match[0]), *match.span()) for match in _WORD.finditer(text)]
-    return [Word(form, start, end) for form, start, end in found if form]
+    found = [(word_form(match[0]), match.start(), match.end()) for match in _WORD.finditer(text)]
+    return found if all(found_word[0] for found_word in found) else [word for word in found if word[0]]
 
 
 def word_forms(text: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.knowledge.stopwords import STOPWORDS
-from medr3_plugin.knowledge.text import name_forms, normal_form, words
+from medr3_plugin.knowledge.text import Word, name_forms, normal_form, words
 
 _SHORT = 600  # characters of the longest text whose mentions are remembered
 
@@ -105,22 +105,25 @@ class Vocabulary:
         return self._remembered(text) if len(text) <= _SHORT else self._find(text)
 
     def _find(self, text: str) -> tuple[Mention, ...]:
-        tokens = words(text)
+        return self.find_in(text, words(text))
+
+    def find_in(self, text: str, tokens: Sequence[Word]) -> tuple[Mention, ...]:
+        """As `find`, for a text whose words are known already."""
         mentions = []
         i, count = 0, len(tokens)
         trie = self._trie
         while i < count:
-            node = trie.get(tokens[i].form)
+            node = trie.get(tokens[i][0])
             best = None
             j = i
             while node is not None:
                 target = node.get("")
                 if target is not None:
-                    start, end = tokens[i].start, tokens[j].end
+                    start, end = tokens[i][1], tokens[j][2]
                     if not target.upper_only or text[start:end].isupper():
                         best = (target, start, end, j)
                 j += 1
-                node = node.get(tokens[j].form) if j < count else None
+                node = node.get(tokens[j][0]) if j < count else None
             if best is None:
                 i += 1
             else:

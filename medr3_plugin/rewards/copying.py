@@ -43,7 +43,7 @@ def _cut(text: str, starts: Sequence[int]) -> str:
     pieces = []
     kept_until = 0  # offset in text up to which everything is dealt with
     for i in starts:
-        begin, end = tokens[i].start, tokens[i + RUN - 1].end
+        begin, end = tokens[i][1], tokens[i + RUN - 1][2]
         if begin > kept_until:
             pieces.append(text[kept_until:begin])
         kept_until = max(kept_until, end)

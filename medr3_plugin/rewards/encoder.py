@@ -131,5 +131,5 @@ def windows(text: str, size: int) -> list[str]:
     if count <= 1:
         return [text]
     bounds = np.linspace(0, len(found), count + 1).astype(int).tolist()
-    cuts = [found[i].start for i in bounds[1:-1]]
+    cuts = [found[i][1] for i in bounds[1:-1]]
     return [text[a:b].strip() for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)][:MAX_CHUNKS]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from medr3_plugin.knowledge.extract import EntityFinder
-from medr3_plugin.knowledge.text import name_forms, word_forms
+from medr3_plugin.knowledge.text import name_forms, words
 from medr3_plugin.records import Document, Hit, Sample, SearchTurn
 from medr3_plugin.retrieval.evidence import assess
 from medr3_plugin.rewards.copying import runs, without_copies
@@ -29,10 +29,11 @@ class TextView:
 
     def __init__(self, text: str, finder: EntityFinder) -> None:
         self._finder = finder
-        forms = word_forms(text)
+        tokens = words(text)
+        forms = [form for form, _, _ in tokens]
         self._line = f" {' '.join(forms)} "
         self._words = frozenset(forms)
-        self.entities = frozenset(mention.entity for mention in finder.find(text))
+        self.entities = frozenset(mention.entity for mention in finder.find_in(text, tokens))
         """canonical entities found in it"""
         self.runs = runs(forms)
         """its runs of words, see `rewards.copying`"""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.knowledge.graph import Graph
-from medr3_plugin.knowledge.text import words
+from medr3_plugin.knowledge.text import word_forms
 from medr3_plugin.records import Triple
 from medr3_plugin.rewards.coordination import coordination, leading_to
 from medr3_plugin.rewards.copying import RUN, runs, without_copies
@@ -108,7 +108,7 @@ def test_think_and_answer_as_in_the_release():
 
 def test_copied_runs_are_cut_out_and_short_quotes_stay():
     source = "Marfan syndrome is a disorder of connective tissue that affects the heart, eyes and skeleton of patients."
-    forms = [word.form for word in words(source)]
+    forms = word_forms(source)
     short_quote = "It is a disorder of connective tissue, I think."
     assert without_copies(short_quote, [runs(forms)]) == short_quote
     text = f"I recall: {source.upper()} So aortic root imaging is needed."
@@ -120,10 +120,10 @@ def test_copied_runs_are_cut_out_and_short_quotes_stay():
 
 @given(st.lists(st.sampled_from("abcdef"), max_size=60), st.lists(st.sampled_from("abcdef"), max_size=60))
 def test_what_is_left_after_cutting_holds_no_copied_run(text, source):
-    found = runs([word.form for word in words(" ".join(source))])
+    found = runs(word_forms(" ".join(source)))
     kept = without_copies(" ".join(text), [found])
     assert len(kept) <= len(" ".join(text)) + 60
-    if not runs([word.form for word in words(" ".join(text))]) & found:
+    if not runs(word_forms(" ".join(text))) & found:
         assert kept == " ".join(text)
     whole = " ".join(source)
     if len(source) >= RUN:
