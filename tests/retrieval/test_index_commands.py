@@ -105,8 +105,8 @@ def test_skipped_rows_are_listed(tmp_path, medr3):
         (["corpus", "build", "--out", "x", "--source", "unheard"], "unknown source 'unheard'"),
     ],
 )
-def test_mistakes_are_one_line_and_exit_code_2(tmp_path, corpus, medr3, monkeypatch, arguments, says):
-    monkeypatch.chdir(tmp_path)
+def test_mistakes_are_one_line_and_exit_code_2(corpus, medr3, monkeypatch, arguments, says):
+    monkeypatch.chdir(corpus.parent)
     arguments = [str(corpus) if argument == "CORPUS" else argument for argument in arguments]
     code, out, err = medr3(*arguments)
     assert (code, out) == (2, "")
