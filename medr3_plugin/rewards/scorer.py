@@ -15,30 +15,27 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from medr3_plugin.errors import EncoderFailure, InfrastructureFailure, JudgeFailure, UserError
+from medr3_plugin.errors import EncoderFailure, InfrastructureFailure, JudgeFailure
 from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
-from medr3_plugin.knowledge.extract import EntityFinder, Extractor, LexiconExtractor
+from medr3_plugin.knowledge.extract import EntityFinder, Extractor
 from medr3_plugin.knowledge.graph import Graph
-from medr3_plugin.knowledge.phrases import PhraseFinder
 from medr3_plugin.knowledge.vocabulary import Vocabulary
 from medr3_plugin.records import Sample, ScoredSample, Triple
+from medr3_plugin.rewards import components, reasons
 from medr3_plugin.rewards import record as reward_record
 from medr3_plugin.rewards.answer import verify
 from medr3_plugin.rewards.compose import bonus, compose
 from medr3_plugin.rewards.coordination import coordination
-from medr3_plugin.rewards.encoder import SentenceEncoder, c0_for
+from medr3_plugin.rewards.encoder import SentenceEncoder
 from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView, collect, own_texts
 from medr3_plugin.rewards.format import format_score
 from medr3_plugin.rewards.gold import in_words
-from medr3_plugin.rewards.options import EncoderOptions, ExtractorOptions, read_options, stage_options
+from medr3_plugin.rewards.options import read_options, stage_options
 from medr3_plugin.rewards.penalties import authors_penalties, penalties
 from medr3_plugin.rewards.presets import AUTHORS_UNJUDGED, STAGE_INDEX, Formula, formula
-from medr3_plugin.rewards.reasoning import ReasoningScore, best_reference, centred
+from medr3_plugin.rewards.reasoning import best_reference, centred
 from medr3_plugin.rewards.retrieval_score import retrieval_score
 from medr3_plugin.trajectory import Trajectory, parse
-
-MAX_LISTED = 20
-"""Items of a list kept in `reasons`: they travel with every sample."""
 
 
 @dataclass(slots=True)
@@ -262,26 +259,10 @@ class Scorer:
             retrieval_breadth=retrieval.breadth,
             coordination=value,
         )
-        case.reasons["reasoning"] = self._explain(case, reasoning)
-        case.reasons["retrieval"] = {
-            "coverage_of": retrieval.basis,
-            "relevant": list(retrieval.relevant[:MAX_LISTED]),
-            "used": list(retrieval.used[:MAX_LISTED]),
-        }
-        case.reasons["coordination"] = {"supported": [list(edge) for edge in supported[:MAX_LISTED]]}
-
-    def _explain(self, case: _Case, score: ReasoningScore) -> dict[str, Any]:
-        own = case.graph or Graph(())
-        if score.reference is None:
-            return {"reference": None, "own_triples": len(own.edges)}
-        reference = self._reference(case.sample.references[score.reference].triples).graph
-        return {
-            "reference": score.reference,
-            "own_triples": len(own.edges),
-            "reference_triples": len(reference.edges),
-            "matched_triples": [list(e) for e in sorted(own.edges & reference.edges)][:MAX_LISTED],
-            "matched_entities": sorted(own.entities & reference.entities)[:MAX_LISTED],
-        }
+        best = None if reasoning.reference is None else references[reasoning.reference].graph
+        case.reasons["reasoning"] = reasons.of_reasoning(reasoning, case.graph, best)
+        case.reasons["retrieval"] = reasons.of_retrieval(retrieval)
+        case.reasons["coordination"] = reasons.of_coordination(supported)
 
     def _answer_entities(self, case: _Case) -> set[str]:
         """Entities that the model's answer names, and the answer as a whole."""
@@ -296,16 +277,9 @@ class Scorer:
         if verdict is not None:
             record["answer"] = stage_formula.options.answer[verdict.level]
             record["acc"] = float(verdict.level == RIGHT)
-            case.reasons["answer"] = {
-                "given": case.trajectory.answer,
-                "level": verdict.level,
-                "reason": verdict.reason,
-                "source": verdict.source,
-            }
-        else:
-            if stage_formula.is_authors and not record["forged"]:
-                record["answer"] = AUTHORS_UNJUDGED
-            case.reasons["answer"] = {"given": case.trajectory.answer, "level": None}
+        elif stage_formula.is_authors and not record["forged"]:
+            record["answer"] = AUTHORS_UNJUDGED
+        case.reasons["answer"] = reasons.of_answer(case.trajectory.answer, verdict)
         record["valid"] = float(not case.failures)
         if case.failures:
             case.reasons["failures"] = list(case.failures)
@@ -333,39 +307,14 @@ def build_scorer(options: Mapping[str, Any]) -> Scorer:
 
     for stage in (*STAGE_INDEX, *parsed.stages):
         formula_of(stage)  # a wrong stage section must show now, not in the middle of a run
-    judge: AnswerJudge | None = None
-    if parsed.judge:
-        from medr3_plugin.judge.factory import make_judge
-
-        judge = make_judge(parsed.judge)
-    vocabularies = parsed.extractor.vocabularies
-    finder: EntityFinder = Vocabulary.load(*vocabularies) if vocabularies else PhraseFinder()
-    encoder, c0 = None, 0.0
-    if parsed.encoder.path is not None:
-        c0 = parsed.encoder.c0 if parsed.encoder.c0 is not None else c0_for(parsed.encoder.path)
-        encoder = _load_encoder(parsed.encoder.path, parsed.encoder)
-    extractor = _make_extractor(parsed.extractor, finder, judge)
+    finder = components.entity_finder(parsed.extractor)
+    judge = components.answer_judge(parsed.judge)
+    encoder, c0 = components.sentence_encoder(parsed.encoder)
     return Scorer(
-        formula_of=formula_of, judge=judge, extractor=extractor, finder=finder, encoder=encoder, c0=c0
-    )
-
-
-def _make_extractor(options: ExtractorOptions, finder: EntityFinder, judge: AnswerJudge | None) -> Extractor:
-    if options.kind == "lexicon":
-        return LexiconExtractor(finder, options.max_triples)
-    from medr3_plugin.judge.llm import LLMJudge
-    from medr3_plugin.knowledge.judge_extract import JudgeExtractor
-
-    if not isinstance(judge, LLMJudge):
-        raise UserError(
-            "medr3.reward.extractor.kind: judge needs medr3.reward.judge of kind openai or router"
-        )
-    return JudgeExtractor(judge.chat, options.max_triples)
-
-
-def _load_encoder(path: str, options: EncoderOptions) -> SentenceEncoder:
-    from medr3_plugin.retrieval.encoder import Encoder, EncoderConfig
-
-    return SentenceEncoder(
-        Encoder(EncoderConfig(path=path, device=options.device)), options.batch_size, options.window
+        formula_of=formula_of,
+        judge=judge,
+        extractor=components.extractor(parsed.extractor, finder, judge),
+        finder=finder,
+        encoder=encoder,
+        c0=c0,
     )

@@ -1,0 +1,62 @@
+"""The scorer's parts from its options: judge, entity finder, extractor, sentence encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.judge.base import AnswerJudge
+from medr3_plugin.judge.factory import make_judge
+from medr3_plugin.knowledge.extract import EntityFinder, Extractor, LexiconExtractor
+from medr3_plugin.knowledge.phrases import PhraseFinder
+from medr3_plugin.knowledge.vocabulary import Vocabulary
+from medr3_plugin.rewards.encoder import SentenceEncoder, c0_for
+from medr3_plugin.rewards.options import EncoderOptions, ExtractorOptions
+
+
+def answer_judge(options: Mapping[str, Any]) -> AnswerJudge | None:
+    """The judge behind the rules; None if there is none (the rules have been asked before any judge is)."""
+    if options.get("kind", "rule") == "rule":
+        make_judge(options)  # for its validation
+        return None
+    return make_judge(options)
+
+
+def entity_finder(options: ExtractorOptions) -> EntityFinder:
+    """The vocabulary if one is configured, else phrases."""
+    return Vocabulary.load(*options.vocabularies) if options.vocabularies else PhraseFinder()
+
+
+def extractor(options: ExtractorOptions, finder: EntityFinder, judge: AnswerJudge | None) -> Extractor:
+    """The lexicon extractor, or the judge's model as extractor.
+
+    Raises:
+        UserError: the judge extractor is asked for without a judge model.
+    """
+    if options.kind == "lexicon":
+        return LexiconExtractor(finder, options.max_triples)
+    from medr3_plugin.judge.llm import LLMJudge
+    from medr3_plugin.knowledge.judge_extract import JudgeExtractor
+
+    if not isinstance(judge, LLMJudge):
+        raise UserError(
+            "medr3.reward.extractor.kind: judge needs medr3.reward.judge of kind openai or router"
+        )
+    return JudgeExtractor(judge.chat, options.max_triples)
+
+
+def sentence_encoder(options: EncoderOptions) -> tuple[SentenceEncoder | None, float]:
+    """The encoder and its c0; None without a path.
+
+    Raises:
+        UserError: the model cannot be loaded, or its c0 is neither given nor known.
+        MissingExtra: sentence-transformers is not installed.
+    """
+    if options.path is None:
+        return None, 0.0
+    from medr3_plugin.retrieval.encoder import Encoder, EncoderConfig
+
+    c0 = options.c0 if options.c0 is not None else c0_for(options.path)
+    model = Encoder(EncoderConfig(path=options.path, device=options.device))
+    return SentenceEncoder(model, options.batch_size, options.window), c0
