@@ -58,7 +58,7 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
         loaded = pipeline.load(dataset, source, split=split, config=config, limit=limit)
     if against:
         pipeline.remove_overlaps(loaded, against)
-    rows = pipeline.training_rows(loaded.items, form=form, style=prompt, stage=stage)  # type: ignore[arg-type]
+    rows = pipeline.training_rows(loaded.items, form=form, style=prompt, stage=stage)  # type: ignore[arg-type]  # checked above
     report = pipeline.write(loaded, out, rows)
     counts = (f"{len(report[key])} {key}" for key in ("rejected", "duplicates", "overlaps") if report[key])
     skipped = sum(report["skipped"].values())
@@ -102,6 +102,9 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     prompt: Annotated[
         str, typer.Option(help="search, plain, tools or bare: prompt of the written rows.")
     ] = "search",
+    keep_dropped: Annotated[
+        bool, typer.Option(help="Also write dropped questions, without references.")
+    ] = False,
     offline: Annotated[
         bool, typer.Option(help="No language model: gold documents and vocabularies.")
     ] = False,
@@ -160,7 +163,14 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
                 costs=costs,
             )
         )
-    report = build.write(outcomes, out, prompt, costs, (price_in, price_out))  # type: ignore[arg-type]
+    report = build.write(
+        outcomes,
+        out,
+        prompt,  # type: ignore[arg-type]  # checked above
+        costs,
+        (price_in, price_out),
+        keep_dropped=keep_dropped,
+    )
     for line in build.told(report, out):
         typer.echo(line)
     build.raise_for(report, out, stopped)

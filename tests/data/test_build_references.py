@@ -386,6 +386,37 @@ def test_offline_references_from_gold_documents():
     assert "absent" in missing.reason and "no known term" in unknown.reason
 
 
+def test_offline_command_keeps_what_it_could_not_build_when_asked(tmp_path):
+    import typer
+    from typer.testing import CliRunner
+
+    from medr3_plugin.commands import data
+
+    app = typer.Typer()
+    data.register(app)
+    app.callback()(lambda: None)
+    items = [
+        Item("q", "d", "Is gout caused by urate crystals?", ("yes",), {"A": "yes", "B": "no"}, ("c",)),
+        Item("r", "d", "What else?", ("x",)),
+    ]
+    source, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    prepare.write(prepare.Loaded(items=items), source, prepare.training_rows(items))
+    (tmp_path / "corpus.jsonl").write_text(
+        '{"id": "c", "title": "Gout", "text": "Urate crystals cause gout."}\n'
+    )
+    (tmp_path / "vocab.jsonl").write_text('{"name": "gout"}\n{"name": "urate crystals"}\n')
+    arguments = ["data", "build-references", "--offline", "--in", str(source), "--out", str(out)]
+    files = ["--corpus", str(tmp_path / "corpus.jsonl"), "--vocabulary", str(tmp_path / "vocab.jsonl")]
+    for keep, expected in ((), ["q"]), (("--keep-dropped",), ["q", "r"]):
+        result = CliRunner().invoke(app, [*arguments, *files, *keep])
+        assert result.exit_code == 0, result.exception
+        rows = [row["extra_info"] for row in pq.read_table(out).to_pylist()]
+        assert [row["id"] for row in rows] == expected
+        assert json.loads(rows[0]["options"]) == {"A": "yes", "B": "no"} and json.loads(rows[0]["references"])
+    result = CliRunner().invoke(app, arguments)
+    assert "--offline needs --corpus and --vocabulary" in str(result.exception)
+
+
 def test_retrieved_marks_need_both_entities_in_one_document():
     documents = [Document("a", "Gout hurts."), Document("b", "Urate crystals are seen.")]
     triples = (

@@ -70,7 +70,6 @@ async def build_online(
         teacher, policy: arguments of `ChatClient` (`base_url`, `model`, `api_key_env`, `timeout_s`, …).
         retrieval: the options of `make_backend`; None lets the teacher reason without searches.
     """
-    journal = Journal(journal_path)
     backend = make_backend(retrieval) if retrieval else None
     clients = [
         MeteredClient(**{"structured": "none", **settings}) for settings in (teacher, policy) if settings
@@ -92,6 +91,7 @@ async def build_online(
         )
         return verdict.level == RIGHT
 
+    journal = Journal(journal_path)
     bar = tqdm(total=len(items), unit="item", disable=not sys.stderr.isatty())
     pipeline = Pipeline(
         Caller(clients[0], journal, costs),
@@ -115,15 +115,26 @@ def _advance(bar: Any) -> None:
 
 
 def write(
-    outcomes: Sequence[Outcome], out: Path, style: prompts.Style, costs: Costs, prices: tuple[float, float]
+    outcomes: Sequence[Outcome],
+    out: Path,
+    style: prompts.Style,
+    costs: Costs,
+    prices: tuple[float, float] = (0.0, 0.0),
+    *,
+    keep_dropped: bool = False,
 ) -> dict[str, Any]:
-    """Write `<out>.report.json` always, and `out` if at least one item was built; returns the report."""
+    """Write `<out>.report.json` always, and `out` if at least one item was built; returns the report.
+
+    Args:
+        keep_dropped: also write dropped items, without references.
+    """
     report = summary(outcomes, costs, prices)
     out.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, ensure_ascii=False, indent=1)
     out.with_name(out.name + ".report.json").write_text(text + "\n", encoding="utf-8")
-    items = [outcome.item for outcome in outcomes if outcome.status == "built"]
-    if items:
+    written = ("built", "dropped") if keep_dropped else ("built",)
+    items = [outcome.item for outcome in outcomes if outcome.status in written]
+    if report["items"].get("built"):
         parquet.write_parquet(prepare.training_rows(items, form="choice", style=style), out)
     return report
 
