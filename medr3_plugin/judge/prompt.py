@@ -25,6 +25,10 @@ MAX_QUESTION_CHARS = 8_000
 """A longer question is cut in the middle: the case is at its start, what is asked at its end."""
 
 
+MAX_ALIASES = 20
+"""Accepted answers shown to the judge, the preferred ones first."""
+
+
 def messages(
     *,
     question: str,
@@ -42,10 +46,11 @@ def messages(
     rubric, case = ("rare_disease", "rare_case") if rare_disease else ("answer", "case")
     answer = plain(answer)
     gold = {fold(name) for name in answers}
-    distractors = [text for text in (options or {}).values() if text and fold(text) not in gold]
+    texts = [str(text) for text in (options or {}).values() if text is not None and text != ""]
+    distractors = [text for text in texts if fold(text) not in gold]
     user = Template(_text(f"{case}.{language}")).substitute(
         question=_shortened(question),
-        answers=_bullets(answers),
+        answers=_bullets(answers[:MAX_ALIASES]),
         distractors=_bullets(distractors) if distractors else "-",
         answer=answer,
         mark=fence(answer),

@@ -40,7 +40,7 @@ def verify(answer: str, sample: Sample, vocabulary: Names | None = None) -> Verd
     >>> verify("A connective tissue disease", gold) is None
     True
     """
-    limit = max(MAX_CHARS, _LONGER_THAN_GOLD * max(map(len, sample.answers)))
+    limit = max(MAX_CHARS, _LONGER_THAN_GOLD * max(map(len, sample.answers), default=0))
     if len(answer) > limit:
         return Verdict(WRONG, f"the answer is longer than {limit} characters", "rule:length")
     if len(answer) > MAX_CHARS:  # prose for prose: no rule but equality

@@ -48,7 +48,9 @@ def verify_choice(
     >>> [verify_choice(t, t, options, ["Ceftriaxone"]).level for t in ("B", "ceftriaxone", "A", "A or B")]
     [2, 2, 0, 0]
     """
-    raw = {letter.strip().upper(): plain(text).casefold() for letter, text in options.items() if text}
+    # numbers come as numbers from JSON, and absent options of a merged parquet column as None
+    given = {letter: str(text) for letter, text in options.items() if text is not None and text != ""}
+    raw = {letter.strip().upper(): plain(text).casefold() for letter, text in given.items()}
     right = _right_letters(raw, answers)
     if not right:
         return None

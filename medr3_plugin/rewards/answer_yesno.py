@@ -11,12 +11,16 @@ from medr3_plugin.rewards.answer_text import fold
 
 SOURCE = "rule:yesno"
 _SPELLINGS = {
-    "yes": ("yes", "yeah", "true", "correct", "affirmative", "是", "是的", "对", "正确", "有"),
-    "no": ("no", "nope", "false", "incorrect", "negative", "否", "不", "不是", "不对", "错误", "没有"),
+    "yes": ("yes", "yeah", "true", "correct", "是", "是的", "对", "正确", "有"),
+    "no": ("no", "nope", "false", "incorrect", "否", "不", "不是", "不对", "错误", "没有"),
     "maybe": ("maybe", "may be", "perhaps", "possibly", "可能", "也许", "或许", "不一定"),
 }
 _MEANING = {fold(spelling): word for word, spellings in _SPELLINGS.items() for spelling in spellings}
 WORDS = frozenset(_SPELLINGS)
+# accepted answers that make a question a yes/no question; "correct" may be the name of something
+_GOLD = {
+    fold(word): _MEANING[fold(word)] for word in ("yes", "no", "maybe", "true", "false", "是", "否", "可能")
+}
 
 _HEAD = re.compile(
     r"(yes|no|maybe|perhaps|possibly|true|false|是的|是|否|不是|可能)"
@@ -33,7 +37,7 @@ _SECOND = re.compile(
 
 def gold_word(answers: Collection[str]) -> str | None:
     """The yes/no/maybe word that the accepted answers say, None if they are something else or disagree."""
-    said = {_MEANING.get(fold(name)) for name in answers}
+    said = {_GOLD.get(fold(name)) for name in answers}
     return said.pop() if len(said) == 1 else None
 
 

@@ -60,19 +60,20 @@ class ChatServer:
         if self.paths[-1].endswith("/models"):
             models = {"object": "list", "data": [{"id": "served-model", "object": "model"}]}
             return self._send(writer, 200, json.dumps(models))
-        self.requests.append(json.loads(body))
+        request = json.loads(body)
+        self.requests.append(request)
         step = self.script[min(len(self.requests) - 1, len(self.script) - 1)]
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
             await asyncio.sleep(self.delay_s)
-            return await self._answer(step, writer)
+            return await self._answer(step, request, writer)
         finally:
             self.in_flight -= 1
 
-    async def _answer(self, step: Any, writer: asyncio.StreamWriter) -> bool:
+    async def _answer(self, step: Any, request: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
         if callable(step):
-            return self._send(writer, 200, completion(step(self.requests[-1])))
+            return self._send(writer, 200, completion(step(request)))
         if isinstance(step, int):
             return self._send(writer, step, json.dumps({"error": {"message": "no"}}))
         if step == "close":

@@ -159,6 +159,8 @@ def test_choice(answer, expected):
         ({"A": "Iron", "B": "Zinc", "E": None}, "Zinc", "B", 2),
         ({"A": "Iron", "B": "Zinc"}, "B", "Zinc", 2),
         ({"a": "Iron", "b": "Zinc"}, "Zinc", "b", 2),
+        ({"A": 0, "B": 5}, "5", "B", 2),
+        ({"A": 0, "B": 5}, "5", "0", 0),
     ],
 )  # fmt: skip
 def test_choice_texts(options, gold, answer, expected):
@@ -187,6 +189,8 @@ def test_choice_texts(options, gold, answer, expected):
         ("maybe", "possibly", 2),
         ("maybe", "可能", 2),
         ("maybe", "cannot be determined", 0),
+        ("true", "yes", 2),
+        ("negative", "no", None),
     ],
 )
 def test_yesno(gold, answer, expected):

@@ -1,0 +1,49 @@
+"""Judge and scorer together, over a real socket: what reaches the judge, and what its failures do."""
+
+from __future__ import annotations
+
+import re
+
+from chat_server import verdict_text
+
+from medr3_plugin.records import Sample
+from medr3_plugin.rewards.scorer import build_scorer
+
+
+def sample(answer: str, think: str = "a secret thought") -> Sample:
+    response = f"<think>{think}</think><answer>{answer}</answer>"
+    return Sample(id=answer, question="What is it?", response=response, answers=("Gout",))
+
+
+async def test_only_undecided_answers_reach_the_judge_and_never_the_thinking(chat_server):
+    scorer = build_scorer({"judge": {"kind": "openai", "base_url": chat_server.url, "model": "m"}})
+    answers = ["Gout", "gout or sepsis", "podagra", "not gout"]
+    scored = await scorer.score([sample(answer) for answer in answers])
+    assert [item.record["acc"] for item in scored] == [1.0, 0.0, 1.0, 0.0]
+    assert chat_server.asked() == 1
+    assert "podagra" in chat_server.requests[0]["messages"][1]["content"]
+    assert "secret" not in str(chat_server.requests)
+
+
+async def test_a_failing_judge_makes_its_samples_invalid_and_no_other(chat_server):
+    def broken_for_some(request):
+        asked = request["messages"][1]["content"]
+        return "no verdict" if re.search(r"podagra", asked) else verdict_text(1)
+
+    chat_server.script = [broken_for_some]
+    scorer = build_scorer({"judge": {"kind": "openai", "base_url": chat_server.url, "model": "m"}})
+    broken, partly, right = await scorer.score([sample("podagra"), sample("arthritis"), sample("Gout")])
+    assert broken.record["valid"] == 0.0
+    assert broken.failures == ("judge_bad_response",)
+    assert (partly.record["valid"], partly.record["answer"]) == (1.0, 0.4)
+    assert (right.record["valid"], right.record["acc"]) == (1.0, 1.0)
+    assert broken.record.keys() == right.record.keys()
+
+
+async def test_an_absent_judge_server_never_becomes_a_score(chat_server):
+    chat_server.script = [503]
+    options = {"kind": "openai", "base_url": chat_server.url, "model": "m", "attempts": 2}
+    [item] = await build_scorer({"judge": options}).score([sample("podagra")])
+    assert item.record["valid"] == 0.0
+    assert item.record["judge_failures"] == 1.0
+    assert item.failures == ("judge_status_503",)
