@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import medr3_plugin.recipes as recipes_module
@@ -80,3 +83,32 @@ def test_installed_wheel_has_them_inside_the_package(tmp_path: Path, monkeypatch
     (package / "_recipes").rename(tmp_path / "gone")
     with pytest.raises(UserError, match="no recipes beside"):
         recipes_folder()
+
+
+def _documented_commands() -> list[list[str]]:
+    """Every `medr3 ...` command in a fenced block of a recipe's README, continuation lines joined."""
+    commands = []
+    for readme in sorted(recipes_folder().glob("*/README.md")):
+        for block in re.findall(r"```bash\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.startswith("medr3 "):
+                    words = shlex.split(line, comments=True)
+                    ends = [i for i, word in enumerate(words) if word in ("&&", "&", "|")]
+                    commands.append(words[1 : ends[0] if ends else None])
+    return commands
+
+
+def test_documented_commands_and_options_exist() -> None:
+    commands = _documented_commands()
+    assert len(commands) > 30
+    for words in commands:
+        command = typer.main.get_command(app)
+        rest = list(words)
+        while hasattr(command, "commands"):
+            assert rest[0] in command.commands, words
+            command = command.commands[rest.pop(0)]
+        known = {
+            option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
+        }
+        unknown = [word for word in rest if word.startswith("--") and word not in known]
+        assert not unknown, (words, unknown)

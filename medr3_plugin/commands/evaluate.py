@@ -30,7 +30,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         str, typer.Option(help="choice or open, for sources without prompts of their own.")
     ] = "choice",
     style: Annotated[
-        str, typer.Option(help="Prompt style: search, plain (no retrieval) or bare.")
+        str, typer.Option("--prompt", help="Prompt style: search, plain (no retrieval) or bare.")
     ] = "search",
     tokenizer: Annotated[str, typer.Option(help="Tokenizer, needed with a URL [default: the model].")] = "",
     model_name: Annotated[
@@ -186,7 +186,7 @@ def _backend(options: dict[str, Any], max_searches: int) -> Any:
         return make_backend({"backend": "inprocess", "index": str(options["index"])})
     if max_searches and options["style"] == "search":
         raise UserError(
-            "--index or --retrieval-url is needed; without retrieval say --style plain --max-searches 0"
+            "--index or --retrieval-url is needed; without retrieval say --prompt plain --max-searches 0"
         )
     return None
 

@@ -82,7 +82,7 @@ def _load(name: str, source: str, form: Form, style: str) -> Sequence[dict[str, 
     known = [name for name, agent in prompts.AGENTS.items() if agent == prompts.AGENTS["search"]]
     if style not in known:
         # tool calls go through verl's tool loop, which an evaluation does not have
-        raise UserError(f"--style {style!r}: known are {', '.join(known)}")
+        raise UserError(f"--prompt {style!r}: known are {', '.join(known)}")
     loaded = prepare.load(name if name in layouts.DATASETS else "generic", source)
     if not loaded.items and loaded.rejected:
         row, reason = loaded.rejected[0]

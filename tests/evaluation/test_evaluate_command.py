@@ -144,7 +144,7 @@ def test_tables_again_and_compared_without_a_model(
             "--index or --retrieval-url is needed",
         ),
         (
-            ["--out", "o", "--model", "http://h", "--benchmark", "rare", "--style", "plain"],
+            ["--out", "o", "--model", "http://h", "--benchmark", "rare", "--prompt", "plain"],
             "--tokenizer is needed with a URL",
         ),
     ],
