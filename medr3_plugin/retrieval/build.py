@@ -24,6 +24,7 @@ from medr3_plugin.records import Document
 from medr3_plugin.retrieval import manifest as manifest_file
 from medr3_plugin.retrieval.chunking import Chunker, model_tokens, word_tokens
 from medr3_plugin.retrieval.corpus import BadRows, read_corpus
+from medr3_plugin.retrieval.dense_build import KINDS
 from medr3_plugin.retrieval.encoder import Encoder, EncoderConfig
 from medr3_plugin.retrieval.evidence import Classifier
 from medr3_plugin.retrieval.lexical import K1, B
@@ -108,6 +109,8 @@ def build_index(
     dense_config = config or EncoderConfig("")
     if engine != "bm25" and not dense_config.path:
         raise UserError(f"engine {engine}: needs --encoder, the folder or hub name of a sentence encoder")
+    if options.dense_index not in KINDS:
+        raise UserError(f"unknown dense index {options.dense_index!r}; expected one of {', '.join(KINDS)}")
     if target.exists() and not overwrite:
         raise UserError(f"{target}: exists; choose another folder or pass --overwrite")
     if target.exists() and any(target.iterdir()) and not (target / manifest_file.NAME).is_file():
@@ -131,10 +134,11 @@ def build_index(
             if engine != "dense":
                 content["bm25"] = steps.run("bm25", lambda: _build_bm25(store, steps.folder("bm25"), options))
             if engine != "bm25":
-                if notify is not None:
-                    notify(_announcement(len(store), dense_config, options))
                 content["dense"] = steps.run(
-                    "dense", lambda: _build_dense(store, steps.folder("dense"), dense_config, options, encode)
+                    "dense",
+                    lambda: _build_dense(
+                        store, steps.folder("dense"), dense_config, options, encode=encode, notify=notify
+                    ),
                 )
                 shutil.rmtree(building / "vectors", ignore_errors=True)
             store.close()
@@ -169,12 +173,16 @@ def _build_dense(
     folder: Path,
     config: EncoderConfig,
     options: BuildOptions,
+    *,
     encode: Callable[[EncoderConfig, Path, Path], None] | None,
+    notify: Callable[[str], None] | None,
 ) -> dict[str, Any]:
     from medr3_plugin.retrieval import dense_build, vectors
 
     shard_folder = folder.parent / "vectors"
     encoder = Encoder(config)
+    if notify is not None:
+        notify(_announcement(len(store), encoder.dimension, options))
     if encode is not None:
         encode(config, store.folder, shard_folder)
     else:
@@ -193,10 +201,9 @@ def _build_dense(
     }
 
 
-def _announcement(documents: int, config: EncoderConfig, options: BuildOptions) -> str:
+def _announcement(documents: int, dimension: int, options: BuildOptions) -> str:
     from medr3_plugin.retrieval import dense_build
 
-    dimension = Encoder(config).dimension
     kind = dense_build.choose_kind(documents) if options.dense_index == "auto" else options.dense_index
     size = dense_build.index_bytes(kind, documents, dimension)
     return (

@@ -13,6 +13,7 @@ The effort of HNSW and IVF (`efSearch`, `nprobe`) is doubled until recall@10 aga
 
 from __future__ import annotations
 
+import errno
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -83,7 +84,11 @@ def build_faiss(shards: Shards, folder: Path, kind: str, queries: Vectors | None
         settings.update(_tune(faiss, index, kind, queries, exact_neighbours(shards, queries, _RECALL_AT)))
         settings["recall_queries"] = len(queries)
     folder.mkdir(parents=True, exist_ok=True)
-    faiss.write_index(index, str(folder / FILE))
+    try:
+        faiss.write_index(index, str(folder / FILE))
+    except RuntimeError as error:
+        # FAISS has one exception for everything; a full disk must look like one
+        raise OSError(errno.EIO, f"FAISS could not write the index ({error})", str(folder / FILE)) from error
     return settings
 
 

@@ -100,6 +100,10 @@ def test_skipped_rows_are_listed(tmp_path, medr3):
             ["index", "build", "--corpus", "CORPUS", "--out", "x", "--dtype", "int4"],
             "--dtype 'int4': expected one of",
         ),
+        (
+            ["index", "build", "--corpus", "CORPUS", "--out", "x", "--dense-index", "PQ"],
+            "unknown dense index 'PQ'; expected one of auto",
+        ),
         (["search", "--index", "nowhere", "query"], "nowhere: no such index folder"),
         (["index", "info", "--index", "."], "no manifest.json"),
         (["corpus", "build", "--out", "x", "--source", "unheard"], "unknown source 'unheard'"),
