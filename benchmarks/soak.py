@@ -70,7 +70,7 @@ def resident_mb(pid: int) -> float:
 
 
 async def soak(url: str, pid: int, clients: int, seconds: float, words: list[str]) -> None:
-    client = RetrievalClient(url, timeout_s=60, max_connections=clients, retries=0)
+    client = RetrievalClient(url, timeout_s=60, max_connections=clients, retries=0, breaker_failures=0)
     latencies: list[float] = []
     failures: dict[str, int] = {}
     memory: list[float] = []
@@ -87,6 +87,7 @@ async def soak(url: str, pid: int, clients: int, seconds: float, words: list[str
                 await client.search([query], 5)
             except RetrievalFailure as failure:
                 failures[failure.kind] = failures.get(failure.kind, 0) + 1
+                await asyncio.sleep(0.1)
             latencies.append(1000 * (time.perf_counter() - start))
 
     async def watch() -> None:

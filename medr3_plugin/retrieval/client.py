@@ -125,6 +125,7 @@ class RetrievalClient:
         if not queries:
             return []
         if not self._breaker.allow():
+            await asyncio.sleep(0)  # a caller that asks again at once must not block the event loop
             raise RetrievalFailure(f"{self.url} failed repeatedly, not asked again yet", "circuit_open")
         body = json.dumps(request_to_wire(queries, topk, filters)).encode()
         try:

@@ -50,6 +50,9 @@ def run_server(
         "access_log": access_log,
         "log_level": "info",
         "timeout_graceful_shutdown": _GRACE_S,
+        # longer than clients keep idle connections (aiohttp: 15 s), so that they close first: a request sent
+        # while the service closes its connection would be lost
+        "timeout_keep_alive": 75,
     }
     with listen(host, port) as listening:
         if workers == 1:

@@ -174,6 +174,7 @@ async def test_a_failure_is_recorded_and_not_thrown(tmp_path, retrieval, failure
     loop = Loop(write_yaml(tmp_path, retrieval))
     assert "not available" in await loop.call({"query": "metformin"})
     assert (loop.turns[0].outcome, loop.turns[0].failure) == ("failed", failure)
+    await loop.tool._backend.close()
 
 
 async def test_verl_never_cuts_the_answer(index, tmp_path):
