@@ -23,6 +23,7 @@ from cases import (
 )
 
 from medr3_plugin.judge.base import Verdict
+from medr3_plugin.judge.llm import LLMJudge
 from medr3_plugin.records import Sample
 from medr3_plugin.rewards.answer import verify
 from medr3_plugin.rewards.scorer import build_scorer
@@ -132,26 +133,21 @@ def test_in_the_joint_stage_every_attack_earns_less_than_honest_work(vocabulary)
     assert [name for name, record in found.items() if record["score"] >= honest - EPSILON] == ["honest"]
 
 
-class GullibleJudge:
-    """Talked into everything."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    async def verdict(self, *, question, answer, answers, options, dataset):
-        self.asked.append(answer)
-        return Verdict(RIGHT, "whatever you say", "gullible")
-
-
 @pytest.mark.parametrize(("preset", "stage"), PRESETS)
 def test_what_rules_can_stop_never_reaches_a_judge(preset, stage, monkeypatch):
-    judge = GullibleJudge()
-    monkeypatch.setattr("medr3_plugin.judge.factory.make_judge", lambda options: judge)
+    asked: list[str] = []
+
+    async def talked_into_everything(self, *, answer, **case):
+        asked.append(answer)
+        return Verdict(RIGHT, "whatever you say", "gullible")
+
+    monkeypatch.setattr(LLMJudge, "verdict", talked_into_everything)
+    judge = {"kind": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "m"}
     blind = [attack for attack in ATTACKS if attack.blind]
-    scorer = build_scorer({"preset": preset, "judge": {"kind": "openai"}})
+    scorer = build_scorer({"preset": preset, "judge": judge})
     scored = asyncio.run(scorer.score([as_sample(attack, stage) for attack in blind]))
     assert len(blind) >= 40
-    assert judge.asked == []
+    assert asked == []
     assert [attack.name for attack, item in zip(blind, scored, strict=True) if item.record["acc"]] == []
 
 
