@@ -61,12 +61,11 @@ def registrations() -> dict[str, str]:
 
         return _qualified(get_reward_manager_cls(plugin.REWARD_MANAGER))
 
-    def agent_loop() -> str:
+    def agent_loop(name: str = plugin.AGENT_LOOP) -> str:
         from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
         from verl.utils.import_utils import load_class_from_fqn
 
-        target = _agent_loop_registry[plugin.AGENT_LOOP]["_target_"]
-        return _qualified(load_class_from_fqn(target, "agent loop"))
+        return _qualified(load_class_from_fqn(_agent_loop_registry[name]["_target_"], "agent loop"))
 
     def trainer() -> str:
         from verl.trainer.ppo.v1 import get_trainer_cls
@@ -85,6 +84,7 @@ def registrations() -> dict[str, str]:
 
     note("reward manager", plugin.REWARD_MANAGER, reward_manager)
     note("agent loop", plugin.AGENT_LOOP, agent_loop)
+    note("agent loop", plugin.TOOL_LOOP, lambda: agent_loop(plugin.TOOL_LOOP))
     note("trainer mode", plugin.TRAINER_MODE, trainer)
     note("advantage estimator", plugin.ADVANTAGE_ESTIMATOR, advantage)
     note("platform", os.environ.get("VERL_PLATFORM", "(detected)"), platform)

@@ -12,6 +12,7 @@ verl registry             name                        implementation
 ========================  ==========================  =============================================
 reward manager            `medr3`                     `verl_adapters.reward_manager`
 agent loop                `medr3_search`              `environment.agent_loop`
+agent loop                `medr3_tool`                `environment.tool_loop`
 trainer mode              `medr3_progressive`         `stages.trainer`
 advantage estimator       `medr3_grpo`                `verl_adapters.advantage`
 platform                  `cpu`                       `platform_cpu` (only if `VERL_PLATFORM=cpu`)
@@ -27,6 +28,7 @@ from wrapt import register_post_import_hook
 
 REWARD_MANAGER = "medr3"
 AGENT_LOOP = "medr3_search"
+TOOL_LOOP = "medr3_tool"
 TRAINER_MODE = "medr3_progressive"
 ADVANTAGE_ESTIMATOR = "medr3_grpo"
 
@@ -38,9 +40,9 @@ def _register_reward_manager(_: ModuleType) -> None:
 
 def _register_agent_loop(module: ModuleType) -> None:
     # verl instantiates the loop from this path inside the agent loop worker, so nothing is imported here
-    module._agent_loop_registry[AGENT_LOOP] = {
-        "_target_": "medr3_plugin.environment.agent_loop.SearchAgentLoop"
-    }
+    loops = module._agent_loop_registry
+    loops[AGENT_LOOP] = {"_target_": "medr3_plugin.environment.agent_loop.SearchAgentLoop"}
+    loops[TOOL_LOOP] = {"_target_": "medr3_plugin.environment.tool_loop.MedicalToolAgentLoop"}
 
 
 def _register_trainer(_: ModuleType) -> None:

@@ -216,9 +216,13 @@ def _lengths(config: Any) -> Iterator[Finding]:
         settings = EnvironmentSettings.from_mapping(environment)
     except UserError:
         return  # already reported
-    if settings.answer_reserve >= data.max_response_length:
+    room = data.max_response_length - settings.answer_reserve
+    if room < settings.document_tokens:
         yield Finding(
-            "error", "medr3.environment.answer_reserve", "leaves no room for documents in the response"
+            "error",
+            "data.max_response_length",
+            f"{data.max_response_length} leaves {max(0, room)} tokens beside medr3.environment.answer_reserve, "
+            f"too few for one document of document_tokens={settings.document_tokens}",
         )
     if settings.document_tokens > settings.search_tokens:
         yield Finding("error", "medr3.environment.document_tokens", "is larger than search_tokens")

@@ -60,6 +60,7 @@ def test_import_verl_registers_everything():
     assert {name: where.split(".")[0] for name, where in found.items()} == {
         "reward manager medr3": "medr3_plugin",
         "agent loop medr3_search": "medr3_plugin",
+        "agent loop medr3_tool": "medr3_plugin",
         "trainer mode medr3_progressive": "medr3_plugin",
         "advantage estimator medr3_grpo": "medr3_plugin",
         "platform cpu": "medr3_plugin",

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import typer
 
-MODULES = ("doctor", "recipes", "data", "corpus", "index", "serve", "score", "train", "promote", "evaluate", "report")
+MODULES = (
+    "doctor",
+    "recipes",
+    "data",
+    "corpus",
+    "index",
+    "serve",
+    "score",
+    "train",
+    "promote",
+    "evaluate",
+    "report",
+)
 
 
 def register_all(app: typer.Typer) -> None:

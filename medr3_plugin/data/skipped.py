@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class RowSkipped(Exception):  # noqa: N818 (nothing is wrong with the row)
+class RowSkipped(Exception):
     """The row is sound but not wanted: no label, images needed, a question type nobody asked for."""

@@ -56,7 +56,7 @@ class SearchAgentLoop(AgentLoopBase):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        section = OmegaConf.to_container(self.config.medr3, resolve=True)
+        section: Any = OmegaConf.to_container(self.config.medr3, resolve=True)
         self.settings = EnvironmentSettings.from_mapping(section.get("environment"))
         self.backend = make_backend(section["retrieval"])
         self.response_length = int(self.rollout_config.response_length)

@@ -73,7 +73,7 @@ class RetrieveRequest(BaseModel):
     filters: dict[str, Any] | None = None
 
 
-class Refusal(Exception):  # noqa: N818 (an answer, not an error of ours)
+class Refusal(Exception):
     """An answer other than 200."""
 
     def __init__(self, status: int, detail: str) -> None:

@@ -40,8 +40,11 @@ logger = logging.getLogger(__name__)
 class ProgressiveTrainer(PPOTrainerSync):
     """Runs the stages of `medr3.stages` one after another inside one job."""
 
+    train_dataloader: Any
+    val_dataloader: Any
+
     def __init__(self, config: Any) -> None:
-        section = OmegaConf.to_container(config.medr3, resolve=True)
+        section: Any = OmegaConf.to_container(config.medr3, resolve=True)
         self.settings = ProgressSettings.from_section(section)
         self.schedule = Schedule.from_config(section.get("stages"))
         self.schedule.check_files(_files(config.data.train_files))

@@ -35,7 +35,7 @@ class Medr3RewardManager(RewardManagerBase):
         reward_model_tokenizer: Any = None,
     ) -> None:
         super().__init__(config, tokenizer, compute_score)
-        section = OmegaConf.to_container(config.medr3, resolve=True)
+        section: Any = OmegaConf.to_container(config.medr3, resolve=True)
         self.scorer = build_scorer(reward_options(section, reward_router_address))
 
     async def run_single(self, data: Any) -> dict[str, Any]:
