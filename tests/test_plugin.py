@@ -67,6 +67,7 @@ def test_import_verl_registers_everything():
     }
 
 
+@pytest.mark.slow
 def test_a_switched_off_plugin_is_reported_missing():
     pytest.importorskip("verl")
     pytest.importorskip("transfer_queue")

@@ -88,7 +88,7 @@ def composed() -> Any:
         ({"medr3.reward.wieghts": {}}, "medr3.reward.wieghts", "unknown key"),
         ({"medr3.typo": 1}, "medr3.typo", "Extra inputs"),
         ({"medr3.retrieval.backend": "grpc"}, "medr3.retrieval.backend", "Input should be"),
-        ({"medr3.environment.answer_reserve": 20000}, "answer_reserve", "no room"),
+        ({"medr3.environment.answer_reserve": 20000}, "max_response_length", "too few for one document"),
         ({"trainer.v1.trainer_mode": "sync"}, "adv_estimator", "medr3_progressive"),
         (
             {"actor_rollout_ref.rollout.agent.default_agent_loop": "medr3_s"},

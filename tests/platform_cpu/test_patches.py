@@ -31,7 +31,6 @@ print(platform.device_name, platform.communication_backend_name(), platform.curr
 import importlib.metadata as metadata
 print(metadata.version("vllm"))
 import verl.utils.distributed as distributed
-distributed.initialize_global_process_group_ray.__globals__
 import torch.distributed as dist, os
 os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT="0", RANK="0", WORLD_SIZE="1")
 distributed.initialize_global_process_group_ray()
@@ -52,6 +51,7 @@ print(sorted(type(p).__name__ + "=" + p.state for p in PATCHES))
     assert "FsdpEngineOnCpu=applied" in out and "ProcessGroupBackend=applied" in out
 
 
+@pytest.mark.slow
 def test_weights_are_copied_out_of_shared_memory():
     out = run(
         """
@@ -59,15 +59,10 @@ import verl, torch
 import verl.workers.rollout.vllm_rollout.bucketed_weight_transfer as transfer
 buffer = torch.zeros(2)
 
-class Receiver(transfer.BucketedWeightReceiver):
-    pass
-
-original = transfer.BucketedWeightReceiver.receive_weights.__wrapped__
 def fake(self, callback):
     callback([("w", buffer[:1])], True)
-transfer.BucketedWeightReceiver.receive_weights.__closure__
 from medr3_plugin.platform_cpu.patches import SharedMemoryWeights
-class Module: 
+class Module:
     class BucketedWeightReceiver:
         receive_weights = fake
 patch = SharedMemoryWeights(); patch.apply(Module)
@@ -81,6 +76,7 @@ print(got[0][1].item(), hasattr(transfer.BucketedWeightReceiver.receive_weights,
     assert out.endswith("0.0 True")
 
 
+@pytest.mark.slow
 def test_nothing_happens_unless_the_platform_is_chosen():
     out = run(
         """
@@ -93,6 +89,7 @@ print(hasattr(distributed.initialize_global_process_group_ray, "__wrapped__"))
     assert out.splitlines()[-2:] == ["True False", "False"]
 
 
+@pytest.mark.slow
 def test_vllm_keeps_plain_weights():
     pytest.importorskip("vllm")
     out = run(
