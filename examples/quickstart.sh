@@ -17,16 +17,18 @@ done
 case "$steps" in '' | *[!0-9]* | 0) echo "error: --steps: $steps is not a positive number" >&2; exit 2 ;; esac
 
 root="$(cd "$(dirname "$0")/.." && pwd)"
+case "$out" in /*) ;; *) out="$root/$out" ;; esac
 source "$root/examples/setup_cpu.sh"
 cd "$root"
 
-data=data/quickstart
-model=models/SmolLM2-135M-Instruct
+data="$root/data/quickstart"
+model="$root/models/SmolLM2-135M-Instruct"
 export TOKENIZERS_PARALLELISM=false
 
 medr3 data model --out "$model"
 [ -f "$data/val.parquet" ] || medr3 data quickstart --out "$data"
-[ -f "$data/index/manifest.json" ] || medr3 index build --corpus "$data/corpus.jsonl.gz" --out "$data/index" --engine bm25
+[ -f "$data/index/manifest.json" ] ||
+  medr3 index build --corpus "$data/corpus.jsonl.gz" --out "$data/index" --engine bm25
 
 medr3 train medr3_cpu \
   paths.data="$data" paths.model="$model" paths.run="$out" \

@@ -47,7 +47,8 @@ class ProgressiveTrainer(PPOTrainerSync):
         section: Any = OmegaConf.to_container(config.medr3, resolve=True)
         self.settings = ProgressSettings.from_section(section)
         self.schedule = Schedule.from_config(section.get("stages"))
-        self.schedule.check_files(_files(config.data.train_files))
+        self._run_train_files = _files(config.data.train_files)
+        self.schedule.check_files(self._run_train_files)
         self.state = StageState.begin(self.schedule)
         self.run_folder = RunFolder(self.settings.run_dir)
         self._validated_at = -1
@@ -82,10 +83,7 @@ class ProgressiveTrainer(PPOTrainerSync):
         """Build the loaders of the current stage."""
         stage = self.stage
         with open_dict(self.config):
-            if stage.train_files:
-                self.config.data.train_files = list(stage.train_files)
-            else:
-                self.config.data.train_files = self._default_train_files()
+            self.config.data.train_files = list(stage.train_files or self._run_train_files)
             self.config.trainer.total_training_steps = self.schedule.max_steps
             # verl ends a run by epochs too, counted in the data of one stage; steps alone must decide here
             self.config.trainer.total_epochs = self.schedule.max_steps + 1
@@ -97,11 +95,6 @@ class ProgressiveTrainer(PPOTrainerSync):
             )
         self.train_dataloader = StampedLoader(self.train_dataloader, stage, training=True)
         self.val_dataloader = StampedLoader(self.val_dataloader, stage, training=False)
-
-    def _default_train_files(self) -> list[str]:
-        if not hasattr(self, "_run_train_files"):
-            self._run_train_files = _files(self.config.data.train_files)
-        return self._run_train_files
 
     def _next_train_batch(self, num_prompts: int | None = None) -> Any:
         batch = super()._next_train_batch(num_prompts)

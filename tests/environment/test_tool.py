@@ -22,7 +22,7 @@ from medr3_plugin.retrieval.build import build_index
 from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.trajectory import parse
 
-YAML = Path(__file__).parents[2] / "recipes" / "_tools" / "medical_search.yaml"
+YAML = Path(__file__).parents[2] / "recipes" / "qwen3_8b_tools" / "tools.yaml"
 ROWS = [
     ("d1", "Metformin", "Metformin lowers glucose in type 2 diabetes.", "RCT", 2001),
     (
