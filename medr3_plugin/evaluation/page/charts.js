@@ -197,7 +197,7 @@ function path(steps, values, x, y, breaks) {
     while (next < breaks.length && steps[i] >= breaks[next]) { pen = false; next += 1; }
     if (value === null) { pen = false; return; }
     const dot = !pen && (i + 1 >= values.length || values[i + 1] === null || steps[i + 1] >= (breaks[next] ?? Infinity));
-    d += `${pen ? "L" : "M"}${x(steps[i]).toFixed(1)} ${y(value).toFixed(1)}${dot ? "h0.1" : ""}`;
+    d += `${pen ? "L" : "M"}${x(steps[i]).toFixed(1)} ${y(value).toFixed(1)}${dot ? "h1.5" : ""}`;
     pen = true;
   });
   return d;
