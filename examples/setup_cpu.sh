@@ -23,7 +23,7 @@ medr3_python() {
 medr3_pip() {
   local try
   for try in 1 2 3; do
-    "$PY" -m pip install --quiet --disable-pip-version-check "$@" && return 0
+    "$PY" -m pip install --quiet --disable-pip-version-check --no-warn-conflicts "$@" && return 0
     echo "pip failed (try $try of 3)" >&2
     sleep $((try * 5))
   done
