@@ -1,13 +1,53 @@
-"""A data loader whose rows carry the stage they are drawn in."""
+"""The data of a stage: rows that carry the stage they are drawn in, and mixtures of data sets by weight."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from medr3_plugin.errors import UserError
 from medr3_plugin.stages.schedule import StageSpec
+
+
+def mixture(sources: Sequence[str], weights: Mapping[str, float], seed: int) -> list[int]:
+    """Row numbers of one epoch in which each data set has its share of `weights`.
+
+    The epoch is as long as the data. A data set that is too small for its share repeats its rows, each
+    equally often (give or take one); a larger one is cut to a random part. The same seed gives the same rows.
+
+    Args:
+        sources: `data_source` of each row.
+        weights: weight of each data set, >= 0; those not named are left out.
+
+    Raises:
+        UserError: a named data set has no row, or no weight is positive.
+
+    >>> [["a", "a", "a", "b"][i] for i in mixture(["a", "a", "a", "b"], {"a": 1, "b": 1}, seed=0)]
+    ['a', 'a', 'b', 'b']
+    """
+    rows: dict[str, list[int]] = defaultdict(list)
+    for number, source in enumerate(sources):
+        rows[source].append(number)
+    for name in weights:
+        if name not in rows:
+            raise UserError(
+                f"medr3.stages[].mixture.{name}: no row has this data_source (there are: {', '.join(sorted(rows))})"
+            )
+    total = sum(weights.values())
+    if total <= 0:
+        raise UserError("medr3.stages[].mixture: no weight is above 0")
+    generator = np.random.default_rng(seed)
+    epoch: list[int] = []
+    for name, weight in sorted(weights.items()):
+        count = round(len(sources) * weight / total)
+        while count > 0:
+            taken = generator.permutation(rows[name])[:count]
+            epoch.extend(int(i) for i in taken)
+            count -= len(taken)
+    return epoch
 
 
 class StampedLoader:

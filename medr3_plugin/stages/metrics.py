@@ -33,10 +33,18 @@ class StepSample:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def from_reward_extra_info(cls, group: str, info: Mapping[str, Any]) -> StepSample:
-        """Split verl's `reward_extra_info` into numbers and detail."""
-        record = {key: float(value) for key, value in info.items() if not isinstance(value, str)}
-        return cls(group, record, json.loads(info.get(DETAIL_KEY) or "{}"))
+    def from_reward_extra_info(cls, group: str, info: Mapping[str, Any], score: float) -> StepSample:
+        """Split verl's `reward_extra_info`, of any reward manager, into numbers and detail.
+
+        Args:
+            group: id of the prompt's group.
+            info: what the reward manager returned beside the reward.
+            score: the reward; the record's `score` unless the manager gives its own.
+        """
+        numbers = {
+            key: float(value) for key, value in info.items() if isinstance(value, int | float | np.number)
+        }
+        return cls(group, {"score": score, **numbers}, json.loads(info.get(DETAIL_KEY) or "{}"))
 
     @property
     def valid(self) -> bool:

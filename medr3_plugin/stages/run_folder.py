@@ -63,6 +63,23 @@ class RunFolder:
         """Sampled trajectories of one step."""
         self._append(TRAJECTORIES, rows)
 
+    def set_aside(self) -> Path | None:
+        """Move what an earlier run left here into `previous-<n>/`; None if there was nothing.
+
+        A run that starts at its beginning in a used folder must not mix with the old one, nor delete it.
+        """
+        names = (METRICS, TRAJECTORIES, STAGES, "config.yaml", "environment.json")
+        if not (self.path / METRICS).is_file():
+            return None
+        number = 1
+        while (folder := self.path / f"previous-{number}").exists():
+            number += 1
+        folder.mkdir()
+        for name in names:
+            if (self.path / name).is_file():
+                (self.path / name).replace(folder / name)
+        return folder
+
     def forget_after(self, step: int) -> None:
         """Drop lines of steps after `step`: a resumed run does them again."""
         for name in (METRICS, TRAJECTORIES):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from medr3_plugin.errors import UserError
+
+WHOLE_METRICS = ("invalid_share", "zero_variance_groups", "truncated_share")
+"""Metrics of a step without a group in their name, besides bare reward parts."""
 
 Handover = Literal["weights", "weights+optimizer"]
 
@@ -58,6 +62,7 @@ class StageSpec(_Strict):
     Attributes:
         name: unique in the schedule; also the reward preset unless `reward.preset` names one.
         train_files: parquet files of the stage; None takes `data.train_files`.
+        mixture: weight of each data set (`data_source`) in the stage's batches; empty takes the rows as they are.
         max_searches: overrides `medr3.environment.max_searches`.
         reward: overrides of `medr3.reward` for this stage (preset, weights, ...).
         until: when the stage ends.
@@ -68,6 +73,7 @@ class StageSpec(_Strict):
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")
     train_files: list[str] | None = None
+    mixture: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     max_searches: int | None = Field(default=None, ge=0)
     reward: dict[str, Any] = Field(default_factory=dict)
     until: Until
@@ -126,6 +132,37 @@ class Schedule(_Strict):
             where = _yaml_path(first["loc"])
             message = first["msg"].removeprefix("Value error, ")
             raise UserError(f"{where}: {message}") from error
+
+    def check_run_length(self, total_training_steps: int | None) -> None:
+        """Check that the stages fit into the run where verl is given its length.
+
+        Raises:
+            UserError: `trainer.total_training_steps` is set and is not the sum of the stages.
+        """
+        if total_training_steps is not None and total_training_steps != self.max_steps:
+            steps = " + ".join(str(stage.until.max_steps) for stage in self.stages)
+            raise UserError(
+                f"trainer.total_training_steps: {total_training_steps}, but the stages are {steps} = {self.max_steps} "
+                "steps; leave it null, medr3.stages[].until decides"
+            )
+
+    def check_metrics(self, reward_keys: Sequence[str]) -> None:
+        """Check promotion metrics that name a reward part; other keys are known only after the first step.
+
+        Raises:
+            UserError: with the yaml path of the metric and the closest names.
+        """
+        for index, stage in enumerate(self.stages):
+            metric = stage.until.metric
+            if metric is None:
+                continue
+            group, _, part = metric.rpartition("/")
+            if (group == "reward" or (not group and metric not in WHOLE_METRICS)) and part not in reward_keys:
+                close = difflib.get_close_matches(part, reward_keys, n=3)
+                hint = (
+                    f"; did you mean {', '.join(close)}?" if close else f" (parts: {', '.join(reward_keys)})"
+                )
+                raise UserError(f"medr3.stages[{index}].until.metric: {metric!r} is no reward part{hint}")
 
     def check_files(self, default_train_files: Sequence[str]) -> None:
         """Check that every stage's training files exist.

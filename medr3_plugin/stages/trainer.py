@@ -8,7 +8,7 @@ learning-rate schedule and optimizer, validation, checkpoint.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,18 @@ import numpy as np
 import ray
 import transfer_queue as tq
 from omegaconf import OmegaConf, open_dict
+from torch.utils.data import Subset
+from torchdata.stateful_dataloader import StatefulDataLoader
+from verl.trainer.ppo.utils import create_rl_sampler
 from verl.trainer.ppo.v1 import PPOTrainerSync, register_trainer
 from verl.utils import tensordict_utils as tu
+from verl.utils.dataset.rl_dataset import collate_fn
+from verl.utils.debug import marked_timer
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.plugin import TRAINER_MODE
 from medr3_plugin.stages.checkpoints import latest, mark_complete, step_of
-from medr3_plugin.stages.dataset import StampedLoader
+from medr3_plugin.stages.dataset import StampedLoader, mixture
 from medr3_plugin.stages.metrics import StepSample, by_dataset, failure_summary, step_metrics
 from medr3_plugin.stages.promotion import decide, metric_value
 from medr3_plugin.stages.requests import take_promotion
@@ -40,6 +45,7 @@ logger = logging.getLogger(__name__)
 class ProgressiveTrainer(PPOTrainerSync):
     """Runs the stages of `medr3.stages` one after another inside one job."""
 
+    train_dataset: Any
     train_dataloader: Any
     val_dataloader: Any
 
@@ -52,6 +58,8 @@ class ProgressiveTrainer(PPOTrainerSync):
         self.state = StageState.begin(self.schedule)
         self.run_folder = RunFolder(self.settings.run_dir)
         self._validated_at = -1
+        self._step_open = False
+        self._save_due = False
         self._val_outputs: list[str] = []
         super().__init__(config)
 
@@ -88,6 +96,8 @@ class ProgressiveTrainer(PPOTrainerSync):
             # verl ends a run by epochs too, counted in the data of one stage; steps alone must decide here
             self.config.trainer.total_epochs = self.schedule.max_steps + 1
         super()._init_dataloader()
+        if stage.mixture:
+            self._mix(stage.mixture)
         if self.steps_per_epoch < 1:
             raise UserError(
                 f"medr3.stages: stage {stage.name!r} has {len(self.train_dataset)} training rows, fewer than "
@@ -95,6 +105,21 @@ class ProgressiveTrainer(PPOTrainerSync):
             )
         self.train_dataloader = StampedLoader(self.train_dataloader, stage, training=True)
         self.val_dataloader = StampedLoader(self.val_dataloader, stage, training=False)
+
+    def _mix(self, weights: Mapping[str, float]) -> None:
+        """Replace the loader that verl has built by one that draws data sets by weight."""
+        data = self.config.data
+        rows = mixture(self.train_dataset.dataframe["data_source"], weights, seed=data.get("seed") or 0)
+        self.train_dataset = Subset(self.train_dataset, rows)
+        self.train_dataloader = StatefulDataLoader(
+            dataset=self.train_dataset,
+            batch_size=data.get("gen_batch_size", None) or data.train_batch_size,
+            num_workers=data.dataloader_num_workers,
+            drop_last=True,
+            collate_fn=collate_fn,
+            sampler=create_rl_sampler(data, self.train_dataset),
+        )
+        self.steps_per_epoch = len(rows) // data.train_batch_size
 
     def _next_train_batch(self, num_prompts: int | None = None) -> Any:
         batch = super()._next_train_batch(num_prompts)
@@ -109,13 +134,13 @@ class ProgressiveTrainer(PPOTrainerSync):
         rows = [i for i, tag in enumerate(batch.tags) if not tag.get("is_padding", False)]
         keys = [batch.keys[i] for i in rows]
         data = tq.kv_batch_get(
-            keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields", "uid"]
+            keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields", "uid", "rm_scores"]
         )
         # what TransferQueue returns for non-tensor fields depends on its backend; iterating works for all
-        uids, fields = list(data["uid"]), list(data["extra_fields"])
+        uids, fields, scores = (list(data[key]) for key in ("uid", "extra_fields", "rm_scores"))
         samples = [
-            StepSample.from_reward_extra_info(str(uid), field["reward_extra_info"])
-            for uid, field in zip(uids, fields, strict=True)
+            StepSample.from_reward_extra_info(str(uid), field["reward_extra_info"], float(score.sum()))
+            for uid, field, score in zip(uids, fields, scores, strict=True)
         ]
         return samples, rows
 
@@ -137,10 +162,10 @@ class ProgressiveTrainer(PPOTrainerSync):
     ) -> None:
         super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
         samples, rows = self._samples(batch)
-        ours = {**step_metrics(samples), **by_dataset(samples)}
         stage = self.stage
         self.state.stage_step += 1
-        metrics.update(ours)
+        metrics.update(step_metrics(samples))
+        metrics.update(by_dataset(samples))
         metrics.update({"stage/index": self.state.index, "stage/step": self.state.stage_step})
         if stage.until.metric is not None:
             self.state.window.append(metric_value(stage.until.metric, metrics))
@@ -161,7 +186,17 @@ class ProgressiveTrainer(PPOTrainerSync):
                 self.tokenizer.decode(ids, skip_special_tokens=True) for ids in data["responses"].unbind()
             ]
             self._write_trajectories(samples, texts, "train")
+        self._step_open = False
         self._end_stage_if_due()
+        if self._save_due:
+            with marked_timer("save_checkpoint", timing_raw, color="green"):
+                self._save_checkpoint()
+            metrics["timing_s/save_checkpoint"] = timing_raw["save_checkpoint"]
+
+    def on_step_begin(self) -> None:
+        """Mark the step as open: until its metrics are known it cannot be saved."""
+        super().on_step_begin()
+        self._step_open = True
 
     # ---- stages
 
@@ -238,8 +273,11 @@ class ProgressiveTrainer(PPOTrainerSync):
         **kwargs: Any,
     ) -> dict[str, Any]:
         infos = {key: values for key, values in reward_extra_infos_dict.items() if key != "reward"}
+        scores = reward_extra_infos_dict["reward"]
         samples = [
-            StepSample.from_reward_extra_info(str(uid), {key: values[i] for key, values in infos.items()})
+            StepSample.from_reward_extra_info(
+                str(uid), {key: values[i] for key, values in infos.items()}, float(scores[i])
+            )
             for i, uid in enumerate(sample_uids)
         ]
         ours = {**step_metrics(samples), **by_dataset(samples)}
@@ -278,7 +316,14 @@ class ProgressiveTrainer(PPOTrainerSync):
         return Path(self.config.trainer.default_local_dir).absolute() / f"global_step_{self.global_steps}"
 
     def _save_checkpoint(self) -> None:
-        # the stage first: a checkpoint that verl has marked always has it
+        """Save weights, data position and stage.
+
+        verl saves between a step's update and its metrics. Whether the step ended its stage is known after
+        both, so a save inside a step waits for its end: a checkpoint never holds half of a step.
+        """
+        self._save_due = self._step_open
+        if self._save_due:
+            return
         folder = self._checkpoint_folder()
         folder.mkdir(parents=True, exist_ok=True)
         self.state.save(folder)
@@ -288,8 +333,14 @@ class ProgressiveTrainer(PPOTrainerSync):
     def _load_checkpoint(self) -> None:
         folder = self._resume_folder()
         step = 0 if folder is None else step_of(folder)
-        self.run_folder.forget_after(step if folder else -1)
-        if folder is not None:
+        if folder is None:
+            if aside := self.run_folder.set_aside():
+                print(
+                    f"[medr3] no checkpoint to resume from; the earlier run's files are in {aside}",
+                    flush=True,
+                )
+        else:
+            self.run_folder.forget_after(step)
             self.state = StageState.load(folder, self.schedule)
             self._init_dataloader()  # verl restores the loader's position into the stage's own loader
             self.total_training_steps = step + self.state.remaining_steps(self.schedule)
@@ -314,16 +365,6 @@ class ProgressiveTrainer(PPOTrainerSync):
         for skipped in incomplete:
             print(f"[medr3] {skipped} is incomplete and skipped", flush=True)
         return folder
-
-    def on_train_begin(self) -> None:
-        """A run killed between a step's checkpoint and its hand-over decides again."""
-        super().on_train_begin()
-        self.global_steps -= 1
-        try:
-            if self.state.stage_step and not self.state.finished(self.schedule):
-                self._end_stage_if_due()
-        finally:
-            self.global_steps += 1
 
 
 def _files(files: Any) -> list[str]:

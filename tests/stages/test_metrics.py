@@ -10,7 +10,7 @@ from medr3_plugin.stages.metrics import DETAIL_KEY, StepSample, by_dataset, fail
 def sample(group, score, *, valid=1.0, searches=(), **detail) -> StepSample:
     info = {"score": score, "acc": float(score > 0.9), "valid": valid}
     return StepSample.from_reward_extra_info(
-        group, {**info, DETAIL_KEY: json.dumps({"searches": searches, **detail})}
+        group, {**info, DETAIL_KEY: json.dumps({"searches": searches, **detail})}, score
     )
 
 
@@ -62,6 +62,14 @@ def test_by_dataset_only_when_there_are_several():
     assert by_dataset([sample("a", 1.0, dataset="x")]) == {}
     metrics = by_dataset([sample("a", 1.0, dataset="x"), sample("a", 0.0, dataset="y")])
     assert metrics["reward/score/x"] == 1.0 and metrics["reward/score/y"] == 0.0
+
+
+def test_samples_of_another_reward_manager():
+    # verl's own: the reward as `acc`, nothing else; other managers add texts and lists
+    sample = StepSample.from_reward_extra_info("g", {"acc": 1, "pred": "42", "parts": [1], "none": None}, 0.5)
+    assert sample.record == {"score": 0.5, "acc": 1.0} and sample.valid and sample.searches == ()
+    metrics = step_metrics([sample, StepSample("g", {"score": 1.5, "acc": 1.0})])
+    assert metrics["reward/score"] == 1.0 and metrics["zero_variance_groups"] == 0.0
 
 
 def test_no_samples_no_metrics():

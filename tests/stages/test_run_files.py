@@ -32,6 +32,18 @@ def test_a_resumed_run_forgets_later_steps_and_half_lines(tmp_path):
     assert [line["step"] for line in lines(tmp_path / "metrics.jsonl")] == [1, 2]
 
 
+def test_a_run_from_the_beginning_keeps_the_earlier_one(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert folder.set_aside() is None
+    for number in (1, 2):
+        folder.append_metrics({"step": number})
+        folder.write_stages([StageRecord("reasoning", 0, 1)])
+        aside = folder.set_aside()
+        assert aside == tmp_path / f"previous-{number}"
+        assert lines(aside / "metrics.jsonl") == [{"step": number}] and (aside / "stages.json").is_file()
+        assert not (tmp_path / "metrics.jsonl").exists()
+
+
 def test_stage_history_and_environment(tmp_path):
     folder = RunFolder(tmp_path)
     folder.write_stages([StageRecord("reasoning", 0, 1, 4, "max_steps 4", None)])

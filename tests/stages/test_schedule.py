@@ -35,6 +35,27 @@ def test_a_mistake_names_its_yaml_path(stages, path):
         Schedule.from_config(stages)
 
 
+def test_the_run_is_as_long_as_its_stages():
+    schedule = Schedule.from_config([REASONING, JOINT])
+    schedule.check_run_length(None)
+    schedule.check_run_length(8)
+    with pytest.raises(UserError, match=r"trainer\.total_training_steps: 6, but the stages are 3 \+ 5 = 8"):
+        schedule.check_run_length(6)
+
+
+@pytest.mark.parametrize("metric", ["acc", "reward/acc", "invalid_share", "search/share", "reward/acc/medqa"])
+def test_metrics_that_may_exist(metric):
+    stage = {"name": "x", "until": {"max_steps": 2, "metric": metric, "patience": 1}}
+    Schedule.from_config([stage]).check_metrics(["score", "acc"])
+
+
+@pytest.mark.parametrize("metric", ["ac", "reward/ac"])
+def test_a_metric_that_cannot_exist_is_told_at_start(metric):
+    stage = {"name": "x", "until": {"max_steps": 2, "metric": metric, "patience": 1}}
+    with pytest.raises(UserError, match=r"medr3\.stages\[1\]\.until\.metric: .*did you mean acc"):
+        Schedule.from_config([REASONING, stage]).check_metrics(["score", "acc"])
+
+
 def test_missing_file_names_stage_and_file(tmp_path):
     there = tmp_path / "a.parquet"
     there.touch()

@@ -89,7 +89,7 @@ def test_record_and_detail_of_a_right_answer():
     assert set(info) == {*KEYS, DETAIL_KEY}
     assert all(isinstance(info[key], float) for key in KEYS)
     assert info["acc"] == 1.0 and result["reward_score"] == info["score"] >= 1.0
-    sample = StepSample.from_reward_extra_info("g", info)
+    sample = StepSample.from_reward_extra_info("g", info, info["score"])
     assert sample.detail["gold_docs"] == ["d1"] and sample.searches[0]["documents"][0]["id"] == "d1"
     assert sample.valid and "text" not in sample.searches[0]["documents"][0]
 
@@ -99,7 +99,7 @@ def test_a_failed_search_makes_the_sample_invalid():
     info = run("<think>x</think><answer>Flu</answer>", fields={"searches": turns_to_json([turn])})[
         "reward_extra_info"
     ]
-    sample = StepSample.from_reward_extra_info("g", info)
+    sample = StepSample.from_reward_extra_info("g", info, info["score"])
     assert info["valid"] == 0.0 and not sample.valid
     assert any("timeout" in kind for kind in sample.detail["failures"])
 

@@ -1,0 +1,62 @@
+"""Data, models and indexes: that they are there, and large enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from medr3_plugin.recipe_checks.finding import Finding, section
+
+
+def files_exist(config: Any) -> Iterator[Finding]:
+    """Data of every stage, model, indexes and vocabularies."""
+    ours = section(config)
+    batch = config.data.train_batch_size
+    train = _listed(config.data.train_files)
+    for index, stage in enumerate(ours.get("stages") or ()):
+        key = f"medr3.stages[{index}].train_files" if stage.get("train_files") else "data.train_files"
+        yield from _parquet(key, _listed(stage.get("train_files")) or train, batch)
+    if config.trainer.test_freq > 0 or config.trainer.val_before_train:
+        yield from _parquet("data.val_files", _listed(config.data.val_files), 1)
+    model = str(config.actor_rollout_ref.model.path)
+    if model.startswith(("/", "./", "../", "~")) and not Path(model).expanduser().is_dir():
+        yield Finding("missing", "actor_rollout_ref.model.path", f"no such folder: {model}")
+    retrieval = ours.get("retrieval") or {}
+    for index in [retrieval.get("index"), *(retrieval.get("shards") or ())]:
+        if index and not Path(index).expanduser().is_dir():
+            yield Finding(
+                "missing", "medr3.retrieval", f"no index at {index}: make it with `medr3 index build`"
+            )
+    for vocabulary in ((ours.get("reward") or {}).get("extractor") or {}).get("vocabularies") or ():
+        if not Path(vocabulary).expanduser().is_file():
+            yield Finding("missing", "medr3.reward.extractor.vocabularies", f"no such file: {vocabulary}")
+
+
+def _listed(files: Any) -> list[str]:
+    if files is None:
+        return []
+    return [str(files)] if isinstance(files, str) else [str(file) for file in files]
+
+
+def _parquet(key: str, files: Sequence[str], least: int) -> Iterator[Finding]:
+    """The files exist, can be read, hold verl's columns and at least one batch of rows."""
+    rows = 0
+    for file in files:
+        path = Path(file).expanduser()
+        if "://" in file:
+            return
+        if not path.is_file():
+            yield Finding("missing", key, f"no such file: {file}: make it with `medr3 data prepare`")
+            return
+        try:
+            import pyarrow.parquet as pq
+        except ImportError:
+            return
+        schema = pq.read_schema(path)
+        rows += pq.read_metadata(path).num_rows
+        absent = {"data_source", "prompt", "reward_model", "extra_info"} - set(schema.names)
+        if absent:
+            yield Finding("error", key, f"{file} lacks the column {sorted(absent)[0]!r}")
+    if rows < least:
+        yield Finding("error", key, f"{rows} rows are fewer than data.train_batch_size {least}")
