@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -68,7 +69,7 @@ def run_training(
     ]  # fmt: skip
     print(f"training; log: {log}", file=sys.stderr)
     progress = _Progress(run_dir / "metrics.jsonl", total_steps)
-    with log.open("ab") as stream:
+    with log.open("ab") as stream, _stopped_by_signals():
         start = stream.tell()
         child = subprocess.Popen(
             command, env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
@@ -78,14 +79,33 @@ def run_training(
                 progress.update()
                 time.sleep(0.5)
             progress.update()
-        except KeyboardInterrupt:
-            print("stopping the run ...", file=sys.stderr)
+        except KeyboardInterrupt as interrupt:
+            print(f"stopping the run ({interrupt}) ...", file=sys.stderr)
             raise
         finally:
             progress.close()
             stop_processes(tag, child)
     if child.returncode != 0:
         raise UserError(f"training failed: {_last_error(log, start)} (log: {log})")
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Let `kill` and a closed terminal stop a run as Ctrl-C does; Ctrl-C itself also where a shell ignores it."""
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def interrupt(number: int, _frame: object) -> None:
+        for other in numbers:
+            signal.signal(other, signal.SIG_IGN)  # a second one must not interrupt the cleaning up
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -63,6 +64,42 @@ def test_every_process_of_a_run_is_stopped_even_detached_ones():
     launch.stop_processes(tag, child, patience_s=1.0)
     assert child.poll() is not None and launch.tagged_processes(tag) == []
     child.stdout.close()
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds processes through /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_stop_the_whole_run(tmp_path, number):
+    # stands for verl's trainer: starts a process that detaches itself, says its tag, goes on for ever
+    package = tmp_path / "verl/trainer"
+    package.mkdir(parents=True)
+    for folder in (package.parent, package):
+        (folder / "__init__.py").touch()
+    (package / "main_ppo.py").write_text(
+        "import os, subprocess, sys, time\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)\n"
+        f"print('tag ' + os.environ['{launch.RUN_TAG}'], flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    code = (
+        "from pathlib import Path; from medr3_plugin.launch import run_training;"
+        f"run_training(Path('.'), 'x', [], run_dir=Path({str(tmp_path / 'run')!r}), total_steps=1, platform=None)"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = tmp_path / "run/train.log"
+    deadline = time.monotonic() + 30
+    while not (log.is_file() and log.read_text().endswith("\n")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    tag = log.read_text().split()[1]
+    assert len(launch.tagged_processes(tag)) == 2
+    child.send_signal(number)
+    _, errors = child.communicate(timeout=30)
+    assert f"stopping the run ({number.name})" in errors
+    assert child.returncode != 0 and launch.tagged_processes(tag) == []
 
 
 def test_summary_table(tmp_path):

@@ -51,6 +51,11 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     chunk_tokens: _ChunkTokens = 0,
     chunk_overlap: Annotated[int, typer.Option(help="Tokens that passages share.")] = 0,
     chunk_tokenizer: Annotated[str, typer.Option(help="Model whose tokens count; else words.")] = "",
+    encode_with: Annotated[
+        str, typer.Option(help="process (this one) or ray (a cluster's workers).")
+    ] = "process",
+    workers: Annotated[int, typer.Option(help="Ray workers; 0: as many as the cluster has room for.")] = 0,
+    gpus_per_worker: Annotated[float, typer.Option(help="GPUs of each Ray worker; may be a fraction.")] = 0.0,
     skip_bad: _SkipBad = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing index.")] = False,
 ) -> None:
@@ -78,6 +83,11 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         batch_size=batch_size,
     )
     bad = BadRows() if skip_bad else None
+    encode = None
+    if _one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
+        from medr3_plugin.retrieval.distributed import ray_encode
+
+        encode = ray_encode(workers=workers or None, gpus_per_worker=gpus_per_worker, batch_size=batch_size)
     manifest = build_index(
         corpus,
         out,
@@ -86,6 +96,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         options=options,
         bad_rows=bad,
         overwrite=overwrite,
+        encode=encode,
         notify=lambda message: typer.echo(message, err=True),
     )
     typer.echo(f"{out}: {_summary(manifest)}")

@@ -99,8 +99,33 @@ vllm_patches.register()
 import torch, vllm.model_executor.layers.utils as utils
 layer = torch.nn.Linear(4, 4)
 utils.dispatch_cpu_unquantized_gemm(layer, remove_weight=True)
-print(layer.weight.shape == (4, 4), layer.cpu_linear is torch.nn.functional.linear)
+x = torch.randn(3, 4)
+print(layer.weight.shape == (4, 4), torch.allclose(layer.cpu_linear(x, layer.weight, layer.bias), layer(x)))
 """,
         VERL_PLATFORM="cpu",
     )
     assert out.endswith("True True")
+
+
+@pytest.mark.parametrize("faster", [True, False])
+@pytest.mark.parametrize("shape", [(1, 5), (7, 5), (2, 3, 5), (64, 5), (65, 5)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_small_batch_linear_is_linear(monkeypatch, shape, faster, bias):
+    torch = pytest.importorskip("torch")
+    from medr3_plugin.platform_cpu import vllm_patches
+
+    monkeypatch.setattr(vllm_patches, "weight_first_is_faster", lambda: faster)
+    layer = torch.nn.Linear(5, 9, bias=bias)
+    x = torch.randn(*shape)
+    found = vllm_patches.small_batch_linear(x, layer.weight, layer.bias)
+    assert found.is_contiguous() and found.shape == (*shape[:-1], 9)
+    assert torch.allclose(found, layer(x), atol=1e-6)
+    half = vllm_patches.small_batch_linear(x.bfloat16(), layer.weight.bfloat16())
+    assert half.dtype == torch.bfloat16
+
+
+def test_the_faster_product_is_measured_once():
+    pytest.importorskip("torch")
+    from medr3_plugin.platform_cpu import vllm_patches
+
+    assert vllm_patches.weight_first_is_faster() is vllm_patches.weight_first_is_faster()

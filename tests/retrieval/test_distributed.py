@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zlib
 
 import numpy as np
 import pytest
+from index_helpers import rows, tiny_encoder, write_jsonl
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval import vectors
 from medr3_plugin.retrieval.distributed import encode_corpus
+from medr3_plugin.retrieval.engine import open_index
 from medr3_plugin.retrieval.store import DocumentStore, StoreWriter
 from medr3_plugin.retrieval.vectors import SHARD_ROWS, Shards, shard_path
 
@@ -51,8 +55,6 @@ def documents(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster():
-    import sys
-
     # the workers get this module's classes by value: they have no tests folder
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
@@ -92,3 +94,33 @@ def test_a_finished_corpus_needs_no_cluster(documents, tmp_path):
     for number in range(3):
         vectors.encode_shard(HashingEncoder(), store, tmp_path, number)
     assert encode_corpus(documents, tmp_path, HashingEncoder) == 0
+
+
+@pytest.mark.slow
+def test_index_build_on_ray_is_the_same_index(cluster, tmp_path):
+    pytest.importorskip("sentence_transformers")
+    corpus = write_jsonl(tmp_path / "corpus.jsonl", rows(30))
+    encoder = tiny_encoder(tmp_path / "encoder")
+    found = []
+    for how in ("process", "ray"):
+        index = tmp_path / how
+        arguments = [
+            "index",
+            "build",
+            "--corpus",
+            corpus,
+            "--out",
+            index,
+            "--engine",
+            "dense",
+            "--encoder",
+            encoder,
+        ]
+        build = [*arguments, "--encode-with", how, "--workers", 1]
+        done = subprocess.run(
+            [sys.executable, "-m", "medr3_plugin.cli", *map(str, build)], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        hits = open_index(index).search(["metformin glucose", "atrial fibrillation"], 5)
+        found.append([[(hit.document.id, round(hit.score, 4)) for hit in query] for query in hits])
+    assert found[0] == found[1] and len(found[0][0]) == 5

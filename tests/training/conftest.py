@@ -1,0 +1,55 @@
+"""A real small model, and a tiny one for tests in which only the machinery counts."""
+
+from __future__ import annotations
+
+import pytest
+from training_runs import medr3
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> list[str]:
+    """Model, data and index from PyPI wheels; the overrides that point the recipe at them."""
+    home = tmp_path_factory.mktemp("cpu_run")
+    for arguments in (
+        ("data", "model", "--out", str(home / "model")),
+        ("data", "quickstart", "--out", str(home / "data"), "--train", "64", "--val", "8"),
+        ("index", "build", "--corpus", str(home / "data/corpus.jsonl.gz"), "--out", str(home / "data/index")),
+    ):
+        done = medr3(*arguments)
+        assert done.returncode == 0, done.stderr[-2000:]
+    return [f"paths.model={home / 'model'}", f"paths.data={home / 'data'}"]
+
+
+@pytest.fixture(scope="session")
+def tiny(prepared, tmp_path_factory) -> list[str]:
+    """Overrides for a two-layer model with random weights: seconds a step, the same trainer, vLLM and searches."""
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, set_seed
+
+    real = prepared[0].partition("=")[2]
+    folder = tmp_path_factory.mktemp("tiny")
+    tokenizer = AutoTokenizer.from_pretrained(real)
+    set_seed(0)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            max_position_embeddings=2048,
+            tie_word_embeddings=True,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        )
+    )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return [
+        f"paths.model={folder}",
+        prepared[1],
+        "data.max_response_length=120",
+        "data.val_max_samples=2",
+        "actor_rollout_ref.rollout.n=2",
+        "trainer.val_before_train=false",
+    ]

