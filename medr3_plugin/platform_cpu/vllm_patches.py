@@ -51,8 +51,9 @@ def small_batch_linear(
     rows = x.numel() // x.shape[-1]
     if not (1 < rows <= SMALL_BATCH and x.dtype == torch.float32 and weight_first_is_faster()):
         return torch.nn.functional.linear(x, weight, bias)
-    product = torch.mm(weight, x.reshape(rows, -1).t()).t()
-    product = product.contiguous() if bias is None else product + bias
+    product = torch.mm(weight, x.reshape(rows, -1).t()).t().contiguous()
+    if bias is not None:
+        product = product + bias
     return product.view(*x.shape[:-1], weight.shape[0])
 
 
