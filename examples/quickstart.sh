@@ -23,15 +23,17 @@ cd "$root"
 
 data="$root/data/quickstart"
 model="$root/models/SmolLM2-135M-Instruct"
+encoder="$root/models/all-MiniLM-L6-v2"
 export TOKENIZERS_PARALLELISM=false
 
 medr3 data model --out "$model"
+medr3 data encoder --out "$encoder"
 [ -f "$data/val.parquet" ] || medr3 data quickstart --out "$data"
 [ -f "$data/index/manifest.json" ] ||
   medr3 index build --corpus "$data/corpus.jsonl.gz" --out "$data/index" --engine bm25
 
 medr3 train medr3_cpu \
-  paths.data="$data" paths.model="$model" paths.run="$out" \
+  paths.data="$data" paths.model="$model" paths.encoder="$encoder" paths.run="$out" \
   medr3.stages.0.until.max_steps="$steps" \
   medr3.stages.1.until.max_steps="$steps" \
   medr3.stages.2.until.max_steps="$steps"

