@@ -64,6 +64,26 @@ class SearchTurn:
     latency_s: float = 0.0
     failure: str | None = None
 
+    def row(self) -> dict[str, Any]:
+        """The search as `trajectories.jsonl` has it: without the documents' texts, which are in the response."""
+        return {
+            "query": self.query,
+            "documents": [
+                {
+                    "id": hit.document.id,
+                    "title": hit.document.title,
+                    "evidence_type": hit.document.evidence_type,
+                    "evidence_level": hit.document.evidence_level,
+                    "score": hit.score,
+                    "shown": hit.document.id in self.shown,
+                }
+                for hit in self.hits
+            ],
+            "outcome": self.outcome,
+            "latency_s": round(self.latency_s, 6),
+            "failure": self.failure,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Triple:

@@ -87,6 +87,13 @@ def composed() -> Any:
         ({"medr3.environment.max_serches": 2}, "max_serches", "Extra inputs"),
         ({"medr3.reward.wieghts": {}}, "medr3.reward.wieghts", "unknown key"),
         ({"medr3.typo": 1}, "medr3.typo", "Extra inputs"),
+        ({"medr3.stages.0.until.metric": "acy"}, "medr3.stages[0].until.metric", "did you mean acc"),
+        ({"trainer.total_training_steps": 10}, "trainer.total_training_steps", "the stages are"),
+        (
+            {"trainer.v1.trainer_mode": "colocate_async"},
+            "trainer.v1.trainer_mode",
+            "would ignore medr3.stages",
+        ),
         ({"medr3.retrieval.backend": "grpc"}, "medr3.retrieval.backend", "Input should be"),
         ({"medr3.environment.answer_reserve": 20000}, "max_response_length", "too few for one document"),
         ({"trainer.v1.trainer_mode": "sync"}, "adv_estimator", "medr3_progressive"),
@@ -111,6 +118,38 @@ def test_mistakes_are_found(composed: Any, changes: dict[str, Any], where: str, 
     found = check_config(config, find_recipe("qwen2_5_7b").folder, files=False, gpu_memory_gib=80)
     errors = [f for f in found if f.level == "error"]
     assert any(where in f.where and what in f.message for f in errors), errors
+
+
+MEGATRON = [
+    "model_engine=megatron",
+    "actor_rollout_ref.actor.strategy=megatron",
+    "~actor_rollout_ref.actor.ulysses_sequence_parallel_size",
+    "~actor_rollout_ref.actor.fsdp_config",
+]
+
+
+def test_megatron_composes_and_says_what_it_cannot_do() -> None:
+    recipe = find_recipe("qwen2_5_7b")
+    config = compose(recipe, MEGATRON)
+    assert config.actor_rollout_ref.actor.strategy == "megatron"
+    (error,) = [
+        f for f in check_config(config, recipe.folder, files=False, gpu_memory_gib=80) if f.level == "error"
+    ]
+    assert error.where == "medr3.stages[0]" and "weights+optimizer" in error.message
+    for stage in config.medr3.stages:
+        OmegaConf.update(stage, "handover", "weights+optimizer", force_add=True)
+    found = check_config(config, recipe.folder, files=False, gpu_memory_gib=80)
+    assert [f for f in found if f.level == "error"] == []
+
+
+@pytest.mark.parametrize("path", sorted((find_recipe("medr3_cpu").folder / "ablation").glob("*.yaml")))
+def test_cpu_ablations_differ_in_the_stages_alone(path: Path) -> None:
+    recipe = find_recipe("medr3_cpu")
+    plain, ablated = (compose(recipe, arguments) for arguments in ([], [f"ablation={path.stem}"]))
+    assert [f for f in check(recipe, [f"ablation={path.stem}"], files=False) if f.level == "error"] == []
+    assert plain.medr3.stages != ablated.medr3.stages
+    ablated.medr3.stages = plain.medr3.stages
+    assert plain == ablated
 
 
 def test_unknown_keys_do_not_compose() -> None:

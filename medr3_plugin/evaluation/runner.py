@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from medr3_plugin.evaluation.benchmarks import Question
 from medr3_plugin.evaluation.policy import Policy, PolicyFailure, Sampling
 from medr3_plugin.evaluation.run_folder import read_json_lines
 from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
-from medr3_plugin.records import Hit, Sample, SearchTurn
+from medr3_plugin.records import Hit, Sample
 from medr3_plugin.rewards.answer import verify
 from medr3_plugin.trajectory import THINK_OPEN, parse
 
@@ -193,7 +193,7 @@ async def _roll_out(
         "question": sample.question,
         "answer": sample.answers[0],
         "response": response,
-        "searches": [_turn_row(turn) for turn in episode.turns],
+        "searches": [turn.row() for turn in episode.turns],
         "prompt_tokens": len(prompt),
         "generated_tokens": sum(episode.response_mask),
         "inserted_tokens": len(episode.response_mask) - sum(episode.response_mask),
@@ -246,26 +246,4 @@ async def _judged(row: Mapping[str, Any], sample: Sample, judge: AnswerJudge | N
         "reasons": {"answer": asdict(verdict) | {"given": answer}},
         "answered": answer is not None,
         "judge_failure": failure,
-    }
-
-
-def _turn_row(turn: SearchTurn) -> dict[str, Any]:
-    return {
-        "query": turn.query,
-        "documents": [_hit_row(hit, turn.shown) for hit in turn.hits],
-        "outcome": turn.outcome,
-        "latency_s": round(turn.latency_s, 6),
-        "failure": turn.failure,
-    }
-
-
-def _hit_row(hit: Hit, shown: Iterable[str]) -> dict[str, Any]:
-    document = hit.document
-    return {
-        "id": document.id,
-        "title": document.title,
-        "evidence_type": document.evidence_type,
-        "evidence_level": document.evidence_level,
-        "score": hit.score,
-        "shown": document.id in shown,
     }

@@ -20,7 +20,7 @@ def lengths(config: Any) -> Iterator[Finding]:
             "error", "rollout.max_model_len", f"{rollout.max_model_len} < prompt + response = {whole}"
         )
     if actor.use_dynamic_bsz:
-        room = actor.ppo_max_token_len_per_gpu * actor.ulysses_sequence_parallel_size
+        room = actor.ppo_max_token_len_per_gpu * actor.get("ulysses_sequence_parallel_size", 1)
         if room < whole:
             yield Finding(
                 "error",
@@ -89,7 +89,7 @@ def budgets(config: Any) -> Iterator[Finding]:
         yield Finding(
             "error", "rollout.tensor_model_parallel_size", "does not divide trainer.n_gpus_per_node"
         )
-    if config.trainer.device != "cpu" and gpus % actor.ulysses_sequence_parallel_size:
+    if config.trainer.device != "cpu" and gpus % actor.get("ulysses_sequence_parallel_size", 1):
         yield Finding("error", "actor.ulysses_sequence_parallel_size", f"does not divide the {gpus} GPUs")
     steps = sum(int(s["until"]["max_steps"]) for s in section(config).get("stages") or () if "until" in s)
     rollouts = data.train_batch_size * rollout.n
@@ -105,6 +105,10 @@ def budgets(config: Any) -> Iterator[Finding]:
 def memory(config: Any, gpu_memory_gib: float) -> Iterator[Finding]:
     """The estimate of training and generating fits into one GPU."""
     if config.trainer.device == "cpu":
+        return
+    strategy = config.actor_rollout_ref.actor.strategy
+    if strategy not in ("fsdp", "fsdp2"):
+        yield Finding("note", "memory", f"no estimate for actor.strategy={strategy}")
         return
     size = model_size(str(config.actor_rollout_ref.model.path))
     if size is None:

@@ -14,6 +14,11 @@ from medr3_plugin.errors import UserError
 WHOLE_METRICS = ("invalid_share", "zero_variance_groups", "truncated_share")
 """Metrics of a step without a group in their name, besides bare reward parts."""
 
+KEEPS_OPTIMIZER = (
+    "verl's FSDP engines alone can restart their optimizer between steps: set `handover: weights+optimizer` and no "
+    "learning_rate in medr3.stages, or actor.strategy=fsdp2"
+)
+
 Handover = Literal["weights", "weights+optimizer"]
 
 
@@ -145,6 +150,19 @@ class Schedule(_Strict):
                 f"trainer.total_training_steps: {total_training_steps}, but the stages are {steps} = {self.max_steps} "
                 "steps; leave it null, medr3.stages[].until decides"
             )
+
+    def check_engine(self, strategy: str) -> None:
+        """Check that the actor's engine can do what the hand-overs ask for.
+
+        Raises:
+            UserError: a stage asks an engine other than FSDP for a new optimizer or learning rate.
+        """
+        if strategy in ("fsdp", "fsdp2"):
+            return
+        for index, stage in enumerate(self.stages):
+            last = index == len(self.stages) - 1
+            if stage.learning_rate is not None or (stage.handover == "weights" and not last):
+                raise UserError(f"medr3.stages[{index}]: with actor.strategy={strategy}, {KEEPS_OPTIMIZER}")
 
     def check_metrics(self, reward_keys: Sequence[str]) -> None:
         """Check promotion metrics that name a reward part; other keys are known only after the first step.

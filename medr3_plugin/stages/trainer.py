@@ -145,7 +145,8 @@ class ProgressiveTrainer(PPOTrainerSync):
         return samples, rows
 
     def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
-        samples, rows = self._samples(batch)
+        with marked_timer("bookkeeping", self.timing_raw):
+            samples, rows = self._samples(batch)
         invalid = 1.0 - float(np.mean([sample.valid for sample in samples]))
         if invalid > self.settings.max_invalid_share:
             raise RuntimeError(
@@ -161,6 +162,20 @@ class ProgressiveTrainer(PPOTrainerSync):
         self, batch: Any, metrics: dict[str, Any], timing_raw: dict[str, float], global_steps: int, epoch: int
     ) -> None:
         super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
+        self._step_open = False
+        with marked_timer("bookkeeping", timing_raw):
+            self._record_step(batch, metrics, timing_raw, global_steps)
+        metrics["timing_s/bookkeeping"] = timing_raw["bookkeeping"]
+        self._end_stage_if_due()
+        if self._save_due:
+            with marked_timer("save_checkpoint", timing_raw, color="green"):
+                self._save_checkpoint()
+            metrics["timing_s/save_checkpoint"] = timing_raw["save_checkpoint"]
+
+    def _record_step(
+        self, batch: Any, metrics: dict[str, Any], timing_raw: Mapping[str, float], global_steps: int
+    ) -> None:
+        """Add our metrics to verl's, and write the step and a sample of its trajectories."""
         samples, rows = self._samples(batch)
         stage = self.stage
         self.state.stage_step += 1
@@ -176,6 +191,7 @@ class ProgressiveTrainer(PPOTrainerSync):
                 "stage_step": self.state.stage_step,
                 "kind": "train",
                 "time/step": timing_raw.get("step", 0.0),
+                "timing_s/bookkeeping": timing_raw.get("bookkeeping", 0.0),
                 **metrics,
             }
         )
@@ -186,12 +202,6 @@ class ProgressiveTrainer(PPOTrainerSync):
                 self.tokenizer.decode(ids, skip_special_tokens=True) for ids in data["responses"].unbind()
             ]
             self._write_trajectories(samples, texts, "train")
-        self._step_open = False
-        self._end_stage_if_due()
-        if self._save_due:
-            with marked_timer("save_checkpoint", timing_raw, color="green"):
-                self._save_checkpoint()
-            metrics["timing_s/save_checkpoint"] = timing_raw["save_checkpoint"]
 
     def on_step_begin(self) -> None:
         """Mark the step as open: until its metrics are known it cannot be saved."""

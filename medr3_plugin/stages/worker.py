@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from verl.single_controller.base.decorator import Dispatch, register
+from verl.workers.engine.fsdp.transformer_impl import FSDPEngine
 from verl.workers.engine_workers import ActorRolloutRefWorker
+
+from medr3_plugin.stages.schedule import KEEPS_OPTIMIZER
 
 
 class StagedActorWorker(ActorRolloutRefWorker):
@@ -13,17 +16,18 @@ class StagedActorWorker(ActorRolloutRefWorker):
     def begin_stage(self, total_steps: int, learning_rate: float | None, reset_optimizer: bool) -> None:
         """Restart the learning-rate schedule, over `total_steps` updates.
 
+        Engines other than FSDP (Megatron) keep their optimizer and one schedule over the whole run.
+
         Args:
             learning_rate: peak of the new schedule; None keeps the configured one.
             reset_optimizer: forget the optimizer's moments.
         """
         engine = self.actor.engine
-        optimizer = getattr(engine, "optimizer", None)
-        if optimizer is None or not hasattr(engine, "_build_lr_scheduler"):
-            raise RuntimeError(
-                f"medr3_progressive restarts optimizers of verl's FSDP engines only, not of {type(engine).__name__}: "
-                "set handover: weights+optimizer and no learning_rate in medr3.stages"
-            )
+        if not isinstance(engine, FSDPEngine):
+            if reset_optimizer or learning_rate is not None:
+                raise RuntimeError(f"{type(engine).__name__}: {KEEPS_OPTIMIZER}")
+            return
+        optimizer = engine.optimizer
         if reset_optimizer:
             optimizer.state.clear()
         peak = engine.optimizer_config.lr if learning_rate is None else learning_rate

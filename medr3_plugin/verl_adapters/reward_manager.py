@@ -11,7 +11,7 @@ from verl.experimental.reward_loop.reward_manager import register
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
 from medr3_plugin.plugin import REWARD_MANAGER
-from medr3_plugin.records import Reference, Sample, ScoredSample, SearchTurn, Triple
+from medr3_plugin.records import Reference, Sample, ScoredSample, Triple
 from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.rewards.scorer import build_scorer
 from medr3_plugin.stages.metrics import DETAIL_KEY
@@ -126,31 +126,10 @@ def detail(sample: Sample, scored: ScoredSample, fields: Mapping[str, Any]) -> d
         "question": sample.question,
         "answer": sample.answers[0],
         "gold_docs": list(sample.gold_docs),
-        "searches": [_turn_row(turn) for turn in sample.searches],
+        "searches": [turn.row() for turn in sample.searches],
         "reasons": dict(scored.reasons),
         "failures": list(scored.failures),
         "truncated": bool(fields.get("truncated")),
-    }
-
-
-def _turn_row(turn: SearchTurn) -> dict[str, Any]:
-    """A search as `trajectories.jsonl` has it: without the documents' texts, which are in the response."""
-    return {
-        "query": turn.query,
-        "documents": [
-            {
-                "id": hit.document.id,
-                "title": hit.document.title,
-                "evidence_type": hit.document.evidence_type,
-                "evidence_level": hit.document.evidence_level,
-                "score": hit.score,
-                "shown": hit.document.id in turn.shown,
-            }
-            for hit in turn.hits
-        ],
-        "outcome": turn.outcome,
-        "latency_s": round(turn.latency_s, 6),
-        "failure": turn.failure,
     }
 
 

@@ -43,6 +43,16 @@ def test_the_run_is_as_long_as_its_stages():
         schedule.check_run_length(6)
 
 
+def test_only_fsdp_restarts_optimizers():
+    restarts = Schedule.from_config([REASONING, JOINT])
+    restarts.check_engine("fsdp2")
+    with pytest.raises(UserError, match=r"medr3\.stages\[0\]: with actor\.strategy=megatron, .*handover"):
+        restarts.check_engine("megatron")
+    Schedule.from_config([{**REASONING, "handover": "weights+optimizer"}, JOINT]).check_engine("megatron")
+    with pytest.raises(UserError, match=r"stages\[0\].*learning_rate"):
+        Schedule.from_config([{**JOINT, "learning_rate": 1e-6}]).check_engine("megatron")
+
+
 @pytest.mark.parametrize("metric", ["acc", "reward/acc", "invalid_share", "search/share", "reward/acc/medqa"])
 def test_metrics_that_may_exist(metric):
     stage = {"name": "x", "until": {"max_steps": 2, "metric": metric, "patience": 1}}
