@@ -210,16 +210,21 @@ class Scorer:
         case.graph = Graph(triples, self._finder.normalise)
 
     async def _semantic(self, case: _Case) -> list[float]:
-        """Cosine with each reference's text, as the encoder gives it."""
+        """Cosine with each reference's text, as the encoder gives it.
+
+        Measured in every stage, so that the record can be compared between them; a failure matters only
+        where the stage's formula uses it.
+        """
         references = case.sample.references
         texts = [reference.text for reference in references]
-        wanted = case.scored and case.formula.uses_reasoning and case.reasoning.strip() and any(texts)
+        wanted = case.scored and case.reasoning.strip() and any(texts)
         if self._encoder is None or not wanted:
             return [0.0] * len(references)
         try:
             own, *others = await self._encoder.encode([case.reasoning, *texts])
         except EncoderFailure as error:
-            case.failed(error)
+            if case.formula.uses_reasoning:
+                case.failed(error)
             return [0.0] * len(references)
         return [float(own @ other) if text else 0.0 for other, text in zip(others, texts, strict=True)]
 

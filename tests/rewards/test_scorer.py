@@ -148,6 +148,17 @@ def test_reasons_say_why_and_are_json():
     assert reasons["answer"]["level"] == 2 and reasons["answer"]["source"].startswith("rule")
 
 
+def test_semantic_term_is_measured_in_every_stage_and_must_work_where_it_counts():
+    retrieval = dataclasses.replace(SAMPLE, stage="retrieval")
+    [scored] = score(retrieval, encoder=FakeEncoder(0.75), c0=0.5)
+    assert scored.record["reasoning_semantic"] == pytest.approx(0.5)
+    assert scored.record["score"] == score(retrieval)[0].record["score"]
+    [unharmed] = score(retrieval, encoder=FakeEncoder(fails_on="aortic"), c0=0.5)
+    assert unharmed.record["valid"] == 1.0 and unharmed.failures == ()
+    [harmed] = score(SAMPLE, encoder=FakeEncoder(fails_on="aortic"), c0=0.5)
+    assert harmed.record["valid"] == 0.0
+
+
 def test_semantic_term_is_centred_and_off_for_authors():
     assert score(SAMPLE, encoder=FakeEncoder(0.75), c0=0.5)[0].record["reasoning_semantic"] == pytest.approx(
         0.5
