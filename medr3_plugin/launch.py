@@ -91,9 +91,9 @@ def run_training(
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Let `kill` and a closed terminal stop a run as Ctrl-C does; Ctrl-C itself also where a shell ignores it."""
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    """Let `kill` and a closed terminal stop a run as Ctrl-C does; what `nohup` or a shell ignores stays ignored."""
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]
 
     def interrupt(number: int, _frame: object) -> None:
         for other in numbers:

