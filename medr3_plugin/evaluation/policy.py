@@ -154,14 +154,19 @@ class VllmPolicy:
     ) -> None:
         try:
             from vllm.engine.arg_utils import AsyncEngineArgs
+            from vllm.platforms import current_platform
             from vllm.v1.engine.async_llm import AsyncLLM
         except ImportError as error:
             raise MissingExtra("vllm", "train", "evaluating a model folder") from error
         self.tokenizer = tokenizer
+        on_cpu = current_platform.is_cpu()
         arguments = AsyncEngineArgs(
             model=path,
             max_model_len=max_model_len,
             gpu_memory_utilization=gpu_memory_utilization,
+            # most CPUs multiply bfloat16 matrices far slower than float32 ones, and compiling takes minutes
+            dtype="float32" if on_cpu else "auto",
+            enforce_eager=on_cpu,
             enable_prefix_caching=True,
             disable_log_stats=True,
         )

@@ -116,10 +116,14 @@ class Scorer:
         Raises:
             UserError: a sample's stage has no formula.
         """
-        cases = [self._open(sample) for sample in samples]
-        verdicts = [asyncio.ensure_future(self._verdict(case)) for case in cases]
+        cases: list[_Case] = []
+        verdicts: list[asyncio.Future[Verdict | None]] = []
         extractions: list[asyncio.Future[None]] = []
         try:
+            for sample in samples:
+                cases.append(self._open(sample))
+                verdicts.append(asyncio.ensure_future(self._verdict(cases[-1])))
+                await asyncio.sleep(0)  # the judge is asked while the other samples are read
             for case in cases:
                 self._read(case)
                 if self._extractor.remote:
@@ -294,6 +298,7 @@ class Scorer:
             case.reasons["composition"] = {
                 "preset": stage_formula.preset,
                 "bonus": bonus(record, stage_formula, progress),
+                "progress": progress,
             }
         return ScoredSample(case.sample.id, record, case.reasons, tuple(case.failures))
 

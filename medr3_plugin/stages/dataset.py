@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,11 +59,16 @@ class StampedLoader:
     Args:
         loader: yields batches, dicts of arrays; its state is saved and restored through this object.
         stage: stamped as `stage`, with `max_searches` and, for training rows, `sampling` where set.
+        progress: how far the stage is, 0 to 1, asked at every batch; stamped as `stage_progress` for weights
+            that change over a stage.
         training: whether the rows are for training; validation keeps its own sampling.
     """
 
-    def __init__(self, loader: Any, stage: StageSpec, *, training: bool) -> None:
+    def __init__(
+        self, loader: Any, stage: StageSpec, progress: Callable[[], float], *, training: bool
+    ) -> None:
         self.loader = loader
+        self.progress = progress
         self.stamp: dict[str, Any] = {"stage": stage.name}
         if stage.max_searches is not None:
             self.stamp["max_searches"] = stage.max_searches
@@ -77,9 +82,10 @@ class StampedLoader:
         for batch in self.loader:
             rows = len(batch["raw_prompt"])
             infos = batch.get("extra_info")
+            stamp = {**self.stamp, "stage_progress": self.progress()}
             stamped = np.empty(rows, dtype=object)
             for i in range(rows):
-                stamped[i] = {**((infos[i] if infos is not None else None) or {}), **self.stamp}
+                stamped[i] = {**((infos[i] if infos is not None else None) or {}), **stamp}
             yield {**batch, "extra_info": stamped}
 
     def state_dict(self) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from torch.utils.data import Subset
 from torchdata.stateful_dataloader import StatefulDataLoader
 from verl.trainer.ppo.utils import create_rl_sampler
 from verl.trainer.ppo.v1 import PPOTrainerSync, register_trainer
-from verl.utils import tensordict_utils as tu
 from verl.utils.dataset.rl_dataset import collate_fn
 from verl.utils.debug import marked_timer
 
@@ -103,8 +102,8 @@ class ProgressiveTrainer(PPOTrainerSync):
                 f"medr3.stages: stage {stage.name!r} has {len(self.train_dataset)} training rows, fewer than "
                 f"data.train_batch_size={self.config.data.train_batch_size}"
             )
-        self.train_dataloader = StampedLoader(self.train_dataloader, stage, training=True)
-        self.val_dataloader = StampedLoader(self.val_dataloader, stage, training=False)
+        self.train_dataloader = StampedLoader(self.train_dataloader, stage, self._progress, training=True)
+        self.val_dataloader = StampedLoader(self.val_dataloader, stage, self._progress, training=False)
 
     def _mix(self, weights: Mapping[str, float]) -> None:
         """Replace the loader that verl has built by one that draws data sets by weight."""
@@ -121,11 +120,9 @@ class ProgressiveTrainer(PPOTrainerSync):
         )
         self.steps_per_epoch = len(rows) // data.train_batch_size
 
-    def _next_train_batch(self, num_prompts: int | None = None) -> Any:
-        batch = super()._next_train_batch(num_prompts)
-        progress = self.state.stage_step / max(1, self.stage.until.max_steps - 1)
-        tu.assign_non_tensor_data(batch, "stage_progress", min(1.0, progress))
-        return batch
+    def _progress(self) -> float:
+        """How far the stage is: 0 at its first step, 1 from its last one on."""
+        return min(1.0, self.state.stage_step / max(1, self.stage.until.max_steps - 1))
 
     # ---- one step
 

@@ -99,7 +99,7 @@ def make_sample(
         references=references_from_json(info.get("references") or "[]"),
         searches=turns_from_json(fields.get("searches") or "[]"),
         stage=str(info.get("stage", "joint")),
-        stage_progress=float(row.get("stage_progress", 0.0)),
+        stage_progress=float(info.get("stage_progress", 0.0)),
         forged=fields.get("forged"),
         response_tokens=response_tokens,
     )

@@ -59,17 +59,22 @@ def test_rows_carry_their_stage():
     [stage] = Schedule.from_config(
         [{"name": "joint", "until": {"max_steps": 1}, "max_searches": 2, "temperature": 0.5}]
     ).stages
-    [batch] = StampedLoader(Loader(), stage, training=True)
-    assert list(batch["extra_info"]) == [
-        {"id": "1", "stage": "joint", "max_searches": 2, "sampling": {"temperature": 0.5}},
-        {"stage": "joint", "max_searches": 2, "sampling": {"temperature": 0.5}},
-    ]
-    [batch] = StampedLoader(Loader(), stage, training=False)
+    stamp = {"stage": "joint", "max_searches": 2, "sampling": {"temperature": 0.5}, "stage_progress": 0.0}
+    [batch] = StampedLoader(Loader(), stage, lambda: 0.0, training=True)
+    assert list(batch["extra_info"]) == [{"id": "1", **stamp}, stamp]
+    [batch] = StampedLoader(Loader(), stage, lambda: 0.0, training=False)
     assert "sampling" not in batch["extra_info"][0]
+
+
+def test_progress_is_asked_at_every_batch():
+    [stage] = Schedule.from_config([{"name": "x", "until": {"max_steps": 1}}]).stages
+    steps = iter((0.0, 0.5))
+    loader = StampedLoader(Loader(), stage, lambda: next(steps), training=True)
+    assert [batch["extra_info"][1]["stage_progress"] for _ in range(2) for batch in loader] == [0.0, 0.5]
 
 
 def test_the_position_is_the_loaders():
     [stage] = Schedule.from_config([{"name": "x", "until": {"max_steps": 1}}]).stages
-    loader = StampedLoader(Loader(), stage, training=True)
+    loader = StampedLoader(Loader(), stage, lambda: 0.0, training=True)
     loader.load_state_dict({"position": 7})
     assert loader.state_dict() == {"position": 7} and len(loader) == 1

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from training_runs import history, lines, medr3, needs_trainer, train
 
@@ -133,6 +135,31 @@ def test_verls_gsm8k_reward_in_two_stages(tiny, tmp_path):
     subprocess.run(
         [sys.executable, "-m", "medr3_plugin.cli", "report", str(tmp_path / "run")], check=True, timeout=300
     )
+
+
+def test_stages_with_mixtures_of_their_own(tiny, tmp_path):
+    """One file holds two data sets, each stage draws from one of them; weights move over a stage's steps."""
+    table = pq.read_table(Path(tiny[1].partition("=")[2]) / "train.parquet")
+    column = table.column_names.index("data_source")
+    sources = pa.array(["even" if row % 2 == 0 else "odd" for row in range(len(table))])
+    pq.write_table(table.set_column(column, "data_source", sources), tmp_path / "two.parquet")
+    stages = ", ".join(
+        f"{{name: {name}, max_searches: 1, mixture: {{even: {even}, odd: {odd}}}, "
+        f"reward: {{weights: {{reasoning: [0.6, 0.2]}}}}, until: {{max_steps: 3}}}}"
+        for name, even, odd in (("reasoning", 1, 0), ("joint", 0, 1))
+    )
+    train(
+        tmp_path / "run",
+        *("medr3_cpu", *tiny, f"medr3.stages=[{stages}]", f"data.train_files={tmp_path / 'two.parquet'}"),
+        "trainer.test_freq=-1",
+    )
+    rows = [row for row in lines(tmp_path / "run/trajectories.jsonl") if row["kind"] == "train"]
+    places = {info["id"]: place for place, info in enumerate(table["extra_info"].to_pylist())}
+    for stage, remainder in (("reasoning", 0), ("joint", 1)):
+        drawn = [places[row["id"]] for row in rows if row["stage"] == stage]
+        assert drawn and all(place % 2 == remainder for place in drawn)
+    progress = {row["step"]: row["reasons"]["composition"]["progress"] for row in rows}
+    assert progress == {1: 0.0, 2: 0.5, 3: 1.0, 4: 0.0, 5: 0.5, 6: 1.0}
 
 
 def test_searches_go_to_shards_in_the_training_cluster(prepared, tmp_path):
