@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from medr3_plugin.judge.base import Verdict
@@ -174,41 +175,38 @@ class SlowJudge:
         return Verdict(1, "", "fake")
 
 
-def bench_judge(count: int = 1024, latency: float = 1.0, limit: int = 256) -> None:
+def judged_part(count: int, latency: float, limit: int, start: float) -> tuple[float, float]:
+    """One reward worker's share of open questions from `start` on: when it ended, and its CPU seconds."""
     vocabulary = names(random.Random(0), 2000)
     finder = Vocabulary(Entry(name) for name in vocabulary)
-    samples = step(count, 16, 10, 30, vocabulary)
-    open_ended = [
-        Sample(
-            id=s.id,
-            question=s.question,
-            response=s.response,
-            answers=("a mechanism that no rule can verify",),
-            references=s.references,
-            searches=s.searches,
-            stage=s.stage,
-            forged=False,
-        )
-        for s in samples
+    samples = [
+        replace(sample, answers=("a mechanism that no rule can verify",))
+        for sample in step(count, 16, 10, 30, vocabulary)
     ]
+    scorer = Scorer(
+        formula_of=lambda stage: formula(stage, StageOptions()),
+        judge=SlowJudge(latency, limit),
+        extractor=LexiconExtractor(finder),
+        finder=finder,
+    )
+    time.sleep(max(0.0, start - time.time()))
+    cpu = time.process_time()
+    asyncio.run(scorer.score(samples))
+    return time.time(), time.process_time() - cpu
 
-    async def main() -> tuple[float, float]:
-        judge = SlowJudge(latency, limit)
-        scorer = Scorer(
-            formula_of=lambda stage: formula(stage, StageOptions()),
-            judge=judge,
-            extractor=LexiconExtractor(finder),
-            finder=finder,
-        )
-        started, cpu = time.perf_counter(), time.process_time()
-        await scorer.score(open_ended)
-        return time.perf_counter() - started, time.process_time() - cpu
 
-    wall, cpu = asyncio.run(main())
+def bench_judge(count: int = 1024, latency: float = 1.0, limit: int = 256) -> None:
     ideal = count / limit * latency
     print(f"\n## {count} samples, a judge of {latency:g} s latency, {limit} in flight\n")
-    print("| ideal s | wall s | ratio | CPU s beside the judge |\n|---|---|---|---|")
-    print(f"| {ideal:.1f} | {wall:.2f} | {wall / ideal:.2f} | {cpu:.2f} |", flush=True)
+    print("| reward workers | ideal s | wall s | ratio | CPU s of a worker |\n|---|---|---|---|---|")
+    for workers in (1, 2):
+        with ProcessPoolExecutor(workers) as pool:
+            start = time.time() + 15  # all workers have their samples by then
+            share = [count // workers], [latency], [limit // workers], [start]
+            parts = list(pool.map(judged_part, *(column * workers for column in share)))
+        wall = max(ended for ended, _ in parts) - start
+        cpu = max(spent for _, spent in parts)
+        print(f"| {workers} | {ideal:.1f} | {wall:.2f} | {wall / ideal:.2f} | {cpu:.2f} |", flush=True)
 
 
 def release_like(edges: list[tuple[str, str, str]]) -> set[tuple[str, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 SearchOutcome = Literal["ok", "empty", "duplicate", "failed", "limit", "malformed"]
 """What became of one `<search>`:
@@ -85,8 +85,7 @@ class SearchTurn:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Triple:
+class Triple(NamedTuple):
     """A directed fact `head --relation--> tail`; `from_retrieval` if it stems from a document."""
 
     head: str

@@ -100,20 +100,21 @@ def _utilisation(
     pieces = [(piece.start, _entities(piece.text, finder)) for piece in own]
     everything = frozenset().union(*(entities for _, entities in pieces))
     known = {entity for entity in everything if question.mentions(entity)}
+    named: dict[str, set[str]] = {identity: set() for identity in evidence.documents}
+    for entity in everything:
+        for identity in evidence.mentioning(entity):
+            named[identity].add(entity)
     brought, earlier, later, ids = [], [], [], []
     for turn in evidence.turns:
         before = [entities for start, entities in pieces if start < turn.offset]
         after = frozenset().union(*(entities for start, entities in pieces if start >= turn.offset))
         known = known.union(*before)
-        new: set[str] = set()
         for identity in turn.shown:
-            found = {entity for entity in everything if identity in evidence.mentioning(entity)}
-            brought.append(found)
+            brought.append(named[identity])
             earlier.append(known)
             later.append(after)
             ids.append(identity)
-            new |= found
-        known = known | new
+        known = known.union(*(named[identity] for identity in turn.shown))
     used = tuple(
         identity
         for identity, found, before_it, after_it in zip(ids, brought, earlier, later, strict=True)
