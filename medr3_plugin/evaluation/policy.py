@@ -6,6 +6,7 @@ Both give `environment.episode.Generate`, so that an evaluation runs the very lo
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -78,8 +79,6 @@ class EndpointPolicy:
             import openai
         except ImportError as error:
             raise MissingExtra("openai", "judge", "evaluating an endpoint") from error
-        import os
-
         base = url.rstrip("/")
         self.url = base if base.endswith("/v1") else f"{base}/v1"
         self.model = model
@@ -152,6 +151,7 @@ class VllmPolicy:
     def __init__(
         self, path: str, tokenizer: Any, *, max_model_len: int, gpu_memory_utilization: float = 0.9
     ) -> None:
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
         try:
             from vllm.engine.arg_utils import AsyncEngineArgs
             from vllm.platforms import current_platform
@@ -160,6 +160,8 @@ class VllmPolicy:
             raise MissingExtra("vllm", "train", "evaluating a model folder") from error
         self.tokenizer = tokenizer
         on_cpu = current_platform.is_cpu()
+        if on_cpu:
+            os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "2")  # GiB; else most of the machine's memory
         arguments = AsyncEngineArgs(
             model=path,
             max_model_len=max_model_len,

@@ -146,6 +146,33 @@ class UnpinnedOffload(Patch):
         module.CPUOffloadPolicy = lambda pin_memory: policy(pin_memory=False)  # type: ignore[attr-defined]
 
 
+class CriticAttention(Patch):
+    """A critic is loaded with FlashAttention whatever its configuration says; that exists for GPUs only."""
+
+    module = "verl.utils.model"
+    why = "verl loads critics with attn_implementation=flash_attention_2, which needs a GPU"
+
+    def needed(self, module: ModuleType) -> bool:  # noqa: D102
+        return 'attn_implementation="flash_attention_2"' in inspect.getsource(module.load_valuehead_model)
+
+    def apply(self, module: ModuleType) -> None:  # noqa: D102
+        @functools.wraps(module.load_valuehead_model)
+        def load_with_sdpa(
+            local_path: str, torch_dtype: Any, model_config: Any, trust_remote_code: bool
+        ) -> Any:
+            from transformers import AutoModelForTokenClassification
+
+            return AutoModelForTokenClassification.from_pretrained(
+                local_path,
+                dtype=torch_dtype,
+                config=model_config,
+                attn_implementation="sdpa",
+                trust_remote_code=trust_remote_code,
+            )
+
+        module.load_valuehead_model = load_with_sdpa  # type: ignore[attr-defined]
+
+
 class SharedMemoryWeights(Patch):
     """Weights reach the rollout engine through shared memory; on a CPU `.to(device)` copies nothing."""
 
@@ -174,5 +201,6 @@ PATCHES: tuple[Patch, ...] = (
     ProcessGroupBackend(),
     FsdpEngineOnCpu(),
     UnpinnedOffload(),
+    CriticAttention(),
     SharedMemoryWeights(),
 )

@@ -53,6 +53,24 @@ print(sorted(type(p).__name__ + "=" + p.state for p in PATCHES))
 
 
 @pytest.mark.slow
+def test_a_critic_loads_without_flash_attention(tmp_path):
+    out = run(
+        f"""
+import verl, torch
+import verl.utils.model as model
+from transformers import AutoConfig, LlamaConfig, LlamaForCausalLM
+sizes = dict(vocab_size=8, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
+LlamaForCausalLM(LlamaConfig(**sizes)).save_pretrained({str(tmp_path)!r})
+config = AutoConfig.from_pretrained({str(tmp_path)!r}, num_labels=1)
+critic = model.load_valuehead_model({str(tmp_path)!r}, torch.float32, config, False)
+print(tuple(critic(torch.tensor([[1, 2, 3]])).logits.shape))
+""",
+        VERL_PLATFORM="cpu",
+    )
+    assert out.endswith("(1, 3, 1)")
+
+
+@pytest.mark.slow
 def test_weights_are_copied_out_of_shared_memory():
     out = run(
         """

@@ -76,7 +76,6 @@ def test_critic_and_gae(tiny, tmp_path):
         f"critic.model.path={model}",
         f"critic.model.tokenizer_path={model}",
         "critic.model.use_remove_padding=false",
-        "+critic.model.override_config.attn_implementation=sdpa",
         "critic.ppo_micro_batch_size_per_gpu=2",
         "critic.model.enable_gradient_checkpointing=false",
     )
