@@ -84,8 +84,13 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     policy_attempts: Annotated[int, typer.Option(min=1, help="Answers for the policy's pass rate.")] = 8,
     min_pass_rate: Annotated[float, typer.Option(min=0, max=1, help="Drop items below it.")] = 0.0,
     max_pass_rate: Annotated[float, typer.Option(min=0, max=1, help="Drop items above it.")] = 0.5,
+    structured: Annotated[
+        str,
+        typer.Option(help="How servers decode JSON replies: json_schema, json_object or none (freely)."),
+    ] = "json_schema",
     references: Annotated[int, typer.Option(min=1, help="Verified references wanted for an item.")] = 10,
     max_trajectories: Annotated[int, typer.Option(min=1, help="Trajectories paid for, per item.")] = 20,
+    max_tokens: Annotated[int, typer.Option(min=16, help="Longest reply, in tokens.")] = 4096,
     min_score: Annotated[
         float, typer.Option(min=1, max=5, help="Grade from which a trajectory counts.")
     ] = 5.0,
@@ -126,6 +131,7 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     from medr3_plugin.errors import UserError
 
     _one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
+    _one_of("--structured", structured, ("json_schema", "json_object", "none"))
     if offline and not (corpus and vocabulary):
         raise UserError("--offline needs --corpus and --vocabulary")
     if not offline and not base_url:
@@ -148,8 +154,9 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
             give_up_after=give_up_after,
             topk=topk,
             max_searches=max_searches,
+            max_tokens=max_tokens,
         )
-        common = {"api_key_env": api_key_env or None, "timeout_s": timeout_s}
+        common = {"api_key_env": api_key_env or None, "timeout_s": timeout_s, "structured": structured}
         retrieval = {"url": index} if index.startswith(("http://", "https://")) else {"index": index}
         outcomes, stopped = asyncio.run(
             build.build_online(

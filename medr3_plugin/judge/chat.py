@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -126,14 +127,14 @@ class ChatClient:
     async def complete(
         self,
         messages: Sequence[Mapping[str, str]],
-        schema: Mapping[str, Any] = SCHEMA,
+        schema: Mapping[str, Any] | None = SCHEMA,
         **params: Any,
     ) -> str:
         """The text of the server's reply to `messages`.
 
         Args:
             messages: chat messages.
-            schema: JSON schema of the reply, for servers asked to decode under it.
+            schema: JSON schema of the reply, for servers asked to decode under it; None for free text.
             params: sampling parameters that replace the client's own.
 
         Raises:
@@ -183,8 +184,8 @@ class ChatClient:
                 per_loop.session = None
                 await session.close()
 
-    def _response_format(self, schema: Mapping[str, Any]) -> dict[str, Any]:
-        if self.structured == "none":
+    def _response_format(self, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+        if schema is None or self.structured == "none":
             return {}
         if self.structured == "json_object":
             return {"response_format": {"type": "json_object"}}
@@ -233,7 +234,8 @@ class ChatClient:
         except asyncio.TimeoutError as error:
             raise self._failure("timeout", f"did not answer within {self._timeout_s:g} s") from error
         except _RefusedError as error:
-            hint = "; try judge.structured: none" if error.status in (400, 422) else ""
+            about_schema = re.search("response_format|schema|structured|grammar", str(error))
+            hint = "; if it cannot decode under a schema, set `structured` to none" if about_schema else ""
             raise self._failure(f"status_{error.status}", f"answered {error}{hint}") from error
         except aiohttp.ClientError as error:
             raise self._failure("connection", f"cannot be reached: {error}") from error

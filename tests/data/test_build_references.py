@@ -144,6 +144,14 @@ def run(items, endpoint, journal, index=None, policy=False, **options):
     return outcomes, stopped, costs
 
 
+def test_only_json_steps_are_decoded_under_their_schema(endpoint, index, tmp_path):
+    run([GOUT], endpoint, tmp_path / "journal", index)
+    asked = {Endpoint.step(body): body.get("response_format") for body in endpoint.bodies}
+    assert asked["trajectory"] is None
+    for step, key in (("suitability", "suitable"), ("verify", "score"), ("graph", "triples")):
+        assert key in asked[step]["json_schema"]["schema"]["properties"]
+
+
 def test_two_items_from_choice_question_to_references(tmp_path, endpoint, index):
     (built, dropped), stopped, costs = run([GOUT, EXCEPT], endpoint, tmp_path / "j", index)
     assert (built.status, stopped, built.scores) == ("built", "", [5, 5])

@@ -67,18 +67,19 @@ async def build_online(
     """References by language models, see `pipeline`; returns the outcomes and why the run stopped, if it did.
 
     Args:
-        teacher, policy: arguments of `ChatClient` (`base_url`, `model`, `api_key_env`, `timeout_s`, …).
+        teacher, policy: arguments of `ChatClient` (`base_url`, `model`, `api_key_env`, `timeout_s`, `structured`, …).
         retrieval: the options of `make_backend`; None lets the teacher reason without searches.
     """
     backend = make_backend(retrieval) if retrieval else None
-    clients = [
-        MeteredClient(**{"structured": "none", **settings}) for settings in (teacher, policy) if settings
-    ]
+    clients = [MeteredClient(**settings) for settings in (teacher, policy) if settings]
     judge = make_judge(
         {
             "kind": "openai",
-            **{key: value for key, value in teacher.items() if key in ("base_url", "model", "api_key_env")},
-            "structured": "none",
+            **{
+                key: value
+                for key, value in teacher.items()
+                if key in ("base_url", "model", "api_key_env", "structured")
+            },
             "cache": f"{journal_path}.verdicts",
         }
     )
@@ -94,9 +95,9 @@ async def build_online(
     journal = Journal(journal_path)
     bar = tqdm(total=len(items), unit="item", disable=not sys.stderr.isatty())
     pipeline = Pipeline(
-        Caller(clients[0], journal, costs),
+        Caller(clients[0], journal, costs, max_tokens=options.max_tokens),
         options,
-        policy=Caller(clients[1], journal, costs) if policy else None,
+        policy=Caller(clients[1], journal, costs, max_tokens=options.max_tokens) if policy else None,
         backend=backend,
         check=check,
         progress=lambda _: _advance(bar),

@@ -64,28 +64,51 @@ class Caller:
         journal: where replies are kept.
         costs: shared counters.
         max_attempts: how often a reply that cannot be read is asked for, at most.
+        max_tokens: longest reply; steps that ask for less get less.
     """
 
-    def __init__(self, client: MeteredClient, journal: Journal, costs: Costs, max_attempts: int = 3) -> None:
+    def __init__(
+        self,
+        client: MeteredClient,
+        journal: Journal,
+        costs: Costs,
+        *,
+        max_attempts: int = 3,
+        max_tokens: int = 4096,
+    ) -> None:
         self.client = client
         self.journal = journal
         self.costs = costs
         self.max_attempts = max_attempts
+        self.max_tokens = max_tokens
 
     async def text(
-        self, step: str, item: str, messages: Sequence[Mapping[str, str]], *, attempt: int = 0, **params: Any
+        self,
+        step: str,
+        item: str,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        attempt: int = 0,
+        schema: Mapping[str, Any] | None = None,
+        **params: Any,
     ) -> str:
         """The reply to `messages`, from the journal if this very call was answered before.
+
+        Args:
+            schema: JSON schema that the reply is decoded under, where the client's `structured` mode has it;
+                None for free text.
 
         Raises:
             JudgeFailure: the endpoint gave no usable reply.
         """
-        key = call_key(step, self.client.model or self.client.base_url, messages, params, attempt)
+        params["max_tokens"] = min(params.get("max_tokens", self.max_tokens), self.max_tokens)
+        asked = {**params, "schema": schema} if schema else params
+        key = call_key(step, self.client.model or self.client.base_url, messages, asked, attempt)
         known = self.journal.get(key)
         if known is not None:
             self.costs.replayed[step] += 1
             return known.reply
-        reply = await self.client.complete(messages, **params)
+        reply = await self.client.complete(messages, schema, **params)
         prompt_tokens, completion_tokens = _usage.get()
         self.journal.put(key, step, item, Call(reply, prompt_tokens, completion_tokens))
         self.costs.calls[step] += 1

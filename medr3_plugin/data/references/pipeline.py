@@ -42,6 +42,8 @@ class BuildOptions(BaseModel):
             policy answers more often than half of the time, and keeps what it never answers.
         concurrency: items in work at the same time.
         give_up_after: the run stops after so many items failed in a row because the endpoint is gone.
+        topk, max_searches: documents a search, searches a trajectory.
+        max_tokens: longest reply.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,6 +58,7 @@ class BuildOptions(BaseModel):
     give_up_after: int = Field(default=8, ge=1)
     topk: int = Field(default=3, ge=1)
     max_searches: int = Field(default=4, ge=0)
+    max_tokens: int = Field(default=4096, ge=16)
 
     @model_validator(mode="after")
     def _in_order(self) -> BuildOptions:
