@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from training_runs import history, lines, medr3, needs_trainer, train
+
+from medr3_plugin.retrieval.engine import open_index
 
 pytestmark = pytest.mark.long
 
@@ -179,13 +180,18 @@ def test_searches_go_to_shards_in_the_training_cluster(prepared, tmp_path):
         "medr3.retrieval.index=null",
         f"+medr3.retrieval.shards=[{shards[0]},{shards[1]}]",
         "+medr3.retrieval.ray_cpus=0",
+        "medr3.environment.topk=2",
         "actor_rollout_ref.rollout.n=2",
         "data.val_max_samples=2",
         "trainer.val_before_train=false",
     )
     turns = [turn for row in lines(tmp_path / "run/trajectories.jsonl") for turn in row["searches"]]
-    found = {document["id"] for turn in turns for document in turn["documents"]}
-    halves = [{json.loads(line)["id"] for line in documents[number::2]} for number in range(2)]
-    assert found & halves[0] and found & halves[1]
+    found = {turn["query"]: [document["id"] for document in turn["documents"]] for turn in turns}
+    searched = [query for query, hits in found.items() if hits]
+    assert searched
+    halves = [open_index(shard).search(searched, 2) for shard in shards]
+    for query, *hits in zip(searched, *halves, strict=True):
+        best = sorted((hit for half in hits for hit in half), key=lambda hit: -hit.score)[:2]
+        assert found[query] == [hit.document.id for hit in best]
     assert {turn["outcome"] for turn in turns} <= {"ok", "duplicate", "limit", "malformed", "empty"}
     assert all(line["invalid_share"] == 0 for line in trained(tmp_path / "run"))
