@@ -82,12 +82,19 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         raise UserError(f"--compare {compare}: there is no {ROWS_FILE} with results in it")
     found = results(rows, seed)
     compared = comparisons(rows, others, seed) if others else None
-    label = Path(model).name or out.resolve().name
+    label = _label(Path(model)) or out.resolve().name
     files = write_tables(
         out, found, label=label, compared=compared, other=str(compare or ""), with_published=published
     )
     typer.echo((out / "results.md").read_text(encoding="utf-8"))
     typer.echo(f"written: {', '.join(path.name for path in files)} in {out}", err=True)
+
+
+def _label(model: Path) -> str:
+    """The model's name; for verl's `<run>/checkpoints/global_step_N/actor/huggingface` the run and the step."""
+    if model.name == "huggingface" and len(model.parents) > 3:
+        return f"{model.parents[3].name} {model.parents[1].name}"
+    return model.name
 
 
 async def _run(options: dict[str, Any]) -> None:

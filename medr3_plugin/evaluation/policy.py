@@ -156,6 +156,7 @@ class VllmPolicy:
             from vllm.engine.arg_utils import AsyncEngineArgs
             from vllm.platforms import current_platform
             from vllm.v1.engine.async_llm import AsyncLLM
+            from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
         except ImportError as error:
             raise MissingExtra("vllm", "train", "evaluating a model folder") from error
         self.tokenizer = tokenizer
@@ -169,11 +170,15 @@ class VllmPolicy:
             # most CPUs multiply bfloat16 matrices far slower than float32 ones, and compiling takes minutes
             dtype="float32" if on_cpu else "auto",
             enforce_eager=on_cpu,
+            # a prompt that is taken in parts rewinds its seeded generator, which CPU generators cannot
+            enable_chunked_prefill=not on_cpu,
+            max_num_batched_tokens=max(2048, max_model_len) if on_cpu else None,
             enable_prefix_caching=True,
             disable_log_stats=True,
         )
         self._engine = AsyncLLM.from_engine_args(arguments)
         self._ids = itertools.count()
+        self._errors: tuple[type[Exception], ...] = (EngineDeadError, EngineGenerateError)
 
     def sampler(self, sampling: Sampling, seed: int) -> Generate:
         """The generator for one trajectory; each of its turns has a seed of its own."""
@@ -193,8 +198,12 @@ class VllmPolicy:
                 output_kind=RequestOutputKind.FINAL_ONLY,
             )
             request = f"eval-{next(self._ids)}"
-            async for output in self._engine.generate({"prompt_token_ids": token_ids}, parameters, request):
-                return Generation(list(output.outputs[0].token_ids))
+            prompt = {"prompt_token_ids": token_ids}
+            try:
+                async for output in self._engine.generate(prompt, parameters, request):
+                    return Generation(list(output.outputs[0].token_ids))
+            except self._errors as error:
+                raise PolicyFailure(f"vLLM ended, its log says why: {error}", "engine") from error
             raise PolicyFailure("vLLM ended a request without output", "no_output")
 
         return generate

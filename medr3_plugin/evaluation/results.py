@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from medr3_plugin.evaluation.statistics import Comparison, Interval, bootstrap, compare
+from medr3_plugin.evaluation.statistics import Comparison, Interval, compare, share_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _result(name: str, rows: Sequence[Mapping[str, Any]], seed: int) -> Benchmar
         questions=len(scores),
         samples=len(valid),
         invalid=len(rows) - len(valid),
-        accuracy=bootstrap(list(scores.values()), seed=seed),
+        accuracy=share_interval(list(scores.values()), seed=seed),
         n=1 + max(row["sample"] for row in rows),
         pass_at_n=mean([float(score > 0) for score in scores.values()]),
         partly=mean([float(0 < row["reward"]["score"] < 1) for row in valid]),

@@ -60,6 +60,26 @@ def bootstrap(
     return Interval(float(values.mean()), float(low), float(high))
 
 
+def share_interval(scores: Sequence[float], *, confidence: float = 0.95, seed: int = 0) -> Interval:
+    """Interval of a share: `bootstrap`, but the exact binomial one where all questions scored 0, or all 1.
+
+    There a bootstrap has no spread and would claim certainty (Clopper and Pearson 1934).
+
+    Args:
+        scores: one number a question, 0 to 1.
+
+    >>> tuple(round(value, 3) for value in share_interval([0.0] * 24))
+    (0.0, 0.0, 0.142)
+    """
+    found = bootstrap(scores, confidence=confidence, seed=seed)
+    open_end = 1 - ((1 - confidence) / 2) ** (1 / len(scores))
+    if max(scores) == 0:
+        return found._replace(high=open_end)
+    if min(scores) == 1:
+        return found._replace(low=1 - open_end)
+    return found
+
+
 def compare(
     first: Mapping[str, float], second: Mapping[str, float], *, resamples: int = 10_000, seed: int = 0
 ) -> Comparison:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medr3_plugin.evaluation.statistics import bootstrap, compare, sign_flip_test
+from medr3_plugin.evaluation.statistics import bootstrap, compare, share_interval, sign_flip_test
 
 
 def test_interval_agrees_with_the_normal_approximation() -> None:
@@ -27,6 +27,12 @@ def test_interval_holds_the_mean_and_stays_in_range(scores: list[float]) -> None
     interval = bootstrap(scores, resamples=200)
     assert min(scores) - 1e-9 <= interval.low <= interval.mean + 1e-9
     assert interval.mean - 1e-9 <= interval.high <= max(scores) + 1e-9
+
+
+def test_a_share_of_nothing_or_all_is_not_certain() -> None:
+    assert share_interval([0.0] * 10).high == pytest.approx(0.3085, abs=1e-4)  # tables of Clopper and Pearson
+    assert share_interval([1.0] * 10).low == pytest.approx(0.6915, abs=1e-4)
+    assert share_interval([0.0, 1.0] * 5) == bootstrap([0.0, 1.0] * 5)
 
 
 def test_same_seed_same_interval() -> None:

@@ -68,17 +68,11 @@ def test_two_ranks(tiny, tmp_path):
 
 
 def test_critic_and_gae(tiny, tmp_path):
-    model = tiny[0].partition("=")[2]
     train(
         tmp_path / "run",
         *("medr3_cpu", *tiny, TWO_STAGES),
         "algorithm.adv_estimator=gae",
         "critic.enable=true",
-        f"critic.model.path={model}",
-        f"critic.model.tokenizer_path={model}",
-        "critic.model.use_remove_padding=false",
-        "critic.ppo_micro_batch_size_per_gpu=2",
-        "critic.model.enable_gradient_checkpointing=false",
     )
     assert all("critic/vf_loss" in line for line in trained(tmp_path / "run"))
 
