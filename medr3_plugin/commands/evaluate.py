@@ -100,7 +100,7 @@ def _label(model: Path) -> str:
 async def _run(options: dict[str, Any]) -> None:
     from medr3_plugin.evaluation.benchmarks import load_benchmark
     from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy, load_tokenizer
-    from medr3_plugin.evaluation.runner import Plan, Rows, run_benchmark
+    from medr3_plugin.evaluation.runner import Plan, Rows, run_benchmark, unfinished
 
     settings = _environment(options["recipe"], options["max_searches"])
     benchmarks = [
@@ -130,6 +130,10 @@ async def _run(options: dict[str, Any]) -> None:
             "judge_model": options["judge_model"],
         },
     )
+    if not any(unfinished(name, questions, plan.samples, rows) for name, questions in benchmarks):
+        if backend:
+            await backend.close()
+        return  # before a model is loaded for nothing
     vocabulary = load_tokenizer(_tokenizer_path(options, remote))
     policy: EndpointPolicy | VllmPolicy
     if remote:

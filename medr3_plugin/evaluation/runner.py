@@ -100,6 +100,18 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
+def unfinished(
+    benchmark: str, questions: Sequence[Question], samples: int, rows: Rows
+) -> list[tuple[Question, int]]:
+    """Questions and sample numbers without a valid row."""
+    return [
+        (question, number)
+        for question in questions
+        for number in range(samples)
+        if not _is_done(rows.rows.get((benchmark, question.sample.id, number)))
+    ]
+
+
 async def run_benchmark(
     benchmark: str,
     questions: Sequence[Question],
@@ -115,12 +127,7 @@ async def run_benchmark(
     Raises:
         InfrastructureFailure: a service keeps failing; what was done is kept.
     """
-    todo = [
-        (question, number)
-        for question in questions
-        for number in range(plan.samples)
-        if not _is_done(rows.rows.get((benchmark, question.sample.id, number)))
-    ]
+    todo = unfinished(benchmark, questions, plan.samples, rows)
     limit = asyncio.Semaphore(plan.concurrency)
     failed_in_a_row = 0
     bar = tqdm(total=len(todo), desc=benchmark, unit="sample", disable=not sys.stderr.isatty())
