@@ -92,7 +92,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
 
 def _label(model: Path) -> str:
     """The model's name; for verl's `<run>/checkpoints/global_step_N/actor/huggingface` the run and the step."""
-    if model.name == "huggingface" and len(model.parents) > 3:
+    if model.parts[-2:] == ("actor", "huggingface") and len(model.parents) > 3:
         return f"{model.parents[3].name} {model.parents[1].name}"
     return model.name
 

@@ -26,6 +26,7 @@ from medr3_plugin.evaluation.run_folder import read_json_lines
 from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
 from medr3_plugin.records import Hit, Sample
 from medr3_plugin.rewards.answer import verify
+from medr3_plugin.rewards.retrieval import coverage
 from medr3_plugin.trajectory import THINK_OPEN, parse
 
 ROWS_FILE = "trajectories.jsonl"
@@ -206,14 +207,14 @@ async def _roll_out(
         "inserted_tokens": len(episode.response_mask) - sum(episode.response_mask),
         "truncated": episode.truncated,
         "forged": episode.forged,
-        **_retrieval(episode, sample.gold_docs),
+        "gold_recall": _gold_recall(episode, sample.gold_docs),
     }
 
 
-def _retrieval(episode: Episode, gold: Sequence[str]) -> dict[str, Any]:
+def _gold_recall(episode: Episode, gold: Sequence[str]) -> float | None:
     """Share of the gold documents that were retrieved; None without known gold documents."""
     found = {hit.document.id for turn in episode.turns for hit in turn.hits}
-    return {"gold_recall": len(found & set(gold)) / len(set(gold)) if gold else None}
+    return coverage(gold, found) if gold else None
 
 
 async def _judged(row: Mapping[str, Any], sample: Sample, judge: AnswerJudge | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("pytest_httpserver")
 
 from medr3_plugin.cli import _register, app
+from medr3_plugin.commands.evaluate import _label
 from medr3_plugin.errors import UserError
 from medr3_plugin.evaluation.report import write_report
 from medr3_plugin.retrieval.build import build_index
@@ -154,3 +155,8 @@ def test_mistakes(files: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[
     monkeypatch.chdir(files)
     result = CliRunner().invoke(app, ["eval", *arguments])
     assert isinstance(result.exception, UserError) and message in str(result.exception)
+
+
+def test_a_checkpoint_is_called_by_its_run_and_step() -> None:
+    assert _label(Path("runs/a/checkpoints/global_step_3/actor/huggingface")) == "a global_step_3"
+    assert _label(Path("owner/huggingface")) == "huggingface" and _label(Path("models/Smol")) == "Smol"
