@@ -23,6 +23,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from medr3_plugin.records import Document, Hit
+from medr3_plugin.retrieval import faiss_library
 from medr3_plugin.retrieval.client import RetrievalClient
 from medr3_plugin.retrieval.server import listen
 
@@ -31,8 +32,7 @@ class FlatEngine:
     """FAISS `IndexFlatIP` behind `retrieval.engine.Engine`; a query's vector is drawn from its checksum."""
 
     def __init__(self, passages: int, dimension: int) -> None:
-        import faiss
-
+        faiss = faiss_library.faiss_module()
         vectors = _unit(np.random.default_rng(0).standard_normal((passages, dimension), dtype=np.float32))
         self.index = faiss.IndexFlatIP(dimension)
         self.index.add(vectors)
@@ -45,7 +45,7 @@ class FlatEngine:
         filters: object = None,  # noqa: ARG002 (the engine protocol)
     ) -> list[list[Hit]]:
         vectors = np.stack([self._vector(query) for query in queries])
-        scores, rows = self.index.search(vectors, topk)
+        scores, rows = faiss_library.search(self.index, vectors, topk)
         return [
             [
                 Hit(Document(f"p{row}", self.text[:1000], "Title"), float(score))

@@ -9,21 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import UserError
+from medr3_plugin.retrieval import faiss_library
 from medr3_plugin.retrieval.encoder import Encoder, EncoderConfig, Vectors, check_probe
 from medr3_plugin.retrieval.filters import Mask
 from medr3_plugin.retrieval.lexical import MAX_QUERY_CHARACTERS, Rows, Scores
 
 FILE = "vectors.faiss"
-
-
-def faiss_module() -> Any:
-    """FAISS, or a clear error."""
-    try:
-        import faiss
-    except ImportError as error:
-        raise MissingExtra("faiss-cpu", "dense", "dense retrieval") from error
-    return faiss
 
 
 class DenseIndex:
@@ -41,7 +33,7 @@ class DenseIndex:
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], encoder: EncoderConfig) -> None:
-        faiss = faiss_module()
+        faiss = faiss_library.faiss_module()
         self._folder = folder
         self._settings = settings
         self._config = encoder
@@ -103,7 +95,7 @@ class DenseIndex:
     def _search(
         self, vectors: Vectors, topk: int, mask: Mask | None, *, exhaustive: bool
     ) -> tuple[Rows, Scores]:
-        faiss = faiss_module()
+        faiss = faiss_library.faiss_module()
         index, parameters = self._index, {}
         selector = None
         if mask is not None:
@@ -121,7 +113,7 @@ class DenseIndex:
             if self._kind == "HNSW":
                 index = faiss.downcast_index(index.storage)
             options = faiss.SearchParameters(**parameters)
-        scores, rows = index.search(np.ascontiguousarray(vectors, dtype=np.float32), topk, params=options)
+        scores, rows = faiss_library.search(index, vectors, topk, options)
         return rows, scores
 
 

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.retrieval.dense import FILE, faiss_module
+from medr3_plugin.retrieval.dense import FILE
 from medr3_plugin.retrieval.encoder import Vectors
+from medr3_plugin.retrieval.faiss_library import faiss_module
 from medr3_plugin.retrieval.store import DocumentStore
 from medr3_plugin.retrieval.vectors import Shards
 
