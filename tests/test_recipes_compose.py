@@ -152,6 +152,21 @@ def test_cpu_ablations_differ_in_the_stages_alone(path: Path) -> None:
     assert plain == ablated
 
 
+@pytest.mark.parametrize(
+    "name", sorted(r.name for r in list_recipes() if (r.folder / "judge" / "verl.yaml").is_file())
+)
+def test_the_judge_that_verl_serves_composes(name: str) -> None:
+    recipe = find_recipe(name)
+    assert [f for f in check(recipe, ["judge=verl"], files=False) if f.level == "error"] == []
+    config = compose(recipe, ["judge=verl"])
+    assert config.medr3.reward.judge.kind == "router" and config.reward.reward_model.enable
+
+
+def test_a_judge_that_nobody_serves_is_an_error() -> None:
+    (error,) = check(find_recipe("medr3_cpu"), ["medr3.reward.judge.kind=router"], files=False)[:1]
+    assert error.level == "error" and error.where == "medr3.reward.judge.kind"
+
+
 def test_unknown_keys_do_not_compose() -> None:
     (error,) = check(find_recipe("qwen2_5_7b"), ["actor_rollout_ref.actor.no_such_key=1"], files=False)
     assert error.level == "error" and "does not compose" in error.message and "no_such_key" in error.message

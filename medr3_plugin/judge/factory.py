@@ -9,11 +9,9 @@ judge:
   cache: verdicts.sqlite
 ```
 
-`router` is verl's own reward-model router (`reward.reward_model.enable: true`): the cluster of the run serves
-the judge, in the same protocol under `http://<address>/v1`. The reward manager fills in `address`; elsewhere
-it comes from the options or from `MEDR3_REWARD_ROUTER`. `model` is then `reward.reward_model.model_path`.
-verl 0.9.1 asks the reward manager only if `reward.custom_reward_function.path` is set as well: with a reward model
-and no such path, `RewardLoopWorker.compute_score` takes the model for a classifier and skips the manager.
+`router` is verl's own reward-model router (`reward.reward_model.enable: true`, see `stages.judge_model`): the cluster
+of the run serves the judge, in the same protocol under `http://<address>/v1`. The reward manager fills in `address`;
+elsewhere it comes from the options or from `MEDR3_REWARD_ROUTER`. Without `model` the server is asked for its own.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ def sections(config: Any) -> Iterator[Finding]:
     from medr3_plugin.retrieval.backend import BackendOptions, validated
     from medr3_plugin.rewards.options import read_options, stage_options
     from medr3_plugin.rewards.record import KEYS
+    from medr3_plugin.stages.judge_model import ask_through_the_manager
     from medr3_plugin.stages.schedule import Schedule
     from medr3_plugin.stages.settings import ProgressSettings
 
@@ -55,6 +57,7 @@ def sections(config: Any) -> Iterator[Finding]:
         lambda: ProgressSettings.from_section(ours),
         lambda: EnvironmentSettings.from_mapping(ours.get("environment")),
         rewards,
+        lambda: ask_through_the_manager(copy.deepcopy(config)),
         retrieval,
     ):
         try:

@@ -27,6 +27,7 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.plugin import TRAINER_MODE
 from medr3_plugin.stages.checkpoints import latest, mark_complete, step_of
 from medr3_plugin.stages.dataset import StampedLoader, mixture
+from medr3_plugin.stages.judge_model import ask_through_the_manager
 from medr3_plugin.stages.metrics import StepSample, by_dataset, failure_summary, step_metrics
 from medr3_plugin.stages.promotion import decide, metric_value
 from medr3_plugin.stages.requests import take_promotion
@@ -52,6 +53,7 @@ class ProgressiveTrainer(PPOTrainerSync):
         section: Any = OmegaConf.to_container(config.medr3, resolve=True)
         self.settings = ProgressSettings.from_section(section)
         self.schedule = Schedule.from_config(section.get("stages"))
+        ask_through_the_manager(config)
         self._run_train_files = _files(config.data.train_files)
         self.schedule.check_files(self._run_train_files)
         self.state = StageState.begin(self.schedule)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from training_runs import medr3
 
@@ -20,6 +24,30 @@ def prepared(tmp_path_factory) -> list[str]:
         assert done.returncode == 0, done.stderr[-2000:]
     names = {"model": "model", "data": "data", "encoder": "all-MiniLM-L6-v2"}
     return [f"paths.{key}={home / name}" for key, name in names.items()]
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory) -> Path:
+    """The folder in which the wheel of this tree is installed, without the tree."""
+    wheels, site = tmp_path_factory.mktemp("wheel"), tmp_path_factory.mktemp("site")
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    root = Path(__file__).resolve().parents[2]
+    for arguments in (
+        ("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(root)),
+        (
+            "install",
+            "--no-deps",
+            "--no-index",
+            "--target",
+            str(site),
+            "--find-links",
+            str(wheels),
+            "medr3-plugin",
+        ),
+    ):
+        done = subprocess.run([*pip, *arguments], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+    return site
 
 
 @pytest.fixture(scope="session")

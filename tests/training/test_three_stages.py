@@ -1,13 +1,17 @@
-"""The real thing: three stages in verl's own trainer on a CPU, through the command line. Minutes."""
+"""The real thing: three stages in verl's own trainer on a CPU, through the command line. Minutes.
+
+The run is a user's: the package from its wheel, a copied recipe, and no part of the repository in sight.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from training_runs import history, lines, medr3, needs_trainer, train
+from training_runs import clean_environment, history, lines, medr3, needs_trainer, train
 
 from medr3_plugin.rewards.record import KEYS
 
@@ -27,11 +31,32 @@ SMALL = [
 
 
 @pytest.fixture(scope="session")
-def run(prepared, tmp_path_factory) -> Path:
+def copied(installed, tmp_path_factory) -> Path:
+    recipe = tmp_path_factory.mktemp("project") / "my_recipe"
+    done = medr3("recipes", "copy", "medr3_cpu", str(recipe), installed=installed)
+    assert done.returncode == 0, done.stderr
+    return recipe
+
+
+@pytest.fixture(scope="session")
+def run(installed, copied, prepared, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("run")
-    done = train(out, "medr3_cpu", *prepared, *SMALL)
+    done = train(out, str(copied), *prepared, *SMALL, installed=installed)
     assert "reasoning" in done.stdout and "joint" in done.stdout
     return out
+
+
+def test_the_run_was_of_the_wheel(installed):
+    where = [sys.executable, "-c", "import medr3_plugin; print(medr3_plugin.__file__)"]
+    environment = clean_environment({"PYTHONPATH": str(installed)})
+    done = subprocess.run(where, capture_output=True, text=True, cwd=installed, env=environment)
+    assert Path(done.stdout.strip()).is_relative_to(installed)
+    assert not (installed / "tests").exists() and (installed / "medr3_plugin/_recipes/medr3_cpu").is_dir()
+
+
+def test_a_copied_recipe_passes_validate_outside_the_repository(installed, copied, prepared):
+    done = medr3("recipes", "validate", str(copied), *prepared, installed=installed)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_stage_history(run):

@@ -156,6 +156,20 @@ def test_stages_with_mixtures_of_their_own(tiny, tmp_path):
     assert progress == {1: 0.0, 2: 0.5, 3: 1.0, 4: 0.0, 5: 0.5, 6: 1.0}
 
 
+def test_verl_serves_the_judge(prepared, tmp_path):
+    """The policy's own weights as the judge: it reads badly, but every verdict is its own and none a failure."""
+    train(
+        tmp_path / "run",
+        *("medr3_cpu", *prepared, "judge=verl", TWO_STAGES),
+        "data.val_max_samples=2",
+        "trainer.val_before_train=false",
+    )
+    rows = lines(tmp_path / "run/trajectories.jsonl")
+    answers = [row["reasons"]["answer"] for row in rows]
+    assert any(answer.get("source") == "router" for answer in answers)
+    assert all(row["reward"]["valid"] == 1 for row in rows)
+
+
 def test_searches_go_to_shards_in_the_training_cluster(prepared, tmp_path):
     """`backend: ray` with two shards and the real small model, which does search."""
     data = Path(prepared[1].partition("=")[2])

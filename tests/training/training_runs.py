@@ -28,15 +28,23 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return {**kept, **(extra or {})}
 
 
-def medr3(*arguments: str, timeout: float = 1800) -> subprocess.CompletedProcess[str]:
+def medr3(
+    *arguments: str, timeout: float = 1800, installed: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """One command; of the package in the folder `installed` and outside the repository, if given."""
     return subprocess.run(
-        command(*arguments), capture_output=True, text=True, timeout=timeout, env=clean_environment()
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env=clean_environment({"PYTHONPATH": str(installed)} if installed else None),
+        cwd=installed,  # `python -m` looks in the working folder first
     )
 
 
-def train(out: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def train(out: Path, *arguments: str, installed: Path | None = None) -> subprocess.CompletedProcess[str]:
     """A run that must succeed; its log is in the failure's message."""
-    done = medr3("train", *arguments, f"paths.run={out}")
+    done = medr3("train", *arguments, f"paths.run={out}", installed=installed)
     log = out / "train.log"
     assert done.returncode == 0, done.stderr[-3000:] + (log.read_text()[-6000:] if log.is_file() else "")
     return done
