@@ -1,8 +1,8 @@
 """A long run against `medr3 serve`: memory, failures, latency.
 
-    python benchmarks/soak.py [--minutes 30 --clients 32 --index FOLDER]
+    python benchmarks/soak.py [--minutes 30 --clients 32 --pause 0 --index FOLDER]
 
-Serves an index (default: BM25 over 20,000 made-up passages) in a process of its own and asks it without pause,
+Serves an index (default: BM25 over 20,000 made-up passages) in a process of its own and asks it, without pause,
 queries drawn from the corpus's words, a tenth of them repeated so that the cache turns over. Resident memory is
 read every second; its drift is the median of the last tenth of the run against the tenth after the first fifth,
 by when the caches are full.
@@ -69,7 +69,8 @@ def resident_mb(pid: int) -> float:
     raise RuntimeError(f"process {pid} has no VmRSS")
 
 
-async def soak(url: str, pid: int, clients: int, seconds: float, words: list[str]) -> None:
+async def soak(url: str, pid: int, arguments: argparse.Namespace, words: list[str]) -> None:
+    clients, seconds = arguments.clients, 60 * arguments.minutes
     client = RetrievalClient(url, timeout_s=60, max_connections=clients, retries=0, breaker_failures=0)
     latencies: list[float] = []
     failures: dict[str, int] = {}
@@ -89,6 +90,7 @@ async def soak(url: str, pid: int, clients: int, seconds: float, words: list[str
                 failures[failure.kind] = failures.get(failure.kind, 0) + 1
                 await asyncio.sleep(0.1)
             latencies.append(1000 * (time.perf_counter() - start))
+            await asyncio.sleep(arguments.pause)
 
     async def watch() -> None:
         while time.perf_counter() < end:
@@ -120,6 +122,7 @@ async def main() -> None:
     )
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds between two searches of a client")
     parser.add_argument("--index", type=Path)
     arguments = parser.parse_args()
     words = vocabulary()
@@ -133,7 +136,7 @@ async def main() -> None:
             first = RetrievalClient(url, retries=200, timeout_s=120, breaker_failures=0)
             await first.search(["ready"], 1)
             await first.close()
-            await soak(url, service.pid, arguments.clients, 60 * arguments.minutes, words)
+            await soak(url, service.pid, arguments, words)
         finally:
             service.terminate()
             service.wait(30)

@@ -46,7 +46,9 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda, ...; else chosen.")] = "",
     max_tokens: Annotated[int, typer.Option(help="Cut texts for the encoder; 0: the model's limit.")] = 0,
-    batch_size: Annotated[int, typer.Option(help="Passages encoded at a time.")] = 32,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Passages encoded at a time; else what suits the device.")
+    ] = None,
     dense_index: _DenseIndex = "auto",
     chunk_tokens: _ChunkTokens = 0,
     chunk_overlap: Annotated[int, typer.Option(help="Tokens that passages share.")] = 0,

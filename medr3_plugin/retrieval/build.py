@@ -58,7 +58,7 @@ class BuildOptions:
         chunk_tokens: cut documents longer than this; 0 leaves them whole.
         chunk_overlap: tokens that passages share.
         chunk_tokenizer: model whose tokens count; None counts words and punctuation marks.
-        batch_size: passages encoded at a time.
+        batch_size: passages encoded at a time; None: what suits the device.
     """
 
     k1: float = K1
@@ -67,7 +67,7 @@ class BuildOptions:
     chunk_tokens: int = 0
     chunk_overlap: int = 0
     chunk_tokenizer: str | None = None
-    batch_size: int = 32
+    batch_size: int | None = None
 
 
 def build_index(

@@ -25,7 +25,7 @@ class ShardEncoder:
     """Ray Data's worker: a number of a shard in, the number and its documents out."""
 
     def __init__(
-        self, make_encoder: Callable[[], Encoder], documents: str, shards: str, batch_size: int
+        self, make_encoder: Callable[[], Encoder], documents: str, shards: str, batch_size: int | None
     ) -> None:
         self._store = DocumentStore(Path(documents))
         self._shards = Path(shards)
@@ -53,7 +53,7 @@ def encode_corpus(
     workers: int | None = None,
     cpus_per_worker: float = 1.0,
     gpus_per_worker: float = 0.0,
-    batch_size: int = 32,
+    batch_size: int | None = None,
 ) -> int:
     """Encode all documents of a store with Ray Data; shards that are there are left as they are.
 
@@ -65,7 +65,7 @@ def encode_corpus(
             allow, but not more than there are shards to do.
         cpus_per_worker: cores Ray reserves for each.
         gpus_per_worker: GPUs for each; a fraction lets workers share one.
-        batch_size: texts encoded together.
+        batch_size: texts encoded together; None: what suits the device.
 
     Returns:
         How many documents were encoded now.
@@ -124,7 +124,7 @@ def ray_encode(
     workers: int | None = None,
     cpus_per_worker: float = 1.0,
     gpus_per_worker: float = 0.0,
-    batch_size: int = 32,
+    batch_size: int | None = None,
 ) -> Callable[[EncoderConfig, Path, Path], None]:
     """`encode_corpus` in the form that `build.build_index(encode=...)` takes."""
 

@@ -97,11 +97,11 @@ class Encoder:
         self._lock = threading.Lock()
         self.dimension = int(self._query_model.get_embedding_dimension())
 
-    def encode_queries(self, texts: Sequence[str], batch_size: int = 32) -> Vectors:
-        """`[texts, dimension]` float32."""
+    def encode_queries(self, texts: Sequence[str], batch_size: int | None = None) -> Vectors:
+        """`[texts, dimension]` float32; `batch_size` texts together, by default what suits the device."""
         return self._encode(self._query_model, self.config.query_prefix, texts, batch_size)
 
-    def encode_articles(self, texts: Sequence[str], batch_size: int = 32) -> Vectors:
+    def encode_articles(self, texts: Sequence[str], batch_size: int | None = None) -> Vectors:
         """`[texts, dimension]` float32."""
         return self._encode(self._article_model, self.config.article_prefix, texts, batch_size)
 
@@ -109,20 +109,30 @@ class Encoder:
         """`[2 * probes, dimension]`: the probes as queries and as articles."""
         return np.concatenate([self.encode_queries(PROBES), self.encode_articles(PROBES)])
 
-    def _encode(self, model: Any, prefix: str, texts: Sequence[str], batch_size: int) -> Vectors:
+    def _encode(self, model: Any, prefix: str, texts: Sequence[str], batch_size: int | None) -> Vectors:
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
         # half surrogate pairs cannot be encoded and would stop the tokenizer
         clean = [(prefix + text).encode("utf-8", "replace").decode() for text in texts]
         with self._lock:
             encoded = model.encode(
-                clean, batch_size=batch_size, convert_to_numpy=True, show_progress_bar=False
+                clean,
+                batch_size=batch_size or _batch_size(model),
+                convert_to_numpy=True,
+                show_progress_bar=False,
             )
         vectors = np.asarray(encoded, dtype=np.float32)
         if self.config.normalise:
             # here and not in the model: in bfloat16 a norm is off by up to half a percent
             vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return vectors
+
+
+def _batch_size(model: Any) -> int:
+    """Texts encoded together: what a CPU's caches hold (docs/benchmarks/retrieval.md), more on a GPU."""
+    import torch
+
+    return min(32, 2 * torch.get_num_threads()) if model.device.type == "cpu" else 32
 
 
 def check_probe(encoder: Encoder, expected: Sequence[Sequence[float]], index: Path) -> None:

@@ -51,7 +51,7 @@ def write_shard(path: Path, vectors: Vectors) -> None:
 
 
 def encode_shard(
-    encoder: Encoder, store: DocumentStore, folder: Path, number: int, batch_size: int = 32
+    encoder: Encoder, store: DocumentStore, folder: Path, number: int, batch_size: int | None = None
 ) -> int:
     """Encode and write one shard unless it is there; returns how many documents it holds."""
     start, stop = shard_ranges(len(store))[number]

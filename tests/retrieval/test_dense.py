@@ -242,7 +242,7 @@ def test_encoding_goes_on_after_the_shards_that_are_there(tmp_path, corpus, mode
     monkeypatch.setattr(vectors.shard_ranges, "__defaults__", (16,))
     original, encoded = Encoder.encode_articles, []
 
-    def dies_at_the_third(self, texts, batch_size=32):
+    def dies_at_the_third(self, texts, batch_size=None):
         if len(encoded) == 2:
             raise OSError(28, "No space left on device")
         encoded.append(len(texts))
@@ -254,7 +254,7 @@ def test_encoding_goes_on_after_the_shards_that_are_there(tmp_path, corpus, mode
     assert encoded == [16, 16]
     encoded.clear()
 
-    def counts(self, texts, batch_size=32):
+    def counts(self, texts, batch_size=None):
         encoded.append(len(texts))
         return original(self, texts, batch_size)
 

@@ -28,7 +28,7 @@ class HashingEncoder:
 
     dimension = 16
 
-    def encode_articles(self, texts, batch_size=32):
+    def encode_articles(self, texts, batch_size=None):
         found = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
             for word in text.split():
@@ -37,7 +37,7 @@ class HashingEncoder:
 
 
 class BrokenEncoder(HashingEncoder):
-    def encode_articles(self, texts, batch_size=32):
+    def encode_articles(self, texts, batch_size=None):
         if any("number 2049." in text for text in texts):
             raise UserError("encoder: out of order")
         return super().encode_articles(texts, batch_size)
