@@ -15,8 +15,12 @@ SearchOutcome = Literal["ok", "empty", "duplicate", "failed", "limit", "malforme
 
 `ok` new documents were shown; `empty` no hit; `duplicate` only documents that were shown before;
 `failed` the backend failed (infrastructure); `limit` over the search budget, not executed;
-`malformed` no query between the tags, not executed.
+`malformed` no query between the tags, or one longer than `MAX_QUERY_CHARS`, not executed.
 """
+
+MAX_QUERY_CHARS = 4096
+"""Longest query that is searched for. A longer one is a model in a loop; the retrieval service may refuse it, and a
+refusal would make the sample invalid where it should be worse."""
 
 
 @dataclass(frozen=True, slots=True)

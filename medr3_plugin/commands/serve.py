@@ -18,7 +18,7 @@ def serve(  # noqa: PLR0917 (the options of a command)
     workers: Annotated[int, typer.Option(min=1, help="Processes; they share a memory-mapped index.")] = 1,
     topk: Annotated[int, typer.Option(min=1, help="Hits a query when the request does not say.")] = 5,
     max_topk: Annotated[int, typer.Option(min=1, help="Largest top-k of a request.")] = 100,
-    max_queries: Annotated[int, typer.Option(min=1, help="Most queries of a request.")] = 512,
+    max_queries: Annotated[int, typer.Option(min=1, help="Most queries of a request.")] = 4096,
     max_batch: Annotated[
         int, typer.Option(min=1, help="Queries joined into one engine call; 1 switches joining off.")
     ] = 256,

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from medr3_plugin.environment.rendering import Tokenizer, encode_block, render_hits
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import RetrievalFailure
-from medr3_plugin.records import Hit, SearchTurn
+from medr3_plugin.records import MAX_QUERY_CHARS, Hit, SearchTurn
 from medr3_plugin.trajectory import (
     ANSWER_CLOSE,
     DOCUMENT_CLOSE,
@@ -178,8 +178,9 @@ async def _search_turn(
     def line(text: str) -> list[int]:
         return encode_block(text, room, tokenizer, query.carried)
 
-    if not query.text:
-        return SearchTurn(query="", outcome="malformed"), line(settings.malformed_line)
+    if not query.text or len(query.text) > MAX_QUERY_CHARS:
+        turn = SearchTurn(query=query.text[:MAX_QUERY_CHARS], outcome="malformed")
+        return turn, line(settings.malformed_line)
     started = time.perf_counter()
     try:
         hits = tuple(await search(query.text))

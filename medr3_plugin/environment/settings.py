@@ -42,7 +42,7 @@ class EnvironmentSettings(BaseModel):
     empty_line: str = "no document found"
     duplicate_line: str = "no new document found"
     failed_line: str = "search is not available, go on without it"
-    malformed_line: str = "the search had no query"
+    malformed_line: str = "the search had no usable query"
     limit_line: str = "search limit reached, answer now"
 
     @field_validator("document_template")

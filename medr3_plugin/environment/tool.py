@@ -25,7 +25,7 @@ from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse
 from medr3_plugin.environment.rendering import document_text
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import RetrievalFailure, UserError
-from medr3_plugin.records import Hit, SearchTurn
+from medr3_plugin.records import MAX_QUERY_CHARS, Hit, SearchTurn
 from medr3_plugin.retrieval.backend import make_backend, validated
 from medr3_plugin.retrieval.protocol import turns_to_json
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN
@@ -134,8 +134,9 @@ class MedicalSearchTool(BaseTool):
         limit = max_searches.get()
         if len(trajectory.turns) >= (self.settings.max_searches if limit is None else limit):
             return SearchTurn(query=query, outcome="limit"), _line(_LINES.limit_line)
-        if not query:
-            return SearchTurn(query="", outcome="malformed"), _line(_LINES.malformed_line)
+        if not query or len(query) > MAX_QUERY_CHARS:
+            turn = SearchTurn(query[:MAX_QUERY_CHARS], outcome="malformed")
+            return turn, _line(_LINES.malformed_line)
         started = time.perf_counter()
         try:
             hits = tuple((await self._backend.search([query], self.settings.topk))[0])

@@ -144,7 +144,7 @@ class ChatClient:
         async with per_loop.slots, self._session(per_loop) as session:
             body = {
                 "messages": list(messages),
-                "model": self.model or await self._served_model(per_loop),
+                "model": await self.served_model(),
                 **self.params,
                 **params,
                 **self._response_format(schema),
@@ -192,8 +192,15 @@ class ChatClient:
         named = {"name": "reply", "schema": dict(schema), "strict": True}
         return {"response_format": {"type": "json_schema", "json_schema": named}}
 
-    async def _served_model(self, per_loop: _PerLoop) -> str:
-        """Name of the model the server has, asked once for each loop."""
+    async def served_model(self) -> str:
+        """Name of the model that answers: the given one, else the server's first, asked once for each event loop.
+
+        Raises:
+            JudgeFailure: the server does not say.
+        """
+        if self.model:
+            return self.model
+        per_loop = self._per_loop()
         if per_loop.model is None:
             per_loop.model = asyncio.ensure_future(self._ask_model(per_loop))
         try:
@@ -239,7 +246,7 @@ class ChatClient:
             raise self._failure(f"status_{error.status}", f"answered {error}{hint}") from error
         except aiohttp.ClientError as error:
             raise self._failure("connection", f"cannot be reached: {error}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._failure("bad_response", f"did not answer in JSON: {error}") from error
         raise AssertionError("stamina ends with a return or an exception")
 

@@ -89,7 +89,7 @@ class LLMJudge:
             rare_disease=is_rare_disease(dataset, self._rare),
         )
         chat = self.chat
-        model = chat.model or f"served at {chat.base_url}"
+        model = await chat.served_model()
         key = cache_key(prompt, model, {**chat.params, "format": chat.structured, **chat.extra_body})
         slot = (id(asyncio.get_running_loop()), key)
         call = self._under_way.get(slot)

@@ -70,7 +70,10 @@ def _repaired(text: str) -> list[Reply]:
         raise MissingExtra("json-repair", "judge", "the LLM judge") from None
     replies = []
     for candidate in _OBJECT.findall(text) or ([text] if "{" in text else []):
-        value = json.loads(repair_json(candidate) or "null")
+        try:
+            value = json.loads(repair_json(candidate) or "null")
+        except (ValueError, RecursionError):  # a model in a loop opens brackets without end
+            continue
         for item in value if isinstance(value, list) else [value]:
             try:
                 replies.append(Reply.model_validate(item))

@@ -138,7 +138,10 @@ def _repaired(text: str) -> _Reply:
     except ImportError:
         raise MissingExtra("json-repair", "judge", "the judge extractor") from None
     start = min((i for i in (text.find("{"), text.find("[")) if i >= 0), default=-1)
-    value = json.loads(repair_json(text[start:]) or "null") if start >= 0 else None
+    try:
+        value = json.loads(repair_json(text[start:]) or "null") if start >= 0 else None
+    except (ValueError, RecursionError):  # a model in a loop opens brackets without end
+        value = None
     items = value.get("triples") if isinstance(value, Mapping) else value
     if not isinstance(items, list):
         raise JudgeFailure(f"the reply holds no triples: {text[:200]!r}", kind="bad_response")

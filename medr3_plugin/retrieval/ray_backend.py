@@ -81,7 +81,8 @@ class RayBackend:
         """See `RetrievalBackend.search`; starting the actors does not count against the deadline.
 
         Raises:
-            RetrievalFailure: `timeout`, `actor_died` (also when made again), `closed`, or the shard's own.
+            RetrievalFailure: `timeout`, `actor_died` (also when made again), `ray` (its other faults), `closed`,
+                or the shard's own.
             UserError: a shard cannot be opened, or no actor can be placed.
         """
         if not queries:
@@ -103,6 +104,8 @@ class RayBackend:
                 if last:
                     raise RetrievalFailure(f"a retrieval actor died: {error}", "actor_died") from error
                 logger.warning("a retrieval actor died, it is made again: %s", error)
+            except self._ray.exceptions.RayError as error:
+                raise RetrievalFailure(f"Ray lost a search: {error}", "ray") from error
             else:
                 return merge(parts, topk)
         raise AssertionError("unreachable")

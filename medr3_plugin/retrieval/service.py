@@ -53,7 +53,7 @@ class ServiceOptions(BaseModel):
     search: SearchOptions = SearchOptions()
     topk: int = Field(5, ge=1)
     max_topk: int = Field(100, ge=1)
-    max_queries: int = Field(512, ge=1)
+    max_queries: int = Field(4096, ge=1)
     max_query_chars: int = Field(8192, ge=1)
     max_body_bytes: int = Field(4 << 20, ge=1)
     max_pending: int = Field(2048, ge=1)

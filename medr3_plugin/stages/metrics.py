@@ -60,8 +60,8 @@ class StepSample:
 def step_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
     """Means of every reward part, search and failure metrics, group statistics.
 
-    Means of reward parts are over the valid samples. Shares are in [0, 1], latencies in seconds,
-    `failures/<kind>` are counts.
+    Means of reward parts are over the valid samples, and left out without any: no value is not a value of 0.
+    Shares are in [0, 1], latencies in seconds, `failures/<kind>` are counts.
 
     `search/hit_at_k` is the share of trajectories with known gold documents that retrieved one of them.
     `zero_variance_groups` is the share of groups without any reward difference (no gradient from them).
@@ -70,8 +70,8 @@ def step_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
         return {}
     metrics: dict[str, float] = {}
     valid = [sample for sample in samples if sample.valid]
-    for key in samples[0].record:
-        metrics[f"reward/{key}"] = float(np.mean([sample.record[key] for sample in valid])) if valid else 0.0
+    for key in samples[0].record if valid else ():
+        metrics[f"reward/{key}"] = float(np.mean([sample.record[key] for sample in valid]))
     metrics.update(_search_metrics(samples))
     metrics.update(_failure_metrics(samples))
     metrics["invalid_share"] = 1.0 - len(valid) / len(samples)

@@ -181,7 +181,7 @@ class ProgressiveTrainer(PPOTrainerSync):
         metrics.update(step_metrics(samples))
         metrics.update(by_dataset(samples))
         metrics.update({"stage/index": self.state.index, "stage/step": self.state.stage_step})
-        if stage.until.metric is not None:
+        if stage.until.metric is not None and any(sample.valid for sample in samples):
             self.state.window.append(metric_value(stage.until.metric, metrics))
         self.run_folder.append_metrics(
             {
@@ -290,6 +290,12 @@ class ProgressiveTrainer(PPOTrainerSync):
             for i, uid in enumerate(sample_uids)
         ]
         ours = {**step_metrics(samples), **by_dataset(samples)}
+        if ours.get("invalid_share", 0.0) > self.settings.max_invalid_share:
+            # no reason to lose the training that was done; the next step stops the run if it goes on like this
+            logger.error(
+                "step %d: %.0f%% of the validation's samples are invalid; failures: %s",
+                *(self.global_steps, 100 * ours["invalid_share"], failure_summary(samples)),
+            )
         self.run_folder.append_metrics(
             {
                 "step": self.global_steps,

@@ -13,7 +13,7 @@ from medr3_plugin.environment.episode import Episode, Generation, closing_query,
 from medr3_plugin.environment.rendering import document_text, encode_block
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import RetrievalFailure, UserError
-from medr3_plugin.records import Document, Hit
+from medr3_plugin.records import MAX_QUERY_CHARS, Document, Hit
 from medr3_plugin.trajectory import parse
 
 
@@ -163,6 +163,13 @@ def test_empty_hits_failed_search_and_empty_query_are_told_apart():
     ):
         assert line in text_of(episode, 0)
         assert parse(text_of(episode)).answer == "x"
+
+
+def test_a_query_without_end_is_malformed_and_no_failure_of_the_service():
+    """The service refuses very long queries: that must not make the sample invalid."""
+    looping = "aspirin " * 1000
+    episode, _ = roll([f"<search>{looping}</search>", "<answer>x</answer>"], length=20_000)
+    assert episode.turns[0].outcome == "malformed" and len(episode.turns[0].query) == MAX_QUERY_CHARS
 
 
 def test_documents_leave_the_reserve_for_the_answer():

@@ -18,6 +18,7 @@ from verl.tools.tool_registry import load_all_tools
 from medr3_plugin.environment.tool import max_searches
 from medr3_plugin.environment.tool_loop import MedicalToolAgentLoop, check_not_cut
 from medr3_plugin.errors import UserError
+from medr3_plugin.records import MAX_QUERY_CHARS
 from medr3_plugin.retrieval.build import build_index
 from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.trajectory import parse
@@ -136,11 +137,12 @@ async def test_a_document_is_shown_once(loop):
 
 
 @pytest.mark.parametrize(
-    "arguments", [{}, {"query": "  "}, {"query": 7}, {"query": None}, ["query"], "query"]
+    "arguments",
+    [{}, {"query": "  "}, {"query": 7}, {"query": None}, ["query"], "query", {"query": "a " * 4096}],
 )
-async def test_a_call_without_a_query_is_malformed(loop, arguments):
-    assert "no query" in await loop.call(arguments)
-    assert loop.turns[0].outcome == "malformed"
+async def test_a_call_without_a_usable_query_is_malformed(loop, arguments):
+    assert "no usable query" in await loop.call(arguments)
+    assert loop.turns[0].outcome == "malformed" and len(loop.turns[0].query) <= MAX_QUERY_CHARS
 
 
 async def test_nothing_found_and_the_limit_are_told_apart(loop):

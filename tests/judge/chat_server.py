@@ -37,6 +37,7 @@ class ChatServer:
         self.in_flight = self.most_in_flight = 0
         self.delay_s = 0.0
         self.url = ""
+        self.model = "served-model"
 
     def asked(self) -> int:
         return sum(path.endswith("/chat/completions") for path in self.paths)
@@ -58,7 +59,7 @@ class ChatServer:
         self.paths.append(first.split()[1])
         self.headers.append(headers)
         if self.paths[-1].endswith("/models"):
-            models = {"object": "list", "data": [{"id": "served-model", "object": "model"}]}
+            models = {"object": "list", "data": [{"id": self.model, "object": "model"}]}
             return self._send(writer, 200, json.dumps(models))
         request = json.loads(body)
         self.requests.append(request)

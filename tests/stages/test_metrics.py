@@ -54,7 +54,8 @@ def test_failures_are_counted_by_kind():
     ]
     metrics = step_metrics(samples)
     assert metrics["failures/retrieval_timeout"] == 2 and metrics["failures/judge_status_500"] == 1
-    assert metrics["reward/score"] == 0.0 and metrics["invalid_share"] == 1.0
+    assert metrics["invalid_share"] == 1.0
+    assert not any(key.startswith("reward/") for key in metrics)  # no value is not a value of 0
     assert failure_summary(samples) == "retrieval_timeout: 2, judge_status_500: 1"
 
 
