@@ -6,6 +6,7 @@ outside input happens where the input is read (`retrieval.corpus`, `data`, `rewa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -21,6 +22,21 @@ SearchOutcome = Literal["ok", "empty", "duplicate", "failed", "limit", "malforme
 MAX_QUERY_CHARS = 4096
 """Longest query that is searched for. A longer one is a model in a loop; the retrieval service may refuse it, and a
 refusal would make the sample invalid where it should be worse."""
+
+
+_CHUNK_SUFFIX = re.compile(r"(?:#c\d+)+$", re.ASCII)
+
+
+def base_id(identity: str) -> str:
+    """The document that a passage of `retrieval.chunking` was cut from; any other id as it is.
+
+    Gold documents are compared by it, on both sides: where a chunker cuts depends on its settings, so that a
+    gold passage counts as found when any passage of its document was.
+
+    >>> base_id("pubmed:17#c2"), base_id("pubmed:17")
+    ('pubmed:17', 'pubmed:17')
+    """
+    return _CHUNK_SUFFIX.sub("", identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +131,7 @@ class Sample:
             ended with `<think>`, that tag is part of it.
         answers: accepted gold answers, the preferred one first (aliases after it). Never empty.
         options: letter -> text for choice questions, else None.
-        gold_docs: ids of the documents known to hold the answer; empty if unknown.
+        gold_docs: ids of the documents known to hold the answer; empty if unknown. See `base_id`.
         searches: what the environment recorded, in order.
         triples: the model's own graph when it is given instead of extracted.
         forged: the environment saw the model write document tags itself; None if no environment recorded

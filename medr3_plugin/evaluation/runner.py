@@ -24,7 +24,7 @@ from medr3_plugin.evaluation.benchmarks import Question
 from medr3_plugin.evaluation.policy import Policy, PolicyFailure, Sampling
 from medr3_plugin.evaluation.run_folder import read_json_lines
 from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
-from medr3_plugin.records import Hit, Sample
+from medr3_plugin.records import Hit, Sample, base_id
 from medr3_plugin.rewards.answer import verify
 from medr3_plugin.rewards.retrieval import coverage
 from medr3_plugin.trajectory import THINK_OPEN, parse
@@ -212,9 +212,9 @@ async def _roll_out(
 
 
 def _gold_recall(episode: Episode, gold: Sequence[str]) -> float | None:
-    """Share of the gold documents that were retrieved; None without known gold documents."""
-    found = {hit.document.id for turn in episode.turns for hit in turn.hits}
-    return coverage(gold, found) if gold else None
+    """Share of the gold documents of which a passage was retrieved; None without known gold documents."""
+    found = {base_id(hit.document.id) for turn in episode.turns for hit in turn.hits}
+    return coverage(set(map(base_id, gold)), found) if gold else None
 
 
 async def _judged(row: Mapping[str, Any], sample: Sample, judge: AnswerJudge | None) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Building an index folder: documents, engines, manifest.
 
 Everything is written into a hidden folder beside the target, which is renamed when the manifest is on disk: a
-build that is killed, or runs out of disk, leaves the target as it was. Started again with the same arguments
+build that is killed, or runs out of disk, leaves the target as it was (killed in the instant between the renames
+of the old and the new one: the next build puts the old one back first). Started again with the same arguments
 over the same corpus, a build goes on after the last finished step (documents, BM25, each shard of vectors).
 """
 
@@ -111,17 +112,13 @@ def build_index(
         raise UserError(f"engine {engine}: needs --encoder, the folder or hub name of a sentence encoder")
     if options.dense_index not in KINDS:
         raise UserError(f"unknown dense index {options.dense_index!r}; expected one of {', '.join(KINDS)}")
-    if target.exists() and not overwrite:
-        raise UserError(f"{target}: exists; choose another folder or pass --overwrite")
-    if target.exists() and any(target.iterdir()) and not (target / manifest_file.NAME).is_file():
-        raise UserError(f"{target}: is not an index, so it is not overwritten; choose another folder")
     corpus = [corpus] if isinstance(corpus, (str, Path)) else list(corpus)
     key = _key(
         corpus, engine, None if engine == "bm25" else dense_config, options, skipping=bad_rows is not None
     )
     building = target.parent / f".{target.name}.building"
     try:
-        with _locked(target), _Steps(building, key) as steps:
+        with _locked(target), _recovered(target, overwrite=overwrite), _Steps(building, key) as steps:
             chunker = _chunker(options)
             documents = read_corpus(corpus, bad_rows=bad_rows, classifier=classifier)
             if chunker is not None:
@@ -144,8 +141,8 @@ def build_index(
             store.close()
             content["versions"] = manifest_file.versions(*_PACKAGES)
             written = manifest_file.write(building, content, leave_out=(STATE,))
-            steps.forget()
             _replace(building, target)
+            steps.forget(target)
     except OSError as error:
         raise UserError(
             f"{error.filename or building}: {error.strerror or error}; "
@@ -273,9 +270,9 @@ class _Steps:
             temporary.replace(self._state)
         return dict(self._done[name])
 
-    def forget(self) -> None:
-        """Remove the state: the build is finished."""
-        self._state.unlink(missing_ok=True)
+    def forget(self, index: Path) -> None:
+        """Remove the state from the finished index: not before it is in its place, or a killed build starts anew."""
+        (index / STATE).unlink(missing_ok=True)
 
 
 def _key(
@@ -319,14 +316,32 @@ def _locked(target: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def _recovered(target: Path, *, overwrite: bool) -> Iterator[None]:
+    """A target that may be written, after what a build killed while replacing it left was put right."""
+    old = _old(target)
+    if not target.exists() and (old / manifest_file.NAME).is_file():
+        # rather than the new one, whose steps are kept: this build, if it is the same, ends at once
+        old.rename(target)
+    elif old.exists():
+        shutil.rmtree(old)
+    if target.exists() and not overwrite:
+        raise UserError(f"{target}: exists; choose another folder or pass --overwrite")
+    if target.exists() and any(target.iterdir()) and not (target / manifest_file.NAME).is_file():
+        raise UserError(f"{target}: is not an index, so it is not overwritten; choose another folder")
+    yield
+
+
+def _old(target: Path) -> Path:
+    return target.parent / f".{target.name}.old"
+
+
 def _replace(building: Path, target: Path) -> None:
     """Put the finished folder in its place; an old index goes only when the new one is there."""
     if not target.exists():
         building.rename(target)
         return
-    old = target.parent / f".{target.name}.old"
-    if old.exists():
-        shutil.rmtree(old)
+    old = _old(target)
     target.rename(old)
     building.rename(target)
     shutil.rmtree(old)

@@ -2,13 +2,16 @@
 
 Rows have `id` and `text` (or MedRAG's `content`), and may have `title, source, evidence_type,
 evidence_type_method, evidence_level, publication_types, year, license, ...`; other columns are kept in
-`Document.extra`. A wrong row names its file, line and field. Nothing is held in memory but the row at hand
-and eight bytes a document for the uniqueness of ids.
+`Document.extra`. NaN counts as a missing value, as pandas writes one; an infinity anywhere, or a NaN inside a list
+or object, is refused: JSON has neither. A wrong row names its file, line and field. Nothing is held in memory but
+the row at hand and eight bytes a document for the uniqueness of ids.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,8 @@ from medr3_plugin.retrieval.id_set import IdSet
 __all__ = ["SUFFIXES", "BadRows", "RowError", "document_of", "documents_of", "read_corpus", "rows_of"]
 
 _YEARS = range(-3000, 3001)  # an int16 column, and nothing written before Sumer
+_WHOLE = re.compile(r"\s*-?\d{1,9}\s*")
+_DEEPEST = 64  # of lists and objects in a column; what reads the index later gives up at some depth, too
 
 
 def read_corpus(
@@ -67,12 +72,14 @@ def documents_of(
 def document_of(
     row: Mapping[str, Any], where: str, classifier: evidence.Classifier | None = None
 ) -> Document:
-    """A checked document from a raw row.
+    """A checked document from a raw row; a column that is NaN is missing.
 
     Raises:
         RowError: with `where`, the field and what was expected.
     """
-    columns = dict(row)
+    columns = {
+        name: value for name, value in row.items() if not (isinstance(value, float) and math.isnan(value))
+    }
     identity = columns.pop("id", None)
     if isinstance(identity, int) and not isinstance(identity, bool):
         identity = str(identity)
@@ -94,6 +101,11 @@ def document_of(
     kind = columns.pop("evidence_type", None)
     if kind is not None and not isinstance(kind, str):
         raise RowError(f"{where}: field 'evidence_type': expected a string, got {_shown(kind)}")
+    types = columns.get("publication_types")
+    if types is not None and not isinstance(types, (str, list, tuple)):
+        raise RowError(
+            f"{where}: field 'publication_types': expected a string or a list of strings, got {_shown(types)}"
+        )
     found = evidence.assess(
         {**columns, "title": title, "text": text, "evidence_type": kind, "evidence_level": level}, classifier
     )
@@ -137,7 +149,7 @@ def _check_encodable(where: str, name: str, value: str) -> None:
 def _whole_number(value: Any, where: str, name: str, allowed: range) -> int | None:
     if value is None or value == "":
         return None
-    if isinstance(value, str) and value.strip().lstrip("-").isdecimal():
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -155,16 +167,27 @@ def _plain(columns: dict[str, Any], where: str) -> dict[str, Any]:
     for name, value in columns.items():
         if value is None:
             continue
+        if _deeper_than(value, _DEEPEST):
+            raise RowError(f"{where}: field {name!r}: nested deeper than {_DEEPEST} levels")
+        kept = value
         try:
-            json.dumps(value, ensure_ascii=False).encode()
-            plain[str(name)] = value
-        except (TypeError, ValueError):
-            try:
-                plain[str(name)] = str(value)
-                plain[str(name)].encode()
-            except UnicodeEncodeError as error:
-                raise RowError(f"{where}: field {name!r}: half a surrogate pair") from error
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        except TypeError:
+            kept = text = str(value)
+        except ValueError as error:
+            raise RowError(
+                f"{where}: field {name!r}: NaN or an infinity, which JSON cannot hold; write null"
+            ) from error
+        _check_encodable(where, name, f"{name}{text}")
+        plain[str(name)] = kept
     return plain
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    if not isinstance(value, (Mapping, list, tuple)):
+        return False
+    items = value.values() if isinstance(value, Mapping) else value
+    return levels == 0 or any(_deeper_than(item, levels - 1) for item in items)
 
 
 def _shown(value: Any) -> str:

@@ -98,7 +98,10 @@ def _file_rows(path: Path, bad_rows: BadRows | None) -> Iterator[tuple[str, Mapp
 
 
 def _parse(line: bytes) -> Mapping[str, Any]:
-    row = json.loads(line)
+    try:
+        row = json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not isinstance(row, dict):
         raise ValueError(f"a {type(row).__name__}")
     return row

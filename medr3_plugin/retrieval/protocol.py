@@ -28,6 +28,7 @@ TOKEN_ENV = "MEDR3_RETRIEVAL_TOKEN"  # noqa: S105 (the name of a variable)
 """Environment variable of the bearer token, for the service and its clients."""
 
 _FIELDS = ("id", "title", "text", "source", "evidence_type", "evidence_level", "year")
+_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, OverflowError)  # the last: a year of 1e999
 _OUTCOMES = frozenset(get_args(SearchOutcome))
 
 
@@ -126,7 +127,7 @@ def turns_from_json(text: str) -> tuple[SearchTurn, ...]:
     for number, row in enumerate(rows):
         try:
             turns.append(_turn_from_dict(row))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except _UNREADABLE as error:
             raise ValueError(f"search {number} of the record: {error!r}") from error
     return tuple(turns)
 
@@ -170,7 +171,7 @@ def _hit_from_wire(item: Any) -> Hit:
     try:
         document = item.get("document", item)
         return Hit(_document(document, with_extra=True), float(item.get("score", 0.0)))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except _UNREADABLE as error:
         raise RetrievalFailure(f"a result is not a document: {error!r}", "bad_response") from error
 
 

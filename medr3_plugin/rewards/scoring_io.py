@@ -15,6 +15,7 @@ with the next one.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,18 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.records import Document, Hit, Reference, Sample, SearchTurn, Triple
 from medr3_plugin.retrieval.corpus import document_of
 from medr3_plugin.trajectory import parse
+
+_WRITTEN = (
+    "id",
+    "question",
+    "response",
+    "answer",
+    "options",
+    "dataset",
+    "gold_docs",
+    "references",
+    "triples",
+)
 
 
 class RowError(UserError):
@@ -48,6 +61,8 @@ def read_rows(path: Path, stage: str) -> Iterator[Sample | RowError]:
                     yield error
                 except UserError as error:  # a document's, it names its place already
                     yield RowError(str(error))
+                except RecursionError:
+                    yield RowError(f"{path}:{number}: nested too deeply")
 
 
 def sample_of(row: Mapping[str, Any], where: str, stage: str) -> Sample:
@@ -61,6 +76,7 @@ def sample_of(row: Mapping[str, Any], where: str, stage: str) -> Sample:
     Raises:
         UserError: names `where` and the field.
     """
+    _check_encodable(row, where)
     response = _string(row, "response", where)
     searches = _searches(row.get("retrieved"), response, where)
     return Sample(
@@ -86,11 +102,25 @@ def _decode(line: bytes, where: str) -> Mapping[str, Any]:
         raise RowError(f"{where}: not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
         raise RowError(f"{where}: not JSON: {error.msg} at character {error.pos}") from None
-    except RecursionError:
-        raise RowError(f"{where}: nested too deeply") from None
+    except ValueError:  # Python reads no longer numbers, as their conversion takes quadratic time
+        raise RowError(
+            f"{where}: a number of more than {sys.get_int_max_str_digits()} digits; write it as a string"
+        ) from None
     if not isinstance(row, Mapping):
         raise RowError(f"{where}: expected an object, got {_shown(row)}")
     return row
+
+
+def _check_encodable(row: Mapping[str, Any], where: str) -> None:
+    """Half a surrogate pair is valid JSON, but no text that a judge or a file could be given."""
+    for key in _WRITTEN:
+        try:
+            json.dumps(row.get(key), ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise RowError(
+                f"{where}: field {key!r}: half a surrogate pair, \\u{ord(error.object[error.start]):04x}; "
+                "leave it out or write both halves"
+            ) from None
 
 
 def _identity(row: Mapping[str, Any], where: str) -> str:

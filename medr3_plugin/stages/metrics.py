@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from medr3_plugin.records import base_id
+
 DETAIL_KEY = "detail"
 """Key of the JSON string in verl's `reward_extra_info` that holds what is not a number."""
 
@@ -63,7 +65,8 @@ def step_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
     Means of reward parts are over the valid samples, and left out without any: no value is not a value of 0.
     Shares are in [0, 1], latencies in seconds, `failures/<kind>` are counts.
 
-    `search/hit_at_k` is the share of trajectories with known gold documents that retrieved one of them.
+    `search/hit_at_k` is the share of trajectories with known gold documents that retrieved one of them,
+    or a passage of one.
     `zero_variance_groups` is the share of groups without any reward difference (no gradient from them).
     """
     if not samples:
@@ -120,9 +123,9 @@ def _search_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
         "search/latency_p95": float(np.percentile(latencies, 95)) if latencies else 0.0,
     }
     hits = [
-        any(document["id"] in gold for turn in turns for document in turn["documents"])
+        any(base_id(document["id"]) in gold for turn in turns for document in turn["documents"])
         for sample, turns in zip(samples, executed, strict=True)
-        if (gold := set(sample.detail.get("gold_docs") or ()))
+        if (gold := set(map(base_id, sample.detail.get("gold_docs") or ())))
     ]
     metrics["search/hit_at_k"] = float(np.mean(hits)) if hits else 0.0
     outcomes = Counter(turn["outcome"] for sample in samples for turn in sample.searches)

@@ -75,6 +75,14 @@ async def test_rows_hold_the_trajectory_and_its_verdict(tmp_path: Path) -> None:
     assert (result.questions, result.accuracy.mean, result.searches, result.gold_recall) == (3, 1.0, 1.0, 0.5)
 
 
+async def test_a_passage_of_a_gold_document_is_recalled(tmp_path: Path) -> None:
+    async def find_passage(query: str) -> list[Hit]:
+        return [Hit(Document("d1#c4", "Lens luxation."), 3.0)]
+
+    await run(tmp_path, search_then("Marfan syndrome"), search=find_passage)
+    assert read_rows(tmp_path / "trajectories.jsonl")[0]["gold_recall"] == 0.5
+
+
 async def test_documents_count_as_inserted_not_generated(tmp_path: Path) -> None:
     await run(tmp_path, search_then("x"), count=1)
     (row,) = read_rows(tmp_path / "trajectories.jsonl")

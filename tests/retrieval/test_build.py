@@ -166,6 +166,54 @@ def test_a_killed_build_goes_on_after_the_last_step(tmp_path, corpus, monkeypatc
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_build_killed_while_replacing_loses_nothing(tmp_path, corpus, monkeypatch, renames):
+    index = tmp_path / "index"
+    build_index(write_jsonl(tmp_path / "other.jsonl", rows(7)), index)
+    code = (
+        "import os, pathlib, sys\n"
+        "from medr3_plugin.retrieval import build\n"
+        "rename, left = pathlib.Path.rename, [int(sys.argv[3])]\n"
+        "def limited(path, target):\n"
+        "    if not left[0]:\n        os._exit(9)\n"
+        "    left[0] -= 1\n"
+        "    return rename(path, target)\n"
+        "replace = build._replace\n"
+        "def killed(*args):\n"
+        "    pathlib.Path.rename = limited\n"
+        "    build.shutil.rmtree = lambda *args: os._exit(9)\n"
+        "    replace(*args)\n"
+        "build._replace = killed\n"
+        "build.build_index(sys.argv[1], sys.argv[2], overwrite=True)\n"
+    )
+    arguments = [sys.executable, "-c", code, str(corpus), str(index), str(renames)]
+    assert subprocess.run(arguments, check=False).returncode == 9
+    assert index.exists() == (renames != 1)
+
+    with pytest.raises(UserError, match="--overwrite"):
+        build_index(corpus, index)
+    assert len(open_index(index)) == (60 if renames == 2 else 7)
+    if renames < 2:
+        monkeypatch.setattr(build_module, "_write_documents", lambda *args: pytest.fail("it was finished"))
+        build_index(corpus, index, overwrite=True)
+    assert len(open_index(index)) == 60
+    assert leftovers(tmp_path) == []
+    assert (index / "state.json").exists() == (renames == 2)  # no harm, and not in the manifest
+
+
+def test_half_of_a_removed_index_is_not_put_back(tmp_path, corpus):
+    (tmp_path / ".index.old" / "documents").mkdir(parents=True)
+    build_index(corpus, tmp_path / "index")
+    assert leftovers(tmp_path) == []
+
+
+def test_a_target_that_is_a_file(tmp_path, corpus):
+    (tmp_path / "index").write_text("mine")
+    with pytest.raises(UserError, match="index: Not a directory"):
+        build_index(corpus, tmp_path / "index", overwrite=True)
+    assert (tmp_path / "index").read_text() == "mine"
+
+
 def test_a_build_of_something_else_starts_anew(tmp_path, corpus, monkeypatch):
     monkeypatch.setattr(
         build_module, "build_lexical", lambda *args, **kwargs: (_ for _ in ()).throw(OSError(5, "I/O error"))

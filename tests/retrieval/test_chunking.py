@@ -34,6 +34,26 @@ def test_overlap_and_sentence_ends():
     assert text[slice(*Chunker(tokens=8).split(text)[0])] == "One two three four five six."
 
 
+def single_characters(text):
+    return [(place, place + 1) for place, character in enumerate(text) if not character.isspace()]
+
+
+@pytest.mark.parametrize("tokenizer", [word_tokens, single_characters])
+@pytest.mark.parametrize("number", ["3.5", "3.5mg", ".05", "1.2.3"])
+def test_a_decimal_point_ends_no_sentence(tokenizer, number):
+    text = f"a b c d e f {number} mg daily for a week and a day"
+    for size in range(4, 40):
+        parts = [text[start:end] for start, end in Chunker(size, tokenizer=tokenizer).split(text)]
+        if tokenizer is word_tokens:
+            assert sum(number in part for part in parts) == 1
+        # a limit of characters may fall anywhere, but no part is cut short for the point
+        assert not any(len(part.replace(" ", "")) < size and part.endswith(".") for part in parts[:-1])
+    assert word_tokens("Group 2. 17 patients, mortality.12 Then") == word_tokens(
+        "Group 2, 17 patients, mortality,12 Then"
+    )
+    assert Chunker(8).split("a b c d e f 3.5 mg daily")[0] == (0, len("a b c d e f 3.5 mg"))
+
+
 def test_ids_are_stable_and_columns_kept():
     document = Document(
         id="x", title="T", text="a b c d e f", source="s", evidence_level=7, extra={"pmid": "1"}

@@ -2,12 +2,20 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 
 import pytest
 from index_helpers import rows, write_jsonl
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.corpus import BadRows, RowError, read_corpus
+
+
+def nested(levels):
+    value = 1
+    for _ in range(levels):
+        value = [value]
+    return value
 
 
 def test_documents_keep_their_columns(tmp_path):
@@ -33,6 +41,15 @@ def test_documents_keep_their_columns(tmp_path):
         ({"id": "a", "text": "x \ud800"}, "text", "surrogate"),
         ({"id": "a", "text": "x", "note": "\udfff"}, "note", "surrogate"),
         ({"id": "a", "text": "x", "year": "last"}, "year", "whole number"),
+        ({"id": "a", "text": "x", "year": "--5"}, "year", "whole number"),
+        ({"id": "a", "text": "x", "year": "5" * 5000}, "year", "whole number"),
+        ({"id": "a", "text": "x", "year": math.inf}, "year", "whole number"),
+        ({"id": "a", "text": "x", "impact": math.inf}, "impact", "infinity"),
+        ({"id": "a", "text": "x", "impact": [1, math.nan]}, "impact", "NaN"),
+        ({"id": "a", "text": "x", "\udfff": 1}, "\\udfff", "surrogate"),
+        ({"id": "a", "text": "x", "notes": ["\udfff"]}, "notes", "surrogate"),
+        ({"id": "a", "text": "x", "notes": nested(500)}, "notes", "nested deeper than 64"),
+        ({"id": "a", "text": "x", "publication_types": 5}, "publication_types", "list of strings"),
         ({"id": "a", "text": "x", "year": True}, "year", "whole number"),
         ({"id": "a", "text": "x", "evidence_level": 10}, "evidence_level", "1 to 9"),
         ({"id": "a", "text": "x", "evidence_level": 2.5}, "evidence_level", "1 to 9"),
@@ -49,7 +66,27 @@ def test_a_wrong_row_names_file_line_and_field(tmp_path, row, field, says):
     assert says in message
 
 
-@pytest.mark.parametrize("line", ["{", "[1]", "null", '{"id": "a"', "\x00"])
+def test_nan_is_a_missing_value(tmp_path):
+    row = {"id": "a", "text": "x", "title": math.nan, "year": math.nan, "impact": math.nan, "pmid": "7"}
+    (document,) = read_corpus(write_jsonl(tmp_path / "c.jsonl", [row]))
+    assert (document.title, document.year) == ("", None)
+    assert document.extra == {"pmid": "7", "evidence_type_method": "none"}
+
+
+def test_odd_rows_are_skipped_and_the_others_read(tmp_path):
+    path = tmp_path / "c.jsonl"
+    odd = [
+        '{"id": "b", "text": "x", "year": "--5"}',
+        "[" * 100_000,
+        '{"id": "c", "text": "x", "publication_types": 5}',
+    ]
+    path.write_text("\n".join(['{"id": "good", "text": "x"}', *odd, '{"id": "last", "text": "x"}']))
+    bad = BadRows()
+    assert [document.id for document in read_corpus(path, bad_rows=bad)] == ["good", "last"]
+    assert [message.split(":")[0] for message in bad.messages] == [f"{path}, line {n}" for n in (2, 3, 4)]
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", "null", '{"id": "a"', "\x00", "[" * 100_000])
 def test_a_line_that_is_no_object(tmp_path, line):
     path = tmp_path / "c.jsonl"
     path.write_text(f'{{"id": "good", "text": "x"}}\n{line}\n')

@@ -61,6 +61,9 @@ def test_record_survives_any_transport():
         ('[{"query": "a"}, 7]', "search 1"),
         ('[{"query": "a", "outcome": "perhaps"}]', "perhaps"),
         ("not json", "Expecting"),
+        ('[{"query": "a", "hits": [{"id": "1", "text": "t", "year": 1e999}]}]', "search 0"),
+        ('[{"query": "a", "hits": [{"id": "1", "text": "t", "evidence_level": 1e999}]}]', "search 0"),
+        ('[{"query": "a", "latency_s": 1' + 999 * "0" + "}]", "search 0"),
     ],
 )
 def test_bad_record_is_named(text, says):
@@ -102,6 +105,9 @@ def test_reads_documents_of_another_search_r1_server():
         {"result": [[{"document": {"text": "no id"}}]]},
         {"result": [[{"document": {"id": "1"}}]]},
         {"result": [[{"document": {"id": "1", "text": "t"}, "score": "high"}]]},
+        {"result": [[{"document": {"id": "1", "text": "t"}, "score": 10**999}]]},
+        {"result": [[{"document": {"id": "1", "text": "t", "year": float("inf")}}]]},
+        {"result": [[{"document": {"id": "1", "text": "t", "evidence_level": float("inf")}}]]},
     ],
 )
 def test_response_out_of_protocol_is_a_typed_failure(body):

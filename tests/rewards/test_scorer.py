@@ -170,6 +170,15 @@ def test_semantic_term_is_centred_and_off_for_authors():
     assert authors["score"] == pytest.approx(1 + 0.8 * (1 + 1 + 0.75) / 3)
 
 
+def test_passages_of_gold_documents_cover_them():
+    passage = Hit(dataclasses.replace(REVIEW, id="review#c1"), 2.0)
+    searches = (SearchTurn("ectopia lentis", (passage,), ("review#c1",)),)
+    for gold in (("review", "missing"), ("review#c1", "missing"), ("review#c0", "review#c1", "missing#c0")):
+        [scored] = score(dataclasses.replace(SAMPLE, gold_docs=gold, searches=searches))
+        assert scored.record["retrieval_coverage"] == 0.5
+        assert scored.reasons["retrieval"]["relevant"] == ["review#c1"]
+
+
 def test_coverage_falls_back_from_gold_to_references_to_the_answer():
     [by_reference] = score(dataclasses.replace(SAMPLE, gold_docs=()))
     assert by_reference.reasons["retrieval"]["coverage_of"] == "references"

@@ -24,6 +24,15 @@ def test_means_leave_invalid_samples_out():
     assert metrics["invalid_share"] == pytest.approx(1 / 3)
 
 
+def test_a_passage_of_a_gold_document_is_a_hit():
+    samples = [
+        sample("a", 1.0, searches=[turn("d1#c3")], gold_docs=["d1"]),
+        sample("b", 1.0, searches=[turn("d1#c0")], gold_docs=["d1#c3"]),
+        sample("c", 0.0, searches=[turn("d10#c0")], gold_docs=["d1"]),
+    ]
+    assert step_metrics(samples)["search/hit_at_k"] == pytest.approx(2 / 3)
+
+
 def test_search_metrics_by_hand():
     metrics = step_metrics(
         [
