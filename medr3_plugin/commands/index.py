@@ -135,6 +135,9 @@ def search(  # noqa: PLR0917
     min_year: Annotated[int | None, typer.Option(help="First year of publication.")] = None,
     max_year: Annotated[int | None, typer.Option(help="Last year of publication.")] = None,
     encoder: Annotated[str, typer.Option(help="Where the encoder of a dense index is now.")] = "",
+    article_encoder: Annotated[
+        str, typer.Option(help="Where its encoder of documents is now, if that is another one.")
+    ] = "",
     reranker: Annotated[str, typer.Option(help="Folder or hub name of a cross-encoder.")] = "",
     evidence_prior: Annotated[float, typer.Option(help="Prefer strong evidence; 0: not, 1: much.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a hit.")] = False,
@@ -143,7 +146,12 @@ def search(  # noqa: PLR0917
     from medr3_plugin.retrieval.engine import Filters, SearchOptions, open_index
     from medr3_plugin.retrieval.store import document_to_row
 
-    options = SearchOptions(encoder=encoder or None, reranker=reranker or None, evidence_prior=evidence_prior)
+    options = SearchOptions(
+        encoder=encoder or None,
+        article_encoder=article_encoder or None,
+        reranker=reranker or None,
+        evidence_prior=evidence_prior,
+    )
     filters = Filters(
         sources=tuple(source) if source else None,
         min_evidence_level=min_level,

@@ -182,6 +182,35 @@ def test_a_copied_encoder_is_the_same_encoder(hybrid, model, tmp_path):
     assert engine.search(["heart"], 3) == open_index(hybrid).search(["heart"], 3)
 
 
+@pytest.fixture(scope="module")
+def two_models(tmp_path_factory, model, other_model):
+    """An index of two encoders, and where these are after a move."""
+    folder = tmp_path_factory.mktemp("two")
+    for name, source in {"query": model, "article": other_model}.items():
+        shutil.copytree(source, folder / "built" / name)
+    config = EncoderConfig(str(folder / "built" / "query"), article_path=str(folder / "built" / "article"))
+    build_index(write_jsonl(folder / "c.jsonl", rows(60)), folder / "index", "dense", encoder=config)
+    (folder / "built").rename(folder / "moved")
+    return folder / "index", str(folder / "moved" / "query"), str(folder / "moved" / "article")
+
+
+def test_two_encoders_that_moved(two_models):
+    index, query, article = two_models
+    engine = open_index(index, SearchOptions(encoder=query, article_encoder=article))
+    assert len(engine.search(["heart"], 3)[0]) == 3
+    with pytest.raises(UserError, match=r"query encoder .* with --encoder \(search\.encoder\)"):
+        open_index(index, SearchOptions(article_encoder=article))
+    with pytest.raises(UserError, match=r"article encoder .* not there; .* with --article-encoder"):
+        open_index(index, SearchOptions(encoder=query))
+    with pytest.raises(UserError, match=r"article encoder .* not those .* with --article-encoder"):
+        open_index(index, SearchOptions(encoder=query, article_encoder=query))
+
+
+def test_an_article_encoder_for_an_index_of_one_encoder_is_refused(hybrid, model):
+    with pytest.raises(UserError, match=r"--article-encoder .* one encoder .* leave it out"):
+        open_index(hybrid, SearchOptions(article_encoder=str(model)))
+
+
 def test_the_probe_catches_what_the_files_do_not(hybrid, other_model, monkeypatch):
     """A hub name has no files to compare: then the embeddings of fixed sentences must do."""
     monkeypatch.setattr("medr3_plugin.retrieval.dense._check_identity", lambda *args: None)
