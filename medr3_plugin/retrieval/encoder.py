@@ -85,6 +85,8 @@ def fingerprint(path: str) -> str | None:
 class Encoder:
     """A loaded encoder; safe to use from several threads (calls take turns: tokenizers are not).
 
+    A model of its own for articles is loaded by the first `encode_articles`: searching never needs it.
+
     Raises:
         MissingExtra: sentence-transformers is not installed.
         UserError: the model cannot be loaded.
@@ -93,7 +95,7 @@ class Encoder:
     def __init__(self, config: EncoderConfig) -> None:
         self.config = config
         self._query_model = _load(config.path, config)
-        self._article_model = _load(config.article_path, config) if config.article_path else self._query_model
+        self._article_model = None if config.article_path else self._query_model
         self._lock = threading.Lock()
         self.dimension = int(self._query_model.get_embedding_dimension())
 
@@ -102,11 +104,18 @@ class Encoder:
         return self._encode(self._query_model, self.config.query_prefix, texts, batch_size)
 
     def encode_articles(self, texts: Sequence[str], batch_size: int | None = None) -> Vectors:
-        """`[texts, dimension]` float32."""
+        """`[texts, dimension]` float32.
+
+        Raises:
+            UserError: the model for articles cannot be loaded.
+        """
+        with self._lock:
+            if self._article_model is None:
+                self._article_model = _load(str(self.config.article_path), self.config)
         return self._encode(self._article_model, self.config.article_prefix, texts, batch_size)
 
     def probe(self) -> Vectors:
-        """`[2 * probes, dimension]`: the probes as queries and as articles."""
+        """`[2 * probes, dimension]`: the probes as queries, then as articles; what an index keeps."""
         return np.concatenate([self.encode_queries(PROBES), self.encode_articles(PROBES)])
 
     def _encode(self, model: Any, prefix: str, texts: Sequence[str], batch_size: int | None) -> Vectors:
@@ -136,12 +145,18 @@ def _batch_size(model: Any) -> int:
 
 
 def check_probe(encoder: Encoder, expected: Sequence[Sequence[float]], index: Path) -> None:
-    """Refuse an encoder that embeds the probes otherwise than when the index was built.
+    """Refuse an encoder that embeds queries otherwise than when the index was built.
+
+    Args:
+        encoder: its model for queries is asked; the one for articles is not loaded.
+        expected: `Encoder.probe` of the build.
+        index: for the message.
 
     Raises:
         UserError: with the similarity found.
     """
-    found, wanted = encoder.probe(), np.asarray(expected, dtype=np.float32)
+    found = encoder.encode_queries(PROBES)
+    wanted = np.asarray(expected[: len(PROBES)], dtype=np.float32)
     if found.shape != wanted.shape:
         raise UserError(
             f"{index}: built with vectors of {wanted.shape[1]} dimensions, {encoder.config.path} gives "
