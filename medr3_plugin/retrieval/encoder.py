@@ -40,7 +40,7 @@ class EncoderConfig:
         query_prefix: put before each query (E5: `query: `).
         article_prefix: put before each document (E5: `passage: `).
         pooling: `cls` or `mean` for a plain transformer; None takes what the model folder says.
-        normalise: cosine similarity if true, else the inner product.
+        normalise: cosine similarity if true, else the raw inner product (MedCPT, Contriever).
         max_tokens: longer texts are cut; None takes the model's own limit.
         dtype: `auto` is bfloat16 on a GPU or a CPU with AVX-512, where it halves the time, else float32
             (on AVX2 alone bfloat16 was six times slower).
