@@ -22,7 +22,7 @@ def build(
         list[str] | None,
         typer.Option(
             help="A name of `medr3 corpus sources`, a file, a folder, or a Hugging Face dataset such as "
-            "MedRAG/textbooks; repeatable. Default: every named source."
+            "MedRAG/textbooks (owner/name[[:config]:split]); repeatable. Default: every named source."
         ),
     ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Count and list wrong rows.")] = False,

@@ -19,6 +19,13 @@ _Corpus = Annotated[
 _Encoder = Annotated[str, typer.Option(help="Folder or hub name of the sentence encoder (dense, hybrid).")]
 _ArticleEncoder = Annotated[str, typer.Option(help="Encoder of documents, where it is another one.")]
 _Pooling = Annotated[str, typer.Option(help="cls or mean for a plain transformer; else as the model says.")]
+_Normalise = Annotated[
+    bool,
+    typer.Option(
+        "--normalise/--no-normalise",
+        help="Cosine similarity, or the raw inner product, which MedCPT and Contriever are made for.",
+    ),
+]
 _DenseIndex = Annotated[str, typer.Option(help="auto, Flat, SQ8, HNSW or IVF.")]
 _ChunkTokens = Annotated[int, typer.Option(help="Cut documents longer than this; 0: leave them whole.")]
 _SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Count and list wrong rows instead of stopping.")]
@@ -43,6 +50,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     query_prefix: Annotated[str, typer.Option(help='Put before each query, e.g. "query: ".')] = "",
     article_prefix: Annotated[str, typer.Option(help='Put before each document, e.g. "passage: ".')] = "",
     pooling: _Pooling = "",
+    normalise: _Normalise = True,
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda, ...; else chosen.")] = "",
     max_tokens: Annotated[int, typer.Option(help="Cut texts for the encoder; 0: the model's limit.")] = 0,
@@ -73,6 +81,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         query_prefix=query_prefix,
         article_prefix=article_prefix,
         pooling=_one_of("--pooling", pooling, ("cls", "mean")) if pooling else None,
+        normalise=normalise,
         max_tokens=max_tokens or None,
         dtype=_one_of("--dtype", dtype, ("auto", "float32", "bfloat16")),
         device=device or None,
@@ -135,6 +144,9 @@ def search(  # noqa: PLR0917
     min_year: Annotated[int | None, typer.Option(help="First year of publication.")] = None,
     max_year: Annotated[int | None, typer.Option(help="Last year of publication.")] = None,
     encoder: Annotated[str, typer.Option(help="Where the encoder of a dense index is now.")] = "",
+    article_encoder: Annotated[
+        str, typer.Option(help="Where its encoder of documents is now, if that is another one.")
+    ] = "",
     reranker: Annotated[str, typer.Option(help="Folder or hub name of a cross-encoder.")] = "",
     evidence_prior: Annotated[float, typer.Option(help="Prefer strong evidence; 0: not, 1: much.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a hit.")] = False,
@@ -143,7 +155,12 @@ def search(  # noqa: PLR0917
     from medr3_plugin.retrieval.engine import Filters, SearchOptions, open_index
     from medr3_plugin.retrieval.store import document_to_row
 
-    options = SearchOptions(encoder=encoder or None, reranker=reranker or None, evidence_prior=evidence_prior)
+    options = SearchOptions(
+        encoder=encoder or None,
+        article_encoder=article_encoder or None,
+        reranker=reranker or None,
+        evidence_prior=evidence_prior,
+    )
     filters = Filters(
         sources=tuple(source) if source else None,
         min_evidence_level=min_level,

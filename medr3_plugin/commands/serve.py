@@ -28,6 +28,9 @@ def serve(  # noqa: PLR0917 (the options of a command)
     ] = 20_000,
     timeout: Annotated[float, typer.Option(min=0.001, help="Longest time for a search, in seconds.")] = 10.0,
     encoder: Annotated[str, typer.Option(help="Where the encoder of a dense index is now.")] = "",
+    article_encoder: Annotated[
+        str, typer.Option(help="Where its encoder of documents is now, if that is another one.")
+    ] = "",
     device: Annotated[str, typer.Option(help="Of the encoder: cpu, cuda, ...; else chosen.")] = "",
     reranker: Annotated[str, typer.Option(help="Folder or hub name of a cross-encoder.")] = "",
     evidence_prior: Annotated[float, typer.Option(help="Prefer strong evidence; 0: not, 1: much.")] = 0.0,
@@ -48,6 +51,7 @@ def serve(  # noqa: PLR0917 (the options of a command)
         index=str(index),
         search=SearchOptions(
             encoder=encoder or None,
+            article_encoder=article_encoder or None,
             device=device or None,
             reranker=reranker or None,
             evidence_prior=evidence_prior,

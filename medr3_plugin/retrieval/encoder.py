@@ -40,7 +40,7 @@ class EncoderConfig:
         query_prefix: put before each query (E5: `query: `).
         article_prefix: put before each document (E5: `passage: `).
         pooling: `cls` or `mean` for a plain transformer; None takes what the model folder says.
-        normalise: cosine similarity if true, else the inner product.
+        normalise: cosine similarity if true, else the raw inner product (MedCPT, Contriever).
         max_tokens: longer texts are cut; None takes the model's own limit.
         dtype: `auto` is bfloat16 on a GPU or a CPU with AVX-512, where it halves the time, else float32
             (on AVX2 alone bfloat16 was six times slower).
@@ -85,6 +85,8 @@ def fingerprint(path: str) -> str | None:
 class Encoder:
     """A loaded encoder; safe to use from several threads (calls take turns: tokenizers are not).
 
+    A model of its own for articles is loaded by the first `encode_articles`: searching never needs it.
+
     Raises:
         MissingExtra: sentence-transformers is not installed.
         UserError: the model cannot be loaded.
@@ -93,7 +95,7 @@ class Encoder:
     def __init__(self, config: EncoderConfig) -> None:
         self.config = config
         self._query_model = _load(config.path, config)
-        self._article_model = _load(config.article_path, config) if config.article_path else self._query_model
+        self._article_model = None if config.article_path else self._query_model
         self._lock = threading.Lock()
         self.dimension = int(self._query_model.get_embedding_dimension())
 
@@ -102,11 +104,18 @@ class Encoder:
         return self._encode(self._query_model, self.config.query_prefix, texts, batch_size)
 
     def encode_articles(self, texts: Sequence[str], batch_size: int | None = None) -> Vectors:
-        """`[texts, dimension]` float32."""
+        """`[texts, dimension]` float32.
+
+        Raises:
+            UserError: the model for articles cannot be loaded.
+        """
+        with self._lock:
+            if self._article_model is None:
+                self._article_model = _load(str(self.config.article_path), self.config)
         return self._encode(self._article_model, self.config.article_prefix, texts, batch_size)
 
     def probe(self) -> Vectors:
-        """`[2 * probes, dimension]`: the probes as queries and as articles."""
+        """`[2 * probes, dimension]`: the probes as queries, then as articles; what an index keeps."""
         return np.concatenate([self.encode_queries(PROBES), self.encode_articles(PROBES)])
 
     def _encode(self, model: Any, prefix: str, texts: Sequence[str], batch_size: int | None) -> Vectors:
@@ -136,12 +145,18 @@ def _batch_size(model: Any) -> int:
 
 
 def check_probe(encoder: Encoder, expected: Sequence[Sequence[float]], index: Path) -> None:
-    """Refuse an encoder that embeds the probes otherwise than when the index was built.
+    """Refuse an encoder that embeds queries otherwise than when the index was built.
+
+    Args:
+        encoder: its model for queries is asked; the one for articles is not loaded.
+        expected: `Encoder.probe` of the build.
+        index: for the message.
 
     Raises:
         UserError: with the similarity found.
     """
-    found, wanted = encoder.probe(), np.asarray(expected, dtype=np.float32)
+    found = encoder.encode_queries(PROBES)
+    wanted = np.asarray(expected[: len(PROBES)], dtype=np.float32)
     if found.shape != wanted.shape:
         raise UserError(
             f"{index}: built with vectors of {wanted.shape[1]} dimensions, {encoder.config.path} gives "
@@ -156,10 +171,21 @@ def check_probe(encoder: Encoder, expected: Sequence[Sequence[float]], index: Pa
         )
 
 
-def config_from(stored: Mapping[str, Any], override: str | None = None) -> EncoderConfig:
-    """The configuration an index was built with, its model looked for at `override` if given."""
+def config_from(
+    stored: Mapping[str, Any], path: str | None = None, article_path: str | None = None
+) -> EncoderConfig:
+    """The configuration an index was built with, its models looked for at these places if given.
+
+    Raises:
+        UserError: a place for the article encoder of an index that has one model for both.
+    """
     config = EncoderConfig(**stored)
-    return replace(config, path=override) if override else config
+    if article_path and not config.article_path:
+        raise UserError(
+            "--article-encoder (search.article_encoder): the index was built with one encoder for queries "
+            "and documents; leave it out, and say with --encoder where that one is"
+        )
+    return replace(config, path=path or config.path, article_path=article_path or config.article_path)
 
 
 def _load(path: str, config: EncoderConfig) -> Any:

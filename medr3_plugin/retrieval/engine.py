@@ -61,6 +61,7 @@ class SearchOptions:
 
     Attributes:
         encoder: where the model of a dense index is now; None is where it was at building.
+        article_encoder: the same for the model of documents, where the index has another one for them.
         device: of the encoder; None lets it choose.
         depth: candidates that are fused, reranked or weighed by evidence.
         reranker: folder or Hugging Face name of a cross-encoder; None for none.
@@ -69,6 +70,7 @@ class SearchOptions:
     """
 
     encoder: str | None = None
+    article_encoder: str | None = None
     device: str | None = None
     depth: int = 100
     reranker: str | None = None
@@ -171,7 +173,7 @@ def _retriever(folder: Path, content: dict[str, Any], options: SearchOptions) ->
     from medr3_plugin.retrieval.dense import DenseIndex
     from medr3_plugin.retrieval.encoder import config_from
 
-    config = config_from(content["dense"]["encoder"], options.encoder)
+    config = config_from(content["dense"]["encoder"], options.encoder, options.article_encoder)
     if options.device:
         config = replace(config, device=options.device)
     dense = DenseIndex(folder / "dense", content["dense"], config)

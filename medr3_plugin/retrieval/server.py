@@ -44,7 +44,7 @@ def run_server(
             f"warning: {host} is reachable from outside and no token is set; set {options.token_env}",
             file=sys.stderr,
         )
-    memory = estimate_memory(manifest.read(Path(options.index)))
+    memory = estimate_memory(manifest.read(Path(options.index)), options.search.encoder)
     print(f"memory: {memory}; {workers} process(es)", file=sys.stderr, flush=True)
     settings: dict[str, Any] = {
         "access_log": access_log,

@@ -3,6 +3,8 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import sys
+from types import SimpleNamespace
 
 import pytest
 from index_helpers import rows, write_jsonl
@@ -142,6 +144,47 @@ def test_parquet_and_saved_dataset_give_the_same_documents(tmp_path):
     datasets = pytest.importorskip("datasets")
     datasets.Dataset.from_list(items).save_to_disk(str(tmp_path / "saved"))
     assert list(read_corpus(tmp_path / "saved")) == expected
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A stand-in for `datasets`; returns what `load_dataset` was asked for."""
+    asked = []
+
+    class DatasetsError(Exception):
+        pass
+
+    def load_dataset(path, name=None, *, split, streaming):
+        asked.append((path, name, split, streaming))
+        if name == "none":
+            raise ValueError("BuilderConfig 'none' not found.\nAvailable: ['a']")
+        return iter(rows(3))
+
+    stub = SimpleNamespace(load_dataset=load_dataset, exceptions=SimpleNamespace(DatasetsError=DatasetsError))
+    monkeypatch.setitem(sys.modules, "datasets", stub)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("MedRAG/textbooks", (None, "train")),
+        ("MedRAG/textbooks:test", (None, "test")),
+        ("MedRAG/textbooks:english:test", ("english", "test")),
+        ("MedRAG/textbooks:english:", ("english", "train")),
+    ],
+)
+def test_a_hub_name_with_configuration_and_split(hub, name, asked):
+    assert [document.id for document in read_corpus(name)] == ["d0", "d1", "d2"]
+    assert hub == [("MedRAG/textbooks", *asked, True)]
+
+
+def test_a_wrong_hub_name(hub):
+    with pytest.raises(UserError, match=r"owner/name:a:b:c: expected .* or owner/name:config:split"):
+        list(read_corpus("owner/name:a:b:c"))
+    assert not hub
+    with pytest.raises(UserError, match=r"owner/name:none:train: .* \(BuilderConfig 'none' not found\.\)"):
+        list(read_corpus("owner/name:none:train"))
 
 
 def test_a_broken_parquet_file(tmp_path):

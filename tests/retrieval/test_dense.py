@@ -13,6 +13,7 @@ pytest.importorskip("sentence_transformers")
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval import build as build_module
 from medr3_plugin.retrieval import dense_build, vectors
+from medr3_plugin.retrieval import encoder as encoder_module
 from medr3_plugin.retrieval.build import BuildOptions, build_index
 from medr3_plugin.retrieval.dense import DenseIndex
 from medr3_plugin.retrieval.encoder import Encoder, EncoderConfig
@@ -180,6 +181,66 @@ def test_a_copied_encoder_is_the_same_encoder(hybrid, model, tmp_path):
     (tmp_path / "copy" / "README.md").write_text("a note")
     engine = open_index(hybrid, SearchOptions(encoder=str(tmp_path / "copy")))
     assert engine.search(["heart"], 3) == open_index(hybrid).search(["heart"], 3)
+
+
+@pytest.fixture(scope="module")
+def two_models(tmp_path_factory, model, other_model):
+    """An index of two encoders, and where these are after a move."""
+    folder = tmp_path_factory.mktemp("two")
+    for name, source in {"query": model, "article": other_model}.items():
+        shutil.copytree(source, folder / "built" / name)
+    config = EncoderConfig(str(folder / "built" / "query"), article_path=str(folder / "built" / "article"))
+    build_index(write_jsonl(folder / "c.jsonl", rows(60)), folder / "index", "dense", encoder=config)
+    (folder / "built").rename(folder / "moved")
+    return folder / "index", str(folder / "moved" / "query"), str(folder / "moved" / "article")
+
+
+def test_two_encoders_that_moved(two_models):
+    index, query, article = two_models
+    engine = open_index(index, SearchOptions(encoder=query, article_encoder=article))
+    assert len(engine.search(["heart"], 3)[0]) == 3
+    with pytest.raises(UserError, match=r"query encoder .* with --encoder \(search\.encoder\)"):
+        open_index(index, SearchOptions(article_encoder=article))
+    with pytest.raises(UserError, match=r"article encoder .* not there; .* with --article-encoder"):
+        open_index(index, SearchOptions(encoder=query))
+    with pytest.raises(UserError, match=r"article encoder .* not those .* with --article-encoder"):
+        open_index(index, SearchOptions(encoder=query, article_encoder=query))
+
+
+def test_searching_loads_the_query_model_alone(two_models, monkeypatch):
+    index, query, article = two_models
+    load, loaded = encoder_module._load, []
+    monkeypatch.setattr(
+        encoder_module, "_load", lambda path, config: loaded.append(path) or load(path, config)
+    )
+    engine = open_index(index, SearchOptions(encoder=query, article_encoder=article))
+    engine.warm_up()
+    engine.search(["heart"], 3)
+    assert loaded == [query]
+    encoder = engine.retriever.encoder
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(encoder.encode_articles, [["heart"]] * 4))
+    assert loaded == [query, article]
+
+
+def test_the_probe_catches_a_wrong_query_model_of_two(two_models, monkeypatch):
+    index, _, article = two_models
+    monkeypatch.setattr("medr3_plugin.retrieval.dense._check_identity", lambda *args: None)
+    engine = open_index(index, SearchOptions(encoder=article, article_encoder=article))
+    with pytest.raises(UserError, match="is not the encoder it was built with"):
+        engine.warm_up()
+
+
+def test_a_missing_article_encoder_stops_the_build(tmp_path, corpus, model):
+    config = EncoderConfig(str(model), article_path="/no/such/model")
+    with pytest.raises(UserError, match="'/no/such/model': no such folder"):
+        build_index(corpus, tmp_path / "index", "dense", encoder=config)
+    assert not (tmp_path / "index").exists()
+
+
+def test_an_article_encoder_for_an_index_of_one_encoder_is_refused(hybrid, model):
+    with pytest.raises(UserError, match=r"--article-encoder .* one encoder .* leave it out"):
+        open_index(hybrid, SearchOptions(article_encoder=str(model)))
 
 
 def test_the_probe_catches_what_the_files_do_not(hybrid, other_model, monkeypatch):

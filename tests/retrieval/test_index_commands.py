@@ -75,6 +75,45 @@ def test_hybrid_from_the_command_line(tmp_path, corpus, medr3):
     assert len(out.splitlines()) == 3
 
 
+def test_two_encoders_that_moved_are_found_by_options(tmp_path, corpus, medr3, monkeypatch):
+    pytest.importorskip("faiss")
+    pytest.importorskip("sentence_transformers")
+    query, article = tiny_encoder(tmp_path / "query"), tiny_encoder(tmp_path / "article", seed=1)
+    models = ["--encoder", query, "--article-encoder", article]
+    index = tmp_path / "index"
+    code, _, err = medr3("index", "build", "--corpus", corpus, "--out", index, "--engine", "dense", *models)
+    assert code == 0, err
+    moved = [path.rename(tmp_path / f"{path.name}-now") for path in (query, article)]
+    code, _, err = medr3("search", "--index", index, "metformin", "--encoder", moved[0])
+    assert code == 2
+    assert "pass the model's folder with --article-encoder" in err
+    options = ["--encoder", moved[0], "--article-encoder", moved[1]]
+    code, out, err = medr3("search", "--index", index, "metformin", "--topk", 2, "--json", *options)
+    assert (code, len(out.splitlines())) == (0, 2), err
+
+    served = []
+    monkeypatch.setattr("medr3_plugin.retrieval.server.run_server", lambda given, **_: served.append(given))
+    assert medr3("serve", "--index", index, *options)[0] == 0
+    assert (served[0].search.encoder, served[0].search.article_encoder) == tuple(map(str, moved))
+
+
+@pytest.mark.parametrize(
+    ("option", "normalise"), [([], True), (["--normalise"], True), (["--no-normalise"], False)]
+)
+def test_cosine_or_raw_inner_product(tmp_path, corpus, medr3, option, normalise):
+    pytest.importorskip("faiss")
+    pytest.importorskip("sentence_transformers")
+    model, index = tiny_encoder(tmp_path / "model"), tmp_path / "index"
+    code, _, err = medr3(
+        "index", "build", "--corpus", corpus, "--out", index, "--engine", "dense", "--encoder", model, *option
+    )
+    assert code == 0, err
+    _, out, _ = medr3("index", "info", "--index", index, "--json")
+    assert json.loads(out)["dense"]["encoder"]["normalise"] is normalise
+    _, out, _ = medr3("search", "--index", index, "metformin", "--topk", 1, "--json")
+    assert (json.loads(out)["score"] <= 1.0001) is normalise  # raw: vectors of 32 layer-normed numbers
+
+
 def test_skipped_rows_are_listed(tmp_path, medr3):
     path = write_jsonl(tmp_path / "c.jsonl", [*rows(2), {"id": "x"}, {"text": "y"}])
     code, _, err = medr3("index", "build", "--corpus", path, "--out", tmp_path / "index")
