@@ -112,7 +112,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     )
     typer.echo(f"{out}: {_summary(manifest)}")
     typer.echo(f"memory when open: {estimate_memory(manifest)}")
-    _list_bad_rows(bad)
+    _list_bad_rows(bad, out)
 
 
 def info(
@@ -210,11 +210,14 @@ def _summary(manifest: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
-def _list_bad_rows(bad: BadRows | None) -> None:
+def _list_bad_rows(bad: BadRows | None, index: Path) -> None:
+    from medr3_plugin.retrieval.build import SKIPPED
+
     if bad is None or not bad.count:
         return
     typer.echo(f"{bad.count} wrong rows were left out:", err=True)
     for message in bad.messages:
         typer.echo(f"  {message}", err=True)
     if bad.count > len(bad.messages):
-        typer.echo(f"  and {bad.count - len(bad.messages)} more", err=True)
+        listed = index / "documents" / SKIPPED
+        typer.echo(f"  and {bad.count - len(bad.messages)} more, see {listed}", err=True)

@@ -37,6 +37,8 @@ Source = str | Path | Iterable[str | Path]
 T = TypeVar("T")
 
 STATE = "state.json"
+SKIPPED = "skipped_rows.jsonl"
+"""In an index's folder `documents`, if rows were skipped: `{"error"}` of each, with file, line and field."""
 _PACKAGES = (
     "medr3-plugin",
     "numpy",
@@ -93,7 +95,8 @@ def build_index(
         encoder: the model of a dense index, or how to use it.
         options: parameters.
         classifier: names the evidence type of documents without one, see `evidence.assess`.
-        bad_rows: count and skip wrong rows instead of raising.
+        bad_rows: count and skip wrong rows instead of raising; those of an earlier start that this build goes
+            on from are counted, too. All are listed in the index, see `SKIPPED`.
         overwrite: replace an index at `out`.
         encode: fills a shard folder with the vectors of a document store, `(encoder, store folder, shard
             folder)`, in place of this process (`vectors.encode_shard` is what it must do for every shard).
@@ -124,6 +127,8 @@ def build_index(
             if chunker is not None:
                 documents = chunker.chunk_all(documents)
             content: dict[str, Any] = {"engine": engine, "chunking": _chunking(options)}
+            if bad_rows is not None and steps.done("documents"):
+                _recall(bad_rows, building / "documents" / SKIPPED)
             content["documents"] = steps.run(
                 "documents", lambda: _write_documents(documents, steps.folder("documents"), bad_rows)
             )
@@ -152,13 +157,37 @@ def build_index(
 
 
 def _write_documents(documents: Iterable[Document], folder: Path, bad_rows: BadRows | None) -> dict[str, Any]:
-    with StoreWriter(folder) as writer:
+    with StoreWriter(folder) as writer, _recorded(bad_rows, folder / SKIPPED):
         for document in _bar(documents, "documents"):
             writer.add(document)
         summary = writer.summary()
     if not summary["count"]:
         raise UserError("the corpus holds no document")
     return {**summary, "skipped_rows": bad_rows.count if bad_rows else 0}
+
+
+@contextlib.contextmanager
+def _recorded(bad_rows: BadRows | None, path: Path) -> Iterator[None]:
+    """Write the rows that are skipped meanwhile to a file, if there are any."""
+    if bad_rows is None:
+        yield
+        return
+    with path.open("w", encoding="utf-8") as file:
+        bad_rows.record = lambda message: file.write(json.dumps({"error": message}) + "\n")
+        try:
+            yield
+        finally:
+            bad_rows.record = None
+    if not path.stat().st_size:
+        path.unlink()
+
+
+def _recall(bad_rows: BadRows, path: Path) -> None:
+    """Count the rows that an earlier start of this build skipped."""
+    if path.is_file():
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                bad_rows.add(json.loads(line)["error"])
 
 
 def _build_bm25(store: DocumentStore, folder: Path, options: BuildOptions) -> dict[str, Any]:
@@ -260,6 +289,10 @@ class _Steps:
             shutil.rmtree(folder)
         folder.mkdir()
         return folder
+
+    def done(self, name: str) -> bool:
+        """Whether an earlier start did this step."""
+        return name in self._done
 
     def run(self, name: str, step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The result of a step, from the state if it was done before."""

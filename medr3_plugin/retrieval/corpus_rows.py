@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,19 @@ class BadRows:
 
     Attributes:
         limit: messages kept.
+        record: told every message, also those past the limit.
     """
 
     limit: int = 20
     count: int = 0
     messages: list[str] = field(default_factory=list)
+    record: Callable[[str], object] | None = None
 
     def add(self, message: str) -> None:
         """Count one bad row."""
         self.count += 1
+        if self.record is not None:
+            self.record(message)
         if len(self.messages) < self.limit:
             self.messages.append(message)
 

@@ -78,6 +78,25 @@ def test_a_wrong_row_leaves_nothing_behind(tmp_path):
     assert (bad.count, manifest["documents"]["count"], manifest["documents"]["skipped_rows"]) == (1, 5, 1)
 
 
+def test_skipped_rows_are_listed_also_after_a_resumed_build(tmp_path, monkeypatch):
+    path = write_jsonl(tmp_path / "corpus.jsonl", [*rows(5), *({"id": f"bad{n}"} for n in range(41))])
+    monkeypatch.setattr(
+        build_module, "build_lexical", lambda *_, **__: (_ for _ in ()).throw(OSError(5, "I/O"))
+    )
+    with pytest.raises(UserError, match="I/O"):
+        build_index(path, tmp_path / "index", bad_rows=BadRows())
+    monkeypatch.undo()
+    bad = BadRows()
+    manifest = build_index(path, tmp_path / "index", bad_rows=bad)
+    assert (bad.count, manifest["documents"]["skipped_rows"], len(bad.messages)) == (41, 41, 20)
+    assert bad.messages[0] == f"{path}, line 6: field 'text' is missing"
+    listed = (tmp_path / "index" / "documents" / "skipped_rows.jsonl").read_text().splitlines()
+    assert len(listed) == 41
+    assert json.loads(listed[-1]) == {"error": f"{path}, line 46: field 'text' is missing"}
+    build_index(write_jsonl(path, rows(5)), tmp_path / "clean", bad_rows=BadRows())
+    assert not (tmp_path / "clean" / "documents" / "skipped_rows.jsonl").exists()
+
+
 def test_an_existing_index_is_replaced_only_when_asked_and_only_when_done(tmp_path, corpus):
     build_index(corpus, tmp_path / "index")
     with pytest.raises(UserError, match="--overwrite"):

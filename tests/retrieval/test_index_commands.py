@@ -124,6 +124,11 @@ def test_skipped_rows_are_listed(tmp_path, medr3):
     assert "2 documents" in out
     assert "2 wrong rows were left out:" in err
     assert "line 4" in err
+    write_jsonl(path, [*rows(2), *[{"id": "x"}] * 23])
+    code, out, err = medr3("index", "build", "--corpus", path, "--out", tmp_path / "other", "--skip-bad")
+    listed = tmp_path / "other" / "documents" / "skipped_rows.jsonl"
+    assert f"and 3 more, see {listed}" in err
+    assert len(listed.read_text().splitlines()) == 23
 
 
 @pytest.mark.parametrize(
