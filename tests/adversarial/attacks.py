@@ -6,7 +6,7 @@ and C (coordination) it may at most earn. The reward that follows from it depend
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cases import (
@@ -270,6 +270,29 @@ INJECTED_DOCUMENTS = [
 ]
 
 _ENTITIES = ", ".join(VOCABULARY)
+_COPIED = REVIEW.text.split()
+
+
+def _changed(words: Iterable[str]) -> str:
+    """A copied document in other words, after the search that brought it."""
+    return respond(think=f"{search(REVIEW)}{' '.join(words)}")
+
+
+_NEAR_COPIES = {
+    "filler between the sentences of a copied document": _changed([REVIEW.text.replace(". ", ". Indeed. ")]),
+    "four words of filler between the sentences of a copied document": _changed(
+        [REVIEW.text.replace(". ", ". As we all know: ")]
+    ),
+    "a copied document, one word inserted every 9 words": _changed(
+        f"{word} indeed" if i % 9 == 8 else word for i, word in enumerate(_COPIED)
+    ),
+    **{
+        f"a copied document, every fifth word replaced, from word {first + 1} on": _changed(
+            f"synonym{i}" if i % 5 == first else word for i, word in enumerate(_COPIED)
+        )
+        for first in range(5)
+    },
+}
 
 FAKED_REASONING = [
     Attack("question as reasoning", respond(think=QUESTION), RIGHT, 0.15, 0.0, 0.0, searches=()),
@@ -298,6 +321,10 @@ FAKED_REASONING = [
         RIGHT,
         reasoning=0.15,
         coordination=0.0,
+    ),
+    *(
+        Attack(name, response, RIGHT, reasoning=0.15, coordination=0.0)
+        for name, response in _NEAR_COPIES.items()
     ),
     Attack(
         "everything denied",
