@@ -11,6 +11,7 @@ from medr3_plugin.judge.base import RIGHT, WRONG, Verdict
 from medr3_plugin.records import Sample
 from medr3_plugin.rewards.answer_alias import Names, verify_alias
 from medr3_plugin.rewards.answer_choice import verify_choice
+from medr3_plugin.rewards.answer_doubt import takes_back
 from medr3_plugin.rewards.answer_statement import bare, statement
 from medr3_plugin.rewards.answer_text import fold
 from medr3_plugin.rewards.answer_yesno import verify_yesno
@@ -58,4 +59,13 @@ def verify(answer: str, sample: Sample, vocabulary: Names | None = None) -> Verd
     if sample.options:
         verdict = verify_choice(whole, text, sample.options, sample.answers)
     verdict = verdict or verify_yesno(text, sample.answers)
-    return verdict or verify_alias(whole, text, sample.answers, vocabulary)
+    verdict = verdict or verify_alias(whole, text, sample.answers, vocabulary)
+    right = verdict is not None and verdict.level == RIGHT
+    # the first words alone may be right: then a rule cannot tell
+    return None if right and takes_back(text, sample.answers, _options(sample)) else verdict
+
+
+def _options(sample: Sample) -> dict[str, str]:
+    """The options that are there, by upper-case letter."""
+    given = (sample.options or {}).items()
+    return {letter.strip().upper(): str(text) for letter, text in given if text is not None and text != ""}

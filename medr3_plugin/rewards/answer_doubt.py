@@ -8,6 +8,7 @@ completely. The cues decide between "wrong" and "ask the judge".
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 
 from medr3_plugin.rewards.answer_text import fold, has_cjk, listed
 
@@ -61,6 +62,19 @@ _CAUSE = re.compile(
     r"|[，,；]?\s*(?:因为|由于|基于)",
     re.IGNORECASE,
 )
+# in a reason or contrast, these words add or put forward another answer
+_ANOTHER = re.compile(
+    r"\b(?:but|also|however|actually|equally|both|as well(?! as))\b|\btoo$"
+    r"|\b(?:answer|diagnosis|choice|option) (?:is|was|would be|should be)\b"
+    r"|但|答案(?:是|为)|也(?:是|对|正确|可)",
+    re.IGNORECASE,
+)
+# a letter alone that is neither excluded nor part of a name such as "vitamin D"
+_LONE_LETTER = re.compile(
+    r"(?<![\w-])(?<!not )(?<!than )(?<!instead of )(?<!vitamin )(?<!hepatitis )(?<!factor )(?<!protein )"
+    r"(?<!type )(?<!group )(?<!class )(?<!stage )(?<!influenza )([A-Zb-z])(?![\w'’-])(?! (?:cells?|lymphocytes?)\b)"
+    r"(?! (?:is|are|was) (?:wrong|incorrect|excluded|unlikely|not|ruled out|less likely)\b)"
+)
 
 _NEGATIONS = frozenset(
     fold(word)
@@ -73,6 +87,7 @@ _NEGATIONS = frozenset(
 _NEGATION_CJK = re.compile("不是|并非|而非|不支持|不考虑|排除|没有|不可能|除外|不像|否认|非|不|无")
 _CLAUSE = re.compile(r"[.;:!?。；：！？\n,，]|\b(?:but|however|although|though|while|whereas)\b|但是|但|然而")
 _MAX_REASON_CHARS = 300
+_YES_NO = frozenset(("yes", "no", "maybe"))
 _BEFORE, _AFTER = 3, 4  # how many words away a negation still belongs to the name
 
 
@@ -101,6 +116,46 @@ def claim(text: str) -> str:
     if len(tail) > _MAX_REASON_CHARS or re.search(r"[.;!?\n。；！？](?!\d)", tail) or HEDGE.search(tail):
         return text
     return text[: cut.start()].strip(" ,;:，；")
+
+
+def takes_back(text: str, accepted: Collection[str], options: Mapping[str, str]) -> bool:
+    """Whether the reason or contrast in `text` adds, or changes to, another answer.
+
+    Args:
+        text: a statement that a rule would take for a right answer.
+        accepted: the accepted answers.
+        options: option texts by upper-case letter; empty for open questions.
+
+    >>> takes_back("Gout because urate is high", ["Gout"], {}), takes_back("Gout, not pseudogout", ["Gout"], {})
+    (False, False)
+    >>> takes_back("Gout because the answer is sepsis", ["Gout"], {}), takes_back("Gout, not gout", ["Gout"], {})
+    (True, True)
+    """
+    cause, contrast = _CAUSE.search(text), _CONTRAST.search(text)
+    first = min((cut for cut in (cause, contrast) if cut), key=lambda cut: cut.start(), default=None)
+    if first is None:
+        return False
+    said, tail = fold(text[first.start() :]), text[first.end() :]
+    if any(said and said in fold(name) for name in (*accepted, *options.values())):
+        return False  # the words are part of a name
+    if _ANOTHER.search(tail):
+        return True
+    gold = {fold(name) for name in accepted}
+    if first is contrast:  # what it excludes may be anything but the answer itself
+        if fold(tail) in gold or re.match(r"(?:just|only)\b", tail.strip(), re.IGNORECASE):
+            return True
+        cause = _CAUSE.search(tail)
+        tail = tail[cause.end() :] if cause else ""
+    right = {letter for letter, option in options.items() if letter in accepted or fold(option) in gold}
+    others = {letter: fold(option) for letter, option in options.items() if letter not in right}
+    letters = {letter.upper() for letter in _LONE_LETTER.findall(tail)}
+    # "no difference was seen" is no answer "no"; at the end the word is one
+    names = [option for option in others.values() if option not in _YES_NO]
+    last = (fold(tail).split() or [""])[-1]
+    answered = last in _YES_NO and last in others.values()
+    return (
+        answered or not letters.isdisjoint(others) or any(mentions(tail, name)[0] for name in names if name)
+    )
 
 
 def find(words: list[str], name: list[str]) -> int:

@@ -30,7 +30,9 @@ _HEAD = re.compile(
 # in an explanation these words are another answer; "no" alone is not ("no difference was found")
 _SECOND = re.compile(
     r"\b(?:yes|maybe|perhaps|possibly|or no|and no|be no|is no|not sure|uncertain)\b"
-    r"|(?:^|[.;:,\n/])\s*(?:no|not|false|true)\s*(?:$|[.;:,\n/])|或|可能|不一定",
+    # alone, also after "but", "because" and the like
+    r"|(?:^|[.;:,\n/]|\b(?:but|yet|however|though|although|actually|also|because|since|rather|then)\b,?)"
+    r"\s*(?:no|nope|not|false|true|incorrect)\s*(?:$|[.;:,\n/])|或|可能|不一定",
     re.IGNORECASE,
 )
 

@@ -10,7 +10,7 @@ from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.text import name_forms, words
 from medr3_plugin.records import Document, Hit, Sample, SearchTurn
 from medr3_plugin.retrieval.evidence import assess
-from medr3_plugin.rewards.copying import runs, without_copies
+from medr3_plugin.rewards.copying import Source, runs, without_copies, without_near_copies
 from medr3_plugin.trajectory import Trajectory
 
 EXECUTED = frozenset(("ok", "empty", "duplicate"))
@@ -37,6 +37,8 @@ class TextView:
         """canonical entities found in it"""
         self.runs = runs(forms)
         """its runs of words, see `rewards.copying`"""
+        self.source = Source(forms)
+        """its short runs of words and their order, see `rewards.copying`"""
 
     def mentions(self, entity: str) -> bool:
         """Whether it names `entity` (a canonical or normal form), by a synonym or word for word."""
@@ -140,13 +142,15 @@ def own_texts(trajectory: Trajectory, question: TextView, evidence: Evidence) ->
     Returns:
         All pieces (reasoning, text outside the regions, answers) in order, and the reasoning as one text.
     """
-    sources = [question.runs, *(shown.view.runs for shown in evidence.documents.values())]
+    views = [question, *(shown.view for shown in evidence.documents.values())]
+    sources, found = [view.source for view in views], [view.runs for view in views]
     pieces, reasoning = [], []
     for span in trajectory.spans:
         if span.kind in ("think", "text", "answer"):
             text = trajectory.inner(span)
             if text.strip():
-                text = without_copies(text, sources) if span.kind != "answer" else text
+                if span.kind != "answer":  # near copies first: cutting a run would tear their trails apart
+                    text = without_copies(without_near_copies(text, sources), found)
                 pieces.append(OwnText(text, span.start))
                 if span.kind == "think":
                     reasoning.append(text)

@@ -372,3 +372,104 @@ def test_a_list_of_different_names_is_never_right(names, separator):
 def test_letters_are_right_only_alone(letters, separator):
     expected = 2 if letters == ["C"] else 0
     assert level(separator.join(letters), "Ceftriaxone", options=DRUGS) == expected
+
+
+JOINTS = {"A": "Septic arthritis", "B": "Pseudogout", "C": "Gout", "D": "Rheumatoid arthritis"}
+
+
+def joint_level(answer, options):
+    sample = Sample(id="", question="Which joint disease?", response="", answers=("Gout",), options=options)
+    verdict = verify(answer, sample)
+    return verdict and verdict.level
+
+
+@pytest.mark.parametrize("options", [None, JOINTS])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Gout because septic arthritis is also present",
+        "Gout since the answer is pseudogout",
+        "Gout, not just gout but pseudogout",
+        "Gout, not only gout",
+        "Gout, not gout",
+        "Gout instead of gout",
+        "Gout rather than sepsis, because the diagnosis is pseudogout",
+    ],
+)
+def test_a_tail_that_names_another_answer_is_not_right_by_rule(answer, options):
+    assert joint_level(answer, options) != 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "C because B is also right",
+        "C because B is right",
+        "C, because B is right",
+        "C, not D but B",
+        "C. Gout, because B",
+        "C. Gout, not A because B fits",
+        "C because of the pseudogout",
+        "C. Gout because it is septic arthritis",
+        "Gout because it is pseudogout",
+        "Gout, since the answer is B",
+    ],
+)
+def test_a_tail_that_names_another_option_is_not_right_by_rule(answer):
+    assert joint_level(answer, JOINTS) != 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Gout because of the urate crystals",
+        "Gout because only urate forms such crystals",
+        "Gout, not pseudogout",
+        "Gout, not pseudogout or septic arthritis",
+        "Gout rather than pseudogout because the crystals are needles",
+        "C because the crystals are birefringent",
+        "C because vitamin D and B cells do not matter",
+        "C because pseudogout is excluded",
+        "C. Gout, because B is wrong",
+        "C, not B",
+    ],
+)
+def test_a_reason_or_an_exclusion_stays_right(answer):
+    assert joint_level(answer, JOINTS) == 2
+
+
+@pytest.mark.parametrize(
+    "answer", ["Hepatitis A, not B", "Hepatitis A because hepatitis B and C are excluded"]
+)
+def test_letters_in_a_reason_say_nothing_where_there_are_no_options(answer):
+    verdict = verify(answer, Sample(id="", question="", response="", answers=("Hepatitis A",)))
+    assert verdict and verdict.level == 2
+
+
+def test_a_name_that_holds_a_contrast_is_the_answer():
+    name = "Seizures, not just febrile but also others"
+    verdict = verify(name, Sample(id="", question="", response="", answers=(name,)))
+    assert verdict and verdict.level == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("Yes, but no", False),
+        ("Yes, because no", False),
+        ("Yes, however, no", False),
+        ("Yes. Actually no", False),
+        ("A, but no", False),
+        ("A because no", False),
+        ("Yes since the answer is no", False),
+        ("Yes because it is no", False),
+        ("Yes, not no", True),
+        ("Yes, because no difference was seen", True),
+        ("Yes, but no difference was found in children", True),
+        ("A, because counselling helped", True),
+    ],
+)
+def test_yes_then_no_is_not_right_by_rule(answer, right):
+    options = {"A": "yes", "B": "no", "C": "maybe"}
+    verdict = verify(answer, Sample(id="", question="", response="", answers=("yes",), options=options))
+    assert (verdict is not None and verdict.level == 2) == right

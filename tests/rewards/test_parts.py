@@ -13,7 +13,7 @@ from medr3_plugin.knowledge.graph import Graph
 from medr3_plugin.knowledge.text import word_forms
 from medr3_plugin.records import Triple
 from medr3_plugin.rewards.coordination import coordination, leading_to
-from medr3_plugin.rewards.copying import RUN, runs, without_copies
+from medr3_plugin.rewards.copying import RUN, SHINGLE, Source, runs, without_copies, without_near_copies
 from medr3_plugin.rewards.format import format_score
 from medr3_plugin.rewards.language import language, same_cjk_flag_share, same_language_share
 from medr3_plugin.rewards.options import BonusWeights, Overlong, ReasoningWeights, read_options, stage_options
@@ -128,6 +128,64 @@ def test_what_is_left_after_cutting_holds_no_copied_run(text, source):
     whole = " ".join(source)
     if len(source) >= RUN:
         assert not without_copies(whole, [found]).strip()
+
+
+GUIDELINE = (
+    "Patients with Marfan syndrome need imaging of the aortic root every year, because dilation goes on unnoticed. "
+    "Beta blockers slow it, and surgery is advised from a diameter of fifty millimetres on."
+)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda words: words,
+        lambda words: [f"{word} well" if i % 9 == 8 else word for i, word in enumerate(words)],
+        lambda words: [f"{word} so to say" if i % 4 == 3 else word for i, word in enumerate(words)],
+        lambda words: ["thing" if i % 5 == 4 else word for i, word in enumerate(words)],
+        lambda words: [word for i, word in enumerate(words) if i % 7 != 6],
+    ],
+)
+def test_a_copy_with_small_changes_is_cut(change):
+    own = "This man is taller than his brothers and his lenses are displaced."
+    text = f"{own} {' '.join(change(GUIDELINE.split()))}"
+    kept = without_near_copies(text, [Source(word_forms(GUIDELINE))])
+    assert kept.startswith(own)
+    left = set(word_forms(kept)) - set(word_forms(own))
+    assert left <= {"well", "so", "to", "say", "thing", *word_forms(GUIDELINE)[-SHINGLE:]}
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "He has Marfan syndrome. Imaging of the aortic root is due, and beta blockers slow dilation.",
+        "Surgery is advised from a diameter of fifty millimetres on; patients with Marfan syndrome need imaging.",
+        "The lens is displaced. Patients with Marfan syndrome need imaging of the aortic root. His is wide.",
+    ],
+)
+def test_terms_phrases_and_another_order_are_kept(own):
+    assert without_near_copies(own, [Source(word_forms(GUIDELINE))]) == own
+
+
+def test_a_chinese_copy_counts_characters_by_half():
+    source = Source(word_forms("马方综合征患者每年需要检查主动脉根部，因为扩张往往不被察觉而继续发展。"))
+    assert (
+        without_near_copies("马方综合征患者需要检查主动脉根部。", [source])
+        == "马方综合征患者需要检查主动脉根部。"
+    )
+    kept = without_near_copies(
+        "马方综合征患者每年啊需要检查主动脉根部，嗯因为扩张往往不被察觉而继续发展。", [source]
+    )
+    assert len(word_forms(kept)) <= 2
+
+
+@given(st.lists(st.sampled_from("abcdef"), max_size=60), st.lists(st.sampled_from("abcdef"), max_size=60))
+def test_only_what_shares_enough_with_a_source_is_cut(text, source):
+    written = " ".join(text)
+    kept = without_near_copies(written, [Source(source)])
+    assert len(word_forms(kept)) in (len(text), *range(len(text) - RUN + 1))
+    if not Source(text).shingles & Source(source).shingles:
+        assert kept == written
 
 
 def test_quality():
