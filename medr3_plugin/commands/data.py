@@ -63,7 +63,9 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     report = pipeline.write(loaded, out, rows)
     counts = (f"{len(report[key])} {key}" for key in ("rejected", "duplicates", "overlaps") if report[key])
     skipped = sum(report["skipped"].values())
-    extra = ", ".join([*counts, *([f"{skipped} skipped"] if skipped else [])])
+    unread = len(report["not_compared"])
+    more = [f"{skipped} skipped"] * bool(skipped) + [f"{unread} evaluation rows not compared"] * bool(unread)
+    extra = ", ".join([*counts, *more])
     typer.echo(f"{out}: {report['kept']} rows{f' ({extra}: {out.name}.report.json)' if extra else ''}")
     if report["rejected"]:
         first = report["rejected"][0]

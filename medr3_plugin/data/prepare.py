@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from medr3_plugin.data import hpo, parquet, prompts, rare_disease, reading
+from medr3_plugin.data import evaluation_sets, hpo, parquet, prompts, rare_disease, reading
 from medr3_plugin.data.items import Item, RowError
 from medr3_plugin.data.layouts import DATASETS
 from medr3_plugin.data.overlap import Overlap, OverlapIndex
@@ -34,6 +34,7 @@ class Loaded:
     skipped: Counter[str] = field(default_factory=Counter)
     duplicates: list[tuple[str, str]] = field(default_factory=list)
     overlaps: list[Overlap] = field(default_factory=list)
+    not_compared: list[str] = field(default_factory=list)
 
 
 def load(dataset: str, source: str, *, split: str = "", config: str = "", limit: int = 0) -> Loaded:
@@ -113,14 +114,18 @@ def remove_overlaps(loaded: Loaded, against: Iterable[str]) -> None:
     """Take items that overlap the evaluation sets `against` out of `loaded.items` and list them.
 
     Args:
-        against: files or folders; parquet written here, or any file in the generic layout.
+        against: files or folders; parquet written here, or any file in a known layout, labelled or not.
+
+    Raises:
+        UserError: a file that holds no question.
     """
     index = OverlapIndex()
     for source in against:
-        before = len(index)
-        index.add(evaluation_items(source), source)
-        if len(index) == before:
-            raise UserError(f"{source}: no questions in it to compare with")
+        for row, item in evaluation_sets.read(source):
+            if item:
+                index.add([item], source)
+            else:
+                loaded.not_compared.append(row.where)
     kept = []
     for item, overlap in index.split(loaded.items):
         if overlap is None:
@@ -128,25 +133,6 @@ def remove_overlaps(loaded: Loaded, against: Iterable[str]) -> None:
         else:
             loaded.overlaps.append(overlap)
     loaded.items = kept
-
-
-def evaluation_items(source: str) -> list[Item]:
-    """Questions of an evaluation file, for comparison; a training parquet is read by its `extra_info`."""
-    rows = list(reading.read(source))
-    items = []
-    for row in rows:
-        info = row.data.get("extra_info")
-        if isinstance(info, dict):
-            items.append(item_of(info))
-        elif not row.error:
-            question = str(row.data.get("question") or row.data.get("body") or "")
-            options = row.data.get("options")
-            identifier = str(row.data.get("id") or row.where)
-            if question:
-                items.append(
-                    Item(identifier, "", question, ("",), options if isinstance(options, dict) else None)
-                )
-    return items
 
 
 def item_of(info: Mapping[str, Any]) -> Item:
@@ -212,6 +198,7 @@ def write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[str
         "skipped": dict(loaded.skipped),
         "duplicates": [{"id": item, "same_as": other} for item, other in loaded.duplicates],
         "overlaps": [dataclasses.asdict(overlap) for overlap in loaded.overlaps],
+        "not_compared": loaded.not_compared,
     }
     out.with_name(out.name + ".report.json").write_text(
         json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"

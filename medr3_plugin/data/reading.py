@@ -15,6 +15,8 @@ from typing import Any
 from medr3_plugin.errors import MissingExtra, UserError
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+WRITTEN_BESIDE = (".parquet.report.json", ".parquet.rejected.jsonl")
+"""Ends of the names that `medr3 data` gives to the reports beside a parquet: no rows of a data set."""
 _SPLITS = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
 
 
@@ -53,20 +55,39 @@ def read(source: str, *, split: str = "", config: str = "") -> Iterator[RawRow]:
     if is_hub_name(source):
         yield from _read_hub(source, split, config)
         return
-    path = Path(source)
-    if path.is_file():
-        yield from _read_file(path, split_of(path))
-        return
-    if not path.is_dir():
-        raise UserError(f"{source}: no such file or folder, and not a Hub name of the form owner/name")
-    files = [file for file in sorted(path.rglob("*")) if file.is_file() and _suffix(file) in SUFFIXES]
+    files = _files(Path(source))
     if split:
-        files = [file for file in files if split_of(file) == _SPLITS.get(split, split)]
+        files = [
+            file for file in files if Path(source) == file or split_of(file) == _SPLITS.get(split, split)
+        ]
     if not files:
-        wanted = f" of split {split!r}" if split else ""
-        raise UserError(f"{source}: no {', '.join(SUFFIXES)} file{wanted} in this folder")
+        raise UserError(f"{source}: no {', '.join(SUFFIXES)} file of split {split!r} in this folder")
     for file in files:
         yield from _read_file(file, split_of(file))
+
+
+def by_file(source: str) -> Iterator[tuple[str, list[RawRow]]]:
+    """As `read`, the rows of each file together, with its name."""
+    if is_hub_name(source):
+        yield source, list(_read_hub(source, "", ""))
+        return
+    for file in _files(Path(source)):
+        yield str(file), list(_read_file(file, split_of(file)))
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise UserError(f"{path}: no such file or folder, and not a Hub name of the form owner/name")
+    files = [
+        file
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and _suffix(file) in SUFFIXES and not file.name.endswith(WRITTEN_BESIDE)
+    ]
+    if not files:
+        raise UserError(f"{path}: no {', '.join(SUFFIXES)} file in this folder")
+    return files
 
 
 def split_of(path: Path) -> str:

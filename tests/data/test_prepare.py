@@ -204,3 +204,75 @@ def test_a_label_among_the_options_is_found(options):
 def test_ids_do_not_depend_on_position():
     assert stable_id("d", None, "Q?") == stable_id("d", "", "Q?") != stable_id("d", None, "R?")
     assert stable_id("d", "d:5", "Q?") == stable_id("d", 5, "Q?") == "d:5"
+
+
+EVALUATION_FILES = {
+    "ori_pqal.json": json.dumps({"123": {"QUESTION": CASE, "CONTEXTS": [], "final_decision": "yes"}}),
+    "ori_pqaa.json": json.dumps({"123": {"QUESTION": CASE, "CONTEXTS": [], "LONG_ANSWER": "unlabelled"}}),
+    "anatomy_test.csv": f'"{CASE}",a,b,c,d,A\n',
+    "virology_test.csv": f'"{CASE}",a,b,c,d,A\n',  # skipped as training data
+    "medqa.jsonl": json.dumps({"question": CASE, "options": {"A": "x", "B": "y"}, "answer_idx": "A"}) + "\n",
+    "medmcqa.json": json.dumps(
+        {"question": CASE, "opa": "a", "opb": "b", "opc": "c", "opd": "d", "cop": 2, "id": "i"}
+    ),
+    "bioasq.json": json.dumps({"questions": [{"id": "1", "type": "summary", "body": CASE}]}),
+    "RDS.json": json.dumps({"_id": "1", "case_report": CASE, "diagnosis": "x"}),
+    "nested.json": json.dumps([{"data": {"Question": CASE, "Options": {"A": "x", "B": "y"}}, "id": "u"}]),
+    "prompts.jsonl": json.dumps({"prompt": [{"role": "user", "content": CASE}]}),
+}
+
+
+@pytest.mark.parametrize("name", EVALUATION_FILES)
+def test_evaluation_files_in_their_original_layouts_are_compared(tmp_path, name):
+    evaluation = tmp_path / "eval"
+    evaluation.mkdir()
+    (evaluation / name).write_text(EVALUATION_FILES[name])
+    source = write(
+        tmp_path / "train.jsonl",
+        {"question": CASE, "answer": "x"},
+        {"question": "Which vitamin?", "answer": "C"},
+    )
+    loaded = prepare.load("generic", source)
+    prepare.remove_overlaps(loaded, [str(evaluation)])
+    assert [item.question for item in loaded.items] == ["Which vitamin?"] and len(loaded.overlaps) == 1
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"extra_info": {"split": "test", "index": 0, "question": CASE, "answer": "x"}},  # verl's GSM8K
+        {"extra_info": {"split": "test", "index": 0}, "prompt": [{"role": "user", "content": CASE}]},
+        {"question": CASE, "answer": "x"},
+    ],
+)
+def test_a_parquet_of_another_project_is_compared_by_its_questions(tmp_path, row):
+    import pyarrow as pa
+
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "test.parquet")
+    loaded = prepare.Loaded(items=[Item("i", "d", CASE, ("x",))])
+    prepare.remove_overlaps(loaded, [str(tmp_path / "test.parquet")])
+    assert not loaded.items and loaded.overlaps
+
+
+def test_an_evaluation_file_without_questions_is_named(tmp_path):
+    write(tmp_path / "a.jsonl", {"question": CASE})
+    bad = write(tmp_path / "ground_truth.json", {"123": "yes", "124": "no"})
+    loaded = prepare.Loaded(items=[Item("i", "d", CASE, ("x",))])
+    with pytest.raises(UserError, match=r"ground_truth\.json: no row of it holds a question") as caught:
+        prepare.remove_overlaps(loaded, [str(tmp_path)])
+    assert bad in str(caught.value)
+
+
+def test_reports_beside_a_parquet_are_no_evaluation_files_and_unread_rows_are_listed(tmp_path):
+    source = write(tmp_path / "test.jsonl", {"question": "Other?", "answer": "x"}, {"question": "Bad?"})
+    code, _ = run("prepare", "generic", "--source", source, "--out", str(tmp_path / "eval/x.parquet"))
+    assert code != 0  # a bad row: report and rejected rows lie in eval/
+    (tmp_path / "eval/y.jsonl").write_text('{"question": "More?"}\n{broken\n')
+    train = write(tmp_path / "mine.jsonl", {"question": "Mine?", "answer": "x"})
+    out = str(tmp_path / "o.parquet")
+    code, output = run(
+        "prepare", "generic", "--source", train, "--out", out, "--against", str(tmp_path / "eval")
+    )
+    assert code == 0 and "1 evaluation rows not compared" in output
+    (where,) = json.loads(Path(out + ".report.json").read_text())["not_compared"]
+    assert where.endswith("y.jsonl:2")
