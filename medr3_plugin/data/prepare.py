@@ -37,7 +37,7 @@ class Loaded:
     not_compared: list[str] = field(default_factory=list)
 
 
-def load(dataset: str, source: str, *, split: str = "", config: str = "", limit: int = 0) -> Loaded:
+def load(dataset: str, source: str, *, split: str = "", config: str = "") -> Loaded:
     """Read and parse a source; duplicates are removed, the first of equal questions stays.
 
     Equal questions (same folded question and options) with different answers are all rejected: one of the
@@ -63,8 +63,6 @@ def load(dataset: str, source: str, *, split: str = "", config: str = "", limit:
         except RowError as error:
             loaded.rejected.append((row, str(error)))
     _deduplicate(parsed, loaded)
-    if limit:
-        del loaded.items[limit:]
     return loaded
 
 
@@ -93,6 +91,11 @@ def _deduplicate(parsed: Sequence[tuple[reading.RawRow, Item]], loaded: Loaded) 
 
 def generated(split: str, count: int, seed: int = 0) -> Loaded:
     """Rare-disease questions generated from HPO, as if loaded; `dev` and `test`: the held-out diseases."""
+    known = ("train", "dev", "test")
+    if (split := reading.split_name(split)) not in known:
+        raise UserError(
+            f"rare_disease: no split {split!r} of the generated questions; known: {', '.join(known)}"
+        )
     part = "train" if split == "train" else "validation"
     questions = rare_disease.RareDiseaseQuestions(hpo.load(), seed=seed).generate(part, count)
     loaded = Loaded()
@@ -108,6 +111,20 @@ def generated(split: str, count: int, seed: int = 0) -> Loaded:
         )
         loaded.items.append(item)
     return loaded
+
+
+def check_one_split(loaded: Loaded, source: str) -> None:
+    """Refuse items of several splits: test questions would be trained on.
+
+    Raises:
+        UserError: more than one split; it lists them.
+    """
+    counts = Counter(item.split for item in loaded.items)
+    if len(counts) > 1:
+        listed = ", ".join(f"{split} ({count} rows)" for split, count in sorted(counts.items()))
+        raise UserError(
+            f"{source}: several splits: {listed}; name one with --split, or mix them: --split all"
+        )
 
 
 def remove_overlaps(loaded: Loaded, against: Iterable[str]) -> None:

@@ -46,24 +46,36 @@ def read(source: str, *, split: str = "", config: str = "") -> Iterator[RawRow]:
     """Rows of `source`: a file, a folder of files, or a Hub data set.
 
     Args:
-        split: of a folder or a Hub data set, only this split (`dev`, `val` and `validation` are one).
+        split: only rows of this split (`dev`, `val` and `validation` are one), by their key `split`, the
+            file's name or its folder's; of a folder's files that name none, only rows that do.
         config: configuration of a Hub data set.
 
     Raises:
-        UserError: nothing there, or a container that cannot be read at all.
+        UserError: nothing there, no row of `split`, or a container that cannot be read at all.
     """
     if is_hub_name(source):
         yield from _read_hub(source, split, config)
         return
-    files = _files(Path(source))
-    if split:
-        files = [
-            file for file in files if Path(source) == file or split_of(file) == _SPLITS.get(split, split)
-        ]
-    if not files:
-        raise UserError(f"{source}: no {', '.join(SUFFIXES)} file of split {split!r} in this folder")
-    for file in files:
-        yield from _read_file(file, split_of(file))
+    wanted, found, any_row = split_name(split), set(), False
+    for file in _files(Path(source)):
+        if wanted and split_of(file) not in ("", wanted):
+            found.add(split_of(file))  # not read: it may be large
+            continue
+        for row in _read_file(file, split_of(file)):
+            own = split_name(row.data.get("split")) or row.split
+            found.add(own)
+            if not wanted or own == wanted:
+                any_row = True
+                yield row
+    if wanted and not any_row:
+        known = ", ".join(sorted(found - {""})) or "none is named by a file, a folder or a key 'split'"
+        raise UserError(f"{source}: no row of split {split!r}; splits found: {known}")
+
+
+def split_name(value: object) -> str:
+    """`train`, `dev` or `test` for the names these go by; any other name in lower case; "" for None."""
+    name = str(value or "").strip().lower()
+    return _SPLITS.get(name, name)
 
 
 def by_file(source: str) -> Iterator[tuple[str, list[RawRow]]]:
@@ -236,10 +248,9 @@ def _read_hub(name: str, split: str, config: str) -> Iterator[RawRow]:
         raise UserError(
             f"{name}: cannot be loaded from the Hub ({reason}); download it and give the path"
         ) from error
-    wanted = _SPLITS.get(split, split)
-    parts = {part: rows for part, rows in loaded.items() if not split or _SPLITS.get(part, part) == wanted}
+    parts = {part: rows for part, rows in loaded.items() if split_name(split) in ("", split_name(part))}
     if not parts:
-        raise UserError(f"{name}: no split {split!r}; it has {', '.join(loaded)}")
+        raise UserError(f"{name}: no row of split {split!r}; splits found: {', '.join(loaded)}")
     for part, rows in parts.items():
         for number, data in enumerate(rows, start=1):
-            yield RawRow(f"{name}[{part}]#{number}", data, _SPLITS.get(part, part))
+            yield RawRow(f"{name}[{part}]#{number}", data, split_name(part))

@@ -24,6 +24,7 @@ CASE = (
 
 
 def write(path: Path, *rows: object) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return str(path)
 
@@ -176,7 +177,7 @@ def test_missing_source_and_missing_split(tmp_path):
     with pytest.raises(UserError, match="no such file or folder"):
         list(reading.read(str(tmp_path / "absent.jsonl")))
     write(tmp_path / "train.jsonl", {})
-    with pytest.raises(UserError, match="of split 'test'"):
+    with pytest.raises(UserError, match="of split 'test'; splits found: train"):
         list(reading.read(str(tmp_path), split="test"))
 
 
@@ -276,3 +277,39 @@ def test_reports_beside_a_parquet_are_no_evaluation_files_and_unread_rows_are_li
     assert code == 0 and "1 evaluation rows not compared" in output
     (where,) = json.loads(Path(out + ".report.json").read_text())["not_compared"]
     assert where.endswith("y.jsonl:2")
+
+
+def test_splits_are_not_mixed_unless_asked_for(tmp_path):
+    for split in ("train", "dev", "test"):
+        write(tmp_path / f"US/{split}.jsonl", {"question": f"{split}?", "answer": "x"})
+    arguments = ("prepare", "generic", "--source", str(tmp_path / "US"), "--out", str(tmp_path / "o.parquet"))
+    code, output = run(*arguments)
+    assert code != 0 and "dev (1 rows), test (1 rows), train (1 rows); name one with --split" in output
+    assert run(*arguments, "--limit", "1")[0] != 0  # the first rows are all of one split
+    for split, rows in (("validation", 1), ("train", 1), ("all", 3)):
+        code, output = run(*arguments, "--split", split)
+        assert code == 0 and f"{rows} rows" in output
+    code, output = run(*arguments, "--split", "trian")
+    assert code != 0 and "no row of split 'trian'; splits found: dev, test, train" in output
+
+
+def test_split_of_a_file(tmp_path):
+    rows = [
+        {"question": f"{name}?", "answer": "x", "split": name} for name in ("train", "validation", "Test")
+    ]
+    mixed = write(tmp_path / "all_rows.jsonl", *rows)
+    (item,) = prepare.load("generic", mixed, split="dev").items
+    assert (item.question, item.split) == ("validation?", "dev")
+    named = write(tmp_path / "test.jsonl", {"question": "Q?", "answer": "x"})
+    with pytest.raises(UserError, match=r"test.jsonl: no row of split 'train'; splits found: test"):
+        prepare.load("generic", named, split="train")
+    unnamed = write(tmp_path / "mine.jsonl", {"question": "Q?", "answer": "x"})
+    with pytest.raises(UserError, match="none is named"):
+        prepare.load("generic", unnamed, split="train")
+
+
+def test_unknown_split_of_generated_questions():
+    with pytest.raises(
+        UserError, match="no split 'tset' of the generated questions; known: train, dev, test"
+    ):
+        prepare.generated("tset", 1)

@@ -23,7 +23,7 @@ from medr3_plugin.data.items import (
     right_letter,
     stable_id,
 )
-from medr3_plugin.data.reading import RawRow
+from medr3_plugin.data.reading import RawRow, split_name
 
 _LETTER_KEYS = ("answer_idx", "label", "correct", "correct_option", "answer_letter")
 
@@ -52,7 +52,7 @@ def item(dataset: str, row: RawRow) -> Item:
         dataset = clean(data.get("dataset")) or dataset
     own_id = data.get("id", data.get("_id", data.get("qid")))
     gold_docs = _texts(data.get("gold_docs"), "gold_docs")
-    split = clean(data.get("split")) or row.split or "train"
+    split = split_name(data.get("split")) or row.split or "train"
     options = data.get("options", data.get("choices"))
     if options:
         letters = options_of(options)
