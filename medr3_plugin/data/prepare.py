@@ -228,6 +228,19 @@ def write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[str
     else:
         rejected.unlink(missing_ok=True)  # of an earlier run with worse input
     if not loaded.items:
-        raise UserError(f"{out}: no usable row is left; reasons are in {out.name}.report.json")
+        old = f"; {out} is of an earlier run, delete it" if out.exists() else ""
+        raise UserError(f"no usable row is left: {_why_none(loaded)} (all in {out}.report.json){old}")
     parquet.write_parquet(rows, out)
     return report
+
+
+def _why_none(loaded: Loaded) -> str:
+    """The first rejected row, else the commonest reason for which rows were left out."""
+    if loaded.rejected:
+        row, reason = loaded.rejected[0]
+        return f"{row.where}: {reason}"
+    if loaded.overlaps:
+        first = loaded.overlaps[0]
+        return f"{len(loaded.overlaps)} overlap the evaluation sets, the first {first.evaluation_set}"
+    reasons = loaded.skipped.most_common(1)
+    return f"{reasons[0][1]} rows: {reasons[0][0]}" if reasons else "the source has no rows"

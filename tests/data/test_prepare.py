@@ -148,8 +148,8 @@ def test_a_text_overlaps_itself_whatever_its_case_and_spacing(words):
 
 def test_nothing_usable_is_an_error_but_the_report_is_written(tmp_path):
     source = write(tmp_path / "x.jsonl", {"question": "Q?"})
-    with pytest.raises(UserError, match="no usable row"):
-        loaded = prepare.load("generic", source)
+    loaded = prepare.load("generic", source)
+    with pytest.raises(UserError, match=r"no usable row is left: .*x.jsonl:1: key 'answer'"):
         prepare.write(loaded, tmp_path / "o.parquet", [])
     assert (tmp_path / "o.parquet.report.json").exists() and not (tmp_path / "o.parquet").exists()
 
@@ -313,3 +313,17 @@ def test_unknown_split_of_generated_questions():
         UserError, match="no split 'tset' of the generated questions; known: train, dev, test"
     ):
         prepare.generated("tset", 1)
+
+
+def test_why_no_row_is_left_and_that_the_parquet_is_an_old_one(tmp_path):
+    out = tmp_path / "o.parquet"
+    good = write(tmp_path / "good.jsonl", {"question": "Q?", "answer": "x"})
+    assert run("prepare", "generic", "--source", good, "--out", str(out))[0] == 0
+    unlabelled = write(
+        tmp_path / "test.jsonl", {"pubid": 1, "question": "Q?"}, {"pubid": 2, "question": "R?"}
+    )
+    code, output = run("prepare", "pubmedqa", "--source", unlabelled, "--out", str(out))
+    assert code != 0 and "2 rows: no final_decision" in output
+    assert f"{out} is of an earlier run, delete it" in output
+    code, output = run("prepare", "generic", "--source", good, "--out", str(out), "--against", good)
+    assert code != 0 and "1 overlap the evaluation sets, the first" in output
