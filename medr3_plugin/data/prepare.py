@@ -205,7 +205,16 @@ def write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[str
 
     The report and the rejected rows are written even if nothing is left for the parquet.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; give the parquet file to write, as {out / 'train.parquet'}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return _write(loaded, out, rows)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error}; give another --out") from error
+
+
+def _write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     rejected = out.with_name(out.name + ".rejected.jsonl")
     report = {
         "kept": len(loaded.items),

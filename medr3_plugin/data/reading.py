@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,8 +122,8 @@ def _read_file(path: Path, split: str) -> Iterator[RawRow]:
         raise UserError(f"{path}: unknown file type; expected {', '.join(SUFFIXES)} (or .gz of one)")
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: cannot be read: {error}; get the file again") from error
     raw = raw.removeprefix(b"\xef\xbb\xbf")
     if not raw.strip():
         raise UserError(f"{path}: the file is empty")
@@ -139,7 +140,7 @@ def _is_one_document(raw: bytes) -> bool:
     first, _, rest = raw.strip().partition(b"\n")
     try:
         json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
     return not rest.strip()
 
@@ -160,6 +161,9 @@ def _read_lines(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
         except ValueError as error:
             yield RawRow(where, {"raw": line.decode("utf-8")}, split, f"not JSON: {error}")
             continue
+        except RecursionError:
+            yield RawRow(where, {"raw": line.decode("utf-8")}, split, "nested too deeply to be a row")
+            continue
         yield _checked(where, data, split)
 
 
@@ -175,6 +179,8 @@ def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
         document = json.loads(raw.decode("utf-8"))
     except ValueError as error:  # UnicodeDecodeError is one
         raise UserError(f"{path}: not a UTF-8 JSON document: {error}") from error
+    except RecursionError as error:
+        raise UserError(f"{path}: nested too deeply; expected a list of rows") from error
     if isinstance(document, Mapping):
         for key in ("questions", "data"):
             if isinstance(document.get(key), list):
@@ -194,6 +200,10 @@ def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
         raise UserError(f"{path}: expected a list of rows or an object, found {type(document).__name__}")
 
 
+# an unlikely last line: a quote that is never closed takes it into its field
+_END = "end-of-file-d41d8cd98f00"
+
+
 def _read_csv(path: Path, raw: bytes, split: str, delimiter: str) -> Iterator[RawRow]:
     """Rows by header; a file without a known header (MMLU) gives `_columns` instead."""
     try:
@@ -201,9 +211,20 @@ def _read_csv(path: Path, raw: bytes, split: str, delimiter: str) -> Iterator[Ra
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise UserError(f"{path}:{line}: not UTF-8; convert the file to UTF-8") from error
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(f"{text}\n{_END}", newline=""), delimiter=delimiter)
     header: list[str] | None = None
-    for columns in reader:
+    while True:
+        line = reader.line_num + 1
+        try:
+            columns = next(reader)
+        except csv.Error as error:
+            raise UserError(f"{path}:{line}: {error}; is a quote not closed?") from error
+        if columns == [_END]:
+            return
+        if columns and columns[-1].endswith(_END):
+            raise UserError(f"{path}:{line}: a quote in this row is never closed; close or double it")
+        if not columns:  # an empty line
+            continue
         where = f"{path}:{reader.line_num}"
         if header is None:
             named = [column.strip().lower() for column in columns]
@@ -230,10 +251,13 @@ def _read_parquet(path: Path, split: str) -> Iterator[RawRow]:
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: not a parquet file: {error}") from error
     number = 0
-    for batch in table.iter_batches(batch_size=1024):
-        for data in batch.to_pylist():
-            number += 1
-            yield RawRow(f"{path}#{number}", data, split)
+    try:
+        for batch in table.iter_batches(batch_size=1024):
+            for data in batch.to_pylist():
+                number += 1
+                yield RawRow(f"{path}#{number}", data, split)
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: bytes that are no text
+        raise UserError(f"{path}#{number + 1}: damaged from here on: {error}; get the file again") from error
 
 
 def _read_hub(name: str, split: str, config: str) -> Iterator[RawRow]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -162,7 +163,12 @@ def test_nothing_usable_is_an_error_but_the_report_is_written(tmp_path):
         ("x.parquet", b"no parquet", "not a parquet file"),
         ("x.xlsx", b"?", "unknown file type"),
         ("x.jsonl.gz", b"not gzip", "cannot be read"),
+        ("x.jsonl.gz", gzip.compress(b'{"question": "Q?"}' * 99)[:-12], "cannot be read"),
+        ("x.jsonl.gz", gzip.compress(b"x" * 99)[:10] + b"\xff" * 40, "cannot be read"),
         ("x.csv", b"question,answer\ncaf\xe9,b\n", "x.csv:2: not UTF-8"),
+        ("x.csv", b"question,answer\nQ?,b\nR?," + b"x" * 200_000, "x.csv:3: field larger than"),
+        ("x.csv", b'question,answer\nQ?,b\nR?,"c\nS?,d\n', "x.csv:3: a quote in this row is never closed"),
+        ("x.json", b"[" * 100_000, "nested too deeply"),
     ],
 )
 def test_unreadable_files_name_themselves(tmp_path, name, content, message):
@@ -327,3 +333,45 @@ def test_why_no_row_is_left_and_that_the_parquet_is_an_old_one(tmp_path):
     assert f"{out} is of an earlier run, delete it" in output
     code, output = run("prepare", "generic", "--source", good, "--out", str(out), "--against", good)
     assert code != 0 and "1 overlap the evaluation sets, the first" in output
+
+
+def test_a_line_nested_too_deeply_is_a_bad_row(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"question": "Q?", "answer": "x"}\n' + "[" * 100_000 + "\n")
+    loaded = prepare.load("generic", str(path))
+    assert len(loaded.items) == 1 and "nested too deeply" in loaded.rejected[0][1]
+
+
+def test_quoted_line_ends_in_csv(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text('question,answer\n"Q\n?",a\nR?,"b\n"\n\n')
+    assert [row.data for row in reading.read(str(path))] == [
+        {"question": "Q\n?", "answer": "a"},
+        {"question": "R?", "answer": "b\n"},
+    ]
+    (tmp_path / "x.tsv").write_text("question\tanswer\tnote\nQ?\ta\t\n")
+    assert [dict(row.data) for row in reading.read(str(tmp_path / "x.tsv"))] == [
+        {"question": "Q?", "answer": "a", "note": ""}
+    ]
+
+
+def test_a_damaged_parquet_is_named(tmp_path):
+    import pyarrow as pa
+
+    path = tmp_path / "x.parquet"
+    table = pa.table({"question": [f"Question {i}?" for i in range(5000)], "answer": ["x"] * 5000})
+    pq.write_table(table, path, use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    content[4 : len(content) // 2] = b"\xff" * (len(content) // 2 - 4)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"x.parquet#1: damaged from here on"):
+        list(reading.read(str(path)))
+
+
+def test_an_out_that_cannot_be_written(tmp_path):
+    source = write(tmp_path / "x.jsonl", {"question": "Q?", "answer": "x"})
+    (tmp_path / "folder.parquet").mkdir()
+    for out, message in (("folder.parquet", "is a folder"), ("x.jsonl/o.parquet", "cannot be written")):
+        code, output = run("prepare", "generic", "--source", source, "--out", str(tmp_path / out))
+        assert code != 0 and message in output and out in output
+    assert not (tmp_path / "folder.parquet.report.json").exists()
