@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from medr3_plugin.data.items import Item, RowError, choice_item, clean, options_of, require, right_letter
 from medr3_plugin.data.layouts import generic
@@ -51,6 +52,8 @@ def _parse(row: RawRow) -> Item:
         )
     if "subject" in data:
         _check(clean(data["subject"]))
+    if isinstance(data.get("answer"), int | float):  # the index, even among options that are numbers
+        row = replace(row, data={"answer_idx": data["answer"], **data, "answer": None})
     return generic.item("mmlu_med", row)
 
 
