@@ -40,6 +40,7 @@ def is_hub_name(source: str) -> bool:
         not Path(source).exists()
         and bool(re.fullmatch(r"[\w.-]+/[\w.-]+", source))
         and not source.startswith(".")
+        and _suffix(Path(source)) not in SUFFIXES  # a file that is missing
     )
 
 
@@ -268,9 +269,13 @@ def _read_hub(name: str, split: str, config: str) -> Iterator[RawRow]:
     try:
         loaded = datasets.load_dataset(name, config or None)
     except (OSError, ValueError, RuntimeError) as error:  # not found, no network, ambiguous configuration
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        configs = next((line for line in lines if "available configs" in line), "")
+        if configs:
+            raise UserError(f"{name}: {lines[0]} {configs} Say which with --config") from error
         raise UserError(
-            f"{name}: cannot be loaded from the Hub ({reason}); download it and give the path"
+            f"{name}: no such file or folder, and it cannot be loaded from the Hub ({lines[0]}); "
+            "download it and give the path"
         ) from error
     parts = {part: rows for part, rows in loaded.items() if split_name(split) in ("", split_name(part))}
     if not parts:

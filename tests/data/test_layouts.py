@@ -311,3 +311,22 @@ def test_an_index_and_a_text_that_disagree(tmp_path):
 def test_mmlu_answers_are_indices_even_among_numbers(tmp_path):
     row = {"question": "Q?", "subject": "anatomy", "choices": ["1", "2", "3", "4"], "answer": 2}
     assert load("mmlu_med", lines(tmp_path / "x.jsonl", row)).items[0].answers == ("3",)
+
+
+@pytest.mark.parametrize("name", ["anatomy_dev.csv", "anatomy.csv"])
+def test_mmlu_subject_by_the_files_name(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("A bone?,a,b,c,d,A\n")
+    with gzip.open(f"{path}.gz", "wt") as file:
+        file.write(path.read_text())
+    for source in (str(path), f"{path}.gz"):
+        assert [item.answers for item in load("mmlu_med", source).items] == [("a",)]
+
+
+def test_mmlu_rows_without_a_subject_are_not_dropped(tmp_path):
+    (tmp_path / "mmlu.csv").write_text("A bone?,a,b,c,d,A\n")
+    loaded = load("mmlu_med", str(tmp_path / "mmlu.csv"))
+    assert not loaded.skipped and "name it <subject>_<split>.csv" in loaded.rejected[0][1]
+    row = {"question": "Q?", "choices": ["a", "b"], "answer": 1}
+    for more in ({}, {"subject": None}, {"subject": ""}):
+        assert load("mmlu_med", lines(tmp_path / "x.jsonl", {**row, **more})).items[0].answers == ("b",)

@@ -375,3 +375,29 @@ def test_an_out_that_cannot_be_written(tmp_path):
         code, output = run("prepare", "generic", "--source", source, "--out", str(tmp_path / out))
         assert code != 0 and message in output and out in output
     assert not (tmp_path / "folder.parquet.report.json").exists()
+
+
+def test_hub_without_a_configuration_lists_them(monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    message = (
+        "Config name is missing.\nPlease pick one among the available configs: ['a', 'b']\n"
+        "Example of usage:\n\t`load_dataset('owner/name', 'a')`"
+    )
+
+    def refuse(*_: object) -> None:
+        raise ValueError(message)
+
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    with pytest.raises(
+        UserError, match=r"owner/name: .*available configs: \['a', 'b'\] Say which with --config"
+    ):
+        list(reading.read("owner/name"))
+
+
+@pytest.mark.parametrize(
+    "name", ["data/train.parquet", "data/x.jsonl.gz", "./data/medqa", "/data", "/data/x"]
+)
+def test_a_missing_file_is_no_hub_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="no such file or folder, and not a Hub name"):
+        list(reading.read(name))

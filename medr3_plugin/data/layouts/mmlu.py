@@ -61,7 +61,10 @@ def _csv(row: RawRow) -> Item:
     columns = row.data["_columns"]
     if len(columns) != 6:
         raise RowError(f"{len(columns)} columns; expected six: question, A, B, C, D, letter")
-    _check(re.sub(r"_(?:test|dev|val|train)\.csv$", "", row.data["_file"]))
+    subject = re.sub(r"(_(?:test|dev|val|train))?\.csv(\.gz)?$", "", row.data["_file"])
+    if f"{subject}_" not in row.data["_file"] and subject not in SUBJECTS:
+        raise RowError("the file's name tells no subject; name it <subject>_<split>.csv, as anatomy_test.csv")
+    _check(subject)
     options = options_of(columns[1:5])
     return choice_item(
         "mmlu_med",
