@@ -26,7 +26,7 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
         str, typer.Option(help="File, folder or Hub name (owner/name); 'hpo' generates rare_disease.")
     ] = "",
     out: Annotated[Path | None, typer.Option(help="Parquet file to write.")] = None,
-    split: Annotated[str, typer.Option(help="Only this split of a folder or a Hub data set.")] = "",
+    split: Annotated[str, typer.Option(help="Only rows of this split; 'all' mixes them.")] = "",
     config: Annotated[str, typer.Option(help="Configuration of a Hub data set.")] = "",
     form: Annotated[str, typer.Option(help="choice: options are shown; open: they are hidden.")] = "choice",
     prompt: Annotated[
@@ -56,14 +56,20 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     if dataset == "rare_disease" and source == "hpo":
         loaded = pipeline.generated(split or "train", limit or 1000, seed)
     else:
-        loaded = pipeline.load(dataset, source, split=split, config=config, limit=limit)
+        loaded = pipeline.load(dataset, source, split="" if split == "all" else split, config=config)
+        if not split:
+            pipeline.check_one_split(loaded, source)
+        if limit:
+            del loaded.items[limit:]
     if against:
         pipeline.remove_overlaps(loaded, against)
     rows = pipeline.training_rows(loaded.items, form=form, style=prompt, stage=stage)  # type: ignore[arg-type]  # checked above
     report = pipeline.write(loaded, out, rows)
     counts = (f"{len(report[key])} {key}" for key in ("rejected", "duplicates", "overlaps") if report[key])
     skipped = sum(report["skipped"].values())
-    extra = ", ".join([*counts, *([f"{skipped} skipped"] if skipped else [])])
+    unread = len(report["not_compared"])
+    more = [f"{skipped} skipped"] * bool(skipped) + [f"{unread} evaluation rows not compared"] * bool(unread)
+    extra = ", ".join([*counts, *more])
     typer.echo(f"{out}: {report['kept']} rows{f' ({extra}: {out.name}.report.json)' if extra else ''}")
     if report["rejected"]:
         first = report["rejected"][0]

@@ -112,11 +112,11 @@ def right_letter(options: Mapping[str, str], label: object, text: object = None)
     named = re.sub(r"[().\s]", "", clean(label) or clean(text)).upper()
     if clean(label) and named in options:
         # the text beside a letter may be worded freely; it only must not be another option's own text
-        stated = _letters_by_text(options, clean(text))
+        stated = letters_by_text(options, clean(text))
         if stated and named not in stated:
             raise RowError(f"label {label!r} and answer text {text!r} name different options")
         return named
-    found = {letter for value in (label, text) for letter in _letters_by_text(options, clean(value))}
+    found = {letter for value in (label, text) for letter in letters_by_text(options, clean(value))}
     found |= {named} & options.keys()
     if len(found) == 1:
         return found.pop()
@@ -128,7 +128,7 @@ def right_letter(options: Mapping[str, str], label: object, text: object = None)
     )
 
 
-def _letters_by_text(options: Mapping[str, str], text: str) -> list[str]:
+def letters_by_text(options: Mapping[str, str], text: str) -> list[str]:
     """Letters of the options with this text; signs ("< 5", "> 5") are ignored only if nothing matches."""
     if not text:
         return []

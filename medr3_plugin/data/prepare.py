@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from medr3_plugin.data import hpo, parquet, prompts, rare_disease, reading
+from medr3_plugin.data import evaluation_sets, hpo, parquet, prompts, rare_disease, reading
 from medr3_plugin.data.items import Item, RowError
 from medr3_plugin.data.layouts import DATASETS
 from medr3_plugin.data.overlap import Overlap, OverlapIndex
@@ -34,9 +34,10 @@ class Loaded:
     skipped: Counter[str] = field(default_factory=Counter)
     duplicates: list[tuple[str, str]] = field(default_factory=list)
     overlaps: list[Overlap] = field(default_factory=list)
+    not_compared: list[str] = field(default_factory=list)
 
 
-def load(dataset: str, source: str, *, split: str = "", config: str = "", limit: int = 0) -> Loaded:
+def load(dataset: str, source: str, *, split: str = "", config: str = "") -> Loaded:
     """Read and parse a source; duplicates are removed, the first of equal questions stays.
 
     Equal questions (same folded question and options) with different answers are all rejected: one of the
@@ -62,8 +63,6 @@ def load(dataset: str, source: str, *, split: str = "", config: str = "", limit:
         except RowError as error:
             loaded.rejected.append((row, str(error)))
     _deduplicate(parsed, loaded)
-    if limit:
-        del loaded.items[limit:]
     return loaded
 
 
@@ -92,6 +91,11 @@ def _deduplicate(parsed: Sequence[tuple[reading.RawRow, Item]], loaded: Loaded) 
 
 def generated(split: str, count: int, seed: int = 0) -> Loaded:
     """Rare-disease questions generated from HPO, as if loaded; `dev` and `test`: the held-out diseases."""
+    known = ("train", "dev", "test")
+    if (split := reading.split_name(split)) not in known:
+        raise UserError(
+            f"rare_disease: no split {split!r} of the generated questions; known: {', '.join(known)}"
+        )
     part = "train" if split == "train" else "validation"
     questions = rare_disease.RareDiseaseQuestions(hpo.load(), seed=seed).generate(part, count)
     loaded = Loaded()
@@ -109,18 +113,36 @@ def generated(split: str, count: int, seed: int = 0) -> Loaded:
     return loaded
 
 
+def check_one_split(loaded: Loaded, source: str) -> None:
+    """Refuse items of several splits: test questions would be trained on.
+
+    Raises:
+        UserError: more than one split; it lists them.
+    """
+    counts = Counter(item.split for item in loaded.items)
+    if len(counts) > 1:
+        listed = ", ".join(f"{split} ({count} rows)" for split, count in sorted(counts.items()))
+        raise UserError(
+            f"{source}: several splits: {listed}; name one with --split, or mix them: --split all"
+        )
+
+
 def remove_overlaps(loaded: Loaded, against: Iterable[str]) -> None:
     """Take items that overlap the evaluation sets `against` out of `loaded.items` and list them.
 
     Args:
-        against: files or folders; parquet written here, or any file in the generic layout.
+        against: files or folders; parquet written here, or any file in a known layout, labelled or not.
+
+    Raises:
+        UserError: a file that holds no question.
     """
     index = OverlapIndex()
     for source in against:
-        before = len(index)
-        index.add(evaluation_items(source), source)
-        if len(index) == before:
-            raise UserError(f"{source}: no questions in it to compare with")
+        for row, item in evaluation_sets.read(source):
+            if item:
+                index.add([item], source)
+            else:
+                loaded.not_compared.append(row.where)
     kept = []
     for item, overlap in index.split(loaded.items):
         if overlap is None:
@@ -128,25 +150,6 @@ def remove_overlaps(loaded: Loaded, against: Iterable[str]) -> None:
         else:
             loaded.overlaps.append(overlap)
     loaded.items = kept
-
-
-def evaluation_items(source: str) -> list[Item]:
-    """Questions of an evaluation file, for comparison; a training parquet is read by its `extra_info`."""
-    rows = list(reading.read(source))
-    items = []
-    for row in rows:
-        info = row.data.get("extra_info")
-        if isinstance(info, dict):
-            items.append(item_of(info))
-        elif not row.error:
-            question = str(row.data.get("question") or row.data.get("body") or "")
-            options = row.data.get("options")
-            identifier = str(row.data.get("id") or row.where)
-            if question:
-                items.append(
-                    Item(identifier, "", question, ("",), options if isinstance(options, dict) else None)
-                )
-    return items
 
 
 def item_of(info: Mapping[str, Any]) -> Item:
@@ -202,7 +205,16 @@ def write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[str
 
     The report and the rejected rows are written even if nothing is left for the parquet.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; give the parquet file to write, as {out / 'train.parquet'}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return _write(loaded, out, rows)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error}; give another --out") from error
+
+
+def _write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     rejected = out.with_name(out.name + ".rejected.jsonl")
     report = {
         "kept": len(loaded.items),
@@ -212,6 +224,7 @@ def write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[str
         "skipped": dict(loaded.skipped),
         "duplicates": [{"id": item, "same_as": other} for item, other in loaded.duplicates],
         "overlaps": [dataclasses.asdict(overlap) for overlap in loaded.overlaps],
+        "not_compared": loaded.not_compared,
     }
     out.with_name(out.name + ".report.json").write_text(
         json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
@@ -224,6 +237,19 @@ def write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[str
     else:
         rejected.unlink(missing_ok=True)  # of an earlier run with worse input
     if not loaded.items:
-        raise UserError(f"{out}: no usable row is left; reasons are in {out.name}.report.json")
+        old = f"; {out} is of an earlier run, delete it" if out.exists() else ""
+        raise UserError(f"no usable row is left: {_why_none(loaded)} (all in {out}.report.json){old}")
     parquet.write_parquet(rows, out)
     return report
+
+
+def _why_none(loaded: Loaded) -> str:
+    """The first rejected row, else the commonest reason for which rows were left out."""
+    if loaded.rejected:
+        row, reason = loaded.rejected[0]
+        return f"{row.where}: {reason}"
+    if loaded.overlaps:
+        first = loaded.overlaps[0]
+        return f"{len(loaded.overlaps)} overlap the evaluation sets, the first {first.evaluation_set}"
+    reasons = loaded.skipped.most_common(1)
+    return f"{reasons[0][1]} rows: {reasons[0][0]}" if reasons else "the source has no rows"

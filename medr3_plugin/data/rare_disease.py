@@ -21,6 +21,8 @@ from medr3_plugin.records import Reference, Triple
 DATASET = "rare_disease"
 HAS_SIGN = "has sign"
 VALIDATION_SHARE = 0.2
+PATIENCE = 5
+"""Rounds over all diseases without a new question after which none is expected."""
 EXAMPLE_DISEASES = ("OMIM:219700", "OMIM:203500")
 """Cystic fibrosis and alkaptonuria: shown as examples, never asked."""
 
@@ -110,14 +112,32 @@ class RareDiseaseQuestions:
         return list(self._pools[split])
 
     def generate(self, split: str, count: int) -> Iterator[Question]:
-        """`count` questions: each disease once, then again with other signs. Same seed, same questions."""
+        """`count` different questions: each disease once, then again with other signs. Same seed, same questions.
+
+        Two questions with the same words in any order are one, of whatever disease.
+
+        Raises:
+            UserError: no disease in the split, or fewer than `count` different questions.
+        """
         pool = self._pools[split]
         if count and not pool:
             raise UserError(
                 f"rare_disease: no disease is left for split {split!r}; ask for fewer signs a question"
             )
-        for number in range(count):
-            yield self.ask(pool[number % len(pool)], split, variant=number // len(pool))
+        asked: set[frozenset[str]] = set()
+        number = last_new = 0
+        while len(asked) < count:
+            question = self.ask(pool[number % len(pool)], split, variant=number // len(pool))
+            number += 1
+            if (words := frozenset(question.words)) not in asked:
+                asked.add(words)
+                last_new = number
+                yield question
+            elif number - last_new > PATIENCE * len(pool):
+                raise UserError(
+                    f"rare_disease: only {len(asked)} different questions found for split {split!r}; "
+                    f"ask for at most so many, not {count}"
+                )
 
     def ask(self, disease: hpo.Disease, split: str, variant: int = 0) -> Question:
         """One question about `disease`; `variant` draws other signs."""

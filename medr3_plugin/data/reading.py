@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 from medr3_plugin.errors import MissingExtra, UserError
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+WRITTEN_BESIDE = (".parquet.report.json", ".parquet.rejected.jsonl")
+"""Ends of the names that `medr3 data` gives to the reports beside a parquet: no rows of a data set."""
 _SPLITS = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
 
 
@@ -37,6 +40,7 @@ def is_hub_name(source: str) -> bool:
         not Path(source).exists()
         and bool(re.fullmatch(r"[\w.-]+/[\w.-]+", source))
         and not source.startswith(".")
+        and _suffix(Path(source)) not in SUFFIXES  # a file that is missing
     )
 
 
@@ -44,29 +48,60 @@ def read(source: str, *, split: str = "", config: str = "") -> Iterator[RawRow]:
     """Rows of `source`: a file, a folder of files, or a Hub data set.
 
     Args:
-        split: of a folder or a Hub data set, only this split (`dev`, `val` and `validation` are one).
+        split: only rows of this split (`dev`, `val` and `validation` are one), by their key `split`, the
+            file's name or its folder's; of a folder's files that name none, only rows that do.
         config: configuration of a Hub data set.
 
     Raises:
-        UserError: nothing there, or a container that cannot be read at all.
+        UserError: nothing there, no row of `split`, or a container that cannot be read at all.
     """
     if is_hub_name(source):
         yield from _read_hub(source, split, config)
         return
-    path = Path(source)
-    if path.is_file():
-        yield from _read_file(path, split_of(path))
+    wanted, found, any_row = split_name(split), set(), False
+    for file in _files(Path(source)):
+        if wanted and split_of(file) not in ("", wanted):
+            found.add(split_of(file))  # not read: it may be large
+            continue
+        for row in _read_file(file, split_of(file)):
+            own = split_name(row.data.get("split")) or row.split
+            found.add(own)
+            if not wanted or own == wanted:
+                any_row = True
+                yield row
+    if wanted and not any_row:
+        known = ", ".join(sorted(found - {""})) or "none is named by a file, a folder or a key 'split'"
+        raise UserError(f"{source}: no row of split {split!r}; splits found: {known}")
+
+
+def split_name(value: object) -> str:
+    """`train`, `dev` or `test` for the names these go by; any other name in lower case; "" for None."""
+    name = str(value or "").strip().lower()
+    return _SPLITS.get(name, name)
+
+
+def by_file(source: str) -> Iterator[tuple[str, list[RawRow]]]:
+    """As `read`, the rows of each file together, with its name."""
+    if is_hub_name(source):
+        yield source, list(_read_hub(source, "", ""))
         return
+    for file in _files(Path(source)):
+        yield str(file), list(_read_file(file, split_of(file)))
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
     if not path.is_dir():
-        raise UserError(f"{source}: no such file or folder, and not a Hub name of the form owner/name")
-    files = [file for file in sorted(path.rglob("*")) if file.is_file() and _suffix(file) in SUFFIXES]
-    if split:
-        files = [file for file in files if split_of(file) == _SPLITS.get(split, split)]
+        raise UserError(f"{path}: no such file or folder, and not a Hub name of the form owner/name")
+    files = [
+        file
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and _suffix(file) in SUFFIXES and not file.name.endswith(WRITTEN_BESIDE)
+    ]
     if not files:
-        wanted = f" of split {split!r}" if split else ""
-        raise UserError(f"{source}: no {', '.join(SUFFIXES)} file{wanted} in this folder")
-    for file in files:
-        yield from _read_file(file, split_of(file))
+        raise UserError(f"{path}: no {', '.join(SUFFIXES)} file in this folder")
+    return files
 
 
 def split_of(path: Path) -> str:
@@ -88,8 +123,8 @@ def _read_file(path: Path, split: str) -> Iterator[RawRow]:
         raise UserError(f"{path}: unknown file type; expected {', '.join(SUFFIXES)} (or .gz of one)")
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: cannot be read: {error}; get the file again") from error
     raw = raw.removeprefix(b"\xef\xbb\xbf")
     if not raw.strip():
         raise UserError(f"{path}: the file is empty")
@@ -106,7 +141,7 @@ def _is_one_document(raw: bytes) -> bool:
     first, _, rest = raw.strip().partition(b"\n")
     try:
         json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
     return not rest.strip()
 
@@ -127,6 +162,9 @@ def _read_lines(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
         except ValueError as error:
             yield RawRow(where, {"raw": line.decode("utf-8")}, split, f"not JSON: {error}")
             continue
+        except RecursionError:
+            yield RawRow(where, {"raw": line.decode("utf-8")}, split, "nested too deeply to be a row")
+            continue
         yield _checked(where, data, split)
 
 
@@ -142,6 +180,8 @@ def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
         document = json.loads(raw.decode("utf-8"))
     except ValueError as error:  # UnicodeDecodeError is one
         raise UserError(f"{path}: not a UTF-8 JSON document: {error}") from error
+    except RecursionError as error:
+        raise UserError(f"{path}: nested too deeply; expected a list of rows") from error
     if isinstance(document, Mapping):
         for key in ("questions", "data"):
             if isinstance(document.get(key), list):
@@ -161,6 +201,10 @@ def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
         raise UserError(f"{path}: expected a list of rows or an object, found {type(document).__name__}")
 
 
+# an unlikely last line: a quote that is never closed takes it into its field
+_END = "end-of-file-d41d8cd98f00"
+
+
 def _read_csv(path: Path, raw: bytes, split: str, delimiter: str) -> Iterator[RawRow]:
     """Rows by header; a file without a known header (MMLU) gives `_columns` instead."""
     try:
@@ -168,9 +212,20 @@ def _read_csv(path: Path, raw: bytes, split: str, delimiter: str) -> Iterator[Ra
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise UserError(f"{path}:{line}: not UTF-8; convert the file to UTF-8") from error
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(f"{text}\n{_END}", newline=""), delimiter=delimiter)
     header: list[str] | None = None
-    for columns in reader:
+    while True:
+        line = reader.line_num + 1
+        try:
+            columns = next(reader)
+        except csv.Error as error:
+            raise UserError(f"{path}:{line}: {error}; is a quote not closed?") from error
+        if columns == [_END]:
+            return
+        if columns and columns[-1].endswith(_END):
+            raise UserError(f"{path}:{line}: a quote in this row is never closed; close or double it")
+        if not columns:  # an empty line
+            continue
         where = f"{path}:{reader.line_num}"
         if header is None:
             named = [column.strip().lower() for column in columns]
@@ -197,10 +252,13 @@ def _read_parquet(path: Path, split: str) -> Iterator[RawRow]:
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: not a parquet file: {error}") from error
     number = 0
-    for batch in table.iter_batches(batch_size=1024):
-        for data in batch.to_pylist():
-            number += 1
-            yield RawRow(f"{path}#{number}", data, split)
+    try:
+        for batch in table.iter_batches(batch_size=1024):
+            for data in batch.to_pylist():
+                number += 1
+                yield RawRow(f"{path}#{number}", data, split)
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: bytes that are no text
+        raise UserError(f"{path}#{number + 1}: damaged from here on: {error}; get the file again") from error
 
 
 def _read_hub(name: str, split: str, config: str) -> Iterator[RawRow]:
@@ -211,14 +269,17 @@ def _read_hub(name: str, split: str, config: str) -> Iterator[RawRow]:
     try:
         loaded = datasets.load_dataset(name, config or None)
     except (OSError, ValueError, RuntimeError) as error:  # not found, no network, ambiguous configuration
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        configs = next((line for line in lines if "available configs" in line), "")
+        if configs:
+            raise UserError(f"{name}: {lines[0]} {configs} Say which with --config") from error
         raise UserError(
-            f"{name}: cannot be loaded from the Hub ({reason}); download it and give the path"
+            f"{name}: no such file or folder, and it cannot be loaded from the Hub ({lines[0]}); "
+            "download it and give the path"
         ) from error
-    wanted = _SPLITS.get(split, split)
-    parts = {part: rows for part, rows in loaded.items() if not split or _SPLITS.get(part, part) == wanted}
+    parts = {part: rows for part, rows in loaded.items() if split_name(split) in ("", split_name(part))}
     if not parts:
-        raise UserError(f"{name}: no split {split!r}; it has {', '.join(loaded)}")
+        raise UserError(f"{name}: no row of split {split!r}; splits found: {', '.join(loaded)}")
     for part, rows in parts.items():
         for number, data in enumerate(rows, start=1):
-            yield RawRow(f"{name}[{part}]#{number}", data, _SPLITS.get(part, part))
+            yield RawRow(f"{name}[{part}]#{number}", data, split_name(part))

@@ -80,7 +80,7 @@ def test_medmcqa_counts_from_zero_or_one(tmp_path, labels, answers):
 def test_medmcqa_refuses_to_guess_the_base(tmp_path):
     with pytest.raises(UserError, match="never 0 and never 4"):
         load("medmcqa", lines(tmp_path / "a.json", medmcqa(1, 2), medmcqa(2, 3)))
-    with pytest.raises(UserError, match="0 in some rows and 4 in others"):
+    with pytest.raises(UserError, match=r"0 in \S*b.json:1 and 4 in \S*b.json:2"):
         load("medmcqa", lines(tmp_path / "b.json", medmcqa(1, 0), medmcqa(2, 4)))
 
 
@@ -268,3 +268,65 @@ def test_every_layout_has_a_line_of_help():
 def test_unknown_dataset():
     with pytest.raises(UserError, match=r"unknown data set 'medqua'; known: .*medqa_us"):
         load("medqua", "x.jsonl")
+
+
+@pytest.mark.parametrize("cop", ["b", "two", 1.5, True, "2.5"])
+def test_medmcqa_label_that_is_no_number_is_a_bad_row(tmp_path, cop):
+    loaded = load("medmcqa", lines(tmp_path / "x.json", medmcqa(1, 4), medmcqa(2, cop)))
+    ((row, reason),) = loaded.rejected
+    assert row.where.endswith("x.json:2") and f"'cop' is {cop!r}" in reason and not loaded.skipped
+
+
+@pytest.mark.parametrize(("cop", "answers"), [(2.0, "db"), ("2.0", "db"), (None, "d"), ("", "d"), (-1, "d")])
+def test_medmcqa_whole_floats_and_absent_labels(tmp_path, cop, answers):
+    loaded = load("medmcqa", lines(tmp_path / "x.json", medmcqa(1, 4), medmcqa(2, cop)))
+    assert "".join(item.answers[0] for item in loaded.items) == answers
+    assert not loaded.rejected and len(loaded.skipped) == (answers == "d")
+
+
+@pytest.mark.parametrize(
+    ("row", "answer"),
+    [
+        ({"answer": 2}, "2"),  # by text before index
+        ({"answer": "2"}, "2"),
+        ({"answer": 0}, "1"),
+        ({"answer_idx": 2}, "3"),
+        ({"answer_idx": 2.0}, "3"),
+        ({"answer_idx": "C", "answer": 3}, "3"),
+        ({"options": {"1": "x", "2": "y"}, "answer": 2}, "y"),
+        ({"options": ["no", "yes", "true"], "answer": True}, "true"),
+    ],
+)
+def test_numbers_as_answers(tmp_path, row, answer):
+    source = lines(tmp_path / "x.jsonl", {"question": "Q?", "options": ["1", "2", "3", "4"], **row})
+    assert load("generic", source).items[0].answers == (answer,)
+
+
+def test_an_index_and_a_text_that_disagree(tmp_path):
+    row = {"question": "Q?", "options": ["x", "y"], "label": 0, "answer": "y"}
+    ((_, reason),) = load("generic", lines(tmp_path / "x.jsonl", row)).rejected
+    assert "different options" in reason
+
+
+def test_mmlu_answers_are_indices_even_among_numbers(tmp_path):
+    row = {"question": "Q?", "subject": "anatomy", "choices": ["1", "2", "3", "4"], "answer": 2}
+    assert load("mmlu_med", lines(tmp_path / "x.jsonl", row)).items[0].answers == ("3",)
+
+
+@pytest.mark.parametrize("name", ["anatomy_dev.csv", "anatomy.csv"])
+def test_mmlu_subject_by_the_files_name(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("A bone?,a,b,c,d,A\n")
+    with gzip.open(f"{path}.gz", "wt") as file:
+        file.write(path.read_text())
+    for source in (str(path), f"{path}.gz"):
+        assert [item.answers for item in load("mmlu_med", source).items] == [("a",)]
+
+
+def test_mmlu_rows_without_a_subject_are_not_dropped(tmp_path):
+    (tmp_path / "mmlu.csv").write_text("A bone?,a,b,c,d,A\n")
+    loaded = load("mmlu_med", str(tmp_path / "mmlu.csv"))
+    assert not loaded.skipped and "name it <subject>_<split>.csv" in loaded.rejected[0][1]
+    row = {"question": "Q?", "choices": ["a", "b"], "answer": 1}
+    for more in ({}, {"subject": None}, {"subject": ""}):
+        assert load("mmlu_med", lines(tmp_path / "x.jsonl", {**row, **more})).items[0].answers == ("b",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -24,6 +25,7 @@ CASE = (
 
 
 def write(path: Path, *rows: object) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return str(path)
 
@@ -147,8 +149,8 @@ def test_a_text_overlaps_itself_whatever_its_case_and_spacing(words):
 
 def test_nothing_usable_is_an_error_but_the_report_is_written(tmp_path):
     source = write(tmp_path / "x.jsonl", {"question": "Q?"})
-    with pytest.raises(UserError, match="no usable row"):
-        loaded = prepare.load("generic", source)
+    loaded = prepare.load("generic", source)
+    with pytest.raises(UserError, match=r"no usable row is left: .*x.jsonl:1: key 'answer'"):
         prepare.write(loaded, tmp_path / "o.parquet", [])
     assert (tmp_path / "o.parquet.report.json").exists() and not (tmp_path / "o.parquet").exists()
 
@@ -161,7 +163,12 @@ def test_nothing_usable_is_an_error_but_the_report_is_written(tmp_path):
         ("x.parquet", b"no parquet", "not a parquet file"),
         ("x.xlsx", b"?", "unknown file type"),
         ("x.jsonl.gz", b"not gzip", "cannot be read"),
+        ("x.jsonl.gz", gzip.compress(b'{"question": "Q?"}' * 99)[:-12], "cannot be read"),
+        ("x.jsonl.gz", gzip.compress(b"x" * 99)[:10] + b"\xff" * 40, "cannot be read"),
         ("x.csv", b"question,answer\ncaf\xe9,b\n", "x.csv:2: not UTF-8"),
+        ("x.csv", b"question,answer\nQ?,b\nR?," + b"x" * 200_000, "x.csv:3: field larger than"),
+        ("x.csv", b'question,answer\nQ?,b\nR?,"c\nS?,d\n', "x.csv:3: a quote in this row is never closed"),
+        ("x.json", b"[" * 100_000, "nested too deeply"),
     ],
 )
 def test_unreadable_files_name_themselves(tmp_path, name, content, message):
@@ -176,7 +183,7 @@ def test_missing_source_and_missing_split(tmp_path):
     with pytest.raises(UserError, match="no such file or folder"):
         list(reading.read(str(tmp_path / "absent.jsonl")))
     write(tmp_path / "train.jsonl", {})
-    with pytest.raises(UserError, match="of split 'test'"):
+    with pytest.raises(UserError, match="of split 'test'; splits found: train"):
         list(reading.read(str(tmp_path), split="test"))
 
 
@@ -204,3 +211,193 @@ def test_a_label_among_the_options_is_found(options):
 def test_ids_do_not_depend_on_position():
     assert stable_id("d", None, "Q?") == stable_id("d", "", "Q?") != stable_id("d", None, "R?")
     assert stable_id("d", "d:5", "Q?") == stable_id("d", 5, "Q?") == "d:5"
+
+
+EVALUATION_FILES = {
+    "ori_pqal.json": json.dumps({"123": {"QUESTION": CASE, "CONTEXTS": [], "final_decision": "yes"}}),
+    "ori_pqaa.json": json.dumps({"123": {"QUESTION": CASE, "CONTEXTS": [], "LONG_ANSWER": "unlabelled"}}),
+    "anatomy_test.csv": f'"{CASE}",a,b,c,d,A\n',
+    "virology_test.csv": f'"{CASE}",a,b,c,d,A\n',  # skipped as training data
+    "medqa.jsonl": json.dumps({"question": CASE, "options": {"A": "x", "B": "y"}, "answer_idx": "A"}) + "\n",
+    "medmcqa.json": json.dumps(
+        {"question": CASE, "opa": "a", "opb": "b", "opc": "c", "opd": "d", "cop": 2, "id": "i"}
+    ),
+    "bioasq.json": json.dumps({"questions": [{"id": "1", "type": "summary", "body": CASE}]}),
+    "RDS.json": json.dumps({"_id": "1", "case_report": CASE, "diagnosis": "x"}),
+    "nested.json": json.dumps([{"data": {"Question": CASE, "Options": {"A": "x", "B": "y"}}, "id": "u"}]),
+    "prompts.jsonl": json.dumps({"prompt": [{"role": "user", "content": CASE}]}),
+}
+
+
+@pytest.mark.parametrize("name", EVALUATION_FILES)
+def test_evaluation_files_in_their_original_layouts_are_compared(tmp_path, name):
+    evaluation = tmp_path / "eval"
+    evaluation.mkdir()
+    (evaluation / name).write_text(EVALUATION_FILES[name])
+    source = write(
+        tmp_path / "train.jsonl",
+        {"question": CASE, "answer": "x"},
+        {"question": "Which vitamin?", "answer": "C"},
+    )
+    loaded = prepare.load("generic", source)
+    prepare.remove_overlaps(loaded, [str(evaluation)])
+    assert [item.question for item in loaded.items] == ["Which vitamin?"] and len(loaded.overlaps) == 1
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"extra_info": {"split": "test", "index": 0, "question": CASE, "answer": "x"}},  # verl's GSM8K
+        {"extra_info": {"split": "test", "index": 0}, "prompt": [{"role": "user", "content": CASE}]},
+        {"question": CASE, "answer": "x"},
+    ],
+)
+def test_a_parquet_of_another_project_is_compared_by_its_questions(tmp_path, row):
+    import pyarrow as pa
+
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "test.parquet")
+    loaded = prepare.Loaded(items=[Item("i", "d", CASE, ("x",))])
+    prepare.remove_overlaps(loaded, [str(tmp_path / "test.parquet")])
+    assert not loaded.items and loaded.overlaps
+
+
+def test_an_evaluation_file_without_questions_is_named(tmp_path):
+    write(tmp_path / "a.jsonl", {"question": CASE})
+    bad = write(tmp_path / "ground_truth.json", {"123": "yes", "124": "no"})
+    loaded = prepare.Loaded(items=[Item("i", "d", CASE, ("x",))])
+    with pytest.raises(UserError, match=r"ground_truth\.json: no row of it holds a question") as caught:
+        prepare.remove_overlaps(loaded, [str(tmp_path)])
+    assert bad in str(caught.value)
+
+
+def test_reports_beside_a_parquet_are_no_evaluation_files_and_unread_rows_are_listed(tmp_path):
+    source = write(tmp_path / "test.jsonl", {"question": "Other?", "answer": "x"}, {"question": "Bad?"})
+    code, _ = run("prepare", "generic", "--source", source, "--out", str(tmp_path / "eval/x.parquet"))
+    assert code != 0  # a bad row: report and rejected rows lie in eval/
+    (tmp_path / "eval/y.jsonl").write_text('{"question": "More?"}\n{broken\n')
+    train = write(tmp_path / "mine.jsonl", {"question": "Mine?", "answer": "x"})
+    out = str(tmp_path / "o.parquet")
+    code, output = run(
+        "prepare", "generic", "--source", train, "--out", out, "--against", str(tmp_path / "eval")
+    )
+    assert code == 0 and "1 evaluation rows not compared" in output
+    (where,) = json.loads(Path(out + ".report.json").read_text())["not_compared"]
+    assert where.endswith("y.jsonl:2")
+
+
+def test_splits_are_not_mixed_unless_asked_for(tmp_path):
+    for split in ("train", "dev", "test"):
+        write(tmp_path / f"US/{split}.jsonl", {"question": f"{split}?", "answer": "x"})
+    arguments = ("prepare", "generic", "--source", str(tmp_path / "US"), "--out", str(tmp_path / "o.parquet"))
+    code, output = run(*arguments)
+    assert code != 0 and "dev (1 rows), test (1 rows), train (1 rows); name one with --split" in output
+    assert run(*arguments, "--limit", "1")[0] != 0  # the first rows are all of one split
+    for split, rows in (("validation", 1), ("train", 1), ("all", 3)):
+        code, output = run(*arguments, "--split", split)
+        assert code == 0 and f"{rows} rows" in output
+    code, output = run(*arguments, "--split", "trian")
+    assert code != 0 and "no row of split 'trian'; splits found: dev, test, train" in output
+
+
+def test_split_of_a_file(tmp_path):
+    rows = [
+        {"question": f"{name}?", "answer": "x", "split": name} for name in ("train", "validation", "Test")
+    ]
+    mixed = write(tmp_path / "all_rows.jsonl", *rows)
+    (item,) = prepare.load("generic", mixed, split="dev").items
+    assert (item.question, item.split) == ("validation?", "dev")
+    named = write(tmp_path / "test.jsonl", {"question": "Q?", "answer": "x"})
+    with pytest.raises(UserError, match=r"test.jsonl: no row of split 'train'; splits found: test"):
+        prepare.load("generic", named, split="train")
+    unnamed = write(tmp_path / "mine.jsonl", {"question": "Q?", "answer": "x"})
+    with pytest.raises(UserError, match="none is named"):
+        prepare.load("generic", unnamed, split="train")
+
+
+def test_unknown_split_of_generated_questions():
+    with pytest.raises(
+        UserError, match="no split 'tset' of the generated questions; known: train, dev, test"
+    ):
+        prepare.generated("tset", 1)
+
+
+def test_why_no_row_is_left_and_that_the_parquet_is_an_old_one(tmp_path):
+    out = tmp_path / "o.parquet"
+    good = write(tmp_path / "good.jsonl", {"question": "Q?", "answer": "x"})
+    assert run("prepare", "generic", "--source", good, "--out", str(out))[0] == 0
+    unlabelled = write(
+        tmp_path / "test.jsonl", {"pubid": 1, "question": "Q?"}, {"pubid": 2, "question": "R?"}
+    )
+    code, output = run("prepare", "pubmedqa", "--source", unlabelled, "--out", str(out))
+    assert code != 0 and "2 rows: no final_decision" in output
+    assert f"{out} is of an earlier run, delete it" in output
+    code, output = run("prepare", "generic", "--source", good, "--out", str(out), "--against", good)
+    assert code != 0 and "1 overlap the evaluation sets, the first" in output
+
+
+def test_a_line_nested_too_deeply_is_a_bad_row(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"question": "Q?", "answer": "x"}\n' + "[" * 100_000 + "\n")
+    loaded = prepare.load("generic", str(path))
+    assert len(loaded.items) == 1 and "nested too deeply" in loaded.rejected[0][1]
+
+
+def test_quoted_line_ends_in_csv(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text('question,answer\n"Q\n?",a\nR?,"b\n"\n\n')
+    assert [row.data for row in reading.read(str(path))] == [
+        {"question": "Q\n?", "answer": "a"},
+        {"question": "R?", "answer": "b\n"},
+    ]
+    (tmp_path / "x.tsv").write_text("question\tanswer\tnote\nQ?\ta\t\n")
+    assert [dict(row.data) for row in reading.read(str(tmp_path / "x.tsv"))] == [
+        {"question": "Q?", "answer": "a", "note": ""}
+    ]
+
+
+def test_a_damaged_parquet_is_named(tmp_path):
+    import pyarrow as pa
+
+    path = tmp_path / "x.parquet"
+    table = pa.table({"question": [f"Question {i}?" for i in range(5000)], "answer": ["x"] * 5000})
+    pq.write_table(table, path, use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    content[4 : len(content) // 2] = b"\xff" * (len(content) // 2 - 4)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"x.parquet#1: damaged from here on"):
+        list(reading.read(str(path)))
+
+
+def test_an_out_that_cannot_be_written(tmp_path):
+    source = write(tmp_path / "x.jsonl", {"question": "Q?", "answer": "x"})
+    (tmp_path / "folder.parquet").mkdir()
+    for out, message in (("folder.parquet", "is a folder"), ("x.jsonl/o.parquet", "cannot be written")):
+        code, output = run("prepare", "generic", "--source", source, "--out", str(tmp_path / out))
+        assert code != 0 and message in output and out in output
+    assert not (tmp_path / "folder.parquet.report.json").exists()
+
+
+def test_hub_without_a_configuration_lists_them(monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    message = (
+        "Config name is missing.\nPlease pick one among the available configs: ['a', 'b']\n"
+        "Example of usage:\n\t`load_dataset('owner/name', 'a')`"
+    )
+
+    def refuse(*_: object) -> None:
+        raise ValueError(message)
+
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    with pytest.raises(
+        UserError, match=r"owner/name: .*available configs: \['a', 'b'\] Say which with --config"
+    ):
+        list(reading.read("owner/name"))
+
+
+@pytest.mark.parametrize(
+    "name", ["data/train.parquet", "data/x.jsonl.gz", "./data/medqa", "/data", "/data/x"]
+)
+def test_a_missing_file_is_no_hub_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="no such file or folder, and not a Hub name"):
+        list(reading.read(name))

@@ -171,3 +171,12 @@ def test_prompts_in_the_language_of_the_question():
     assert "Question: Why {x}?" in prompts.instruction("Why {x}?", "plain")[0]["content"]
     assert "问题：为什么？" in prompts.instruction("为什么？", "search")[0]["content"]
     assert prompts.instruction("Why?", "bare") == [{"role": "user", "content": "Why?"}]
+
+
+def test_no_question_is_asked_twice(ontology, questions, monkeypatch):
+    pool = sorted(questions.diseases("validation"), key=lambda d: len(questions._usable(d)))[:6]
+    monkeypatch.setitem(questions._pools, "validation", pool)  # few signs: few questions
+    items = list(questions.generate("validation", 40))
+    assert len({frozenset(item.words) for item in items}) == len({item.id for item in items}) == 40
+    with pytest.raises(UserError, match=r"only \d+ different questions found for split 'validation'"):
+        list(questions.generate("validation", 1_000_000))

@@ -4,7 +4,8 @@
     {"id": "2", "question": "…", "answers": ["Marfan syndrome", "MFS"], "gold_docs": ["hpoa:OMIM:154700"]}
 
 Also accepted: `options` or `choices` as a list, `answer` as a letter, `label`/`correct` for the letter,
-`answer_aliases`, `answer` as a list of accepted answers (or of synonym lists), `split`, `dataset`.
+`answer_aliases`, `answer` as a list of accepted answers (or of synonym lists), `split`, `dataset`. A number as
+`answer` is the option with this text if there is one, else an index from 0, as a number as `label` always is.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from medr3_plugin.data.items import (
     RowError,
     choice_item,
     clean,
+    letters_by_text,
     options_of,
     require,
     right_letter,
     stable_id,
 )
-from medr3_plugin.data.reading import RawRow
+from medr3_plugin.data.reading import RawRow, split_name
 
 _LETTER_KEYS = ("answer_idx", "label", "correct", "correct_option", "answer_letter")
 
@@ -52,7 +54,7 @@ def item(dataset: str, row: RawRow) -> Item:
         dataset = clean(data.get("dataset")) or dataset
     own_id = data.get("id", data.get("_id", data.get("qid")))
     gold_docs = _texts(data.get("gold_docs"), "gold_docs")
-    split = clean(data.get("split")) or row.split or "train"
+    split = split_name(data.get("split")) or row.split or "train"
     options = data.get("options", data.get("choices"))
     if options:
         letters = options_of(options)
@@ -84,13 +86,20 @@ def _letter(data: Mapping[str, Any], options: Mapping[str, str]) -> str:
     answer = data.get("answer")
     if isinstance(answer, list):
         answer = answer[0] if answer else None
-    if isinstance(label, int) or isinstance(answer, int):
-        number = label if isinstance(label, int) else int(str(answer))
-        letters = sorted(options)
-        if not 0 <= number < len(letters):
-            raise RowError(f"answer index {number} is outside 0 to {len(letters) - 1}")
-        return letters[number]
-    return right_letter(options, label, answer)
+    if (number := _number(label)) is None and label is None and not letters_by_text(options, clean(answer)):
+        number = _number(answer)
+    if number is None or str(number) in options:  # options named 1, 2, …
+        return right_letter(options, label if number is None else str(number), answer)
+    letters = sorted(options)
+    if not 0 <= number < len(letters):
+        raise RowError(f"answer index {number} is outside 0 to {len(letters) - 1}")
+    return right_letter(options, letters[number], answer if isinstance(answer, str) else None)
+
+
+def _number(value: Any) -> int | None:
+    """A whole number, as 2 or 2.0 (a column with nulls in it); None for anything else."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return int(value) if whole or (isinstance(value, float) and value.is_integer()) else None
 
 
 def _answers(data: Mapping[str, Any]) -> tuple[str, ...]:

@@ -20,10 +20,19 @@ _COLUMNS = ("opa", "opb", "opc", "opd")
 
 def parser(rows: Sequence[RawRow]) -> Callable[[RawRow], Item]:
     """The parser for these rows, with the base that their labels count from."""
-    labels = {label for row in rows if (label := _label(row)) is not None and label >= 0}
+    first: dict[int, str] = {}  # where each label is seen first
+    for row in rows:
+        try:
+            label = _label(row)
+        except RowError:  # named when its turn comes
+            continue
+        if label is not None and label >= 0:
+            first.setdefault(label, row.where)
+    labels = first.keys()
     if 0 in labels and len(_COLUMNS) in labels:
         raise UserError(
-            "medmcqa: 'cop' is 0 in some rows and 4 in others; split files that count from 0 and from 1"
+            f"medmcqa: 'cop' is 0 in {first[0]} and 4 in {first[len(_COLUMNS)]} (the first such rows); "
+            "correct the wrong one, or split files that count from 0 and from 1"
         )
     if labels and not labels & {0, len(_COLUMNS)}:
         raise UserError(
@@ -57,7 +66,20 @@ def parser(rows: Sequence[RawRow]) -> Callable[[RawRow], Item]:
 
 
 def _label(row: RawRow) -> int | None:
+    """The row's `cop`; None if it has none.
+
+    Raises:
+        RowError: it is no whole number.
+    """
     value = row.data.get("cop")
-    if isinstance(value, str) and value.strip().lstrip("-").isdigit():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if value is None or str(value).strip().lower() in ("", "nan"):  # NaN: how pandas writes null
+        return None
+    try:
+        number = float("nan" if isinstance(value, bool) else str(value))
+    except ValueError:
+        number = float("nan")
+    if not number.is_integer():
+        raise RowError(
+            f"key 'cop' is {value!r}; expected the number of the right option, or -1 or null for none"
+        )
+    return int(number)

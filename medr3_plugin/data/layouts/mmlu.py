@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from medr3_plugin.data.items import Item, RowError, choice_item, clean, options_of, require, right_letter
 from medr3_plugin.data.layouts import generic
@@ -51,6 +52,8 @@ def _parse(row: RawRow) -> Item:
         )
     if "subject" in data:
         _check(clean(data["subject"]))
+    if isinstance(data.get("answer"), int | float):  # the index, even among options that are numbers
+        row = replace(row, data={"answer_idx": data["answer"], **data, "answer": None})
     return generic.item("mmlu_med", row)
 
 
@@ -58,7 +61,10 @@ def _csv(row: RawRow) -> Item:
     columns = row.data["_columns"]
     if len(columns) != 6:
         raise RowError(f"{len(columns)} columns; expected six: question, A, B, C, D, letter")
-    _check(re.sub(r"_(?:test|dev|val|train)\.csv$", "", row.data["_file"]))
+    subject = re.sub(r"(_(?:test|dev|val|train))?\.csv(\.gz)?$", "", row.data["_file"])
+    if f"{subject}_" not in row.data["_file"] and subject not in SUBJECTS:
+        raise RowError("the file's name tells no subject; name it <subject>_<split>.csv, as anatomy_test.csv")
+    _check(subject)
     options = options_of(columns[1:5])
     return choice_item(
         "mmlu_med",
