@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -106,8 +106,9 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     price_in: Annotated[float, typer.Option(min=0, help="Price of a million prompt tokens.")] = 0.0,
     price_out: Annotated[float, typer.Option(min=0, help="Price of a million completion tokens.")] = 0.0,
     prompt: Annotated[
-        str, typer.Option(help="search, plain, tools or bare: prompt of the written rows.")
-    ] = "search",
+        str,
+        typer.Option(help="search, plain, tools or bare: prompt of the written rows (default: as in --in)."),
+    ] = "",
     keep_dropped: Annotated[
         bool, typer.Option(help="Also write dropped questions, without references.")
     ] = False,
@@ -130,7 +131,9 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     from medr3_plugin.data.references.pipeline import BuildOptions
     from medr3_plugin.errors import UserError
 
-    _one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
+    if prompt:
+        _one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
+    style: Any = prompt or None
     _one_of("--structured", structured, ("json_schema", "json_object", "none"))
     if offline and not (corpus and vocabulary):
         raise UserError("--offline needs --corpus and --vocabulary")
@@ -138,7 +141,8 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
         raise UserError(
             "give --base-url (an OpenAI-compatible endpoint), or --offline with --corpus and --vocabulary"
         )
-    items = build.read_items(source)
+    rows = build.read_rows(source, style)
+    items = [row.item for row in rows]
     costs, stopped = Costs(), ""
     if offline:
         outcomes = build.build_offline(items, corpus or [], vocabulary or [])
@@ -172,12 +176,7 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
             )
         )
     report = build.write(
-        outcomes,
-        out,
-        prompt,  # type: ignore[arg-type]  # checked above
-        costs,
-        (price_in, price_out),
-        keep_dropped=keep_dropped,
+        outcomes, rows, out, costs, (price_in, price_out), style=style, keep_dropped=keep_dropped
     )
     for line in build.told(report, out):
         typer.echo(line)

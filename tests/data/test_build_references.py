@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from werkzeug import Request, Response
 
-from medr3_plugin.data import prepare
+from medr3_plugin.data import prepare, prompts
 from medr3_plugin.data.items import Item
 from medr3_plugin.data.references import build, offline, steps
 from medr3_plugin.data.references.caller import Costs, parse_json
@@ -324,6 +324,59 @@ def test_command_end_to_end(tmp_path, endpoint, index):
     assert "--base-url" in str(result.exception)
 
 
+def references_command(source, out, *options):
+    """The outcome of `medr3 data build-references`."""
+    import typer
+    from typer.testing import CliRunner
+
+    from medr3_plugin.commands import data
+
+    app = typer.Typer()
+    data.register(app)
+    app.callback()(lambda: None)
+    return CliRunner().invoke(
+        app, ["data", "build-references", "--in", str(source), "--out", str(out), *map(str, options)]
+    )
+
+
+def prepared(path, items, **how):
+    """A parquet as `medr3 data prepare` writes it."""
+    prepare.write(prepare.Loaded(items=list(items)), path, prepare.training_rows(items, **how))
+    return path
+
+
+def test_rows_keep_the_prompt_the_agent_and_the_stage_they_were_prepared_with(tmp_path, endpoint):
+    source = prepared(tmp_path / "in.parquet", [GOUT], style="tools", stage="reasoning", form="open")
+    teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
+    result = references_command(source, tmp_path / "out.parquet", *teacher)
+    assert result.exit_code == 0, result.exception
+    (before,), (after,) = (
+        pq.read_table(tmp_path / name).to_pylist() for name in ("in.parquet", "out.parquet")
+    )
+    assert after["agent_name"] == "medr3_tool" and after["prompt"] == before["prompt"]
+    assert after["extra_info"]["stage"] == "reasoning" and json.loads(after["extra_info"]["references"])
+    # an explicit --prompt brings its own agent
+    assert references_command(source, tmp_path / "b.parquet", *teacher, "--prompt", "search").exit_code == 0
+    (after,) = pq.read_table(tmp_path / "b.parquet").to_pylist()
+    assert after["agent_name"] == "medr3_search" and "<search>" in after["prompt"][0]["content"]
+
+
+def test_a_rewritten_question_replaces_the_old_one_in_its_own_prompt(tmp_path, endpoint):
+    source = prepared(tmp_path / "in.parquet", [GOUT], style="tools")
+    teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
+    result = references_command(source, tmp_path / "out.parquet", *teacher)
+    assert result.exit_code == 0, result.exception
+    (row,) = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert row["prompt"] == prompts.instruction("A hot swollen big toe. What is it?", "tools")
+
+
+def test_a_prompt_without_its_question_is_named_before_anything_is_paid(tmp_path, endpoint):
+    rows = [{**row, "prompt": [{"role": "user", "content": "?"}]} for row in prepare.training_rows([GOUT])]
+    prepare.write(prepare.Loaded(items=[GOUT]), tmp_path / "in.parquet", rows)
+    result = references_command(tmp_path / "in.parquet", tmp_path / "out.parquet", "--base-url", endpoint.url)
+    assert "give --prompt" in str(result.exception) and not endpoint.paid
+
+
 def test_journal(tmp_path):
     journal = Journal(tmp_path / "deep" / "j")
     key = call_key("s", "m", [{"role": "user", "content": "é"}], {"b": 1, "a": 2}, 0)
@@ -439,4 +492,4 @@ def test_parquet_from_elsewhere_is_named(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_text('{"question": "Q?"}\n')
     with pytest.raises(UserError, match=r"x\.jsonl:1: no column 'extra_info'"):
-        build.read_items(path)
+        build.read_rows(path)
