@@ -109,6 +109,13 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
         str,
         typer.Option(help="search, plain, tools or bare: prompt of the written rows (default: as in --in)."),
     ] = "",
+    form: Annotated[
+        str,
+        typer.Option(
+            help="choice: the questions with their options are written; open: as rewritten without them "
+            "(default: as in --in). References are made on the open question either way."
+        ),
+    ] = "",
     keep_dropped: Annotated[
         bool, typer.Option(help="Also write dropped questions, without references.")
     ] = False,
@@ -125,6 +132,7 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     Resumable: started again after a kill or a failure, a run pays for no call twice.
     """
     import asyncio
+    from dataclasses import replace
 
     from medr3_plugin.data.references import build
     from medr3_plugin.data.references.caller import Costs
@@ -133,6 +141,8 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
 
     if prompt:
         _one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
+    if form:
+        _one_of("--form", form, ("choice", "open"))
     style: Any = prompt or None
     _one_of("--structured", structured, ("json_schema", "json_object", "none"))
     if offline and not (corpus and vocabulary):
@@ -142,7 +152,12 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
             "give --base-url (an OpenAI-compatible endpoint), or --offline with --corpus and --vocabulary"
         )
     rows = build.read_rows(source, style)
-    items = [row.item for row in rows]
+    if form == "choice" and not any(row.item.options for row in rows):
+        raise UserError(
+            f"--form choice: no question of {source} has options; run 'medr3 data prepare' with --form choice"
+        )
+    # without a teacher nothing is rewritten: the options are hidden, as by prepare
+    items = [replace(row.item, options=None) if offline and form == "open" else row.item for row in rows]
     costs, stopped = Costs(), ""
     if offline:
         outcomes = build.build_offline(items, corpus or [], vocabulary or [])
@@ -176,7 +191,14 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
             )
         )
     report = build.write(
-        outcomes, rows, out, costs, (price_in, price_out), style=style, keep_dropped=keep_dropped
+        outcomes,
+        rows,
+        out,
+        costs,
+        (price_in, price_out),
+        style=style,
+        form=form or None,  # type: ignore[arg-type]  # checked above
+        keep_dropped=keep_dropped,
     )
     for line in build.told(report, out):
         typer.echo(line)

@@ -300,7 +300,7 @@ def test_command_end_to_end(tmp_path, endpoint, index):
         "--base-url",
         endpoint.url,
     ]
-    arguments += ["--model", "teacher", "--index", str(index), "--references", "2"]
+    arguments += ["--model", "teacher", "--index", str(index), "--references", "2", "--form", "open"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "1 built, 1 dropped; 2 references" in result.output and "dropped, unsuitable: 1" in result.output
@@ -364,10 +364,33 @@ def test_rows_keep_the_prompt_the_agent_and_the_stage_they_were_prepared_with(tm
 def test_a_rewritten_question_replaces_the_old_one_in_its_own_prompt(tmp_path, endpoint):
     source = prepared(tmp_path / "in.parquet", [GOUT], style="tools")
     teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
-    result = references_command(source, tmp_path / "out.parquet", *teacher)
+    result = references_command(source, tmp_path / "out.parquet", *teacher, "--form", "open")
     assert result.exit_code == 0, result.exception
     (row,) = pq.read_table(tmp_path / "out.parquet").to_pylist()
     assert row["prompt"] == prompts.instruction("A hot swollen big toe. What is it?", "tools")
+
+
+@pytest.mark.parametrize("form", [(), ("--form", "choice")])
+def test_choice_questions_stay_choice_questions_and_have_references(tmp_path, endpoint, form):
+    source = prepared(tmp_path / "in.parquet", [GOUT])
+    teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
+    result = references_command(source, tmp_path / "out.parquet", *teacher, *form)
+    assert result.exit_code == 0, result.exception
+    (before,), (after,) = (
+        pq.read_table(tmp_path / name).to_pylist() for name in ("in.parquet", "out.parquet")
+    )
+    assert (
+        json.loads(after["extra_info"].pop("references")) and before["extra_info"].pop("references") == "[]"
+    )
+    assert after == before and json.loads(after["extra_info"]["options"]) == dict(GOUT.options)
+
+
+def test_choice_rows_cannot_be_made_of_open_ones(tmp_path, endpoint):
+    source = prepared(tmp_path / "in.parquet", [GOUT], form="open")
+    result = references_command(
+        source, tmp_path / "out.parquet", "--base-url", endpoint.url, "--form", "choice"
+    )
+    assert "--form choice: no question of" in str(result.exception) and not endpoint.paid
 
 
 def test_a_prompt_without_its_question_is_named_before_anything_is_paid(tmp_path, endpoint):
@@ -474,6 +497,9 @@ def test_offline_command_keeps_what_it_could_not_build_when_asked(tmp_path):
         rows = [row["extra_info"] for row in pq.read_table(out).to_pylist()]
         assert [row["id"] for row in rows] == expected
         assert json.loads(rows[0]["options"]) == {"A": "yes", "B": "no"} and json.loads(rows[0]["references"])
+    assert CliRunner().invoke(app, [*arguments, *files, "--form", "open"]).exit_code == 0
+    (row,) = pq.read_table(out).to_pylist()
+    assert row["extra_info"]["options"] == "" and "A. yes" not in row["prompt"][0]["content"]
     result = CliRunner().invoke(app, arguments)
     assert "--offline needs --corpus and --vocabulary" in str(result.exception)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -159,6 +160,7 @@ def write(
     prices: tuple[float, float] = (0.0, 0.0),
     *,
     style: prompts.Style | None = None,
+    form: prepare.Form | None = None,
     keep_dropped: bool = False,
 ) -> dict[str, Any]:
     """Write `<out>.report.json` always, and `out` if at least one item was built; returns the report.
@@ -166,6 +168,8 @@ def write(
     Args:
         rows: the prepared row of each outcome; what is not overridden stays as it is there.
         style: prompt of the written rows; None keeps the rows' own prompt and agent.
+        form: `open` writes the questions that the references answer, `choice` and None the prepared ones
+            with their options.
         keep_dropped: also write dropped items, without references.
     """
     report = summary(outcomes, costs, prices)
@@ -173,10 +177,19 @@ def write(
     text = json.dumps(report, ensure_ascii=False, indent=1)
     out.with_name(out.name + ".report.json").write_text(text + "\n", encoding="utf-8")
     written = ("built", "dropped") if keep_dropped else ("built",)
-    pairs = [(o.item, row) for o, row in zip(outcomes, rows, strict=True) if o.status in written]
+    pairs = [
+        (_form_of(o.item, row, form), row)
+        for o, row in zip(outcomes, rows, strict=True)
+        if o.status in written
+    ]
     if report["items"].get("built"):
         parquet.write_parquet(_training_rows(pairs, style), out)
     return report
+
+
+def _form_of(item: Item, row: Row, form: prepare.Form | None) -> Item:
+    # references reason openly; they serve the choice question as well
+    return item if form == "open" else dataclasses.replace(row.item, references=item.references)
 
 
 def _training_rows(
