@@ -156,6 +156,12 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
         raise UserError(
             f"--form choice: no question of {source} has options; run 'medr3 data prepare' with --form choice"
         )
+    if not offline and not any(row.item.options for row in rows):
+        typer.echo(
+            f"note: no question of {source} has options: suitability and rewriting are skipped; if it was "
+            "prepared with --form open, prepare it with --form choice",
+            err=True,
+        )
     # without a teacher nothing is rewritten: the options are hidden, as by prepare
     items = [replace(row.item, options=None) if offline and form == "open" else row.item for row in rows]
     costs, stopped = Costs(), ""

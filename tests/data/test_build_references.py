@@ -393,6 +393,16 @@ def test_choice_rows_cannot_be_made_of_open_ones(tmp_path, endpoint):
     assert "--form choice: no question of" in str(result.exception) and not endpoint.paid
 
 
+@pytest.mark.parametrize("form", ["choice", "open"])
+def test_questions_without_options_are_told_to_skip_two_steps(tmp_path, endpoint, form):
+    source = prepared(tmp_path / "in.parquet", [GOUT], form=form)
+    teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
+    result = references_command(source, tmp_path / "out.parquet", *teacher)
+    assert result.exit_code == 0, result.exception
+    assert ("suitability and rewriting are skipped" in result.output) == (form == "open")
+    assert ("suitability" in endpoint.paid) == (form == "choice")
+
+
 def test_a_prompt_without_its_question_is_named_before_anything_is_paid(tmp_path, endpoint):
     rows = [{**row, "prompt": [{"role": "user", "content": "?"}]} for row in prepare.training_rows([GOUT])]
     prepare.write(prepare.Loaded(items=[GOUT]), tmp_path / "in.parquet", rows)
@@ -519,3 +529,18 @@ def test_parquet_from_elsewhere_is_named(tmp_path):
     path.write_text('{"question": "Q?"}\n')
     with pytest.raises(UserError, match=r"x\.jsonl:1: no column 'extra_info'"):
         build.read_rows(path)
+
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.mark.parametrize("readme", sorted(RECIPES.glob("*/README.md")), ids=lambda path: path.parent.name)
+def test_recipes_build_references_of_choice_questions(readme):
+    commands = readme.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    building = [line for line in commands if line.startswith("medr3 data build-references")]
+    if building:
+        (prepare_line,) = (
+            c for c in commands if c.startswith("medr3 data prepare") and "questions.parquet" in c
+        )
+        assert "--form choice" in prepare_line
+        assert "--policy-url" in building[0] and "--form" in building[0]
