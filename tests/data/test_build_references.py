@@ -410,6 +410,47 @@ def test_a_prompt_without_its_question_is_named_before_anything_is_paid(tmp_path
     assert "give --prompt" in str(result.exception) and not endpoint.paid
 
 
+def test_an_unnamed_model_is_known_by_the_name_that_its_server_gives(tmp_path, endpoint, httpserver):
+    served = ["one"]
+
+    def models(_: Request) -> Response:
+        return Response(json.dumps({"data": [{"id": served[0]}]}), content_type="application/json")
+
+    httpserver.expect_request("/moved/v1/chat/completions").respond_with_handler(endpoint.handle)
+    for path in ("/v1/models", "/moved/v1/models"):
+        httpserver.expect_request(path).respond_with_handler(models)
+
+    def paid(url: str) -> int:
+        before = sum(endpoint.paid.values())
+        asyncio.run(
+            build.build_online(
+                [GOUT],
+                tmp_path / "j",
+                BuildOptions(references=1, max_trajectories=1),
+                teacher={"base_url": url, "model": None, "attempts": 1},
+                costs=Costs(),
+            )
+        )
+        return sum(endpoint.paid.values()) - before
+
+    whole = paid(endpoint.url)
+    assert whole > 0
+    assert paid(httpserver.url_for("/moved/v1")) == 0
+    served[0] = "two"
+    assert paid(endpoint.url) == whole
+    served[0] = "one"
+    assert paid(endpoint.url) == 0
+
+
+def test_a_journal_by_address_goes_to_the_first_model_that_asks(tmp_path):
+    journal = Journal(tmp_path / "j")
+    by_address, one, two = (call_key("s", m, [], {}, 0) for m in ("http://h/v1", "one", "two"))
+    journal.put(by_address, "s", "item", Call("reply", 1, 2))
+    assert journal.rename(by_address, one) == journal.get(one) == Call("reply", 1, 2)
+    assert journal.rename(by_address, two) is None
+    journal.close()
+
+
 def test_journal(tmp_path):
     journal = Journal(tmp_path / "deep" / "j")
     key = call_key("s", "m", [{"role": "user", "content": "é"}], {"b": 1, "a": 2}, 0)

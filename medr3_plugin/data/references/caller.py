@@ -103,8 +103,11 @@ class Caller:
         """
         params["max_tokens"] = min(params.get("max_tokens", self.max_tokens), self.max_tokens)
         asked = {**params, "schema": schema} if schema else params
-        key = call_key(step, self.client.model or self.client.base_url, messages, asked, attempt)
+        key = call_key(step, await self.client.served_model(), messages, asked, attempt)
         known = self.journal.get(key)
+        if known is None and not self.client.model:
+            # journals once knew an unnamed model by its address
+            known = self.journal.rename(call_key(step, self.client.base_url, messages, asked, attempt), key)
         if known is not None:
             self.costs.replayed[step] += 1
             return known.reply
