@@ -132,6 +132,7 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     Resumable: started again after a kill or a failure, a run pays for no call twice.
     """
     import asyncio
+    import os
     from dataclasses import replace
 
     from medr3_plugin.data.references import build
@@ -150,6 +151,12 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     if not offline and not base_url:
         raise UserError(
             "give --base-url (an OpenAI-compatible endpoint), or --offline with --corpus and --vocabulary"
+        )
+    _endpoint("--base-url", base_url)
+    _endpoint("--policy-url", policy_url)
+    if not offline and api_key_env and not os.environ.get(api_key_env):
+        raise UserError(
+            f"--api-key-env {api_key_env}: this environment variable is not set; put the key into it"
         )
     rows = build.read_rows(source, style)
     if form == "choice" and not any(row.item.options for row in rows):
@@ -226,6 +233,13 @@ def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
 
     if value not in known:
         raise UserError(f"{option} {value!r}: expected {', '.join(known)}")
+
+
+def _endpoint(option: str, url: str) -> None:
+    from medr3_plugin.errors import UserError
+
+    if url and not url.startswith(("http://", "https://")):
+        raise UserError(f"{option} {url!r}: expected an address such as http://127.0.0.1:8000/v1")
 
 
 def quickstart(  # noqa: PLR0917 (typer: one parameter an option)

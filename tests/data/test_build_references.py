@@ -410,6 +410,30 @@ def test_a_prompt_without_its_question_is_named_before_anything_is_paid(tmp_path
     assert "give --prompt" in str(result.exception) and not endpoint.paid
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--base-url", "localhost:7821"], "--base-url 'localhost:7821': expected an address"),
+        (["--policy-url", "localhost:7821"], "--policy-url 'localhost:7821': expected an address"),
+        (["--api-key-env", "MEDR3_NO_SUCH_KEY"], "--api-key-env MEDR3_NO_SUCH_KEY: this environment"),
+        (["--index", "nosuch"], "--index nosuch: "),
+        (["--index", "http://127.0.0.1:9"], "--index http://127.0.0.1:9: "),
+    ],
+)
+def test_a_wrong_option_is_named_before_anything_is_paid(tmp_path, endpoint, options, named):
+    source = prepared(tmp_path / "in.parquet", [GOUT])
+    teacher = ("--base-url", endpoint.url, "--model", "teacher")
+    result = references_command(source, tmp_path / "out.parquet", *teacher, *options)
+    assert isinstance(result.exception, UserError) and named in str(result.exception)
+    assert not endpoint.paid and not (tmp_path / "out.parquet").exists()
+
+
+def test_a_failure_names_the_teacher_and_not_a_judge(tmp_path, endpoint):
+    endpoint.dies_after = 0
+    (failed,), _, _ = run([GOUT], endpoint, tmp_path / "j")
+    assert failed.reason.startswith(f"the teacher at {endpoint.url} answered 400")
+
+
 def test_an_unnamed_model_is_known_by_the_name_that_its_server_gives(tmp_path, endpoint, httpserver):
     served = ["one"]
 

@@ -18,12 +18,12 @@ from medr3_plugin.data.references import offline
 from medr3_plugin.data.references.caller import Caller, Costs, MeteredClient
 from medr3_plugin.data.references.journal import Journal
 from medr3_plugin.data.references.pipeline import BuildOptions, Outcome, Pipeline, summary
-from medr3_plugin.errors import JudgeFailure, UserError
+from medr3_plugin.errors import JudgeFailure, RetrievalFailure, UserError
 from medr3_plugin.judge.base import RIGHT
 from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.knowledge.vocabulary import Vocabulary
 from medr3_plugin.records import Document
-from medr3_plugin.retrieval.backend import make_backend
+from medr3_plugin.retrieval.backend import RetrievalBackend, make_backend
 from medr3_plugin.retrieval.corpus import read_corpus
 
 
@@ -107,8 +107,12 @@ async def build_online(
         teacher, policy: arguments of `ChatClient` (`base_url`, `model`, `api_key_env`, `timeout_s`, `structured`, …).
         retrieval: the options of `make_backend`; None lets the teacher reason without searches.
     """
-    backend = make_backend(retrieval) if retrieval else None
-    clients = [MeteredClient(**settings) for settings in (teacher, policy) if settings]
+    backend = await _searchable(retrieval) if retrieval else None
+    clients = [
+        MeteredClient(role=role, **settings)
+        for role, settings in (("teacher", teacher), ("policy", policy))
+        if settings
+    ]
     judge = make_judge(
         {
             "kind": "openai",
@@ -146,6 +150,17 @@ async def build_online(
         journal.close()
         if backend is not None:
             await backend.close()
+
+
+async def _searchable(retrieval: Mapping[str, Any]) -> RetrievalBackend:
+    """The backend, asked once: a wrong index must show before anything is paid."""
+    backend = make_backend(retrieval)
+    try:
+        await backend.search(["diagnosis"], 1)
+    except (UserError, RetrievalFailure) as error:
+        await backend.close()
+        raise UserError(f"--index {retrieval.get('url') or retrieval.get('index')}: {error}") from error
+    return backend
 
 
 def _advance(bar: Any) -> None:
