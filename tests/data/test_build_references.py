@@ -609,3 +609,11 @@ def test_recipes_build_references_of_choice_questions(readme):
         )
         assert "--form choice" in prepare_line
         assert "--policy-url" in building[0] and "--form" in building[0]
+
+
+@pytest.mark.parametrize("name", ["answer_only", "medr3_cpu"])
+def test_a_readme_builds_the_index_that_its_recipe_opens(name):
+    readme, config = (RECIPES / name / file for file in ("README.md", f"{name}.yaml"))
+    opens = "index: " in config.read_text(encoding="utf-8")
+    assert opens == ("medr3 index build" in readme.read_text(encoding="utf-8"))
+    assert opens == (name == "medr3_cpu")
