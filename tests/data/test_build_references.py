@@ -416,8 +416,8 @@ def test_a_prompt_without_its_question_is_named_before_anything_is_paid(tmp_path
         (["--base-url", "localhost:7821"], "--base-url 'localhost:7821': expected an address"),
         (["--policy-url", "localhost:7821"], "--policy-url 'localhost:7821': expected an address"),
         (["--api-key-env", "MEDR3_NO_SUCH_KEY"], "--api-key-env MEDR3_NO_SUCH_KEY: this environment"),
-        (["--index", "nosuch"], "--index nosuch: "),
-        (["--index", "http://127.0.0.1:9"], "--index http://127.0.0.1:9: "),
+        (["--index", "nosuch"], "--index: nosuch: no such index"),
+        (["--index", "http://127.0.0.1:9"], "--index: http://127.0.0.1:9"),
     ],
 )
 def test_a_wrong_option_is_named_before_anything_is_paid(tmp_path, endpoint, options, named):

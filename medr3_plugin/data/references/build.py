@@ -159,7 +159,7 @@ async def _searchable(retrieval: Mapping[str, Any]) -> RetrievalBackend:
         await backend.search(["diagnosis"], 1)
     except (UserError, RetrievalFailure) as error:
         await backend.close()
-        raise UserError(f"--index {retrieval.get('url') or retrieval.get('index')}: {error}") from error
+        raise UserError(f"--index: {error}") from error
     return backend
 
 
