@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -112,8 +112,16 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     price_in: Annotated[float, typer.Option(min=0, help="Price of a million prompt tokens.")] = 0.0,
     price_out: Annotated[float, typer.Option(min=0, help="Price of a million completion tokens.")] = 0.0,
     prompt: Annotated[
-        str, typer.Option(help="search, plain, tools or bare: prompt of the written rows.")
-    ] = "search",
+        str,
+        typer.Option(help="search, plain, tools or bare: prompt of the written rows (default: as in --in)."),
+    ] = "",
+    form: Annotated[
+        str,
+        typer.Option(
+            help="choice: the questions with their options are written; open: as rewritten without them "
+            "(default: as in --in). References are made on the open question either way."
+        ),
+    ] = "",
     keep_dropped: Annotated[
         bool, typer.Option(help="Also write dropped questions, without references.")
     ] = False,
@@ -130,13 +138,19 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     Resumable: started again after a kill or a failure, a run pays for no call twice.
     """
     import asyncio
+    import os
+    from dataclasses import replace
 
     from medr3_plugin.data.references import build
     from medr3_plugin.data.references.caller import Costs
     from medr3_plugin.data.references.pipeline import BuildOptions
     from medr3_plugin.errors import UserError
 
-    _one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
+    if prompt:
+        _one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
+    if form:
+        _one_of("--form", form, ("choice", "open"))
+    style: Any = prompt or None
     _one_of("--structured", structured, ("json_schema", "json_object", "none"))
     if offline and not (corpus and vocabulary):
         raise UserError("--offline needs --corpus and --vocabulary")
@@ -144,7 +158,25 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
         raise UserError(
             "give --base-url (an OpenAI-compatible endpoint), or --offline with --corpus and --vocabulary"
         )
-    items = build.read_items(source)
+    _endpoint("--base-url", base_url)
+    _endpoint("--policy-url", policy_url)
+    if not offline and api_key_env and not os.environ.get(api_key_env):
+        raise UserError(
+            f"--api-key-env {api_key_env}: this environment variable is not set; put the key into it"
+        )
+    rows = build.read_rows(source, style)
+    if form == "choice" and not any(row.item.options for row in rows):
+        raise UserError(
+            f"--form choice: no question of {source} has options; run 'medr3 data prepare' with --form choice"
+        )
+    if not offline and not any(row.item.options for row in rows):
+        typer.echo(
+            f"note: no question of {source} has options: suitability and rewriting are skipped; if it was "
+            "prepared with --form open, prepare it with --form choice",
+            err=True,
+        )
+    # without a teacher nothing is rewritten: the options are hidden, as by prepare
+    items = [replace(row.item, options=None) if offline and form == "open" else row.item for row in rows]
     costs, stopped = Costs(), ""
     if offline:
         outcomes = build.build_offline(items, corpus or [], vocabulary or [])
@@ -179,10 +211,12 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
         )
     report = build.write(
         outcomes,
+        rows,
         out,
-        prompt,  # type: ignore[arg-type]  # checked above
         costs,
         (price_in, price_out),
+        style=style,
+        form=form or None,  # type: ignore[arg-type]  # checked above
         keep_dropped=keep_dropped,
     )
     for line in build.told(report, out):
@@ -205,6 +239,13 @@ def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
 
     if value not in known:
         raise UserError(f"{option} {value!r}: expected {', '.join(known)}")
+
+
+def _endpoint(option: str, url: str) -> None:
+    from medr3_plugin.errors import UserError
+
+    if url and not url.startswith(("http://", "https://")):
+        raise UserError(f"{option} {url!r}: expected an address such as http://127.0.0.1:8000/v1")
 
 
 def quickstart(  # noqa: PLR0917 (typer: one parameter an option)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from werkzeug import Request, Response
 
-from medr3_plugin.data import prepare
+from medr3_plugin.data import prepare, prompts
 from medr3_plugin.data.items import Item
 from medr3_plugin.data.references import build, offline, steps
 from medr3_plugin.data.references.caller import Costs, parse_json
@@ -300,7 +300,7 @@ def test_command_end_to_end(tmp_path, endpoint, index):
         "--base-url",
         endpoint.url,
     ]
-    arguments += ["--model", "teacher", "--index", str(index), "--references", "2"]
+    arguments += ["--model", "teacher", "--index", str(index), "--references", "2", "--form", "open"]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "1 built, 1 dropped; 2 references" in result.output and "dropped, unsuitable: 1" in result.output
@@ -322,6 +322,157 @@ def test_command_end_to_end(tmp_path, endpoint, index):
     )
     result = CliRunner().invoke(app, ["data", "build-references", "--in", str(source), "--out", str(out)])
     assert "--base-url" in str(result.exception)
+
+
+def references_command(source, out, *options):
+    """The outcome of `medr3 data build-references`."""
+    import typer
+    from typer.testing import CliRunner
+
+    from medr3_plugin.commands import data
+
+    app = typer.Typer()
+    data.register(app)
+    app.callback()(lambda: None)
+    return CliRunner().invoke(
+        app, ["data", "build-references", "--in", str(source), "--out", str(out), *map(str, options)]
+    )
+
+
+def prepared(path, items, **how):
+    """A parquet as `medr3 data prepare` writes it."""
+    prepare.write(prepare.Loaded(items=list(items)), path, prepare.training_rows(items, **how))
+    return path
+
+
+def test_rows_keep_the_prompt_the_agent_and_the_stage_they_were_prepared_with(tmp_path, endpoint):
+    source = prepared(tmp_path / "in.parquet", [GOUT], style="tools", stage="reasoning", form="open")
+    teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
+    result = references_command(source, tmp_path / "out.parquet", *teacher)
+    assert result.exit_code == 0, result.exception
+    (before,), (after,) = (
+        pq.read_table(tmp_path / name).to_pylist() for name in ("in.parquet", "out.parquet")
+    )
+    assert after["agent_name"] == "medr3_tool" and after["prompt"] == before["prompt"]
+    assert after["extra_info"]["stage"] == "reasoning" and json.loads(after["extra_info"]["references"])
+    # an explicit --prompt brings its own agent
+    assert references_command(source, tmp_path / "b.parquet", *teacher, "--prompt", "search").exit_code == 0
+    (after,) = pq.read_table(tmp_path / "b.parquet").to_pylist()
+    assert after["agent_name"] == "medr3_search" and "<search>" in after["prompt"][0]["content"]
+
+
+def test_a_rewritten_question_replaces_the_old_one_in_its_own_prompt(tmp_path, endpoint):
+    source = prepared(tmp_path / "in.parquet", [GOUT], style="tools")
+    teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
+    result = references_command(source, tmp_path / "out.parquet", *teacher, "--form", "open")
+    assert result.exit_code == 0, result.exception
+    (row,) = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert row["prompt"] == prompts.instruction("A hot swollen big toe. What is it?", "tools")
+
+
+@pytest.mark.parametrize("form", [(), ("--form", "choice")])
+def test_choice_questions_stay_choice_questions_and_have_references(tmp_path, endpoint, form):
+    source = prepared(tmp_path / "in.parquet", [GOUT])
+    teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
+    result = references_command(source, tmp_path / "out.parquet", *teacher, *form)
+    assert result.exit_code == 0, result.exception
+    (before,), (after,) = (
+        pq.read_table(tmp_path / name).to_pylist() for name in ("in.parquet", "out.parquet")
+    )
+    assert (
+        json.loads(after["extra_info"].pop("references")) and before["extra_info"].pop("references") == "[]"
+    )
+    assert after == before and json.loads(after["extra_info"]["options"]) == dict(GOUT.options)
+
+
+def test_choice_rows_cannot_be_made_of_open_ones(tmp_path, endpoint):
+    source = prepared(tmp_path / "in.parquet", [GOUT], form="open")
+    result = references_command(
+        source, tmp_path / "out.parquet", "--base-url", endpoint.url, "--form", "choice"
+    )
+    assert "--form choice: no question of" in str(result.exception) and not endpoint.paid
+
+
+@pytest.mark.parametrize("form", ["choice", "open"])
+def test_questions_without_options_are_told_to_skip_two_steps(tmp_path, endpoint, form):
+    source = prepared(tmp_path / "in.parquet", [GOUT], form=form)
+    teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
+    result = references_command(source, tmp_path / "out.parquet", *teacher)
+    assert result.exit_code == 0, result.exception
+    assert ("suitability and rewriting are skipped" in result.output) == (form == "open")
+    assert ("suitability" in endpoint.paid) == (form == "choice")
+
+
+def test_a_prompt_without_its_question_is_named_before_anything_is_paid(tmp_path, endpoint):
+    rows = [{**row, "prompt": [{"role": "user", "content": "?"}]} for row in prepare.training_rows([GOUT])]
+    prepare.write(prepare.Loaded(items=[GOUT]), tmp_path / "in.parquet", rows)
+    result = references_command(tmp_path / "in.parquet", tmp_path / "out.parquet", "--base-url", endpoint.url)
+    assert "give --prompt" in str(result.exception) and not endpoint.paid
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--base-url", "localhost:7821"], "--base-url 'localhost:7821': expected an address"),
+        (["--policy-url", "localhost:7821"], "--policy-url 'localhost:7821': expected an address"),
+        (["--api-key-env", "MEDR3_NO_SUCH_KEY"], "--api-key-env MEDR3_NO_SUCH_KEY: this environment"),
+        (["--index", "nosuch"], "--index: nosuch: no such index"),
+        (["--index", "http://127.0.0.1:9"], "--index: http://127.0.0.1:9"),
+    ],
+)
+def test_a_wrong_option_is_named_before_anything_is_paid(tmp_path, endpoint, options, named):
+    source = prepared(tmp_path / "in.parquet", [GOUT])
+    teacher = ("--base-url", endpoint.url, "--model", "teacher")
+    result = references_command(source, tmp_path / "out.parquet", *teacher, *options)
+    assert isinstance(result.exception, UserError) and named in str(result.exception)
+    assert not endpoint.paid and not (tmp_path / "out.parquet").exists()
+
+
+def test_a_failure_names_the_teacher_and_not_a_judge(tmp_path, endpoint):
+    endpoint.dies_after = 0
+    (failed,), _, _ = run([GOUT], endpoint, tmp_path / "j")
+    assert failed.reason.startswith(f"the teacher at {endpoint.url} answered 400")
+
+
+def test_an_unnamed_model_is_known_by_the_name_that_its_server_gives(tmp_path, endpoint, httpserver):
+    served = ["one"]
+
+    def models(_: Request) -> Response:
+        return Response(json.dumps({"data": [{"id": served[0]}]}), content_type="application/json")
+
+    httpserver.expect_request("/moved/v1/chat/completions").respond_with_handler(endpoint.handle)
+    for path in ("/v1/models", "/moved/v1/models"):
+        httpserver.expect_request(path).respond_with_handler(models)
+
+    def paid(url: str) -> int:
+        before = sum(endpoint.paid.values())
+        asyncio.run(
+            build.build_online(
+                [GOUT],
+                tmp_path / "j",
+                BuildOptions(references=1, max_trajectories=1),
+                teacher={"base_url": url, "model": None, "attempts": 1},
+                costs=Costs(),
+            )
+        )
+        return sum(endpoint.paid.values()) - before
+
+    whole = paid(endpoint.url)
+    assert whole > 0
+    assert paid(httpserver.url_for("/moved/v1")) == 0
+    served[0] = "two"
+    assert paid(endpoint.url) == whole
+    served[0] = "one"
+    assert paid(endpoint.url) == 0
+
+
+def test_a_journal_by_address_goes_to_the_first_model_that_asks(tmp_path):
+    journal = Journal(tmp_path / "j")
+    by_address, one, two = (call_key("s", m, [], {}, 0) for m in ("http://h/v1", "one", "two"))
+    journal.put(by_address, "s", "item", Call("reply", 1, 2))
+    assert journal.rename(by_address, one) == journal.get(one) == Call("reply", 1, 2)
+    assert journal.rename(by_address, two) is None
+    journal.close()
 
 
 def test_journal(tmp_path):
@@ -421,6 +572,9 @@ def test_offline_command_keeps_what_it_could_not_build_when_asked(tmp_path):
         rows = [row["extra_info"] for row in pq.read_table(out).to_pylist()]
         assert [row["id"] for row in rows] == expected
         assert json.loads(rows[0]["options"]) == {"A": "yes", "B": "no"} and json.loads(rows[0]["references"])
+    assert CliRunner().invoke(app, [*arguments, *files, "--form", "open"]).exit_code == 0
+    (row,) = pq.read_table(out).to_pylist()
+    assert row["extra_info"]["options"] == "" and "A. yes" not in row["prompt"][0]["content"]
     result = CliRunner().invoke(app, arguments)
     assert "--offline needs --corpus and --vocabulary" in str(result.exception)
 
@@ -439,4 +593,27 @@ def test_parquet_from_elsewhere_is_named(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_text('{"question": "Q?"}\n')
     with pytest.raises(UserError, match=r"x\.jsonl:1: no column 'extra_info'"):
-        build.read_items(path)
+        build.read_rows(path)
+
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+@pytest.mark.parametrize("readme", sorted(RECIPES.glob("*/README.md")), ids=lambda path: path.parent.name)
+def test_recipes_build_references_of_choice_questions(readme):
+    commands = readme.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    building = [line for line in commands if line.startswith("medr3 data build-references")]
+    if building:
+        (prepare_line,) = (
+            c for c in commands if c.startswith("medr3 data prepare") and "questions.parquet" in c
+        )
+        assert "--form choice" in prepare_line
+        assert "--policy-url" in building[0] and "--form" in building[0]
+
+
+@pytest.mark.parametrize("name", ["answer_only", "medr3_cpu"])
+def test_a_readme_builds_the_index_that_its_recipe_opens(name):
+    readme, config = (RECIPES / name / file for file in ("README.md", f"{name}.yaml"))
+    opens = "index: " in config.read_text(encoding="utf-8")
+    assert opens == ("medr3 index build" in readme.read_text(encoding="utf-8"))
+    assert opens == (name == "medr3_cpu")

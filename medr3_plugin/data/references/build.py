@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +18,65 @@ from medr3_plugin.data.references import offline
 from medr3_plugin.data.references.caller import Caller, Costs, MeteredClient
 from medr3_plugin.data.references.journal import Journal
 from medr3_plugin.data.references.pipeline import BuildOptions, Outcome, Pipeline, summary
-from medr3_plugin.errors import JudgeFailure, UserError
+from medr3_plugin.errors import JudgeFailure, RetrievalFailure, UserError
 from medr3_plugin.judge.base import RIGHT
 from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.knowledge.vocabulary import Vocabulary
 from medr3_plugin.records import Document
-from medr3_plugin.retrieval.backend import make_backend
+from medr3_plugin.retrieval.backend import RetrievalBackend, make_backend
 from medr3_plugin.retrieval.corpus import read_corpus
 
 
-def read_items(source: Path) -> list[Item]:
-    """The items of a parquet written by `medr3 data prepare`.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A prepared row: its item, and how it was prepared.
+
+    Attributes:
+        question: as the prompt shows it, with the options of a choice question.
+    """
+
+    item: Item
+    question: str
+    prompt: Sequence[Mapping[str, str]]
+    agent_name: str
+    stage: str
+
+    def prompt_for(self, question: str) -> list[dict[str, str]]:
+        """The row's prompt with `question` in the place of its own: the last occurrence in the last message."""
+        *earlier, last = map(dict, self.prompt)
+        before, _, after = last["content"].rpartition(self.question)
+        return [*earlier, {**last, "content": before + question + after}]
+
+
+def read_rows(source: Path, style: prompts.Style | None = None) -> list[Row]:
+    """The rows of a parquet written by `medr3 data prepare`.
+
+    Args:
+        style: prompt of the rows to be written; None keeps theirs, which must then end with the question.
 
     Raises:
         UserError: the file is not one.
     """
-    rows = list(reading.read(str(source)))
-    bad = next(
-        (row for row in rows if row.error or not isinstance(row.data.get("extra_info"), Mapping)), None
-    )
-    if bad is not None:
+    return [_row(raw, style) for raw in reading.read(str(source))]
+
+
+def _row(raw: reading.RawRow, style: prompts.Style | None) -> Row:
+    info = raw.data.get("extra_info") if not raw.error else None
+    expected = "expected a parquet written by 'medr3 data prepare'"
+    if not isinstance(info, Mapping):
+        raise UserError(f"{raw.where}: no column 'extra_info'; {expected}")
+    try:
+        item = prepare.item_of(info)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{raw.where}: extra_info cannot be read ({error!r}); {expected}") from error
+    question = info.get("question") or item.question
+    prompt = raw.data.get("prompt") or []
+    if style is None and not (prompt and question in (prompt[-1].get("content") or "")):
         raise UserError(
-            f"{bad.where}: no column 'extra_info'; expected a parquet written by 'medr3 data prepare'"
+            f"{raw.where}: the last message of the prompt does not hold the question; give --prompt"
         )
-    return [prepare.item_of(row.data["extra_info"]) for row in rows]
+    agent_name = raw.data.get("agent_name") or parquet.AGENT_NAME
+    return Row(item, question, prompt, agent_name, info.get("stage") or "joint")
 
 
 def build_offline(
@@ -70,8 +107,12 @@ async def build_online(
         teacher, policy: arguments of `ChatClient` (`base_url`, `model`, `api_key_env`, `timeout_s`, `structured`, …).
         retrieval: the options of `make_backend`; None lets the teacher reason without searches.
     """
-    backend = make_backend(retrieval) if retrieval else None
-    clients = [MeteredClient(**settings) for settings in (teacher, policy) if settings]
+    backend = await _searchable(retrieval) if retrieval else None
+    clients = [
+        MeteredClient(role=role, **settings)
+        for role, settings in (("teacher", teacher), ("policy", policy))
+        if settings
+    ]
     judge = make_judge(
         {
             "kind": "openai",
@@ -111,22 +152,39 @@ async def build_online(
             await backend.close()
 
 
+async def _searchable(retrieval: Mapping[str, Any]) -> RetrievalBackend:
+    """The backend, asked once: a wrong index must show before anything is paid."""
+    backend = make_backend(retrieval)
+    try:
+        await backend.search(["diagnosis"], 1)
+    except (UserError, RetrievalFailure) as error:
+        await backend.close()
+        raise UserError(f"--index: {error}") from error
+    return backend
+
+
 def _advance(bar: Any) -> None:
     bar.update()
 
 
 def write(
     outcomes: Sequence[Outcome],
+    rows: Sequence[Row],
     out: Path,
-    style: prompts.Style,
     costs: Costs,
     prices: tuple[float, float] = (0.0, 0.0),
     *,
+    style: prompts.Style | None = None,
+    form: prepare.Form | None = None,
     keep_dropped: bool = False,
 ) -> dict[str, Any]:
     """Write `<out>.report.json` always, and `out` if at least one item was built; returns the report.
 
     Args:
+        rows: the prepared row of each outcome; what is not overridden stays as it is there.
+        style: prompt of the written rows; None keeps the rows' own prompt and agent.
+        form: `open` writes the questions that the references answer, `choice` and None the prepared ones
+            with their options.
         keep_dropped: also write dropped items, without references.
     """
     report = summary(outcomes, costs, prices)
@@ -134,10 +192,31 @@ def write(
     text = json.dumps(report, ensure_ascii=False, indent=1)
     out.with_name(out.name + ".report.json").write_text(text + "\n", encoding="utf-8")
     written = ("built", "dropped") if keep_dropped else ("built",)
-    items = [outcome.item for outcome in outcomes if outcome.status in written]
+    pairs = [
+        (_form_of(o.item, row, form), row)
+        for o, row in zip(outcomes, rows, strict=True)
+        if o.status in written
+    ]
     if report["items"].get("built"):
-        parquet.write_parquet(prepare.training_rows(items, form="choice", style=style), out)
+        parquet.write_parquet(_training_rows(pairs, style), out)
     return report
+
+
+def _form_of(item: Item, row: Row, form: prepare.Form | None) -> Item:
+    # references reason openly; they serve the choice question as well
+    return item if form == "open" else dataclasses.replace(row.item, references=item.references)
+
+
+def _training_rows(
+    pairs: Sequence[tuple[Item, Row]], style: prompts.Style | None
+) -> Iterator[dict[str, Any]]:
+    new = prepare.training_rows([item for item, _ in pairs], style=style or "search")
+    for (_, row), made in zip(pairs, new, strict=True):
+        if style is None:
+            made["prompt"] = row.prompt_for(made["extra_info"]["question"])
+            made["agent_name"] = row.agent_name
+        made["extra_info"]["stage"] = row.stage
+        yield made
 
 
 def told(report: Mapping[str, Any], out: Path) -> list[str]:

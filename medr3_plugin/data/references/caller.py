@@ -29,7 +29,21 @@ Reply = TypeVar("Reply", bound=BaseModel)
 
 
 class MeteredClient(ChatClient):
-    """A chat client that tells what the last reply of the running task cost."""
+    """A chat client that tells what the last reply of the running task cost.
+
+    Args:
+        role: `teacher` or `policy`, for messages.
+    """
+
+    def __init__(self, base_url: str, *, role: str, **settings: Any) -> None:
+        super().__init__(base_url, **settings)
+        self._role = role
+
+    def _failure(self, kind: str, what: str) -> JudgeFailure:
+        super()._failure(kind, what)  # counts it; its words are those of a config, not of a command
+        what = what.replace("judge.model", "--model" if self._role == "teacher" else "--policy-model")
+        what = what.replace("set `structured` to none", "give --structured none")
+        return JudgeFailure(f"the {self._role} at {self.base_url} {what}", kind=kind)
 
     async def _with_retries(
         self, session: aiohttp.ClientSession, method: str, path: str, body: Mapping[str, Any] | None
@@ -103,8 +117,11 @@ class Caller:
         """
         params["max_tokens"] = min(params.get("max_tokens", self.max_tokens), self.max_tokens)
         asked = {**params, "schema": schema} if schema else params
-        key = call_key(step, self.client.model or self.client.base_url, messages, asked, attempt)
+        key = call_key(step, await self.client.served_model(), messages, asked, attempt)
         known = self.journal.get(key)
+        if known is None and not self.client.model:
+            # journals once knew an unnamed model by its address
+            known = self.journal.rename(call_key(step, self.client.base_url, messages, asked, attempt), key)
         if known is not None:
             self.costs.replayed[step] += 1
             return known.reply

@@ -79,6 +79,11 @@ class Journal:
             row = rows.fetchone()
         return Call(*row) if row else None
 
+    def rename(self, key: str, to: str) -> Call | None:
+        """The call of `key`, which is `to` from now on; None if there is none."""
+        self._db.execute("UPDATE OR IGNORE call SET key = ? WHERE key = ?", (to, key))
+        return self.get(to)
+
     def put(self, key: str, step: str, item: str, call: Call) -> None:
         """Keep an answered call."""
         self._db.execute(
