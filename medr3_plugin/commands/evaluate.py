@@ -60,22 +60,32 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
 ) -> None:
     """Evaluate a model on benchmarks, in the same environment and retrieval as training.
 
-    Without --model, make the tables of --out again (for example with --compare).
+    Without --model, make the tables of --out again (for example with --compare). Exit code 2 if samples are
+    missing, because a service failed; the same command goes on with them.
     """
     import asyncio
 
     from medr3_plugin.errors import UserError
-    from medr3_plugin.evaluation.results import comparisons, results
-    from medr3_plugin.evaluation.runner import ROWS_FILE, read_rows
-    from medr3_plugin.evaluation.tables import write_tables
+    from medr3_plugin.evaluation.results import comparisons, missing, results
+    from medr3_plugin.evaluation.runner import ROWS_FILE, read_asked, read_rows
+    from medr3_plugin.evaluation.tables import incomplete, write_tables
 
+    failure = ""
     if model:
         if not benchmark:
             raise UserError("--benchmark is needed: which questions to ask")
         options = dict(locals())
-        asyncio.run(_run(options))
+        failure = asyncio.run(_run(options))
     rows = read_rows(out / ROWS_FILE)
+    absent = missing(rows, read_asked(out))
+    unfinished = (
+        f"{incomplete(absent)} Last failure: {failure or 'not in this run'}; the same command goes on with them"
+        if absent
+        else ""
+    )
     if not rows:
+        if model:
+            raise UserError(f"no sample was done. {unfinished}")
         raise UserError(f"{out / ROWS_FILE} holds no results: give --model and --benchmark")
     others = read_rows(compare / ROWS_FILE) if compare else []
     if compare and not others:
@@ -84,10 +94,19 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     compared = comparisons(rows, others, seed) if others else None
     label = _label(Path(model)) or out.resolve().name
     files = write_tables(
-        out, found, label=label, compared=compared, other=str(compare or ""), with_published=published
+        out,
+        found,
+        label=label,
+        compared=compared,
+        other=str(compare or ""),
+        with_published=published,
+        missing=absent,
     )
     typer.echo((out / "results.md").read_text(encoding="utf-8"))
     typer.echo(f"written: {', '.join(path.name for path in files)} in {out}", err=True)
+    if unfinished:
+        typer.echo(f"error: {unfinished}", err=True)
+        raise typer.Exit(2)
 
 
 def _label(model: Path) -> str:
@@ -97,7 +116,9 @@ def _label(model: Path) -> str:
     return model.name
 
 
-async def _run(options: dict[str, Any]) -> None:
+async def _run(options: dict[str, Any]) -> str:
+    """Evaluate what is not done; returns the last failure, empty if there was none."""
+    from medr3_plugin.errors import InfrastructureFailure
     from medr3_plugin.evaluation.benchmarks import load_benchmark
     from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy, load_tokenizer
     from medr3_plugin.evaluation.runner import Plan, Rows, run_benchmark, unfinished
@@ -129,11 +150,12 @@ async def _run(options: dict[str, Any]) -> None:
             "judge": options["judge"],
             "judge_model": options["judge_model"],
         },
+        {name: plan.samples * len({q.sample.id for q in questions}) for name, questions in benchmarks},
     )
     if not any(unfinished(name, questions, plan.samples, rows) for name, questions in benchmarks):
         if backend:
             await backend.close()
-        return  # before a model is loaded for nothing
+        return ""  # before a model is loaded for nothing
     vocabulary = load_tokenizer(_tokenizer_path(options, remote))
     policy: EndpointPolicy | VllmPolicy
     if remote:
@@ -146,15 +168,20 @@ async def _run(options: dict[str, Any]) -> None:
         return (await backend.search([query], settings.topk))[0] if backend else []
 
     judge = _judge(options)
+    failure = ""
     try:
         for name, questions in benchmarks:
-            await run_benchmark(
+            last = await run_benchmark(
                 name, questions, policy=policy, search=search, judge=judge, plan=plan, rows=rows
             )
+            failure = last or failure
+    except InfrastructureFailure as error:  # the tables of what is done are still made
+        return str(error)
     finally:
         await policy.close()
         if backend:
             await backend.close()
+    return failure
 
 
 def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:

@@ -100,6 +100,12 @@ def _result(name: str, rows: Sequence[Mapping[str, Any]], seed: int) -> Benchmar
     )
 
 
+def missing(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """Benchmark -> (samples without a valid row, samples asked for), where there are such samples."""
+    done = {name: sum(row["reward"]["valid"] > 0 for row in g) for name, g in by_benchmark(rows).items()}
+    return {name: (n - done.get(name, 0), n) for name, n in asked.items() if done.get(name, 0) < n}
+
+
 def comparisons(
     rows: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]], seed: int = 0
 ) -> dict[str, Comparison]:

@@ -31,6 +31,8 @@ from medr3_plugin.trajectory import THINK_OPEN, parse
 
 ROWS_FILE = "trajectories.jsonl"
 SETTINGS_FILE = "evaluation.json"
+ASKED = "asked"
+"""Key of the settings file: benchmark -> samples asked for."""
 _PATIENCE = 20
 """So many samples failing one after the other mean that a service is down."""
 
@@ -54,25 +56,31 @@ class Rows:
     Args:
         folder: output folder; made if needed.
         settings: whatever changes the results; a folder with other settings is refused.
+        asked: samples asked for of each benchmark, kept for tables that are made without a model.
 
     Raises:
         UserError: the folder holds results of other settings.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], asked: Mapping[str, int] | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / ROWS_FILE
         written = folder / SETTINGS_FILE
         if written.is_file():
             before = json.loads(written.read_text(encoding="utf-8"))
-            for key in sorted({*before, *settings}):
+            for key in sorted({*before, *settings} - {ASKED}):
                 if before.get(key) != settings.get(key):
                     raise UserError(
                         f"{folder} holds results with {key}={before.get(key)!r}, now it is "
                         f"{settings.get(key)!r}: choose another --out"
                     )
-        else:
-            written.write_text(json.dumps(dict(settings), indent=2, ensure_ascii=False), encoding="utf-8")
+            asked = {**(before.get(ASKED) or {}), **(asked or {})}
+        draft = written.with_name(written.name + ".part")
+        document = {**settings, ASKED: dict(asked or {})}
+        draft.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
+        draft.replace(written)
         self.rows = {(row["benchmark"], row["id"], row["sample"]): row for row in read_rows(self.path)}
         if self.path.is_file() and not self.path.read_bytes().endswith(b"\n"):
             self._cut_last_line()
@@ -101,6 +109,12 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
+def read_asked(folder: Path) -> dict[str, int]:
+    """Benchmark -> samples the last evaluation into `folder` asked for."""
+    file = folder / SETTINGS_FILE
+    return dict(json.loads(file.read_text(encoding="utf-8")).get(ASKED) or {}) if file.is_file() else {}
+
+
 def unfinished(
     benchmark: str, questions: Sequence[Question], samples: int, rows: Rows
 ) -> list[tuple[Question, int]]:
@@ -122,8 +136,8 @@ async def run_benchmark(
     judge: AnswerJudge | None,
     plan: Plan,
     rows: Rows,
-) -> None:
-    """Evaluate every sample that is not done.
+) -> str:
+    """Evaluate every sample that is not done; returns the last failure, empty if there was none.
 
     Raises:
         InfrastructureFailure: a service keeps failing; what was done is kept.
@@ -131,10 +145,11 @@ async def run_benchmark(
     todo = unfinished(benchmark, questions, plan.samples, rows)
     limit = asyncio.Semaphore(plan.concurrency)
     failed_in_a_row = 0
+    last_failure = ""
     bar = tqdm(total=len(todo), desc=benchmark, unit="sample", disable=not sys.stderr.isatty())
 
     async def one(question: Question, number: int) -> None:
-        nonlocal failed_in_a_row
+        nonlocal failed_in_a_row, last_failure
         async with limit:
             before = rows.rows.get((benchmark, question.sample.id, number))
             try:
@@ -157,6 +172,7 @@ async def run_benchmark(
                 failed = str(error)
             bar.update()
             failed_in_a_row = failed_in_a_row + 1 if failed else 0
+            last_failure = failed or last_failure
             if failed_in_a_row >= _PATIENCE:
                 raise InfrastructureFailure(
                     f"{_PATIENCE} samples failed one after the other, last: {failed}; what is done is in "
@@ -170,6 +186,7 @@ async def run_benchmark(
         for task in tasks:
             task.cancel()
         bar.close()
+    return last_failure
 
 
 def _is_done(row: Mapping[str, Any] | None) -> bool:
