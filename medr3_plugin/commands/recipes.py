@@ -37,13 +37,14 @@ def copy(
     from medr3_plugin.recipes import copy_recipe
 
     recipe = copy_recipe(name, target)
+    shown = str(target) if str(target).startswith(("/", ".", "~")) else f"./{target}"
     typer.echo(f"{recipe.folder}: edit {recipe.config_file.name}, then run.sh; check it with")
-    typer.echo(f"  medr3 recipes validate {target}")
+    typer.echo(f"  medr3 recipes validate {shown}")
 
 
 def validate(
     name: Annotated[
-        str | None, typer.Argument(help="A recipe's name or folder [default: all shipped].")
+        str | None, typer.Argument(help="A recipe's folder or name [default: all shipped].")
     ] = None,
     override: Annotated[
         list[str] | None, typer.Argument(help="Hydra overrides, e.g. trainer.nnodes=4.")
