@@ -53,7 +53,7 @@ def test_copy_is_complete_and_refuses_to_overwrite(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["recipes", "copy", "qwen3_8b_tools", str(tmp_path / "mine")])
     assert result.exit_code == 0, result.output
     copied = {p.name: p for p in (tmp_path / "mine").iterdir()}
-    assert set(copied) == {"qwen3_8b_tools.yaml", "run.sh", "README.md", "tools.yaml"}
+    assert set(copied) == {"qwen3_8b_tools.yaml", "run.sh", "README.md", "tools.yaml", "judge"}
     assert copied["run.sh"].stat().st_mode & 0o111
     again = CliRunner().invoke(app, ["recipes", "copy", "qwen3_8b_tools", str(tmp_path / "mine")])
     assert isinstance(again.exception, UserError) and "is not an empty folder" in str(again.exception)
