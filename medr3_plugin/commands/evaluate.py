@@ -104,6 +104,12 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     )
     typer.echo((out / "results.md").read_text(encoding="utf-8"))
     typer.echo(f"written: {', '.join(path.name for path in files)} in {out}", err=True)
+    if undecided := sum(result.undecided for result in found):
+        typer.echo(
+            f"warning: {undecided} answers count as wrong because no rule decides them: open answers need an "
+            "LLM judge, give --judge URL and another --out",
+            err=True,
+        )
     if unfinished:
         typer.echo(f"error: {unfinished}", err=True)
         raise typer.Exit(2)
@@ -126,7 +132,12 @@ async def _run(options: dict[str, Any]) -> str:
     settings = _environment(options["recipe"], options["max_searches"])
     benchmarks = [
         load_benchmark(
-            spec, options["data"], form=options["form"], style=options["style"], limit=options["limit"]
+            spec,
+            options["data"],
+            form=options["form"],
+            style=options["style"],
+            limit=options["limit"],
+            warn=lambda line: typer.echo(f"warning: {line}", err=True),
         )
         for spec in options["benchmark"].split(",")
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -28,7 +28,13 @@ class Question:
 
 
 def load_benchmark(
-    spec: str, data: Path | None = None, *, form: Form = "choice", style: str = "search", limit: int = 0
+    spec: str,
+    data: Path | None = None,
+    *,
+    form: Form = "choice",
+    style: str = "search",
+    limit: int = 0,
+    warn: Callable[[str], None] | None = None,
 ) -> tuple[str, list[Question]]:
     """A benchmark's name and questions.
 
@@ -37,6 +43,7 @@ def load_benchmark(
             `medr3 data prepare` brings its own prompts; any other source is read by the loader of the data
             set NAME (`generic` for a jsonl of one's own) and put in `form` and `style`.
         limit: at most so many questions, the first ones; 0 takes all.
+        warn: gets a line for each row that cannot be used.
 
     Raises:
         UserError: nothing there, an unreadable file, or no usable question.
@@ -52,7 +59,7 @@ def load_benchmark(
             )
         source = str(found)
     prepared = _prepared(Path(source)) if source.endswith(".parquet") else None
-    rows = _load(name, source, form, style) if prepared is None else prepared
+    rows = _load(name, source, form, style, warn) if prepared is None else prepared
     questions = [_question(row, f"{source} row {number}") for number, row in enumerate(rows, start=1)]
     if limit:
         del questions[limit:]
@@ -76,7 +83,9 @@ def _prepared(path: Path) -> list[dict[str, Any]] | None:
     return rows
 
 
-def _load(name: str, source: str, form: Form, style: str) -> Sequence[dict[str, Any]]:
+def _load(
+    name: str, source: str, form: Form, style: str, warn: Callable[[str], None] | None
+) -> Sequence[dict[str, Any]]:
     from medr3_plugin.data import layouts, prepare, prompts
 
     known = [name for name, agent in prompts.AGENTS.items() if agent == prompts.AGENTS["search"]]
@@ -87,6 +96,8 @@ def _load(name: str, source: str, form: Form, style: str) -> Sequence[dict[str, 
     if not loaded.items and loaded.rejected:
         row, reason = loaded.rejected[0]
         raise UserError(f"{row.where}: {reason} (and {len(loaded.rejected) - 1} more rows)")
+    for rejected, reason in loaded.rejected if warn else ():
+        warn(f"{rejected.where}: {reason}; the row is left out")
     return list(prepare.training_rows(loaded.items, form=form, style=cast(prompts.Style, style)))
 
 

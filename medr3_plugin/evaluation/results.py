@@ -10,6 +10,10 @@ from typing import Any
 from medr3_plugin.evaluation.statistics import Comparison, Interval, compare, share_interval
 
 
+UNDECIDED = "rule:undecided"
+"""Source of the verdict on an answer that no rule decides, without a judge."""
+
+
 @dataclass(frozen=True, slots=True)
 class BenchmarkResult:
     """Numbers of one benchmark; shares in [0, 1], means a sample unless they say a question.
@@ -21,6 +25,7 @@ class BenchmarkResult:
         accuracy: mean over questions of the share of right samples, with a 95 % bootstrap interval.
         pass_at_n: share of questions with a right sample among the first n, n = samples a question.
         n: samples a question.
+        undecided: samples that count as wrong because no rule decides them and there is no judge.
         partly: share of samples that are partly right.
         gold_recall: share of the known gold documents that were retrieved; None if none are known.
     """
@@ -29,6 +34,7 @@ class BenchmarkResult:
     questions: int
     samples: int
     invalid: int
+    undecided: int
     accuracy: Interval
     n: int
     pass_at_n: float
@@ -85,6 +91,7 @@ def _result(name: str, rows: Sequence[Mapping[str, Any]], seed: int) -> Benchmar
         questions=len(scores),
         samples=len(valid),
         invalid=len(rows) - len(valid),
+        undecided=sum(_is_undecided(row) for row in valid),
         accuracy=share_interval(list(scores.values()), seed=seed),
         n=1 + max(row["sample"] for row in rows),
         pass_at_n=mean([float(score > 0) for score in scores.values()]),
@@ -98,6 +105,11 @@ def _result(name: str, rows: Sequence[Mapping[str, Any]], seed: int) -> Benchmar
         generated_tokens=mean([row["generated_tokens"] for row in valid]),
         inserted_tokens=mean([row["inserted_tokens"] for row in valid]),
     )
+
+
+def _is_undecided(row: Mapping[str, Any]) -> bool:
+    verdict = (row.get("reasons") or {}).get("answer") or {}
+    return bool(verdict.get("source") == UNDECIDED)
 
 
 def missing(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, int]) -> dict[str, tuple[int, int]]:

@@ -22,6 +22,7 @@ from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, UserError
 from medr3_plugin.evaluation.benchmarks import Question
 from medr3_plugin.evaluation.policy import Policy, PolicyFailure, Sampling
+from medr3_plugin.evaluation.results import UNDECIDED
 from medr3_plugin.evaluation.run_folder import read_json_lines
 from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
 from medr3_plugin.records import Hit, Sample, base_id
@@ -244,7 +245,7 @@ async def _judged(row: Mapping[str, Any], sample: Sample, judge: AnswerJudge | N
         verdict = Verdict(WRONG, "no answer", "rule:format")
     else:
         ruled = verify(answer, replace(sample, response=row["response"]))
-        verdict = ruled or Verdict(WRONG, "no rule decides it, and there is no judge", "rule:undecided")
+        verdict = ruled or Verdict(WRONG, "no rule decides it, and there is no judge", UNDECIDED)
         if ruled is None and judge is not None:
             try:
                 verdict = await judge.verdict(

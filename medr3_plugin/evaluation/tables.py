@@ -67,7 +67,7 @@ def markdown(
 ) -> str:
     """The tables in Markdown; accuracies in percent with 95 % bootstrap intervals over questions."""
     head = ["benchmark", "questions", "accuracy % [95 % CI]", "pass@n %", "answered %", "searches",
-            "gold recall %", "tokens (generated + inserted)", "invalid"]  # fmt: skip
+            "gold recall %", "tokens (generated + inserted)", "undecided", "invalid"]  # fmt: skip
     body = [
         [
             r.benchmark,
@@ -78,6 +78,7 @@ def markdown(
             f"{r.searches:.2f}",
             "–" if r.gold_recall is None else f"{100 * r.gold_recall:.1f}",
             f"{r.generated_tokens:.0f} + {r.inserted_tokens:.0f}",
+            str(r.undecided),
             str(r.invalid),
         ]
         for r in results

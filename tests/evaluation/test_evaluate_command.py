@@ -174,6 +174,26 @@ def test_a_server_dead_from_the_start_is_named(files: Path, httpserver: Any, tok
     assert "400" in str(result.exception)
 
 
+def test_undecided_answers_and_rows_left_out_are_said(
+    files: Path, httpserver: Any, tokenizer_folder: Path
+) -> None:
+    from transformers import AutoTokenizer
+
+    questions = [
+        {"id": "m:1", "question": "Lens luxation?", "answer": "a disorder of connective tissue"},
+        {"id": "m:2", "question": "Thick mucus?"},
+    ]
+    (files / "rare.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions) + "{\n")
+    serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder)))
+    result = evaluate(files, httpserver, tokenizer_folder)
+    assert result.exit_code == 0
+    (benchmark,) = json.loads((files / "out" / "results.json").read_text())["benchmarks"]
+    assert benchmark["undecided"] == 1 and "| undecided |" in result.stdout
+    assert "1 answers count as wrong" in result.stderr and "--judge" in result.stderr
+    left_out = [line for line in result.stderr.splitlines() if "left out" in line]
+    assert len(left_out) == 2 and all("rare.jsonl" in line for line in left_out)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
