@@ -9,7 +9,6 @@ from typing import Any
 
 from medr3_plugin.evaluation.statistics import Comparison, Interval, compare, share_interval
 
-
 UNDECIDED = "rule:undecided"
 """Source of the verdict on an answer that no rule decides, without a judge."""
 
