@@ -197,6 +197,21 @@ def test_files_are_missing_until_they_are_prepared(elsewhere: Path) -> None:
     assert ("data.val_files", "data/medr3/val.parquet lacks the column 'data_source'") in found
 
 
+def test_a_damaged_parquet_is_an_error(elsewhere: Path) -> None:
+    pytest.importorskip("pyarrow")
+    recipe = copy_recipe("one_gpu_1_5b", elsewhere / "mine")
+    (elsewhere / "data" / "medr3").mkdir(parents=True)
+    (elsewhere / "data" / "medr3" / "val.parquet").write_bytes(b"PAR1 cut off")
+    (error,) = [f for f in check(recipe) if f.level == "error"]
+    assert error.where == "data.val_files" and "val.parquet cannot be read as parquet" in error.message
+
+
+@pytest.mark.parametrize("value", ["abc", "null", "0"])
+def test_a_count_that_is_no_number_is_an_error(value: str) -> None:
+    (error,) = check(find_recipe("one_gpu_1_5b"), [f"data.train_batch_size={value}"])
+    assert (error.level, error.where) == ("error", "data.train_batch_size")
+
+
 def test_command_exit_codes(elsewhere: Path) -> None:
     _register()
     good = CliRunner().invoke(app, ["recipes", "validate", "qwen2_5_7b", "--no-files"])

@@ -71,12 +71,18 @@ def load_benchmark(
 def _prepared(path: Path) -> list[dict[str, Any]] | None:
     """Rows of a training parquet; None if the parquet is of another kind."""
     try:
+        import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingExtra("pyarrow", "data", "reading parquet") from error
     if not path.is_file():
         raise UserError(f"no such file: {path}")
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"{path} cannot be read as parquet ({error}): make it again with `medr3 data prepare`"
+        ) from error
     if not {"prompt", "extra_info", "reward_model"} <= set(table.column_names):
         return None
     rows: list[dict[str, Any]] = table.to_pylist()

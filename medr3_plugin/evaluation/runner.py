@@ -70,7 +70,7 @@ class Rows:
         self.path = folder / ROWS_FILE
         written = folder / SETTINGS_FILE
         if written.is_file():
-            before = json.loads(written.read_text(encoding="utf-8"))
+            before = _read_settings(written)
             for key in sorted({*before, *settings} - {ASKED}):
                 if before.get(key) != settings.get(key):
                     raise UserError(
@@ -113,7 +113,17 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 def read_asked(folder: Path) -> dict[str, int]:
     """Benchmark -> samples the last evaluation into `folder` asked for."""
     file = folder / SETTINGS_FILE
-    return dict(json.loads(file.read_text(encoding="utf-8")).get(ASKED) or {}) if file.is_file() else {}
+    return dict(_read_settings(file).get(ASKED) or {}) if file.is_file() else {}
+
+
+def _read_settings(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{file} is not JSON ({error}): repair it, or choose another --out") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{file} is not a JSON object: repair it, or choose another --out")
+    return found
 
 
 def unfinished(

@@ -58,11 +58,17 @@ def _parquet(key: str, files: Sequence[str], least: int) -> Iterator[Finding]:
             yield Finding("missing", key, f"no such file: {file}: make it with `medr3 data prepare`")
             return
         try:
+            import pyarrow as pa
             import pyarrow.parquet as pq
         except ImportError:
             return
-        schema = pq.read_schema(path)
-        rows += pq.read_metadata(path).num_rows
+        try:
+            schema = pq.read_schema(path)
+            rows += pq.read_metadata(path).num_rows
+        except (pa.ArrowException, OSError) as error:
+            reason = f"{file} cannot be read as parquet ({error}): make it again with `medr3 data prepare`"
+            yield Finding("error", key, reason)
+            return
         absent = {"data_source", "prompt", "reward_model", "extra_info"} - set(schema.names)
         if absent:
             yield Finding("error", key, f"{file} lacks the column {sorted(absent)[0]!r}")

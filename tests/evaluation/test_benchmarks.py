@@ -67,6 +67,13 @@ def test_a_prepared_parquet_brings_its_own_prompts(tmp_path: Path) -> None:
     assert question.sample.answers == ("vitamin C", "ascorbic acid") and question.sample.gold_docs == ("d1",)
 
 
+def test_a_damaged_parquet_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "own.parquet").write_bytes(b"PAR1 cut off")
+    with pytest.raises(UserError, match=r"own.parquet cannot be read as parquet.*data prepare"):
+        load_benchmark("own", tmp_path)
+
+
 def test_mistakes_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nothing.parquet.*medr3 data prepare"):
         load_benchmark("nothing", tmp_path)
