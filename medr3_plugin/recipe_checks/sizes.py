@@ -10,7 +10,6 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.memory_estimate import estimate, model_size
 from medr3_plugin.recipe_checks.finding import Finding, section
 
-
 _COUNTS = (
     "data.train_batch_size",
     "data.max_prompt_length",
