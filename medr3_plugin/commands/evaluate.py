@@ -27,11 +27,14 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     retrieval_url: Annotated[str, typer.Option(help="Or a running `medr3 serve`.")] = "",
     recipe: Annotated[str, typer.Option(help="Take the environment of this recipe (name or folder).")] = "",
     form: Annotated[
-        str, typer.Option(help="choice or open, for sources without prompts of their own.")
-    ] = "choice",
+        str | None, typer.Option(help="choice or open [default: as prepared, else choice].")
+    ] = None,
     style: Annotated[
-        str, typer.Option("--prompt", help="Prompt style: search, plain (no retrieval) or bare.")
-    ] = "search",
+        str | None,
+        typer.Option(
+            "--prompt", help="search, plain (no retrieval) or bare [default: as prepared, else search]."
+        ),
+    ] = None,
     tokenizer: Annotated[str, typer.Option(help="Tokenizer, needed with a URL [default: the model].")] = "",
     model_name: Annotated[
         str, typer.Option(help="The server's name for the model [default: its first].")
@@ -155,8 +158,8 @@ async def _run(options: dict[str, Any]) -> str:
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": sampling.seed,
-            "form": options["form"],
-            "style": options["style"],
+            "form": options["form"] or "default",
+            "style": options["style"] or "default",
             "retrieval": str(options["index"] or options["retrieval_url"]),
             "judge": options["judge"],
             "judge_model": options["judge_model"],
@@ -233,7 +236,7 @@ def _backend(options: dict[str, Any], max_searches: int) -> Any:
         return make_backend({"backend": "http", "url": options["retrieval_url"]})
     if options["index"]:
         return make_backend({"backend": "inprocess", "index": str(options["index"])})
-    if max_searches and options["style"] == "search":
+    if max_searches and options["style"] in (None, "search"):
         raise UserError(
             "--index or --retrieval-url is needed; without retrieval say --prompt plain --max-searches 0"
         )
