@@ -49,14 +49,15 @@ def list_recipes() -> list[Recipe]:
 
 
 def find_recipe(name: str) -> Recipe:
-    """A shipped recipe by name, or a recipe folder (or its yaml) by path.
+    """A recipe folder (or its yaml) by path, or a shipped recipe by name.
+
+    A recipe folder in the working directory comes before the shipped recipe of the same name, as it may be an
+    edited copy of it; a folder of that name that is no recipe does not.
 
     Raises:
         UserError: there is no such recipe; names the closest ones.
     """
-    for recipe in list_recipes():
-        if recipe.name == name:
-            return recipe
+    shipped = {recipe.name: recipe for recipe in list_recipes()}
     path = Path(name).expanduser()
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return Recipe(path.stem, path.parent.resolve(), _summary(path.parent))
@@ -64,14 +65,16 @@ def find_recipe(name: str) -> Recipe:
         given = _read(path.resolve())
         if given is not None:
             return given
+    if name in shipped:
+        return shipped[name]
+    if path.is_dir():
         raise UserError(
             f"{path} is not a recipe: it needs one yaml with a `defaults` list (else give the yaml's path)"
         )
     import difflib
 
-    names = [recipe.name for recipe in list_recipes()]
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names)}"
+    close = difflib.get_close_matches(name, shipped, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(shipped)}"
     raise UserError(f"no recipe {name!r}: {hint}")
 
 

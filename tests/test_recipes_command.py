@@ -53,7 +53,7 @@ def test_copy_is_complete_and_refuses_to_overwrite(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["recipes", "copy", "qwen3_8b_tools", str(tmp_path / "mine")])
     assert result.exit_code == 0, result.output
     copied = {p.name: p for p in (tmp_path / "mine").iterdir()}
-    assert set(copied) == {"qwen3_8b_tools.yaml", "run.sh", "README.md", "tools.yaml"}
+    assert set(copied) == {"qwen3_8b_tools.yaml", "run.sh", "README.md", "tools.yaml", "judge"}
     assert copied["run.sh"].stat().st_mode & 0o111
     again = CliRunner().invoke(app, ["recipes", "copy", "qwen3_8b_tools", str(tmp_path / "mine")])
     assert isinstance(again.exception, UserError) and "is not an empty folder" in str(again.exception)
@@ -72,6 +72,24 @@ def test_a_copy_is_found_by_folder_and_by_yaml(tmp_path: Path) -> None:
     copied = copy_recipe("qwen2_5_7b", tmp_path / "other_name")
     assert find_recipe(str(tmp_path / "other_name")) == copied
     assert find_recipe(str(tmp_path / "other_name" / "qwen2_5_7b.yaml")) == copied
+
+
+def test_a_copy_in_the_working_directory_comes_before_the_shipped_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = find_recipe("one_gpu_1_5b")
+    (tmp_path / "one_gpu_1_5b").mkdir()  # not a recipe, so it hides nothing
+    assert find_recipe("one_gpu_1_5b") == shipped
+    result = CliRunner().invoke(app, ["recipes", "copy", "one_gpu_1_5b", "one_gpu_1_5b"])
+    assert result.exit_code == 0 and "medr3 recipes validate ./one_gpu_1_5b" in result.output
+    for name in ("one_gpu_1_5b", "./one_gpu_1_5b"):
+        assert find_recipe(name).folder == (tmp_path / "one_gpu_1_5b").resolve()
+
+
+def test_in_a_checkout_a_shipped_recipe_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(recipes_folder().parent)
+    assert find_recipe("medr3_cpu").folder == recipes_folder() / "medr3_cpu"
 
 
 def test_installed_wheel_has_them_inside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

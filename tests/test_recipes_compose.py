@@ -197,6 +197,35 @@ def test_files_are_missing_until_they_are_prepared(elsewhere: Path) -> None:
     assert ("data.val_files", "data/medr3/val.parquet lacks the column 'data_source'") in found
 
 
+def test_missing_files_are_not_ready_and_listed_once(elsewhere: Path) -> None:
+    _register()
+    result = CliRunner().invoke(app, ["recipes", "validate", "medr3_cpu"])
+    assert result.exit_code == 0 and "medr3_cpu: not ready, 6 files missing" in result.output
+    lines = [
+        line for line in result.output.splitlines() if line.startswith("  missing: ") and ": no " in line
+    ]
+    assert len(lines) == len(set(lines)) == 6
+    assert sum("`medr3 data quickstart --out data/quickstart`" in line for line in lines) == 4
+    assert any("`medr3 data quickstart --out data/quickstart`, then `medr3 index build`" in s for s in lines)
+    for command in ("model", "encoder"):
+        assert sum(f"`medr3 data {command} --out" in line for line in lines) == 1
+
+
+def test_a_damaged_parquet_is_an_error(elsewhere: Path) -> None:
+    pytest.importorskip("pyarrow")
+    recipe = copy_recipe("one_gpu_1_5b", elsewhere / "mine")
+    (elsewhere / "data" / "medr3").mkdir(parents=True)
+    (elsewhere / "data" / "medr3" / "val.parquet").write_bytes(b"PAR1 cut off")
+    (error,) = [f for f in check(recipe) if f.level == "error"]
+    assert error.where == "data.val_files" and "val.parquet cannot be read as parquet" in error.message
+
+
+@pytest.mark.parametrize("value", ["abc", "null", "0"])
+def test_a_count_that_is_no_number_is_an_error(value: str) -> None:
+    (error,) = check(find_recipe("one_gpu_1_5b"), [f"data.train_batch_size={value}"])
+    assert (error.level, error.where) == ("error", "data.train_batch_size")
+
+
 def test_command_exit_codes(elsewhere: Path) -> None:
     _register()
     good = CliRunner().invoke(app, ["recipes", "validate", "qwen2_5_7b", "--no-files"])

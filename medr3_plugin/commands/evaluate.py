@@ -27,11 +27,14 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     retrieval_url: Annotated[str, typer.Option(help="Or a running `medr3 serve`.")] = "",
     recipe: Annotated[str, typer.Option(help="Take the environment of this recipe (name or folder).")] = "",
     form: Annotated[
-        str, typer.Option(help="choice or open, for sources without prompts of their own.")
-    ] = "choice",
+        str | None, typer.Option(help="choice or open [default: as prepared, else choice].")
+    ] = None,
     style: Annotated[
-        str, typer.Option("--prompt", help="Prompt style: search, plain (no retrieval) or bare.")
-    ] = "search",
+        str | None,
+        typer.Option(
+            "--prompt", help="search, plain (no retrieval) or bare [default: as prepared, else search]."
+        ),
+    ] = None,
     tokenizer: Annotated[str, typer.Option(help="Tokenizer, needed with a URL [default: the model].")] = "",
     model_name: Annotated[
         str, typer.Option(help="The server's name for the model [default: its first].")
@@ -60,22 +63,32 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
 ) -> None:
     """Evaluate a model on benchmarks, in the same environment and retrieval as training.
 
-    Without --model, make the tables of --out again (for example with --compare).
+    Without --model, make the tables of --out again (for example with --compare). Exit code 2 if samples are
+    missing, because a service failed; the same command goes on with them.
     """
     import asyncio
 
     from medr3_plugin.errors import UserError
-    from medr3_plugin.evaluation.results import comparisons, results
-    from medr3_plugin.evaluation.runner import ROWS_FILE, read_rows
-    from medr3_plugin.evaluation.tables import write_tables
+    from medr3_plugin.evaluation.results import comparisons, missing, results
+    from medr3_plugin.evaluation.runner import ROWS_FILE, read_asked, read_rows
+    from medr3_plugin.evaluation.tables import incomplete, write_tables
 
+    failure = ""
     if model:
         if not benchmark:
             raise UserError("--benchmark is needed: which questions to ask")
         options = dict(locals())
-        asyncio.run(_run(options))
+        failure = asyncio.run(_run(options))
     rows = read_rows(out / ROWS_FILE)
+    absent = missing(rows, read_asked(out))
+    unfinished = (
+        f"{incomplete(absent)} Last failure: {failure or 'not in this run'}; the same command goes on with them"
+        if absent
+        else ""
+    )
     if not rows:
+        if model:
+            raise UserError(f"no sample was done. {unfinished}")
         raise UserError(f"{out / ROWS_FILE} holds no results: give --model and --benchmark")
     others = read_rows(compare / ROWS_FILE) if compare else []
     if compare and not others:
@@ -84,10 +97,25 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     compared = comparisons(rows, others, seed) if others else None
     label = _label(Path(model)) or out.resolve().name
     files = write_tables(
-        out, found, label=label, compared=compared, other=str(compare or ""), with_published=published
+        out,
+        found,
+        label=label,
+        compared=compared,
+        other=str(compare or ""),
+        with_published=published,
+        missing=absent,
     )
     typer.echo((out / "results.md").read_text(encoding="utf-8"))
     typer.echo(f"written: {', '.join(path.name for path in files)} in {out}", err=True)
+    if undecided := sum(result.undecided for result in found):
+        typer.echo(
+            f"warning: {undecided} answers count as wrong because no rule decides them: open answers need an "
+            "LLM judge, give --judge URL and another --out",
+            err=True,
+        )
+    if unfinished:
+        typer.echo(f"error: {unfinished}", err=True)
+        raise typer.Exit(2)
 
 
 def _label(model: Path) -> str:
@@ -97,7 +125,9 @@ def _label(model: Path) -> str:
     return model.name
 
 
-async def _run(options: dict[str, Any]) -> None:
+async def _run(options: dict[str, Any]) -> str:
+    """Evaluate what is not done; returns the last failure, empty if there was none."""
+    from medr3_plugin.errors import InfrastructureFailure
     from medr3_plugin.evaluation.benchmarks import load_benchmark
     from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy, load_tokenizer
     from medr3_plugin.evaluation.runner import Plan, Rows, run_benchmark, unfinished
@@ -105,7 +135,12 @@ async def _run(options: dict[str, Any]) -> None:
     settings = _environment(options["recipe"], options["max_searches"])
     benchmarks = [
         load_benchmark(
-            spec, options["data"], form=options["form"], style=options["style"], limit=options["limit"]
+            spec,
+            options["data"],
+            form=options["form"],
+            style=options["style"],
+            limit=options["limit"],
+            warn=lambda line: typer.echo(f"warning: {line}", err=True),
         )
         for spec in options["benchmark"].split(",")
     ]
@@ -123,17 +158,18 @@ async def _run(options: dict[str, Any]) -> None:
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": sampling.seed,
-            "form": options["form"],
-            "style": options["style"],
+            "form": options["form"] or "default",
+            "style": options["style"] or "default",
             "retrieval": str(options["index"] or options["retrieval_url"]),
             "judge": options["judge"],
             "judge_model": options["judge_model"],
         },
+        {name: plan.samples * len({q.sample.id for q in questions}) for name, questions in benchmarks},
     )
     if not any(unfinished(name, questions, plan.samples, rows) for name, questions in benchmarks):
         if backend:
             await backend.close()
-        return  # before a model is loaded for nothing
+        return ""  # before a model is loaded for nothing
     vocabulary = load_tokenizer(_tokenizer_path(options, remote))
     policy: EndpointPolicy | VllmPolicy
     if remote:
@@ -146,15 +182,20 @@ async def _run(options: dict[str, Any]) -> None:
         return (await backend.search([query], settings.topk))[0] if backend else []
 
     judge = _judge(options)
+    failure = ""
     try:
         for name, questions in benchmarks:
-            await run_benchmark(
+            last = await run_benchmark(
                 name, questions, policy=policy, search=search, judge=judge, plan=plan, rows=rows
             )
+            failure = last or failure
+    except InfrastructureFailure as error:  # the tables of what is done are still made
+        return str(error)
     finally:
         await policy.close()
         if backend:
             await backend.close()
+    return failure
 
 
 def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
@@ -195,7 +236,7 @@ def _backend(options: dict[str, Any], max_searches: int) -> Any:
         return make_backend({"backend": "http", "url": options["retrieval_url"]})
     if options["index"]:
         return make_backend({"backend": "inprocess", "index": str(options["index"])})
-    if max_searches and options["style"] == "search":
+    if max_searches and options["style"] in (None, "search"):
         raise UserError(
             "--index or --retrieval-url is needed; without retrieval say --prompt plain --max-searches 0"
         )

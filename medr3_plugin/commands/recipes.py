@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from medr3_plugin.recipe_checks import Finding
 
 
 def register(app: typer.Typer) -> None:
@@ -37,13 +41,14 @@ def copy(
     from medr3_plugin.recipes import copy_recipe
 
     recipe = copy_recipe(name, target)
+    shown = str(target) if str(target).startswith(("/", ".", "~")) else f"./{target}"
     typer.echo(f"{recipe.folder}: edit {recipe.config_file.name}, then run.sh; check it with")
-    typer.echo(f"  medr3 recipes validate {target}")
+    typer.echo(f"  medr3 recipes validate {shown}")
 
 
 def validate(
     name: Annotated[
-        str | None, typer.Argument(help="A recipe's name or folder [default: all shipped].")
+        str | None, typer.Argument(help="A recipe's folder or name [default: all shipped].")
     ] = None,
     override: Annotated[
         list[str] | None, typer.Argument(help="Hydra overrides, e.g. trainer.nnodes=4.")
@@ -58,7 +63,7 @@ def validate(
 ) -> None:
     """Compose against the installed verl and check registrations, files, lengths, budgets and memory.
 
-    Exit code 1 if there is an error.
+    Exit code 1 if there is an error; a file that is only missing yet is none.
     """
     from medr3_plugin.recipe_checks import check
     from medr3_plugin.recipes import find_recipe, list_recipes
@@ -68,9 +73,16 @@ def validate(
         findings = check(
             recipe, override or (), files=bool(name) if files is None else files, gpu_memory_gib=gpu_memory
         )
-        errors = sum(finding.level == "error" for finding in findings)
-        failed = failed or bool(errors)
-        typer.echo(f"{recipe.name}: {'ok' if not errors else f'{errors} error' + 's' * (errors > 1)}")
+        failed = failed or any(finding.level == "error" for finding in findings)
+        typer.echo(f"{recipe.name}: {_verdict(findings)}")
         for finding in findings:
             typer.echo(f"  {finding.level}: {finding.where}: {finding.message}", err=finding.level == "error")
     raise typer.Exit(1 if failed else 0)
+
+
+def _verdict(findings: Sequence[Finding]) -> str:
+    errors = sum(finding.level == "error" for finding in findings)
+    missing = sum(finding.level == "missing" and finding.message.startswith("no ") for finding in findings)
+    if errors:
+        return f"{errors} error{'s' * (errors > 1)}"
+    return f"not ready, {missing} file{'s' * (missing > 1)} missing" if missing else "ok"

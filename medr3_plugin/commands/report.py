@@ -29,8 +29,22 @@ def report(
     ] = 600,
 ) -> None:
     """Make one self-contained HTML page of a run, finished or in progress: curves, stages, trajectories."""
+    from medr3_plugin.errors import UserError
     from medr3_plugin.evaluation.report import write_report
+    from medr3_plugin.evaluation.run_folder import (
+        CONFIG_FILE,
+        EVALUATION_FILE,
+        METRICS_FILE,
+        STAGES_FILE,
+        TRAJECTORIES_FILE,
+    )
 
+    files = (METRICS_FILE, STAGES_FILE, TRAJECTORIES_FILE, CONFIG_FILE, EVALUATION_FILE)
+    if run_dir.is_dir() and not any((run_dir / name).is_file() for name in files):
+        raise UserError(
+            f"{run_dir} is not a run folder: none of {', '.join(files)} is in it; give the folder that "
+            "`medr3 train` or `medr3 eval` writes into"
+        )
     target, run = write_report(run_dir, out, title=title, max_trajectories=max_trajectories)
     if run.evaluation:
         state = "evaluation"

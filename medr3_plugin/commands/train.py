@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe, or the path of a recipe folder or yaml.")],
+    recipe: Annotated[str, typer.Argument(help="The path of a recipe folder or yaml, or a shipped recipe.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="Hydra overrides: key=value ...")] = None,
     check_only: Annotated[bool, typer.Option("--check", help="Only check, start nothing.")] = False,
 ) -> None:

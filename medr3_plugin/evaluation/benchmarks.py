@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -28,7 +28,13 @@ class Question:
 
 
 def load_benchmark(
-    spec: str, data: Path | None = None, *, form: Form = "choice", style: str = "search", limit: int = 0
+    spec: str,
+    data: Path | None = None,
+    *,
+    form: Form | None = None,
+    style: str | None = None,
+    limit: int = 0,
+    warn: Callable[[str], None] | None = None,
 ) -> tuple[str, list[Question]]:
     """A benchmark's name and questions.
 
@@ -36,10 +42,13 @@ def load_benchmark(
         spec: `NAME`, looked for as `<data>/<NAME>.parquet` or `.jsonl`, or `NAME=SOURCE`. A parquet of
             `medr3 data prepare` brings its own prompts; any other source is read by the loader of the data
             set NAME (`generic` for a jsonl of one's own) and put in `form` and `style`.
+        form: `choice` (the default) or `open`; a prepared parquet must have been prepared so.
+        style: `search` (the default), `plain` or `bare`; likewise.
         limit: at most so many questions, the first ones; 0 takes all.
+        warn: gets a line for each row that cannot be used.
 
     Raises:
-        UserError: nothing there, an unreadable file, or no usable question.
+        UserError: nothing there, a parquet prepared for something else, an unreadable file, or no usable question.
     """
     name, _, source = spec.partition("=")
     if not source:
@@ -52,7 +61,13 @@ def load_benchmark(
             )
         source = str(found)
     prepared = _prepared(Path(source)) if source.endswith(".parquet") else None
-    rows = _load(name, source, form, style) if prepared is None else prepared
+    if form not in (None, "choice", "open"):
+        raise UserError(f"--form {form!r}: known are choice, open")
+    if prepared is None:
+        rows = _load(name, source, form or "choice", style or "search", warn)
+    else:
+        rows = prepared
+        _check_prepared(rows, source, form, style)
     questions = [_question(row, f"{source} row {number}") for number, row in enumerate(rows, start=1)]
     if limit:
         del questions[limit:]
@@ -64,19 +79,52 @@ def load_benchmark(
 def _prepared(path: Path) -> list[dict[str, Any]] | None:
     """Rows of a training parquet; None if the parquet is of another kind."""
     try:
+        import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingExtra("pyarrow", "data", "reading parquet") from error
     if not path.is_file():
         raise UserError(f"no such file: {path}")
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"{path} cannot be read as parquet ({error}): make it again with `medr3 data prepare`"
+        ) from error
     if not {"prompt", "extra_info", "reward_model"} <= set(table.column_names):
         return None
     rows: list[dict[str, Any]] = table.to_pylist()
     return rows
 
 
-def _load(name: str, source: str, form: Form, style: str) -> Sequence[dict[str, Any]]:
+def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | None, style: str | None) -> None:
+    """Refuse rows for the tool loop, and rows in another form or style than was asked for."""
+    from medr3_plugin.data import prompts
+
+    for number, row in enumerate(rows, start=1):
+        where = f"{source} row {number}"
+        if row.get("agent_name") == prompts.AGENTS["tools"]:
+            raise UserError(
+                f"{where} is prepared for the tool loop (agent_name {row['agent_name']}), which an evaluation "
+                "does not have: prepare it with `medr3 data prepare --prompt search`"
+            )
+        info = row["extra_info"]
+        own_form = "choice" if info.get("options") else "open"
+        messages = [{"role": m["role"], "content": m["content"]} for m in row["prompt"]]
+        styles: tuple[prompts.Style, ...] = ("search", "plain", "bare")
+        question = str(info.get("question"))
+        own_style = next((s for s in styles if prompts.instruction(question, s) == messages), "of its own")
+        for option, asked, own in (("--form", form, own_form), ("--prompt", style, own_style)):
+            if asked not in (None, own):
+                raise UserError(
+                    f"{option} {asked}: {where} is prepared as {own}; leave {option} out, or prepare it with "
+                    f"`medr3 data prepare {option} {asked}`"
+                )
+
+
+def _load(
+    name: str, source: str, form: Form, style: str, warn: Callable[[str], None] | None
+) -> Sequence[dict[str, Any]]:
     from medr3_plugin.data import layouts, prepare, prompts
 
     known = [name for name, agent in prompts.AGENTS.items() if agent == prompts.AGENTS["search"]]
@@ -87,6 +135,8 @@ def _load(name: str, source: str, form: Form, style: str) -> Sequence[dict[str, 
     if not loaded.items and loaded.rejected:
         row, reason = loaded.rejected[0]
         raise UserError(f"{row.where}: {reason} (and {len(loaded.rejected) - 1} more rows)")
+    for rejected, reason in loaded.rejected if warn else ():
+        warn(f"{rejected.where}: {reason}; the row is left out")
     return list(prepare.training_rows(loaded.items, form=form, style=cast(prompts.Style, style)))
 
 

@@ -149,11 +149,12 @@ def _mean(rows: Sequence[StepMetrics], name: str) -> float | None:
 
 
 def _trajectory(row: Mapping[str, Any]) -> dict[str, Any]:
-    searches = [search for search in row.get("searches") or [] if isinstance(search, Mapping)]
+    searches = row.get("searches")
+    searches = [_search(s) for s in searches if isinstance(s, Mapping)] if isinstance(searches, list) else []
     identifier = str(row.get("id", ""))
     reward = row.get("reward")
     return {
-        "step": row.get("step") if isinstance(row.get("step"), int) else None,
+        "step": row["step"] if _is_number(row.get("step")) else None,
         "stage": str(row.get("stage", "")),
         "kind": str(row.get("kind", "")),
         # ids are `<data set>:<...>`, so runs that did not write the data set can still be filtered by it
@@ -163,9 +164,26 @@ def _trajectory(row: Mapping[str, Any]) -> dict[str, Any]:
         "answer": _plain(row.get("answer", "")),
         "segments": _plain(segments(str(row.get("response", "")), searches)),
         "searches": _plain(searches),
-        "reward": _plain(reward) if isinstance(reward, Mapping) else {},
-        "reasons": _plain(row.get("reasons") or {}),
+        # the page calculates with these: a value that is no number is left out
+        "reward": {str(key): value for key, value in reward.items() if _is_number(value)}
+        if isinstance(reward, Mapping)
+        else {},
+        "reasons": _plain(reasons) if isinstance(reasons := row.get("reasons"), Mapping) else {},
     }
+
+
+def _search(search: Mapping[str, Any]) -> dict[str, Any]:
+    documents = search.get("documents")
+    found = (
+        [document for document in documents if isinstance(document, Mapping)]
+        if isinstance(documents, list)
+        else []
+    )
+    return {**search, "documents": found}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
 
 
 def _plain(value: Any) -> Any:

@@ -9,6 +9,9 @@ from typing import Any
 
 from medr3_plugin.evaluation.statistics import Comparison, Interval, compare, share_interval
 
+UNDECIDED = "rule:undecided"
+"""Source of the verdict on an answer that no rule decides, without a judge."""
+
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkResult:
@@ -21,6 +24,7 @@ class BenchmarkResult:
         accuracy: mean over questions of the share of right samples, with a 95 % bootstrap interval.
         pass_at_n: share of questions with a right sample among the first n, n = samples a question.
         n: samples a question.
+        undecided: samples that count as wrong because no rule decides them and there is no judge.
         partly: share of samples that are partly right.
         gold_recall: share of the known gold documents that were retrieved; None if none are known.
     """
@@ -29,6 +33,7 @@ class BenchmarkResult:
     questions: int
     samples: int
     invalid: int
+    undecided: int
     accuracy: Interval
     n: int
     pass_at_n: float
@@ -85,6 +90,7 @@ def _result(name: str, rows: Sequence[Mapping[str, Any]], seed: int) -> Benchmar
         questions=len(scores),
         samples=len(valid),
         invalid=len(rows) - len(valid),
+        undecided=sum(_is_undecided(row) for row in valid),
         accuracy=share_interval(list(scores.values()), seed=seed),
         n=1 + max(row["sample"] for row in rows),
         pass_at_n=mean([float(score > 0) for score in scores.values()]),
@@ -98,6 +104,17 @@ def _result(name: str, rows: Sequence[Mapping[str, Any]], seed: int) -> Benchmar
         generated_tokens=mean([row["generated_tokens"] for row in valid]),
         inserted_tokens=mean([row["inserted_tokens"] for row in valid]),
     )
+
+
+def _is_undecided(row: Mapping[str, Any]) -> bool:
+    verdict = (row.get("reasons") or {}).get("answer") or {}
+    return bool(verdict.get("source") == UNDECIDED)
+
+
+def missing(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """Benchmark -> (samples without a valid row, samples asked for), where there are such samples."""
+    done = {name: sum(row["reward"]["valid"] > 0 for row in g) for name, g in by_benchmark(rows).items()}
+    return {name: (n - done.get(name, 0), n) for name, n in asked.items() if done.get(name, 0) < n}
 
 
 def comparisons(

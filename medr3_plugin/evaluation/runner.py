@@ -22,6 +22,7 @@ from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, UserError
 from medr3_plugin.evaluation.benchmarks import Question
 from medr3_plugin.evaluation.policy import Policy, PolicyFailure, Sampling
+from medr3_plugin.evaluation.results import UNDECIDED
 from medr3_plugin.evaluation.run_folder import read_json_lines
 from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
 from medr3_plugin.records import Hit, Sample, base_id
@@ -31,6 +32,8 @@ from medr3_plugin.trajectory import THINK_OPEN, parse
 
 ROWS_FILE = "trajectories.jsonl"
 SETTINGS_FILE = "evaluation.json"
+ASKED = "asked"
+"""Key of the settings file: benchmark -> samples asked for."""
 _PATIENCE = 20
 """So many samples failing one after the other mean that a service is down."""
 
@@ -54,25 +57,31 @@ class Rows:
     Args:
         folder: output folder; made if needed.
         settings: whatever changes the results; a folder with other settings is refused.
+        asked: samples asked for of each benchmark, kept for tables that are made without a model.
 
     Raises:
         UserError: the folder holds results of other settings.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], asked: Mapping[str, int] | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / ROWS_FILE
         written = folder / SETTINGS_FILE
         if written.is_file():
-            before = json.loads(written.read_text(encoding="utf-8"))
-            for key in sorted({*before, *settings}):
+            before = _read_settings(written)
+            for key in sorted({*before, *settings} - {ASKED}):
                 if before.get(key) != settings.get(key):
                     raise UserError(
                         f"{folder} holds results with {key}={before.get(key)!r}, now it is "
                         f"{settings.get(key)!r}: choose another --out"
                     )
-        else:
-            written.write_text(json.dumps(dict(settings), indent=2, ensure_ascii=False), encoding="utf-8")
+            asked = {**(before.get(ASKED) or {}), **(asked or {})}
+        draft = written.with_name(written.name + ".part")
+        document = {**settings, ASKED: dict(asked or {})}
+        draft.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
+        draft.replace(written)
         self.rows = {(row["benchmark"], row["id"], row["sample"]): row for row in read_rows(self.path)}
         if self.path.is_file() and not self.path.read_bytes().endswith(b"\n"):
             self._cut_last_line()
@@ -101,6 +110,22 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
+def read_asked(folder: Path) -> dict[str, int]:
+    """Benchmark -> samples the last evaluation into `folder` asked for."""
+    file = folder / SETTINGS_FILE
+    return dict(_read_settings(file).get(ASKED) or {}) if file.is_file() else {}
+
+
+def _read_settings(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UserError(f"{file} is not JSON ({error}): repair it, or choose another --out") from error
+    if not isinstance(found, dict):
+        raise UserError(f"{file} is not a JSON object: repair it, or choose another --out")
+    return found
+
+
 def unfinished(
     benchmark: str, questions: Sequence[Question], samples: int, rows: Rows
 ) -> list[tuple[Question, int]]:
@@ -122,8 +147,8 @@ async def run_benchmark(
     judge: AnswerJudge | None,
     plan: Plan,
     rows: Rows,
-) -> None:
-    """Evaluate every sample that is not done.
+) -> str:
+    """Evaluate every sample that is not done; returns the last failure, empty if there was none.
 
     Raises:
         InfrastructureFailure: a service keeps failing; what was done is kept.
@@ -131,10 +156,11 @@ async def run_benchmark(
     todo = unfinished(benchmark, questions, plan.samples, rows)
     limit = asyncio.Semaphore(plan.concurrency)
     failed_in_a_row = 0
+    last_failure = ""
     bar = tqdm(total=len(todo), desc=benchmark, unit="sample", disable=not sys.stderr.isatty())
 
     async def one(question: Question, number: int) -> None:
-        nonlocal failed_in_a_row
+        nonlocal failed_in_a_row, last_failure
         async with limit:
             before = rows.rows.get((benchmark, question.sample.id, number))
             try:
@@ -157,6 +183,7 @@ async def run_benchmark(
                 failed = str(error)
             bar.update()
             failed_in_a_row = failed_in_a_row + 1 if failed else 0
+            last_failure = failed or last_failure
             if failed_in_a_row >= _PATIENCE:
                 raise InfrastructureFailure(
                     f"{_PATIENCE} samples failed one after the other, last: {failed}; what is done is in "
@@ -170,6 +197,7 @@ async def run_benchmark(
         for task in tasks:
             task.cancel()
         bar.close()
+    return last_failure
 
 
 def _is_done(row: Mapping[str, Any] | None) -> bool:
@@ -227,7 +255,7 @@ async def _judged(row: Mapping[str, Any], sample: Sample, judge: AnswerJudge | N
         verdict = Verdict(WRONG, "no answer", "rule:format")
     else:
         ruled = verify(answer, replace(sample, response=row["response"]))
-        verdict = ruled or Verdict(WRONG, "no rule decides it, and there is no judge", "rule:undecided")
+        verdict = ruled or Verdict(WRONG, "no rule decides it, and there is no judge", UNDECIDED)
         if ruled is None and judge is not None:
             try:
                 verdict = await judge.verdict(

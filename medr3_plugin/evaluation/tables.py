@@ -24,6 +24,7 @@ def write_tables(
     compared: Mapping[str, Comparison] | None = None,
     other: str = "",
     with_published: bool = False,
+    missing: Mapping[str, tuple[int, int]] | None = None,
 ) -> list[Path]:
     """Write `results.json`, `results.md` and `results.tex`; returns their paths.
 
@@ -31,10 +32,12 @@ def write_tables(
         label: name of the evaluated model.
         compared: paired comparisons by benchmark, with the evaluation called `other`.
         with_published: put the published numbers of the paper beside ours.
+        missing: benchmark -> (samples that are not there, samples asked for).
     """
     document = {
         "model": label,
         "benchmarks": [result.to_json() for result in results],
+        "missing": {name: count for name, (count, _) in (missing or {}).items()},
         "compared_with": other or None,
         "comparisons": {
             name: comparison._asdict() | {"difference": comparison.difference._asdict()}
@@ -45,8 +48,8 @@ def write_tables(
         document["published"] = {result.benchmark: published(result.benchmark) for result in results}
     files = {
         "results.json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
-        "results.md": markdown(results, label, compared, other, with_published),
-        "results.tex": latex(results, label, with_published),
+        "results.md": markdown(results, label, compared, other, with_published, missing=missing),
+        "results.tex": latex(results, label, with_published, missing),
     }
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -59,10 +62,12 @@ def markdown(
     compared: Mapping[str, Comparison] | None = None,
     other: str = "",
     with_published: bool = False,
+    *,
+    missing: Mapping[str, tuple[int, int]] | None = None,
 ) -> str:
     """The tables in Markdown; accuracies in percent with 95 % bootstrap intervals over questions."""
     head = ["benchmark", "questions", "accuracy % [95 % CI]", "pass@n %", "answered %", "searches",
-            "gold recall %", "tokens (generated + inserted)", "invalid"]  # fmt: skip
+            "gold recall %", "tokens (generated + inserted)", "undecided", "invalid"]  # fmt: skip
     body = [
         [
             r.benchmark,
@@ -73,11 +78,14 @@ def markdown(
             f"{r.searches:.2f}",
             "–" if r.gold_recall is None else f"{100 * r.gold_recall:.1f}",
             f"{r.generated_tokens:.0f} + {r.inserted_tokens:.0f}",
+            str(r.undecided),
             str(r.invalid),
         ]
         for r in results
     ]
     parts = [f"## {label}\n", _markdown_table(head, body)]
+    if missing:
+        parts.append(f"\n{incomplete(missing)}\n")
     if len(results) > 1:
         parts.append(f"\nMean accuracy over benchmarks: {100 * _average(results):.1f} %\n")
     if compared:
@@ -108,11 +116,23 @@ def markdown(
     return "\n".join(parts)
 
 
-def latex(results: Sequence[BenchmarkResult], label: str, with_published: bool = False) -> str:
+def incomplete(missing: Mapping[str, tuple[int, int]]) -> str:
+    """One sentence on the samples that are not there."""
+    counts = ", ".join(f"{name} {count} of {asked} samples" for name, (count, asked) in missing.items())
+    return f"Incomplete, missing: {counts}."
+
+
+def latex(
+    results: Sequence[BenchmarkResult],
+    label: str,
+    with_published: bool = False,
+    missing: Mapping[str, tuple[int, int]] | None = None,
+) -> str:
     """A booktabs table: methods down, benchmarks across; accuracy in percent, half-width of its interval."""
     names = [r.benchmark for r in results]
     lines = [
         "% needs \\usepackage{booktabs}; intervals: 95 % bootstrap over questions",
+        *([f"% {incomplete(missing)}"] if missing else []),
         f"\\begin{{tabular}}{{l{'r' * len(names)}}}",
         "\\toprule",
         " & ".join(["Method", *map(_tex, names)]) + " \\\\",

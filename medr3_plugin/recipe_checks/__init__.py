@@ -13,7 +13,7 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.recipe_checks.files import files_exist
 from medr3_plugin.recipe_checks.finding import Finding
 from medr3_plugin.recipe_checks.sections import registrations, sections, tools
-from medr3_plugin.recipe_checks.sizes import budgets, lengths, memory
+from medr3_plugin.recipe_checks.sizes import budgets, counts, lengths, memory
 from medr3_plugin.recipes import Recipe, compose
 
 __all__ = ["Finding", "check", "check_config"]
@@ -41,6 +41,8 @@ def check(
 
 def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: float) -> list[Finding]:
     """Check a composed configuration; `folder` is the recipe's, for the files that lie beside it."""
+    if wrong := list(counts(config)):
+        return wrong
     findings = [*_verl(config), *sections(config), *registrations(config), *lengths(config)]
     findings += [*budgets(config), *tools(config, folder), *memory(config, gpu_memory_gib)]
     if files:

@@ -14,31 +14,62 @@ def files_exist(config: Any) -> Iterator[Finding]:
     ours = section(config)
     batch = config.data.train_batch_size
     train = _listed(config.data.train_files)
-    for index, stage in enumerate(ours.get("stages") or ()):
-        key = f"medr3.stages[{index}].train_files" if stage.get("train_files") else "data.train_files"
-        yield from _parquet(key, _listed(stage.get("train_files")) or train, batch)
+    of_stages = {
+        f"medr3.stages[{index}].train_files" if stage.get("train_files") else "data.train_files": _listed(
+            stage.get("train_files")
+        )
+        or train
+        for index, stage in enumerate(ours.get("stages") or ())
+    }
+    for key, files in of_stages.items():
+        yield from _parquet(key, files, batch)
     if config.trainer.test_freq > 0 or config.trainer.val_before_train:
         yield from _parquet("data.val_files", _listed(config.data.val_files), 1)
     model = str(config.actor_rollout_ref.model.path)
     if _is_path(model) and not Path(model).expanduser().is_dir():
-        yield Finding("missing", "actor_rollout_ref.model.path", f"no such folder: {model}")
+        yield Finding(
+            "missing", "actor_rollout_ref.model.path", f"no such folder: {model}{_model_remedy(model)}"
+        )
     retrieval = ours.get("retrieval") or {}
     for index in [retrieval.get("index"), *(retrieval.get("shards") or ())]:
         if index and not Path(index).expanduser().is_dir():
             yield Finding(
-                "missing", "medr3.retrieval", f"no index at {index}: make it with `medr3 index build`"
+                "missing",
+                "medr3.retrieval",
+                f"no index at {index}: make it with {_maker(index, '`medr3 index build`', first=True)}",
             )
     encoder = ((ours.get("reward") or {}).get("encoder") or {}).get("path")
     if encoder and _is_path(encoder) and not Path(encoder).expanduser().is_dir():
-        yield Finding("missing", "medr3.reward.encoder.path", f"no such folder: {encoder}")
+        yield Finding(
+            "missing", "medr3.reward.encoder.path", f"no such folder: {encoder}{_model_remedy(encoder)}"
+        )
     for vocabulary in ((ours.get("reward") or {}).get("extractor") or {}).get("vocabularies") or ():
         if not Path(vocabulary).expanduser().is_file():
-            yield Finding("missing", "medr3.reward.extractor.vocabularies", f"no such file: {vocabulary}")
+            yield Finding(
+                "missing",
+                "medr3.reward.extractor.vocabularies",
+                f"no such file: {vocabulary}: make it with {_maker(vocabulary, '`medr3 data vocab`')}",
+            )
 
 
 def _is_path(name: str) -> bool:
     """A path, not a hub name."""
     return name.startswith(("/", "./", "../", "~"))
+
+
+def _model_remedy(folder: str) -> str:
+    """How the models of the CPU recipe get there; others are the user's own."""
+    command = {"SmolLM2-135M-Instruct": "model", "all-MiniLM-L6-v2": "encoder"}.get(Path(folder).name)
+    return f": make it with `medr3 data {command} --out {folder}`" if command else ""
+
+
+def _maker(file: str, usual: str, *, first: bool = False) -> str:
+    """The command that makes a file; `first`: the quickstart only makes what `usual` needs."""
+    folder = Path(file).parent
+    if folder.name != "quickstart":
+        return usual
+    quickstart = f"`medr3 data quickstart --out {folder}`"
+    return f"{quickstart}, then {usual}" if first else quickstart
 
 
 def _listed(files: Any) -> list[str]:
@@ -50,21 +81,31 @@ def _listed(files: Any) -> list[str]:
 def _parquet(key: str, files: Sequence[str], least: int) -> Iterator[Finding]:
     """The files exist, can be read, hold verl's columns and at least one batch of rows."""
     rows = 0
+    complete = True
     for file in files:
         path = Path(file).expanduser()
         if "://" in file:
             return
         if not path.is_file():
-            yield Finding("missing", key, f"no such file: {file}: make it with `medr3 data prepare`")
-            return
+            yield Finding(
+                "missing", key, f"no such file: {file}: make it with {_maker(file, '`medr3 data prepare`')}"
+            )
+            complete = False
+            continue
         try:
+            import pyarrow as pa
             import pyarrow.parquet as pq
         except ImportError:
             return
-        schema = pq.read_schema(path)
-        rows += pq.read_metadata(path).num_rows
+        try:
+            schema = pq.read_schema(path)
+            rows += pq.read_metadata(path).num_rows
+        except (pa.ArrowException, OSError) as error:
+            reason = f"{file} cannot be read as parquet ({error}): make it again with `medr3 data prepare`"
+            yield Finding("error", key, reason)
+            return
         absent = {"data_source", "prompt", "reward_model", "extra_info"} - set(schema.names)
         if absent:
             yield Finding("error", key, f"{file} lacks the column {sorted(absent)[0]!r}")
-    if rows < least:
+    if complete and rows < least:
         yield Finding("error", key, f"{rows} rows are fewer than data.train_batch_size {least}")

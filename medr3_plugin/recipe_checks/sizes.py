@@ -10,6 +10,30 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.memory_estimate import estimate, model_size
 from medr3_plugin.recipe_checks.finding import Finding, section
 
+_COUNTS = (
+    "data.train_batch_size",
+    "data.max_prompt_length",
+    "data.max_response_length",
+    "actor_rollout_ref.actor.ppo_mini_batch_size",
+    "actor_rollout_ref.rollout.n",
+    "actor_rollout_ref.rollout.tensor_model_parallel_size",
+    "trainer.nnodes",
+    "trainer.n_gpus_per_node",
+    "trainer.test_freq",
+)
+
+
+def counts(config: Any) -> Iterator[Finding]:
+    """What the other checks calculate with are whole numbers."""
+    from omegaconf import OmegaConf
+
+    for key in _COUNTS:
+        value = OmegaConf.select(config, key)
+        if not isinstance(value, int):
+            yield Finding("error", key, f"a whole number is needed, got {value!r}")
+        elif value < 1 and key != "trainer.test_freq":
+            yield Finding("error", key, f"at least 1 is needed, got {value}")
+
 
 def lengths(config: Any) -> Iterator[Finding]:
     """Prompt, response and documents fit into the model, the micro batch and the response."""

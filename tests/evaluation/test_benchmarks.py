@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from medr3_plugin.data import parquet, prompts
+from medr3_plugin.data import parquet, prepare, prompts
 from medr3_plugin.errors import UserError
 from medr3_plugin.evaluation.benchmarks import load_benchmark
 
@@ -65,6 +65,28 @@ def test_a_prepared_parquet_brings_its_own_prompts(tmp_path: Path) -> None:
     _, (question,) = load_benchmark("own", tmp_path)
     assert [message["role"] for message in question.prompt] == ["system", "user", "assistant", "user"]
     assert question.sample.answers == ("vitamin C", "ascorbic acid") and question.sample.gold_docs == ("d1",)
+
+
+def test_a_damaged_parquet_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "own.parquet").write_bytes(b"PAR1 cut off")
+    with pytest.raises(UserError, match=r"own.parquet cannot be read as parquet.*data prepare"):
+        load_benchmark("own", tmp_path)
+
+
+def test_a_parquet_prepared_for_something_else_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    source = str(write(tmp_path / "own.jsonl", CHOICE))
+    for style in ("search", "tools"):
+        rows = prepare.training_rows(prepare.load("generic", source).items, style=style)
+        parquet.write_parquet(rows, tmp_path / f"{style}.parquet")
+    assert len(load_benchmark("search", tmp_path, form="choice", style="search")[1]) == 1
+    with pytest.raises(UserError, match=r"--form open: .*row 1 is prepared as choice"):
+        load_benchmark("search", tmp_path, form="open")
+    with pytest.raises(UserError, match=r"--prompt bare: .*row 1 is prepared as search"):
+        load_benchmark("search", tmp_path, style="bare")
+    with pytest.raises(UserError, match=r"tools.parquet row 1 .*medr3_tool.*--prompt search"):
+        load_benchmark("tools", tmp_path)
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:

@@ -61,9 +61,15 @@ def files(tmp_path: Path) -> Path:
 
 
 class Server:
-    """Searches for the question's signs, then answers Marfan syndrome to everything; may fail at first."""
+    """Searches for the question's signs, then answers Marfan syndrome to everything.
 
-    def __init__(self, tokenizer: Any, failures: int = 0, returns_ids: bool = True) -> None:
+    May fail at first, or refuse every prompt that holds the text `refuses`.
+    """
+
+    def __init__(
+        self, tokenizer: Any, failures: int = 0, returns_ids: bool = True, refuses: str | None = None
+    ) -> None:
+        self.refuses = refuses
         self.tokenizer, self.failures, self.returns_ids = tokenizer, failures, returns_ids
         self.bodies: list[dict[str, Any]] = []
 
@@ -72,6 +78,8 @@ class Server:
             self.failures -= 1
             return Response("overloaded", status=503)
         body = json.loads(request.data)
+        if self.refuses is not None and self.refuses in self.tokenizer.decode(body["prompt"]):
+            return Response("no", status=400)
         self.bodies.append(body)
         said = self.tokenizer.decode(body["prompt"]).rpartition("[assistant] ")[2]
         if "</search>" in said:
@@ -132,6 +140,58 @@ def test_tables_again_and_compared_without_a_model(
     out = files / "out"
     result = CliRunner().invoke(app, ["eval", "--out", str(out), "--compare", str(out)])
     assert result.exit_code == 0 and "| rare | 2 | +0.0 [+0.0, +0.0] | 0 | 0 | 1 |" in result.output
+
+
+def test_missing_samples_are_an_error_and_the_same_command_goes_on(
+    files: Path, httpserver: Any, tokenizer_folder: Path
+) -> None:
+    from transformers import AutoTokenizer
+
+    handler = Server(AutoTokenizer.from_pretrained(tokenizer_folder), refuses="Thick mucus?")
+    serve(httpserver, handler)
+    half = evaluate(files, httpserver, tokenizer_folder)
+    assert half.exit_code == 2 and "| rare | 1 | 100.0" in half.output
+    missing = "missing: rare 1 of 2 samples"
+    assert f"{missing}. Last failure: " in half.stderr and "400" in half.stderr
+    assert "the same command goes on" in half.stderr
+    out = files / "out"
+    assert missing in (out / "results.md").read_text() and missing in (out / "results.tex").read_text()
+    assert json.loads((out / "results.json").read_text())["missing"] == {"rare": 1}
+    again = CliRunner().invoke(app, ["eval", "--out", str(out)])
+    assert again.exit_code == 2 and missing in again.output
+    handler.refuses = None
+    whole = evaluate(files, httpserver, tokenizer_folder)
+    assert whole.exit_code == 0 and "| rare | 2 | 50.0" in whole.output and "missing:" not in whole.output
+
+
+def test_a_server_dead_from_the_start_is_named(files: Path, httpserver: Any, tokenizer_folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder), refuses=""))
+    result = evaluate(files, httpserver, tokenizer_folder)
+    assert isinstance(result.exception, UserError)
+    assert "no sample was done" in str(result.exception) and "rare 2 of 2" in str(result.exception)
+    assert "400" in str(result.exception)
+
+
+def test_undecided_answers_and_rows_left_out_are_said(
+    files: Path, httpserver: Any, tokenizer_folder: Path
+) -> None:
+    from transformers import AutoTokenizer
+
+    questions = [
+        {"id": "m:1", "question": "Lens luxation?", "answer": "a disorder of connective tissue"},
+        {"id": "m:2", "question": "Thick mucus?"},
+    ]
+    (files / "rare.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions) + "{\n")
+    serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder)))
+    result = evaluate(files, httpserver, tokenizer_folder)
+    assert result.exit_code == 0
+    (benchmark,) = json.loads((files / "out" / "results.json").read_text())["benchmarks"]
+    assert benchmark["undecided"] == 1 and "| undecided |" in result.stdout
+    assert "1 answers count as wrong" in result.stderr and "--judge" in result.stderr
+    left_out = [line for line in result.stderr.splitlines() if "left out" in line]
+    assert len(left_out) == 2 and all("rare.jsonl" in line for line in left_out)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, RetrievalFailure, UserError
 from medr3_plugin.evaluation.benchmarks import Question
 from medr3_plugin.evaluation.results import results
-from medr3_plugin.evaluation.runner import Plan, Rows, read_rows, run_benchmark
+from medr3_plugin.evaluation.runner import Plan, Rows, read_asked, read_rows, run_benchmark
 from medr3_plugin.judge.base import RIGHT, Verdict
 from medr3_plugin.records import Document, Hit, Sample
 
@@ -179,3 +179,12 @@ async def test_other_settings_need_another_folder(tmp_path: Path) -> None:
     Rows(tmp_path, {"model": "a", "seed": 0})
     with pytest.raises(UserError, match=r"seed=0, now it is 1.*another --out"):
         Rows(tmp_path, {"model": "a", "seed": 1})
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_broken_settings_are_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "evaluation.json").write_text(text)
+    with pytest.raises(UserError, match=r"evaluation.json is not .*another --out"):
+        Rows(tmp_path, {"model": "a"})
+    with pytest.raises(UserError, match=r"evaluation.json is not "):
+        read_asked(tmp_path)

@@ -93,6 +93,20 @@ def test_lone_surrogates_do_not_stop_the_page(tmp_path: Path) -> None:
     assert embedded(target.read_text(encoding="utf-8"))["trajectories"][0]["question"] == "half ?"
 
 
+def test_values_of_the_wrong_kind_are_left_out(tmp_path: Path) -> None:
+    row = {
+        "step": "one", "id": "a:1", "response": "<think>x<search>q</search>", "reasons": "because",
+        "reward": {"score": "high", "acc": 1.0, "valid": None, "stage": [1]},
+        "searches": [{"documents": ["d1", {"id": "d2"}]}, {"documents": "d3"}, 7],
+    }  # fmt: skip
+    (tmp_path / "trajectories.jsonl").write_text(json.dumps(row) + "\n" + json.dumps({"searches": 3}) + "\n")
+    target, _ = write_report(tmp_path)
+    shown, empty = embedded(target.read_text(encoding="utf-8"))["trajectories"]
+    assert shown["reward"] == {"acc": 1.0} and shown["reasons"] == {} and shown["step"] is None
+    assert [search["documents"] for search in shown["searches"]] == [[{"id": "d2"}], []]
+    assert empty["searches"] == []
+
+
 def test_long_runs_are_averaged_within_stages() -> None:
     rows = [
         StepMetrics(step, "a" if step <= 2001 else "b", "train", {"x": float(step <= 2001)})
@@ -122,6 +136,10 @@ def test_command(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "in progress, step 60; 50 of 245 trajectories" in result.output
     assert (run / "report.html").is_file() and not list(run.glob("*.part"))
+    (tmp_path / "empty").mkdir()
+    empty = CliRunner().invoke(app, ["report", str(tmp_path / "empty")])
+    assert isinstance(empty.exception, UserError) and "none of metrics.jsonl" in str(empty.exception)
+    assert not list((tmp_path / "empty").iterdir())
     missing = CliRunner().invoke(app, ["report", str(tmp_path / "nowhere")])
     assert isinstance(missing.exception, UserError)
 
