@@ -25,7 +25,12 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     data: Annotated[Path | None, typer.Option(help="Folder with NAME.parquet or NAME.jsonl.")] = None,
     index: Annotated[Path | None, typer.Option(help="Index to search (see `medr3 index build`).")] = None,
     retrieval_url: Annotated[str, typer.Option(help="Or a running `medr3 serve`.")] = "",
-    recipe: Annotated[str, typer.Option(help="Take the environment of this recipe (name or folder).")] = "",
+    recipe: Annotated[
+        str,
+        typer.Option(
+            help="Take environment, response length, search options and judge of this recipe (name or folder)."
+        ),
+    ] = "",
     form: Annotated[
         str | None, typer.Option(help="choice or open [default: as prepared, else choice].")
     ] = None,
@@ -47,11 +52,17 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     top_p: Annotated[float, typer.Option(min=0.01, max=1)] = 0.9,
     seed: Annotated[int, typer.Option(help="Seed of sampling and of the bootstrap.")] = 0,
     response_length: Annotated[
-        int, typer.Option(min=16, help="Tokens of a response, documents included.")
-    ] = 4096,
+        int | None,
+        typer.Option(
+            min=16, help="Tokens of a response, documents included [default: the recipe's, else 4096]."
+        ),
+    ] = None,
     prompt_length: Annotated[int, typer.Option(min=16, help="Tokens kept for the prompt (vLLM).")] = 2048,
     max_searches: Annotated[int | None, typer.Option(min=0, help="Override the recipe's limit.")] = None,
-    judge: Annotated[str, typer.Option(help="rule, or URL of an OpenAI-compatible judge.")] = "rule",
+    judge: Annotated[
+        str | None,
+        typer.Option(help="rule, or URL of an OpenAI-compatible judge [default: the recipe's, else rule]."),
+    ] = None,
     judge_model: Annotated[str, typer.Option(help="The judge's model name.")] = "",
     concurrency: Annotated[int, typer.Option(min=1, help="Trajectories at a time.")] = 64,
     compare: Annotated[
@@ -131,8 +142,12 @@ async def _run(options: dict[str, Any]) -> str:
     from medr3_plugin.evaluation.benchmarks import load_benchmark
     from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy, load_tokenizer
     from medr3_plugin.evaluation.runner import Plan, Rows, run_benchmark, unfinished
+    from medr3_plugin.judge.factory import make_judge
 
-    settings = _environment(options["recipe"], options["max_searches"])
+    recipe = _recipe(options["recipe"])
+    settings = _environment(recipe, options["max_searches"])
+    search_options = (recipe.get("retrieval") or {}).get("search") or {}
+    judging = _judge_options(recipe, options["judge"], options["judge_model"])
     benchmarks = [
         load_benchmark(
             spec,
@@ -144,9 +159,10 @@ async def _run(options: dict[str, Any]) -> str:
         )
         for spec in options["benchmark"].split(",")
     ]
-    backend = _backend(options, settings.max_searches)
+    backend = _backend(options, settings.max_searches, search_options)
     sampling = Sampling(options["temperature"], options["top_p"], options["seed"])
-    plan = Plan(settings, options["response_length"], options["samples"], sampling, options["concurrency"])
+    length = options["response_length"] or recipe.get("response_length", 4096)
+    plan = Plan(settings, length, options["samples"], sampling, options["concurrency"])
     model: str = options["model"]
     remote = model.startswith(("http://", "https://"))
     rows = Rows(
@@ -161,8 +177,9 @@ async def _run(options: dict[str, Any]) -> str:
             "form": options["form"] or "default",
             "style": options["style"] or "default",
             "retrieval": str(options["index"] or options["retrieval_url"]),
-            "judge": options["judge"],
-            "judge_model": options["judge_model"],
+            **({"search": search_options} if search_options and options["index"] else {}),
+            "judge": judging.get("base_url") or "rule",
+            "judge_model": judging.get("model") or "",
         },
         {name: plan.samples * len({q.sample.id for q in questions}) for name, questions in benchmarks},
     )
@@ -181,7 +198,7 @@ async def _run(options: dict[str, Any]) -> str:
     async def search(query: str) -> Any:
         return (await backend.search([query], settings.topk))[0] if backend else []
 
-    judge = _judge(options)
+    judge = make_judge(judging)
     failure = ""
     try:
         for name, questions in benchmarks:
@@ -210,32 +227,41 @@ def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
     return str(options["model"])
 
 
-def _environment(recipe: str, max_searches: int | None) -> Any:
+def _recipe(name: str) -> dict[str, Any]:
+    """The recipe's section `medr3` and `response_length`; empty without a recipe."""
+    from medr3_plugin.errors import UserError
+    from medr3_plugin.recipe_checks.finding import section
+    from medr3_plugin.recipes import compose, find_recipe
+
+    if not name:
+        return {}
+    config = compose(find_recipe(name))
+    if config.actor_rollout_ref.rollout.agent.default_agent_loop == "medr3_tool":
+        raise UserError(
+            f"--recipe {name}: it trains in the tool loop (default_agent_loop medr3_tool), which an evaluation "
+            "does not have: name a recipe with default_agent_loop medr3_search"
+        )
+    return {**section(config), "response_length": config.data.max_response_length}
+
+
+def _environment(recipe: dict[str, Any], max_searches: int | None) -> Any:
     """Settings of the recipe's environment; the defaults without a recipe."""
-    import yaml
-
     from medr3_plugin.environment.settings import EnvironmentSettings
-    from medr3_plugin.recipes import find_recipe
 
-    section: dict[str, Any] = {}
-    if recipe:
-        file = find_recipe(recipe).config_file
-        section = (yaml.safe_load(file.read_text(encoding="utf-8")).get("medr3") or {}).get(
-            "environment"
-        ) or {}
+    section = recipe.get("environment") or {}
     if max_searches is not None:
         section = {**section, "max_searches": max_searches}
     return EnvironmentSettings.from_mapping(section)
 
 
-def _backend(options: dict[str, Any], max_searches: int) -> Any:
+def _backend(options: dict[str, Any], max_searches: int, search: dict[str, Any]) -> Any:
     from medr3_plugin.errors import UserError
     from medr3_plugin.retrieval.backend import make_backend
 
     if options["retrieval_url"]:
         return make_backend({"backend": "http", "url": options["retrieval_url"]})
     if options["index"]:
-        return make_backend({"backend": "inprocess", "index": str(options["index"])})
+        return make_backend({"backend": "inprocess", "index": str(options["index"]), "search": search})
     if max_searches and options["style"] in (None, "search"):
         raise UserError(
             "--index or --retrieval-url is needed; without retrieval say --prompt plain --max-searches 0"
@@ -243,9 +269,11 @@ def _backend(options: dict[str, Any], max_searches: int) -> Any:
     return None
 
 
-def _judge(options: dict[str, Any]) -> Any:
-    if options["judge"] == "rule":
-        return None
-    from medr3_plugin.judge.factory import make_judge
-
-    return make_judge({"kind": "openai", "base_url": options["judge"], "model": options["judge_model"]})
+def _judge_options(recipe: dict[str, Any], judge: str | None, model: str) -> dict[str, Any]:
+    """Options of the judge; empty for none: `verify` has the rules. A router is there only in training."""
+    section = (recipe.get("reward") or {}).get("judge") or {}
+    if judge is None and section.get("kind") == "openai":
+        return {**section, "model": model or section.get("model")}
+    if judge in (None, "rule"):
+        return {}
+    return {"kind": "openai", "base_url": judge, "model": model}

@@ -113,7 +113,9 @@ def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | Non
         messages = [{"role": m["role"], "content": m["content"]} for m in row["prompt"]]
         styles: tuple[prompts.Style, ...] = ("search", "plain", "bare")
         question = str(info.get("question"))
-        own_style = next((s for s in styles if prompts.instruction(question, s) == messages), "of its own")
+        own_style = style and next(
+            (s for s in styles if prompts.instruction(question, s) == messages), "of its own"
+        )
         for option, asked, own in (("--form", form, own_form), ("--prompt", style, own_style)):
             if asked not in (None, own):
                 raise UserError(

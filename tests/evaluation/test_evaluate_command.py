@@ -15,9 +15,10 @@ pytest.importorskip("transformers")
 pytest.importorskip("pytest_httpserver")
 
 from medr3_plugin.cli import _register, app
-from medr3_plugin.commands.evaluate import _label
+from medr3_plugin.commands.evaluate import _judge_options, _label
 from medr3_plugin.errors import UserError
 from medr3_plugin.evaluation.report import write_report
+from medr3_plugin.recipes import copy_recipe
 from medr3_plugin.retrieval.build import build_index
 
 
@@ -215,6 +216,45 @@ def test_mistakes(files: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[
     monkeypatch.chdir(files)
     result = CliRunner().invoke(app, ["eval", *arguments])
     assert isinstance(result.exception, UserError) and message in str(result.exception)
+
+
+def test_the_judge_is_the_recipes_unless_given() -> None:
+    own = {"kind": "openai", "base_url": "http://j", "model": "a", "attempts": 2}
+    recipe = {"reward": {"judge": own}}
+    assert _judge_options(recipe, None, "") == own
+    assert _judge_options(recipe, None, "b") == own | {"model": "b"}
+    assert _judge_options(recipe, "rule", "") == {} == _judge_options({}, None, "")
+    assert _judge_options(recipe, "http://k", "c") == {"kind": "openai", "base_url": "http://k", "model": "c"}
+
+
+def test_the_recipe_gives_length_and_search_options(
+    files: Path, httpserver: Any, tokenizer_folder: Path
+) -> None:
+    pytest.importorskip("verl")
+    from transformers import AutoTokenizer
+
+    mine = copy_recipe("one_gpu_1_5b", files / "mine")
+    text = mine.config_file.read_text().replace("max_response_length: 4096", "max_response_length: 1234")
+    index = "    index: ${paths.data}/index\n"
+    assert index in text
+    mine.config_file.write_text(text.replace(index, index + "    search: {depth: 7}\n"))
+    serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder)))
+    _register()
+    arguments = ["eval", "--model", httpserver.url_for("/"), "--benchmark", "rare", "--data", str(files)]
+    arguments += ["--index", str(files / "index"), "--tokenizer", str(tokenizer_folder)]
+    result = CliRunner().invoke(app, [*arguments, "--out", str(files / "out"), "--recipe", str(mine.folder)])
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    settings = json.loads((files / "out" / "evaluation.json").read_text())
+    assert settings["response_length"] == 1234 and settings["search"] == {"depth": 7}
+    assert settings["environment"]["document_tokens"] == 256 and settings["judge"] == "rule"
+
+
+def test_a_recipe_of_the_tool_loop_is_refused(files: Path) -> None:
+    pytest.importorskip("verl")
+    _register()
+    arguments = ["eval", "--out", str(files / "o"), "--model", "m", "--benchmark", "rare"]
+    result = CliRunner().invoke(app, [*arguments, "--recipe", "qwen3_8b_tools"])
+    assert isinstance(result.exception, UserError) and "tool loop" in str(result.exception)
 
 
 def test_a_checkpoint_is_called_by_its_run_and_step() -> None:
