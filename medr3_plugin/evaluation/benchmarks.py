@@ -137,8 +137,9 @@ def _load(
     if not loaded.items and loaded.rejected:
         row, reason = loaded.rejected[0]
         raise UserError(f"{row.where}: {reason} (and {len(loaded.rejected) - 1} more rows)")
-    for rejected, reason in loaded.rejected if warn else ():
-        warn(f"{rejected.where}: {reason}; the row is left out")
+    if warn:
+        for rejected, reason in loaded.rejected:
+            warn(f"{rejected.where}: {reason}; the row is left out")
     return list(prepare.training_rows(loaded.items, form=form, style=cast(prompts.Style, style)))
 
 
