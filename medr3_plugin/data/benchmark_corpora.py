@@ -1,0 +1,69 @@
+"""The documents that come with question sets: abstracts of PubMedQA, snippets of BioASQ.
+
+They carry the ids that `medr3 data prepare` gives as gold documents (`pubmedqa:<PubMed id>`,
+`bioasq:<PubMed id>`), so that recall is known and references can be made without a language model. Titles
+stay empty: PubMedQA's would be the question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from medr3_plugin.data.reading import read
+
+Rows = Iterator[tuple[str, dict[str, Any]]]
+
+
+def pubmedqa_abstracts(source: str) -> Rows:
+    """Where each row is, and the abstract of PubMedQA's `ori_pqal.json` or the Hub's columns, its sections in order."""
+    for row in read(source):
+        given = row.data.get("context")
+        nested = given if isinstance(given, Mapping) else {}
+        sections = _list(row.data.get("CONTEXTS") or nested.get("contexts"))
+        labels = _list(row.data.get("LABELS") or nested.get("labels"))
+        pairs = zip(labels, sections, strict=False) if len(labels) == len(sections) else ()
+        text = " ".join(f"{label}: {section}" for label, section in pairs) or " ".join(map(str, sections))
+        year = str(row.data.get("YEAR") or "")
+        yield (
+            row.where,
+            {
+                **_document(
+                    "pubmedqa", next((row.data[k] for k in ("_key", "pubid", "pmid") if row.data.get(k)), "")
+                ),
+                "text": text,
+                **({"year": int(year)} if year.isdecimal() else {}),
+            },
+        )
+
+
+def bioasq_snippets(source: str) -> Rows:
+    """Where a document is first named, and its snippets in BioASQ's question file, each once."""
+    snippets: dict[str, dict[str, None]] = {}
+    places: dict[str, str] = {}
+    for row in read(source):
+        for snippet in _list(row.data.get("snippets")):
+            found = (
+                re.search(r"(\d+)/?$", str(snippet.get("document"))) if isinstance(snippet, Mapping) else None
+            )
+            if found and (text := str(snippet.get("text") or "").strip()):
+                snippets.setdefault(found[1], {})[text] = None
+                places.setdefault(found[1], row.where)
+    for pmid, texts in snippets.items():
+        yield places[pmid], {**_document("bioasq", pmid), "text": " ".join(texts)}
+
+
+def _document(dataset: str, pmid: object) -> dict[str, Any]:
+    return {"id": f"{dataset}:{pmid}" if pmid else "", "title": "", "source": "PubMed", "pmid": str(pmid)}
+
+
+def _list(value: object) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+FROM_QUESTIONS: Mapping[str, Callable[[str], Rows]] = {
+    "bioasq": bioasq_snippets,
+    "pubmedqa": pubmedqa_abstracts,
+}
+"""Name of the question set -> its documents from a file of questions."""
