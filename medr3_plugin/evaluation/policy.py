@@ -63,6 +63,12 @@ def load_tokenizer(path: str) -> Any:
     return tokenizer
 
 
+_NO_COMPLETIONS = (
+    " (an evaluation needs the server's /v1/completions, which goes on after a search as in training; a chat "
+    "endpoint alone cannot: serve the model with vLLM or SGLang, and check --model-name)"
+)
+
+
 class EndpointPolicy:
     """Any server with vLLM's `/v1/completions` (token ids as prompt, stop strings kept in the output).
 
@@ -122,7 +128,8 @@ class EndpointPolicy:
                     extra_body={"include_stop_str_in_output": True, "return_token_ids": True},
                 )
             except self._errors as error:
-                raise PolicyFailure(f"{self.url}: {error}", type(error).__name__) from error
+                hint = _NO_COMPLETIONS if getattr(error, "status_code", 0) in (404, 405) else ""
+                raise PolicyFailure(f"{self.url}: {error}{hint}", type(error).__name__) from error
             choice = answer.choices[0]
             ids = getattr(choice, "token_ids", None)
             if ids is None:

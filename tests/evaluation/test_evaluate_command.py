@@ -260,3 +260,14 @@ def test_a_recipe_of_the_tool_loop_is_refused(files: Path) -> None:
 def test_a_checkpoint_is_called_by_its_run_and_step() -> None:
     assert _label(Path("runs/a/checkpoints/global_step_3/actor/huggingface")) == "a global_step_3"
     assert _label(Path("owner/huggingface")) == "huggingface" and _label(Path("models/Smol")) == "Smol"
+
+
+def test_a_server_for_chat_alone_is_told_what_is_missing(
+    files: Path, httpserver: Any, tokenizer_folder: Path
+) -> None:
+    models = {"object": "list", "data": [{"id": "served", "object": "model", "created": 1, "owned_by": "x"}]}
+    httpserver.expect_request("/v1/models").respond_with_json(models)
+    httpserver.expect_request("/v1/completions", method="POST").respond_with_data("Not Found", status=404)
+    result = evaluate(files, httpserver, tokenizer_folder)
+    assert isinstance(result.exception, UserError)
+    assert "a chat endpoint alone cannot" in str(result.exception)
