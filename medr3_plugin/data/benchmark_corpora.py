@@ -7,10 +7,10 @@ stay empty: PubMedQA's would be the question.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from medr3_plugin.data.layouts.bioasq import pmids
 from medr3_plugin.data.reading import read
 
 Rows = Iterator[tuple[str, dict[str, Any]]]
@@ -19,6 +19,9 @@ Rows = Iterator[tuple[str, dict[str, Any]]]
 def pubmedqa_abstracts(source: str) -> Rows:
     """Where each row is, and the abstract of PubMedQA's `ori_pqal.json` or the Hub's columns, its sections in order."""
     for row in read(source):
+        if row.error:
+            yield f"{row.where} ({row.error})", {}
+            continue
         given = row.data.get("context")
         nested = given if isinstance(given, Mapping) else {}
         sections = _list(row.data.get("CONTEXTS") or nested.get("contexts"))
@@ -43,13 +46,15 @@ def bioasq_snippets(source: str) -> Rows:
     snippets: dict[str, dict[str, None]] = {}
     places: dict[str, str] = {}
     for row in read(source):
+        if row.error:  # a row without an id: refused, or counted, where it is read
+            yield f"{row.where} ({row.error})", {}
         for snippet in _list(row.data.get("snippets")):
-            found = (
-                re.search(r"(\d+)/?$", str(snippet.get("document"))) if isinstance(snippet, Mapping) else None
-            )
-            if found and (text := str(snippet.get("text") or "").strip()):
-                snippets.setdefault(found[1], {})[text] = None
-                places.setdefault(found[1], row.where)
+            if not isinstance(snippet, Mapping):
+                continue
+            text = str(snippet.get("text") or "").strip()
+            for pmid in pmids([snippet.get("document")]) if text else ():
+                snippets.setdefault(pmid, {})[text] = None
+                places.setdefault(pmid, row.where)
     for pmid, texts in snippets.items():
         yield places[pmid], {**_document("bioasq", pmid), "text": " ".join(texts)}
 

@@ -26,9 +26,8 @@ INSERTED = 4
 """Most own words between two pieces of a trail; replaced words count."""
 SKIPPED = 2
 """Most words of the source left out between two pieces of a trail: who skips more has chosen what to say."""
-_OFTEN = (
-    2  # a shingle more frequent in a source is a set phrase that says little about places; bounds the time
-)
+_OFTEN = 2
+"""A shingle that a source has more often is a set phrase and tells no place; bounds the time."""
 _HALF_A_WORD = "\u3400"  # from here on a form is a Chinese character: two make about a word
 
 

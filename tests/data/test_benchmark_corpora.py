@@ -102,3 +102,19 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path):
     _register()
     done = CliRunner().invoke(app, ["corpus", "build", "--out", str(tmp_path), "--source", "medqa=x.json"])
     assert "pubmedqa=FILE" in str(done.exception)
+
+
+@pytest.mark.parametrize("name", ["pubmedqa", "bioasq"])
+def test_a_row_that_cannot_be_read_is_named(tmp_path, name):
+    (tmp_path / "x.jsonl").write_text('{"pubid": 3, "context": {"contexts": ["a"]}}\n{"pubid": \n')
+    _register()
+    arguments = [
+        "corpus",
+        "build",
+        "--out",
+        str(tmp_path / "c"),
+        "--source",
+        f"{name}={tmp_path / 'x.jsonl'}",
+    ]
+    done = CliRunner().invoke(app, arguments)
+    assert isinstance(done.exception, UserError) and "x.jsonl:2 (not JSON" in str(done.exception)

@@ -38,7 +38,7 @@ def _parse(row: RawRow) -> Item:
     if kind not in ("yesno", "factoid"):
         raise RowSkipped(f"a {kind} question has no answer that a rule can check")
     question = require(data, "body", "question")
-    gold = tuple(data.get("gold_docs") or (f"{DATASET}:{pmid}" for pmid in _pmids(data.get("documents"))))
+    gold = tuple(data.get("gold_docs") or (f"{DATASET}:{pmid}" for pmid in pmids(data.get("documents"))))
     exact = data.get("exact_answer", data.get("answer"))
     if kind == "yesno":
         options = options_of(data.get("options") or YES_NO)
@@ -73,6 +73,7 @@ def _synonyms(exact: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in map(clean, flat) if text))
 
 
-def _pmids(documents: Any) -> list[str]:
+def pmids(documents: Any) -> list[str]:
+    """PubMed ids at the ends of addresses; addresses without one are left out."""
     found = (re.search(r"(\d+)/?$", str(url)) for url in documents or ())
     return [match[1] for match in found if match]
