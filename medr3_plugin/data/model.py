@@ -6,6 +6,7 @@ wheel's own package is never imported (it would need llama.cpp): only its file i
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -13,6 +14,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from medr3_plugin.errors import MissingExtra, UserError
 
@@ -48,6 +50,22 @@ def is_complete(folder: Path) -> bool:
     return bool(config.get("architectures")) and template and end_token and weights
 
 
+def read_tokenizer(source: Path) -> Any:
+    """The tokenizer of a GGUF file, as transformers reads it.
+
+    Raises:
+        MissingExtra: transformers or gguf is not installed.
+    """
+    try:
+        import gguf
+        from transformers import AutoTokenizer
+    except ImportError as error:
+        raise MissingExtra(error.name or "transformers", "cpu", "reading the GGUF model") from error
+    if not hasattr(gguf, "__version__"):  # where transformers looks for it on Python 3.10
+        gguf.__version__ = importlib.metadata.version("gguf")  # type: ignore[attr-defined]
+    return AutoTokenizer.from_pretrained(str(source.parent), gguf_file=source.name)
+
+
 def convert(out: Path, gguf: Path | None = None, *, force: bool = False) -> Path:
     """Write the model as a Hugging Face folder (bfloat16 safetensors, 269 MB, 30 to 60 s), or reuse it.
 
@@ -61,19 +79,19 @@ def convert(out: Path, gguf: Path | None = None, *, force: bool = False) -> Path
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is first imported, by transformers below
     try:
-        import accelerate  # noqa: F401  (transformers needs both to read GGUF)
-        import gguf as _gguf  # noqa: F401
+        import accelerate  # noqa: F401  (transformers needs it to read GGUF)
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM
     except ImportError as error:
         raise MissingExtra(error.name or "transformers", "cpu", "converting the GGUF model") from error
 
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
-        folder = str(source.parent)
-        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=source.name)
-        model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=source.name, dtype=torch.bfloat16)
+        tokenizer = read_tokenizer(source)
+        model = AutoModelForCausalLM.from_pretrained(
+            str(source.parent), gguf_file=source.name, dtype=torch.bfloat16
+        )
         # transformers 5.10 gives a GPT-2 tokenizer read from GGUF the first special token as end token
         end = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
         tokenizer.eos_token = tokenizer.pad_token = end

@@ -312,15 +312,12 @@ def test_settings_name_the_yaml_path():
 
 @pytest.fixture(scope="module")
 def smollm2_tokenizer():
-    transformers = pytest.importorskip("transformers")
-    pytest.importorskip("gguf")
-    from medr3_plugin.data.model import GGUF_FILE, wheel_gguf
+    from medr3_plugin.data.model import read_tokenizer, wheel_gguf
 
     try:
-        gguf = wheel_gguf()
+        return read_tokenizer(wheel_gguf())
     except UserError as error:
         pytest.skip(str(error))
-    return transformers.AutoTokenizer.from_pretrained(gguf.parent, gguf_file=GGUF_FILE)
 
 
 @pytest.mark.parametrize(
