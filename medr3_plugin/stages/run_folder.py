@@ -12,6 +12,7 @@ import math
 import os
 import platform
 import subprocess
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -102,7 +103,14 @@ class RunFolder:
 def trajectory_rows(
     samples: Sequence[StepSample], responses: Sequence[str], *, step: int, stage: str, kind: str, count: int
 ) -> list[dict[str, Any]]:
-    """At most `count` trajectories, evenly spaced from the lowest score to the highest."""
+    """At most `count` trajectories, evenly spaced from the lowest score to the highest.
+
+    `group_scores` are the scores of all samples of the prompt, highest first, invalid ones left out.
+    """
+    groups: dict[str, list[float]] = defaultdict(list)
+    for sample in samples:
+        if sample.valid:
+            groups[sample.group].append(sample.record["score"])
     order = sorted(range(len(samples)), key=lambda i: samples[i].record["score"])
     if count < len(order):
         order = [order[round(i * (len(order) - 1) / max(1, count - 1))] for i in range(count)]
@@ -122,6 +130,7 @@ def trajectory_rows(
                 "searches": detail.get("searches", []),
                 "reward": dict(samples[i].record),
                 "reasons": detail.get("reasons", {}),
+                "group_scores": sorted(groups[samples[i].group], reverse=True),
             }
         )
     return rows

@@ -56,6 +56,7 @@ def test_trajectories_span_the_scores():
     samples = [StepSample("g", {"score": float(i)}, {"id": str(i)}) for i in range(10)]
     rows = trajectory_rows(samples, [str(i) for i in range(10)], step=1, stage="joint", kind="train", count=3)
     assert [row["id"] for row in rows] == ["0", "4", "9"]
+    assert rows[1]["group_scores"] == [float(i) for i in reversed(range(10))]
     assert rows[0]["reward"] == {"score": 0.0} and rows[2]["response"] == "9"
     assert (
         trajectory_rows(samples[:2], ["a", "b"], step=1, stage="s", kind="val", count=8)[1]["response"] == "b"
