@@ -87,11 +87,14 @@ class RunFolder:
             file = self.path / name
             if not file.is_file():
                 continue
-            lines = file.read_text(encoding="utf-8").splitlines()
+            # bytes: a killed run may end within a character, and text has line separators of its own
+            lines = file.read_bytes().splitlines(keepends=True)
             kept = [line for line in lines if _step_of(line) <= step]
             if len(kept) < len(lines):
                 temporary = file.with_name(f".{name}.{os.getpid()}")
-                temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+                temporary.write_bytes(
+                    b"".join(line if line.endswith(b"\n") else line + b"\n" for line in kept)
+                )
                 temporary.replace(file)
 
     def _append(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -197,7 +200,7 @@ def _plain(value: Any) -> Any:
     return number if math.isfinite(number) else None
 
 
-def _step_of(line: str) -> float:
+def _step_of(line: bytes) -> float:
     try:
         return float(json.loads(line).get("step", math.inf))
     except (ValueError, AttributeError):
