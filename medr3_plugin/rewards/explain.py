@@ -33,12 +33,14 @@ def explain(scored: ScoredSample) -> str:
 
 
 def in_words(record: Mapping[str, float], reasons: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Why each part has its value: part of the record -> sentences, the score first.
+    """Why each part has its value: part of the record -> sentences, in the order of reading.
 
     Args:
         record, reasons: of a `ScoredSample`, or as `trajectories.jsonl` has them.
     """
-    words = {"score": [_score(record, reasons)], "answer": [_answer(reasons.get("answer") or {})]}
+    words = {"answer": [_answer(reasons["answer"])]}
+    if "composition" in reasons or "failures" in reasons:  # not in an evaluation, which has no reward
+        words = {"score": [_score(record, reasons)], **words}
     if "reasoning" in reasons:
         words["reasoning"] = _reasoning(reasons["reasoning"])
         words["retrieval"] = [_retrieval(reasons["retrieval"]) if record["searches"] else "no search"]
@@ -52,7 +54,7 @@ def _score(record: Mapping[str, float], reasons: Mapping[str, Any]) -> str:
     if record["forged"]:
         return "the floor of forged evidence: the model wrote a document itself, nothing else counts"
     composition = reasons["composition"]
-    if (reasons.get("answer") or {}).get("level") is None and composition["preset"] != "authors":
+    if reasons["answer"]["level"] is None and composition["preset"] != "authors":
         return "the floor without an answer"
     weights = ", ".join(
         f"{weight:.2g} {name}"
@@ -70,8 +72,8 @@ def _score(record: Mapping[str, float], reasons: Mapping[str, Any]) -> str:
 
 def _answer(answer: Mapping[str, Any]) -> str:
     because = f" ({answer['reason']}; {answer['source']})" if answer.get("source") else ""
-    given = " ".join((answer.get("given") or "no answer").split())
-    return f"{_LEVELS[answer.get('level')]}: {given if len(given) <= 80 else f'{given[:77]}...'}{because}"
+    given = " ".join((answer["given"] or "no answer").split())
+    return f"{_LEVELS[answer['level']]}: {given if len(given) <= 80 else f'{given[:77]}...'}{because}"
 
 
 def _reasoning(reasons: Mapping[str, Any]) -> list[str]:

@@ -93,6 +93,31 @@ def test_lone_surrogates_do_not_stop_the_page(tmp_path: Path) -> None:
     assert embedded(target.read_text(encoding="utf-8"))["trajectories"][0]["question"] == "half ?"
 
 
+def test_reasons_are_in_words_and_those_of_others_as_they_are(tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (make_run(tmp_path) / "trajectories.jsonl").open(encoding="utf-8")]
+    ours = next(row for row in rows if row["reward"]["acc"] and row["stage"] == "joint")
+    theirs = ours | {
+        "reasons": {"length": "too long", "answer": {"verdict": "right"}},
+        "group_scores": [1, None],
+    }
+    (tmp_path / "trajectories.jsonl").write_text(json.dumps(ours) + "\n" + json.dumps(theirs) + "\n")
+    target, _ = write_report(tmp_path)
+    first, second = embedded(target.read_text(encoding="utf-8"))["trajectories"]
+    assert "0.4 reasoning, 0.4 retrieval, 0.2 coordination" in first["words"]["score"][0]
+    assert len(first["group"]) == 8 and [first["line"], second["line"]] == [1, 2]
+    assert second["words"] == {} and second["reasons"]["length"] == "too long" and second["group"] == [1]
+
+
+def test_an_evaluation_shows_its_results(tmp_path: Path) -> None:
+    (tmp_path / "evaluation.json").write_text("{}")
+    results = {"benchmarks": [{"benchmark": "medqa_us", "accuracy": {"mean": 0.5, "low": float("nan")}}, 7]}
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    target, _ = write_report(tmp_path)
+    assert embedded(target.read_text(encoding="utf-8"))["results"] == [
+        {"benchmark": "medqa_us", "accuracy": {"mean": 0.5, "low": None}}
+    ]
+
+
 def test_values_of_the_wrong_kind_are_left_out(tmp_path: Path) -> None:
     row = {
         "step": "one", "id": "a:1", "response": "<think>x<search>q</search>", "reasons": "because",
