@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from medr3_plugin.cli import _register, app
 
@@ -31,6 +32,21 @@ def test_one_part_only_works_as_pasted(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "right: vitamin C" in done.stdout and "Scurvy" in done.stdout
     assert json.loads((tmp_path / "scored.jsonl").read_text())["acc"] == 1.0
+
+
+def test_help_shows_whole_option_names_and_defaults() -> None:
+    _register()
+    report = CliRunner().invoke(app, ["report", "--help"], env={"COLUMNS": "80"}).stdout
+    assert "RUN_DIR/report.html" in report
+    index = CliRunner().invoke(app, ["index", "build", "--help"], env={"COLUMNS": "80"}).stdout
+    assert "--article-encoder" in index and "--gpus-per-worker" in index
+    for group in ((), ("data",), ("corpus",), ("index",), ("recipes",)):
+        assert (
+            "..."
+            not in CliRunner()
+            .invoke(app, [*group, "--help"], env={"COLUMNS": "80"})
+            .stdout.split("Commands")[1]
+        )
 
 
 def test_every_command_and_option_exists() -> None:

@@ -10,7 +10,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command("doctor")(doctor)
+    app.command("doctor", short_help="What is installed, registered and missing.")(doctor)
 
 
 def doctor(
