@@ -211,7 +211,10 @@ def _read_trajectories(
     places = [Place(line.offset, line.length, line.number) for line in read_json_lines(path, notes)]
     chosen = _evenly(places, most, max_bytes)
     if len(chosen) < len(places):
-        notes.append(f"{len(chosen)} of {len(places)} trajectories are shown, evenly spaced over the run")
+        limit = f", in at most {max_bytes / 1e6:.0f} MB" if len(chosen) < most else ""
+        notes.append(
+            f"{len(chosen)} of {len(places)} trajectories are shown, evenly spaced over the run{limit}"
+        )
     rows = []
     with path.open("rb") as stream:
         for place in chosen:

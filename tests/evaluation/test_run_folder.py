@@ -121,5 +121,6 @@ def test_trajectories_are_sampled_evenly_within_the_budget(tmp_path: Path, most:
     steps = [row["step"] for row in run.trajectories]
     assert steps[-1] == 999 and steps == sorted(set(steps)) and run.trajectory_total == 1000
     assert len(steps) <= most and sum(len(lines[s]) for s in steps) <= max(limit, len(lines[0]))
+    assert any(" MB" in note for note in run.notes) == (limit == 4000)
     gaps = {b - a for a, b in itertools.pairwise(steps)}
     assert not gaps or max(gaps) - min(gaps) <= 1
