@@ -140,6 +140,16 @@ async def test_failures_are_a_filter(browser: str, page_url: str) -> None:
         assert await page.run(outcomes) == ["invalid"]
 
 
+async def test_an_evaluation_shows_its_results(browser: str, tmp_path: Path) -> None:
+    (tmp_path / "evaluation.json").write_text("{}")
+    result = {"benchmark": "medqa_us", "questions": 74, "accuracy": {"mean": 0.5, "low": 0.4, "high": 0.6}}
+    (tmp_path / "results.json").write_text(json.dumps({"benchmarks": [result, {"benchmark": 1, "n": "x"}]}))
+    target, _ = write_report(tmp_path)
+    async with chromium.opened(browser, target.as_uri()) as page:
+        assert "50.0 [40.0, 60.0]" in await page.run("document.querySelector('.compare').innerText")
+        assert page.messages == []
+
+
 async def test_one_row_is_in_the_tab_order(browser: str, page_url: str) -> None:
     async with chromium.opened(browser, page_url) as page:
         stops = "[...document.querySelectorAll('#table tbody tr')].filter(r => r.tabIndex === 0).length"

@@ -77,11 +77,12 @@ function stageTable() {
 
 /** The results of an evaluation. */
 function results() {
+  const number = (v) => (typeof v === "number" ? fmt(v) : "–");
   const percent = (v) => (typeof v === "number" ? (100 * v).toFixed(1) : "–");
-  const columns = [["benchmark", (r) => r.benchmark], ["questions", (r) => fmt(r.questions)],
-    ["accuracy %, 95 % interval", (r) => `${percent(r.accuracy?.mean)}  [${percent(r.accuracy?.low)}, ${percent(r.accuracy?.high)}]`],
-    ["pass@n %", (r) => `${percent(r.pass_at_n)} (n=${r.n})`], ["answered %", (r) => percent(r.answered)], ["searches", (r) => fmt(r.searches)],
-    ["gold found %", (r) => percent(r.gold_recall)], ["undecided", (r) => fmt(r.undecided)], ["invalid", (r) => fmt(r.invalid)]];
+  const columns = [["benchmark", (r) => r.benchmark], ["questions", (r) => number(r.questions)],
+    ["accuracy %, 95 % interval", (r) => `${percent(r.accuracy?.mean)} [${percent(r.accuracy?.low)}, ${percent(r.accuracy?.high)}]`],
+    ["pass@n %", (r) => `${percent(r.pass_at_n)} (n=${number(r.n)})`], ["answered %", (r) => percent(r.answered)], ["searches", (r) => number(r.searches)],
+    ["gold found %", (r) => percent(r.gold_recall)], ["undecided", (r) => number(r.undecided)], ["invalid", (r) => number(r.invalid)]];
   return h("div", { class: "table-wrap compare" }, h("table", {}, h("thead", {}, h("tr", {}, columns.map(([name]) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, RUN.results.map((r) => h("tr", {}, columns.map(([, value], i) => h(i ? "td" : "th", { scope: i ? null : "row" }, String(value(r)))))))));
 }

@@ -67,8 +67,9 @@ function groupOf(t, list) {
   if (scores.length > 1) {
     const mean = scores.reduce((a, b) => a + b, 0) / scores.length;
     const rank = scores.findIndex((score) => score <= t.reward.score + 1e-9) + 1;
+    const place = t.outcome === "invalid" || !rank ? "not among" : `number ${rank} of`;
     if (scores[0] - scores.at(-1) < 1e-9) say.push(`all ${scores.length} samples have this reward: nothing to learn from this group`);
-    else say.push(`${t.outcome === "invalid" ? "not among" : `number ${rank} of`} ${scores.length} by reward, mean ${fmt(mean)}, from ${fmt(scores[0])} to ${fmt(scores.at(-1))}`);
+    else say.push(`${place} ${scores.length} by reward, mean ${fmt(mean)}, from ${fmt(scores[0])} to ${fmt(scores.at(-1))}`);
   }
   return h("p", { class: "group" }, h("b", {}, "Samples of this prompt"), say.map((text) => h("span", {}, text)),
     others.length ? h("span", {}, "also here: ", others.slice(0, 12).map((o) => h("button", { type: "button", class: `quiet outcome ${o.outcome}`,
