@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from medr3_plugin.cli import _register, app
 from medr3_plugin.errors import UserError
+from medr3_plugin.evaluation import report
 from medr3_plugin.evaluation.report import curves, embed, write_report
 from medr3_plugin.evaluation.run_folder import StepMetrics
 
@@ -141,6 +142,29 @@ def test_long_runs_are_averaged_within_stages() -> None:
     assert len(data["steps"]) <= 1502 and data["averagedOver"] == 3
     assert set(data["series"]["x"]) == {1.0, 0.0}  # no average mixes the two stages
     assert data["steps"][-1] == 4000
+
+
+def test_text_has_contrast() -> None:
+    """WCAG AA, 4.5 to 1, for every colour of text on every ground it stands on, light and dark."""
+    style = (Path(report.__file__).parent / "page" / "style.css").read_text(encoding="utf-8")
+    colours = dict(re.findall(r"--([\w-]+): light-dark\((#\w{6}, #\w{6})\)", style))
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    grounds = {name: ["bg", "panel", "raised"] for name in ("ink", "soft", "muted", "accent", "bad")}
+    grounds |= {f"s{i}": ["panel"] for i in range(1, 8)} | {
+        "fair": ["panel", "fair-wash"],
+        "good": ["panel", "good-wash"],
+    }
+    grounds["muted"] += ["search-wash", "document-wash", "good-wash", "fair-wash", "bad-wash"]
+    for text, names in grounds.items():
+        for ground in names:
+            for one, other in zip(colours[text].split(", "), colours[ground].split(", "), strict=True):
+                dark, light = sorted((luminance(one), luminance(other)))
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground)
 
 
 def test_title_is_escaped(tmp_path: Path) -> None:

@@ -201,6 +201,16 @@ async def test_follows_the_system_theme_and_the_button(browser: str, page_url: s
     assert (brightness[1] < 60) != dark
 
 
+async def test_nothing_is_cut_off_on_a_phone(browser: str, page_url: str) -> None:
+    async with chromium.opened(browser, f"{page_url}#line=200") as page:
+        await page.send(
+            "Emulation.setDeviceMetricsOverride", width=400, height=800, deviceScaleFactor=1, mobile=True
+        )
+        for element in ("html", "#table", "#drawer"):
+            wider = f"(e => e.scrollWidth - e.clientWidth)(document.querySelector('{element}'))"
+            assert await page.run(wider) <= 0, element
+
+
 async def test_run_in_progress_and_empty_run(browser: str, tmp_path: Path) -> None:
     running, _ = write_report(make_run(tmp_path / "running", running=True))
     async with chromium.opened(browser, running.as_uri()) as page:
