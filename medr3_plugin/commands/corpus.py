@@ -11,7 +11,7 @@ import typer
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     group = typer.Typer(help="Collect corpora to build indexes from.", no_args_is_help=True)
-    group.command("build")(build)
+    group.command("build", short_help="Collect sources into one folder, with evidence levels.")(build)
     group.command("sources")(sources)
     app.add_typer(group, name="corpus")
 

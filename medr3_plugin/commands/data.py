@@ -11,12 +11,14 @@ import typer
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     group = typer.Typer(help="Question sets, references and models for training.", no_args_is_help=True)
-    group.command("prepare")(prepare)
-    group.command("build-references")(build_references)
-    group.command("vocab")(vocab)
-    group.command("quickstart")(quickstart)
-    group.command("model")(model)
-    group.command("encoder")(encoder)
+    group.command("prepare", short_help="A public data set -> training parquet.")(prepare)
+    group.command("build-references", short_help="Reference reasoning graphs for questions.")(
+        build_references
+    )
+    group.command("vocab", short_help="Vocabulary of phenotypes and diseases (HPO).")(vocab)
+    group.command("quickstart", short_help="All files of the quickstart's run.")(quickstart)
+    group.command("model", short_help="The small language model of the quickstart.")(model)
+    group.command("encoder", short_help="The small sentence encoder of the quickstart.")(encoder)
     app.add_typer(group, name="data")
 
 

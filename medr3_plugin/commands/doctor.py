@@ -10,7 +10,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command("doctor")(doctor)
+    app.command("doctor", short_help="What is installed, registered and missing.")(doctor)
 
 
 def doctor(
@@ -33,7 +33,8 @@ def doctor(
         for name, version in installed.items():
             print(f"  {name:<22} {version or '-'}")
         for check in found:
-            print(f"{'ok ' if check.ok else 'NO '} {check.name}: {check.found}")
+            mark = "ok" if check.ok else "NO" if check.needed else "-"
+            print(f"{mark:<3} {check.name}: {check.found}")
             if check.remedy:
                 print(f"      -> {check.remedy}")
         print("ready to train" if usable else "training cannot work here; scoring and retrieval can")

@@ -10,7 +10,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command("eval")(evaluate)
+    app.command("eval", short_help="Evaluate a model on benchmarks, as in training.")(evaluate)
 
 
 def evaluate(  # noqa: PLR0917 (typer options, always given by name)

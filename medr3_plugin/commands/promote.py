@@ -10,7 +10,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command("promote")(promote)
+    app.command("promote", short_help="End the running stage after its current step.")(promote)
 
 
 def promote(

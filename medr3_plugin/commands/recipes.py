@@ -16,8 +16,8 @@ def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     group = typer.Typer(help="The shipped recipes: list them, copy one, check one.", no_args_is_help=True)
     group.command("list")(list_)
-    group.command("copy")(copy)
-    group.command("validate")(validate)
+    group.command("copy", short_help="Copy a recipe into a folder of yours.")(copy)
+    group.command("validate", short_help="Check recipes against the installed verl.")(validate)
     app.add_typer(group, name="recipes")
 
 

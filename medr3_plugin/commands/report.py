@@ -10,7 +10,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command("report")(report)
+    app.command("report", short_help="One HTML page of a run, to look at.")(report)
 
 
 def report(

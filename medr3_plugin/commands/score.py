@@ -25,7 +25,7 @@ CHUNK = 512
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command("score")(score)
+    app.command("score", short_help="Score trajectories of any model.")(score)
 
 
 def score(  # noqa: PLR0917 - typer passes options by name

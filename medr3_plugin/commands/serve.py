@@ -70,4 +70,4 @@ def serve(  # noqa: PLR0917 (the options of a command)
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command("serve")(serve)
+    app.command("serve", short_help="Serve an index over HTTP (Search-R1's protocol).")(serve)

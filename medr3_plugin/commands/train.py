@@ -13,7 +13,11 @@ from medr3_plugin.errors import UserError
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command("train", context_settings={"allow_extra_args": True, "ignore_unknown_options": False})(train)
+    app.command(
+        "train",
+        short_help="Train with a recipe, or go on with a stopped run.",
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": False},
+    )(train)
 
 
 def train(

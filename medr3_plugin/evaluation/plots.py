@@ -33,7 +33,7 @@ FIGURES: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """File name -> title and metrics. A metric the run does not have is left out, and so is an empty figure."""
 
-_COLOURS = ("#2f65ad", "#23877d", "#b87309", "#b5455e", "#7553b3")
+_COLOURS = ("#2f65ad", "#1b746b", "#94590a", "#b5455e", "#7553b3")
 _SMOOTHING = 0.6
 
 

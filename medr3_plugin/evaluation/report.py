@@ -23,10 +23,11 @@ from typing import Any
 from medr3_plugin.errors import UserError
 from medr3_plugin.evaluation.run_folder import METRICS_FILE, RunFolder, StepMetrics, read_run
 from medr3_plugin.evaluation.segments import segments
-from medr3_plugin.evaluation.summary import summarise
+from medr3_plugin.evaluation.summary import by_stage, summarise
+from medr3_plugin.rewards.explain import in_words
 
 _PAGE = Path(__file__).parent / "page"
-_SCRIPTS = ("charts.js", "trajectories.js", "page.js")
+_SCRIPTS = ("charts.js", "board.js", "trajectory.js", "trajectories.js", "page.js")
 _MOST_POINTS = 1500
 """Points of a curve; longer runs are averaged over equal ranges of steps (a screen has no more pixels)."""
 
@@ -105,6 +106,8 @@ def payload(run: RunFolder, title: str) -> dict[str, Any]:
         "asOf": as_of,
         "notes": list(run.notes),
         "summary": summarise(run),
+        "byStage": by_stage(run),
+        "results": _plain(run.results),
         "stages": [
             {"name": s.name, "start": s.start, "end": s.end, "reason": s.reason, "checkpoint": s.checkpoint}
             for s in run.stages
@@ -153,7 +156,15 @@ def _trajectory(row: Mapping[str, Any]) -> dict[str, Any]:
     searches = [_search(s) for s in searches if isinstance(s, Mapping)] if isinstance(searches, list) else []
     identifier = str(row.get("id", ""))
     reward = row.get("reward")
+    # the page calculates with these: a value that is no number is left out
+    record = (
+        {str(key): value for key, value in reward.items() if _is_number(value)}
+        if isinstance(reward, Mapping)
+        else {}
+    )
+    reasons = reasons if isinstance(reasons := row.get("reasons"), Mapping) else {}
     return {
+        "line": row["line"],
         "step": row["step"] if _is_number(row.get("step")) else None,
         "stage": str(row.get("stage", "")),
         "kind": str(row.get("kind", "")),
@@ -164,12 +175,29 @@ def _trajectory(row: Mapping[str, Any]) -> dict[str, Any]:
         "answer": _plain(row.get("answer", "")),
         "segments": _plain(segments(str(row.get("response", "")), searches)),
         "searches": _plain(searches),
-        # the page calculates with these: a value that is no number is left out
-        "reward": {str(key): value for key, value in reward.items() if _is_number(value)}
-        if isinstance(reward, Mapping)
-        else {},
-        "reasons": _plain(reasons) if isinstance(reasons := row.get("reasons"), Mapping) else {},
+        "failures": sorted(_failures(searches, reasons)),
+        "reward": record,
+        "words": _words(record, reasons),
+        "reasons": _plain(reasons),
+        "group": [score for score in scores if _is_number(score)]
+        if isinstance(scores := row.get("group_scores"), list)
+        else [],
     }
+
+
+def _words(record: Mapping[str, float], reasons: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The reasons in words; empty for those of another reward manager, which the page shows as they are."""
+    try:
+        return in_words(record, reasons)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return {}
+
+
+def _failures(searches: Sequence[Mapping[str, Any]], reasons: Mapping[str, Any]) -> set[str]:
+    """Kinds of failures of services, of the searches and of the judge."""
+    named = reasons.get("failures")
+    found = [*(named if isinstance(named, list) else []), *(search.get("failure") for search in searches)]
+    return {str(kind) for kind in found if kind}
 
 
 def _search(search: Mapping[str, Any]) -> dict[str, Any]:

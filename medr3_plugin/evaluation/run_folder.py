@@ -28,6 +28,7 @@ TRAJECTORIES_FILE = "trajectories.jsonl"
 CONFIG_FILE = "config.yaml"
 ENVIRONMENT_FILE = "environment.json"
 EVALUATION_FILE = "evaluation.json"
+RESULTS_FILE = "results.json"
 
 _LABELS = ("step", "stage", "stage_step", "kind")
 
@@ -39,6 +40,14 @@ class JsonLine(NamedTuple):
     offset: int
     length: int
     row: dict[str, Any]
+
+
+class Place(NamedTuple):
+    """Where a row is in its file: byte offset and length, and 1-based line number."""
+
+    offset: int
+    length: int
+    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +77,10 @@ class RunFolder:
 
     Attributes:
         metrics: in order of step; where a step was run twice (killed and resumed) the later run counts.
+        trajectories: rows of the file, each with its 1-based `line` there.
         trajectory_total: rows in the file; `trajectories` may be an even sample of them.
         evaluation: it is the output folder of an evaluation.
+        results: of an evaluation: one record a benchmark, as in its `results.json`.
         finished: the scheduler wrote an end for its last stage.
         notes: one sentence for everything that was missing or could not be read.
     """
@@ -82,6 +93,7 @@ class RunFolder:
     config: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     evaluation: bool = False
+    results: tuple[Mapping[str, Any], ...] = ()
     finished: bool = False
     notes: tuple[str, ...] = ()
 
@@ -119,8 +131,9 @@ def read_run(path: Path, max_trajectories: int = 600, max_bytes: int = 24_000_00
         trajectories=trajectories,
         trajectory_total=total,
         config=config,
-        environment=_read_environment(path / (EVALUATION_FILE if evaluation else ENVIRONMENT_FILE), notes),
+        environment=_read_object(path / (EVALUATION_FILE if evaluation else ENVIRONMENT_FILE), notes),
         evaluation=evaluation,
+        results=_read_results(path / RESULTS_FILE, notes) if evaluation else (),
         finished=len(written) == len(stages) >= _planned_stages(config)
         and all(s.end is not None for s in written),
         notes=tuple(notes),
@@ -195,23 +208,26 @@ def _read_trajectories(
     if not path.is_file():
         notes.append(f"{path.name} is not there yet: no trajectories to show")
         return (), 0
-    places = [(line.offset, line.length) for line in read_json_lines(path, notes)]
+    places = [Place(line.offset, line.length, line.number) for line in read_json_lines(path, notes)]
     chosen = _evenly(places, most, max_bytes)
     if len(chosen) < len(places):
-        notes.append(f"{len(chosen)} of {len(places)} trajectories are shown, evenly spaced over the run")
+        limit = f", in at most {max_bytes / 1e6:.0f} MB" if len(chosen) < most else ""
+        notes.append(
+            f"{len(chosen)} of {len(places)} trajectories are shown, evenly spaced over the run{limit}"
+        )
     rows = []
     with path.open("rb") as stream:
-        for offset, length in chosen:
-            stream.seek(offset)
-            rows.append(json.loads(stream.read(length).decode("utf-8")))
+        for place in chosen:
+            stream.seek(place.offset)
+            rows.append(json.loads(stream.read(place.length).decode("utf-8")) | {"line": place.line})
     return tuple(rows), len(places)
 
 
-def _evenly(places: list[tuple[int, int]], most: int, max_bytes: int) -> list[tuple[int, int]]:
+def _evenly(places: list[Place], most: int, max_bytes: int) -> list[Place]:
     """At most `most` items and `max_bytes` bytes, evenly spaced, the last one always among them."""
     if not places:
         return []
-    total = sum(length for _, length in places)
+    total = sum(place.length for place in places)
     if total > max_bytes:
         most = min(most, int(len(places) * max_bytes / total))
     most = max(1, min(most, len(places)))
@@ -284,7 +300,7 @@ def _read_text(path: Path, notes: list[str]) -> str:
     return text[:400_000]
 
 
-def _read_environment(path: Path, notes: list[str]) -> Mapping[str, Any]:
+def _read_object(path: Path, notes: list[str]) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
     try:
@@ -293,3 +309,8 @@ def _read_environment(path: Path, notes: list[str]) -> Mapping[str, Any]:
         notes.append(f"{path.name} could not be read ({error})")
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _read_results(path: Path, notes: list[str]) -> tuple[Mapping[str, Any], ...]:
+    benchmarks = _read_object(path, notes).get("benchmarks")
+    return tuple(row for row in benchmarks if isinstance(row, dict)) if isinstance(benchmarks, list) else ()

@@ -42,15 +42,16 @@ def segments(response: str, searches: Sequence[Mapping[str, Any]]) -> list[dict[
 def _attach_documents(pieces: list[dict[str, Any]], searches: Sequence[Mapping[str, Any]]) -> None:
     """Give each document piece the record of the hit it shows.
 
-    Documents follow their search, best first, but hits that were shown before or did not fit are left out of
-    the text; so a hit is found by its title, and by its place only if every hit of the search was shown.
+    Documents follow their search, best first, without the hits that were shown before or did not fit (`shown`
+    false). A hit is found by its title, and by its place only if there are as many hits as documents.
     """
     index = -1
     following: list[dict[str, Any]] = []
 
     def settle() -> None:
         if 0 <= index < len(searches):
-            _match(following, list(searches[index].get("documents") or []))
+            hits = searches[index].get("documents") or []
+            _match(following, [hit for hit in hits if hit.get("shown") is not False])
         following.clear()
 
     for piece in pieces:

@@ -40,6 +40,50 @@ def summarise(run: RunFolder) -> dict[str, Any]:
     }
 
 
+STAGE_METRICS = {
+    "accuracy": "reward/acc",
+    "reward": "reward/score",
+    "reasoning": "reward/reasoning",
+    "retrieval": "reward/retrieval",
+    "coordination": "reward/coordination",
+    "searches": "search/per_trajectory",
+    "gold found": "search/hit_at_k",
+    "invalid": "invalid_share",
+    "no variance": "zero_variance_groups",
+    "tokens": "response_length/mean",
+    "s a step": "time/step",
+}
+
+
+def by_stage(run: RunFolder) -> list[dict[str, Any]]:
+    """The stages beside each other, in order.
+
+    Returns:
+        For each stage `name`, `steps` trained, `validation` (accuracy of its last validation, or None) and
+        `values`: column of `STAGE_METRICS` -> {first, last}, as in `summarise`; columns without values are
+        left out.
+    """
+    stages = []
+    for span in run.stages:
+        rows = [
+            row
+            for row in run.metrics
+            if span.start <= row.step and (span.end is None or row.step <= span.end)
+        ]
+        train = [row for row in rows if row.kind == "train"]
+        ends = {column: _ends(train, name) for column, name in STAGE_METRICS.items()}
+        validation = _validations([row for row in rows if row.kind == "val"])
+        stages.append(
+            {
+                "name": span.name,
+                "steps": len(train),
+                "validation": validation and validation["last"],
+                "values": {column: value for column, value in ends.items() if value},
+            }
+        )
+    return stages
+
+
 def _ends(rows: Sequence[StepMetrics], name: str) -> dict[str, float] | None:
     values = [value for row in rows if (value := row.values.get(name)) is not None]
     if not values:

@@ -24,6 +24,13 @@ def bonus(record: Mapping[str, float], formula: Formula, progress: float) -> flo
     )
 
 
+def gate(level: int | None, formula: Formula) -> float:
+    """g(a): the share of the bonus that an answer of this level earns; 0 without an answer."""
+    if level is None:
+        return 0.0
+    return 1.0 if formula.is_authors else formula.options.gate[level]
+
+
 def compose(record: Mapping[str, float], level: int | None, formula: Formula, progress: float = 0.0) -> float:
     """The reward of a sample whose parts are in `record`.
 
@@ -41,7 +48,7 @@ def compose(record: Mapping[str, float], level: int | None, formula: Formula, pr
         return floors.forged
     if level is None:
         return floors.no_answer
-    earned = record["answer"] + formula.options.gate[level] * bonus(record, formula, progress)
+    earned = record["answer"] + gate(level, formula) * bonus(record, formula, progress)
     return max(earned + penalty, floors.answered)
 
 

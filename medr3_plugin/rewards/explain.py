@@ -1,4 +1,4 @@
-"""A scored sample in words."""
+"""A scored sample in words: for `medr3 score --explain` and for the report."""
 
 from __future__ import annotations
 
@@ -6,69 +6,92 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medr3_plugin.records import ScoredSample
+from medr3_plugin.rewards.compose import PENALTIES
 
-_LEVELS = {None: "none", 0: "wrong", 1: "partly right", 2: "right"}
+_LEVELS = {None: "not judged", 0: "wrong", 1: "partly right", 2: "right"}
+_SUBPARTS = {
+    "reasoning": ("logic", "semantic", "statistic"),
+    "retrieval": ("quality", "coverage", "utilisation", "breadth"),
+}
+_BONUSES = ("reasoning", "retrieval", "coordination")
 
 
 def explain(scored: ScoredSample) -> str:
     """The reward record of one sample with its reasons, one part a line."""
-    record, reasons = scored.record, scored.reasons
-    lines = [f"{scored.id}: score {record['score']:.3f}"]
-    if not record["valid"]:
-        lines[0] = f"{scored.id}: invalid ({', '.join(scored.failures)})"
-    if record["forged"]:
-        lines.append("  forged: the model wrote a document itself; nothing else counts")
-    answer = reasons.get("answer", {})
-    lines.append(
-        f"  answer       {record['answer']:.2f}  {_LEVELS[answer.get('level')]}: "
-        f"{_short(answer.get('given') or 'no answer')}{_because(answer)}"
-    )
-    if "reasoning" in reasons:
-        lines += _reasoning(record, reasons["reasoning"])
-        lines += _retrieval(record, reasons["retrieval"])
-        supported = reasons["coordination"]["supported"]
-        lines.append(
-            f"  coordination {record['coordination']:.2f}  {_edges(supported, 'supported by a document')}"
-        )
-    penalties = [
-        f"{key[8:]} {value:.3f}" for key, value in record.items() if key.startswith("penalty_") and value
-    ]
-    lines.append(f"  format       {record['format']:.2f}  penalties: {', '.join(penalties) or 'none'}")
-    if "composition" in reasons:
-        composition = reasons["composition"]
-        lines.append(f"  formula      {composition['preset']}, bonus {composition['bonus']:.3f}")
+    record = scored.record
+    words = in_words(record, scored.reasons)
+    score = f"score {record['score']:.3f}" if record["valid"] else "invalid"
+    lines = [f"{scored.id}: {score}, {words.pop('score')[0]}"]
+    for part, sentences in words.items():
+        parts = ", ".join(f"{name} {record[f'{part}_{name}']:.2f}" for name in _SUBPARTS.get(part, ()))
+        first, *others = [parts, *sentences] if parts else sentences
+        lines.append(f"  {part:<12} {record[part]:5.2f}  {first}")
+        lines += [f"{'':22}{sentence}" for sentence in others]
+    penalties = [f"{name[8:]} {record[name]:.3f}" for name in PENALTIES if record[name]]
+    lines.append(f"  {'format':<12} {record['format']:5.2f}  penalties: {', '.join(penalties) or 'none'}")
     return "\n".join(lines)
 
 
-def _reasoning(record: Mapping[str, float], reasons: Mapping[str, Any]) -> list[str]:
-    parts = ", ".join(
-        f"{name} {record[f'reasoning_{name}']:.2f}" for name in ("logic", "semantic", "statistic")
+def in_words(record: Mapping[str, float], reasons: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Why each part has its value: part of the record -> sentences, in the order of reading.
+
+    Args:
+        record, reasons: of a `ScoredSample`, or as `trajectories.jsonl` has them.
+    """
+    words = {"answer": [_answer(reasons["answer"])]}
+    if "composition" in reasons or "failures" in reasons:  # not in an evaluation, which has no reward
+        words = {"score": [_score(record, reasons)], **words}
+    if "reasoning" in reasons:
+        words["reasoning"] = _reasoning(reasons["reasoning"])
+        words["retrieval"] = [_retrieval(reasons["retrieval"]) if record["searches"] else "no search"]
+        words["coordination"] = [_edges(reasons["coordination"]["supported"], "supported by a document")]
+    return words
+
+
+def _score(record: Mapping[str, float], reasons: Mapping[str, Any]) -> str:
+    if not record["valid"]:
+        return f"left out of its group: {', '.join(reasons.get('failures', ())) or 'a failure'}"
+    if record["forged"]:
+        return "the floor of forged evidence: the model wrote a document itself, nothing else counts"
+    composition = reasons["composition"]
+    if reasons["answer"]["level"] is None and composition["preset"] != "authors":
+        return "the floor without an answer"
+    weights = ", ".join(
+        f"{weight:.2g} {name}"
+        for name, weight in zip(_BONUSES, composition["weights"], strict=True)
+        if weight
     )
-    line = f"  reasoning    {record['reasoning']:.2f}  {parts}"
+    penalty = sum(record[name] for name in PENALTIES)
+    formula = (
+        f"{record['answer']:.2f} answer + {composition['gate']:.2f} x {composition['bonus']:.3f} bonus "
+        f"({weights or 'no part'}) - {abs(penalty):.3f} penalties"
+    )
+    sum_of_parts = record["answer"] + composition["gate"] * composition["bonus"] + penalty
+    return formula if abs(record["score"] - sum_of_parts) < 1e-3 else f"{formula}, raised to the floor"
+
+
+def _answer(answer: Mapping[str, Any]) -> str:
+    because = f" ({answer['reason']}; {answer['source']})" if answer.get("source") else ""
+    given = " ".join((answer["given"] or "no answer").split())
+    return f"{_LEVELS[answer['level']]}: {given if len(given) <= 80 else f'{given[:77]}...'}{because}"
+
+
+def _reasoning(reasons: Mapping[str, Any]) -> list[str]:
     if reasons["reference"] is None:
-        return [f"{line}; no reference; own triples: {reasons['own_triples']}"]
+        return [f"no reference to compare with; own triples: {reasons['own_triples']}"]
     return [
-        f"{line}; best is reference {reasons['reference']} "
+        f"best is reference {reasons['reference']} "
         f"({reasons['own_triples']} own triples, {reasons['reference_triples']} of the reference)",
-        f"                     {_edges(reasons['matched_triples'], 'in both graphs')}",
-        f"                     entities in both: {', '.join(reasons['matched_entities']) or 'none'}",
+        _edges(reasons["matched_triples"], "in both graphs"),
+        f"entities in both: {', '.join(reasons['matched_entities']) or 'none'}",
     ]
 
 
-def _retrieval(record: Mapping[str, float], reasons: Mapping[str, Any]) -> list[str]:
-    names = ("quality", "coverage", "utilisation", "breadth")
-    parts = ", ".join(f"{name} {record[f'retrieval_{name}']:.2f}" for name in names)
-    if not record["searches"]:
-        return ["  retrieval    0.00  no search"]
-    return [
-        f"  retrieval    {record['retrieval']:.2f}  {parts}",
-        f"                     coverage of {reasons['coverage_of'].replace('_', ' ')}; "
-        f"relevant: {', '.join(reasons['relevant']) or 'none'}; used: {', '.join(reasons['used']) or 'none'}",
-    ]
-
-
-def _because(answer: Mapping[str, Any]) -> str:
-    return f" ({answer['reason']}; {answer['source']})" if answer.get("source") else ""
+def _retrieval(reasons: Mapping[str, Any]) -> str:
+    return (
+        f"coverage of {reasons['coverage_of'].replace('_', ' ')}; "
+        f"relevant: {', '.join(reasons['relevant']) or 'none'}; used: {', '.join(reasons['used']) or 'none'}"
+    )
 
 
 def _edges(edges: Sequence[Sequence[str]], what: str) -> str:
@@ -76,8 +99,3 @@ def _edges(edges: Sequence[Sequence[str]], what: str) -> str:
         f"{head} {'-/->' if polarity == '-' else '->'} {tail}" for head, polarity, tail in edges
     )
     return f"{what}: {shown or 'none'}"
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 80 else f"{text[:77]}..."

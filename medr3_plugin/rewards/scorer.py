@@ -24,7 +24,7 @@ from medr3_plugin.records import Sample, ScoredSample, Triple
 from medr3_plugin.rewards import components, reasons
 from medr3_plugin.rewards import record as reward_record
 from medr3_plugin.rewards.answer import verify
-from medr3_plugin.rewards.compose import bonus, compose
+from medr3_plugin.rewards.compose import bonus, compose, gate
 from medr3_plugin.rewards.coordination import coordination
 from medr3_plugin.rewards.encoder import SentenceEncoder
 from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView, collect, own_texts
@@ -298,6 +298,8 @@ class Scorer:
             case.reasons["composition"] = {
                 "preset": stage_formula.preset,
                 "bonus": bonus(record, stage_formula, progress),
+                "weights": list(stage_formula.weights.at(progress)),
+                "gate": gate(level, stage_formula),
                 "progress": progress,
             }
         return ScoredSample(case.sample.id, record, case.reasons, tuple(case.failures))

@@ -12,6 +12,7 @@ import math
 import os
 import platform
 import subprocess
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -86,11 +87,14 @@ class RunFolder:
             file = self.path / name
             if not file.is_file():
                 continue
-            lines = file.read_text(encoding="utf-8").splitlines()
+            # bytes: a killed run may end within a character, and text has line separators of its own
+            lines = file.read_bytes().splitlines(keepends=True)
             kept = [line for line in lines if _step_of(line) <= step]
             if len(kept) < len(lines):
                 temporary = file.with_name(f".{name}.{os.getpid()}")
-                temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+                temporary.write_bytes(
+                    b"".join(line if line.endswith(b"\n") else line + b"\n" for line in kept)
+                )
                 temporary.replace(file)
 
     def _append(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -102,7 +106,14 @@ class RunFolder:
 def trajectory_rows(
     samples: Sequence[StepSample], responses: Sequence[str], *, step: int, stage: str, kind: str, count: int
 ) -> list[dict[str, Any]]:
-    """At most `count` trajectories, evenly spaced from the lowest score to the highest."""
+    """At most `count` trajectories, evenly spaced from the lowest score to the highest.
+
+    `group_scores` are the scores of all samples of the prompt, highest first, invalid ones left out.
+    """
+    groups: dict[str, list[float]] = defaultdict(list)
+    for sample in samples:
+        if sample.valid:
+            groups[sample.group].append(sample.record["score"])
     order = sorted(range(len(samples)), key=lambda i: samples[i].record["score"])
     if count < len(order):
         order = [order[round(i * (len(order) - 1) / max(1, count - 1))] for i in range(count)]
@@ -122,6 +133,7 @@ def trajectory_rows(
                 "searches": detail.get("searches", []),
                 "reward": dict(samples[i].record),
                 "reasons": detail.get("reasons", {}),
+                "group_scores": sorted(groups[samples[i].group], reverse=True),
             }
         )
     return rows
@@ -188,7 +200,7 @@ def _plain(value: Any) -> Any:
     return number if math.isfinite(number) else None
 
 
-def _step_of(line: str) -> float:
+def _step_of(line: bytes) -> float:
     try:
         return float(json.loads(line).get("step", math.inf))
     except (ValueError, AttributeError):

@@ -199,6 +199,10 @@ def _metrics(rng: random.Random, stage: str, step: int, stage_step: int, kind: s
         "search/hit_at_k": rising(0.5, 0.86),
         "search/latency_p50": round(0.012 + rng.random() * 0.004, 5),
         "search/latency_p95": round(0.03 + rng.random() * 0.02, 5),
+        "reward/acc/medqa_us": rising(0.15, 0.5),
+        "reward/acc/rare_disease": rising(0.3, 0.7),
+        "search/empty": float(step % 5 == 0),
+        "search/limit": 0.0,
         "failures/timeout": 3 if step in (31, 32) else 0,
         "failures/status_500": 2 if step == 53 else 0,
         "invalid_share": 0.09 if step in (31, 32, 53) else 0.0,
@@ -222,7 +226,8 @@ def _trajectory(rng: random.Random, stage: str, step: int, kind: str, number: in
         "forged" if rng.random() < 0.03 else "failed" if step in (31, 32, 53) and number == 1 else "plain"
     )
     documents = [
-        {k: v for k, v in d.items() if k != "text"} | {"score": round(18 - 3.1 * i - rng.random(), 3)}
+        {k: v for k, v in d.items() if k != "text"}
+        | {"score": round(18 - 3.1 * i - rng.random(), 3), "shown": True}
         for i, d in enumerate(case["documents"])
     ]
     searches = [
@@ -241,7 +246,7 @@ def _trajectory(rng: random.Random, stage: str, step: int, kind: str, number: in
         searches.append(
             {
                 "query": f"{case['answer']} evidence",
-                "documents": documents[:1],
+                "documents": [{**documents[0], "shown": False}],
                 "latency_s": 0.011,
                 "failure": None,
             }
@@ -254,6 +259,7 @@ def _trajectory(rng: random.Random, stage: str, step: int, kind: str, number: in
         response += "<document>I know this from the guideline.</document>"
     else:
         response += f"{case['then']}</think><answer>{case['answer'] if right else case['wrong']}</answer>"
+    record = _record(rng, stage, right, case_kind, searches)
     return {
         "step": step,
         "stage": stage,
@@ -263,20 +269,68 @@ def _trajectory(rng: random.Random, stage: str, step: int, kind: str, number: in
         "answer": case["answer"],
         "response": response,
         "searches": searches,
-        "reward": _record(rng, stage, right, case_kind, searches),
-        "reasons": {
-            "answer": {
-                "verdict": "right" if right else "wrong",
-                "judge": "alias match",
-                "given": case["answer"] if right else case["wrong"],
+        "reward": record,
+        "reasons": _reasons(stage, case, right, case_kind, record, documents),
+        "group_scores": sorted(
+            [*(round(rng.uniform(0.1, 1.7), 4) for _ in range(7)), record["score"]], reverse=True
+        ),
+    }
+
+
+def _reasons(  # noqa: PLR0917
+    stage: str,
+    case: dict[str, Any],
+    right: bool,
+    case_kind: str,
+    record: dict[str, float],
+    documents: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """As `rewards.scorer` writes them."""
+    if case_kind == "forged":
+        return {
+            "answer": {"given": None, "level": None},
+            "composition": {
+                "preset": stage,
+                "bonus": 0.0,
+                "weights": [0.0, 0.0, 0.0],
+                "gate": 0.0,
+                "progress": 0.5,
             },
-            "reasoning": {
-                "reference": 0,
-                "shared entities": ["hypothyroidism", "anti-tpo antibodies"],
-                "shared paths": [["anti-tpo antibodies", "+", "autoimmune thyroiditis"]],
-            },
-            "retrieval": {"counted": [d["id"] for d in documents], "gold found": documents[0]["id"]},
+        }
+    level = {1.0: 2, 0.4: 1}.get(record["answer"], 0)
+    weights = {"reasoning": [1.0, 0.0, 0.0], "retrieval": [0.0, 1.0, 0.0]}.get(stage, [0.4, 0.4, 0.2])
+    values = [record["reasoning"], record["retrieval"], record["coordination"]]
+    reasons = {
+        "reasoning": {
+            "reference": 0,
+            "own_triples": 4,
+            "reference_triples": 6,
+            "matched_triples": [["anti-tpo antibodies", "+", "autoimmune thyroiditis"]],
+            "matched_entities": ["anti-tpo antibodies", "autoimmune thyroiditis", "hypothyroidism"],
         },
+        "retrieval": {
+            "coverage_of": "gold_docs",
+            "relevant": [d["id"] for d in documents],
+            "used": [d["id"] for d in documents[:1]],
+        },
+        "coordination": {"supported": [["anti-tpo antibodies", "+", "autoimmune thyroiditis"]]},
+        "answer": {
+            "given": case["answer"] if right else case["wrong"],
+            "level": level,
+            "reason": "the answer is an accepted name" if right else "another name",
+            "source": "rule:alias",
+        },
+    }
+    if case_kind == "failed":
+        return reasons | {"failures": ["search_timeout"]}
+    return reasons | {
+        "composition": {
+            "preset": stage,
+            "bonus": sum(w * v for w, v in zip(weights, values, strict=True)),
+            "weights": weights,
+            "gate": (0.2, 0.4, 0.8)[level],
+            "progress": 0.5,
+        }
     }
 
 
@@ -308,5 +362,5 @@ def _record(
     if case_kind == "forged":
         record |= {"score": -1.0, "forged": 1.0, "acc": 0.0, "answer": 0.1}
     if case_kind == "failed":
-        record |= {"search_failures": 1.0}
+        record |= {"search_failures": 1.0, "score": 0.0}
     return record

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from medr3_plugin.cli import _register, app
 from medr3_plugin.errors import UserError
+from medr3_plugin.evaluation import report
 from medr3_plugin.evaluation.report import curves, embed, write_report
 from medr3_plugin.evaluation.run_folder import StepMetrics
 
@@ -93,6 +94,31 @@ def test_lone_surrogates_do_not_stop_the_page(tmp_path: Path) -> None:
     assert embedded(target.read_text(encoding="utf-8"))["trajectories"][0]["question"] == "half ?"
 
 
+def test_reasons_are_in_words_and_those_of_others_as_they_are(tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in (make_run(tmp_path) / "trajectories.jsonl").open(encoding="utf-8")]
+    ours = next(row for row in rows if row["reward"]["acc"] and row["stage"] == "joint")
+    theirs = ours | {
+        "reasons": {"length": "too long", "answer": {"verdict": "right"}},
+        "group_scores": [1, None],
+    }
+    (tmp_path / "trajectories.jsonl").write_text(json.dumps(ours) + "\n" + json.dumps(theirs) + "\n")
+    target, _ = write_report(tmp_path)
+    first, second = embedded(target.read_text(encoding="utf-8"))["trajectories"]
+    assert "0.4 reasoning, 0.4 retrieval, 0.2 coordination" in first["words"]["score"][0]
+    assert len(first["group"]) == 8 and [first["line"], second["line"]] == [1, 2]
+    assert second["words"] == {} and second["reasons"]["length"] == "too long" and second["group"] == [1]
+
+
+def test_an_evaluation_shows_its_results(tmp_path: Path) -> None:
+    (tmp_path / "evaluation.json").write_text("{}")
+    results = {"benchmarks": [{"benchmark": "medqa_us", "accuracy": {"mean": 0.5, "low": float("nan")}}, 7]}
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    target, _ = write_report(tmp_path)
+    assert embedded(target.read_text(encoding="utf-8"))["results"] == [
+        {"benchmark": "medqa_us", "accuracy": {"mean": 0.5, "low": None}}
+    ]
+
+
 def test_values_of_the_wrong_kind_are_left_out(tmp_path: Path) -> None:
     row = {
         "step": "one", "id": "a:1", "response": "<think>x<search>q</search>", "reasons": "because",
@@ -116,6 +142,29 @@ def test_long_runs_are_averaged_within_stages() -> None:
     assert len(data["steps"]) <= 1502 and data["averagedOver"] == 3
     assert set(data["series"]["x"]) == {1.0, 0.0}  # no average mixes the two stages
     assert data["steps"][-1] == 4000
+
+
+def test_text_has_contrast() -> None:
+    """WCAG AA, 4.5 to 1, for every colour of text on every ground it stands on, light and dark."""
+    style = (Path(report.__file__).parent / "page" / "style.css").read_text(encoding="utf-8")
+    colours = dict(re.findall(r"--([\w-]+): light-dark\((#\w{6}, #\w{6})\)", style))
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    grounds = {name: ["bg", "panel", "raised"] for name in ("ink", "soft", "muted", "accent", "bad")}
+    grounds |= {f"s{i}": ["panel"] for i in range(1, 8)} | {
+        "fair": ["panel", "fair-wash"],
+        "good": ["panel", "good-wash"],
+    }
+    grounds["muted"] += ["search-wash", "document-wash", "good-wash", "fair-wash", "bad-wash"]
+    for text, names in grounds.items():
+        for ground in names:
+            for one, other in zip(colours[text].split(", "), colours[ground].split(", "), strict=True):
+                dark, light = sorted((luminance(one), luminance(other)))
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground)
 
 
 def test_title_is_escaped(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from report_fixture import make_run
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.evaluation.run_folder import StageSpan, read_run
-from medr3_plugin.evaluation.summary import summarise
+from medr3_plugin.evaluation.summary import by_stage, summarise
 
 
 def write_metrics(folder: Path, *rows: dict[str, object]) -> None:
@@ -38,6 +38,22 @@ def test_run_in_progress_shows_the_stage_that_is_not_in_stages_json(tmp_path: Pa
     assert run.rows("train")[-1].step == 60
 
 
+def test_stages_are_compared_by_their_own_steps(tmp_path: Path) -> None:
+    write_metrics(
+        tmp_path,
+        {"step": 0, "stage": "a", "kind": "val", "reward/acc": 0.9},
+        {"step": 1, "stage": "a", "kind": "train", "reward/acc": 0.1},
+        {"step": 2, "stage": "a", "kind": "train", "reward/acc": 0.2},
+        {"step": 3, "stage": "b", "kind": "train", "reward/acc": 0.4, "search/hit_at_k": float("nan")},
+        {"step": 3, "stage": "b", "kind": "val", "reward/acc": 0.5},
+    )
+    first, second = by_stage(read_run(tmp_path))
+    assert first == {
+        "name": "a", "steps": 2, "validation": None, "values": {"accuracy": {"first": 0.1, "last": 0.2}},
+    }  # fmt: skip
+    assert second["validation"] == 0.5 and set(second["values"]) == {"accuracy"}
+
+
 def test_between_two_stages_the_config_says_that_more_is_to_come(tmp_path: Path) -> None:
     write_metrics(tmp_path, {"step": 1, "stage": "a", "kind": "train"})
     (tmp_path / "stages.json").write_text('[{"name": "a", "index": 0, "start_step": 1, "end_step": 1}]')
@@ -50,7 +66,7 @@ def test_empty_folder(tmp_path: Path) -> None:
     run = read_run(tmp_path)
     assert (run.metrics, run.stages, run.trajectories, run.finished) == ((), (), (), False)
     assert any("metrics.jsonl is not there yet" in note for note in run.notes)
-    assert summarise(run)["steps"] == 0
+    assert summarise(run)["steps"] == 0 and by_stage(run) == []
 
 
 def test_not_a_folder(tmp_path: Path) -> None:
@@ -105,5 +121,6 @@ def test_trajectories_are_sampled_evenly_within_the_budget(tmp_path: Path, most:
     steps = [row["step"] for row in run.trajectories]
     assert steps[-1] == 999 and steps == sorted(set(steps)) and run.trajectory_total == 1000
     assert len(steps) <= most and sum(len(lines[s]) for s in steps) <= max(limit, len(lines[0]))
+    assert any(" MB" in note for note in run.notes) == (limit == 4000)
     gaps = {b - a for a, b in itertools.pairwise(steps)}
     assert not gaps or max(gaps) - min(gaps) <= 1

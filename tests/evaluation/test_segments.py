@@ -45,6 +45,8 @@ def test_documents_without_titles_go_by_place_only_if_all_were_shown() -> None:
     assert [p["meta"]["id"] for p in segments(whole, both) if p["kind"] == "document"] == ["1", "2"]
     part = "<think><search>q</search><document>y</document></think>"
     assert all("meta" not in p for p in segments(part, both))
+    said = [{"documents": [hit("1", "") | {"shown": False}, hit("2", "") | {"shown": True}]}]
+    assert [p["meta"]["id"] for p in segments(part, said) if p["kind"] == "document"] == ["2"]
 
 
 def test_long_responses_are_cut_with_a_word() -> None:

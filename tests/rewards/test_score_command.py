@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import typer
@@ -129,9 +130,28 @@ def test_explain(tmp_path):
         "right: Marfan syndrome",
         "ectopia lentis -> marfan syndrome",
         "relevant: d1",
-        "joint",
+        "1.00 answer + 0.80 x ",
+        "0.4 reasoning, 0.4 retrieval, 0.2 coordination",
     ):
         assert words in result.stdout, result.stdout
+
+
+@pytest.mark.parametrize("preset", ["medr3", "authors"])
+def test_the_score_in_words_adds_up(tmp_path, preset):
+    rows = [
+        ROW,
+        ROW | {"id": "w", "answer": "Loeys-Dietz syndrome"},
+        ROW | {"id": "n", "response": "no tags"},
+    ]
+    result, records = run(tmp_path, *rows, options=["--explain", "--preset", preset])
+    lines = [line for line in result.stdout.splitlines() if ": score " in line]
+    for line, record in zip(lines, records, strict=True):
+        found = re.search(r"([\d.]+) answer \+ ([\d.]+) x ([\d.]+) bonus .* - ([\d.]+) penalties", line)
+        if found is None:
+            assert "the floor without an answer" in line and record["score"] == -0.5
+            continue
+        answer, share, bonus, penalty = map(float, found.groups())
+        assert record["score"] == pytest.approx(answer + share * bonus - penalty, abs=0.01)
 
 
 def test_explain_of_forged_and_unanswered(tmp_path):
@@ -143,7 +163,8 @@ def test_explain_of_forged_and_unanswered(tmp_path):
     silent = ROW | {"id": "s", "response": "I do not know."}
     result, records = run(tmp_path, forged, silent, options=["--explain"])
     assert [record["score"] for record in records] == [-1.0, -0.5]
-    assert "forged" in result.stdout and "no answer" in result.stdout
+    assert "f: score -1.000, the floor of forged evidence" in result.stdout
+    assert "s: score -0.500, the floor without an answer" in result.stdout
 
 
 def test_more_documents_than_searches_returned_is_forged(tmp_path):

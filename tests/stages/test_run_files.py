@@ -32,6 +32,16 @@ def test_a_resumed_run_forgets_later_steps_and_half_lines(tmp_path):
     assert [line["step"] for line in lines(tmp_path / "metrics.jsonl")] == [1, 2]
 
 
+def test_forgetting_keeps_text_with_line_separators_and_survives_half_a_character(tmp_path):
+    folder = RunFolder(tmp_path)
+    kept = {"step": 1, "response": "a\u2028b\u0085c"}
+    folder.append_trajectories([kept, {"step": 2, "response": "x"}])
+    with (tmp_path / "trajectories.jsonl").open("ab") as stream:
+        stream.write('{"step": 3, "response": "é'.encode()[:-1])
+    folder.forget_after(1)
+    assert [json.loads(line) for line in (tmp_path / "trajectories.jsonl").open(encoding="utf-8")] == [kept]
+
+
 def test_a_run_from_the_beginning_keeps_the_earlier_one(tmp_path):
     folder = RunFolder(tmp_path)
     assert folder.set_aside() is None
@@ -56,6 +66,7 @@ def test_trajectories_span_the_scores():
     samples = [StepSample("g", {"score": float(i)}, {"id": str(i)}) for i in range(10)]
     rows = trajectory_rows(samples, [str(i) for i in range(10)], step=1, stage="joint", kind="train", count=3)
     assert [row["id"] for row in rows] == ["0", "4", "9"]
+    assert rows[1]["group_scores"] == [float(i) for i in reversed(range(10))]
     assert rows[0]["reward"] == {"score": 0.0} and rows[2]["response"] == "9"
     assert (
         trajectory_rows(samples[:2], ["a", "b"], step=1, stage="s", kind="val", count=8)[1]["response"] == "b"

@@ -73,16 +73,18 @@ class Chart {
     this.svg.addEventListener("pointermove", (e) => board.point(this.stepAt(e)));
     this.svg.addEventListener("pointerleave", () => board.point(null));
     this.svg.addEventListener("blur", () => board.point(null));
+    this.svg.addEventListener("click", (e) => { board.point(this.stepAt(e)); board.pick(board.index); });
     this.svg.addEventListener("keydown", (e) => {
       const moves = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
       if (e.key in moves) { e.preventDefault(); board.move(moves[e.key]); }
+      if (e.key === "Enter") board.pick(board.index);
     });
     this.buttons = this.series.map((s) => {
-      const value = h("b");
+      const value = h("b"), validation = h("span", { class: "validation", title: "last validation so far" });
       const button = h("button", { type: "button", "aria-pressed": "true", "--c": s.colour, title: s.name,
-        "on:click": () => this.toggle(s.name) }, h("i"), s.label, value);
+        "on:click": () => this.toggle(s.name) }, h("i"), s.label, value, series.length === 1 && validation);
       this.legend.append(button);
-      return { button, value, name: s.name };
+      return { button, value, validation, name: s.name };
     });
   }
 
@@ -102,7 +104,7 @@ class Chart {
   draw() {
     const width = (this.width = Math.max(280, Math.round(this.svg.clientWidth || 360)));
     const height = 158, top = 16, bottom = 20;
-    this.left = 38; this.right = 8;
+    this.left = 44; this.right = 8;
     const { train, val } = this.run;
     const [x0, x1] = this.board.range;
     const breaks = this.board.breaks;
@@ -112,7 +114,9 @@ class Chart {
       const raw = train.series[s.name] || [];
       return { s, raw, line: smoothed(train.steps, raw, smoothing, breaks), val: val.series[s.name] || [] };
     });
-    const values = curves.flatMap((c) => [...c.line, ...c.val, ...(c.raw.length < 400 ? c.raw : [])]).filter((v) => v !== null);
+    const visible = (steps, data) => data.filter((v, i) => v !== null && steps[i] >= x0 && steps[i] <= x1);
+    const values = curves.flatMap((c) => [...visible(train.steps, c.line), ...visible(val.steps, c.val),
+      ...(c.raw.length < 400 ? visible(train.steps, c.raw) : [])]);
     let low = values.length ? Math.min(...values) : 0, high = values.length ? Math.max(...values) : 1;
     if (low >= 0 && low < 0.5 * high) low = 0;
     if (high <= 0 && high > 0.5 * low) high = 0;
@@ -121,17 +125,18 @@ class Chart {
     low = Math.min(low, marks[0]); high = Math.max(high, marks[marks.length - 1]);
     const x = (step) => this.left + ((step - x0) / (x1 - x0)) * (width - this.left - this.right);
     const y = (value) => top + (1 - (value - low) / (high - low)) * (height - top - bottom);
-    this.x = x; this.plot = { top, bottom: height - bottom };
+    this.x = x;
 
     const parts = [];
     for (const stage of this.board.spans) {
       const from = x(Math.max(stage.from, x0)), to = x(Math.min(stage.to, x1));
+      if (to <= from) continue;
       if (to - from > 44) {
         const text = h("svg:text", { x: from + 4, y: 11, class: "band-label" }, stage.name);
         text.style.fill = stageColour(stage.name);
         parts.push(text);
       }
-      const tint = h("svg:rect", { x: from, y: top, width: Math.max(0, to - from), height: height - top - bottom, opacity: 0.045 });
+      const tint = h("svg:rect", { x: from, y: top, width: to - from, height: height - top - bottom, opacity: 0.045 });
       tint.style.fill = stageColour(stage.name);
       parts.push(tint);
       if (stage.from > x0) parts.push(h("svg:line", { x1: from, x2: from, y1: 4, y2: height - bottom, class: "boundary" }));
@@ -141,53 +146,57 @@ class Chart {
       parts.push(h("svg:text", { x: this.left - 6, y: y(mark) + 3.5, "text-anchor": "end", class: "axis" }, fmt(mark)));
     }
     for (const mark of ticks(x0, x1, Math.max(2, width / 80)).filter(Number.isInteger)) {
-      parts.push(h("svg:text", { x: x(mark), y: height - 5, "text-anchor": "middle", class: "axis" }, fmt(mark)));
+      const anchor = x(mark) > width - 24 ? "end" : "middle";
+      parts.push(h("svg:text", { x: anchor === "end" ? width : x(mark), y: height - 5, "text-anchor": anchor, class: "axis" }, fmt(mark)));
     }
+    // an inner svg with the same coordinates cuts off what lies outside the axes
+    const box = [this.left, top - 2, width - this.left - this.right, height - top - bottom + 4];
+    const plot = h("svg:svg", { x: box[0], y: box[1], width: box[2], height: box[3], viewBox: box.join(" ") });
+    const dots = [], small = visible(val.steps, val.steps).length > 24;
     for (const { s, raw, line, val: points } of curves) {
       const add = (kind, steps, data) => {
         const d = path(steps, data, x, y, breaks);
         if (!d) return;
         const el = h("svg:path", { d, class: kind });
         el.style.stroke = s.colour;
-        parts.push(el);
+        plot.append(el);
       };
       if (smoothing > 0) add("raw", train.steps, raw);
       add("line", train.steps, line);
       points.forEach((v, i) => {
-        if (v === null) return;
-        const dot = h("svg:circle", { cx: x(val.steps[i]), cy: y(v), r: 3, class: "dot" }, h("svg:title", {}, `validation, step ${val.steps[i]}: ${fmt(v)}`));
+        if (v === null || val.steps[i] < x0 || val.steps[i] > x1) return;
+        const dot = h("svg:circle", { cx: x(val.steps[i]), cy: y(v), r: small ? 1.8 : 3, class: "dot" }, h("svg:title", {}, `validation, step ${val.steps[i]}: ${fmt(v)}`));
         dot.style.stroke = s.colour;
-        parts.push(dot);
+        dots.push(dot);
       });
     }
     this.cursor = h("svg:line", { y1: top, y2: height - bottom, class: "cursor", visibility: "hidden" });
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    this.svg.replaceChildren(...parts, this.cursor);
+    this.svg.replaceChildren(...parts, plot, ...dots, this.cursor);
     this.lines = new Map(curves.map((c) => [c.s.name, c.raw]));
     this.show(this.board.index);
   }
 
-  /** Put the cursor at a row of the training metrics and its values into the legend; null: the last values. */
+  /** Put the cursor at a row of the training metrics and its values into the legend; null: the last values in the range. */
   show(index) {
     const { train, val } = this.run;
     const last = index === null;
+    const until = last ? this.board.range[1] : train.steps[index];
+    const latest = (of, name) => (of.series[name] || []).filter((v, i) => v !== null && of.steps[i] <= until).at(-1);
     this.cursor.setAttribute("visibility", last ? "hidden" : "visible");
     if (!last) {
       const at = this.x(train.steps[index]);
       this.cursor.setAttribute("x1", at); this.cursor.setAttribute("x2", at);
     }
     this.at.textContent = last ? "" : `step ${train.steps[index]}`;
-    for (const { value, name } of this.buttons) {
+    for (const { value, validation, name } of this.buttons) {
       const series = train.series[name];
-      if (series) value.textContent = fmt(last ? lastOf(series) : series[index]);
-      else if (val.series[name]) value.textContent = fmt(lastOf(val.series[name]));
+      const checked = latest(val, name);
+      validation.textContent = series && checked !== undefined ? `○ ${fmt(checked)}` : "";
+      if (series) value.textContent = fmt(last ? latest(train, name) : series[index]);
+      else value.textContent = fmt(checked);
     }
   }
-}
-
-function lastOf(values) {
-  for (let i = values.length - 1; i >= 0; i--) if (values[i] !== null) return values[i];
-  return null;
 }
 
 /** SVG path of a curve; gaps and stage boundaries interrupt it. */
@@ -201,49 +210,4 @@ function path(steps, values, x, y, breaks) {
     pen = true;
   });
   return d;
-}
-
-/** All charts of a run: they share the range of steps, the smoothing and the cursor. */
-class Board {
-  constructor(run, root) {
-    this.run = run; this.root = root; this.charts = []; this.index = null;
-    const all = [...run.train.steps, ...run.val.steps];
-    const lo = Math.min(...all), hi = Math.max(...all);
-    this.range = [lo, lo === hi ? lo + 1 : hi];
-    // the first stage begins where the run does: a validation before it is at step 0
-    this.spans = run.stages.map((s, i) => ({ name: s.name, from: i ? s.start : Math.min(lo, s.start), to: (s.end ?? this.range[1]) + (s.end === null ? 0 : 1) }));
-    this.breaks = this.spans.map((s) => s.from).filter((s) => s > this.range[0]);
-    this.smoothing = run.train.steps.length > 20 ? 0.6 : 0;
-  }
-
-  has(name) { return name in this.run.train.series || name in this.run.val.series; }
-
-  add(title, wanted, { head, counts } = {}) {
-    const series = wanted.filter((s) => this.has(s.name));
-    if (!series.length) return null;
-    const chart = new Chart({ title, series, run: this.run, board: this, head, counts });
-    this.charts.push(chart);
-    this.root.append(chart.el);
-    return chart;
-  }
-
-  draw() { for (const chart of this.charts) chart.draw(); }
-
-  point(step) {
-    const { steps } = this.run.train;
-    if (step === null || !steps.length) return this.focus(null);
-    let best = 0;
-    steps.forEach((s, i) => { if (Math.abs(s - step) < Math.abs(steps[best] - step)) best = i; });
-    return this.focus(best);
-  }
-
-  move(by) {
-    const last = this.run.train.steps.length - 1;
-    this.focus(Math.max(0, Math.min(last, (this.index ?? (by > 0 ? -1 : last + 1)) + by)));
-  }
-
-  focus(index) {
-    this.index = index;
-    for (const chart of this.charts) chart.show(index);
-  }
 }

@@ -1,13 +1,6 @@
-// The table of trajectories, its filters, and the drawer that shows one of them.
+// The table of trajectories, its filters, and opening one of them in the drawer.
 
 const PAGE_ROWS = 200;
-const PARTS = [
-  ["reasoning", "Reasoning", ["reasoning_logic", "reasoning_semantic", "reasoning_statistic"]],
-  ["retrieval", "Retrieval", ["retrieval_quality", "retrieval_coverage", "retrieval_utilisation", "retrieval_breadth"]],
-];
-const PENALTIES = ["penalty_format", "penalty_length", "penalty_language", "penalty_overlong"];
-const SINGLES = ["answer", "acc", "coordination"];
-const FLAGS = ["format", "searches", "documents", "search_failures", "judge_failures"];
 
 /** What became of a trajectory: right, partly, wrong, none (no answer), forged or invalid. */
 function outcome(t) {
@@ -18,7 +11,7 @@ function outcome(t) {
   if (!t.segments.some((s) => s.kind === "answer")) return "none";
   return r.answer >= 0.4 ? "partly" : "wrong";
 }
-const OUTCOMES = { right: "right", partly: "partly right", wrong: "wrong", none: "no answer", forged: "forged evidence", invalid: "not judged" };
+const OUTCOMES = { right: "right", partly: "partly right", wrong: "wrong", none: "no answer", forged: "forged evidence", invalid: "invalid" };
 
 const COLUMNS = [
   { key: "step", label: "step", num: true, value: (t) => t.step },
@@ -31,6 +24,9 @@ const COLUMNS = [
   { key: "score", label: "reward", num: true, value: (t) => t.reward.score ?? null },
 ];
 
+/** Keys of the page's state that choose rows; each has a control `filter-<key>`. */
+const FILTERS = ["text", "stage", "dataset", "kind", "outcome", "failures", "from", "to", "min", "max"];
+
 class Trajectories {
   constructor(rows, total, state) {
     this.rows = rows.map((t, i) => ({ ...t, i }));
@@ -40,26 +36,31 @@ class Trajectories {
     this.limit = PAGE_ROWS;
     const scores = this.rows.map((t) => t.reward.score).filter((v) => typeof v === "number");
     this.scores = [Math.min(-1, ...scores), Math.max(1.8, ...scores)];
+    const steps = this.rows.map((t) => t.step).filter((v) => v !== null);
+    this.steps = [Math.min(...steps), Math.max(...steps)];
     this.buildFilters();
     this.apply();
+    this.openLinked();
   }
 
   buildFilters() {
     const root = document.getElementById("filters");
     const changed = (key) => (e) => { this.state.set(key, e.target.value); this.limit = PAGE_ROWS; this.apply(); };
-    const choice = (key, label, names = {}) => {
-      const values = [...new Set(this.rows.map((t) => t[key]))].filter((v) => v !== "").sort();
-      if (values.length < 2 && !this.state.get(key)) return null;
+    const choice = (key, label, names = {}, fewest = 2) => {
+      const values = [...new Set(this.rows.flatMap((t) => t[key]))].filter((v) => v !== "").sort();
+      if (values.length < fewest && !this.state.get(key)) return null;
       return h("select", { "aria-label": label, id: `filter-${key}`, "on:change": changed(key) },
         h("option", { value: "" }, `any ${label}`), values.map((v) => h("option", { value: v }, names[v] || v)));
     };
-    const number = (key, sign) => h("label", {}, sign, h("input", { type: "number", step: "0.1", id: `filter-${key}`,
-      placeholder: fmt(this.scores[key === "min" ? 0 : 1]), "aria-label": `reward ${key === "min" ? "at least" : "at most"}`, "on:input": changed(key) }));
+    const number = (key, sign, name, step, hint) => h("label", {}, sign, h("input", { type: "number", step, id: `filter-${key}`,
+      placeholder: fmt(hint), "aria-label": name, "on:input": changed(key) }));
+    const between = (...ends) => h("span", { class: "between" }, ends);
     root.append(...[
       h("input", { type: "search", id: "filter-text", placeholder: "Find in questions, answers, queries, documents", "aria-label": "Find text", "on:input": changed("text") }),
       choice("stage", "stage"), choice("dataset", "data set"), choice("kind", "kind"), choice("outcome", "outcome", OUTCOMES),
-      number("min", "reward ≥"), number("max", "≤"),
-      h("button", { type: "button", class: "quiet", id: "filter-clear", "on:click": () => { this.state.clear(); this.apply(); } }, "clear"),
+      choice("failures", "failure", {}, 1), this.steps[0] < this.steps[1] && between(number("from", "step ≥", "first step", 1, this.steps[0]), number("to", "≤", "last step", 1, this.steps[1])),
+      between(number("min", "reward ≥", "reward at least", 0.1, this.scores[0]), number("max", "≤", "reward at most", 0.1, this.scores[1])),
+      h("button", { type: "button", class: "quiet", id: "filter-clear", "on:click": () => { this.state.clear(FILTERS); this.apply(); } }, "clear"),
     ].filter(Boolean));
     this.controls = [...root.querySelectorAll("input, select")];
   }
@@ -67,12 +68,15 @@ class Trajectories {
   passes(t) {
     const get = (key) => this.state.get(key);
     for (const key of ["stage", "dataset", "kind", "outcome"]) if (get(key) && t[key] !== get(key)) return false;
+    if (get("failures") && !t.failures.includes(get("failures"))) return false;
+    if (get("from") && !(t.step >= Number(get("from")))) return false;
+    if (get("to") && !(t.step <= Number(get("to")))) return false;
     const score = t.reward.score;
     if (get("min") && !(score >= Number(get("min")))) return false;
     if (get("max") && !(score <= Number(get("max")))) return false;
     const text = (get("text") || "").trim().toLowerCase();
     if (!text) return true;
-    t.haystack ??= [t.id, t.question, t.answer, ...t.segments.map((s) => s.text)].join("\n").toLowerCase();
+    t.haystack ??= [t.id, t.question, t.answer, ...t.searches.map((s) => s.query ?? ""), ...t.segments.map((s) => s.text)].join("\n").toLowerCase();
     return t.haystack.includes(text);
   }
 
@@ -123,7 +127,7 @@ class Trajectories {
     const score = t.reward.score;
     const share = typeof score === "number" ? Math.max(0, Math.min(100, ((score - lo) / (hi - lo)) * 100)) : 0;
     const colour = { right: "var(--good)", partly: "var(--fair)", invalid: "var(--muted)" }[t.outcome] || "var(--bad)";
-    return h("tr", { tabindex: "0", "data-i": t.i, "on:click": () => this.open(t.i), "on:keydown": (e) => this.rowKey(e, t) },
+    return h("tr", { tabindex: "-1", "data-i": t.i, "on:click": () => this.open(t.i), "on:keydown": (e) => this.rowKey(e, t) },
       h("td", { class: "num" }, String(t.step ?? "–")),
       h("td", {}, h("span", { class: "tag", "--stage": stageColour(t.stage) }, t.stage)),
       h("td", { class: "optional" }, t.kind), h("td", { class: "optional" }, t.dataset),
@@ -136,7 +140,8 @@ class Trajectories {
   rowKey(e, t) {
     if (e.key === "Enter" || e.key === " ") { e.preventDefault(); this.open(t.i); }
     const next = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[e.key];
-    if (next && e.currentTarget[next]) { e.preventDefault(); e.currentTarget[next].focus(); }
+    const row = next && e.currentTarget[next];
+    if (row) { e.preventDefault(); e.currentTarget.tabIndex = -1; row.tabIndex = 0; row.focus(); }
   }
 
   sortBy(column) {
@@ -144,29 +149,66 @@ class Trajectories {
     this.apply();
   }
 
+  /** Mark the open row. One row is in the tab order; the arrow keys go from there. */
   mark() {
-    for (const tr of document.querySelectorAll("#table tbody tr")) tr.setAttribute("aria-selected", String(Number(tr.dataset.i) === this.current));
+    const rows = [...document.querySelectorAll("#table tbody tr")];
+    for (const tr of rows) { tr.setAttribute("aria-selected", String(Number(tr.dataset.i) === this.current)); tr.tabIndex = -1; }
+    const stop = rows.find((tr) => tr.getAttribute("aria-selected") === "true") || rows[0];
+    if (stop) stop.tabIndex = 0;
+  }
+
+  /** Only the trajectories of one step: a click into a curve. Not every step need be in this page: the nearest. */
+  showStep(step) {
+    const distance = (t) => (t.step === null ? Infinity : Math.abs(t.step - step));
+    const nearest = this.rows.reduce((a, b) => (distance(b) < distance(a) ? b : a), this.rows[0])?.step;
+    if (typeof nearest !== "number") return;
+    this.state.set("from", String(nearest));
+    this.state.set("to", String(nearest));
+    this.limit = PAGE_ROWS;
+    this.apply();
+    document.getElementById("trajectories").scrollIntoView();
+  }
+
+  /** Open the trajectory of the address: `line` is its line in trajectories.jsonl, the same in every page of a run. */
+  openLinked() {
+    const line = this.state.get("line");
+    if (!line) return;
+    const t = this.rows.find((row) => String(row.line) === line);
+    if (t) { this.open(t.i); return; }
+    this.show([
+      h("div", { class: "drawer-head" }, h("span", { class: "where" }, `line ${line} of trajectories.jsonl`),
+        h("span", { class: "buttons" }, h("button", { type: "button", class: "quiet", "aria-label": "Close (Esc)", "on:click": () => this.close() }, "✕"))),
+      h("div", { class: "drawer-body" }, h("p", { class: "empty" },
+        `This page has ${this.rows.length} of ${this.total} trajectories, and not this one. Make it again with a larger --max-trajectories, or look into the file: `, h("code", {}, `sed -n ${Number(line)}p trajectories.jsonl`))),
+    ]);
   }
 
   open(i) {
     const t = this.rows[i];
     if (!t) return;
     this.current = i;
-    this.state.set("open", String(i));
-    const drawer = document.getElementById("drawer");
-    drawer.replaceChildren(...this.detail(t));
-    drawer.hidden = false;
-    drawer.scrollTop = 0;
-    drawer.focus({ preventScroll: true });
+    this.state.set("line", String(t.line));
+    this.show(detail(t, this));
     this.mark();
   }
 
+  show(content) {
+    const drawer = document.getElementById("drawer");
+    drawer.replaceChildren(...content);
+    drawer.hidden = false;
+    drawer.scrollTop = 0;
+    drawer.focus({ preventScroll: true });
+  }
+
+  get isOpen() { return !document.getElementById("drawer").hidden; }
+
   close() {
     document.getElementById("drawer").hidden = true;
-    this.state.set("open", "");
-    document.querySelector(`#table tr[data-i="${this.current}"]`)?.focus();
+    this.state.set("line", "");
+    const row = document.querySelector(`#table tr[data-i="${this.current}"]`);
     this.current = undefined;
     this.mark();
+    row?.focus();
   }
 
   step(by) {
@@ -174,101 +216,4 @@ class Trajectories {
     const next = this.view[at + by];
     if (next) this.open(next.i);
   }
-
-  detail(t) {
-    const at = this.view.findIndex((v) => v.i === t.i);
-    const button = (label, text, go, off) => h("button", { type: "button", class: "quiet", "aria-label": label, title: label, disabled: off, "on:click": go }, text);
-    const gold = Array.isArray(t.answer) ? t.answer.join(" · ") : String(t.answer ?? "");
-    return [
-      h("div", { class: "drawer-head" },
-        h("span", { class: "tag", "--stage": stageColour(t.stage) }, t.stage),
-        h("span", { class: "where" }, `${t.kind} step ${t.step ?? "–"} · ${t.id}`),
-        h("span", { class: "buttons" }, button("Previous (k)", "↑", () => this.step(-1), at <= 0),
-          button("Next (j)", "↓", () => this.step(1), at < 0 || at >= this.view.length - 1), button("Close (Esc)", "✕", () => this.close()))),
-      h("div", { class: "drawer-body" },
-        h("p", { class: "question-text" }, t.question),
-        gold ? h("p", { class: "gold" }, "gold answer: ", h("b", {}, gold)) : null,
-        this.reward(t),
-        h("div", { class: "trajectory" }, this.pieces(t)),
-        h("p", { class: "keys" }, h("kbd", {}, "j"), " ", h("kbd", {}, "k"), " next, previous · ", h("kbd", {}, "Esc"), " close · ", h("kbd", {}, "/"), " find")),
-    ];
-  }
-
-  reward(t) {
-    const r = t.reward;
-    if (!Object.keys(r).length) return h("p", { class: "reward muted" }, "This row has no reward record.");
-    const named = new Set(["score", "stage", "valid", "forged", ...SINGLES, ...PARTS.flatMap(([k, , sub]) => [k, ...sub]), ...PENALTIES, ...FLAGS]);
-    const part = (key) => h("div", { class: "part" }, h("span", { class: "label" }, key.replace(/^(reasoning|retrieval|penalty)_/, "")),
-      !key.startsWith("penalty_") ? h("span", { class: "meter" }, h("i", { "width%": Math.max(0, Math.min(1, r[key] || 0)) * 100 })) : null,
-      h("span", { class: `value${r[key] < 0 ? " minus" : ""}` }, fmt(r[key])));
-    const group = (title, value, keys) => h("div", {}, h("h4", {}, title, h("span", {}, value)), keys.filter((k) => k in r).map(part));
-    const penalties = PENALTIES.filter((k) => k in r);
-    const total = penalties.reduce((sum, k) => sum + (r[k] || 0), 0);
-    const extra = Object.keys(r).filter((k) => !named.has(k));
-    const reasons = Object.keys(t.reasons).length
-      ? h("details", { class: "reasons" }, h("summary", {}, "Why these numbers"), tree(t.reasons)) : null;
-    return h("div", { class: "reward" },
-      h("div", { class: "reward-top" }, h("strong", {}, fmt(r.score)), h("span", { class: `outcome ${t.outcome}` }, OUTCOMES[t.outcome]),
-        h("span", { class: "muted" }, FLAGS.filter((k) => r[k] !== undefined && (r[k] || !k.endsWith("failures"))).map((k) => `${k.replace("_", " ")} ${fmt(r[k])}`).join(" · "))),
-      h("div", { class: "parts" }, group("Answer", "", SINGLES), PARTS.filter(([k]) => k in r).map(([k, title, sub]) => group(title, fmt(r[k]), sub)),
-        penalties.length ? group("Penalties", fmt(Number(total.toFixed(4))), penalties) : null,
-        extra.length ? group("Other", "", extra) : null),
-      reasons);
-  }
-
-  pieces(t) {
-    let shownBySearch = new Map(), search = null;
-    for (const s of t.segments) {
-      if (s.kind === "search") shownBySearch.set((search = s.index), new Set());
-      else if (s.kind === "document" && s.meta && search !== null) shownBySearch.get(search).add(s.meta.id);
-    }
-    const pieces = t.segments.flatMap((s) => {
-      if (s.kind === "search") {
-        const record = t.searches[s.index];
-        const again = (record?.documents || []).filter((d) => !shownBySearch.get(s.index).has(d.id));
-        return [this.search(s, record), again.length ? h("p", { class: "again" }, `found, not shown (seen before, or no room): ${again.map((d) => d.title || d.id).join("; ")}`) : null];
-      }
-      if (s.kind === "document") return [this.document(s, t.reward.forged > 0 && s === t.segments.at(-1) && !s.meta)];
-      if (s.kind === "answer") return [h("div", { class: `answer ${t.outcome}` }, h("span", { class: "kicker" }, "answer"), s.text)];
-      return [h("div", { class: s.kind === "think" ? "think" : "plain" }, s.text)];
-    });
-    if (t.reward.forged > 0) pieces.push(h("p", { class: "failed" }, "The model wrote a document tag itself: forged evidence, the environment stopped here."));
-    else if (!t.segments.some((s) => s.kind === "answer")) pieces.push(h("p", { class: "failed" }, "The trajectory ends without an answer."));
-    return pieces;
-  }
-
-  search(s, record) {
-    const facts = [];
-    if (record) {
-      const found = (record.documents || []).length;
-      facts.push(found === 1 ? "1 document" : `${found} documents`);
-      if (typeof record.latency_s === "number") facts.push(record.latency_s < 1 ? `${Math.round(record.latency_s * 1000)} ms` : `${fmt(record.latency_s)} s`);
-    }
-    const trouble = record?.failure || (record?.outcome && record.outcome !== "ok" ? record.outcome : null);
-    return h("div", { class: "search" }, h("span", { class: "icon", "aria-hidden": "true" }, "⌕"), h("span", { class: "query" }, s.text || "(empty query)"),
-      trouble ? h("span", { class: "failed" }, record.failure ? `failed: ${trouble}` : trouble) : null,
-      h("span", { class: "facts" }, facts.join(" · ")));
-  }
-
-  document(s, forged) {
-    const meta = s.meta || {};
-    const level = Number(meta.evidence_level) || 0;
-    const bars = Array.from({ length: 9 }, (_, i) => { const bar = h("i", { class: i < level ? "on" : null }); bar.style.height = `${3 + i}px`; return bar; });
-    return h("details", { class: "document" },
-      h("summary", {}, h("span", { class: "title" }, meta.title || s.text.split("\n", 1)[0].slice(0, 160)),
-        forged ? h("span", { class: "failed" }, "written by the model") : null,
-        level ? h("span", { class: "level", role: "img", "aria-label": `evidence level ${level} of 9`, title: `evidence level ${level} of 9` }, bars) : null,
-        meta.evidence_type ? h("span", { class: "evidence" }, `${String(meta.evidence_type).replace(/_/g, " ")} · ${level || "–"}`) : null,
-        typeof meta.score === "number" ? h("span", { class: "score", title: "retrieval score" }, fmt(meta.score)) : null),
-      h("p", {}, s.text));
-  }
-}
-
-/** Any JSON value as a nested list of text nodes. */
-function tree(value) {
-  const leaf = (v) => v === null || typeof v !== "object";
-  const short = (v) => Array.isArray(v) && v.length <= 6 && v.every(leaf);
-  const items = Array.isArray(value) ? value.map((v, i) => [String(i + 1), v]) : Object.entries(value);
-  return h("ul", { class: "tree" }, items.map(([key, v]) => h("li", {}, h("span", { class: "key" }, key),
-    leaf(v) ? (typeof v === "number" ? fmt(v) : String(v)) : short(v) ? v.join(" · ") || "none" : tree(v))));
 }
