@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import shlex
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from omegaconf import OmegaConf
 
 from medr3_plugin.cli import _register, app
 from medr3_plugin.recipe_checks import check, check_config
+from medr3_plugin.recipe_checks.cluster import CPUS_PER_GPU
+from medr3_plugin.recipe_checks.names import READ_WITHOUT_DEFAULT, unknown_keys
 from medr3_plugin.recipes import compose, copy_recipe, find_recipe, list_recipes
 
 NAMES = [recipe.name for recipe in list_recipes()]
@@ -77,8 +80,66 @@ def composed() -> Any:
     [
         (
             {"actor_rollout_ref.rollout.max_model_len": 8192},
-            "max_model_len",
-            "8192 < prompt + response = 16384",
+            "actor_rollout_ref.rollout.max_model_len",
+            "8192 < prompt + response + <think> = 16392",
+        ),
+        ({"actor_rollout_ref.rollout.max_model_len": 16384}, "rollout.max_model_len", "16384 < prompt"),
+        (
+            {"actor_rollout_ref.rollout.log_prob_max_token_len_per_gpu": 4096},
+            "rollout.log_prob_max_token_len_per_gpu",
+            "is 8192, less than one trajectory",
+        ),
+        (
+            {"data.max_response_length": 8192},
+            "medr3.reward.penalties.overlong.max_tokens",
+            "14336 is more than data.max_response_length 8192",
+        ),
+        ({"actor_rollout_ref.rollout.tensor_model_parallel_size": 3}, "tensor_model_parallel", "not divide"),
+        (
+            {"actor_rollout_ref.rollout.tensor_model_parallel_size": 8},
+            "tensor_model_parallel",
+            "28 attention",
+        ),
+        ({"actor_rollout_ref.actor.ulysses_sequence_parallel_size": 3}, "ulysses", "the 16 GPUs"),
+        ({"actor_rollout_ref.actor.ulysses_sequence_parallel_size": 8}, "ulysses", "28 attention and 4 key"),
+        (
+            {
+                "actor_rollout_ref.actor.ulysses_sequence_parallel_size": 1,
+                "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size": 8,
+            },
+            "ulysses",
+            "28 attention and 4 key",
+        ),
+        (
+            {"actor_rollout_ref.model.override_config.attn_implementation": "sdpa"},
+            "override_config.attn_implementation",
+            "attend to its own piece only",
+        ),
+        ({"actor_rollout_ref.model.use_remove_padding": False}, "verl validate_config", "use_remove_padding"),
+        (
+            {"actor_rollout_ref.actor.ppo_mini_batch_size": 2, "actor_rollout_ref.rollout.n": 2},
+            "actor_rollout_ref.actor.ppo_mini_batch_size",
+            "2 x rollout.n 2 = 4 samples do not divide evenly among 8",
+        ),
+        (
+            {
+                "actor_rollout_ref.actor.use_dynamic_bsz": False,
+                "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": 3,
+                "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu": 3,
+            },
+            "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu",
+            "3 does not divide the 128 samples",
+        ),
+        ({"medr3.reward.encoder.device": None}, "medr3.reward.encoder.device", "onto GPU 0"),
+        ({"ray_kwargs.ray_init.num_cpus": 32}, "ray_kwargs.ray_init.num_cpus", "needs 59 CPUs"),
+        ({"reward.num_workers": 0}, "reward.num_workers", "at least 1"),
+        ({"actor_rollout_ref.rollout.agent.num_workers": 0}, "agent.num_workers", "at least 1"),
+        ({"data.max_respons_length": 512}, "data.max_respons_length", "did you mean max_response_length"),
+        ({"trainer.test_frequency": 5}, "trainer.test_frequency", "did you mean test_freq"),
+        (
+            {"actor_rollout_ref.rollout.val_kwargs.temprature": 1},
+            "actor_rollout_ref.rollout.val_kwargs.temprature",
+            "did you mean temperature",
         ),
         ({"actor_rollout_ref.actor.ppo_max_token_len_per_gpu": 4096}, "ppo_max_token_len", "one trajectory"),
         ({"actor_rollout_ref.actor.ppo_mini_batch_size": 96}, "ppo_mini_batch_size", "does not divide"),
@@ -167,6 +228,69 @@ def test_a_judge_that_nobody_serves_is_an_error() -> None:
     assert error.level == "error" and error.where == "medr3.reward.judge.kind"
 
 
+def test_keys_that_verl_reads_without_a_default_are_known() -> None:
+    import verl
+
+    sources = "".join(p.read_text() for p in (Path(verl.__file__).parent).rglob("*.py"))
+    for keys in READ_WITHOUT_DEFAULT.values():
+        for key in keys:
+            assert f'"{key}"' in sources, key
+    extra = [f"+{section}.{key}=1" for section, keys in READ_WITHOUT_DEFAULT.items() for key in keys]
+    assert list(unknown_keys(compose(find_recipe("qwen2_5_7b"), extra))) == []
+
+
+def test_cpus_that_verl_reserves_with_a_gpu() -> None:
+    from verl.single_controller.ray import ResourcePoolManager
+
+    assert ResourcePoolManager.__dataclass_fields__["max_colocate_count"].default == CPUS_PER_GPU
+
+
+def test_an_address_of_one_machine_does_not_serve_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = find_recipe("qwen2_5_7b")
+
+    def missing(*overrides: str) -> dict[str, str]:
+        return {f.where: f.message for f in check(recipe, overrides, files=False) if f.level == "missing"}
+
+    assert "on all 2 nodes" in missing()["medr3.reward.judge.base_url"]
+    assert "medr3.reward.judge.base_url" not in missing("trainer.nnodes=1")
+    service = ["medr3.retrieval.backend=http", "+medr3.retrieval.url='http://localhost:8765'"]
+    assert "on all 2 nodes" in missing(*service)["medr3.retrieval.url"]
+    assert "on all 2 nodes" in missing("trainer.nnodes=1", "judge=verl", *service)["medr3.retrieval.url"]
+    monkeypatch.setenv("MEDR3_JUDGE_URL", "http://10.0.0.5:8000/v1")
+    assert "medr3.reward.judge.base_url" not in missing()
+    # it has a backend that it never asks
+    assert [
+        f for f in check(find_recipe("answer_only"), files=False) if f.where == "medr3.retrieval.url"
+    ] == []
+
+
+def test_the_query_encoder_of_a_dense_index_must_not_choose_a_gpu(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"engine": "hybrid"}')
+    overrides = [f"medr3.retrieval.index={tmp_path}"]
+
+    def errors() -> list[str]:
+        found = check(find_recipe("qwen2_5_7b"), overrides, files=False)
+        return [f.where for f in found if f.level == "error"]
+
+    assert errors() == ["medr3.retrieval.search.device"]
+    overrides.append("+medr3.retrieval.search.device=cpu")
+    assert errors() == []
+
+
+def test_packages_that_are_not_installed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    find_spec = importlib.util.find_spec
+    absent = ("flash_attn", "sentence_transformers", "vllm")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else find_spec(name))
+
+    def names(*overrides: str) -> set[str]:
+        found = check(find_recipe("one_gpu_1_5b"), overrides, files=False)
+        return {f.where for f in found if f.level == "missing"}
+
+    assert {"flash-attn", "sentence-transformers", "vllm"} <= names()
+    sdpa = "+actor_rollout_ref.model.override_config.attn_implementation=sdpa"
+    assert not {"flash-attn", "sentence-transformers"} & names(sdpa, "medr3.reward.encoder.path=null")
+
+
 def test_unknown_keys_do_not_compose() -> None:
     (error,) = check(find_recipe("qwen2_5_7b"), ["actor_rollout_ref.actor.no_such_key=1"], files=False)
     assert error.level == "error" and "does not compose" in error.message and "no_such_key" in error.message
@@ -177,6 +301,19 @@ def test_tool_recipe_must_leave_room_for_documents() -> None:
     short = ["actor_rollout_ref.rollout.multi_turn.max_tool_response_length=256"]
     errors = [f for f in check(recipe, short, files=False) if f.level == "error"]
     assert any("cut the middle out" in f.message for f in errors)
+
+
+@pytest.mark.parametrize(
+    ("override", "what"),
+    [
+        ("actor_rollout_ref.rollout.multi_turn.max_assistant_turns=4", "no turn for the answer"),
+        ("data.tool_config_path=other.yaml", "without the tool's description"),
+    ],
+)
+def test_tool_recipe_must_leave_a_turn_for_the_answer_and_name_one_file(override: str, what: str) -> None:
+    fixed = "actor_rollout_ref.rollout.multi_turn.tool_config_path=tools.yaml"
+    found = check(find_recipe("qwen3_8b_tools"), [override, fixed], files=False)
+    assert any(what in f.message for f in found if f.level == "error")
 
 
 def test_files_are_missing_until_they_are_prepared(elsewhere: Path) -> None:

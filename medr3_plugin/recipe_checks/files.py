@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medr3_plugin.recipe_checks.finding import Finding, section
 
 
-def files_exist(config: Any) -> Iterator[Finding]:
-    """Data of every stage, model, indexes and vocabularies."""
+def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Data of every stage, model, indexes and vocabularies; `retrieval`: backend options by yaml path."""
     ours = section(config)
     batch = config.data.train_batch_size
     train = _listed(config.data.train_files)
@@ -30,14 +30,14 @@ def files_exist(config: Any) -> Iterator[Finding]:
         yield Finding(
             "missing", "actor_rollout_ref.model.path", f"no such folder: {model}{_model_remedy(model)}"
         )
-    retrieval = ours.get("retrieval") or {}
-    for index in [retrieval.get("index"), *(retrieval.get("shards") or ())]:
-        if index and not Path(index).expanduser().is_dir():
-            yield Finding(
-                "missing",
-                "medr3.retrieval",
-                f"no index at {index}: make it with {_maker(index, '`medr3 index build`', first=True)}",
-            )
+    for key, options in retrieval.items():
+        for index in [options.get("index"), *(options.get("shards") or ())]:
+            if index and not Path(index).expanduser().is_dir():
+                yield Finding(
+                    "missing",
+                    key,
+                    f"no index at {index}: make it with {_maker(index, '`medr3 index build`', first=True)}",
+                )
     encoder = ((ours.get("reward") or {}).get("encoder") or {}).get("path")
     if encoder and _is_path(encoder) and not Path(encoder).expanduser().is_dir():
         yield Finding(
