@@ -54,6 +54,30 @@ def test_the_papers_settings(name: str) -> None:
     assert [stage.name for stage in config.medr3.stages] == ["reasoning", "retrieval", "joint"]
 
 
+GPU_RECIPES = [name for name in NAMES if name != "medr3_cpu"]
+
+
+@pytest.mark.parametrize("name", GPU_RECIPES)
+def test_verl_makes_its_dataclasses_of_it(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from transformers import LlamaConfig
+    from verl.utils.config import omega_conf_to_dataclass
+
+    LlamaConfig(architectures=["LlamaForCausalLM"]).save_pretrained(tmp_path)
+    model = [f"actor_rollout_ref.model.path={tmp_path}", "+actor_rollout_ref.model.load_tokenizer=false"]
+    config = compose(find_recipe(name), model)
+    parts = config.actor_rollout_ref
+    actor, rollout, policy = (omega_conf_to_dataclass(parts[key]) for key in ("actor", "rollout", "model"))
+    assert (actor.engine.strategy, policy.hf_config._attn_implementation) == ("fsdp2", "flash_attention_2")
+    assert actor.engine.ulysses_sequence_parallel_size == parts.actor.ulysses_sequence_parallel_size
+    assert actor.optim.clip_grad == 1.0 and actor.optim.lr_scheduler_type == "constant"
+    # the worker asserts the first, and takes the second for old log-probabilities
+    assert rollout.log_prob_use_dynamic_bsz == actor.use_dynamic_bsz
+    assert rollout.log_prob_max_token_len_per_gpu == actor.ppo_max_token_len_per_gpu
+    assert rollout.free_cache_engine and rollout.enable_sleep_mode and rollout.load_format == "dummy"
+    assert omega_conf_to_dataclass(config.algorithm).norm_adv_by_std_in_grpo
+
+
 def test_baselines_differ_from_the_method_in_what_they_ablate_only() -> None:
     method, answer, search = (
         compose(find_recipe(n)) for n in ("qwen2_5_7b", "answer_only", "search_r1_style")
@@ -223,6 +247,14 @@ def test_the_judge_that_verl_serves_composes(name: str) -> None:
     assert config.medr3.reward.judge.kind == "router" and config.reward.reward_model.enable
 
 
+def test_the_copies_of_the_judge_fill_its_gpus() -> None:
+    overrides = ["judge=verl", "reward.reward_model.rollout.tensor_model_parallel_size=3"]
+    (error,) = [f for f in check(find_recipe("qwen2_5_7b"), overrides, files=False) if f.level == "error"]
+    assert (
+        error.where == "reward.reward_model.rollout.tensor_model_parallel_size" and "8 GPUs" in error.message
+    )
+
+
 def test_a_judge_that_nobody_serves_is_an_error() -> None:
     (error,) = check(find_recipe("medr3_cpu"), ["medr3.reward.judge.kind=router"], files=False)[:1]
     assert error.level == "error" and error.where == "medr3.reward.judge.kind"
@@ -332,6 +364,21 @@ def test_files_are_missing_until_they_are_prepared(elsewhere: Path) -> None:
     found = {(f.where, f.message) for f in check(recipe) if f.level != "note"}
     assert ("data.train_files", "8 rows are fewer than data.train_batch_size 32") in found
     assert ("data.val_files", "data/medr3/val.parquet lacks the column 'data_source'") in found
+
+
+def test_prompts_of_another_agent_loop_are_an_error(elsewhere: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    recipe = copy_recipe("one_gpu_1_5b", elsewhere / "mine")
+    data = elsewhere / "data" / "medr3"
+    data.mkdir(parents=True)
+    columns = ("data_source", "prompt", "reward_model", "extra_info")
+    for file, loop in (("train", "medr3_search"), ("val", "medr3_tool")):
+        rows = {**{name: ["x"] * 32 for name in columns}, "agent_name": [loop] * 32}
+        pq.write_table(pyarrow.table(rows), data / f"{file}.parquet")
+    (error,) = [f for f in check(recipe) if f.level == "error"]
+    assert error.where == "data.val_files" and "medr3_tool" in error.message and "--prompt" in error.message
 
 
 def test_missing_files_are_not_ready_and_listed_once(elsewhere: Path) -> None:

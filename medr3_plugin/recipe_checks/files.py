@@ -21,10 +21,11 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
         or train
         for index, stage in enumerate(ours.get("stages") or ())
     }
-    for key, files in of_stages.items():
-        yield from _parquet(key, files, batch)
     if config.trainer.test_freq > 0 or config.trainer.val_before_train:
-        yield from _parquet("data.val_files", _listed(config.data.val_files), 1)
+        of_stages["data.val_files"] = _listed(config.data.val_files)
+    loop = str(config.actor_rollout_ref.rollout.agent.default_agent_loop)
+    for key, files in of_stages.items():
+        yield from _parquet(key, files, 1 if key == "data.val_files" else batch, loop)
     model = str(config.actor_rollout_ref.model.path)
     if _is_path(model) and not Path(model).expanduser().is_dir():
         yield Finding(
@@ -78,8 +79,8 @@ def _listed(files: Any) -> list[str]:
     return [str(files)] if isinstance(files, str) else [str(file) for file in files]
 
 
-def _parquet(key: str, files: Sequence[str], least: int) -> Iterator[Finding]:
-    """The files exist, can be read, hold verl's columns and at least one batch of rows."""
+def _parquet(key: str, files: Sequence[str], least: int, loop: str) -> Iterator[Finding]:
+    """The files exist, can be read, hold verl's columns, the recipe's agent loop and one batch of rows."""
     rows = 0
     complete = True
     for file in files:
@@ -107,5 +108,14 @@ def _parquet(key: str, files: Sequence[str], least: int) -> Iterator[Finding]:
         absent = {"data_source", "prompt", "reward_model", "extra_info"} - set(schema.names)
         if absent:
             yield Finding("error", key, f"{file} lacks the column {sorted(absent)[0]!r}")
+        if "agent_name" in schema.names:
+            named = set(pq.read_table(path, columns=["agent_name"])["agent_name"].unique().to_pylist())
+            if named - {loop}:
+                yield Finding(
+                    "error",
+                    key,
+                    f"{file} asks for the agent loop {min(map(str, named - {loop}))}, which counts before the recipe's "
+                    f"{loop}: prepare it with the --prompt that fits (tools for medr3_tool, else search or plain)",
+                )
     if complete and rows < least:
         yield Finding("error", key, f"{rows} rows are fewer than data.train_batch_size {least}")

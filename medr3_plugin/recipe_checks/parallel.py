@@ -30,6 +30,13 @@ def divisions(config: Any) -> Iterator[Finding]:
             "actor_rollout_ref.rollout.tensor_model_parallel_size",
             f"{tensor} does not divide the model's {size.heads} attention heads",
         )
+    judge = config.reward.reward_model
+    if judge.enable and judge.n_gpus_per_node * judge.nnodes % judge.rollout.tensor_model_parallel_size:
+        yield Finding(
+            "error",
+            "reward.reward_model.rollout.tensor_model_parallel_size",
+            f"does not divide the judge's {judge.n_gpus_per_node * judge.nnodes} GPUs",
+        )
     if actor.strategy not in ("fsdp", "fsdp2"):
         return
     if gpus % sequence:
