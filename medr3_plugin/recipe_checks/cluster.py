@@ -74,8 +74,7 @@ def devices(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator
 
 def addresses(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """Servers that all nodes ask are not at an address that means another machine on each of them."""
-    reward = config.reward.reward_model
-    nodes = config.trainer.nnodes + (reward.nnodes if reward.enable and reward.enable_resource_pool else 0)
+    nodes = config.trainer.nnodes + _judge_nodes(config)
     if nodes < 2:
         return
     ours = section(config)
@@ -103,6 +102,7 @@ def addresses(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterat
 def cpus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """Ray has the CPUs that the run's actors reserve; with fewer it waits for ever, without a word."""
     gpus = config.trainer.nnodes * config.trainer.n_gpus_per_node
+    gpus += _judge_nodes(config) * config.reward.reward_model.n_gpus_per_node
     queue = config.transfer_queue.backend
     units = queue.SimpleStorage.num_data_storage_units if queue.storage_backend == "SimpleStorage" else 0
     searching = sum(
@@ -130,6 +130,12 @@ def cpus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Fi
             f"Ray needs {needed:g} CPUs ({parts}); this machine has {here}: on such a one set the key to {needed:g}, "
             "else the run waits for ever",
         )
+
+
+def _judge_nodes(config: Any) -> int:
+    """Nodes that the run takes for a judge of its own."""
+    judge = config.reward.reward_model
+    return int(judge.nnodes) if judge.enable and judge.enable_resource_pool else 0
 
 
 def _encoder(config: Any) -> dict[str, Any]:
