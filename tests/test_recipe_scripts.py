@@ -18,7 +18,8 @@ STUBS = {
     # asked for the nodes that are alive it says one more each time
     "python": 'if [[ "$1" == -c ]]; then echo . >> "$LOG.asked"; wc -l < "$LOG.asked"; exit; fi\n'
     'echo "RAY_ADDRESS=${RAY_ADDRESS:-} python $*" >> "$LOG"; exit "${STATUS:-0}"',
-    "scontrol": "printf 'node-a\\nnode-b\\n'",
+    # as many nodes as do not fit a pipe: whoever closes it early kills scontrol
+    "scontrol": "for i in {a..z}; do printf 'node-%s\\n' $i; done; printf '%0100000d\\n' 0",
     "sleep": ":",
 }
 

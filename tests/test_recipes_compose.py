@@ -271,6 +271,14 @@ def test_keys_that_verl_reads_without_a_default_are_known() -> None:
     assert list(unknown_keys(compose(find_recipe("qwen2_5_7b"), extra))) == []
 
 
+def test_sections_and_data_sets_of_ones_own_may_have_any_keys() -> None:
+    extra = ["+mine.key=1", "+data.mine=1", "data.custom_cls.path=pkg://mine"]
+    config = compose(find_recipe("qwen2_5_7b"), extra)
+    assert list(unknown_keys(config)) == []
+    (error,) = unknown_keys(compose(find_recipe("qwen2_5_7b"), ["+traner.nnodes=1"]))
+    assert error.where == "traner" and "did you mean trainer" in error.message
+
+
 def test_cpus_that_verl_reserves_with_a_gpu() -> None:
     from verl.single_controller.ray import ResourcePoolManager
 
@@ -379,6 +387,8 @@ def test_prompts_of_another_agent_loop_are_an_error(elsewhere: Path) -> None:
         pq.write_table(pyarrow.table(rows), data / f"{file}.parquet")
     (error,) = [f for f in check(recipe) if f.level == "error"]
     assert error.where == "data.val_files" and "medr3_tool" in error.message and "--prompt" in error.message
+    tools = "actor_rollout_ref.rollout.multi_turn.tool_config_path=tools.yaml"  # both loops in one run
+    assert [f for f in check(recipe, [tools]) if f.level == "error"] == []
 
 
 def test_missing_files_are_not_ready_and_listed_once(elsewhere: Path) -> None:

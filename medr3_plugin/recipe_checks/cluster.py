@@ -81,21 +81,21 @@ def addresses(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterat
     asked = []
     judge = (ours.get("reward") or {}).get("judge") or {}
     if judge.get("kind") == "openai":
-        asked.append(("medr3.reward.judge.base_url", judge.get("base_url"), "reward", "MEDR3_JUDGE_URL"))
+        asked.append(("medr3.reward.judge.base_url", judge.get("base_url"), "reward"))
     if _searches(ours):
         asked += [
-            (f"{key}.url", options.get("url"), "rollout", "MEDR3_RETRIEVAL_URL")
+            (f"{key}.url", options.get("url"), "rollout")
             for key, options in retrieval.items()
             if options.get("backend") == "http"
         ]
-    for key, url, workers, variable in asked:
+    for key, url, workers in asked:
         host = urlsplit(str(url)).hostname or ""
         if host in ("localhost", "::1", "0.0.0.0") or host.startswith("127."):  # noqa: S104 (compared, not bound)
             yield Finding(
                 "missing",
                 key,
-                f"{url} is the {workers} worker's own machine, and they run on all {nodes} nodes: give an address "
-                f"that every node reaches (environment variable {variable}, where the recipe reads it)",
+                f"{url} is another machine for each of the {workers} workers, which run on all {nodes} nodes: give an "
+                "address that every node reaches (of the judge: MEDR3_JUDGE_URL in the shipped recipes)",
             )
 
 

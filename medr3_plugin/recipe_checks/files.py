@@ -23,9 +23,11 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
     }
     if config.trainer.test_freq > 0 or config.trainer.val_before_train:
         of_stages["data.val_files"] = _listed(config.data.val_files)
-    loop = str(config.actor_rollout_ref.rollout.agent.default_agent_loop)
+    multi_turn = config.actor_rollout_ref.rollout.multi_turn
+    loops = {"medr3_search": "retrieval" in ours, "medr3_tool": bool(multi_turn.tool_config_path)}
+    without = {loop for loop, is_set_up in loops.items() if not is_set_up}
     for key, files in of_stages.items():
-        yield from _parquet(key, files, 1 if key == "data.val_files" else batch, loop)
+        yield from _parquet(key, files, 1 if key == "data.val_files" else batch, without)
     model = str(config.actor_rollout_ref.model.path)
     if _is_path(model) and not Path(model).expanduser().is_dir():
         yield Finding(
@@ -79,8 +81,8 @@ def _listed(files: Any) -> list[str]:
     return [str(files)] if isinstance(files, str) else [str(file) for file in files]
 
 
-def _parquet(key: str, files: Sequence[str], least: int, loop: str) -> Iterator[Finding]:
-    """The files exist, can be read, hold verl's columns, the recipe's agent loop and one batch of rows."""
+def _parquet(key: str, files: Sequence[str], least: int, without: set[str]) -> Iterator[Finding]:
+    """The files exist, can be read, hold verl's columns and one batch of rows, none for the loops in `without`."""
     rows = 0
     complete = True
     for file in files:
@@ -109,13 +111,13 @@ def _parquet(key: str, files: Sequence[str], least: int, loop: str) -> Iterator[
         if absent:
             yield Finding("error", key, f"{file} lacks the column {sorted(absent)[0]!r}")
         if "agent_name" in schema.names:
-            named = set(pq.read_table(path, columns=["agent_name"])["agent_name"].unique().to_pylist())
-            if named - {loop}:
+            named = pq.read_table(path, columns=["agent_name"])["agent_name"].unique().to_pylist()
+            for loop in sorted(without.intersection(named)):
                 yield Finding(
                     "error",
                     key,
-                    f"{file} asks for the agent loop {min(map(str, named - {loop}))}, which counts before the recipe's "
-                    f"{loop}: prepare it with the --prompt that fits (tools for medr3_tool, else search or plain)",
+                    f"{file} has rows for the agent loop {loop}, which this recipe does not set up: prepare it with "
+                    "the --prompt that fits (tools for a recipe with a tool file, else search or plain)",
                 )
     if complete and rows < least:
         yield Finding("error", key, f"{rows} rows are fewer than data.train_batch_size {least}")
