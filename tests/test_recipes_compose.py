@@ -285,6 +285,15 @@ def test_cpus_that_verl_reserves_with_a_gpu() -> None:
     assert ResourcePoolManager.__dataclass_fields__["max_colocate_count"].default == CPUS_PER_GPU
 
 
+def test_the_judges_gpus_reserve_cpus_too() -> None:
+    few = ["ray_kwargs.ray_init.num_cpus=8"]
+    assert [f for f in check(find_recipe("medr3_cpu"), few, files=False) if f.level == "error"] == []
+    (error,) = [
+        f for f in check(find_recipe("medr3_cpu"), [*few, "judge=verl"], files=False) if f.level == "error"
+    ]
+    assert error.where == "ray_kwargs.ray_init.num_cpus" and "Ray needs 9 CPUs" in error.message
+
+
 def test_an_address_of_one_machine_does_not_serve_two(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = find_recipe("qwen2_5_7b")
 
