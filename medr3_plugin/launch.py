@@ -60,6 +60,8 @@ def run_training(
     log = run_dir / LOG_FILE
     tag = uuid4().hex
     environment = {**os.environ, RUN_TAG: tag, "HYDRA_FULL_ERROR": "1", "PYTHONUNBUFFERED": "1"}
+    if (tools := config_dir.absolute() / "tools.yaml").is_file():
+        environment.setdefault("MEDR3_TOOLS", str(tools))  # as the recipe's run.sh does
     if platform == "cpu":
         environment |= cpu_environment()
     command = [

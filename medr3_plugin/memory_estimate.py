@@ -18,14 +18,16 @@ _OVERHEAD_GIB = 5.0
 
 
 class ModelSize(NamedTuple):
-    """Dimensions that memory depends on; `source` says where they come from."""
+    """Dimensions that memory and parallelism depend on; `kv_width` is key-value heads x head size."""
 
     parameters: float
     hidden: int
     layers: int
     vocabulary: int
     kv_width: int
-    source: str
+    heads: int
+    kv_heads: int
+    positions: int | None
 
 
 class Estimate(NamedTuple):
@@ -38,13 +40,13 @@ class Estimate(NamedTuple):
     parts: Mapping[str, float]
 
 
-# published dimensions: parameters, hidden size, layers, vocabulary, key-value heads x head size
+# published dimensions; positions are the base model's
 _KNOWN = {
-    "qwen2.5-1.5b": ModelSize(1.54e9, 1536, 28, 151_936, 256, "published"),
-    "qwen2.5-7b": ModelSize(7.62e9, 3584, 28, 152_064, 512, "published"),
-    "qwen2.5-14b": ModelSize(14.77e9, 5120, 48, 152_064, 1024, "published"),
-    "llama-3.1-8b": ModelSize(8.03e9, 4096, 32, 128_256, 1024, "published"),
-    "qwen3-8b": ModelSize(8.19e9, 4096, 36, 151_936, 1024, "published"),
+    "qwen2.5-1.5b": ModelSize(1.54e9, 1536, 28, 151_936, 256, 12, 2, 131_072),
+    "qwen2.5-7b": ModelSize(7.62e9, 3584, 28, 152_064, 512, 28, 4, 131_072),
+    "qwen2.5-14b": ModelSize(14.77e9, 5120, 48, 152_064, 1024, 40, 8, 131_072),
+    "llama-3.1-8b": ModelSize(8.03e9, 4096, 32, 128_256, 1024, 32, 8, 131_072),
+    "qwen3-8b": ModelSize(8.19e9, 4096, 36, 151_936, 1024, 32, 8, 40_960),
 }
 
 
@@ -70,39 +72,54 @@ def _from_config(config: Mapping[str, Any]) -> ModelSize | None:
         )
         heads = int(config["num_attention_heads"])
         head = int(config.get("head_dim") or hidden // heads)
-        kv_width = int(config.get("num_key_value_heads") or heads) * head
+        kv_heads = int(config.get("num_key_value_heads") or heads)
+        kv_width = kv_heads * head
+        positions = config.get("max_position_embeddings")
         layer = (
             2 * hidden * heads * head + 2 * hidden * kv_width + 3 * hidden * int(config["intermediate_size"])
         )
     except (KeyError, TypeError, ValueError):
         return None
     embeddings = vocabulary * hidden * (1 if config.get("tie_word_embeddings") else 2)
-    return ModelSize(layers * layer + embeddings, hidden, layers, vocabulary, kv_width, "config.json")
+    return ModelSize(
+        layers * layer + embeddings, hidden, layers, vocabulary, kv_width, heads, kv_heads, positions
+    )
+
+
+def sequence_parallel(actor: Any) -> int:
+    """GPUs that share one sequence; verl takes the engine's own key where the actor's is 1."""
+    own = int(actor.get("ulysses_sequence_parallel_size", 1))
+    return own if own > 1 else int((actor.get("fsdp_config") or {}).get("ulysses_sequence_parallel_size", 1))
 
 
 def estimate(config: Any, size: ModelSize, gpu_memory_gib: float) -> Estimate:
     """Memory of each GPU for a composed verl configuration.
 
     Training: master weights, gradients and Adam moments in fp32 (4 + 4 + 8 bytes a parameter), sharded over
-    all GPUs; with LoRA only the frozen bf16 weights count. Two layers' weights gathered in bf16. Activations:
-    with gradient checkpointing one bf16 hidden state a layer and token; logits and their gradient, bf16 and
-    an fp32 copy, of one micro-batch (`ppo_max_token_len_per_gpu / ulysses`), unless fused kernels avoid them.
-    Offloading moves the sharded state to the host between the phases, not during the update.
+    all GPUs; with LoRA only the frozen weights count. Two layers' weights gathered in bf16. Activations with
+    gradient checkpointing: one bf16 hidden state a layer and token. Logits, unless fused kernels avoid them:
+    at most 8 bytes each, bf16 and the three bf16 copies of the entropy (old log-probabilities); the update
+    itself holds 2 with flash-attn, which writes the gradient in place, and 6 without. The one layer that is
+    being recomputed (about 60 bytes a hidden unit and token) comes after the logits are gone. Offloading moves
+    the sharded state to the host between the phases, not during the update.
 
-    Generating: `gpu_memory_utilization` of the card for vLLM, plus the sharded training state if it stays.
+    Tokens on a GPU: `ppo_max_token_len_per_gpu`, whatever the sequence parallelism: verl packs a micro-batch
+    of that many times `ulysses_sequence_parallel_size` and splits it.
+
+    Generating: `gpu_memory_utilization` of the card for vLLM, plus the sharded weights (they stay, or come
+    back while a checkpoint is written, which happens when vLLM is awake) and the optimizer's if it stays.
     """
     actor, rollout, model = (config.actor_rollout_ref[key] for key in ("actor", "rollout", "model"))
     gpus = int(config.trainer.nnodes) * int(config.trainer.n_gpus_per_node)
     fsdp = actor.fsdp_config
     lora = int(model.get("lora_rank", 0) or 0) > 0
-    weight_bytes = 2 if lora or str(fsdp.get("model_dtype", "fp32")) in ("bf16", "bfloat16") else 4
+    weight_bytes = 2 if str(fsdp.get("model_dtype", "fp32")) in ("bf16", "bfloat16") else 4
     state = size.parameters * (weight_bytes if lora else weight_bytes * 2 + 8) / gpus
-    micro_batch = int(config.data.max_prompt_length) + int(config.data.max_response_length)
     if actor.use_dynamic_bsz:
-        micro_batch = int(actor.ppo_max_token_len_per_gpu)
-    elif actor.ppo_micro_batch_size_per_gpu:
-        micro_batch *= int(actor.ppo_micro_batch_size_per_gpu)
-    tokens = micro_batch / int(actor.ulysses_sequence_parallel_size)
+        tokens = float(actor.ppo_max_token_len_per_gpu)
+    else:
+        whole = int(config.data.max_prompt_length) + int(config.data.max_response_length)
+        tokens = whole * int(actor.ppo_micro_batch_size_per_gpu or 1) / sequence_parallel(actor)
     per_token_layers = (
         1 if model.enable_gradient_checkpointing else 17
     )  # 34 bytes a hidden unit (Korthikanti 2022)
@@ -110,10 +127,10 @@ def estimate(config: Any, size: ModelSize, gpu_memory_gib: float) -> Estimate:
         "weights, gradients, optimizer": state / _GIB,
         "gathered layers": 2 * 2 * (size.parameters / size.layers) / _GIB,
         "activations": tokens * size.hidden * size.layers * 2 * per_token_layers / _GIB,
-        "logits": 0.0 if model.use_fused_kernels else tokens * size.vocabulary * (2 + 2 + 4) / _GIB,
+        "logits": 0.0 if model.use_fused_kernels else tokens * size.vocabulary * 8 / _GIB,
         "overhead": _OVERHEAD_GIB,
     }
-    resident = 0.0 if fsdp.param_offload else size.parameters * weight_bytes / gpus / _GIB
+    resident = size.parameters * weight_bytes / gpus / _GIB
     resident += 0.0 if fsdp.optimizer_offload or lora else size.parameters * 8 / gpus / _GIB
     vllm = float(rollout.gpu_memory_utilization) * gpu_memory_gib
     tensor_parallel = int(rollout.tensor_model_parallel_size)

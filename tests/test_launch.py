@@ -33,6 +33,28 @@ def test_the_last_user_error_of_the_log_is_the_message(tmp_path):
     assert launch._last_error(log, 0) == "no error was printed"
 
 
+def test_the_tool_file_beside_a_recipe_reaches_the_trainer(tmp_path, monkeypatch):
+    (tmp_path / "recipe").mkdir()
+    (tmp_path / "recipe" / "tools.yaml").touch()
+    monkeypatch.delenv("MEDR3_TOOLS", raising=False)
+    started = {}
+    real = subprocess.Popen
+
+    def start(command, *, env, **_):
+        started.update(env)
+        return real(["true"])
+
+    monkeypatch.setattr(launch.subprocess, "Popen", start)
+    monkeypatch.setattr(launch, "stop_processes", lambda tag, child: None)
+    monkeypatch.chdir(tmp_path)
+    arguments = {"run_dir": tmp_path / "run", "total_steps": 1, "platform": None}
+    launch.run_training(Path("recipe"), "x", [], **arguments)
+    assert started["MEDR3_TOOLS"] == str(tmp_path / "recipe" / "tools.yaml")
+    monkeypatch.setenv("MEDR3_TOOLS", "mine.yaml")
+    launch.run_training(Path("recipe"), "x", [], **arguments)
+    assert started["MEDR3_TOOLS"] == "mine.yaml"
+
+
 def test_progress_line():
     line = {"kind": "train", "stage": "joint", "stage_step": 2, "reward/score": 0.5, "time/step": 61.2}
     assert launch.progress_line(line) == "joint 2  reward 0.50  61 s"

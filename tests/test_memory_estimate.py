@@ -25,7 +25,8 @@ class Section(SimpleNamespace):
 
 
 def config(**changes: Any) -> Section:
-    values = {"gpus": 8, "tokens": 8192, "offload": True, "lora": 0, "fused": False, "util": 0.5} | changes
+    values = {"gpus": 8, "tokens": 8192, "offload": True, "lora": 0, "fused": False, "util": 0.5}
+    values |= {"dynamic": True, "micro": None, "dtype": "fp32"} | changes
     return Section(
         data=Section(max_prompt_length=1024, max_response_length=3072),
         trainer=Section(nnodes=1, n_gpus_per_node=values["gpus"]),
@@ -36,10 +37,14 @@ def config(**changes: Any) -> Section:
                 use_fused_kernels=values["fused"],
             ),
             actor=Section(
-                fsdp_config=Section(param_offload=values["offload"], optimizer_offload=values["offload"]),
-                use_dynamic_bsz=True,
+                fsdp_config=Section(
+                    param_offload=values["offload"],
+                    optimizer_offload=values["offload"],
+                    model_dtype=values["dtype"],
+                ),
+                use_dynamic_bsz=values["dynamic"],
                 ppo_max_token_len_per_gpu=values["tokens"],
-                ppo_micro_batch_size_per_gpu=None,
+                ppo_micro_batch_size_per_gpu=values["micro"],
                 ulysses_sequence_parallel_size=2,
             ),
             rollout=Section(gpu_memory_utilization=values["util"], tensor_model_parallel_size=2),
@@ -77,7 +82,7 @@ def test_size_from_a_config_file(tmp_path: Path) -> None:
     size = model_size(str(tmp_path))
     assert size is not None
     assert size.parameters == pytest.approx(134.5e6, rel=0.001)
-    assert size.kv_width == 192
+    assert (size.kv_width, size.heads, size.kv_heads, size.positions) == (192, 9, 3, None)
 
 
 def test_parts_by_hand() -> None:
@@ -85,8 +90,44 @@ def test_parts_by_hand() -> None:
     assert size is not None
     parts = estimate(config(), size, 80).parts
     assert parts["weights, gradients, optimizer"] == pytest.approx(7.62e9 * 16 / 8 / GIB)
-    assert parts["logits"] == pytest.approx(4096 * 152_064 * 8 / GIB)
-    assert parts["activations"] == pytest.approx(4096 * 3584 * 28 * 2 / GIB)
+    # verl packs tokens x sequence parallelism and splits that, so each GPU holds the limit itself
+    assert parts["logits"] == pytest.approx(8192 * 152_064 * 8 / GIB)
+    assert parts["activations"] == pytest.approx(8192 * 3584 * 28 * 2 / GIB)
+    # a micro-batch counted in trajectories is split among the two GPUs
+    parts = estimate(config(dynamic=False, micro=3), size, 80).parts
+    assert parts["activations"] == pytest.approx(3 * 4096 / 2 * 3584 * 28 * 2 / GIB)
+
+
+def test_lora_freezes_weights_in_the_dtype_they_are_loaded_in() -> None:
+    size = model_size("Qwen/Qwen2.5-7B")
+    assert size is not None
+    state = "weights, gradients, optimizer"
+    assert estimate(config(lora=32), size, 80).parts[state] == pytest.approx(7.62e9 * 4 / 8 / GIB)
+    assert estimate(config(lora=32, dtype="bf16"), size, 80).parts[state] == pytest.approx(
+        7.62e9 * 2 / 8 / GIB
+    )
+
+
+def test_a_checkpoint_is_written_while_vllm_is_awake() -> None:
+    size = model_size("Qwen/Qwen2.5-7B")
+    assert size is not None
+    assert estimate(config(offload=True), size, 80).generating == pytest.approx(
+        40 + 7.62e9 * 4 / 8 / GIB + 2.5
+    )
+
+
+def test_verl_packs_the_limit_times_the_sequence_parallelism() -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("verl")
+    from tensordict import TensorDict
+    from verl.utils import tensordict_utils as tu
+    from verl.workers.engine.utils import prepare_micro_batches
+
+    ids = torch.nested.as_nested_tensor([torch.zeros(100, dtype=torch.long)] * 4, layout=torch.jagged)
+    data = TensorDict({"input_ids": ids}, batch_size=4)
+    tu.assign_non_tensor(data, use_dynamic_bsz=True, max_token_len_per_gpu=100, sp_size=2)
+    batches, _ = prepare_micro_batches(data)
+    assert [len(batch) for batch in batches] == [2, 2]  # 200 tokens for two GPUs, 100 on each
 
 
 def test_what_saves_memory_lowers_the_estimate() -> None:

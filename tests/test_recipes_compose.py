@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import shlex
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from omegaconf import OmegaConf
 
 from medr3_plugin.cli import _register, app
 from medr3_plugin.recipe_checks import check, check_config
+from medr3_plugin.recipe_checks.cluster import CPUS_PER_GPU
+from medr3_plugin.recipe_checks.names import READ_WITHOUT_DEFAULT, unknown_keys
 from medr3_plugin.recipes import compose, copy_recipe, find_recipe, list_recipes
 
 NAMES = [recipe.name for recipe in list_recipes()]
@@ -51,6 +54,30 @@ def test_the_papers_settings(name: str) -> None:
     assert [stage.name for stage in config.medr3.stages] == ["reasoning", "retrieval", "joint"]
 
 
+GPU_RECIPES = [name for name in NAMES if name != "medr3_cpu"]
+
+
+@pytest.mark.parametrize("name", GPU_RECIPES)
+def test_verl_makes_its_dataclasses_of_it(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from transformers import LlamaConfig
+    from verl.utils.config import omega_conf_to_dataclass
+
+    LlamaConfig(architectures=["LlamaForCausalLM"]).save_pretrained(tmp_path)
+    model = [f"actor_rollout_ref.model.path={tmp_path}", "+actor_rollout_ref.model.load_tokenizer=false"]
+    config = compose(find_recipe(name), model)
+    parts = config.actor_rollout_ref
+    actor, rollout, policy = (omega_conf_to_dataclass(parts[key]) for key in ("actor", "rollout", "model"))
+    assert (actor.engine.strategy, policy.hf_config._attn_implementation) == ("fsdp2", "flash_attention_2")
+    assert actor.engine.ulysses_sequence_parallel_size == parts.actor.ulysses_sequence_parallel_size
+    assert actor.optim.clip_grad == 1.0 and actor.optim.lr_scheduler_type == "constant"
+    # the worker asserts the first, and takes the second for old log-probabilities
+    assert rollout.log_prob_use_dynamic_bsz == actor.use_dynamic_bsz
+    assert rollout.log_prob_max_token_len_per_gpu == actor.ppo_max_token_len_per_gpu
+    assert rollout.free_cache_engine and rollout.enable_sleep_mode and rollout.load_format == "dummy"
+    assert omega_conf_to_dataclass(config.algorithm).norm_adv_by_std_in_grpo
+
+
 def test_baselines_differ_from_the_method_in_what_they_ablate_only() -> None:
     method, answer, search = (
         compose(find_recipe(n)) for n in ("qwen2_5_7b", "answer_only", "search_r1_style")
@@ -77,8 +104,66 @@ def composed() -> Any:
     [
         (
             {"actor_rollout_ref.rollout.max_model_len": 8192},
-            "max_model_len",
-            "8192 < prompt + response = 16384",
+            "actor_rollout_ref.rollout.max_model_len",
+            "8192 < prompt + response + <think> = 16392",
+        ),
+        ({"actor_rollout_ref.rollout.max_model_len": 16384}, "rollout.max_model_len", "16384 < prompt"),
+        (
+            {"actor_rollout_ref.rollout.log_prob_max_token_len_per_gpu": 4096},
+            "rollout.log_prob_max_token_len_per_gpu",
+            "is 8192, less than one trajectory",
+        ),
+        (
+            {"data.max_response_length": 8192},
+            "medr3.reward.penalties.overlong.max_tokens",
+            "14336 is more than data.max_response_length 8192",
+        ),
+        ({"actor_rollout_ref.rollout.tensor_model_parallel_size": 3}, "tensor_model_parallel", "not divide"),
+        (
+            {"actor_rollout_ref.rollout.tensor_model_parallel_size": 8},
+            "tensor_model_parallel",
+            "28 attention",
+        ),
+        ({"actor_rollout_ref.actor.ulysses_sequence_parallel_size": 3}, "ulysses", "the 16 GPUs"),
+        ({"actor_rollout_ref.actor.ulysses_sequence_parallel_size": 8}, "ulysses", "28 attention and 4 key"),
+        (
+            {
+                "actor_rollout_ref.actor.ulysses_sequence_parallel_size": 1,
+                "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size": 8,
+            },
+            "ulysses",
+            "28 attention and 4 key",
+        ),
+        (
+            {"actor_rollout_ref.model.override_config.attn_implementation": "sdpa"},
+            "override_config.attn_implementation",
+            "attend to its own piece only",
+        ),
+        ({"actor_rollout_ref.model.use_remove_padding": False}, "verl validate_config", "use_remove_padding"),
+        (
+            {"actor_rollout_ref.actor.ppo_mini_batch_size": 2, "actor_rollout_ref.rollout.n": 2},
+            "actor_rollout_ref.actor.ppo_mini_batch_size",
+            "2 x rollout.n 2 = 4 samples do not divide evenly among 8",
+        ),
+        (
+            {
+                "actor_rollout_ref.actor.use_dynamic_bsz": False,
+                "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": 3,
+                "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu": 3,
+            },
+            "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu",
+            "3 does not divide the 128 samples",
+        ),
+        ({"medr3.reward.encoder.device": None}, "medr3.reward.encoder.device", "onto GPU 0"),
+        ({"ray_kwargs.ray_init.num_cpus": 32}, "ray_kwargs.ray_init.num_cpus", "needs 59 CPUs"),
+        ({"reward.num_workers": 0}, "reward.num_workers", "at least 1"),
+        ({"actor_rollout_ref.rollout.agent.num_workers": 0}, "agent.num_workers", "at least 1"),
+        ({"data.max_respons_length": 512}, "data.max_respons_length", "did you mean max_response_length"),
+        ({"trainer.test_frequency": 5}, "trainer.test_frequency", "did you mean test_freq"),
+        (
+            {"actor_rollout_ref.rollout.val_kwargs.temprature": 1},
+            "actor_rollout_ref.rollout.val_kwargs.temprature",
+            "did you mean temperature",
         ),
         ({"actor_rollout_ref.actor.ppo_max_token_len_per_gpu": 4096}, "ppo_max_token_len", "one trajectory"),
         ({"actor_rollout_ref.actor.ppo_mini_batch_size": 96}, "ppo_mini_batch_size", "does not divide"),
@@ -162,9 +247,97 @@ def test_the_judge_that_verl_serves_composes(name: str) -> None:
     assert config.medr3.reward.judge.kind == "router" and config.reward.reward_model.enable
 
 
+def test_the_copies_of_the_judge_fill_its_gpus() -> None:
+    overrides = ["judge=verl", "reward.reward_model.rollout.tensor_model_parallel_size=3"]
+    (error,) = [f for f in check(find_recipe("qwen2_5_7b"), overrides, files=False) if f.level == "error"]
+    assert (
+        error.where == "reward.reward_model.rollout.tensor_model_parallel_size" and "8 GPUs" in error.message
+    )
+
+
 def test_a_judge_that_nobody_serves_is_an_error() -> None:
     (error,) = check(find_recipe("medr3_cpu"), ["medr3.reward.judge.kind=router"], files=False)[:1]
     assert error.level == "error" and error.where == "medr3.reward.judge.kind"
+
+
+def test_keys_that_verl_reads_without_a_default_are_known() -> None:
+    import verl
+
+    sources = "".join(p.read_text() for p in (Path(verl.__file__).parent).rglob("*.py"))
+    for keys in READ_WITHOUT_DEFAULT.values():
+        for key in keys:
+            assert f'"{key}"' in sources, key
+    extra = [f"+{section}.{key}=1" for section, keys in READ_WITHOUT_DEFAULT.items() for key in keys]
+    assert list(unknown_keys(compose(find_recipe("qwen2_5_7b"), extra))) == []
+
+
+def test_sections_and_data_sets_of_ones_own_may_have_any_keys() -> None:
+    extra = ["+mine.key=1", "+data.mine=1", "data.custom_cls.path=pkg://mine"]
+    config = compose(find_recipe("qwen2_5_7b"), extra)
+    assert list(unknown_keys(config)) == []
+    (error,) = unknown_keys(compose(find_recipe("qwen2_5_7b"), ["+traner.nnodes=1"]))
+    assert error.where == "traner" and "did you mean trainer" in error.message
+
+
+def test_cpus_that_verl_reserves_with_a_gpu() -> None:
+    from verl.single_controller.ray import ResourcePoolManager
+
+    assert ResourcePoolManager.__dataclass_fields__["max_colocate_count"].default == CPUS_PER_GPU
+
+
+def test_the_judges_gpus_reserve_cpus_too() -> None:
+    few = ["ray_kwargs.ray_init.num_cpus=8"]
+    assert [f for f in check(find_recipe("medr3_cpu"), few, files=False) if f.level == "error"] == []
+    (error,) = [
+        f for f in check(find_recipe("medr3_cpu"), [*few, "judge=verl"], files=False) if f.level == "error"
+    ]
+    assert error.where == "ray_kwargs.ray_init.num_cpus" and "Ray needs 9 CPUs" in error.message
+
+
+def test_an_address_of_one_machine_does_not_serve_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = find_recipe("qwen2_5_7b")
+
+    def missing(*overrides: str) -> dict[str, str]:
+        return {f.where: f.message for f in check(recipe, overrides, files=False) if f.level == "missing"}
+
+    assert "on all 2 nodes" in missing()["medr3.reward.judge.base_url"]
+    assert "medr3.reward.judge.base_url" not in missing("trainer.nnodes=1")
+    service = ["medr3.retrieval.backend=http", "+medr3.retrieval.url='http://localhost:8765'"]
+    assert "on all 2 nodes" in missing(*service)["medr3.retrieval.url"]
+    assert "on all 2 nodes" in missing("trainer.nnodes=1", "judge=verl", *service)["medr3.retrieval.url"]
+    monkeypatch.setenv("MEDR3_JUDGE_URL", "http://10.0.0.5:8000/v1")
+    assert "medr3.reward.judge.base_url" not in missing()
+    # it has a backend that it never asks
+    assert [
+        f for f in check(find_recipe("answer_only"), files=False) if f.where == "medr3.retrieval.url"
+    ] == []
+
+
+def test_the_query_encoder_of_a_dense_index_must_not_choose_a_gpu(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"engine": "hybrid"}')
+    overrides = [f"medr3.retrieval.index={tmp_path}"]
+
+    def errors() -> list[str]:
+        found = check(find_recipe("qwen2_5_7b"), overrides, files=False)
+        return [f.where for f in found if f.level == "error"]
+
+    assert errors() == ["medr3.retrieval.search.device"]
+    overrides.append("+medr3.retrieval.search.device=cpu")
+    assert errors() == []
+
+
+def test_packages_that_are_not_installed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    find_spec = importlib.util.find_spec
+    absent = ("flash_attn", "sentence_transformers", "vllm")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else find_spec(name))
+
+    def names(*overrides: str) -> set[str]:
+        found = check(find_recipe("one_gpu_1_5b"), overrides, files=False)
+        return {f.where for f in found if f.level == "missing"}
+
+    assert {"flash-attn", "sentence-transformers", "vllm"} <= names()
+    sdpa = "+actor_rollout_ref.model.override_config.attn_implementation=sdpa"
+    assert not {"flash-attn", "sentence-transformers"} & names(sdpa, "medr3.reward.encoder.path=null")
 
 
 def test_unknown_keys_do_not_compose() -> None:
@@ -177,6 +350,19 @@ def test_tool_recipe_must_leave_room_for_documents() -> None:
     short = ["actor_rollout_ref.rollout.multi_turn.max_tool_response_length=256"]
     errors = [f for f in check(recipe, short, files=False) if f.level == "error"]
     assert any("cut the middle out" in f.message for f in errors)
+
+
+@pytest.mark.parametrize(
+    ("override", "what"),
+    [
+        ("actor_rollout_ref.rollout.multi_turn.max_assistant_turns=4", "no turn for the answer"),
+        ("data.tool_config_path=other.yaml", "without the tool's description"),
+    ],
+)
+def test_tool_recipe_must_leave_a_turn_for_the_answer_and_name_one_file(override: str, what: str) -> None:
+    fixed = "actor_rollout_ref.rollout.multi_turn.tool_config_path=tools.yaml"
+    found = check(find_recipe("qwen3_8b_tools"), [override, fixed], files=False)
+    assert any(what in f.message for f in found if f.level == "error")
 
 
 def test_files_are_missing_until_they_are_prepared(elsewhere: Path) -> None:
@@ -195,6 +381,23 @@ def test_files_are_missing_until_they_are_prepared(elsewhere: Path) -> None:
     found = {(f.where, f.message) for f in check(recipe) if f.level != "note"}
     assert ("data.train_files", "8 rows are fewer than data.train_batch_size 32") in found
     assert ("data.val_files", "data/medr3/val.parquet lacks the column 'data_source'") in found
+
+
+def test_prompts_of_another_agent_loop_are_an_error(elsewhere: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    recipe = copy_recipe("one_gpu_1_5b", elsewhere / "mine")
+    data = elsewhere / "data" / "medr3"
+    data.mkdir(parents=True)
+    columns = ("data_source", "prompt", "reward_model", "extra_info")
+    for file, loop in (("train", "medr3_search"), ("val", "medr3_tool")):
+        rows = {**{name: ["x"] * 32 for name in columns}, "agent_name": [loop] * 32}
+        pq.write_table(pyarrow.table(rows), data / f"{file}.parquet")
+    (error,) = [f for f in check(recipe) if f.level == "error"]
+    assert error.where == "data.val_files" and "medr3_tool" in error.message and "--prompt" in error.message
+    tools = "actor_rollout_ref.rollout.multi_turn.tool_config_path=tools.yaml"  # both loops in one run
+    assert [f for f in check(recipe, [tools]) if f.level == "error"] == []
 
 
 def test_missing_files_are_not_ready_and_listed_once(elsewhere: Path) -> None:

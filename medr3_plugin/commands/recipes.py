@@ -82,7 +82,10 @@ def validate(
 
 def _verdict(findings: Sequence[Finding]) -> str:
     errors = sum(finding.level == "error" for finding in findings)
-    missing = sum(finding.level == "missing" and finding.message.startswith("no ") for finding in findings)
+    missing = [finding.message for finding in findings if finding.level == "missing"]
+    files = sum(message.startswith("no ") for message in missing)
     if errors:
         return f"{errors} error{'s' * (errors > 1)}"
-    return f"not ready, {missing} file{'s' * (missing > 1)} missing" if missing else "ok"
+    if files:
+        return f"not ready, {files} file{'s' * (files > 1)} missing"
+    return "not ready" if missing else "ok"

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.recipe_checks.cluster import addresses, cpus, devices, packages
 from medr3_plugin.recipe_checks.files import files_exist
 from medr3_plugin.recipe_checks.finding import Finding
-from medr3_plugin.recipe_checks.sections import registrations, sections, tools
+from medr3_plugin.recipe_checks.names import unknown_keys
+from medr3_plugin.recipe_checks.parallel import divisions
+from medr3_plugin.recipe_checks.sections import registrations, retrieval_options, sections, tools
 from medr3_plugin.recipe_checks.sizes import budgets, counts, lengths, memory
 from medr3_plugin.recipes import Recipe, compose
 
@@ -43,18 +46,21 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
     """Check a composed configuration; `folder` is the recipe's, for the files that lie beside it."""
     if wrong := list(counts(config)):
         return wrong
-    findings = [*_verl(config), *sections(config), *registrations(config), *lengths(config)]
-    findings += [*budgets(config), *tools(config, folder), *memory(config, gpu_memory_gib)]
+    retrieval = retrieval_options(config, folder)
+    findings = [*unknown_keys(config), *_verl(config), *sections(config), *registrations(config)]
+    findings += [*lengths(config), *budgets(config), *divisions(config), *tools(config, folder)]
+    findings += [*packages(config), *devices(config, retrieval), *addresses(config, retrieval)]
+    findings += [*cpus(config, retrieval), *memory(config, gpu_memory_gib)]
     if files:
-        findings += files_exist(config)
+        findings += files_exist(config, retrieval)
     return sorted(findings, key=lambda finding: ("error", "missing", "note").index(finding.level))
 
 
 def _verl(config: Any) -> Iterator[Finding]:
-    """verl's own check of a configuration, which its trainer runs first."""
+    """verl's own check of a configuration, which its trainer runs first, and the dataclasses it makes later."""
     from hydra.errors import HydraException
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
-    from verl.utils.config import validate_config
+    from verl.utils.config import omega_conf_to_dataclass, validate_config
 
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
@@ -62,6 +68,10 @@ def _verl(config: Any) -> Iterator[Finding]:
             validate_config(
                 config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config)
             )
+            omega_conf_to_dataclass(config.actor_rollout_ref.rollout)
+            omega_conf_to_dataclass(config.algorithm)
+            if config.reward.reward_model.enable:
+                omega_conf_to_dataclass(config.reward.reward_model.rollout)
     except (HydraException, AssertionError, ValueError, TypeError, KeyError, AttributeError) as error:
         # it reports by assert and by building its dataclasses
         message = " ".join(str(error).split()) or type(error).__name__

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medr3_plugin.recipe_checks.finding import Finding, section
 
 
-def files_exist(config: Any) -> Iterator[Finding]:
-    """Data of every stage, model, indexes and vocabularies."""
+def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Data of every stage, model, indexes and vocabularies; `retrieval`: backend options by yaml path."""
     ours = section(config)
     batch = config.data.train_batch_size
     train = _listed(config.data.train_files)
@@ -21,23 +21,26 @@ def files_exist(config: Any) -> Iterator[Finding]:
         or train
         for index, stage in enumerate(ours.get("stages") or ())
     }
-    for key, files in of_stages.items():
-        yield from _parquet(key, files, batch)
     if config.trainer.test_freq > 0 or config.trainer.val_before_train:
-        yield from _parquet("data.val_files", _listed(config.data.val_files), 1)
+        of_stages["data.val_files"] = _listed(config.data.val_files)
+    multi_turn = config.actor_rollout_ref.rollout.multi_turn
+    loops = {"medr3_search": "retrieval" in ours, "medr3_tool": bool(multi_turn.tool_config_path)}
+    without = {loop for loop, is_set_up in loops.items() if not is_set_up}
+    for key, files in of_stages.items():
+        yield from _parquet(key, files, 1 if key == "data.val_files" else batch, without)
     model = str(config.actor_rollout_ref.model.path)
     if _is_path(model) and not Path(model).expanduser().is_dir():
         yield Finding(
             "missing", "actor_rollout_ref.model.path", f"no such folder: {model}{_model_remedy(model)}"
         )
-    retrieval = ours.get("retrieval") or {}
-    for index in [retrieval.get("index"), *(retrieval.get("shards") or ())]:
-        if index and not Path(index).expanduser().is_dir():
-            yield Finding(
-                "missing",
-                "medr3.retrieval",
-                f"no index at {index}: make it with {_maker(index, '`medr3 index build`', first=True)}",
-            )
+    for key, options in retrieval.items():
+        for index in [options.get("index"), *(options.get("shards") or ())]:
+            if index and not Path(index).expanduser().is_dir():
+                yield Finding(
+                    "missing",
+                    key,
+                    f"no index at {index}: make it with {_maker(index, '`medr3 index build`', first=True)}",
+                )
     encoder = ((ours.get("reward") or {}).get("encoder") or {}).get("path")
     if encoder and _is_path(encoder) and not Path(encoder).expanduser().is_dir():
         yield Finding(
@@ -78,8 +81,8 @@ def _listed(files: Any) -> list[str]:
     return [str(files)] if isinstance(files, str) else [str(file) for file in files]
 
 
-def _parquet(key: str, files: Sequence[str], least: int) -> Iterator[Finding]:
-    """The files exist, can be read, hold verl's columns and at least one batch of rows."""
+def _parquet(key: str, files: Sequence[str], least: int, without: set[str]) -> Iterator[Finding]:
+    """The files exist, can be read, hold verl's columns and one batch of rows, none for the loops in `without`."""
     rows = 0
     complete = True
     for file in files:
@@ -107,5 +110,14 @@ def _parquet(key: str, files: Sequence[str], least: int) -> Iterator[Finding]:
         absent = {"data_source", "prompt", "reward_model", "extra_info"} - set(schema.names)
         if absent:
             yield Finding("error", key, f"{file} lacks the column {sorted(absent)[0]!r}")
+        if "agent_name" in schema.names:
+            named = pq.read_table(path, columns=["agent_name"])["agent_name"].unique().to_pylist()
+            for loop in sorted(without.intersection(named)):
+                yield Finding(
+                    "error",
+                    key,
+                    f"{file} has rows for the agent loop {loop}, which this recipe does not set up: prepare it with "
+                    "the --prompt that fits (tools for a recipe with a tool file, else search or plain)",
+                )
     if complete and rows < least:
         yield Finding("error", key, f"{rows} rows are fewer than data.train_batch_size {least}")

@@ -91,7 +91,11 @@ def registrations(config: Any) -> Iterator[Finding]:
         yield Finding("error", "trainer.use_v1", "must be true: the plug-in extends the v1 trainer")
     loop = config.actor_rollout_ref.rollout.agent.default_agent_loop
     if loop.startswith("medr3") and loop not in _REGISTERED_LOOPS:
-        yield Finding("error", "rollout.agent.default_agent_loop", f"{loop!r} is none of {_REGISTERED_LOOPS}")
+        yield Finding(
+            "error",
+            "actor_rollout_ref.rollout.agent.default_agent_loop",
+            f"{loop!r} is none of {_REGISTERED_LOOPS}",
+        )
 
 
 def tools(config: Any, folder: Path) -> Iterator[Finding]:
@@ -99,27 +103,28 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
     rollout = config.actor_rollout_ref.rollout
     if rollout.agent.default_agent_loop != "medr3_tool":
         return
-    key = "rollout.multi_turn.tool_config_path"
+    key = "actor_rollout_ref.rollout.multi_turn.tool_config_path"
     given = rollout.multi_turn.tool_config_path
     if not given:
         yield Finding("error", key, "the agent loop medr3_tool needs a tool file")
         return
-    # run.sh names the file beside the recipe; without run.sh a bare name means the same one
-    path = next((p for p in (Path(given), folder / Path(given).name) if p.is_file()), None)
+    path = _tool_file(given, folder)
     if path is None:
         yield Finding("error", key, f"no such file: {given}")
         return
-    from omegaconf import OmegaConf
-
+    if config.data.tool_config_path != given:
+        yield Finding(
+            "error",
+            "data.tool_config_path",
+            f"{config.data.tool_config_path} is not {key} ({given}): prompts would be measured without the tool's "
+            "description",
+        )
     from medr3_plugin.environment.tool import ToolSettings
     from medr3_plugin.retrieval.backend import BackendOptions, validated
 
-    listed = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    for tool in listed.get("tools") or () if isinstance(listed, dict) else ():
-        if not str(tool.get("class_name", "")).endswith("MedicalSearchTool"):
-            continue
+    for options in _search_tools(path):
         try:
-            settings = validated(ToolSettings, tool.get("config") or {}, f"{path.name}: config")
+            settings = validated(ToolSettings, options, f"{path.name}: config")
             validated(BackendOptions, settings.retrieval, f"{path.name}: config.retrieval")
         except UserError as error:
             yield Finding("error", key, str(error))
@@ -127,7 +132,48 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
         if settings.response_chars > rollout.multi_turn.max_tool_response_length:
             yield Finding(
                 "error",
-                "rollout.multi_turn.max_tool_response_length",
+                "actor_rollout_ref.rollout.multi_turn.max_tool_response_length",
                 f"{rollout.multi_turn.max_tool_response_length} characters are fewer than the tool's "
                 f"response_chars {settings.response_chars}: verl would cut the middle out of the evidence",
             )
+        yield from _tool_turns(config, settings.max_searches)
+
+
+def _tool_turns(config: Any, of_tool: int) -> Iterator[Finding]:
+    """verl ends a trajectory at its last turn, answered or not."""
+    searches = [s.get("max_searches") for s in section(config).get("stages") or ()]
+    most = max([of_tool if n is None else n for n in searches] or [of_tool])
+    turns = config.actor_rollout_ref.rollout.multi_turn.max_assistant_turns
+    if turns and turns < most + 1:
+        yield Finding(
+            "error",
+            "actor_rollout_ref.rollout.multi_turn.max_assistant_turns",
+            f"{turns} leave no turn for the answer after {most} searches: at least {most + 1}",
+        )
+
+
+def retrieval_options(config: Any, folder: Path) -> dict[str, dict[str, Any]]:
+    """Backend options of the retrieval that the run uses, by where they stand."""
+    rollout = config.actor_rollout_ref.rollout
+    loop = rollout.agent.default_agent_loop
+    if loop == "medr3_search":
+        return {"medr3.retrieval": section(config).get("retrieval") or {}}
+    path = _tool_file(rollout.multi_turn.tool_config_path, folder) if loop == "medr3_tool" else None
+    listed = _search_tools(path) if path else []
+    return {f"{path.name if path else ''}: config.retrieval": tool.get("retrieval") or {} for tool in listed}
+
+
+def _tool_file(given: str | None, folder: Path) -> Path | None:
+    # run.sh names the file beside the recipe; without run.sh a bare name means the same one
+    return next((p for p in (Path(given), folder / Path(given).name) if p.is_file()), None) if given else None
+
+
+def _search_tools(path: Path) -> list[dict[str, Any]]:
+    """The `config` of every medical search tool that a tool file lists."""
+    from omegaconf import OmegaConf
+
+    listed = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    found = (listed.get("tools") or ()) if isinstance(listed, dict) else ()
+    return [
+        t.get("config") or {} for t in found if str(t.get("class_name", "")).endswith("MedicalSearchTool")
+    ]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.memory_estimate import estimate, model_size
+from medr3_plugin.memory_estimate import estimate, model_size, sequence_parallel
 from medr3_plugin.recipe_checks.finding import Finding, section
 
 _COUNTS = (
@@ -17,10 +16,16 @@ _COUNTS = (
     "actor_rollout_ref.actor.ppo_mini_batch_size",
     "actor_rollout_ref.rollout.n",
     "actor_rollout_ref.rollout.tensor_model_parallel_size",
+    "actor_rollout_ref.rollout.agent.num_workers",
+    "reward.num_workers",
     "trainer.nnodes",
     "trainer.n_gpus_per_node",
     "trainer.test_freq",
 )
+
+
+_PREFILL_TOKENS = 8
+"""Bound of the tokens of `<think>`, which the environment appends to a prompt of `data.max_prompt_length`."""
 
 
 def counts(config: Any) -> Iterator[Finding]:
@@ -38,27 +43,42 @@ def counts(config: Any) -> Iterator[Finding]:
 def lengths(config: Any) -> Iterator[Finding]:
     """Prompt, response and documents fit into the model, the micro batch and the response."""
     data, rollout, actor = config.data, config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
-    whole = data.max_prompt_length + data.max_response_length
-    if rollout.max_model_len is not None and rollout.max_model_len < whole:
-        yield Finding(
-            "error", "rollout.max_model_len", f"{rollout.max_model_len} < prompt + response = {whole}"
-        )
-    if actor.use_dynamic_bsz:
-        room = actor.ppo_max_token_len_per_gpu * actor.get("ulysses_sequence_parallel_size", 1)
-        if room < whole:
-            yield Finding(
-                "error",
-                "actor.ppo_max_token_len_per_gpu",
-                f"times ulysses_sequence_parallel_size is {room}, less than one trajectory of {whole} tokens",
-            )
-    size = model_size(str(config.actor_rollout_ref.model.path))
-    positions = _positions(str(config.actor_rollout_ref.model.path)) if size else None
-    if positions is not None and positions < whole:
-        yield Finding(
-            "error", "data", f"prompt + response = {whole} tokens, the model has {positions} positions"
-        )
     ours = section(config)
     environment = ours.get("environment") or {}
+    whole = data.max_prompt_length + data.max_response_length
+    what = "prompt + response"
+    if environment.get("prefill_think") is True and rollout.agent.default_agent_loop == "medr3_search":
+        whole += _PREFILL_TOKENS
+        what += " + <think>"
+    if rollout.max_model_len is not None and rollout.max_model_len < whole:
+        yield Finding(
+            "error",
+            "actor_rollout_ref.rollout.max_model_len",
+            f"{rollout.max_model_len} < {what} = {whole}: generating in the longest trajectories would fail",
+        )
+    if actor.use_dynamic_bsz:
+        for key, limit in (
+            ("actor.ppo_max_token_len_per_gpu", actor.ppo_max_token_len_per_gpu),
+            ("rollout.log_prob_max_token_len_per_gpu", rollout.log_prob_max_token_len_per_gpu),
+        ):
+            room = limit * sequence_parallel(actor)
+            if room < whole:
+                yield Finding(
+                    "error",
+                    f"actor_rollout_ref.{key}",
+                    f"times ulysses_sequence_parallel_size is {room}, less than one trajectory of {whole} tokens",
+                )
+    size = model_size(str(config.actor_rollout_ref.model.path))
+    if size is not None and size.positions is not None and size.positions < whole:
+        yield Finding("error", "data", f"{what} = {whole} tokens, the model has {size.positions} positions")
+    overlong = ((ours.get("reward") or {}).get("penalties") or {}).get("overlong") or {}
+    if (overlong.get("max_tokens") or 0) > data.max_response_length:
+        yield Finding(
+            "error",
+            "medr3.reward.penalties.overlong.max_tokens",
+            f"{overlong['max_tokens']} is more than data.max_response_length {data.max_response_length}: no response "
+            "would get the whole penalty",
+        )
     if rollout.agent.default_agent_loop != "medr3_search":
         return
     from medr3_plugin.environment.settings import EnvironmentSettings
@@ -90,31 +110,21 @@ def lengths(config: Any) -> Iterator[Finding]:
         )
 
 
-def _positions(path: str) -> int | None:
-    import json
-
-    file = Path(path).expanduser() / "config.json"
-    return json.loads(file.read_text("utf-8")).get("max_position_embeddings") if file.is_file() else None
-
-
 def budgets(config: Any) -> Iterator[Finding]:
-    """Batch sizes and GPUs divide each other as verl needs it."""
+    """Groups, batches and steps."""
     data, rollout, actor = config.data, config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
     if rollout.n < 2 and str(config.algorithm.adv_estimator) in ("grpo", "medr3_grpo"):
-        yield Finding("error", "rollout.n", "group-relative advantages need at least 2 samples a prompt")
+        yield Finding(
+            "error",
+            "actor_rollout_ref.rollout.n",
+            "group-relative advantages need at least 2 samples a prompt",
+        )
     if data.train_batch_size % actor.ppo_mini_batch_size:
         yield Finding(
             "error",
-            "actor.ppo_mini_batch_size",
+            "actor_rollout_ref.actor.ppo_mini_batch_size",
             f"{actor.ppo_mini_batch_size} does not divide data.train_batch_size {data.train_batch_size}",
         )
-    gpus = config.trainer.nnodes * config.trainer.n_gpus_per_node
-    if config.trainer.n_gpus_per_node % rollout.tensor_model_parallel_size:
-        yield Finding(
-            "error", "rollout.tensor_model_parallel_size", "does not divide trainer.n_gpus_per_node"
-        )
-    if config.trainer.device != "cpu" and gpus % actor.get("ulysses_sequence_parallel_size", 1):
-        yield Finding("error", "actor.ulysses_sequence_parallel_size", f"does not divide the {gpus} GPUs")
     steps = sum(int(s["until"]["max_steps"]) for s in section(config).get("stages") or () if "until" in s)
     rollouts = data.train_batch_size * rollout.n
     yield Finding(
@@ -157,6 +167,6 @@ def memory(config: Any, gpu_memory_gib: float) -> Iterator[Finding]:
     if needed.kv_tokens < whole:
         yield Finding(
             "error",
-            "rollout.gpu_memory_utilization",
-            f"the KV cache would hold less than one trajectory ({whole})",
+            "actor_rollout_ref.rollout.gpu_memory_utilization",
+            f"the KV cache would hold less than one trajectory ({whole} tokens)",
         )

@@ -246,9 +246,9 @@ class ProgressiveTrainer(PPOTrainerSync):
         self._begin_stage_on_workers(stage, reset_optimizer)
 
     def _begin_stage_on_workers(self, stage: StageSpec, reset_optimizer: bool) -> None:
-        updates = self.config.data.train_batch_size // self.config.actor_rollout_ref.actor.ppo_mini_batch_size
         self.actor_rollout_wg.begin_stage(
-            total_steps=stage.until.max_steps * max(1, updates),
+            # verl moves the schedule on once a step, after the last of its mini-batches
+            total_steps=stage.until.max_steps,
             learning_rate=stage.learning_rate,
             reset_optimizer=reset_optimizer,
         )

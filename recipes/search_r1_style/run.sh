@@ -13,7 +13,8 @@ export PYTHONUNBUFFERED=1 TOKENIZERS_PARALLELISM=false
 nodes="${NNODES:-2}"
 if [[ -n "${SLURM_NODEID:-}" ]]; then
   nodes="$SLURM_NNODES"
-  HEAD="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)"
+  # sed reads to the end; head would end scontrol by a signal, and pipefail the script
+  HEAD="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)"
 fi
 if [[ "${1:-}" == worker || "${SLURM_NODEID:-0}" -gt 0 ]]; then
   # stays until the head ends the cluster

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from types import SimpleNamespace
 from typing import Any
@@ -11,9 +12,12 @@ import pytest
 pytest.importorskip("verl")
 
 import torch
+from omegaconf import OmegaConf
+from verl.workers.engine_workers import TrainingWorker
 
 from medr3_plugin.stages import trainer as trainer_module
 from medr3_plugin.stages.metrics import DETAIL_KEY
+from medr3_plugin.stages.schedule import StageSpec
 from medr3_plugin.stages.trainer import PPOTrainerSync, ProgressiveTrainer
 from medr3_plugin.verl_adapters import advantage
 
@@ -68,3 +72,17 @@ def test_too_many_invalid_samples_stop_the_run_and_name_the_service(trainer):
     with pytest.raises(RuntimeError, match=message):
         trainer._compute_advantage(trainer.batch, {})
     assert trainer.told is None
+
+
+def test_the_schedule_of_a_stage_counts_the_trainers_steps_as_verl_moves_it(trainer):
+    told = {}
+    trainer.actor_rollout_wg = SimpleNamespace(begin_stage=lambda **values: told.update(values))
+    trainer.config = OmegaConf.create(
+        {"data": {"train_batch_size": 256}, "actor_rollout_ref": {"actor": {"ppo_mini_batch_size": 64}}}
+    )
+    stage = StageSpec(name="reasoning", until={"max_steps": 120})
+    trainer._begin_stage_on_workers(stage, reset_optimizer=True)
+    assert told["total_steps"] == 120
+    # four mini-batches a step, and verl moves the schedule after the last one alone
+    source = inspect.getsource(TrainingWorker.train_mini_batch)
+    assert "update_lr_scheduler=batch_idx == total_num_iterations - 1" in source
