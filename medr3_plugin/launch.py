@@ -18,6 +18,7 @@ from uuid import uuid4
 from tqdm import tqdm
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.lost_workers import LostWorkers
 
 RUN_TAG = "MEDR3_RUN_TAG"
 """Environment variable that every process of a run inherits, however it detaches itself."""
@@ -54,7 +55,8 @@ def run_training(
     process of the run is stopped, Ray's and vLLM's included.
 
     Raises:
-        UserError: the trainer failed; the message is its last error, and where the log is.
+        UserError: the trainer failed, or stands still for lost processes; the message is its last error, and
+            where the log is.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     log = run_dir / LOG_FILE
@@ -73,12 +75,13 @@ def run_training(
     progress = _Progress(run_dir / "metrics.jsonl", total_steps)
     with log.open("ab") as stream, _stopped_by_signals():
         start = stream.tell()
+        lost = LostWorkers(log, start)
         child = subprocess.Popen(
             command, env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
             while child.poll() is None:
-                progress.update()
+                lost.check(progressed=progress.update())
                 time.sleep(0.5)
             progress.update()
         except KeyboardInterrupt as interrupt:
@@ -119,8 +122,10 @@ class _Progress:
         self._tty = sys.stderr.isatty()
         self._bar = tqdm(total=total_steps, unit="step", disable=not self._tty, dynamic_ncols=True)
 
-    def update(self) -> None:
-        for line in self._new_lines():
+    def update(self) -> bool:
+        """Show what is new; whether anything is."""
+        lines = list(self._new_lines())
+        for line in lines:
             step, kind = int(line.get("step", 0)), line.get("kind")
             text = progress_line(line)
             if kind == "train":
@@ -128,6 +133,7 @@ class _Progress:
                 self._bar.set_postfix_str(text)
             if not self._tty:
                 print(f"step {step:>4} {text}", file=sys.stderr, flush=True)
+        return bool(lines)
 
     def close(self) -> None:
         self._bar.close()
