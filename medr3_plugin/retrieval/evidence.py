@@ -1,12 +1,14 @@
 """Evidence levels, 1 (expert opinion and everything else) to 9 (meta-analysis).
 
 The level of a document comes from, in this order:
-1. its `evidence_level` column;
+1. its `evidence_level` column (a level that `evidence_type_method` calls guessed counts only without a classifier);
 2. its `evidence_type` column, unless `evidence_type_method` says that a rule guessed it;
 3. its `publication_types` column (PubMed's vocabulary);
 4. a classifier given by the caller (a judge LLM, say);
 5. the rules of `evidence_rules` over title and abstract (English);
 6. the guessed `evidence_type` of 2.
+
+How it was found stays with the document as `evidence_type_method`, also when a corpus is read and written again.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from medr3_plugin.retrieval import evidence_rules
 
@@ -78,6 +80,9 @@ _ALIASES: Mapping[str, str] = {
 }
 
 Method = Literal["column", "source", "publication_type", "classifier", "rule", "none"]
+METHODS: Mapping[str, Method] = {method: method for method in get_args(Method)}
+GUESSED: frozenset[str] = frozenset({"rule", "none"})
+"""Methods that leave the level open to somebody who reads better."""
 Classifier = Callable[[str, str], "str | None"]
 """`(title, text) -> evidence type` (a key of `LEVELS`), or None where it cannot say."""
 
@@ -101,10 +106,11 @@ def assess(row: Mapping[str, Any], classifier: Classifier | None = None) -> Evid
     """Evidence type and level of a validated corpus row (columns as in the module's text)."""
     title, text = row.get("title") or "", row.get("text") or ""
     stated = normalise_type(row.get("evidence_type") or "")
-    level = row.get("evidence_level")
-    if level is not None:
-        return Evidence(stated if stated not in UNKNOWN_TYPES else "other", int(level), "column")
-    guessed = row.get("evidence_type_method") == "rule"
+    level, method = row.get("evidence_level"), str(row.get("evidence_type_method"))
+    guessed = method in GUESSED
+    if level is not None and not (guessed and classifier):
+        kind = stated if stated not in UNKNOWN_TYPES else "other"
+        return Evidence(kind, int(level), METHODS.get(method, "column"))
     if stated not in UNKNOWN_TYPES and not guessed:
         return Evidence(stated, LEVELS.get(stated, LOWEST), "source")
     if published := from_publication_types(row.get("publication_types") or ()):

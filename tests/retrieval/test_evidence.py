@@ -53,6 +53,16 @@ def test_where_the_level_comes_from(row, expected):
     assert (found.type, found.level, found.method) == expected
 
 
+def test_how_a_level_was_found_survives_being_read_again():
+    row = {"text": RCT, "evidence_type": "other", "evidence_level": 1}
+    assert assess({**row, "evidence_type_method": "none"}).method == "none"
+    assert assess({**row, "evidence_type_method": ["odd"]}).method == "column"
+    assert assess(row).method == "column"
+    # a guessed level is open to a classifier, any other is not
+    assert assess({**row, "evidence_type_method": "none"}, lambda *_: "cohort").level == 4
+    assert assess(row, lambda *_: "cohort").level == 1
+
+
 def test_a_classifier_comes_before_the_rules_and_after_metadata():
     def classifier(title: str, text: str) -> str | None:
         return "Case Report" if "aspirin" in text else None

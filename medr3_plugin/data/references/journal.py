@@ -57,8 +57,8 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=5.0, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
@@ -66,7 +66,7 @@ class Journal:
             # two runs on one journal would pay for the same calls: hold a lock as long as this one lives
             self._lock = sqlite3.connect(f"{path}.lock", timeout=0.0, isolation_level=None)
             self._lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise UserError(
                 f"{path}: cannot be used as journal ({error}); another run may be using it, or it is another file"
             ) from error
