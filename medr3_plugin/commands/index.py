@@ -149,7 +149,7 @@ def search(  # noqa: PLR0917
     index: _Index,
     topk: Annotated[int, typer.Option(help="Documents to show.")] = 5,
     source: Annotated[list[str] | None, typer.Option(help="Only this source; repeatable.")] = None,
-    min_level: Annotated[int | None, typer.Option(help="Lowest evidence level, 1 to 9.")] = None,
+    min_level: Annotated[int | None, typer.Option(min=1, max=9, help="Lowest evidence level.")] = None,
     min_year: Annotated[int | None, typer.Option(help="First year of publication.")] = None,
     max_year: Annotated[int | None, typer.Option(help="Last year of publication.")] = None,
     encoder: Annotated[str, typer.Option(help="Where the encoder of a dense index is now.")] = "",

@@ -206,6 +206,19 @@ def test_medrag_snippets(tmp_path):
     assert "contents" not in document.extra
 
 
+@pytest.mark.parametrize(
+    ("contents", "title", "text"),
+    [
+        ('"Aaron"\nAaron is a prophet.\nHe', "Aaron", "Aaron is a prophet.\nHe"),
+        ("One line", "", "One line"),
+        ("A line and nothing\n ", "", "A line and nothing\n "),
+    ],
+)
+def test_search_r1_corpora(tmp_path, contents, title, text):
+    (document,) = read_corpus(write_jsonl(tmp_path / "c.jsonl", [{"id": "0", "contents": contents}]))
+    assert (document.title, document.text) == (title, text)
+
+
 @pytest.mark.parametrize("source", ["nowhere.jsonl", "./none", "/no/such/folder"])
 def test_a_source_that_is_not_there(source):
     with pytest.raises(UserError, match="no such corpus"):
