@@ -161,7 +161,8 @@ def build_index(
                 return steps.finish(content)
     except OSError as error:
         raise UserError(
-            f"{error.filename or target}: {error.strerror or error}; "
+            # numpy tells of a short write without saying why
+            f"{error.filename or target}: {error.strerror or f'{error} (is the disk full?)'}; "
             "put that right and start the build again, it will go on where it stopped"
         ) from error
 

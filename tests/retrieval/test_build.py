@@ -189,6 +189,15 @@ def test_a_full_disk_is_reported_and_the_build_goes_on_later(tmp_path, corpus, m
     assert len(open_index(tmp_path / "index")) == 60
 
 
+def test_a_short_write_is_told_as_a_full_disk(tmp_path, corpus, monkeypatch):
+    def short(*args):
+        raise OSError("30464 requested and 9184 written")  # numpy's words, without an errno
+
+    monkeypatch.setattr(build_module, "_build_bm25", short)
+    with pytest.raises(UserError, match=r"index: 30464 requested and 9184 written \(is the disk full"):
+        build_index(corpus, tmp_path / "index")
+
+
 def test_a_really_full_disk_does_not_kill_the_process(tmp_path):
     """The scores are written to a memory-mapped file: without reserving its space a full disk means SIGBUS."""
     path = write_jsonl(tmp_path / "corpus.jsonl", rows(2000))
