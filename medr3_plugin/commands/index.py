@@ -70,7 +70,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     gpus_per_worker: Annotated[float, typer.Option(help="GPUs of each Ray worker; may be a fraction.")] = 0.0,
     skip_bad: _SkipBad = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an index or an unfinished build of something else.")
+        bool, typer.Option("--overwrite", help="Replace an index, or an unfinished one, of something else.")
     ] = False,
 ) -> None:
     """Build an index folder from a corpus.

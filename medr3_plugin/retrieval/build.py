@@ -19,7 +19,14 @@ from tqdm import tqdm
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval import manifest as manifest_file
-from medr3_plugin.retrieval.build_folder import Steps, check_replaceable, finished_index, locked, recover
+from medr3_plugin.retrieval.build_folder import (
+    VECTORS,
+    Steps,
+    check_replaceable,
+    finished_index,
+    locked,
+    recover,
+)
 from medr3_plugin.retrieval.chunking import Chunker, model_tokens, word_tokens
 from medr3_plugin.retrieval.corpus import BadRows, read_corpus
 from medr3_plugin.retrieval.dense_build import KINDS
@@ -94,14 +101,14 @@ def build_index(
         classifier: names the evidence type of documents without one, see `evidence.assess`.
         bad_rows: count and skip wrong rows instead of raising; those of an earlier start that this build goes
             on from are counted, too. All are listed in the index, see `SKIPPED`.
-        overwrite: replace an index at `out`, and an unfinished build of another one.
+        overwrite: replace an index at `out`, and the encoded vectors of an unfinished build of another one.
         encode: fills a shard folder with the vectors of a document store, `(encoder, store folder, shard
             folder)`, in place of this process (`vectors.encode_shard` is what it must do for every shard).
         notify: told what will be built and how large before it is, or that nothing is to be done.
 
     Raises:
-        UserError: a wrong row or option, an `out` or an unfinished build of another corpus or with other options,
-            no space, a build of the same index under way.
+        UserError: a wrong row or option, an `out` or encoded vectors of another corpus or with other options, no
+            space, a build of the same index under way.
     """
     target = Path(out)
     options = options or BuildOptions()
@@ -154,7 +161,7 @@ def build_index(
                             store, steps.folder("dense"), dense_config, options, encode=encode, notify=tell
                         ),
                     )
-                    shutil.rmtree(steps.building / "vectors", ignore_errors=True)
+                    shutil.rmtree(steps.building / VECTORS, ignore_errors=True)
                 store.close()
                 content["built_from"] = made_of
                 content["versions"] = manifest_file.versions(*_PACKAGES)
@@ -225,7 +232,7 @@ def _build_dense(
 ) -> dict[str, Any]:
     from medr3_plugin.retrieval import dense_build, vectors
 
-    shard_folder = folder.parent / "vectors"
+    shard_folder = folder.parent / VECTORS
     encoder = Encoder(config)
     notify(_announcement(len(store), encoder.dimension, options))
     if encode is not None:

@@ -3,7 +3,8 @@
 Everything is written into a hidden folder beside the target, which is renamed when the manifest is on disk: a
 build that is killed, or runs out of disk, leaves the target as it was (killed in the instant between the renames
 of the old and the new one: the next build puts the old one back first). An unfinished build is gone on with only if
-it is the same build (`provenance`); another one, and an index of something else, are replaced only when asked.
+it is the same build (`provenance`). Encoded vectors of another one, which may have taken days, and an index of
+something else go only when asked.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from medr3_plugin.retrieval import manifest as manifest_file
 from medr3_plugin.retrieval.provenance import Provenance, difference
 
 STATE = "state.json"
+VECTORS = "vectors"
+"""In the folder: the shards of a dense index, see `retrieval.vectors`."""
 
 
 class Steps:
@@ -32,14 +35,14 @@ class Steps:
     Args:
         target: the index folder to be.
         made_of: what is built.
-        overwrite: whether the unfinished build of something else may go.
-        notify: told if one goes.
+        overwrite: whether the encoded vectors of something else may go.
+        notify: told if an unfinished build goes.
 
     Attributes:
         building: the folder.
 
     Raises:
-        UserError: on entering: there is an unfinished build of something else.
+        UserError: on entering: there are encoded vectors of something else.
     """
 
     def __init__(
@@ -96,14 +99,15 @@ class Steps:
         return written
 
     def _go_on(self, done: dict[str, Any], why_not: str) -> None:
+        encoded = "dense" in done or any((self.building / VECTORS).glob("*.npy"))
         if not why_not:
             self._done = done
-        elif self._overwrite:
+        elif self._overwrite or not encoded:
             self._notify(f"{self._target}: an unfinished build of something else is removed ({why_not})")
         else:
             raise UserError(
-                f"{self._target}: an unfinished build of something else is there ({why_not}); put that back to go "
-                "on with it, or pass --overwrite to start anew"
+                f"{self._target}: an unfinished build of something else is there, with encoded vectors ({why_not}); "
+                "put that back to go on with it, or pass --overwrite to start anew"
             )
 
 

@@ -299,38 +299,46 @@ def test_a_target_that_is_a_file(tmp_path, corpus):
     assert (tmp_path / "index").read_text() == "mine"
 
 
-def test_an_unfinished_build_of_something_else_is_not_thrown_away_unasked(tmp_path, corpus, monkeypatch):
-    monkeypatch.setattr(
-        build_module, "build_lexical", lambda *args, **kwargs: (_ for _ in ()).throw(OSError(5, "I/O error"))
-    )
-    with pytest.raises(UserError, match="I/O error"):
+@pytest.fixture
+def stopped(tmp_path, corpus, monkeypatch):
+    """An unfinished build of `corpus`: the documents are there."""
+    with monkeypatch.context() as patched, pytest.raises(UserError, match="I/O error"):
+        patched.setattr(
+            build_module, "_build_bm25", lambda *_: (_ for _ in ()).throw(OSError(5, "I/O error"))
+        )
         build_index(corpus, tmp_path / "index")
-    assert leftovers(tmp_path) == [".index.building"]
-    monkeypatch.undo()
-    kept = corpus.read_bytes()
-    write_jsonl(corpus, rows(9))
-    with pytest.raises(UserError, match=r"unfinished build .*\(corpus.jsonl has changed\).*--overwrite"):
-        build_index(corpus, tmp_path / "index")
-    assert leftovers(tmp_path) == [".index.building"]
-    corpus.write_bytes(kept)  # put back, with another time of change: the build goes on
-    write = build_module._write_documents
-    monkeypatch.setattr(build_module, "_write_documents", lambda *_: pytest.fail("the documents were there"))
-    build_index(corpus, tmp_path / "index")
-    monkeypatch.setattr(build_module, "_write_documents", write)
+    return tmp_path / ".index.building"
 
 
-def test_an_unfinished_build_is_thrown_away_when_asked(tmp_path, corpus, monkeypatch):
-    monkeypatch.setattr(
-        build_module, "build_lexical", lambda *args, **kwargs: (_ for _ in ()).throw(OSError(5, "I/O error"))
-    )
-    with pytest.raises(UserError, match="I/O error"):
-        build_index(corpus, tmp_path / "index")
-    monkeypatch.undo()
+def test_a_build_of_something_else_starts_anew_and_says_so(tmp_path, corpus, stopped):
     write_jsonl(corpus, rows(9))
     told = []
-    manifest = build_index(corpus, tmp_path / "index", overwrite=True, notify=told.append)
+    manifest = build_index(corpus, tmp_path / "index", notify=told.append)
     assert manifest["documents"]["count"] == 9
     assert "an unfinished build of something else is removed (corpus.jsonl has changed)" in told[0]
+
+
+def test_encoded_vectors_of_something_else_are_not_thrown_away_unasked(
+    tmp_path, corpus, stopped, monkeypatch
+):
+    (stopped / "vectors").mkdir()
+    (stopped / "vectors" / "shard-00000.npy").write_bytes(b"days of work")
+    kept = corpus.read_bytes()
+    write_jsonl(corpus, rows(9))
+    with pytest.raises(UserError, match=r"encoded vectors \(corpus.jsonl has changed\).*--overwrite"):
+        build_index(corpus, tmp_path / "index")
+    assert leftovers(tmp_path) == [".index.building"]
+    with monkeypatch.context() as patched:
+        patched.setattr(build_module, "_write_documents", lambda *_: pytest.fail("the documents were there"))
+        corpus.write_bytes(kept)  # put back, with another time of change: the build goes on
+        build_index(corpus, tmp_path / "index")
+
+
+def test_encoded_vectors_of_something_else_go_when_asked(tmp_path, corpus, stopped):
+    (stopped / "vectors").mkdir()
+    (stopped / "vectors" / "shard-00000.npy").write_bytes(b"days of work")
+    write_jsonl(corpus, rows(9))
+    assert build_index(corpus, tmp_path / "index", overwrite=True)["documents"]["count"] == 9
 
 
 def test_two_builds_of_one_index(tmp_path, corpus):
