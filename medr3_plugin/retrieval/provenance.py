@@ -7,9 +7,11 @@ not, why.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.corpus_rows import files_of, is_hub_name
@@ -32,10 +34,7 @@ class CorpusFiles:
 
     def __init__(self, sources: Sequence[str | Path]) -> None:
         self._seen: dict[Path, tuple[int, int]] = {}
-        self.record = [
-            {"source": str(source), "files": {name: self._describe(path) for name, path in _named(source)}}
-            for source in sources
-        ]
+        self.record = [{"source": str(source), "files": self._describe(source)} for source in sources]
 
     def check_unchanged(self) -> None:
         """Refuse a corpus that was written to since.
@@ -47,9 +46,14 @@ class CorpusFiles:
             if _stamp(path) != seen:
                 raise UserError(f"{path}: changed while it was read; start the build again")
 
-    def _describe(self, path: Path) -> dict[str, Any]:
-        self._seen[path] = _stamp(path)
-        return {"bytes": path.stat().st_size, "sha256": file_digest(path)}
+    def _describe(self, source: str | Path) -> dict[str, dict[str, Any]]:
+        described = {}
+        files = [] if is_hub_name(source) else files_of(source)
+        for file in tqdm(files, desc="checksums", unit=" files", delay=2, disable=None):
+            name = file.relative_to(source).as_posix() if Path(source).is_dir() else file.name
+            self._seen[file] = _stamp(file)
+            described[name] = {"bytes": file.stat().st_size, "sha256": file_digest(file)}
+        return described
 
 
 def provenance(
@@ -92,12 +96,6 @@ def difference(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
         return f"the encoder's {key.replace('_', ' ')} was {old.get(key)!r}, now {new[key]!r}"
     # without wrong rows to skip the result is the same
     return "wrong rows were skipped, now they are not" * (recorded["skip_bad"] and not wanted["skip_bad"])
-
-
-def _named(source: str | Path) -> Iterator[tuple[str, Path]]:
-    path = Path(source)
-    for file in [] if is_hub_name(source) else files_of(source):
-        yield (file.relative_to(path).as_posix() if path.is_dir() else file.name), file
 
 
 def _stamp(path: Path) -> tuple[int, int]:

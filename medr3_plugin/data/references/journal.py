@@ -85,11 +85,20 @@ class Journal:
         return self.get(to)
 
     def put(self, key: str, step: str, item: str, call: Call) -> None:
-        """Keep an answered call."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO call VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (key, step, item, call.reply, call.prompt_tokens, call.completion_tokens, time.time()),
-        )
+        """Keep an answered call.
+
+        Raises:
+            UserError: the file cannot be written to.
+        """
+        try:
+            self._db.execute(
+                "INSERT OR REPLACE INTO call VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (key, step, item, call.reply, call.prompt_tokens, call.completion_tokens, time.time()),
+            )
+        except sqlite3.Error as error:
+            raise UserError(
+                f"{self.path}: cannot be written to ({error}); put that right and start again, what is in it is kept"
+            ) from error
 
     def __len__(self) -> int:
         return int(self._db.execute("SELECT count(*) FROM call").fetchone()[0])
