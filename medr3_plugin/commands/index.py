@@ -179,7 +179,8 @@ def search(  # noqa: PLR0917
     engine = open_index(index, options)
     hits = engine.search([query], topk, filters)[0]
     for rank, hit in enumerate(hits, 1):
-        row = {"rank": rank, "score": hit.score, **document_to_row(hit.document)}
+        own = {"rank": rank, "score": hit.score}
+        row = {**own, **document_to_row(hit.document), **own}  # ours first, and not a column's of that name
         typer.echo(json.dumps(row, ensure_ascii=False) if as_json else _shown(rank, hit))
     if not hits and not as_json:
         typer.echo("no document matches", err=True)

@@ -44,7 +44,21 @@ LEVELS: Mapping[str, int] = {
 studies with cohorts, case-control and cross-sectional studies with case series and studies."""
 
 LOWEST, HIGHEST = 1, 9
-UNKNOWN_TYPES = frozenset({"", "unspecified", "unknown", "none"})
+UNKNOWN_TYPES = frozenset(
+    (
+        "",
+        "unspecified",
+        "unknown",
+        "none",
+        "n_a",
+        "na",
+        "nan",
+        "article",
+        "journal_article",
+        "research_article",
+    )
+)
+"""Names that tell nothing of the design."""
 
 # PubMed publication types, most telling first: an article often carries several
 _PUBLICATION_TYPES: tuple[tuple[str, str], ...] = (
@@ -97,9 +111,10 @@ class Evidence:
 
 
 def normalise_type(name: str) -> str:
-    """`Randomized Controlled Trial` -> `rct`: lower case, underscores, known aliases."""
+    """`Randomized Controlled Trial` -> `rct`: lower case, underscores, known aliases, PubMed's publication types."""
     key = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-    return _ALIASES.get(key, key)
+    key = _ALIASES.get(key, key)
+    return key if key in LEVELS else from_publication_types([name]) or key
 
 
 def assess(row: Mapping[str, Any], classifier: Classifier | None = None) -> Evidence:
@@ -133,7 +148,10 @@ def from_publication_types(names: str | Iterable[str]) -> str | None:
     """The most telling of PubMed's publication types, as one of our types; None if none tells anything."""
     if isinstance(names, str):
         names = re.split(r"[;|,]", names)
-    given = {str(name).strip().lower() for name in names}
+    # "Clinical Trial, Phase III" and "Consensus Development Conference, NIH" are kinds of what stands first; a
+    # "Randomized Controlled Trial, Veterinary" is no evidence for people
+    parts = [str(name).strip().lower().partition(",") for name in names]
+    given = {head for head, _, rest in parts if rest.strip() != "veterinary"}
     for name, kind in _PUBLICATION_TYPES:
         if name in given:
             return kind

@@ -37,6 +37,19 @@ def test_the_hierarchy():
             {"publication_types": "Review; Systematic Review", "text": RCT},
             ("systematic_review", 8, "publication_type"),
         ),
+        (
+            {"publication_types": ["Clinical Trial, Phase III"], "text": "x"},
+            ("non_randomised_trial", 5, "publication_type"),
+        ),
+        (
+            {"publication_types": ["Randomized Controlled Trial, Veterinary"], "text": "The sky."},
+            ("other", 1, "none"),
+        ),
+        # PubMed's names in our column, and those that tell nothing
+        ({"evidence_type": "Observational Study", "text": RCT}, ("cohort", 4, "source")),
+        ({"evidence_type": "Clinical Trial, Phase II", "text": RCT}, ("non_randomised_trial", 5, "source")),
+        ({"evidence_type": "Journal Article", "text": RCT}, ("rct", 6, "rule")),
+        ({"evidence_type": "N/A", "text": RCT}, ("rct", 6, "rule")),
         ({"text": RCT}, ("rct", 6, "rule")),
         ({"evidence_type": "unspecified", "text": RCT}, ("rct", 6, "rule")),
         # a guessed type gives way to our rules, and counts where they find nothing
