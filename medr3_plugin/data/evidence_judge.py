@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
+import aiohttp
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from medr3_plugin.data.references.caller import Caller, Costs, MeteredClient
@@ -58,6 +59,26 @@ class EvidenceReply(BaseModel):
     type: Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(LEVELS)})]
 
 
+class _Client(MeteredClient):
+    """A client that gives a dead server up. What is in the journal does not get here, so it is used all the same."""
+
+    _failures_in_a_row = 0
+
+    async def _with_retries(
+        self, session: aiohttp.ClientSession, method: str, path: str, body: Mapping[str, Any] | None
+    ) -> Any:
+        if self._failures_in_a_row >= GIVE_UP_AFTER:
+            raise JudgeFailure(f"the evidence judge at {self.base_url} was given up", kind="not_asked")
+        try:
+            reply = await super()._with_retries(session, method, path, body)
+        except JudgeFailure as failure:
+            if failure.kind in FATAL_KINDS or failure.kind.startswith("status_5"):
+                self._failures_in_a_row += 1
+            raise
+        self._failures_in_a_row = 0
+        return reply
+
+
 class EvidenceJudge:
     """Passes documents on, those without a known level with the judge's.
 
@@ -78,7 +99,6 @@ class EvidenceJudge:
         self._caller = caller
         self._scope = scope
         self._concurrency = concurrency
-        self._failures_in_a_row = 0
         self.judged = 0
         self.failures: Counter[str] = Counter()
         self.first_failure = ""
@@ -109,8 +129,6 @@ class EvidenceJudge:
         return guessed and (self._scope == "guessed" or document.evidence_level == LOWEST)
 
     async def _ask(self, question: str, document: Document) -> str | JudgeFailure:
-        if self._failures_in_a_row >= GIVE_UP_AFTER:
-            return JudgeFailure("the judge was given up", kind="not_asked")
         messages = [{"role": "system", "content": _rubric()}, {"role": "user", "content": question}]
         for temperature in _TEMPERATURES:
             try:
@@ -121,11 +139,8 @@ class EvidenceJudge:
             except JudgeFailure as failure:
                 if failure.kind == "bad_response" and temperature != _TEMPERATURES[-1]:
                     continue
-                if failure.kind in FATAL_KINDS or failure.kind.startswith("status_5"):
-                    self._failures_in_a_row += 1
                 self.first_failure = self.first_failure or str(failure)
                 return failure
-            self._failures_in_a_row = 0
             return reply.type
         raise AssertionError("unreachable")
 
@@ -198,7 +213,7 @@ def judging(
         "structured": structured,
         "max_in_flight": concurrency,
     }
-    client = MeteredClient(url, role="evidence judge", **settings)
+    client = _Client(url, role="evidence judge", **settings)
     calls = Journal(journal)
     try:
         caller = Caller(client, calls, Costs(), max_attempts=1)

@@ -166,6 +166,29 @@ def test_a_dead_judge_is_given_up(tmp_path, server, build, step, kind):
     assert (code, levels(tmp_path)) == (0, JUDGED), said
 
 
+@pytest.mark.usefixtures("impatient")
+def test_replies_from_the_journal_do_not_keep_a_dead_judge_alive(tmp_path, server, build):
+    def write(names):
+        rows = ({"id": name, "text": f"Text {name}"} for name in names)
+        (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    write("abc")
+    assert build("--evidence-model", "m")[0] == 0
+    write("1a2b3c4")
+    server.script = [500]
+    code, said = build("--evidence-model", "m", "--evidence-concurrency", 1)
+    assert (code, levels(tmp_path)) == (2, dict.fromkeys("1234", 1) | dict.fromkeys("abc", 6))
+    assert "(status_500 2, not_asked 2)" in said
+    assert "3 documents (0 calls, 3 from the journal" in said
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_dead_judge_whose_model_is_not_named_is_given_up(tmp_path, server, build):
+    code, said = build("--evidence-judge", "http://127.0.0.1:9/v1", "--evidence-concurrency", 1)
+    assert (code, levels(tmp_path)) == (2, LEVELS)
+    assert "(connection 2, not_asked 1)" in said
+
+
 def test_equal_documents_are_asked_once_and_none_beyond_the_limit(tmp_path, server, build):
     rows = [{"id": str(number), "text": f"Text {number % 20}"} for number in range(40)]
     (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
