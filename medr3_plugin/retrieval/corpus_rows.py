@@ -148,12 +148,23 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _saved_dataset_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     datasets = _datasets()
-    loaded = datasets.load_from_disk(str(path))
-    splits = loaded if isinstance(loaded, Mapping) else {"": loaded}
-    for split, dataset in splits.items():
-        place = f"{path}/{split}" if split else str(path)
-        for number, row in enumerate(dataset, 1):
-            yield f"{place}, row {number}", row
+    place, number = str(path), 0
+    try:
+        loaded = datasets.load_from_disk(str(path))
+        splits = loaded if isinstance(loaded, Mapping) else {"": loaded}
+        for split, dataset in splits.items():
+            place = f"{path}/{split}" if split else str(path)
+            for number, row in enumerate(dataset, 1):
+                yield f"{place}, row {number}", row
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ) as error:  # Arrow's errors of damaged files are ValueErrors
+        raise UserError(
+            f"{place}: cannot be read past row {number} as a saved Hugging Face dataset ({error})"
+        ) from error
 
 
 def _hub_rows(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
