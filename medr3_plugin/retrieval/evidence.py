@@ -81,17 +81,28 @@ _PUBLICATION_TYPES: tuple[tuple[str, str], ...] = (
     ("letter", "expert_opinion"),
 )
 _ALIASES: Mapping[str, str] = {
+    "systematic_review_and_meta_analysis": "meta_analysis",
+    "metaanalysis": "meta_analysis",
+    "practice_guideline": "guideline",
+    "clinical_practice_guideline": "guideline",
+    "clinical_guideline": "guideline",
+    "evidence_based_practice_guideline": "guideline",
     "randomized_controlled_trial": "rct",
-    "randomised_controlled_trial": "rct",
+    "randomized_clinical_trial": "rct",
     "randomized_trial": "rct",
     "non_randomized_trial": "non_randomised_trial",
+    "non_randomized_controlled_trial": "non_randomised_trial",
     "clinical_trial": "non_randomised_trial",
-    "practice_guideline": "guideline",
-    "metaanalysis": "meta_analysis",
-    "case_reports": "case_report",
-    "cohort_study": "cohort",
-    "case_control_study": "case_control",
+    "prospective": "cohort",
+    "prospective_cohort": "cohort",
+    "retrospective_cohort": "cohort",
+    "narrative_review": "review",
+    "literature_review": "review",
+    "opinion": "expert_opinion",
+    "animal": "animal_or_in_vitro",
+    "in_vitro": "animal_or_in_vitro",
 }
+"""In American spelling, in the singular and without a closing "study"."""
 
 Method = Literal["column", "source", "publication_type", "classifier", "rule", "none"]
 METHODS: Mapping[str, Method] = {method: method for method in get_args(Method)}
@@ -111,10 +122,16 @@ class Evidence:
 
 
 def normalise_type(name: str) -> str:
-    """`Randomized Controlled Trial` -> `rct`: lower case, underscores, known aliases, PubMed's publication types."""
+    """`Randomised Controlled Trials` -> `rct`: lower case, underscores, other names, PubMed's publication types."""
     key = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-    key = _ALIASES.get(key, key)
-    return key if key in LEVELS else from_publication_types([name]) or key
+    if key in LEVELS or key in UNKNOWN_TYPES:
+        return key
+    singular = re.sub(r"ies$", "y", key.replace("analyses", "analysis").replace("randomis", "randomiz"))
+    plain = re.sub(r"(?<![is])s$|_study$", "", singular)
+    found = next(
+        (_ALIASES.get(form, form) for form in (singular, plain) if _ALIASES.get(form, form) in LEVELS), ""
+    )
+    return found or from_publication_types([name]) or key
 
 
 def assess(row: Mapping[str, Any], classifier: Classifier | None = None) -> Evidence:

@@ -127,6 +127,37 @@ def test_every_rule_names_a_known_type():
     assert {rule.kind for rule in (*evidence_rules._TITLE, *evidence_rules._ABSTRACT)} <= LEVELS.keys()
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("Meta-Analyses", "meta_analysis"),
+        ("meta analysis", "meta_analysis"),
+        ("Systematic Reviews", "systematic_review"),
+        ("Evidence-based practice guidelines", "guideline"),
+        ("Guidelines", "guideline"),
+        ("RCTs", "rct"),
+        ("Randomised Controlled Trials", "rct"),
+        ("non-randomised trials", "non_randomised_trial"),
+        ("Cohort studies", "cohort"),
+        ("Prospective study", "cohort"),
+        ("Case-control study", "case_control"),
+        ("Cross-sectional studies", "cross_sectional"),
+        ("Case Series", "case_series"),
+        ("Case reports", "case_report"),
+        ("Expert opinions", "expert_opinion"),
+        ("Editorial", "expert_opinion"),
+        ("Diagnosis", "diagnosis"),
+        ("blogs", "blogs"),
+        ("", ""),
+        ("研究", ""),
+        ("N/A", "n_a"),
+        *((name, name) for name in LEVELS),
+    ],
+)
+def test_names_of_types(name, kind):
+    assert normalise_type(name) == kind
+
+
 def test_publication_types_and_names():
     assert from_publication_types(["Journal Article"]) is None
     assert from_publication_types("Randomized Controlled Trial|Review") == "rct"
