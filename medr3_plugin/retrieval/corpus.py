@@ -86,6 +86,7 @@ def document_of(
         identity = str(identity)
     if not isinstance(identity, str) or not identity.strip():
         raise RowError(f"{where}: field 'id': expected a non-empty string, got {_shown(identity)}")
+    # Search-R1's corpora have title and text in `contents`; MedRAG's have them apart, too
     joined = not {"text", "content", "title"} & columns.keys()
     text = _text(columns, where, "text", "content", "contents")
     if "content" in row and "text" not in row:

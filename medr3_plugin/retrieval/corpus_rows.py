@@ -156,12 +156,8 @@ def _saved_dataset_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             place = f"{path}/{split}" if split else str(path)
             for number, row in enumerate(dataset, 1):
                 yield f"{place}, row {number}", row
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-    ) as error:  # Arrow's errors of damaged files are ValueErrors
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        # Arrow's errors of damaged files are ValueErrors
         raise UserError(
             f"{place}: cannot be read past row {number} as a saved Hugging Face dataset ({error})"
         ) from error

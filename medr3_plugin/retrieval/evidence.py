@@ -44,20 +44,9 @@ LEVELS: Mapping[str, int] = {
 studies with cohorts, case-control and cross-sectional studies with case series and studies."""
 
 LOWEST, HIGHEST = 1, 9
-UNKNOWN_TYPES = frozenset(
-    (
-        "",
-        "unspecified",
-        "unknown",
-        "none",
-        "n_a",
-        "na",
-        "nan",
-        "article",
-        "journal_article",
-        "research_article",
-    )
-)
+UNKNOWN_TYPES = frozenset((
+    "", "unspecified", "unknown", "none", "n_a", "na", "nan", "article", "journal_article", "research_article",
+))  # fmt: skip
 """Names that tell nothing of the design."""
 
 # PubMed publication types, most telling first: an article often carries several
