@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from medr3_plugin.retrieval.corpus import BadRows
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +21,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="corpus")
 
 
-def build(
+def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     out: Annotated[Path, typer.Option(help="Folder to write to; it can be given to `medr3 index build`.")],
     source: Annotated[
         list[str] | None,
@@ -26,16 +31,59 @@ def build(
             "(owner/name[[:config]:split]); repeatable. Default: every named source."
         ),
     ] = None,
+    evidence_judge: Annotated[
+        str,
+        typer.Option(
+            help="OpenAI-compatible server, up to /v1, that names the study design of documents whose metadata does "
+            "not; its key is taken from MEDR3_JUDGE_API_KEY."
+        ),
+    ] = "",
+    evidence_model: Annotated[str, typer.Option(help="Model to ask there (default: the one served).")] = "",
+    evidence_for: Annotated[
+        str,
+        typer.Option(
+            help="guessed: ask about every document without a level in its metadata; lowest: only about those of "
+            "them that the rules leave at level 1."
+        ),
+    ] = "guessed",
+    evidence_concurrency: Annotated[int, typer.Option(min=1, help="Questions at the same time.")] = 32,
+    evidence_structured: Annotated[
+        str, typer.Option(help="How the server decodes JSON: json_schema, json_object or none (freely).")
+    ] = "json_schema",
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Count and list wrong rows.")] = False,
 ) -> None:
-    """Collect sources into a folder of jsonl.gz files with evidence levels, licences kept."""
+    """Collect sources into a folder of jsonl.gz files with evidence levels, licences kept.
+
+    With --evidence-judge it is resumable: started again after a kill or a failure, no reply is paid for twice.
+    """
     from medr3_plugin.data.benchmark_corpora import FROM_QUESTIONS
     from medr3_plugin.data.corpora import SOURCES
     from medr3_plugin.retrieval.corpus import BadRows
     from medr3_plugin.retrieval.corpus_build import build_corpus
 
+    sources = source or sorted(SOURCES)
     bad = BadRows() if skip_bad else None
-    summary = build_corpus(source or sorted(SOURCES), out, SOURCES, readers=FROM_QUESTIONS, bad_rows=bad)
+    if not evidence_judge:
+        _tell(build_corpus(sources, out, SOURCES, readers=FROM_QUESTIONS, bad_rows=bad), out, bad)
+        return
+
+    from medr3_plugin.data.evidence_judge import judging
+
+    with judging(
+        out / "evidence.journal",
+        url=evidence_judge,
+        model=evidence_model,
+        scope=evidence_for,
+        concurrency=evidence_concurrency,
+        structured=evidence_structured,
+    ) as judge:
+        summary = build_corpus(sources, out, SOURCES, readers=FROM_QUESTIONS, judge=judge, bad_rows=bad)
+        _tell(summary, out, bad)
+        typer.echo(judge.told())
+        judge.raise_for_failures()
+
+
+def _tell(summary: Mapping[str, Mapping[str, Any]], out: Path, bad: BadRows | None) -> None:
     for file, about in summary.items():
         levels = ", ".join(f"level {level}: {count}" for level, count in about["evidence_levels"].items())
         typer.echo(f"{out / file}: {about['documents']:,} documents ({levels})")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from medr3_plugin.records import Hit
     from medr3_plugin.retrieval.corpus import BadRows
 
@@ -67,9 +69,14 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     workers: Annotated[int, typer.Option(help="Ray workers; 0: as many as the cluster has room for.")] = 0,
     gpus_per_worker: Annotated[float, typer.Option(help="GPUs of each Ray worker; may be a fraction.")] = 0.0,
     skip_bad: _SkipBad = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing index.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an index, or an unfinished one, of something else.")
+    ] = False,
 ) -> None:
-    """Build an index folder from a corpus. Started again after a stop, it goes on where it was."""
+    """Build an index folder from a corpus.
+
+    Started again after a stop, it goes on where it was; an index that is up to date is left alone.
+    """
     from medr3_plugin.retrieval.build import BuildOptions, build_index
     from medr3_plugin.retrieval.corpus import BadRows
     from medr3_plugin.retrieval.encoder import EncoderConfig
@@ -131,6 +138,8 @@ def info(
     typer.echo(f"{index}: {_summary(manifest)}")
     levels = manifest["documents"]["evidence_levels"]
     typer.echo("evidence levels: " + ", ".join(f"{level}: {count}" for level, count in levels.items()))
+    for line in _corpus_lines(manifest):
+        typer.echo(line)
     typer.echo(f"memory when open: {estimate_memory(manifest)}")
     typer.echo("files are intact" + ("" if verify else " (large ones sampled)"))
 
@@ -140,7 +149,7 @@ def search(  # noqa: PLR0917
     index: _Index,
     topk: Annotated[int, typer.Option(help="Documents to show.")] = 5,
     source: Annotated[list[str] | None, typer.Option(help="Only this source; repeatable.")] = None,
-    min_level: Annotated[int | None, typer.Option(help="Lowest evidence level, 1 to 9.")] = None,
+    min_level: Annotated[int | None, typer.Option(min=1, max=9, help="Lowest evidence level.")] = None,
     min_year: Annotated[int | None, typer.Option(help="First year of publication.")] = None,
     max_year: Annotated[int | None, typer.Option(help="Last year of publication.")] = None,
     encoder: Annotated[str, typer.Option(help="Where the encoder of a dense index is now.")] = "",
@@ -170,7 +179,8 @@ def search(  # noqa: PLR0917
     engine = open_index(index, options)
     hits = engine.search([query], topk, filters)[0]
     for rank, hit in enumerate(hits, 1):
-        row = {"rank": rank, "score": hit.score, **document_to_row(hit.document)}
+        own = {"rank": rank, "score": hit.score}
+        row = {**own, **document_to_row(hit.document), **own}  # ours first, and not a column's of that name
         typer.echo(json.dumps(row, ensure_ascii=False) if as_json else _shown(rank, hit))
     if not hits and not as_json:
         typer.echo("no document matches", err=True)
@@ -208,6 +218,13 @@ def _summary(manifest: dict[str, Any]) -> str:
         )
         parts.append(f"dense index {dense['index']} of {dense['dimension']} dimensions{recall}")
     return "; ".join(parts)
+
+
+def _corpus_lines(manifest: dict[str, Any]) -> Iterator[str]:
+    for part in manifest.get("built_from", {}).get("corpus", ()):
+        yield f"built from {part['source']}"
+        for name, file in part["files"].items():
+            yield f"   {name}: {file['bytes']:,} bytes, sha256 {file['sha256']}"
 
 
 def _list_bad_rows(bad: BadRows | None, index: Path) -> None:

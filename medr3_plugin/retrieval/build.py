@@ -1,16 +1,12 @@
 """Building an index folder: documents, engines, manifest.
 
-Everything is written into a hidden folder beside the target, which is renamed when the manifest is on disk: a
-build that is killed, or runs out of disk, leaves the target as it was (killed in the instant between the renames
-of the old and the new one: the next build puts the old one back first). Started again with the same arguments
-over the same corpus, a build goes on after the last finished step (documents, BM25, each shard of vectors).
+A build goes on after the last finished step (documents, BM25, each shard of vectors) when it is started again with
+the same arguments over the same corpus (`build_folder`), and does nothing if the index is finished.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +19,14 @@ from tqdm import tqdm
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval import manifest as manifest_file
+from medr3_plugin.retrieval.build_folder import (
+    VECTORS,
+    Steps,
+    check_replaceable,
+    finished_index,
+    locked,
+    recover,
+)
 from medr3_plugin.retrieval.chunking import Chunker, model_tokens, word_tokens
 from medr3_plugin.retrieval.corpus import BadRows, read_corpus
 from medr3_plugin.retrieval.dense_build import KINDS
@@ -30,13 +34,13 @@ from medr3_plugin.retrieval.encoder import Encoder, EncoderConfig
 from medr3_plugin.retrieval.evidence import Classifier
 from medr3_plugin.retrieval.lexical import K1, B
 from medr3_plugin.retrieval.lexical_build import build_lexical
+from medr3_plugin.retrieval.provenance import CorpusFiles, provenance
 from medr3_plugin.retrieval.store import DocumentStore, StoreWriter
 
 EngineName = Literal["bm25", "dense", "hybrid"]
 Source = str | Path | Iterable[str | Path]
 T = TypeVar("T")
 
-STATE = "state.json"
 SKIPPED = "skipped_rows.jsonl"
 """In an index's folder `documents`, if rows were skipped: `{"error"}` of each, with file, line and field."""
 _PACKAGES = (
@@ -86,7 +90,7 @@ def build_index(
     encode: Callable[[EncoderConfig, Path, Path], None] | None = None,
     notify: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Build an index and return its manifest.
+    """Build an index and return its manifest; nothing is done if `out` is that index already.
 
     Args:
         corpus: see `corpus.read_corpus`.
@@ -97,13 +101,14 @@ def build_index(
         classifier: names the evidence type of documents without one, see `evidence.assess`.
         bad_rows: count and skip wrong rows instead of raising; those of an earlier start that this build goes
             on from are counted, too. All are listed in the index, see `SKIPPED`.
-        overwrite: replace an index at `out`.
+        overwrite: replace an index at `out`, and the encoded vectors of an unfinished build of another one.
         encode: fills a shard folder with the vectors of a document store, `(encoder, store folder, shard
             folder)`, in place of this process (`vectors.encode_shard` is what it must do for every shard).
-        notify: told what will be built and how large, before it is.
+        notify: told what will be built and how large before it is, or that nothing is to be done.
 
     Raises:
-        UserError: a wrong row or option, an existing `out`, no space, a build of the same index under way.
+        UserError: a wrong row or option, an `out` or encoded vectors of another corpus or with other options, no
+            space, a build of the same index under way.
     """
     target = Path(out)
     options = options or BuildOptions()
@@ -116,51 +121,73 @@ def build_index(
     if options.dense_index not in KINDS:
         raise UserError(f"unknown dense index {options.dense_index!r}; expected one of {', '.join(KINDS)}")
     corpus = [corpus] if isinstance(corpus, (str, Path)) else list(corpus)
-    key = _key(
-        corpus, engine, None if engine == "bm25" else dense_config, options, skipping=bad_rows is not None
-    )
-    building = target.parent / f".{target.name}.building"
+    tell = notify or (lambda _: None)
     try:
-        with _locked(target), _recovered(target, overwrite=overwrite), _Steps(building, key) as steps:
-            chunker = _chunker(options)
-            documents = read_corpus(corpus, bad_rows=bad_rows, classifier=classifier)
-            if chunker is not None:
-                documents = chunker.chunk_all(documents)
-            content: dict[str, Any] = {"engine": engine, "chunking": _chunking(options)}
-            if bad_rows is not None and steps.done("documents"):
-                _recall(bad_rows, building / "documents" / SKIPPED)
-            content["documents"] = steps.run(
-                "documents", lambda: _write_documents(documents, steps.folder("documents"), bad_rows)
-            )
-            store = DocumentStore(building / "documents")
-            if engine != "dense":
-                content["bm25"] = steps.run("bm25", lambda: _build_bm25(store, steps.folder("bm25"), options))
-            if engine != "bm25":
-                content["dense"] = steps.run(
-                    "dense",
-                    lambda: _build_dense(
-                        store, steps.folder("dense"), dense_config, options, encode=encode, notify=notify
-                    ),
+        files = CorpusFiles(corpus)
+        made_of = provenance(
+            files,
+            engine,
+            dense_config if engine != "bm25" else None,
+            _deciding(options, engine),
+            skip_bad=bad_rows is not None,
+        )
+        with locked(target):
+            recover(target)
+            if not overwrite and (finished := finished_index(target, made_of)):
+                tell(f"{target}: is up to date, nothing was built")
+                return finished
+            check_replaceable(target)
+            with Steps(target, made_of, overwrite=overwrite, notify=tell) as steps:
+                chunker = _chunker(options)
+                documents = read_corpus(corpus, bad_rows=bad_rows, classifier=classifier)
+                if chunker is not None:
+                    documents = chunker.chunk_all(documents)
+                content: dict[str, Any] = {"engine": engine, "chunking": _chunking(options)}
+                if bad_rows is not None and steps.done("documents"):
+                    _recall(bad_rows, steps.building / "documents" / SKIPPED)
+                content["documents"] = steps.run(
+                    "documents",
+                    lambda: _write_documents(documents, steps.folder("documents"), bad_rows, files),
                 )
-                shutil.rmtree(building / "vectors", ignore_errors=True)
-            store.close()
-            content["versions"] = manifest_file.versions(*_PACKAGES)
-            written = manifest_file.write(building, content, leave_out=(STATE,))
-            _replace(building, target)
-            steps.forget(target)
+                store = DocumentStore(steps.building / "documents")
+                if engine != "dense":
+                    content["bm25"] = steps.run(
+                        "bm25", lambda: _build_bm25(store, steps.folder("bm25"), options)
+                    )
+                if engine != "bm25":
+                    content["dense"] = steps.run(
+                        "dense",
+                        lambda: _build_dense(
+                            store, steps.folder("dense"), dense_config, options, encode=encode, notify=tell
+                        ),
+                    )
+                    shutil.rmtree(steps.building / VECTORS, ignore_errors=True)
+                store.close()
+                content["built_from"] = made_of
+                content["versions"] = manifest_file.versions(*_PACKAGES)
+                return steps.finish(content)
     except OSError as error:
         raise UserError(
-            f"{error.filename or building}: {error.strerror or error}; "
+            # numpy tells of a short write without saying why
+            f"{error.filename or target}: {error.strerror or f'{error} (is the disk full?)'}; "
             "put that right and start the build again, it will go on where it stopped"
         ) from error
-    return written
 
 
-def _write_documents(documents: Iterable[Document], folder: Path, bad_rows: BadRows | None) -> dict[str, Any]:
+def _deciding(options: BuildOptions, engine: str) -> dict[str, Any]:
+    """The options that the index depends on."""
+    without = {"batch_size", *{"bm25": ("dense_index",), "dense": ("k1", "b")}.get(engine, ())}
+    return {name: value for name, value in asdict(options).items() if name not in without}
+
+
+def _write_documents(
+    documents: Iterable[Document], folder: Path, bad_rows: BadRows | None, corpus: CorpusFiles
+) -> dict[str, Any]:
     with StoreWriter(folder) as writer, _recorded(bad_rows, folder / SKIPPED):
         for document in _bar(documents, "documents"):
             writer.add(document)
         summary = writer.summary()
+    corpus.check_unchanged()
     if not summary["count"]:
         raise UserError("the corpus holds no document")
     return {**summary, "skipped_rows": bad_rows.count if bad_rows else 0}
@@ -201,14 +228,13 @@ def _build_dense(
     options: BuildOptions,
     *,
     encode: Callable[[EncoderConfig, Path, Path], None] | None,
-    notify: Callable[[str], None] | None,
+    notify: Callable[[str], None],
 ) -> dict[str, Any]:
     from medr3_plugin.retrieval import dense_build, vectors
 
-    shard_folder = folder.parent / "vectors"
+    shard_folder = folder.parent / VECTORS
     encoder = Encoder(config)
-    if notify is not None:
-        notify(_announcement(len(store), encoder.dimension, options))
+    notify(_announcement(len(store), encoder.dimension, options))
     if encode is not None:
         encode(config, store.folder, shard_folder)
     else:
@@ -253,131 +279,6 @@ def _chunking(options: BuildOptions) -> dict[str, Any] | None:
         "overlap": options.chunk_overlap,
         "tokenizer": options.chunk_tokenizer,
     }
-
-
-class _Steps:
-    """The folder of a build under way and which of its steps are done.
-
-    A folder left by a build of something else (another corpus, engine or option) is removed. When the corpus
-    or an option turns out to be wrong the folder is removed, too; when the machine fails it stays.
-    """
-
-    def __init__(self, building: Path, key: str) -> None:
-        self._building = building
-        self._state = building / STATE
-        self._key = key
-        self._done: dict[str, Any] = {}
-
-    def __enter__(self) -> _Steps:
-        with contextlib.suppress(OSError, ValueError):
-            state = json.loads(self._state.read_text())
-            if state["key"] == self._key:
-                self._done = state["done"]
-        if not self._done and self._building.exists():
-            shutil.rmtree(self._building)
-        self._building.mkdir(parents=True, exist_ok=True)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, UserError) and not self._done:
-            shutil.rmtree(self._building, ignore_errors=True)
-
-    def folder(self, name: str) -> Path:
-        """An empty folder for a step."""
-        folder = self._building / name
-        if folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir()
-        return folder
-
-    def done(self, name: str) -> bool:
-        """Whether an earlier start did this step."""
-        return name in self._done
-
-    def run(self, name: str, step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The result of a step, from the state if it was done before."""
-        if name not in self._done:
-            self._done[name] = step()
-            temporary = self._state.with_suffix(".tmp")
-            temporary.write_text(json.dumps({"key": self._key, "done": self._done}))
-            temporary.replace(self._state)
-        return dict(self._done[name])
-
-    def forget(self, index: Path) -> None:
-        """Remove the state from the finished index: not before it is in its place, or a killed build starts anew."""
-        (index / STATE).unlink(missing_ok=True)
-
-
-def _key(
-    corpus: list[str | Path],
-    engine: str,
-    config: EncoderConfig | None,
-    options: BuildOptions,
-    *,
-    skipping: bool,
-) -> str:
-    """A digest of everything the result depends on; of corpus files their size and time of change."""
-    files = []
-    for source in corpus:
-        path = Path(source)
-        members = sorted(path.rglob("*")) if path.is_dir() else [path]
-        for member in members:
-            if member.is_file():
-                stat = member.stat()
-                files.append([str(member.resolve()), stat.st_size, stat.st_mtime_ns])
-    parameters = {**asdict(options), "batch_size": None}
-    content = [
-        manifest_file.FORMAT_VERSION, [str(source) for source in corpus], files, engine, parameters, skipping,
-        config.identity() if config else None, [config.path, config.article_path] if config else None,
-    ]  # fmt: skip
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-@contextlib.contextmanager
-def _locked(target: Path) -> Iterator[None]:
-    """One build of a target at a time."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    path = target.parent / f".{target.name}.lock"
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"{target}: another process is building it; wait for that one") from error
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _recovered(target: Path, *, overwrite: bool) -> Iterator[None]:
-    """A target that may be written, after what a build killed while replacing it left was put right."""
-    old = _old(target)
-    if not target.exists() and (old / manifest_file.NAME).is_file():
-        # rather than the new one, whose steps are kept: this build, if it is the same, ends at once
-        old.rename(target)
-    elif old.exists():
-        shutil.rmtree(old)
-    if target.exists() and not overwrite:
-        raise UserError(f"{target}: exists; choose another folder or pass --overwrite")
-    if target.exists() and any(target.iterdir()) and not (target / manifest_file.NAME).is_file():
-        raise UserError(f"{target}: is not an index, so it is not overwritten; choose another folder")
-    yield
-
-
-def _old(target: Path) -> Path:
-    return target.parent / f".{target.name}.old"
-
-
-def _replace(building: Path, target: Path) -> None:
-    """Put the finished folder in its place; an old index goes only when the new one is there."""
-    if not target.exists():
-        building.rename(target)
-        return
-    old = _old(target)
-    target.rename(old)
-    building.rename(target)
-    shutil.rmtree(old)
 
 
 def _bar(items: Iterable[T], title: str, total: int | None = None) -> Iterator[T]:

@@ -127,7 +127,10 @@ class RetrievalClient:
         if not self._breaker.allow():
             await asyncio.sleep(0)  # a caller that asks again at once must not block the event loop
             raise RetrievalFailure(f"{self.url} failed repeatedly, not asked again yet", "circuit_open")
-        body = json.dumps(request_to_wire(queries, topk, filters)).encode()
+        # half a surrogate pair is no UTF-8, and one such query must not fail the others of a request
+        body = json.dumps(request_to_wire(queries, topk, filters), ensure_ascii=False).encode(
+            "utf-8", "replace"
+        )
         try:
             answer = await asyncio.wait_for(self._post(body), self._timeout_s)
             results = self._hits(answer, len(queries))

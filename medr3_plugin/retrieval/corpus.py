@@ -1,10 +1,11 @@
 """Reading a corpus: rows checked where they are read, as documents with their evidence levels.
 
-Rows have `id` and `text` (or MedRAG's `content`), and may have `title, source, evidence_type,
-evidence_type_method, evidence_level, publication_types, year, license, ...`; other columns are kept in
-`Document.extra`. NaN counts as a missing value, as pandas writes one; an infinity anywhere, or a NaN inside a list
-or object, is refused: JSON has neither. A wrong row names its file, line and field. Nothing is held in memory but
-the row at hand and eight bytes a document for the uniqueness of ids.
+Rows have `id` and `text` (MedRAG: `content`, beside a `contents` that repeats the title; Search-R1: `contents`
+alone, the title on its first line), and may have `title, source, evidence_type, evidence_type_method,
+evidence_level, publication_types, year, license, ...`; other columns are kept in `Document.extra`. NaN counts
+as a missing value, as pandas writes one; an infinity anywhere, or a NaN inside a list or object, is refused:
+JSON has neither. A wrong row names its file, line and field. Nothing is held in memory but the row at hand and
+eight bytes a document for the uniqueness of ids.
 """
 
 from __future__ import annotations
@@ -85,13 +86,16 @@ def document_of(
         identity = str(identity)
     if not isinstance(identity, str) or not identity.strip():
         raise RowError(f"{where}: field 'id': expected a non-empty string, got {_shown(identity)}")
-    # MedRAG's snippets: `content` is the text, `contents` repeats the title before it
+    # Search-R1's corpora have title and text in `contents`; MedRAG's have them apart, too
+    joined = not {"text", "content", "title"} & columns.keys()
     text = _text(columns, where, "text", "content", "contents")
     if "content" in row and "text" not in row:
         columns.pop("contents", None)
+    title = _text(columns, where, "title")
+    if joined:
+        title, text = _apart(text)
     if not text.strip():
         raise RowError(f"{where}: field 'text': empty")
-    title = _text(columns, where, "title")
     source = _text(columns, where, "source")
     for name, value in (("id", identity), ("title", title), ("text", text), ("source", source)):
         _check_encodable(where, name, value)
@@ -135,6 +139,12 @@ def _text(columns: dict[str, Any], where: str, *names: str) -> str:
     if names[0] == "text":
         raise RowError(f"{where}: field 'text' is missing")
     return ""
+
+
+def _apart(contents: str) -> tuple[str, str]:
+    """(title, text) of Search-R1's `contents`: the title, often in quotes, on a line of its own before the text."""
+    head, _, rest = contents.partition("\n")
+    return (head.strip().strip('"'), rest) if rest.strip() else ("", contents)
 
 
 def _check_encodable(where: str, name: str, value: str) -> None:

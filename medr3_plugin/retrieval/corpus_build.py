@@ -28,6 +28,7 @@ from medr3_plugin.retrieval.store import document_to_row
 
 Named = Mapping[str, Callable[[], Iterator[dict[str, Any]]]]
 Readers = Mapping[str, Callable[[str], Iterator[tuple[str, dict[str, Any]]]]]
+Judge = Callable[[Iterable[Document]], Iterator[Document]]
 
 
 def build_corpus(
@@ -37,6 +38,7 @@ def build_corpus(
     *,
     readers: Readers | None = None,
     classifier: Classifier | None = None,
+    judge: Judge | None = None,
     bad_rows: BadRows | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Write each source as `<name>.jsonl.gz` into `out`, checked and with evidence levels.
@@ -47,6 +49,7 @@ def build_corpus(
         named: sources that go by a name, `name -> function yielding rows`.
         readers: for sources of the form `NAME=FILE`, `name -> function from the file to places and rows`.
         classifier: see `evidence.assess`.
+        judge: passes all documents on, some with another level (`data.evidence_judge`).
         bad_rows: count and skip wrong rows instead of raising.
 
     Returns:
@@ -67,6 +70,8 @@ def build_corpus(
             documents = _documents(
                 _rows(source, named, readers or {}, bad_rows), source, seen, classifier, bad_rows
             )
+            if judge is not None:
+                documents = judge(documents)
             summary[file] = {"source": source, **_write(documents, folder / file)}
         (folder / "SOURCES.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:

@@ -50,31 +50,49 @@ def rows_of(
         for part in source:
             yield from rows_of(part, bad_rows)
         return
+    if is_hub_name(source):
+        yield from _hub_rows(str(source))
+    elif _is_saved_dataset(Path(source)):
+        yield from _saved_dataset_rows(Path(source))
+    else:
+        for file in files_of(source):
+            yield from _file_rows(file, bad_rows)
+
+
+def files_of(source: str | Path) -> list[Path]:
+    """The files a local source is read from, in that order.
+
+    Raises:
+        UserError: there is none.
+    """
     path = Path(source)
     if path.is_file():
-        yield from _file_rows(path, bad_rows)
-    elif path.is_dir():
-        if (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file():
-            yield from _saved_dataset_rows(path)
-            return
-        files = sorted(file for file in path.iterdir() if file.name.endswith(SUFFIXES))
-        if not files:
-            raise UserError(f"{path}: no corpus file in this folder (expected {', '.join(SUFFIXES)})")
-        for file in files:
-            yield from _file_rows(file, bad_rows)
-    elif _looks_like_hub_name(str(source)):
-        yield from _hub_rows(str(source))
-    else:
+        return [path]
+    if not path.is_dir():
         raise UserError(f"{source}: no such corpus file, folder or Hugging Face dataset (owner/name)")
+    if _is_saved_dataset(path):
+        return sorted(file for file in path.rglob("*") if file.is_file())
+    files = sorted(file for file in path.iterdir() if file.name.endswith(SUFFIXES))
+    if not files:
+        raise UserError(f"{path}: no corpus file in this folder (expected {', '.join(SUFFIXES)})")
+    return files
 
 
-def _looks_like_hub_name(name: str) -> bool:
+def _is_saved_dataset(path: Path) -> bool:
+    return (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
+
+
+def is_hub_name(source: str | Path) -> bool:
+    """Whether a source is `owner/name[...]` and nothing on this machine."""
+    if Path(source).exists():
+        return False
+    name = str(source)
     owner, _, rest = name.partition("/")
     return (
         bool(owner and rest)
         and "/" not in rest
         and not name.startswith((".", "/", "~"))
-        and (not name.endswith(SUFFIXES))
+        and not name.endswith(SUFFIXES)
     )
 
 
@@ -130,12 +148,19 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _saved_dataset_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     datasets = _datasets()
-    loaded = datasets.load_from_disk(str(path))
-    splits = loaded if isinstance(loaded, Mapping) else {"": loaded}
-    for split, dataset in splits.items():
-        place = f"{path}/{split}" if split else str(path)
-        for number, row in enumerate(dataset, 1):
-            yield f"{place}, row {number}", row
+    place, number = str(path), 0
+    try:
+        loaded = datasets.load_from_disk(str(path))
+        splits = loaded if isinstance(loaded, Mapping) else {"": loaded}
+        for split, dataset in splits.items():
+            place = f"{path}/{split}" if split else str(path)
+            for number, row in enumerate(dataset, 1):
+                yield f"{place}, row {number}", row
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        # Arrow's errors of damaged files are ValueErrors
+        raise UserError(
+            f"{place}: cannot be read past row {number} as a saved Hugging Face dataset ({error})"
+        ) from error
 
 
 def _hub_rows(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

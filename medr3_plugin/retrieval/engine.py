@@ -12,6 +12,7 @@ from medr3_plugin.records import Hit
 from medr3_plugin.retrieval import manifest as manifest_file
 from medr3_plugin.retrieval.filters import Filters, Mask, MaskCache
 from medr3_plugin.retrieval.lexical import LexicalIndex, Rows, Scores
+from medr3_plugin.retrieval.memory import estimate_memory, warn_if_short
 from medr3_plugin.retrieval.rerank import CrossEncoderReranker, EvidencePrior
 from medr3_plugin.retrieval.store import DocumentStore
 
@@ -146,6 +147,8 @@ def open_index(
 ) -> IndexEngine:
     """Open a finished index folder; models are loaded by the first search, or by `warm_up`.
 
+    An index that needs more memory than is free is warned about.
+
     Args:
         path: the folder.
         options: how to search it.
@@ -158,6 +161,7 @@ def open_index(
     folder = Path(path)
     options = options or SearchOptions()
     content = manifest_file.read(folder, verify)
+    warn_if_short(folder, estimate_memory(content, options.encoder, options.reranker))
     store = DocumentStore(folder / "documents")
     retriever = _retriever(folder, content, options)
     if not len(store) == len(retriever) == content["documents"]["count"]:

@@ -1,12 +1,14 @@
 """Evidence levels, 1 (expert opinion and everything else) to 9 (meta-analysis).
 
 The level of a document comes from, in this order:
-1. its `evidence_level` column;
+1. its `evidence_level` column (a level that `evidence_type_method` calls guessed counts only without a classifier);
 2. its `evidence_type` column, unless `evidence_type_method` says that a rule guessed it;
 3. its `publication_types` column (PubMed's vocabulary);
 4. a classifier given by the caller (a judge LLM, say);
 5. the rules of `evidence_rules` over title and abstract (English);
 6. the guessed `evidence_type` of 2.
+
+How it was found stays with the document as `evidence_type_method`, also when a corpus is read and written again.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from medr3_plugin.retrieval import evidence_rules
 
@@ -42,7 +44,10 @@ LEVELS: Mapping[str, int] = {
 studies with cohorts, case-control and cross-sectional studies with case series and studies."""
 
 LOWEST, HIGHEST = 1, 9
-UNKNOWN_TYPES = frozenset({"", "unspecified", "unknown", "none"})
+UNKNOWN_TYPES = frozenset((
+    "", "unspecified", "unknown", "none", "n_a", "na", "nan", "article", "journal_article", "research_article",
+))  # fmt: skip
+"""Names that tell nothing of the design."""
 
 # PubMed publication types, most telling first: an article often carries several
 _PUBLICATION_TYPES: tuple[tuple[str, str], ...] = (
@@ -65,19 +70,33 @@ _PUBLICATION_TYPES: tuple[tuple[str, str], ...] = (
     ("letter", "expert_opinion"),
 )
 _ALIASES: Mapping[str, str] = {
+    "systematic_review_and_meta_analysis": "meta_analysis",
+    "metaanalysis": "meta_analysis",
+    "practice_guideline": "guideline",
+    "clinical_practice_guideline": "guideline",
+    "clinical_guideline": "guideline",
+    "evidence_based_practice_guideline": "guideline",
     "randomized_controlled_trial": "rct",
-    "randomised_controlled_trial": "rct",
+    "randomized_clinical_trial": "rct",
     "randomized_trial": "rct",
     "non_randomized_trial": "non_randomised_trial",
+    "non_randomized_controlled_trial": "non_randomised_trial",
     "clinical_trial": "non_randomised_trial",
-    "practice_guideline": "guideline",
-    "metaanalysis": "meta_analysis",
-    "case_reports": "case_report",
-    "cohort_study": "cohort",
-    "case_control_study": "case_control",
+    "prospective": "cohort",
+    "prospective_cohort": "cohort",
+    "retrospective_cohort": "cohort",
+    "narrative_review": "review",
+    "literature_review": "review",
+    "opinion": "expert_opinion",
+    "animal": "animal_or_in_vitro",
+    "in_vitro": "animal_or_in_vitro",
 }
+"""In American spelling, in the singular and without a closing "study"."""
 
 Method = Literal["column", "source", "publication_type", "classifier", "rule", "none"]
+METHODS: Mapping[str, Method] = {method: method for method in get_args(Method)}
+GUESSED: frozenset[str] = frozenset({"rule", "none"})
+"""Methods that leave the level open to somebody who reads better."""
 Classifier = Callable[[str, str], "str | None"]
 """`(title, text) -> evidence type` (a key of `LEVELS`), or None where it cannot say."""
 
@@ -92,19 +111,27 @@ class Evidence:
 
 
 def normalise_type(name: str) -> str:
-    """`Randomized Controlled Trial` -> `rct`: lower case, underscores, known aliases."""
+    """`Randomised Controlled Trials` -> `rct`: lower case, underscores, other names, PubMed's publication types."""
     key = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-    return _ALIASES.get(key, key)
+    if key in LEVELS or key in UNKNOWN_TYPES:
+        return key
+    singular = re.sub(r"ies$", "y", key.replace("analyses", "analysis").replace("randomis", "randomiz"))
+    plain = re.sub(r"(?<![is])s$|_study$", "", singular)
+    found = next(
+        (_ALIASES.get(form, form) for form in (singular, plain) if _ALIASES.get(form, form) in LEVELS), ""
+    )
+    return found or from_publication_types([name]) or key
 
 
 def assess(row: Mapping[str, Any], classifier: Classifier | None = None) -> Evidence:
     """Evidence type and level of a validated corpus row (columns as in the module's text)."""
     title, text = row.get("title") or "", row.get("text") or ""
     stated = normalise_type(row.get("evidence_type") or "")
-    level = row.get("evidence_level")
-    if level is not None:
-        return Evidence(stated if stated not in UNKNOWN_TYPES else "other", int(level), "column")
-    guessed = row.get("evidence_type_method") == "rule"
+    level, method = row.get("evidence_level"), str(row.get("evidence_type_method"))
+    guessed = method in GUESSED
+    if level is not None and not (guessed and classifier):
+        kind = stated if stated not in UNKNOWN_TYPES else "other"
+        return Evidence(kind, int(level), METHODS.get(method, "column"))
     if stated not in UNKNOWN_TYPES and not guessed:
         return Evidence(stated, LEVELS.get(stated, LOWEST), "source")
     if published := from_publication_types(row.get("publication_types") or ()):
@@ -127,7 +154,10 @@ def from_publication_types(names: str | Iterable[str]) -> str | None:
     """The most telling of PubMed's publication types, as one of our types; None if none tells anything."""
     if isinstance(names, str):
         names = re.split(r"[;|,]", names)
-    given = {str(name).strip().lower() for name in names}
+    # "Clinical Trial, Phase III" and "Consensus Development Conference, NIH" are kinds of what stands first; a
+    # "Randomized Controlled Trial, Veterinary" is no evidence for people
+    parts = [str(name).strip().lower().partition(",") for name in names]
+    given = {head for head, _, rest in parts if rest.strip() != "veterinary"}
     for name, kind in _PUBLICATION_TYPES:
         if name in given:
             return kind

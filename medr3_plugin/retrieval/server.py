@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
 from medr3_plugin.retrieval import manifest
 from medr3_plugin.retrieval.engine import open_index
-from medr3_plugin.retrieval.memory import estimate_memory
+from medr3_plugin.retrieval.memory import estimate_memory, warn_if_short
 from medr3_plugin.retrieval.service import RetrievalService, ServiceOptions, create_app
 
 if TYPE_CHECKING:
@@ -44,8 +44,12 @@ def run_server(
             f"warning: {host} is reachable from outside and no token is set; set {options.token_env}",
             file=sys.stderr,
         )
-    memory = estimate_memory(manifest.read(Path(options.index)), options.search.encoder)
+    memory = estimate_memory(
+        manifest.read(Path(options.index)), options.search.encoder, options.search.reranker
+    )
     print(f"memory: {memory}; {workers} process(es)", file=sys.stderr, flush=True)
+    if workers > 1:  # one is looked at when it opens the index
+        warn_if_short(Path(options.index), memory, workers)
     settings: dict[str, Any] = {
         "access_log": access_log,
         "log_level": "info",

@@ -487,7 +487,13 @@ def test_journal(tmp_path):
     journal.close()
     again = Journal(tmp_path / "deep" / "j")
     assert again.get(key) == Call("reply", 1, 2) and len(again) == 1
+    again._db.execute("PRAGMA query_only = ON")  # as on a full disk
+    with pytest.raises(UserError, match="j: cannot be written to"):
+        again.put("other", "s", "item", Call("reply"))
     again.close()
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot be used as journal"):
+        Journal(tmp_path / "file" / "j")
     (tmp_path / "text").write_text("no database " * 100)
     with pytest.raises(UserError, match="cannot be used as journal"):
         Journal(tmp_path / "text")

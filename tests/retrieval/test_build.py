@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from index_helpers import rows, write_jsonl
@@ -14,6 +15,7 @@ from index_helpers import rows, write_jsonl
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval import build as build_module
 from medr3_plugin.retrieval.build import BuildOptions, build_index
+from medr3_plugin.retrieval.build_folder import locked
 from medr3_plugin.retrieval.corpus import BadRows
 from medr3_plugin.retrieval.engine import Filters, SearchOptions, open_index
 
@@ -99,14 +101,67 @@ def test_skipped_rows_are_listed_also_after_a_resumed_build(tmp_path, monkeypatc
 
 def test_an_existing_index_is_replaced_only_when_asked_and_only_when_done(tmp_path, corpus):
     build_index(corpus, tmp_path / "index")
-    with pytest.raises(UserError, match="--overwrite"):
-        build_index(corpus, tmp_path / "index")
     broken = write_jsonl(tmp_path / "broken.jsonl", [{"id": "x"}])
+    with pytest.raises(UserError, match=r"broken\.jsonl is new in the corpus.*--overwrite"):
+        build_index(broken, tmp_path / "index")
     with pytest.raises(UserError, match="line 1"):
         build_index(broken, tmp_path / "index", overwrite=True)
     assert len(open_index(tmp_path / "index")) == 60
     build_index(write_jsonl(tmp_path / "other.jsonl", rows(7)), tmp_path / "index", overwrite=True)
     assert len(open_index(tmp_path / "index")) == 7
+    assert leftovers(tmp_path) == []
+
+
+def test_an_index_that_is_up_to_date_is_left_alone(tmp_path, corpus, monkeypatch):
+    built = build_index(corpus, tmp_path / "index")
+    told = []
+    again = {"out": tmp_path / "index", "notify": told.append}
+    # read another way, touched, renamed, with rows to skip that it does not have: the content is the same
+    monkeypatch.chdir(tmp_path)
+    os.utime(corpus, (1, 1))
+    for source in ("corpus.jsonl", shutil.copy(corpus, tmp_path / "copy.jsonl")):
+        assert build_index(source, bad_rows=BadRows(), **again) == built
+    assert told == [f"{tmp_path / 'index'}: is up to date, nothing was built"] * 2
+
+    assert build_index(corpus, overwrite=True, **again)["created"] >= built["created"]
+    (tmp_path / "index" / "documents" / "rows.jsonl").write_text("tampered")
+    with pytest.raises(UserError, match=r"corrupted.* --overwrite"):
+        build_index(corpus, **again)
+    build_index(corpus, overwrite=True, **again)
+    assert len(open_index(tmp_path / "index")) == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"corpus": ["corpus.jsonl", "more.jsonl"]}, "more.jsonl is new in the corpus"),
+        ({"corpus": "more.jsonl"}, "more.jsonl is new in the corpus"),
+        ({"corpus": "changed/corpus.jsonl"}, "corpus.jsonl has changed"),
+        ({"options": BuildOptions(chunk_tokens=9)}, "chunk tokens was 0, now 9"),
+        ({"options": BuildOptions(k1=2.0)}, "k1 was 1.5, now 2.0"),
+        ({"engine": "hybrid", "encoder": "hub/model"}, "engine was 'bm25', now 'hybrid'"),
+    ],
+)
+def test_an_index_of_something_else_says_why(tmp_path, corpus, monkeypatch, arguments, why):
+    monkeypatch.chdir(tmp_path)
+    build_index("corpus.jsonl", "index")
+    write_jsonl(tmp_path / "more.jsonl", [{"id": "m", "text": "more"}])
+    (tmp_path / "changed").mkdir()
+    write_jsonl(tmp_path / "changed" / "corpus.jsonl", rows(59))
+    with pytest.raises(UserError, match=rf"index: exists, .*\({why}\)"):
+        build_index(**{"corpus": "corpus.jsonl", "out": "index", **arguments})
+    assert len(open_index("index")) == 60
+
+
+def test_a_corpus_that_is_written_to_while_it_is_read(tmp_path, corpus, monkeypatch):
+    class SlowWriter(build_module.StoreWriter):
+        def summary(self):
+            write_jsonl(corpus, rows(61))
+            return super().summary()
+
+    monkeypatch.setattr(build_module, "StoreWriter", SlowWriter)
+    with pytest.raises(UserError, match="changed while it was read"):
+        build_index(corpus, tmp_path / "index")
     assert leftovers(tmp_path) == []
 
 
@@ -132,6 +187,15 @@ def test_a_full_disk_is_reported_and_the_build_goes_on_later(tmp_path, corpus, m
     monkeypatch.setattr(build_module, step, original)
     build_index(corpus, tmp_path / "index")
     assert len(open_index(tmp_path / "index")) == 60
+
+
+def test_a_short_write_is_told_as_a_full_disk(tmp_path, corpus, monkeypatch):
+    def short(*args):
+        raise OSError("30464 requested and 9184 written")  # numpy's words, without an errno
+
+    monkeypatch.setattr(build_module, "_build_bm25", short)
+    with pytest.raises(UserError, match=r"index: 30464 requested and 9184 written \(is the disk full"):
+        build_index(corpus, tmp_path / "index")
 
 
 def test_a_really_full_disk_does_not_kill_the_process(tmp_path):
@@ -191,28 +255,30 @@ def test_a_build_killed_while_replacing_loses_nothing(tmp_path, corpus, monkeypa
     build_index(write_jsonl(tmp_path / "other.jsonl", rows(7)), index)
     code = (
         "import os, pathlib, sys\n"
-        "from medr3_plugin.retrieval import build\n"
+        "from medr3_plugin.retrieval import build, build_folder\n"
         "rename, left = pathlib.Path.rename, [int(sys.argv[3])]\n"
         "def limited(path, target):\n"
         "    if not left[0]:\n        os._exit(9)\n"
         "    left[0] -= 1\n"
         "    return rename(path, target)\n"
-        "replace = build._replace\n"
+        "replace = build_folder._replace\n"
         "def killed(*args):\n"
         "    pathlib.Path.rename = limited\n"
-        "    build.shutil.rmtree = lambda *args: os._exit(9)\n"
+        "    build_folder.shutil.rmtree = lambda *args: os._exit(9)\n"
         "    replace(*args)\n"
-        "build._replace = killed\n"
+        "build_folder._replace = killed\n"
         "build.build_index(sys.argv[1], sys.argv[2], overwrite=True)\n"
     )
     arguments = [sys.executable, "-c", code, str(corpus), str(index), str(renames)]
     assert subprocess.run(arguments, check=False).returncode == 9
     assert index.exists() == (renames != 1)
 
-    with pytest.raises(UserError, match="--overwrite"):
+    if renames == 2:
         build_index(corpus, index)
-    assert len(open_index(index)) == (60 if renames == 2 else 7)
-    if renames < 2:
+    else:
+        with pytest.raises(UserError, match="--overwrite"):
+            build_index(corpus, index)
+        assert len(open_index(index)) == 7
         monkeypatch.setattr(build_module, "_write_documents", lambda *args: pytest.fail("it was finished"))
         build_index(corpus, index, overwrite=True)
     assert len(open_index(index)) == 60
@@ -233,21 +299,50 @@ def test_a_target_that_is_a_file(tmp_path, corpus):
     assert (tmp_path / "index").read_text() == "mine"
 
 
-def test_a_build_of_something_else_starts_anew(tmp_path, corpus, monkeypatch):
-    monkeypatch.setattr(
-        build_module, "build_lexical", lambda *args, **kwargs: (_ for _ in ()).throw(OSError(5, "I/O error"))
-    )
-    with pytest.raises(UserError, match="I/O error"):
+@pytest.fixture
+def stopped(tmp_path, corpus, monkeypatch):
+    """An unfinished build of `corpus`: the documents are there."""
+    with monkeypatch.context() as patched, pytest.raises(UserError, match="I/O error"):
+        patched.setattr(
+            build_module, "_build_bm25", lambda *_: (_ for _ in ()).throw(OSError(5, "I/O error"))
+        )
+        build_index(corpus, tmp_path / "index")
+    return tmp_path / ".index.building"
+
+
+def test_a_build_of_something_else_starts_anew_and_says_so(tmp_path, corpus, stopped):
+    write_jsonl(corpus, rows(9))
+    told = []
+    manifest = build_index(corpus, tmp_path / "index", notify=told.append)
+    assert manifest["documents"]["count"] == 9
+    assert "an unfinished build of something else is removed (corpus.jsonl has changed)" in told[0]
+
+
+def test_encoded_vectors_of_something_else_are_not_thrown_away_unasked(
+    tmp_path, corpus, stopped, monkeypatch
+):
+    (stopped / "vectors").mkdir()
+    (stopped / "vectors" / "shard-00000.npy").write_bytes(b"days of work")
+    kept = corpus.read_bytes()
+    write_jsonl(corpus, rows(9))
+    with pytest.raises(UserError, match=r"encoded vectors \(corpus.jsonl has changed\).*--overwrite"):
         build_index(corpus, tmp_path / "index")
     assert leftovers(tmp_path) == [".index.building"]
-    monkeypatch.undo()
-    time.sleep(0.01)
+    with monkeypatch.context() as patched:
+        patched.setattr(build_module, "_write_documents", lambda *_: pytest.fail("the documents were there"))
+        corpus.write_bytes(kept)  # put back, with another time of change: the build goes on
+        build_index(corpus, tmp_path / "index")
+
+
+def test_encoded_vectors_of_something_else_go_when_asked(tmp_path, corpus, stopped):
+    (stopped / "vectors").mkdir()
+    (stopped / "vectors" / "shard-00000.npy").write_bytes(b"days of work")
     write_jsonl(corpus, rows(9))
-    assert build_index(corpus, tmp_path / "index")["documents"]["count"] == 9
+    assert build_index(corpus, tmp_path / "index", overwrite=True)["documents"]["count"] == 9
 
 
 def test_two_builds_of_one_index(tmp_path, corpus):
-    with build_module._locked(tmp_path / "index"), pytest.raises(UserError, match="another process"):
+    with locked(tmp_path / "index"), pytest.raises(UserError, match="another process"):
         build_index(corpus, tmp_path / "index")
     build_index(corpus, tmp_path / "index")
 
@@ -306,6 +401,9 @@ def test_the_manifest_says_what_is_inside(tmp_path, corpus):
     build_index(corpus, tmp_path / "index")
     manifest = json.loads((tmp_path / "index" / "manifest.json").read_text())
     assert manifest["bm25"]["k1"] == 1.5
+    content = corpus.read_bytes()
+    described = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    assert manifest["built_from"]["corpus"] == [{"source": str(corpus), "files": {"corpus.jsonl": described}}]
     assert manifest["versions"]["numpy"]
     assert set(manifest["files"]) == {
         path.relative_to(tmp_path / "index").as_posix()

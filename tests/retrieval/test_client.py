@@ -57,6 +57,14 @@ async def test_a_good_answer(connect):
     assert json.loads(second[2])["filters"] == {"min_year": 2000}
 
 
+async def test_half_a_surrogate_pair_and_other_scripts(connect):
+    async with serving(GOOD) as server:
+        assert await connect(server.url).search(["a\ud800 Fieber über 39 発熱 \U0001f912"], 3) == EXPECTED
+    body = server.requests[0].partition(b"\r\n\r\n")[2]
+    assert json.loads(body)["queries"] == ["a? Fieber über 39 発熱 \U0001f912"]
+    assert b"ud800" not in body
+
+
 @pytest.mark.parametrize(
     ("handler", "kind", "tries"),
     [

@@ -146,6 +146,21 @@ def test_parquet_and_saved_dataset_give_the_same_documents(tmp_path):
     assert list(read_corpus(tmp_path / "saved")) == expected
 
 
+@pytest.mark.parametrize("damage", ["short", "state", "missing"])
+def test_a_damaged_saved_dataset(tmp_path, damage):
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_list(rows(5)).save_to_disk(str(tmp_path / "saved"))
+    (data,) = (tmp_path / "saved").glob("*.arrow")
+    if damage == "short":
+        data.write_bytes(data.read_bytes()[:300])
+    elif damage == "state":
+        (tmp_path / "saved" / "state.json").write_text("x")
+    else:
+        data.unlink()
+    with pytest.raises(UserError, match=r"saved: cannot be read past row 0 as a saved Hugging Face dataset"):
+        list(read_corpus(tmp_path / "saved"))
+
+
 @pytest.fixture
 def hub(monkeypatch):
     """A stand-in for `datasets`; returns what `load_dataset` was asked for."""
@@ -204,6 +219,19 @@ def test_medrag_snippets(tmp_path):
     (document,) = read_corpus(write_jsonl(tmp_path / "c.jsonl", [row]))
     assert document.text == "The heart"
     assert "contents" not in document.extra
+
+
+@pytest.mark.parametrize(
+    ("contents", "title", "text"),
+    [
+        ('"Aaron"\nAaron is a prophet.\nHe', "Aaron", "Aaron is a prophet.\nHe"),
+        ("One line", "", "One line"),
+        ("A line and nothing\n ", "", "A line and nothing\n "),
+    ],
+)
+def test_search_r1_corpora(tmp_path, contents, title, text):
+    (document,) = read_corpus(write_jsonl(tmp_path / "c.jsonl", [{"id": "0", "contents": contents}]))
+    assert (document.title, document.text) == (title, text)
 
 
 @pytest.mark.parametrize("source", ["nowhere.jsonl", "./none", "/no/such/folder"])

@@ -11,10 +11,10 @@ pytest.importorskip("faiss")
 pytest.importorskip("sentence_transformers")
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.retrieval import build as build_module
 from medr3_plugin.retrieval import dense_build, vectors
 from medr3_plugin.retrieval import encoder as encoder_module
 from medr3_plugin.retrieval.build import BuildOptions, build_index
+from medr3_plugin.retrieval.build_folder import STATE
 from medr3_plugin.retrieval.dense import DenseIndex
 from medr3_plugin.retrieval.encoder import Encoder, EncoderConfig
 from medr3_plugin.retrieval.engine import Filters, SearchOptions, open_index
@@ -371,4 +371,4 @@ def test_approximate_kinds_from_the_command_options(tmp_path, corpus, model):
         build_index(
             corpus, tmp_path / "pq", "dense", encoder=str(model), options=BuildOptions(dense_index="PQ")
         )
-    assert build_module.STATE not in {path.name for path in (tmp_path / "index").rglob("*")}
+    assert STATE not in {path.name for path in (tmp_path / "index").rglob("*")}

@@ -37,6 +37,19 @@ def test_the_hierarchy():
             {"publication_types": "Review; Systematic Review", "text": RCT},
             ("systematic_review", 8, "publication_type"),
         ),
+        (
+            {"publication_types": ["Clinical Trial, Phase III"], "text": "x"},
+            ("non_randomised_trial", 5, "publication_type"),
+        ),
+        (
+            {"publication_types": ["Randomized Controlled Trial, Veterinary"], "text": "The sky."},
+            ("other", 1, "none"),
+        ),
+        # PubMed's names in our column, and those that tell nothing
+        ({"evidence_type": "Observational Study", "text": RCT}, ("cohort", 4, "source")),
+        ({"evidence_type": "Clinical Trial, Phase II", "text": RCT}, ("non_randomised_trial", 5, "source")),
+        ({"evidence_type": "Journal Article", "text": RCT}, ("rct", 6, "rule")),
+        ({"evidence_type": "N/A", "text": RCT}, ("rct", 6, "rule")),
         ({"text": RCT}, ("rct", 6, "rule")),
         ({"evidence_type": "unspecified", "text": RCT}, ("rct", 6, "rule")),
         # a guessed type gives way to our rules, and counts where they find nothing
@@ -51,6 +64,16 @@ def test_the_hierarchy():
 def test_where_the_level_comes_from(row, expected):
     found = assess(row)
     assert (found.type, found.level, found.method) == expected
+
+
+def test_how_a_level_was_found_survives_being_read_again():
+    row = {"text": RCT, "evidence_type": "other", "evidence_level": 1}
+    assert assess({**row, "evidence_type_method": "none"}).method == "none"
+    assert assess({**row, "evidence_type_method": ["odd"]}).method == "column"
+    assert assess(row).method == "column"
+    # a guessed level is open to a classifier, any other is not
+    assert assess({**row, "evidence_type_method": "none"}, lambda *_: "cohort").level == 4
+    assert assess(row, lambda *_: "cohort").level == 1
 
 
 def test_a_classifier_comes_before_the_rules_and_after_metadata():
@@ -102,6 +125,37 @@ def test_every_rule_names_a_known_type():
     from medr3_plugin.retrieval import evidence_rules
 
     assert {rule.kind for rule in (*evidence_rules._TITLE, *evidence_rules._ABSTRACT)} <= LEVELS.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("Meta-Analyses", "meta_analysis"),
+        ("meta analysis", "meta_analysis"),
+        ("Systematic Reviews", "systematic_review"),
+        ("Evidence-based practice guidelines", "guideline"),
+        ("Guidelines", "guideline"),
+        ("RCTs", "rct"),
+        ("Randomised Controlled Trials", "rct"),
+        ("non-randomised trials", "non_randomised_trial"),
+        ("Cohort studies", "cohort"),
+        ("Prospective study", "cohort"),
+        ("Case-control study", "case_control"),
+        ("Cross-sectional studies", "cross_sectional"),
+        ("Case Series", "case_series"),
+        ("Case reports", "case_report"),
+        ("Expert opinions", "expert_opinion"),
+        ("Editorial", "expert_opinion"),
+        ("Diagnosis", "diagnosis"),
+        ("blogs", "blogs"),
+        ("", ""),
+        ("研究", ""),
+        ("N/A", "n_a"),
+        *((name, name) for name in LEVELS),
+    ],
+)
+def test_names_of_types(name, kind):
+    assert normalise_type(name) == kind
 
 
 def test_publication_types_and_names():

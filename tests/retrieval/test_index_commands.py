@@ -59,6 +59,29 @@ def test_build_search_and_info(tmp_path, corpus, medr3):
     assert out.endswith("files are intact\n")
 
 
+def test_columns_of_the_corpus_do_not_hide_rank_and_score(tmp_path, medr3):
+    path = write_jsonl(tmp_path / "c.jsonl", [{"id": "1", "text": "aspirin", "score": "high", "rank": 99}])
+    medr3("index", "build", "--corpus", path, "--out", tmp_path / "index")
+    code, out, _ = medr3("search", "--index", tmp_path / "index", "aspirin", "--json")
+    found = json.loads(out)
+    assert (code, found["rank"], type(found["score"])) == (0, 1, float)
+
+
+def test_an_index_that_is_up_to_date_or_is_not(tmp_path, corpus, medr3):
+    build = ("index", "build", "--corpus", corpus, "--out", tmp_path / "index")
+    assert medr3(*build)[0] == 0
+    code, out, err = medr3(*build)
+    assert (code, err) == (0, f"{tmp_path / 'index'}: is up to date, nothing was built\n")
+    assert "30 documents, engine bm25" in out
+    write_jsonl(corpus, rows(31))
+    code, out, err = medr3(*build)
+    assert (code, out) == (2, "")
+    assert "(corpus.jsonl has changed)" in err
+    assert medr3(*build, "--overwrite")[0] == 0
+    _, out, _ = medr3("index", "info", "--index", tmp_path / "index")
+    assert f"built from {corpus}\n   corpus.jsonl: {corpus.stat().st_size:,} bytes, sha256 " in out
+
+
 def test_hybrid_from_the_command_line(tmp_path, corpus, medr3):
     pytest.importorskip("faiss")
     pytest.importorskip("sentence_transformers")

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from medr3_plugin.retrieval.memory import estimate_memory
+import pytest
+from index_helpers import rows, write_jsonl
+
+from medr3_plugin.retrieval import memory
+from medr3_plugin.retrieval.build import build_index
+from medr3_plugin.retrieval.engine import open_index
+from medr3_plugin.retrieval.memory import MemoryEstimate, available_memory, estimate_memory, warn_if_short
 
 WORKING = 300 << 20
 
@@ -65,3 +71,48 @@ def test_an_encoder_that_moved(tmp_path):
 def test_bm25_needs_no_encoder():
     estimate = estimate_memory({"files": {}, "bm25": {"terms": 10}})
     assert (estimate.resident, estimate.without_encoder) == (1300, False)
+
+
+def test_vectors_and_a_reranker_are_counted(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(bytes(30))
+    content = {"files": {"dense/vectors.faiss": {"bytes": 70}, "documents/rows.jsonl": {"bytes": 5}}}
+    estimate = estimate_memory(content, reranker=str(tmp_path))
+    assert (estimate.mapped, estimate.scanned, estimate.resident) == (75, 70, 30)
+
+
+@pytest.mark.parametrize(
+    ("free", "processes", "warns"),
+    [(170, 1, False), (169, 1, True), (269, 2, True), (270, 2, False), (None, 9, False)],
+)
+def test_a_warning_only_when_it_does_not_fit(monkeypatch, caplog, free, processes, warns):
+    monkeypatch.setattr(memory, "available_memory", lambda: free)
+    warn_if_short(Path("index"), MemoryEstimate(mapped=9_000, resident=100, scanned=70), processes)
+    assert ("of memory in" in caplog.text) == warns
+
+
+def test_opening_an_index_that_does_not_fit(tmp_path, monkeypatch, caplog):
+    build_index(write_jsonl(tmp_path / "c.jsonl", rows(20)), tmp_path / "index")
+    open_index(tmp_path / "index").close()
+    assert caplog.text == ""
+    monkeypatch.setattr(memory, "available_memory", lambda: 99)
+    open_index(tmp_path / "index").close()
+    assert f"{tmp_path / 'index'}: needs about" in caplog.text
+    assert "99 B is free" in caplog.text
+
+
+def test_the_limit_of_a_control_group(tmp_path):
+    inner = tmp_path / "job" / "task"
+    inner.mkdir(parents=True)
+    own = tmp_path / "own"
+    own.write_text("1:name=systemd:/x\n0::/job/task\n")
+    assert list(memory._left_in_groups(tmp_path, own)) == []
+    for folder, limit in ((inner, "max"), (inner.parent, "1000")):
+        (folder / "memory.max").write_text(f"{limit}\n")
+        (folder / "memory.current").write_text("900\n")
+        (folder / "memory.stat").write_text("anon 500\nfile 300\n")
+    assert list(memory._left_in_groups(tmp_path, own)) == [400]
+
+
+def test_what_is_free_here():
+    free = available_memory()
+    assert free is None or 0 <= free < 1 << 50

@@ -27,12 +27,19 @@ _usage: ContextVar[tuple[int, int]] = ContextVar("usage", default=(0, 0))
 
 Reply = TypeVar("Reply", bound=BaseModel)
 
+OPTIONS = {
+    "teacher": ("--model", "--structured"),
+    "policy": ("--policy-model", "--structured"),
+    "evidence judge": ("--evidence-model", "--evidence-structured"),
+}
+"""Role -> the options of a command that name its model and its way of decoding."""
+
 
 class MeteredClient(ChatClient):
     """A chat client that tells what the last reply of the running task cost.
 
     Args:
-        role: `teacher` or `policy`, for messages.
+        role: a key of `OPTIONS`, for messages.
     """
 
     def __init__(self, base_url: str, *, role: str, **settings: Any) -> None:
@@ -41,8 +48,9 @@ class MeteredClient(ChatClient):
 
     def _failure(self, kind: str, what: str) -> JudgeFailure:
         super()._failure(kind, what)  # counts it; its words are those of a config, not of a command
-        what = what.replace("judge.model", "--model" if self._role == "teacher" else "--policy-model")
-        what = what.replace("set `structured` to none", "give --structured none")
+        model, structured = OPTIONS[self._role]
+        what = what.replace("judge.model", model)
+        what = what.replace("set `structured` to none", f"give {structured} none")
         return JudgeFailure(f"the {self._role} at {self.base_url} {what}", kind=kind)
 
     async def _with_retries(

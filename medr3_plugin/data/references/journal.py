@@ -57,8 +57,8 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=5.0, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
@@ -66,7 +66,7 @@ class Journal:
             # two runs on one journal would pay for the same calls: hold a lock as long as this one lives
             self._lock = sqlite3.connect(f"{path}.lock", timeout=0.0, isolation_level=None)
             self._lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise UserError(
                 f"{path}: cannot be used as journal ({error}); another run may be using it, or it is another file"
             ) from error
@@ -85,11 +85,20 @@ class Journal:
         return self.get(to)
 
     def put(self, key: str, step: str, item: str, call: Call) -> None:
-        """Keep an answered call."""
-        self._db.execute(
-            "INSERT OR REPLACE INTO call VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (key, step, item, call.reply, call.prompt_tokens, call.completion_tokens, time.time()),
-        )
+        """Keep an answered call.
+
+        Raises:
+            UserError: the file cannot be written to.
+        """
+        try:
+            self._db.execute(
+                "INSERT OR REPLACE INTO call VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (key, step, item, call.reply, call.prompt_tokens, call.completion_tokens, time.time()),
+            )
+        except sqlite3.Error as error:
+            raise UserError(
+                f"{self.path}: cannot be written to ({error}); put that right and start again, what is in it is kept"
+            ) from error
 
     def __len__(self) -> int:
         return int(self._db.execute("SELECT count(*) FROM call").fetchone()[0])
