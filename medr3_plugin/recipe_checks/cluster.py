@@ -51,16 +51,16 @@ def devices(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator
     """
     if config.trainer.device != "cuda":
         return
-    encoder = _encoder(config)
-    if encoder.get("path") and not encoder.get("device"):
-        yield Finding(
-            "error",
-            "medr3.reward.encoder.device",
-            f"not set: each of the {config.reward.num_workers} reward workers (reward.num_workers) would load the "
-            "encoder onto GPU 0, beside vLLM and the trainer; set cpu",
-        )
     for key, options in retrieval.items():
-        if options.get("backend") == "http" or (options.get("search") or {}).get("device"):
+        search = options.get("search") or {}
+        if options.get("backend") == "http" or search.get("device"):
+            continue
+        if search.get("reranker"):
+            yield Finding(
+                "error",
+                f"{key}.search.device",
+                "not set: the reranker would go onto GPU 0, beside vLLM and the trainer; set cpu",
+            )
             continue
         for index in [options.get("index"), *(options.get("shards") or ())]:
             if index and _engine(Path(index).expanduser()) in ("dense", "hybrid"):

@@ -63,7 +63,7 @@ class SearchOptions:
     Attributes:
         encoder: where the model of a dense index is now; None is where it was at building.
         article_encoder: the same for the model of documents, where the index has another one for them.
-        device: of the encoder; None lets it choose.
+        device: of the encoder and the reranker; None lets them choose.
         depth: candidates that are fused, reranked or weighed by evidence.
         reranker: folder or Hugging Face name of a cross-encoder; None for none.
         rerank_depth: candidates the cross-encoder scores.
@@ -105,7 +105,9 @@ class IndexEngine:
         self._masks = MaskCache(store)
         self._prior = EvidencePrior(options.evidence_prior)
         self._reranker = (
-            CrossEncoderReranker(options.reranker, options.rerank_depth) if options.reranker else None
+            CrossEncoderReranker(options.reranker, options.rerank_depth, device=options.device)
+            if options.reranker
+            else None
         )
 
     def __len__(self) -> int:

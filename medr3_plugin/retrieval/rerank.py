@@ -56,9 +56,12 @@ class CrossEncoderReranker:
         path: folder or Hugging Face name.
         depth: hits that are scored; those below keep their order behind them and are never returned first.
         max_tokens: query and document together; None takes the model's own limit.
+        device: `cpu`, `cuda`, ...; None lets sentence-transformers choose.
     """
 
-    def __init__(self, path: str, depth: int = 50, max_tokens: int | None = None) -> None:
+    def __init__(
+        self, path: str, depth: int = 50, max_tokens: int | None = None, device: str | None = None
+    ) -> None:
         folder = Path(path).expanduser()
         if not folder.is_dir() and (folder.is_absolute() or path.startswith(".")):
             raise UserError(
@@ -67,6 +70,7 @@ class CrossEncoderReranker:
         self.path = str(folder) if folder.is_dir() else path
         self.depth = depth
         self._max_tokens = max_tokens
+        self._device = device
         self._model: Any = None
         self._lock = threading.Lock()
 
@@ -98,7 +102,7 @@ class CrossEncoderReranker:
             except ImportError as error:
                 raise MissingExtra("sentence-transformers", "dense", "reranking") from error
             try:
-                self._model = CrossEncoder(self.path, max_length=self._max_tokens)
+                self._model = CrossEncoder(self.path, max_length=self._max_tokens, device=self._device)
             except (OSError, ValueError, RuntimeError) as error:
                 raise UserError(f"reranker {self.path!r} cannot be loaded: {error}") from error
         return self._model

@@ -177,13 +177,17 @@ class ExtractorOptions(_Section):
 
 
 class EncoderOptions(_Section):
-    """The sentence encoder of the semantic term; off without `path`."""
+    """The sentence encoder of the semantic term; off without `path`.
+
+    On the CPU unless `device` says otherwise: in training, GPUs belong to trainer and vLLM, and Ray hides none of
+    them from a reward worker, so that every one of these would load its encoder onto the first.
+    """
 
     path: str | None = None
     c0: Annotated[float, Field(ge=0, lt=1)] | None = None
     batch_size: Annotated[int, Field(gt=0)] = 64
     window: Annotated[int, Field(gt=0)] = 180
-    device: str | None = None
+    device: str = "cpu"
 
 
 class RewardOptions(StageOptions):
