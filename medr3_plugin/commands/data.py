@@ -32,6 +32,10 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     prompt: Annotated[
         str, typer.Option(help="search (tags), plain (no search), tools (tool calls), bare (question alone).")
     ] = "search",
+    examples: Annotated[
+        Path | None,
+        typer.Option(help="Example turns for every prompt: jsonl of {'messages': [user, assistant]}."),
+    ] = None,
     against: Annotated[
         list[str] | None, typer.Option(help="Evaluation file or folder; overlapping questions are removed.")
     ] = None,
@@ -40,6 +44,7 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     seed: Annotated[int, typer.Option(help="Seed of generated questions (source 'hpo').")] = 0,
 ) -> None:
     """A public data set -> training parquet: de-duplicated, checked for overlap, bad rows named and kept."""
+    from medr3_plugin.data import example_turns
     from medr3_plugin.data import prepare as pipeline
     from medr3_plugin.data.layouts import DATASETS
     from medr3_plugin.errors import UserError
@@ -53,6 +58,9 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     _one_of("--form", form, ("choice", "open"))
     _one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
     _one_of("--stage", stage, ("reasoning", "retrieval", "joint"))
+    if examples and prompt == "tools":
+        raise UserError("--examples: turns of the tag format do not go with --prompt tools")
+    shown = example_turns.read(examples, searches=prompt != "plain") if examples else []
     if dataset == "rare_disease" and source == "hpo":
         loaded = pipeline.generated(split or "train", limit or 1000, seed)
     else:
@@ -63,7 +71,14 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
             del loaded.items[limit:]
     if against:
         pipeline.remove_overlaps(loaded, against)
-    rows = pipeline.training_rows(loaded.items, form=form, style=prompt, stage=stage)  # type: ignore[arg-type]  # checked above
+    pipeline.remove_examples(loaded, shown, str(examples))
+    rows = pipeline.training_rows(
+        loaded.items,
+        form=form,  # type: ignore[arg-type]  # checked above
+        style=prompt,  # type: ignore[arg-type]  # checked above
+        stage=stage,
+        examples=shown,
+    )
     report = pipeline.write(loaded, out, rows)
     counts = (f"{len(report[key])} {key}" for key in ("rejected", "duplicates", "overlaps") if report[key])
     skipped = sum(report["skipped"].values())

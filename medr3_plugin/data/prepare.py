@@ -143,6 +143,17 @@ def remove_overlaps(loaded: Loaded, against: Iterable[str]) -> None:
                 index.add([item], source)
             else:
                 loaded.not_compared.append(row.where)
+    _keep_apart(loaded, index)
+
+
+def remove_examples(loaded: Loaded, examples: Sequence[tuple[str, str]], source: str) -> None:
+    """Take questions that the example turns of `source` answer out of `loaded.items` and list them."""
+    index = OverlapIndex()
+    index.add([Item(f"example {n}", "", asked, ("",)) for n, (asked, _) in enumerate(examples, 1)], source)
+    _keep_apart(loaded, index)
+
+
+def _keep_apart(loaded: Loaded, index: OverlapIndex) -> None:
     kept = []
     for item, overlap in index.split(loaded.items):
         if overlap is None:
@@ -171,7 +182,12 @@ def item_of(info: Mapping[str, Any]) -> Item:
 
 
 def training_rows(
-    items: Sequence[Item], *, form: Form = "choice", style: prompts.Style = "search", stage: str = "joint"
+    items: Sequence[Item],
+    *,
+    form: Form = "choice",
+    style: prompts.Style = "search",
+    stage: str = "joint",
+    examples: Sequence[tuple[str, str]] = (),
 ) -> Iterable[dict[str, Any]]:
     """Training rows of items.
 
@@ -179,6 +195,7 @@ def training_rows(
         form: `choice` shows the options and accepts the letter; `open` hides them and asks for the answer.
         style: what the prompt instructs, see `prompts.Style`.
         stage: name of the training stage the file is meant for, recorded in the rows.
+        examples: (question, trajectory) pairs shown before each question, put in the same style.
     """
     for index, item in enumerate(items):
         options = item.options if form == "choice" else None
@@ -190,7 +207,7 @@ def training_rows(
             index=index,
             question=question,
             original_question=item.question,
-            prompt=prompts.instruction(question, style),
+            prompt=prompts.instruction(question, style, examples=examples),
             answers=item.answers,
             options=options,
             gold_docs=item.gold_docs,

@@ -114,7 +114,7 @@ def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | Non
         styles: tuple[prompts.Style, ...] = ("search", "plain", "bare")
         question = str(info.get("question"))
         own_style = style and next(
-            (s for s in styles if prompts.instruction(question, s) == messages), "of its own"
+            (s for s in styles if prompts.instruction(question, s) == messages[-1:]), "of its own"
         )
         for option, asked, own in (("--form", form, own_form), ("--prompt", style, own_style)):
             if asked not in (None, own):
