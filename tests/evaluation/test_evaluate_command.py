@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import evaluate
 from typer.testing import CliRunner
 from werkzeug import Request, Response
 
@@ -19,46 +20,6 @@ from medr3_plugin.commands.evaluate import _judge_options, _label
 from medr3_plugin.errors import UserError
 from medr3_plugin.evaluation.report import write_report
 from medr3_plugin.recipes import copy_recipe
-from medr3_plugin.retrieval.build import build_index
-
-
-@pytest.fixture(scope="module")
-def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A byte-level tokenizer with a chat template: 256 tokens, no training."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
-    fast.chat_template = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}[assistant] "
-    folder = tmp_path_factory.mktemp("tokenizer")
-    fast.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Path:
-    """An index of two documents and a benchmark of two questions."""
-    corpus = [
-        {"id": "d1", "title": "Marfan syndrome", "text": "Ectopia lentis and tall stature.", "source": "x"},
-        {"id": "d2", "title": "Cystic fibrosis", "text": "Thick mucus in the lungs.", "source": "x"},
-    ]
-    (tmp_path / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in corpus))
-    build_index(tmp_path / "corpus.jsonl", tmp_path / "index")
-    questions = [
-        {
-            "id": "m:1",
-            "question": "Lens luxation and tall stature?",
-            "answer": "Marfan syndrome",
-            "gold_docs": ["d1"],
-        },
-        {"id": "m:2", "question": "Thick mucus?", "answer": "Cystic fibrosis", "gold_docs": ["d2"]},
-    ]
-    (tmp_path / "rare.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
-    return tmp_path
 
 
 class Server:
@@ -79,6 +40,8 @@ class Server:
             self.failures -= 1
             return Response("overloaded", status=503)
         body = json.loads(request.data)
+        if body["max_tokens"] == 1:  # the question what the server has
+            return Response(json.dumps({"choices": [], "usage": None}), content_type="application/json")
         if self.refuses is not None and self.refuses in self.tokenizer.decode(body["prompt"]):
             return Response("no", status=400)
         self.bodies.append(body)
@@ -94,13 +57,6 @@ class Server:
             choice |= {"text": text.removesuffix(ended or ""), "stop_reason": ended}
         answer = {"id": "1", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]}
         return Response(json.dumps(answer), content_type="application/json")
-
-
-def evaluate(files: Path, server: Any, tokenizer: Path, *more: str) -> Any:
-    _register()
-    arguments = ["eval", "--model", server.url_for("/"), "--benchmark", "rare", "--data", str(files)]
-    arguments += ["--index", str(files / "index"), "--tokenizer", str(tokenizer), "--out", str(files / "out")]
-    return CliRunner().invoke(app, [*arguments, "--response-length", "1200", *more])
 
 
 def serve(server: Any, handler: Server) -> None:
@@ -169,7 +125,7 @@ def test_a_server_dead_from_the_start_is_named(files: Path, httpserver: Any, tok
     from transformers import AutoTokenizer
 
     serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder), refuses=""))
-    result = evaluate(files, httpserver, tokenizer_folder)
+    result = evaluate(files, httpserver, tokenizer_folder, "--api", "completions")
     assert isinstance(result.exception, UserError)
     assert "no sample was done" in str(result.exception) and "rare 2 of 2" in str(result.exception)
     assert "400" in str(result.exception)
@@ -262,12 +218,14 @@ def test_a_checkpoint_is_called_by_its_run_and_step() -> None:
     assert _label(Path("owner/huggingface")) == "huggingface" and _label(Path("models/Smol")) == "Smol"
 
 
-def test_a_server_for_chat_alone_is_told_what_is_missing(
-    files: Path, httpserver: Any, tokenizer_folder: Path
-) -> None:
+def test_a_server_with_neither_api_is_named(files: Path, httpserver: Any, tokenizer_folder: Path) -> None:
     models = {"object": "list", "data": [{"id": "served", "object": "model", "created": 1, "owned_by": "x"}]}
     httpserver.expect_request("/v1/models").respond_with_json(models)
-    httpserver.expect_request("/v1/completions", method="POST").respond_with_data("Not Found", status=404)
+    for path in ("/v1/completions", "/v1/chat/completions"):
+        httpserver.expect_request(path, method="POST").respond_with_data("Not Found", status=404)
     result = evaluate(files, httpserver, tokenizer_folder)
-    assert isinstance(result.exception, UserError)
-    assert "a chat endpoint alone cannot" in str(result.exception)
+    assert "neither /completions nor /chat/completions" in str(result.exception)
+    result = evaluate(files, httpserver, tokenizer_folder, "--api", "completions")
+    assert isinstance(result.exception, UserError) and "--api chat" in str(result.exception)
+    result = evaluate(files, httpserver, tokenizer_folder, "--api", "words")
+    assert isinstance(result.exception, UserError) and "known are auto, completions" in str(result.exception)
