@@ -23,7 +23,10 @@ def register(app: typer.Typer) -> None:
 def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     dataset: Annotated[str, typer.Argument(help="medqa_us, medmcqa, pubmedqa, ...; 'list' shows all.")],
     source: Annotated[
-        str, typer.Option(help="File, folder or Hub name (owner/name); 'hpo' generates rare_disease.")
+        str,
+        typer.Option(
+            help="File, folder or Hub name (owner/name[[:config]:split]); 'hpo' generates rare_disease."
+        ),
     ] = "",
     out: Annotated[Path | None, typer.Option(help="Parquet file to write.")] = None,
     split: Annotated[str, typer.Option(help="Only rows of this split; 'all' mixes them.")] = "",

@@ -48,8 +48,9 @@ def load(dataset: str, source: str, *, split: str = "", config: str = "") -> Loa
     """
     if dataset not in DATASETS:
         raise UserError(f"unknown data set {dataset!r}; known: {', '.join(DATASETS)}")
-    rows = list(reading.read(source, split=split, config=config))
-    parse = DATASETS[dataset].parser(rows)
+    layout = DATASETS[dataset]
+    rows = list(reading.read(source, split=split, config=config, hub_file=layout.hub_file))
+    parse = layout.parser(rows)
     loaded = Loaded()
     parsed: list[tuple[reading.RawRow, Item]] = []
     for row in rows:
@@ -113,7 +114,9 @@ def generated(split: str, count: int, seed: int = 0) -> Loaded:
     return loaded
 
 
-def check_one_split(loaded: Loaded, source: str) -> None:
+def check_one_split(
+    loaded: Loaded, source: str, remedy: str = "name one with --split, or mix them: --split all"
+) -> None:
     """Refuse items of several splits: test questions would be trained on.
 
     Raises:
@@ -122,9 +125,7 @@ def check_one_split(loaded: Loaded, source: str) -> None:
     counts = Counter(item.split for item in loaded.items)
     if len(counts) > 1:
         listed = ", ".join(f"{split} ({count} rows)" for split, count in sorted(counts.items()))
-        raise UserError(
-            f"{source}: several splits: {listed}; name one with --split, or mix them: --split all"
-        )
+        raise UserError(f"{source}: several splits: {listed}; {remedy}")
 
 
 def remove_overlaps(loaded: Loaded, against: Iterable[str]) -> None:

@@ -134,6 +134,9 @@ def _load(
         # tool calls go through verl's tool loop, which an evaluation does not have
         raise UserError(f"--prompt {style!r}: known are {', '.join(known)}")
     loaded = prepare.load(name if name in layouts.DATASETS else "generic", source)
+    prepare.check_one_split(
+        loaded, source, "name the file of one, or a parquet of `medr3 data prepare --split`"
+    )
     if not loaded.items and loaded.rejected:
         row, reason = loaded.rejected[0]
         raise UserError(f"{row.where}: {reason} (and {len(loaded.rejected) - 1} more rows)")

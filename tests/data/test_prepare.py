@@ -377,23 +377,6 @@ def test_an_out_that_cannot_be_written(tmp_path):
     assert not (tmp_path / "folder.parquet.report.json").exists()
 
 
-def test_hub_without_a_configuration_lists_them(monkeypatch):
-    datasets = pytest.importorskip("datasets")
-    message = (
-        "Config name is missing.\nPlease pick one among the available configs: ['a', 'b']\n"
-        "Example of usage:\n\t`load_dataset('owner/name', 'a')`"
-    )
-
-    def refuse(*_: object) -> None:
-        raise ValueError(message)
-
-    monkeypatch.setattr(datasets, "load_dataset", refuse)
-    with pytest.raises(
-        UserError, match=r"owner/name: .*available configs: \['a', 'b'\] Say which with --config"
-    ):
-        list(reading.read("owner/name"))
-
-
 @pytest.mark.parametrize(
     "name", ["data/train.parquet", "data/x.jsonl.gz", "./data/medqa", "/data", "/data/x"]
 )
