@@ -117,7 +117,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         raise UserError(f"--compare {compare}: there is no {ROWS_FILE} with results in it")
     found = results(rows, seed)
     compared = comparisons(rows, others, seed) if others else None
-    label = _label(Path(model)) or out.resolve().name
+    label = _label(model or settings.get("model", ""), model_name) or out.resolve().name
     files = write_tables(
         out,
         found,
@@ -141,11 +141,17 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         raise typer.Exit(2)
 
 
-def _label(model: Path) -> str:
-    """The model's name; for verl's `<run>/checkpoints/global_step_N/actor/huggingface` the run and the step."""
-    if model.parts[-2:] == ("actor", "huggingface") and len(model.parents) > 3:
-        return f"{model.parents[3].name} {model.parents[1].name}"
-    return model.name
+def _label(model: str, served: str = "") -> str:
+    """The model's name: a server's by the name it has there, else by the address.
+
+    verl's `<run>/checkpoints/global_step_N/actor/huggingface` is called by the run and the step.
+    """
+    if model.startswith(("http://", "https://")):
+        return served or model.partition("//")[2].strip("/").removesuffix("/v1")
+    path = Path(model)
+    if path.parts[-2:] == ("actor", "huggingface") and len(path.parents) > 3:
+        return f"{path.parents[3].name} {path.parents[1].name}"
+    return path.name
 
 
 async def _run(options: dict[str, Any]) -> str:

@@ -305,11 +305,11 @@ def _load_hub(name: str, config: str, file: str) -> Mapping[str, Any]:
     failures = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError)
     try:
         try:
-            return load()  # type: ignore[no-any-return]
+            return load()
         except RuntimeError as error:
             if "scripts are no longer supported" not in str(error):
                 raise
-            return load(revision=_PARQUET_BRANCH)  # type: ignore[no-any-return]
+            return load(revision=_PARQUET_BRANCH)
     except failures as error:
         message = " ".join(str(error).split()) or type(error).__name__
         configs = re.search(r"[Aa]vailable(?: configs)?: (\[.*?\])", message)

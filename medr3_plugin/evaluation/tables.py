@@ -132,7 +132,7 @@ def latex(
     with_published: bool = False,
     notes: Sequence[str] = (),
 ) -> str:
-    """A booktabs table: methods down, benchmarks across; accuracy in percent, half-width of its interval."""
+    """A booktabs table: methods down, benchmarks across; accuracy in percent with its interval."""
     names = [r.benchmark for r in results]
     lines = [
         "% needs \\usepackage{booktabs}; intervals: 95 % bootstrap over questions",
@@ -150,7 +150,8 @@ def latex(
             )
         lines.append("\\midrule")
     cells = [
-        f"{100 * r.accuracy.mean:.1f}{{\\tiny\\,$\\pm${50 * (r.accuracy.high - r.accuracy.low):.1f}}}"
+        # both ends: near 0 and 100 the interval lies to one side
+        f"{100 * r.accuracy.mean:.1f}{{\\tiny\\,[{100 * r.accuracy.low:.1f}, {100 * r.accuracy.high:.1f}]}}"
         for r in results
     ]
     lines += [" & ".join([_tex(label), *cells]) + " \\\\", "\\bottomrule", "\\end{tabular}", ""]

@@ -96,7 +96,8 @@ def test_tables_again_and_compared_without_a_model(
     assert evaluate(files, httpserver, tokenizer_folder).exit_code == 0
     out = files / "out"
     result = CliRunner().invoke(app, ["eval", "--out", str(out), "--compare", str(out)])
-    assert result.exit_code == 0 and "| rare | 2 | +0.0 [+0.0, +0.0] | 0 | 0 | 1 |" in result.output
+    assert result.exit_code == 0 and "| rare | 2 | +0.0 [-84.2, +84.2] | 0 | 0 | 1 |" in result.output
+    assert f"## {httpserver.host}:{httpserver.port}\n" in result.output  # as in the evaluation's own table
 
 
 def test_missing_samples_are_an_error_and_the_same_command_goes_on(
@@ -213,9 +214,11 @@ def test_a_recipe_of_the_tool_loop_is_refused(files: Path) -> None:
     assert isinstance(result.exception, UserError) and "tool loop" in str(result.exception)
 
 
-def test_a_checkpoint_is_called_by_its_run_and_step() -> None:
-    assert _label(Path("runs/a/checkpoints/global_step_3/actor/huggingface")) == "a global_step_3"
-    assert _label(Path("owner/huggingface")) == "huggingface" and _label(Path("models/Smol")) == "Smol"
+def test_how_a_model_is_called_in_the_table() -> None:
+    assert _label("runs/a/checkpoints/global_step_3/actor/huggingface") == "a global_step_3"
+    assert _label("owner/huggingface") == "huggingface" and _label("models/Smol/") == "Smol"
+    assert _label("http://h:8000/v1/") == _label("http://h:8000") == "h:8000"
+    assert _label("http://h:8000/v1", "served") == "served" and not _label("")
 
 
 def test_a_server_with_neither_api_is_named(files: Path, httpserver: Any, tokenizer_folder: Path) -> None:
