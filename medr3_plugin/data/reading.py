@@ -173,9 +173,14 @@ def _read_lines(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
 
 
 def _checked(where: str, data: Any, split: str) -> RawRow:
-    if isinstance(data, Mapping):
-        return RawRow(where, data, split)
-    return RawRow(where, {"raw": data}, split, f"expected an object, found {type(data).__name__}")
+    if not isinstance(data, Mapping):
+        return RawRow(where, {"raw": data}, split, f"expected an object, found {type(data).__name__}")
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        lossless = {"raw": json.dumps(data)}
+        return RawRow(where, lossless, split, "half a surrogate pair (\\ud…): no character; write it whole")
+    return RawRow(where, data, split)
 
 
 def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
@@ -198,9 +203,9 @@ def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
         isinstance(document, Mapping) and document and all(isinstance(v, Mapping) for v in document.values())
     ):
         for key, data in document.items():
-            yield RawRow(f"{path}#{key}", {"_key": key, **data}, split)
+            yield _checked(f"{path}#{key}", {"_key": key, **data}, split)
     elif isinstance(document, Mapping):
-        yield RawRow(f"{path}#1", document, split)
+        yield _checked(f"{path}#1", document, split)
     else:
         raise UserError(f"{path}: expected a list of rows or an object, found {type(document).__name__}")
 
