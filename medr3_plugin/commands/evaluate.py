@@ -156,7 +156,7 @@ def _label(model: str, served: str = "") -> str:
 
 async def _run(options: dict[str, Any]) -> str:
     """Evaluate what is not done; returns the last failure, empty if there was none."""
-    from medr3_plugin.errors import InfrastructureFailure
+    from medr3_plugin.errors import InfrastructureFailure, UserError
     from medr3_plugin.evaluation.benchmarks import load_benchmark
     from medr3_plugin.evaluation.chat_policy import endpoint
     from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy, load_tokenizer
@@ -180,6 +180,8 @@ async def _run(options: dict[str, Any]) -> str:
     ]
     model: str = options["model"]
     remote = model.startswith(("http://", "https://"))
+    if not remote and options["api"] != "auto":
+        raise UserError(f"--api {options['api']}: --model {model} is no URL")
     backend = _backend(options, settings.max_searches, search_options)
     tokenizer = _tokenizer_path(options, remote)
     api = await _api(options, tokenizer) if remote else ""

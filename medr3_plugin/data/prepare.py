@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.records import Reference, Triple
 
 Form = Literal["choice", "open"]
+
+_OPTIONS = re.compile(r"\n[A-Z][.)] ")
 
 
 @dataclass(slots=True)
@@ -150,7 +153,9 @@ def remove_overlaps(loaded: Loaded, against: Iterable[str]) -> None:
 def remove_examples(loaded: Loaded, examples: Sequence[tuple[str, str]], source: str) -> None:
     """Take questions that the example turns of `source` answer out of `loaded.items` and list them."""
     index = OverlapIndex()
-    index.add([Item(f"example {n}", "", asked, ("",)) for n, (asked, _) in enumerate(examples, 1)], source)
+    for number, (asked, _) in enumerate(examples, start=1):
+        question = _OPTIONS.split(asked, maxsplit=1)[0]  # as `prompts.with_options` lists them
+        index.add([Item(f"example {number}", "", question, ("",))], source)
     _keep_apart(loaded, index)
 
 

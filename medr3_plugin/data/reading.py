@@ -7,13 +7,13 @@ import gzip
 import io
 import json
 import re
-import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medr3_plugin.data import hub
 from medr3_plugin.errors import MissingExtra, UserError
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
@@ -280,50 +280,10 @@ def _read_hub(source: str, split: str = "", config: str = "", file: str = "") ->
         if given and own and given != own:
             raise UserError(f"{source}: it names another one than {option} {given}; leave one of them out")
     split = split or own_split
-    loaded = _load_hub(name, config or own_config, file)
+    loaded = hub.load(name, config or own_config, file)
     parts = {part: rows for part, rows in loaded.items() if split_name(split) in ("", split_name(part))}
     if not parts:
         raise UserError(f"{name}: no row of split {split!r}; splits found: {', '.join(loaded)}")
     for part, rows in parts.items():
         for number, data in enumerate(rows, start=1):
             yield RawRow(f"{name}[{part}]#{number}", data, split_name(part))
-
-
-_PARQUET_BRANCH = "refs/convert/parquet"
-"""Where the Hub keeps its own copy, as parquet, of data sets that come as a script."""
-
-
-def _load_hub(name: str, config: str, file: str) -> Mapping[str, Any]:
-    """Split -> rows of a Hub data set."""
-    try:
-        import datasets
-    except ImportError as error:
-        raise MissingExtra("datasets", "data", f"loading {name} from the Hub") from error
-
-    if not sys.stderr.isatty():
-        datasets.disable_progress_bars()
-
-    def load(**options: Any) -> Any:
-        return datasets.load_dataset(name, config or None, data_files=file or None, **options)
-
-    # not found, no network, ambiguous or wrong configuration, files that do not fit together
-    failures = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError)
-    try:
-        try:
-            return load()
-        except RuntimeError as error:
-            if "scripts are no longer supported" not in str(error):
-                raise
-            return load(revision=_PARQUET_BRANCH)
-    except failures as error:
-        message = " ".join(str(error).split()) or type(error).__name__
-        configs = re.search(r"[Aa]vailable(?: configs)?: (\[.*?\])", message)
-        if configs:
-            wrong = f"has no configuration {config!r}" if config else "has several configurations"
-            raise UserError(
-                f"{name}: it {wrong}; name one of {configs[1]}, as {name}:CONFIG:SPLIT or with --config"
-            ) from error
-        raise UserError(
-            f"{name}: no such file or folder, and it cannot be loaded from the Hub ({message[:300]}); "
-            "download it and give the path"
-        ) from error

@@ -100,19 +100,21 @@ def test_what_there_is_is_listed(medxpertqa: str, source: str, options: dict[str
 
 
 def test_a_data_set_that_comes_as_a_script_is_read_from_the_hubs_parquet_copy(hub: Path) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     write(hub / "bigbio/med_qa/med_qa.py")
-    row = {
-        "question": "最可能的诊断？",
-        "answer_idx": "B",
-        "answer": "痛风",
-        "options": [{"key": "A", "value": "丹毒"}, {"key": "B", "value": "痛风"}],
-    }
-    write(hub / "bigbio/med_qa@refs-convert-parquet/test.jsonl", row)
-    (item,) = prepare.load("medqa_mainland", "bigbio/med_qa:test").items
-    assert (item.answers, item.split) == (("痛风",), "test")
-    write(hub / "other/script/script.py")
-    with pytest.raises(UserError, match=r"other/script: .*cannot be loaded from the Hub"):
-        list(reading.read("other/script"))
+    row = {"question": "最可能的诊断？", "answer_idx": "B", "answer": "痛风"}
+    for config, wrong in (("med_qa_zh_source", "丹毒"), ("med_qa_tw_source", "蜂窩性組織炎")):
+        options = [{"key": "A", "value": wrong}, {"key": "B", "value": "痛风"}]
+        for split in ("test", "train"):
+            file = hub / "bigbio/med_qa@refs-convert-parquet" / config / split / "0000.parquet"
+            file.parent.mkdir(parents=True)
+            pq.write_table(pa.Table.from_pylist([{**row, "options": options}]), file)
+    (item,) = prepare.load("medqa_mainland", "bigbio/med_qa:med_qa_zh_source:test").items
+    assert (item.answers, item.split, item.options["A"]) == (("痛风",), "test", "丹毒")
+    with pytest.raises(UserError, match=r"as a script .*bigbio/med_qa:CONFIG:SPLIT"):
+        list(reading.read("bigbio/med_qa:test"))
+    with pytest.raises(UserError, match=r"bigbio/med_qa: .*cannot be loaded from the Hub"):
+        list(reading.read("bigbio/med_qa:med_qa_xx_source:test"))
 
 
 def test_each_task_of_rarearena_takes_its_own_file(hub: Path) -> None:

@@ -36,6 +36,7 @@ class ChatServer:
         self.bodies: list[dict[str, Any]] = []
         self.first, self.then = SAID, ANSWER
         self.message: dict[str, Any] = {}
+        self.ended = "stop"
         models = {"object": "list", "data": [{"id": "m", "object": "model", "created": 1, "owned_by": "x"}]}
         server.expect_request("/v1/models").respond_with_json(models)
         server.expect_request("/v1/completions").respond_with_data("Not Found", status=404)
@@ -54,7 +55,7 @@ class ChatServer:
         text = self.then if "Ectopia lentis" in read else self.first
         stopped = next((s for s in body.get("stop") or [] if s in text), None)
         text = text.partition(stopped)[0] if stopped else text
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+        choice = {"index": 0, "finish_reason": self.ended, "message": {"role": "assistant", "content": text}}
         choice["message"] |= self.message
         if self.says_stop:
             choice["stop_reason"] = stopped
@@ -125,6 +126,16 @@ def test_a_document_of_the_models_own_is_forged(
     assert evaluate(files, httpserver, tokenizer_folder).exit_code == 0
     (benchmark,) = json.loads((files / "out" / "results.json").read_text())["benchmarks"]
     assert (benchmark["forged"], benchmark["accuracy"]["mean"]) == (1, 0)
+
+
+def test_a_reply_that_the_server_cut_is_truncated(
+    files: Path, httpserver: Any, tokenizer_folder: Path
+) -> None:
+    server = ChatServer(httpserver, "honoured", says_stop=False)
+    server.first, server.ended = "<think>Look.<search>ectopia", "length"  # fewer tokens here than there
+    assert evaluate(files, httpserver, tokenizer_folder).exit_code == 0
+    (benchmark,) = json.loads((files / "out" / "results.json").read_text())["benchmarks"]
+    assert (benchmark["truncated"], benchmark["searches"]) == (1, 0)
 
 
 @pytest.mark.parametrize("api", ["chat", "chat-turns"])

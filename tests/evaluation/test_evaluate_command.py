@@ -166,6 +166,10 @@ def test_undecided_answers_and_rows_left_out_are_said(
             ["--out", "o", "--model", "http://h", "--benchmark", "rare", "--prompt", "plain"],
             "--tokenizer is needed with a URL",
         ),
+        (
+            ["--out", "o", "--model", "m", "--benchmark", "rare", "--data", ".", "--api", "chat"],
+            "--api chat: --model m is no URL",
+        ),
     ],
 )
 def test_mistakes(files: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str) -> None:
