@@ -131,7 +131,10 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     price_out: Annotated[float, typer.Option(min=0, help="Price of a million completion tokens.")] = 0.0,
     prompt: Annotated[
         str,
-        typer.Option(help="search, plain, tools or bare: prompt of the written rows (default: as in --in)."),
+        typer.Option(
+            help="search, plain, tools or bare: prompt of the written rows, without example turns (default: as "
+            "in --in, with them)."
+        ),
     ] = "",
     form: Annotated[
         str,

@@ -180,6 +180,8 @@ def _checked(where: str, data: Any, split: str) -> RawRow:
     except UnicodeEncodeError:
         lossless = {"raw": json.dumps(data)}
         return RawRow(where, lossless, split, "half a surrogate pair (\\ud…): no character; write it whole")
+    except RecursionError:  # read, but cannot be written to the rejected rows
+        return RawRow(where, {}, split, "nested too deeply to be a row")
     return RawRow(where, data, split)
 
 

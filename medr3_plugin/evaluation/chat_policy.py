@@ -20,8 +20,14 @@ from itertools import cycle
 from typing import Any
 
 from medr3_plugin.environment.episode import Generate, Generation
-from medr3_plugin.evaluation.policy import EndpointPolicy, Message, PolicyFailure, Sampling
-from medr3_plugin.trajectory import ANSWER_CLOSE, ANSWER_OPEN, SEARCH_CLOSE, SEARCH_OPEN
+from medr3_plugin.evaluation.policy import (
+    OPENED_BY,
+    EndpointPolicy,
+    Message,
+    PolicyFailure,
+    Sampling,
+    with_stop,
+)
 
 NOTES: dict[str, str] = {
     "completions": "",
@@ -32,9 +38,6 @@ NOTES: dict[str, str] = {
 """The ways to ask, and what a reader of the results should know of each."""
 
 _CONTINUE = {"continue_final_message": True, "add_generation_prompt": False}
-_OPENED_BY = {SEARCH_CLOSE: SEARCH_OPEN, ANSWER_CLOSE: ANSWER_OPEN}
-_STOPPED_AT = ("stop_reason", "matched_stop")
-"""Where vLLM and SGLang say which string they stopped at; null for none."""
 
 
 class ChatPolicy(EndpointPolicy):
@@ -70,7 +73,7 @@ class ChatPolicy(EndpointPolicy):
             if pieces:
                 pieces.append(self.tokenizer.decode(token_ids[known:], skip_special_tokens=True))
             request = messages()
-            stop = [string for string in stop if string in _OPENED_BY]
+            stop = [string for string in stop if string in OPENED_BY]
             choice = await self._choice(
                 self._client.chat.completions.create(
                     model=self.model,
@@ -103,11 +106,7 @@ class ChatPolicy(EndpointPolicy):
                 "without a reasoning parser",
                 "no_output",
             )
-        if choice.finish_reason != "stop":
-            return text
-        said = [value for key, value in (choice.model_extra or {}).items() if key in _STOPPED_AT]
-        at = said[0] if said else _open_tag(text, stop)
-        return text + at if isinstance(at, str) and not text.endswith(at) else text
+        return with_stop(choice, text, stop)
 
 
 def endpoint(api: str, url: str, model: str, tokenizer: Any) -> EndpointPolicy:
@@ -115,13 +114,6 @@ def endpoint(api: str, url: str, model: str, tokenizer: Any) -> EndpointPolicy:
     if api == "completions":
         return EndpointPolicy(url, model, tokenizer)
     return ChatPolicy(url, model, tokenizer, continued=api == "chat")
-
-
-def _open_tag(text: str, stop: Sequence[str]) -> str:
-    """The closing tag of the last search or answer in `text` that is open; "" if none is."""
-    opened = {text.rfind(_OPENED_BY[close]): close for close in stop}
-    start = max(opened, default=-1)
-    return opened[start] if start >= 0 and opened[start] not in text[start:] else ""
 
 
 async def find_api(policy: EndpointPolicy) -> str:
@@ -140,7 +132,7 @@ async def find_api(policy: EndpointPolicy) -> str:
     if await policy.probe("chat", messages=messages[:1]) is None:
         raise PolicyFailure(
             f"{policy.url} answers neither /completions nor /chat/completions for model {policy.model!r}: "
-            "check the address and --model-name",
+            f"check the address and --model-name; it said: {policy.refusal}",
             "status_404",
         )
     whole = await policy.probe("chat", messages=messages)

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 from medr3_plugin.environment.episode import Generate, Generation
 from medr3_plugin.errors import InfrastructureFailure, MissingExtra, UserError
+from medr3_plugin.trajectory import ANSWER_CLOSE, ANSWER_OPEN, SEARCH_CLOSE, SEARCH_OPEN
 
 Message = dict[str, str]
 
@@ -75,6 +76,27 @@ _NOT_THERE = (400, 404, 405, 422, 501)
 """Statuses of a server that does not have what it was asked for."""
 
 
+OPENED_BY = {SEARCH_CLOSE: SEARCH_OPEN, ANSWER_CLOSE: ANSWER_OPEN}
+_STOPPED_AT = ("stop_reason", "matched_stop")
+"""Where vLLM and SGLang say which string they stopped at; null for none."""
+
+
+def with_stop(choice: Any, text: str, stop: Sequence[str]) -> str:
+    """The text of a choice with the stop string it was cut off at: as the server says, or as the text tells."""
+    if choice.finish_reason != "stop":
+        return text
+    said = [value for key, value in (choice.model_extra or {}).items() if key in _STOPPED_AT]
+    at = said[0] if said else _open_tag(text, stop)
+    return text + at if isinstance(at, str) and not text.endswith(at) else text
+
+
+def _open_tag(text: str, stop: Sequence[str]) -> str:
+    """The closing tag of the last search or answer in `text` that is open; "" if none is."""
+    opened = {text.rfind(OPENED_BY[close]): close for close in stop if close in OPENED_BY}
+    start = max(opened, default=-1)
+    return opened[start] if start >= 0 and opened[start] not in text[start:] else ""
+
+
 class EndpointPolicy:
     """Any server with vLLM's `/v1/completions` (token ids as prompt, stop strings kept in the output).
 
@@ -102,6 +124,8 @@ class EndpointPolicy:
             max_retries=retries,
         )
         self._errors: tuple[type[Exception], ...] = (openai.OpenAIError,)
+        self.refusal = ""
+        """what the server said when it last refused a probe"""
 
     async def probe(self, api: Literal["completions", "chat"], **asked: Any) -> int | None:
         """Have one token made; the prompt's tokens as the server counts them (0: not said), None if refused.
@@ -116,6 +140,7 @@ class EndpointPolicy:
             answer = await create(model=self.model, max_tokens=1, **asked)
         except self._errors as error:
             if getattr(error, "status_code", 0) in _NOT_THERE:
+                self.refusal = str(error)
                 return None
             raise PolicyFailure(f"{self.url}: {error}", type(error).__name__) from error
         return answer.usage.prompt_tokens if answer.usage else 0
@@ -155,10 +180,7 @@ class EndpointPolicy:
             ids = getattr(choice, "token_ids", None)
             if ids is None:
                 # a server that cannot return ids: its text is tokenised again, which may split it otherwise
-                text = choice.text
-                ended_by = getattr(choice, "stop_reason", None)
-                if isinstance(ended_by, str) and not text.endswith(ended_by):
-                    text += ended_by
+                text = with_stop(choice, choice.text, stop)
                 ids = self.tokenizer.encode(text, add_special_tokens=False)
             return Generation(list(ids)[:max_tokens], cut=choice.finish_reason == "length")
 

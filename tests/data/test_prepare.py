@@ -412,3 +412,13 @@ def test_nan_is_null_and_only_text_is_a_question(tmp_path):
         "key 'answer' or 'answers'",
         "key 'question' must be a text",
     ]
+
+
+@pytest.mark.parametrize("depth", [100, 400, 600, 900, 5000])
+def test_depth_is_no_reason_to_fail(tmp_path, depth):
+    rows = ['{"question": "Q?", "answer": "x"}', f'{{"a": {"[" * depth}{"]" * depth}}}']
+    (tmp_path / "x.jsonl").write_text("\n".join(rows))
+    code, output = run(
+        "prepare", "generic", "--source", str(tmp_path / "x.jsonl"), "--out", str(tmp_path / "o.parquet")
+    )
+    assert code != 0 and "x.jsonl:2: " in output and "1 bad rows" in output

@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("pytest_httpserver")
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.evaluation.chat_policy import _open_tag
+from medr3_plugin.evaluation.policy import _open_tag
 
 SAID = "<think>Look.<search>ectopia lentis tall</search>"
 ANSWER = "So.</think><answer>Marfan syndrome</answer>"

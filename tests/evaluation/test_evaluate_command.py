@@ -29,8 +29,14 @@ class Server:
     """
 
     def __init__(
-        self, tokenizer: Any, failures: int = 0, returns_ids: bool = True, refuses: str | None = None
+        self,
+        tokenizer: Any,
+        failures: int = 0,
+        returns_ids: bool = True,
+        refuses: str | None = None,
+        says_stop: bool = True,
     ) -> None:
+        self.says_stop = says_stop
         self.refuses = refuses
         self.tokenizer, self.failures, self.returns_ids = tokenizer, failures, returns_ids
         self.bodies: list[dict[str, Any]] = []
@@ -54,7 +60,9 @@ class Server:
         if self.returns_ids:
             choice["token_ids"] = self.tokenizer.encode(text)
         else:
-            choice |= {"text": text.removesuffix(ended or ""), "stop_reason": ended}
+            choice |= {"text": text.removesuffix(ended or "")}
+            if self.says_stop:
+                choice["stop_reason"] = ended
         answer = {"id": "1", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]}
         return Response(json.dumps(answer), content_type="application/json")
 
@@ -65,13 +73,15 @@ def serve(server: Any, handler: Server) -> None:
     server.expect_request("/v1/completions", method="POST").respond_with_handler(handler)
 
 
-@pytest.mark.parametrize("returns_ids", [True, False])
+@pytest.mark.parametrize(
+    "server", [{}, {"returns_ids": False}, {"returns_ids": False, "says_stop": False}], ids=str
+)
 def test_from_files_to_tables(
-    files: Path, httpserver: Any, tokenizer_folder: Path, returns_ids: bool
+    files: Path, httpserver: Any, tokenizer_folder: Path, server: dict[str, bool]
 ) -> None:
     from transformers import AutoTokenizer
 
-    handler = Server(AutoTokenizer.from_pretrained(tokenizer_folder), failures=1, returns_ids=returns_ids)
+    handler = Server(AutoTokenizer.from_pretrained(tokenizer_folder), failures=1, **server)
     serve(httpserver, handler)
     result = evaluate(files, httpserver, tokenizer_folder)
     assert result.exit_code == 0, result.output + repr(result.exception)
