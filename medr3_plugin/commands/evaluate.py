@@ -246,9 +246,13 @@ def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
         return str(options["tokenizer"])
     if remote:
         raise UserError(
-            "--tokenizer is needed with a URL: a folder or hub name with the served model's tokenizer"
+            "--tokenizer is needed with a URL: a folder or hub name with the served model's tokenizer (where that "
+            "cannot be had, any other with --api chat or chat-turns: it only measures budgets there)"
         )
-    return str(options["model"])
+    model = str(options["model"])
+    if not Path(model).is_dir() and (model.startswith(("/", ".", "~")) or model.count("/") > 1):
+        raise UserError(f"--model {model}: no such folder, and no hub name or URL")
+    return model
 
 
 async def _api(options: dict[str, Any], tokenizer: str) -> Any:

@@ -177,6 +177,10 @@ def test_undecided_answers_and_rows_left_out_are_said(
             "--tokenizer is needed with a URL",
         ),
         (
+            ["--out", "o", "--model", "runs/a/b", "--benchmark", "rare", "--data", ".", "--index", "index"],
+            "--model runs/a/b: no such folder",
+        ),
+        (
             ["--out", "o", "--model", "m", "--benchmark", "rare", "--data", ".", "--api", "chat"],
             "--api chat: --model m is no URL",
         ),
