@@ -135,7 +135,9 @@ def _load(
         raise UserError(f"--prompt {style!r}: known are {', '.join(known)}")
     loaded = prepare.load(name if name in layouts.DATASETS else "generic", source)
     prepare.check_one_split(
-        loaded, source, "name the file of one, or a parquet of `medr3 data prepare --split`"
+        loaded,
+        source,
+        "name one by its file or as owner/name:split, or a parquet of `medr3 data prepare --split`",
     )
     if not loaded.items and loaded.rejected:
         row, reason = loaded.rejected[0]
