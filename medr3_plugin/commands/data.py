@@ -25,7 +25,10 @@ def register(app: typer.Typer) -> None:
 def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     dataset: Annotated[str, typer.Argument(help="medqa_us, medmcqa, pubmedqa, ...; 'list' shows all.")],
     source: Annotated[
-        str, typer.Option(help="File, folder or Hub name (owner/name); 'hpo' generates rare_disease.")
+        str,
+        typer.Option(
+            help="File, folder or Hub name (owner/name[[:config]:split]); 'hpo' generates rare_disease."
+        ),
     ] = "",
     out: Annotated[Path | None, typer.Option(help="Parquet file to write.")] = None,
     split: Annotated[str, typer.Option(help="Only rows of this split; 'all' mixes them.")] = "",
@@ -34,6 +37,10 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     prompt: Annotated[
         str, typer.Option(help="search (tags), plain (no search), tools (tool calls), bare (question alone).")
     ] = "search",
+    examples: Annotated[
+        Path | None,
+        typer.Option(help="Example turns for every prompt: jsonl of {'messages': [user, assistant]}."),
+    ] = None,
     against: Annotated[
         list[str] | None, typer.Option(help="Evaluation file or folder; overlapping questions are removed.")
     ] = None,
@@ -42,6 +49,7 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     seed: Annotated[int, typer.Option(help="Seed of generated questions (source 'hpo').")] = 0,
 ) -> None:
     """A public data set -> training parquet: de-duplicated, checked for overlap, bad rows named and kept."""
+    from medr3_plugin.data import example_turns
     from medr3_plugin.data import prepare as pipeline
     from medr3_plugin.data.layouts import DATASETS
     from medr3_plugin.errors import UserError
@@ -55,6 +63,9 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     _one_of("--form", form, ("choice", "open"))
     _one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
     _one_of("--stage", stage, ("reasoning", "retrieval", "joint"))
+    if examples and prompt == "tools":
+        raise UserError("--examples: turns of the tag format do not go with --prompt tools")
+    shown = example_turns.read(examples, searches=prompt != "plain") if examples else []
     if dataset == "rare_disease" and source == "hpo":
         loaded = pipeline.generated(split or "train", limit or 1000, seed)
     else:
@@ -65,7 +76,14 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
             del loaded.items[limit:]
     if against:
         pipeline.remove_overlaps(loaded, against)
-    rows = pipeline.training_rows(loaded.items, form=form, style=prompt, stage=stage)  # type: ignore[arg-type]  # checked above
+    pipeline.remove_examples(loaded, shown, str(examples))
+    rows = pipeline.training_rows(
+        loaded.items,
+        form=form,  # type: ignore[arg-type]  # checked above
+        style=prompt,  # type: ignore[arg-type]  # checked above
+        stage=stage,
+        examples=shown,
+    )
     report = pipeline.write(loaded, out, rows)
     counts = (f"{len(report[key])} {key}" for key in ("rejected", "duplicates", "overlaps") if report[key])
     skipped = sum(report["skipped"].values())
@@ -115,7 +133,10 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     price_out: Annotated[float, typer.Option(min=0, help="Price of a million completion tokens.")] = 0.0,
     prompt: Annotated[
         str,
-        typer.Option(help="search, plain, tools or bare: prompt of the written rows (default: as in --in)."),
+        typer.Option(
+            help="search, plain, tools or bare: prompt of the written rows, without example turns (default: as "
+            "in --in, with them)."
+        ),
     ] = "",
     form: Annotated[
         str,

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     out: Annotated[Path, typer.Option(help="Folder for rows and tables; the same command goes on in it.")],
     model: Annotated[
-        str, typer.Option(help="Model folder or hub name (vLLM), or URL of a vLLM server.")
+        str, typer.Option(help="Model folder or hub name (vLLM), or URL of an OpenAI-compatible server.")
     ] = "",
     benchmark: Annotated[
         str,
@@ -44,6 +44,13 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     model_name: Annotated[
         str, typer.Option(help="The server's name for the model [default: its first].")
     ] = "",
+    api: Annotated[
+        str,
+        typer.Option(
+            help="How a URL is asked: completions (as in training), chat (the assistant's message is "
+            "continued), chat-turns (documents as user messages); auto finds out what the server has."
+        ),
+    ] = "auto",
     samples: Annotated[int, typer.Option(min=1, help="Samples a question.")] = 1,
     limit: Annotated[
         int, typer.Option(min=0, help="Only the first so many questions of each benchmark.")
@@ -80,18 +87,22 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     import asyncio
 
     from medr3_plugin.errors import UserError
+    from medr3_plugin.evaluation.chat_policy import NOTES
     from medr3_plugin.evaluation.results import comparisons, missing, results
-    from medr3_plugin.evaluation.runner import ROWS_FILE, read_asked, read_rows
+    from medr3_plugin.evaluation.runner import API, ASKED, ROWS_FILE, read_rows, read_settings
     from medr3_plugin.evaluation.tables import incomplete, write_tables
 
     failure = ""
     if model:
         if not benchmark:
             raise UserError("--benchmark is needed: which questions to ask")
+        if api not in ("auto", *NOTES):
+            raise UserError(f"--api {api!r}: known are auto, {', '.join(NOTES)}")
         options = dict(locals())
         failure = asyncio.run(_run(options))
     rows = read_rows(out / ROWS_FILE)
-    absent = missing(rows, read_asked(out))
+    settings = read_settings(out)
+    absent = missing(rows, settings.get(ASKED) or {})
     unfinished = (
         f"{incomplete(absent)} Last failure: {failure or 'not in this run'}; the same command goes on with them"
         if absent
@@ -106,7 +117,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         raise UserError(f"--compare {compare}: there is no {ROWS_FILE} with results in it")
     found = results(rows, seed)
     compared = comparisons(rows, others, seed) if others else None
-    label = _label(Path(model)) or out.resolve().name
+    label = _label(model or settings.get("model", ""), model_name) or out.resolve().name
     files = write_tables(
         out,
         found,
@@ -115,6 +126,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         other=str(compare or ""),
         with_published=published,
         missing=absent,
+        api=settings.get(API, ""),
     )
     typer.echo((out / "results.md").read_text(encoding="utf-8"))
     typer.echo(f"written: {', '.join(path.name for path in files)} in {out}", err=True)
@@ -129,19 +141,26 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         raise typer.Exit(2)
 
 
-def _label(model: Path) -> str:
-    """The model's name; for verl's `<run>/checkpoints/global_step_N/actor/huggingface` the run and the step."""
-    if model.parts[-2:] == ("actor", "huggingface") and len(model.parents) > 3:
-        return f"{model.parents[3].name} {model.parents[1].name}"
-    return model.name
+def _label(model: str, served: str = "") -> str:
+    """The model's name: a server's by the name it has there, else by the address.
+
+    verl's `<run>/checkpoints/global_step_N/actor/huggingface` is called by the run and the step.
+    """
+    if model.startswith(("http://", "https://")):
+        return served or model.partition("//")[2].strip("/").removesuffix("/v1")
+    path = Path(model)
+    if path.parts[-2:] == ("actor", "huggingface") and len(path.parents) > 3:
+        return f"{path.parents[3].name} {path.parents[1].name}"
+    return path.name
 
 
 async def _run(options: dict[str, Any]) -> str:
     """Evaluate what is not done; returns the last failure, empty if there was none."""
-    from medr3_plugin.errors import InfrastructureFailure
+    from medr3_plugin.errors import InfrastructureFailure, UserError
     from medr3_plugin.evaluation.benchmarks import load_benchmark
+    from medr3_plugin.evaluation.chat_policy import endpoint
     from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy, load_tokenizer
-    from medr3_plugin.evaluation.runner import Plan, Rows, run_benchmark, unfinished
+    from medr3_plugin.evaluation.runner import API, Plan, Rows, run_benchmark, unfinished
     from medr3_plugin.judge.factory import make_judge
 
     recipe = _recipe(options["recipe"])
@@ -159,16 +178,21 @@ async def _run(options: dict[str, Any]) -> str:
         )
         for spec in options["benchmark"].split(",")
     ]
+    model: str = options["model"]
+    remote = model.startswith(("http://", "https://"))
+    if not remote and options["api"] != "auto":
+        raise UserError(f"--api {options['api']}: --model {model} is no URL")
     backend = _backend(options, settings.max_searches, search_options)
+    tokenizer = _tokenizer_path(options, remote)
+    api = await _api(options, tokenizer) if remote else ""
     sampling = Sampling(options["temperature"], options["top_p"], options["seed"])
     length = options["response_length"] or recipe.get("response_length", 4096)
     plan = Plan(settings, length, options["samples"], sampling, options["concurrency"])
-    model: str = options["model"]
-    remote = model.startswith(("http://", "https://"))
     rows = Rows(
         options["out"],
         {
             "model": model,
+            **({API: api} if api else {}),
             "environment": settings.model_dump(),
             "response_length": plan.response_length,
             "temperature": sampling.temperature,
@@ -187,10 +211,10 @@ async def _run(options: dict[str, Any]) -> str:
         if backend:
             await backend.close()
         return ""  # before a model is loaded for nothing
-    vocabulary = load_tokenizer(_tokenizer_path(options, remote))
+    vocabulary = load_tokenizer(tokenizer)
     policy: EndpointPolicy | VllmPolicy
-    if remote:
-        policy = EndpointPolicy(model, options["model_name"], vocabulary)
+    if api:
+        policy = endpoint(api, model, options["model_name"], vocabulary)
         await policy.connect()
     else:
         policy = VllmPolicy(model, vocabulary, max_model_len=options["prompt_length"] + plan.response_length)
@@ -222,9 +246,32 @@ def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
         return str(options["tokenizer"])
     if remote:
         raise UserError(
-            "--tokenizer is needed with a URL: a folder or hub name with the served model's tokenizer"
+            "--tokenizer is needed with a URL: a folder or hub name with the served model's tokenizer (where that "
+            "cannot be had, any other with --api chat or chat-turns: it only measures budgets there)"
         )
-    return str(options["model"])
+    model = str(options["model"])
+    if not Path(model).is_dir() and (model.startswith(("/", ".", "~")) or model.count("/") > 1):
+        raise UserError(f"--model {model}: no such folder, and no hub name or URL")
+    return model
+
+
+async def _api(options: dict[str, Any], tokenizer: str) -> Any:
+    """How a URL is asked: as said, as the output folder was begun, or what the server is found to have."""
+    from medr3_plugin.evaluation.chat_policy import NOTES, find_api
+    from medr3_plugin.evaluation.policy import EndpointPolicy, load_tokenizer
+    from medr3_plugin.evaluation.runner import API, read_settings
+
+    api = options["api"] if options["api"] != "auto" else read_settings(options["out"]).get(API)
+    if api is None:
+        probing = EndpointPolicy(options["model"], options["model_name"], load_tokenizer(tokenizer))
+        try:
+            await probing.connect()
+            api = await find_api(probing)
+        finally:
+            await probing.close()
+    if NOTES[api]:
+        typer.echo(f"note: --api {api}: {NOTES[api]}", err=True)
+    return api
 
 
 def _recipe(name: str) -> dict[str, Any]:

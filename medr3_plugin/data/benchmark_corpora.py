@@ -22,6 +22,10 @@ def pubmedqa_abstracts(source: str) -> Rows:
         if row.error:
             yield f"{row.where} ({row.error})", {}
             continue
+        pmid = next((row.data[key] for key in ("_key", "pubid", "pmid") if row.data.get(key)), "")
+        if not pmid:
+            yield f"{row.where} (no PubMed id: neither as ori_pqal.json has it nor as 'pubid')", {}
+            continue
         given = row.data.get("context")
         nested = given if isinstance(given, Mapping) else {}
         sections = _list(row.data.get("CONTEXTS") or nested.get("contexts"))
@@ -32,9 +36,7 @@ def pubmedqa_abstracts(source: str) -> Rows:
         yield (
             row.where,
             {
-                **_document(
-                    "pubmedqa", next((row.data[k] for k in ("_key", "pubid", "pmid") if row.data.get(k)), "")
-                ),
+                **_document("pubmedqa", pmid),
                 "text": text,
                 **({"year": int(year)} if year.isdecimal() else {}),
             },

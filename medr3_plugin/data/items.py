@@ -48,13 +48,13 @@ class Item:
 
 
 def clean(text: object) -> str:
-    """Text with HTML entities resolved and white space collapsed; "" for None."""
-    return "" if text is None else " ".join(html.unescape(str(text)).split())
+    """Text with HTML entities resolved and white space collapsed; "" for None and for NaN, pandas' null."""
+    return "" if text is None or text != text else " ".join(html.unescape(str(text)).split())  # noqa: PLR0124
 
 
 def stable_id(dataset: str, own: object, question: str, options: Mapping[str, str] | None = None) -> str:
     """`<dataset>:<own id>`, or a hash of the content for sources without ids (never the row's position)."""
-    if own is not None and str(own).strip():
+    if clean(own):
         text = str(own).strip()
         return text if text.startswith(f"{dataset}:") else f"{dataset}:{text}"
     content = "\n".join([question, *(f"{letter}={text}" for letter, text in sorted((options or {}).items()))])
@@ -65,9 +65,11 @@ def require(row: Mapping[str, object], *keys: str) -> str:
     """The cleaned text of the first of `keys` that the row has with content.
 
     Raises:
-        RowError: none of them has.
+        RowError: none of them has, or it is no text.
     """
     for key in keys:
+        if isinstance(row.get(key), Mapping | list):
+            raise RowError(f"key {key!r} must be a text")
         if text := clean(row.get(key)):
             return text
     raise RowError(f"key {' or '.join(map(repr, keys))} is missing or empty")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.records import Reference, Triple
 
 Form = Literal["choice", "open"]
+
+_OPTIONS = re.compile(r"\n[A-Z][.)] ")
 
 
 @dataclass(slots=True)
@@ -48,8 +51,9 @@ def load(dataset: str, source: str, *, split: str = "", config: str = "") -> Loa
     """
     if dataset not in DATASETS:
         raise UserError(f"unknown data set {dataset!r}; known: {', '.join(DATASETS)}")
-    rows = list(reading.read(source, split=split, config=config))
-    parse = DATASETS[dataset].parser(rows)
+    layout = DATASETS[dataset]
+    rows = list(reading.read(source, split=split, config=config, hub_file=layout.hub_file))
+    parse = layout.parser(rows)
     loaded = Loaded()
     parsed: list[tuple[reading.RawRow, Item]] = []
     for row in rows:
@@ -113,7 +117,9 @@ def generated(split: str, count: int, seed: int = 0) -> Loaded:
     return loaded
 
 
-def check_one_split(loaded: Loaded, source: str) -> None:
+def check_one_split(
+    loaded: Loaded, source: str, remedy: str = "name one with --split, or mix them: --split all"
+) -> None:
     """Refuse items of several splits: test questions would be trained on.
 
     Raises:
@@ -122,9 +128,7 @@ def check_one_split(loaded: Loaded, source: str) -> None:
     counts = Counter(item.split for item in loaded.items)
     if len(counts) > 1:
         listed = ", ".join(f"{split} ({count} rows)" for split, count in sorted(counts.items()))
-        raise UserError(
-            f"{source}: several splits: {listed}; name one with --split, or mix them: --split all"
-        )
+        raise UserError(f"{source}: several splits: {listed}; {remedy}")
 
 
 def remove_overlaps(loaded: Loaded, against: Iterable[str]) -> None:
@@ -143,6 +147,19 @@ def remove_overlaps(loaded: Loaded, against: Iterable[str]) -> None:
                 index.add([item], source)
             else:
                 loaded.not_compared.append(row.where)
+    _keep_apart(loaded, index)
+
+
+def remove_examples(loaded: Loaded, examples: Sequence[tuple[str, str]], source: str) -> None:
+    """Take questions that the example turns of `source` answer out of `loaded.items` and list them."""
+    index = OverlapIndex()
+    for number, (asked, _) in enumerate(examples, start=1):
+        question = _OPTIONS.split(asked, maxsplit=1)[0]  # as `prompts.with_options` lists them
+        index.add([Item(f"example {number}", "", question, ("",))], source)
+    _keep_apart(loaded, index)
+
+
+def _keep_apart(loaded: Loaded, index: OverlapIndex) -> None:
     kept = []
     for item, overlap in index.split(loaded.items):
         if overlap is None:
@@ -171,7 +188,12 @@ def item_of(info: Mapping[str, Any]) -> Item:
 
 
 def training_rows(
-    items: Sequence[Item], *, form: Form = "choice", style: prompts.Style = "search", stage: str = "joint"
+    items: Sequence[Item],
+    *,
+    form: Form = "choice",
+    style: prompts.Style = "search",
+    stage: str = "joint",
+    examples: Sequence[tuple[str, str]] = (),
 ) -> Iterable[dict[str, Any]]:
     """Training rows of items.
 
@@ -179,6 +201,7 @@ def training_rows(
         form: `choice` shows the options and accepts the letter; `open` hides them and asks for the answer.
         style: what the prompt instructs, see `prompts.Style`.
         stage: name of the training stage the file is meant for, recorded in the rows.
+        examples: (question, trajectory) pairs shown before each question, put in the same style.
     """
     for index, item in enumerate(items):
         options = item.options if form == "choice" else None
@@ -190,7 +213,7 @@ def training_rows(
             index=index,
             question=question,
             original_question=item.question,
-            prompt=prompts.instruction(question, style),
+            prompt=prompts.instruction(question, style, examples=examples),
             answers=item.answers,
             options=options,
             gold_docs=item.gold_docs,

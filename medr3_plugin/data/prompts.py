@@ -32,13 +32,26 @@ def language_of(text: str) -> Literal["en", "zh"]:
     return "zh" if _CJK.search(text) else "en"
 
 
-def instruction(question: str, style: Style = "search", language: str = "") -> list[Message]:
-    """One user message: the instruction in the question's language, then the question."""
-    if style == "bare":
-        return [{"role": "user", "content": question}]
-    text = (_FOLDER / f"{style}_{language or language_of(question)}.txt").read_text(encoding="utf-8").strip()
-    # not str.format: the question is data and may hold braces
-    return [{"role": "user", "content": text.replace("{question}", question)}]
+def instruction(
+    question: str,
+    style: Style = "search",
+    language: str = "",
+    examples: Sequence[tuple[str, str]] = (),
+) -> list[Message]:
+    """One user message: the instruction in the question's language, then the question.
+
+    Args:
+        examples: (question, assistant trajectory) pairs shown before it, their questions put likewise.
+    """
+
+    def put(asked: str) -> str:
+        if style == "bare":
+            return asked
+        file = _FOLDER / f"{style}_{language or language_of(asked)}.txt"
+        # not str.format: the question is data and may hold braces
+        return file.read_text(encoding="utf-8").strip().replace("{question}", asked)
+
+    return with_examples(put(question), [(put(asked), answered) for asked, answered in examples])
 
 
 def with_options(question: str, options: Mapping[str, str]) -> str:

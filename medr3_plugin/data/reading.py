@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medr3_plugin.data import hub
 from medr3_plugin.errors import MissingExtra, UserError
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
@@ -35,28 +36,29 @@ class RawRow:
 
 
 def is_hub_name(source: str) -> bool:
-    """Whether `source` looks like `owner/name` on the Hub and is no local path."""
+    """Whether `source` looks like `owner/name[[:config]:split]` on the Hub and is no local path."""
     return (
         not Path(source).exists()
-        and bool(re.fullmatch(r"[\w.-]+/[\w.-]+", source))
+        and bool(re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w.-]+){0,2}", source))
         and not source.startswith(".")
-        and _suffix(Path(source)) not in SUFFIXES  # a file that is missing
+        and _suffix(Path(source.partition(":")[0])) not in SUFFIXES  # a file that is missing
     )
 
 
-def read(source: str, *, split: str = "", config: str = "") -> Iterator[RawRow]:
+def read(source: str, *, split: str = "", config: str = "", hub_file: str = "") -> Iterator[RawRow]:
     """Rows of `source`: a file, a folder of files, or a Hub data set.
 
     Args:
         split: only rows of this split (`dev`, `val` and `validation` are one), by their key `split`, the
             file's name or its folder's; of a folder's files that name none, only rows that do.
         config: configuration of a Hub data set.
+        hub_file: the one file of a Hub data set that is meant, where it has several and no configurations.
 
     Raises:
         UserError: nothing there, no row of `split`, or a container that cannot be read at all.
     """
     if is_hub_name(source):
-        yield from _read_hub(source, split, config)
+        yield from _read_hub(source, split, config, hub_file)
         return
     wanted, found, any_row = split_name(split), set(), False
     for file in _files(Path(source)):
@@ -83,7 +85,7 @@ def split_name(value: object) -> str:
 def by_file(source: str) -> Iterator[tuple[str, list[RawRow]]]:
     """As `read`, the rows of each file together, with its name."""
     if is_hub_name(source):
-        yield source, list(_read_hub(source, "", ""))
+        yield source, list(_read_hub(source))
         return
     for file in _files(Path(source)):
         yield str(file), list(_read_file(file, split_of(file)))
@@ -93,7 +95,9 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise UserError(f"{path}: no such file or folder, and not a Hub name of the form owner/name")
+        raise UserError(
+            f"{path}: no such file or folder, and not a Hub name of the form owner/name[[:config]:split]"
+        )
     files = [
         file
         for file in sorted(path.rglob("*"))
@@ -169,9 +173,16 @@ def _read_lines(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
 
 
 def _checked(where: str, data: Any, split: str) -> RawRow:
-    if isinstance(data, Mapping):
-        return RawRow(where, data, split)
-    return RawRow(where, {"raw": data}, split, f"expected an object, found {type(data).__name__}")
+    if not isinstance(data, Mapping):
+        return RawRow(where, {"raw": data}, split, f"expected an object, found {type(data).__name__}")
+    try:
+        json.dumps(data, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        lossless = {"raw": json.dumps(data)}
+        return RawRow(where, lossless, split, "half a surrogate pair (\\ud…): no character; write it whole")
+    except RecursionError:  # read, but cannot be written to the rejected rows
+        return RawRow(where, {}, split, "nested too deeply to be a row")
+    return RawRow(where, data, split)
 
 
 def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
@@ -194,9 +205,9 @@ def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
         isinstance(document, Mapping) and document and all(isinstance(v, Mapping) for v in document.values())
     ):
         for key, data in document.items():
-            yield RawRow(f"{path}#{key}", {"_key": key, **data}, split)
+            yield _checked(f"{path}#{key}", {"_key": key, **data}, split)
     elif isinstance(document, Mapping):
-        yield RawRow(f"{path}#1", document, split)
+        yield _checked(f"{path}#1", document, split)
     else:
         raise UserError(f"{path}: expected a list of rows or an object, found {type(document).__name__}")
 
@@ -261,22 +272,17 @@ def _read_parquet(path: Path, split: str) -> Iterator[RawRow]:
         raise UserError(f"{path}#{number + 1}: damaged from here on: {error}; get the file again") from error
 
 
-def _read_hub(name: str, split: str, config: str) -> Iterator[RawRow]:
-    try:
-        import datasets
-    except ImportError as error:
-        raise MissingExtra("datasets", "data", f"loading {name} from the Hub") from error
-    try:
-        loaded = datasets.load_dataset(name, config or None)
-    except (OSError, ValueError, RuntimeError) as error:  # not found, no network, ambiguous configuration
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        configs = next((line for line in lines if "available configs" in line), "")
-        if configs:
-            raise UserError(f"{name}: {lines[0]} {configs} Say which with --config") from error
-        raise UserError(
-            f"{name}: no such file or folder, and it cannot be loaded from the Hub ({lines[0]}); "
-            "download it and give the path"
-        ) from error
+def _read_hub(source: str, split: str = "", config: str = "", file: str = "") -> Iterator[RawRow]:
+    name, *named = source.split(":")
+    own_config, own_split = ["", "", *named][-2:]
+    for option, given, own in (
+        ("--split", split_name(split), split_name(own_split)),
+        ("--config", config, own_config),
+    ):
+        if given and own and given != own:
+            raise UserError(f"{source}: it names another one than {option} {given}; leave one of them out")
+    split = split or own_split
+    loaded = hub.load(name, config or own_config, file)
     parts = {part: rows for part, rows in loaded.items() if split_name(split) in ("", split_name(part))}
     if not parts:
         raise UserError(f"{name}: no row of split {split!r}; splits found: {', '.join(loaded)}")

@@ -29,10 +29,16 @@ Search = Callable[[str], Awaitable[Sequence[Hit]]]
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What the engine generated in one call; `log_probs` has one value a token, or is None."""
+    """What the engine generated in one call.
+
+    Attributes:
+        log_probs: one value a token, or None.
+        cut: the engine says that it ran out of tokens; for engines whose tokens are counted anew here.
+    """
 
     token_ids: Sequence[int]
     log_probs: Sequence[float] | None = None
+    cut: bool = False
 
 
 class Generate(Protocol):
@@ -146,7 +152,7 @@ async def run_episode(
         query = closing_query(text) if may_search else None
         if query is None:
             # an end the model did not choose is a cut, even when it falls on the last allowed token
-            episode.truncated = len(generation.token_ids) >= room
+            episode.truncated = generation.cut or len(generation.token_ids) >= room
             break
         room -= len(generation.token_ids)
         if len(episode.turns) >= limit:

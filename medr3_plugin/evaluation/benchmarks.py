@@ -114,7 +114,7 @@ def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | Non
         styles: tuple[prompts.Style, ...] = ("search", "plain", "bare")
         question = str(info.get("question"))
         own_style = style and next(
-            (s for s in styles if prompts.instruction(question, s) == messages), "of its own"
+            (s for s in styles if prompts.instruction(question, s) == messages[-1:]), "of its own"
         )
         for option, asked, own in (("--form", form, own_form), ("--prompt", style, own_style)):
             if asked not in (None, own):
@@ -134,6 +134,11 @@ def _load(
         # tool calls go through verl's tool loop, which an evaluation does not have
         raise UserError(f"--prompt {style!r}: known are {', '.join(known)}")
     loaded = prepare.load(name if name in layouts.DATASETS else "generic", source)
+    prepare.check_one_split(
+        loaded,
+        source,
+        "name one by its file or as owner/name:split, or a parquet of `medr3 data prepare --split`",
+    )
     if not loaded.items and loaded.rejected:
         row, reason = loaded.rejected[0]
         raise UserError(f"{row.where}: {reason} (and {len(loaded.rejected) - 1} more rows)")

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from medr3_plugin.environment.episode import Generate, Generation
 from medr3_plugin.errors import InfrastructureFailure, MissingExtra, UserError
+from medr3_plugin.trajectory import ANSWER_CLOSE, ANSWER_OPEN, SEARCH_CLOSE, SEARCH_OPEN
+
+Message = dict[str, str]
 
 
 class PolicyFailure(InfrastructureFailure):
@@ -34,8 +38,12 @@ class Policy(Protocol):
 
     tokenizer: Any
 
-    def sampler(self, sampling: Sampling, seed: int) -> Generate:
-        """The generator for one trajectory."""
+    def sampler(self, sampling: Sampling, seed: int, prompt: Sequence[Message], /) -> Generate:
+        """The generator for one trajectory.
+
+        Args:
+            prompt: the messages behind the prompt's tokens; a last one of the assistant begins the response.
+        """
         ...
 
     async def close(self) -> None:
@@ -63,10 +71,30 @@ def load_tokenizer(path: str) -> Any:
     return tokenizer
 
 
-_NO_COMPLETIONS = (
-    " (an evaluation needs the server's /v1/completions, which goes on after a search as in training; a chat "
-    "endpoint alone cannot: serve the model with vLLM or SGLang, and check --model-name)"
-)
+_NO_COMPLETIONS = " (a chat server is asked with --api chat or chat-turns; else check --model-name)"
+_NOT_THERE = (400, 404, 405, 422, 501)
+"""Statuses of a server that does not have what it was asked for."""
+
+
+OPENED_BY = {SEARCH_CLOSE: SEARCH_OPEN, ANSWER_CLOSE: ANSWER_OPEN}
+_STOPPED_AT = ("stop_reason", "matched_stop")
+"""Where vLLM and SGLang say which string they stopped at; null for none."""
+
+
+def with_stop(choice: Any, text: str, stop: Sequence[str]) -> str:
+    """The text of a choice with the stop string it was cut off at: as the server says, or as the text tells."""
+    if choice.finish_reason != "stop":
+        return text
+    said = [value for key, value in (choice.model_extra or {}).items() if key in _STOPPED_AT]
+    at = said[0] if said else _open_tag(text, stop)
+    return text + at if isinstance(at, str) and not text.endswith(at) else text
+
+
+def _open_tag(text: str, stop: Sequence[str]) -> str:
+    """The closing tag of the last search or answer in `text` that is open; "" if none is."""
+    opened = {text.rfind(OPENED_BY[close]): close for close in stop if close in OPENED_BY}
+    start = max(opened, default=-1)
+    return opened[start] if start >= 0 and opened[start] not in text[start:] else ""
 
 
 class EndpointPolicy:
@@ -96,6 +124,26 @@ class EndpointPolicy:
             max_retries=retries,
         )
         self._errors: tuple[type[Exception], ...] = (openai.OpenAIError,)
+        self.refusal = ""
+        """what the server said when it last refused a probe"""
+
+    async def probe(self, api: Literal["completions", "chat"], **asked: Any) -> int | None:
+        """Have one token made; the prompt's tokens as the server counts them (0: not said), None if refused.
+
+        Raises:
+            PolicyFailure: the server does not answer.
+        """
+        create: Any = (
+            self._client.completions.create if api == "completions" else self._client.chat.completions.create
+        )
+        try:
+            answer = await create(model=self.model, max_tokens=1, **asked)
+        except self._errors as error:
+            if getattr(error, "status_code", 0) in _NOT_THERE:
+                self.refusal = str(error)
+                return None
+            raise PolicyFailure(f"{self.url}: {error}", type(error).__name__) from error
+        return answer.usage.prompt_tokens if answer.usage else 0
 
     async def connect(self) -> None:
         """Find the model's name.
@@ -111,13 +159,13 @@ class EndpointPolicy:
             raise PolicyFailure(f"{self.url} does not answer: {error}", "connection") from error
         self.model = models.data[0].id
 
-    def sampler(self, sampling: Sampling, seed: int) -> Generate:
+    def sampler(self, sampling: Sampling, seed: int, _: Sequence[Message]) -> Generate:
         """The generator for one trajectory; each of its turns has a seed of its own."""
         turns = itertools.count()
 
         async def generate(token_ids: list[int], *, stop: list[str], max_tokens: int) -> Generation:
-            try:
-                answer = await self._client.completions.create(
+            choice = await self._choice(
+                self._client.completions.create(
                     model=self.model,
                     prompt=token_ids,
                     stop=stop,
@@ -126,22 +174,28 @@ class EndpointPolicy:
                     top_p=sampling.top_p,
                     seed=sampling.seed + seed * 1009 + next(turns),
                     extra_body={"include_stop_str_in_output": True, "return_token_ids": True},
-                )
-            except self._errors as error:
-                hint = _NO_COMPLETIONS if getattr(error, "status_code", 0) in (404, 405) else ""
-                raise PolicyFailure(f"{self.url}: {error}{hint}", type(error).__name__) from error
-            choice = answer.choices[0]
+                ),
+                hint=_NO_COMPLETIONS,
+            )
             ids = getattr(choice, "token_ids", None)
             if ids is None:
                 # a server that cannot return ids: its text is tokenised again, which may split it otherwise
-                text = choice.text
-                ended_by = getattr(choice, "stop_reason", None)
-                if isinstance(ended_by, str) and not text.endswith(ended_by):
-                    text += ended_by
+                text = with_stop(choice, choice.text, stop)
                 ids = self.tokenizer.encode(text, add_special_tokens=False)
-            return Generation(list(ids)[:max_tokens])
+            return Generation(list(ids)[:max_tokens], cut=choice.finish_reason == "length")
 
         return generate
+
+    async def _choice(self, request: Awaitable[Any], hint: str = "") -> Any:
+        """The first choice of the reply; `hint` follows the message if the server has no such address."""
+        try:
+            answer = await request
+        except self._errors as error:
+            hint = hint if getattr(error, "status_code", 0) in (404, 405) else ""
+            raise PolicyFailure(f"{self.url}: {error}{hint}", type(error).__name__) from error
+        if not answer.choices:  # some gateways put an error into a good reply
+            raise PolicyFailure(f"{self.url}: a reply without choices: {answer}", "bad_response")
+        return answer.choices[0]
 
     async def close(self) -> None:
         """Close the connections."""
@@ -187,7 +241,7 @@ class VllmPolicy:
         self._ids = itertools.count()
         self._errors: tuple[type[Exception], ...] = (EngineDeadError, EngineGenerateError)
 
-    def sampler(self, sampling: Sampling, seed: int) -> Generate:
+    def sampler(self, sampling: Sampling, seed: int, _: Sequence[Message]) -> Generate:
         """The generator for one trajectory; each of its turns has a seed of its own."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind

@@ -34,6 +34,8 @@ ROWS_FILE = "trajectories.jsonl"
 SETTINGS_FILE = "evaluation.json"
 ASKED = "asked"
 """Key of the settings file: benchmark -> samples asked for."""
+API = "api"
+"""Key of the settings file: how a server was asked, see `chat_policy`."""
 _PATIENCE = 20
 """So many samples failing one after the other mean that a service is down."""
 
@@ -69,8 +71,7 @@ class Rows:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / ROWS_FILE
         written = folder / SETTINGS_FILE
-        if written.is_file():
-            before = _read_settings(written)
+        if before := read_settings(folder):
             for key in sorted({*before, *settings} - {ASKED}):
                 if before.get(key) != settings.get(key):
                     raise UserError(
@@ -110,13 +111,15 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def read_asked(folder: Path) -> dict[str, int]:
-    """Benchmark -> samples the last evaluation into `folder` asked for."""
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The settings of the evaluation in `folder`; empty if there is none.
+
+    Raises:
+        UserError: its file is damaged.
+    """
     file = folder / SETTINGS_FILE
-    return dict(_read_settings(file).get(ASKED) or {}) if file.is_file() else {}
-
-
-def _read_settings(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        return {}
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -167,8 +170,7 @@ async def run_benchmark(
                 if before is not None and before.get("judge_failure"):
                     row = dict(before)
                 else:
-                    generate = policy.sampler(plan.sampling, number)
-                    row = await _roll_out(question, generate, search, policy.tokenizer, plan)
+                    row = await _roll_out(question, number, search, policy, plan)
                     row |= {
                         "benchmark": benchmark,
                         "stage": benchmark,
@@ -205,16 +207,17 @@ def _is_done(row: Mapping[str, Any] | None) -> bool:
 
 
 async def _roll_out(
-    question: Question, generate: Any, search: Search, tokenizer: Any, plan: Plan
+    question: Question, number: int, search: Search, policy: Policy, plan: Plan
 ) -> dict[str, Any]:
-    prompt = tokenizer.apply_chat_template(
-        list(question.prompt), add_generation_prompt=True, return_dict=False
-    )
+    tokenizer = policy.tokenizer
+    messages = list(question.prompt)
+    prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
     if plan.settings.prefill_think:
+        messages.append({"role": "assistant", "content": THINK_OPEN})
         prompt = [*prompt, *tokenizer.encode(THINK_OPEN, add_special_tokens=False)]
     episode = await run_episode(
         prompt,
-        generate=generate,
+        generate=policy.sampler(plan.sampling, number, messages),
         search=search,
         tokenizer=tokenizer,
         settings=plan.settings,

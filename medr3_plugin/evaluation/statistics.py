@@ -72,7 +72,7 @@ def share_interval(scores: Sequence[float], *, confidence: float = 0.95, seed: i
     (0.0, 0.0, 0.142)
     """
     found = bootstrap(scores, confidence=confidence, seed=seed)
-    open_end = 1 - ((1 - confidence) / 2) ** (1 / len(scores))
+    open_end = _unseen(len(scores), confidence)
     if max(scores) == 0:
         return found._replace(high=open_end)
     if min(scores) == 1:
@@ -80,10 +80,18 @@ def share_interval(scores: Sequence[float], *, confidence: float = 0.95, seed: i
     return found
 
 
+def _unseen(questions: int, confidence: float = 0.95) -> float:
+    """The largest share of questions of a kind that so many, none of it, do not rule out."""
+    return float(1 - ((1 - confidence) / 2) ** (1 / questions))
+
+
 def compare(
     first: Mapping[str, float], second: Mapping[str, float], *, resamples: int = 10_000, seed: int = 0
 ) -> Comparison:
     """Compare two runs on the questions (ids) that both have.
+
+    Runs that agree on every question may still differ on others: there the interval of the difference is that
+    of the share of differing questions which so many equal ones do not rule out, in either direction.
 
     Raises:
         ValueError: they share no question.
@@ -92,9 +100,13 @@ def compare(
     if not shared:
         raise ValueError("the two runs share no question")
     differences = np.array([first[key] - second[key] for key in shared])
+    difference = bootstrap(differences.tolist(), resamples=resamples, seed=seed)
+    if not differences.any():  # no spread to resample, as in `share_interval`
+        unseen = _unseen(len(shared))
+        difference = Interval(0.0, -unseen, unseen)
     return Comparison(
         questions=len(shared),
-        difference=bootstrap(differences.tolist(), resamples=resamples, seed=seed),
+        difference=difference,
         p_value=sign_flip_test(differences.tolist(), resamples=resamples, seed=seed),
         better=int((differences > 0).sum()),
         worse=int((differences < 0).sum()),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from medr3_plugin.evaluation.chat_policy import NOTES
 from medr3_plugin.evaluation.published import LLAMA_3_1_8B, published
 from medr3_plugin.evaluation.results import BenchmarkResult
 from medr3_plugin.evaluation.statistics import Comparison
@@ -25,6 +26,7 @@ def write_tables(
     other: str = "",
     with_published: bool = False,
     missing: Mapping[str, tuple[int, int]] | None = None,
+    api: str = "",
 ) -> list[Path]:
     """Write `results.json`, `results.md` and `results.tex`; returns their paths.
 
@@ -33,9 +35,12 @@ def write_tables(
         compared: paired comparisons by benchmark, with the evaluation called `other`.
         with_published: put the published numbers of the paper beside ours.
         missing: benchmark -> (samples that are not there, samples asked for).
+        api: how the model's server was asked, a key of `chat_policy.NOTES`; empty without a server.
     """
+    notes = [note for note in (incomplete(missing) if missing else "", NOTES.get(api, "")) if note]
     document = {
         "model": label,
+        "api": api or None,
         "benchmarks": [result.to_json() for result in results],
         "missing": {name: count for name, (count, _) in (missing or {}).items()},
         "compared_with": other or None,
@@ -48,8 +53,8 @@ def write_tables(
         document["published"] = {result.benchmark: published(result.benchmark) for result in results}
     files = {
         "results.json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
-        "results.md": markdown(results, label, compared, other, with_published, missing=missing),
-        "results.tex": latex(results, label, with_published, missing),
+        "results.md": markdown(results, label, compared, other, with_published, notes=notes),
+        "results.tex": latex(results, label, with_published, notes),
     }
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -63,7 +68,7 @@ def markdown(
     other: str = "",
     with_published: bool = False,
     *,
-    missing: Mapping[str, tuple[int, int]] | None = None,
+    notes: Sequence[str] = (),
 ) -> str:
     """The tables in Markdown; accuracies in percent with 95 % bootstrap intervals over questions."""
     head = ["benchmark", "questions", "accuracy % [95 % CI]", "pass@n %", "answered %", "searches",
@@ -84,8 +89,7 @@ def markdown(
         for r in results
     ]
     parts = [f"## {label}\n", _markdown_table(head, body)]
-    if missing:
-        parts.append(f"\n{incomplete(missing)}\n")
+    parts += [f"\n{note}\n" for note in notes]
     if len(results) > 1:
         parts.append(f"\nMean accuracy over benchmarks: {100 * _average(results):.1f} %\n")
     if compared:
@@ -126,13 +130,13 @@ def latex(
     results: Sequence[BenchmarkResult],
     label: str,
     with_published: bool = False,
-    missing: Mapping[str, tuple[int, int]] | None = None,
+    notes: Sequence[str] = (),
 ) -> str:
-    """A booktabs table: methods down, benchmarks across; accuracy in percent, half-width of its interval."""
+    """A booktabs table: methods down, benchmarks across; accuracy in percent with its interval."""
     names = [r.benchmark for r in results]
     lines = [
         "% needs \\usepackage{booktabs}; intervals: 95 % bootstrap over questions",
-        *([f"% {incomplete(missing)}"] if missing else []),
+        *(f"% {note}" for note in notes),
         f"\\begin{{tabular}}{{l{'r' * len(names)}}}",
         "\\toprule",
         " & ".join(["Method", *map(_tex, names)]) + " \\\\",
@@ -146,7 +150,8 @@ def latex(
             )
         lines.append("\\midrule")
     cells = [
-        f"{100 * r.accuracy.mean:.1f}{{\\tiny\\,$\\pm${50 * (r.accuracy.high - r.accuracy.low):.1f}}}"
+        # both ends: near 0 and 100 the interval lies to one side
+        f"{100 * r.accuracy.mean:.1f}{{\\tiny\\,[{100 * r.accuracy.low:.1f}, {100 * r.accuracy.high:.1f}]}}"
         for r in results
     ]
     lines += [" & ".join([_tex(label), *cells]) + " \\\\", "\\bottomrule", "\\end{tabular}", ""]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import re
 from collections import Counter
@@ -33,6 +34,7 @@ Structured = Literal["json_schema", "json_object", "none"]
 _BACKOFF_INITIAL_S, _BACKOFF_MAX_S = 0.5, 20.0
 _RETRY_AFTER_MAX_S = 60.0
 _MAX_REPLY_BYTES = 4_000_000
+_SILENT = logging.NullHandler()
 
 
 @dataclass
@@ -107,6 +109,8 @@ class ChatClient:
             import stamina  # noqa: F401  # absent must show now, not with the first answer
         except ImportError:
             raise MissingExtra("stamina", "judge", "the LLM judge") from None
+        # without a handler of the user's, Python prints the bare name of stamina's message for every retry
+        logging.getLogger("stamina").addHandler(_SILENT)
         if api_key_env and not os.environ.get(api_key_env):
             raise UserError(f"judge.api_key_env: the environment variable {api_key_env} is not set")
         self.base_url = base_url.rstrip("/")

@@ -118,3 +118,11 @@ def test_a_row_that_cannot_be_read_is_named(tmp_path, name):
     ]
     done = CliRunner().invoke(app, arguments)
     assert isinstance(done.exception, UserError) and "x.jsonl:2 (not JSON" in str(done.exception)
+
+
+def test_a_row_without_a_pubmed_id_says_so(tmp_path):
+    (tmp_path / "own.jsonl").write_text(json.dumps({"id": "pubmedqa:1", "question": "Q?"}))
+    ((where, row),) = pubmedqa_abstracts(str(tmp_path / "own.jsonl"))
+    assert not row and where.endswith(
+        "own.jsonl:1 (no PubMed id: neither as ori_pqal.json has it nor as 'pubid')"
+    )

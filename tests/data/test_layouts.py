@@ -168,8 +168,9 @@ def test_rarearena_screening_and_confirmation(tmp_path):
         "Orpha_name": "Alkaptonuria",
         "Orpha_id": "56",
     }
-    source = lines(tmp_path / "RDC.json", row, {**row, "_id": "2", "case_report": "Another."})
-    screening, confirmation = load("rarearena_rds", source).items[0], load("rarearena_rdc", source).items[0]
+    rows = row, {**row, "_id": "2", "case_report": "Another."}
+    (screening, _) = load("rarearena_rds", lines(tmp_path / "RDS.json", *rows)).items
+    (confirmation, _) = load("rarearena_rdc", lines(tmp_path / "RDC.json", *rows)).items
     assert "Homogentisic" not in screening.question and "Homogentisic" in confirmation.question
     assert confirmation.answers == ("Ochronosis", "Alkaptonuria")
     assert confirmation.gold_docs == ("hpoa:ORPHA:56",)

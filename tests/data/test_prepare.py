@@ -377,23 +377,6 @@ def test_an_out_that_cannot_be_written(tmp_path):
     assert not (tmp_path / "folder.parquet.report.json").exists()
 
 
-def test_hub_without_a_configuration_lists_them(monkeypatch):
-    datasets = pytest.importorskip("datasets")
-    message = (
-        "Config name is missing.\nPlease pick one among the available configs: ['a', 'b']\n"
-        "Example of usage:\n\t`load_dataset('owner/name', 'a')`"
-    )
-
-    def refuse(*_: object) -> None:
-        raise ValueError(message)
-
-    monkeypatch.setattr(datasets, "load_dataset", refuse)
-    with pytest.raises(
-        UserError, match=r"owner/name: .*available configs: \['a', 'b'\] Say which with --config"
-    ):
-        list(reading.read("owner/name"))
-
-
 @pytest.mark.parametrize(
     "name", ["data/train.parquet", "data/x.jsonl.gz", "./data/medqa", "/data", "/data/x"]
 )
@@ -401,3 +384,41 @@ def test_a_missing_file_is_no_hub_name(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="no such file or folder, and not a Hub name"):
         list(reading.read(name))
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "json"])
+def test_half_a_surrogate_pair_is_a_bad_row(tmp_path, suffix):
+    good = '{"question": "Good \\ud83d\\ude00?", "answer": "a"}'  # a whole pair is a character
+    bad = '{"question": "Bad \\ud800?", "answer": "a"}'
+    path = tmp_path / f"x.{suffix}"
+    path.write_text(f"{good}\n{bad}\n" if suffix == "jsonl" else f"[{good}, {bad}]")
+    code, output = run("prepare", "generic", "--source", str(path), "--out", str(tmp_path / "o.parquet"))
+    place = f"{path}:2" if suffix == "jsonl" else f"{path}#2"
+    assert code != 0 and f"{place}: half a surrogate pair" in output
+    assert pq.read_table(tmp_path / "o.parquet").num_rows == 1
+    assert "\\ud800" in json.loads((tmp_path / "o.parquet.rejected.jsonl").read_text())["data"]["raw"]
+
+
+def test_nan_is_null_and_only_text_is_a_question(tmp_path):
+    """As pandas writes a column with nulls, and as a conversation that was taken for a question."""
+    source = tmp_path / "x.jsonl"
+    source.write_text(
+        '{"id": NaN, "question": "A?", "answer": "x"}\n{"id": NaN, "question": "B?", "answer": "y"}\n'
+        '{"question": "C?", "answer": NaN}\n{"question": {"text": "D?"}, "answer": "z"}\n'
+    )
+    loaded = prepare.load("generic", str(source))
+    assert [item.question for item in loaded.items] == ["A?", "B?"]
+    assert [reason.partition(" is")[0] for _, reason in loaded.rejected] == [
+        "key 'answer' or 'answers'",
+        "key 'question' must be a text",
+    ]
+
+
+@pytest.mark.parametrize("depth", [100, 400, 600, 900, 5000])
+def test_depth_is_no_reason_to_fail(tmp_path, depth):
+    rows = ['{"question": "Q?", "answer": "x"}', f'{{"a": {"[" * depth}{"]" * depth}}}']
+    (tmp_path / "x.jsonl").write_text("\n".join(rows))
+    code, output = run(
+        "prepare", "generic", "--source", str(tmp_path / "x.jsonl"), "--out", str(tmp_path / "o.parquet")
+    )
+    assert code != 0 and "x.jsonl:2: " in output and "1 bad rows" in output

@@ -36,7 +36,7 @@ class ScriptedPolicy:
         self.script = script
         self.calls = 0
 
-    def sampler(self, sampling: Sampling, seed: int) -> Generate:
+    def sampler(self, sampling: Sampling, seed: int, prompt: Any = ()) -> Generate:
         async def generate(token_ids: list[int], *, stop: list[str], max_tokens: int) -> Generation:
             self.calls += 1
             text = self.script(self.tokenizer.decode(token_ids), seed)

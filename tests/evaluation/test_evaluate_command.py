@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import evaluate
 from typer.testing import CliRunner
 from werkzeug import Request, Response
 
@@ -19,46 +20,6 @@ from medr3_plugin.commands.evaluate import _judge_options, _label
 from medr3_plugin.errors import UserError
 from medr3_plugin.evaluation.report import write_report
 from medr3_plugin.recipes import copy_recipe
-from medr3_plugin.retrieval.build import build_index
-
-
-@pytest.fixture(scope="module")
-def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A byte-level tokenizer with a chat template: 256 tokens, no training."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
-    fast.chat_template = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}[assistant] "
-    folder = tmp_path_factory.mktemp("tokenizer")
-    fast.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Path:
-    """An index of two documents and a benchmark of two questions."""
-    corpus = [
-        {"id": "d1", "title": "Marfan syndrome", "text": "Ectopia lentis and tall stature.", "source": "x"},
-        {"id": "d2", "title": "Cystic fibrosis", "text": "Thick mucus in the lungs.", "source": "x"},
-    ]
-    (tmp_path / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in corpus))
-    build_index(tmp_path / "corpus.jsonl", tmp_path / "index")
-    questions = [
-        {
-            "id": "m:1",
-            "question": "Lens luxation and tall stature?",
-            "answer": "Marfan syndrome",
-            "gold_docs": ["d1"],
-        },
-        {"id": "m:2", "question": "Thick mucus?", "answer": "Cystic fibrosis", "gold_docs": ["d2"]},
-    ]
-    (tmp_path / "rare.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
-    return tmp_path
 
 
 class Server:
@@ -68,8 +29,14 @@ class Server:
     """
 
     def __init__(
-        self, tokenizer: Any, failures: int = 0, returns_ids: bool = True, refuses: str | None = None
+        self,
+        tokenizer: Any,
+        failures: int = 0,
+        returns_ids: bool = True,
+        refuses: str | None = None,
+        says_stop: bool = True,
     ) -> None:
+        self.says_stop = says_stop
         self.refuses = refuses
         self.tokenizer, self.failures, self.returns_ids = tokenizer, failures, returns_ids
         self.bodies: list[dict[str, Any]] = []
@@ -79,6 +46,8 @@ class Server:
             self.failures -= 1
             return Response("overloaded", status=503)
         body = json.loads(request.data)
+        if body["max_tokens"] == 1:  # the question what the server has
+            return Response(json.dumps({"choices": [], "usage": None}), content_type="application/json")
         if self.refuses is not None and self.refuses in self.tokenizer.decode(body["prompt"]):
             return Response("no", status=400)
         self.bodies.append(body)
@@ -91,16 +60,11 @@ class Server:
         if self.returns_ids:
             choice["token_ids"] = self.tokenizer.encode(text)
         else:
-            choice |= {"text": text.removesuffix(ended or ""), "stop_reason": ended}
+            choice |= {"text": text.removesuffix(ended or "")}
+            if self.says_stop:
+                choice["stop_reason"] = ended
         answer = {"id": "1", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]}
         return Response(json.dumps(answer), content_type="application/json")
-
-
-def evaluate(files: Path, server: Any, tokenizer: Path, *more: str) -> Any:
-    _register()
-    arguments = ["eval", "--model", server.url_for("/"), "--benchmark", "rare", "--data", str(files)]
-    arguments += ["--index", str(files / "index"), "--tokenizer", str(tokenizer), "--out", str(files / "out")]
-    return CliRunner().invoke(app, [*arguments, "--response-length", "1200", *more])
 
 
 def serve(server: Any, handler: Server) -> None:
@@ -109,13 +73,15 @@ def serve(server: Any, handler: Server) -> None:
     server.expect_request("/v1/completions", method="POST").respond_with_handler(handler)
 
 
-@pytest.mark.parametrize("returns_ids", [True, False])
+@pytest.mark.parametrize(
+    "server", [{}, {"returns_ids": False}, {"returns_ids": False, "says_stop": False}], ids=str
+)
 def test_from_files_to_tables(
-    files: Path, httpserver: Any, tokenizer_folder: Path, returns_ids: bool
+    files: Path, httpserver: Any, tokenizer_folder: Path, server: dict[str, bool]
 ) -> None:
     from transformers import AutoTokenizer
 
-    handler = Server(AutoTokenizer.from_pretrained(tokenizer_folder), failures=1, returns_ids=returns_ids)
+    handler = Server(AutoTokenizer.from_pretrained(tokenizer_folder), failures=1, **server)
     serve(httpserver, handler)
     result = evaluate(files, httpserver, tokenizer_folder)
     assert result.exit_code == 0, result.output + repr(result.exception)
@@ -140,7 +106,8 @@ def test_tables_again_and_compared_without_a_model(
     assert evaluate(files, httpserver, tokenizer_folder).exit_code == 0
     out = files / "out"
     result = CliRunner().invoke(app, ["eval", "--out", str(out), "--compare", str(out)])
-    assert result.exit_code == 0 and "| rare | 2 | +0.0 [+0.0, +0.0] | 0 | 0 | 1 |" in result.output
+    assert result.exit_code == 0 and "| rare | 2 | +0.0 [-84.2, +84.2] | 0 | 0 | 1 |" in result.output
+    assert f"## {httpserver.host}:{httpserver.port}\n" in result.output  # as in the evaluation's own table
 
 
 def test_missing_samples_are_an_error_and_the_same_command_goes_on(
@@ -169,7 +136,7 @@ def test_a_server_dead_from_the_start_is_named(files: Path, httpserver: Any, tok
     from transformers import AutoTokenizer
 
     serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder), refuses=""))
-    result = evaluate(files, httpserver, tokenizer_folder)
+    result = evaluate(files, httpserver, tokenizer_folder, "--api", "completions")
     assert isinstance(result.exception, UserError)
     assert "no sample was done" in str(result.exception) and "rare 2 of 2" in str(result.exception)
     assert "400" in str(result.exception)
@@ -208,6 +175,14 @@ def test_undecided_answers_and_rows_left_out_are_said(
         (
             ["--out", "o", "--model", "http://h", "--benchmark", "rare", "--prompt", "plain"],
             "--tokenizer is needed with a URL",
+        ),
+        (
+            ["--out", "o", "--model", "runs/a/b", "--benchmark", "rare", "--data", ".", "--index", "index"],
+            "--model runs/a/b: no such folder",
+        ),
+        (
+            ["--out", "o", "--model", "m", "--benchmark", "rare", "--data", ".", "--api", "chat"],
+            "--api chat: --model m is no URL",
         ),
     ],
 )
@@ -257,17 +232,21 @@ def test_a_recipe_of_the_tool_loop_is_refused(files: Path) -> None:
     assert isinstance(result.exception, UserError) and "tool loop" in str(result.exception)
 
 
-def test_a_checkpoint_is_called_by_its_run_and_step() -> None:
-    assert _label(Path("runs/a/checkpoints/global_step_3/actor/huggingface")) == "a global_step_3"
-    assert _label(Path("owner/huggingface")) == "huggingface" and _label(Path("models/Smol")) == "Smol"
+def test_how_a_model_is_called_in_the_table() -> None:
+    assert _label("runs/a/checkpoints/global_step_3/actor/huggingface") == "a global_step_3"
+    assert _label("owner/huggingface") == "huggingface" and _label("models/Smol/") == "Smol"
+    assert _label("http://h:8000/v1/") == _label("http://h:8000") == "h:8000"
+    assert _label("http://h:8000/v1", "served") == "served" and not _label("")
 
 
-def test_a_server_for_chat_alone_is_told_what_is_missing(
-    files: Path, httpserver: Any, tokenizer_folder: Path
-) -> None:
+def test_a_server_with_neither_api_is_named(files: Path, httpserver: Any, tokenizer_folder: Path) -> None:
     models = {"object": "list", "data": [{"id": "served", "object": "model", "created": 1, "owned_by": "x"}]}
     httpserver.expect_request("/v1/models").respond_with_json(models)
-    httpserver.expect_request("/v1/completions", method="POST").respond_with_data("Not Found", status=404)
+    for path in ("/v1/completions", "/v1/chat/completions"):
+        httpserver.expect_request(path, method="POST").respond_with_data("Not Found", status=404)
     result = evaluate(files, httpserver, tokenizer_folder)
-    assert isinstance(result.exception, UserError)
-    assert "a chat endpoint alone cannot" in str(result.exception)
+    assert "neither /completions nor /chat/completions" in str(result.exception)
+    result = evaluate(files, httpserver, tokenizer_folder, "--api", "completions")
+    assert isinstance(result.exception, UserError) and "--api chat" in str(result.exception)
+    result = evaluate(files, httpserver, tokenizer_folder, "--api", "words")
+    assert isinstance(result.exception, UserError) and "known are auto, completions" in str(result.exception)

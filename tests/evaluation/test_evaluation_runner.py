@@ -13,7 +13,7 @@ from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, RetrievalFailure, UserError
 from medr3_plugin.evaluation.benchmarks import Question
 from medr3_plugin.evaluation.results import results
-from medr3_plugin.evaluation.runner import Plan, Rows, read_asked, read_rows, run_benchmark
+from medr3_plugin.evaluation.runner import Plan, Rows, read_rows, read_settings, run_benchmark
 from medr3_plugin.judge.base import RIGHT, Verdict
 from medr3_plugin.records import Document, Hit, Sample
 
@@ -187,4 +187,4 @@ def test_broken_settings_are_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(UserError, match=r"evaluation.json is not .*another --out"):
         Rows(tmp_path, {"model": "a"})
     with pytest.raises(UserError, match=r"evaluation.json is not "):
-        read_asked(tmp_path)
+        read_settings(tmp_path)

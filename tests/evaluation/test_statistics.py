@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from fractions import Fraction
+from random import Random
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medr3_plugin.evaluation.statistics import bootstrap, compare, share_interval, sign_flip_test
@@ -70,6 +72,40 @@ def test_exact_enumeration_of_fractional_differences() -> None:
         for signs in itertools.product((1, -1), repeat=4)
     )
     assert sign_flip_test(values) == expected / 16
+
+
+@given(
+    st.lists(st.sampled_from([0, 0.25, 0.5, 1]), min_size=5, max_size=40), st.randoms(use_true_random=False)
+)
+@settings(max_examples=20, deadline=None)
+def test_against_scipy(scores: list[float], random: Random) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    others = random.sample([0, 0.25, 0.5, 1] * len(scores), len(scores))
+    differences = [a - b for a, b in zip(scores, others, strict=True)]
+    if len(set(scores)) > 1:
+        ours = bootstrap(scores)
+        theirs = stats.bootstrap((scores,), np.mean, method="percentile", rng=1).confidence_interval
+        assert (ours.low, ours.high) == pytest.approx(tuple(theirs), abs=0.05)
+    expected = stats.permutation_test(
+        (differences,),
+        np.mean,
+        permutation_type="samples",
+        n_resamples=2**14 if len(scores) <= 13 else 9_999,
+        rng=1,
+    )
+    assert sign_flip_test(differences) == pytest.approx(
+        expected.pvalue, abs=1e-9 if len(scores) <= 13 else 0.03
+    )
+    for n in (len(scores), 3):
+        exact = stats.binomtest(0, n).proportion_ci(method="exact")
+        assert share_interval([0.0] * n)[1:] == pytest.approx((exact.low, exact.high))
+
+
+def test_two_runs_that_agree_are_not_certainly_equal() -> None:
+    same = {f"q{i}": float(i % 2) for i in range(24)}
+    found = compare(same, same)
+    assert (found.difference.mean, found.p_value) == (0, 1)
+    assert found.difference.high == -found.difference.low == share_interval([0.0] * 24).high
 
 
 def test_comparison_pairs_by_question() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 from chat_server import verdict_text
@@ -146,3 +147,9 @@ def test_missing_key_variable(monkeypatch):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     with pytest.raises(UserError, match="NO_SUCH_KEY"):
         ChatClient("http://127.0.0.1:1/v1", api_key_env="NO_SUCH_KEY")
+
+
+def test_retries_print_nothing_by_themselves() -> None:
+    ChatClient("http://127.0.0.1:9/v1", model="m")
+    # else Python's handler of last resort prints stamina's bare event name, once for each retry
+    assert any(isinstance(handler, logging.NullHandler) for handler in logging.getLogger("stamina").handlers)

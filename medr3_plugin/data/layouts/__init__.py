@@ -24,30 +24,39 @@ class Layout:
         parser: given all rows (some layouts must look at the whole file first), the function that turns one
             row into an item; it raises `RowError` for a bad row and `RowSkipped` for one that is not wanted.
         about: one line for the command line's help.
-        hub: where it is on the Hub, if anywhere; only a hint.
+        hub: where it is on the Hub, if anywhere, as `owner/name[[:config]:split]`; only a hint.
+        hub_file: the file of that data set which is meant, where it holds others of another form.
     """
 
     parser: Callable[[Sequence[RawRow]], Parser]
     about: str
     hub: str = ""
+    hub_file: str = ""
 
 
 DATASETS: Mapping[str, Layout] = {
-    "medqa_us": Layout(medqa.parser("medqa_us"), "MedQA, USMLE (US)", "bigbio/med_qa"),
+    # bigbio/med_qa comes as a script: it is read from the Hub's own parquet copy
+    "medqa_us": Layout(medqa.parser("medqa_us"), "MedQA, USMLE (US)", "GBaker/MedQA-USMLE-4-options:test"),
     "medqa_mainland": Layout(
-        medqa.parser("medqa_mainland"), "MedQA, MCMLE (Mainland China)", "bigbio/med_qa"
+        medqa.parser("medqa_mainland"),
+        "MedQA, MCMLE (Mainland China)",
+        "bigbio/med_qa:med_qa_zh_4options_source:test",
     ),
-    "medqa_taiwan": Layout(medqa.parser("medqa_taiwan"), "MedQA, TWMLE (Taiwan)", "bigbio/med_qa"),
-    "medmcqa": Layout(medmcqa.parser, "MedMCQA (AIIMS, NEET PG)", "openlifescienceai/medmcqa"),
-    "pubmedqa": Layout(pubmedqa.parser, "PubMedQA, labelled yes/no/maybe", "qiaojin/PubMedQA"),
-    "mmlu_med": Layout(mmlu.parser, "MMLU, the six medical subjects", "cais/mmlu"),
-    "medxpertqa": Layout(medxpertqa.parser, "MedXpertQA, text subset", "TsinghuaC3I/MedXpertQA"),
+    "medqa_taiwan": Layout(
+        medqa.parser("medqa_taiwan"), "MedQA, TWMLE (Taiwan)", "bigbio/med_qa:med_qa_tw_source:test"
+    ),
+    "medmcqa": Layout(medmcqa.parser, "MedMCQA (AIIMS, NEET PG)", "openlifescienceai/medmcqa:validation"),
+    "pubmedqa": Layout(
+        pubmedqa.parser, "PubMedQA, labelled yes/no/maybe", "qiaojin/PubMedQA:pqa_labeled:train"
+    ),
+    "mmlu_med": Layout(mmlu.parser, "MMLU, the six medical subjects", "cais/mmlu:all:test"),
+    "medxpertqa": Layout(medxpertqa.parser, "MedXpertQA, text subset", "TsinghuaC3I/MedXpertQA:Text:test"),
     "nejm": Layout(generic.parser("nejm"), "NEJM-style questions (generic layout)"),
     "rarearena_rds": Layout(
-        rarearena.parser("rarearena_rds"), "RareArena, screening", "THUMedInfo/RareArena"
+        rarearena.parser("rarearena_rds"), "RareArena, screening", "THUMedInfo/RareArena", "RDS.json"
     ),
     "rarearena_rdc": Layout(
-        rarearena.parser("rarearena_rdc"), "RareArena, confirmation", "THUMedInfo/RareArena"
+        rarearena.parser("rarearena_rdc"), "RareArena, confirmation", "THUMedInfo/RareArena", "RDC.json"
     ),
     "bioasq": Layout(bioasq.parser, "BioASQ task b, yes/no and factoid"),
     "rare_disease": Layout(generic.parser("rare_disease"), "rare-disease cases (source 'hpo': generated)"),

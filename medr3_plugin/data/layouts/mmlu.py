@@ -35,6 +35,8 @@ def parser(_: Sequence[RawRow]) -> Callable[[RawRow], Item]:
 
 def _parse(row: RawRow) -> Item:
     data = row.data
+    if row.split == "auxiliary_train":  # on the Hub; its rows name no subject
+        raise RowSkipped("auxiliary_train holds other exams")
     if "_columns" in data:
         return _csv(row)
     nested = data.get("data")

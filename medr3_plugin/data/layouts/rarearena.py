@@ -2,7 +2,8 @@
 
     {"_id", "case_report", "test_results" (RDC), "diagnosis", "Orpha_name", "Orpha_id", "age", "gender", …}
 
-RDS asks from the case report alone, RDC from case report and test results. The gold document is the disease's
+RDS asks from the case report alone, RDC from case report and test results; each skips the other's file when a
+folder holds both. The gold document is the disease's
 HPO profile, `hpoa:ORPHA:<id>`.
 """
 
@@ -10,9 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from medr3_plugin.data.items import Item, clean, require, stable_id
 from medr3_plugin.data.reading import RawRow
+from medr3_plugin.data.skipped import RowSkipped
 
 ASK = "Which rare disease does this patient most likely have?"
 
@@ -20,8 +23,12 @@ ASK = "Which rare disease does this patient most likely have?"
 def parser(dataset: str) -> Callable[[Sequence[RawRow]], Callable[[RawRow], Item]]:
     """The layout for `rarearena_rds` or `rarearena_rdc`."""
 
+    other = "RDS.json" if dataset == "rarearena_rdc" else "RDC.json"
+
     def parse(row: RawRow) -> Item:
         data = row.data
+        if other in Path(row.where).name:
+            raise RowSkipped(f"it is in {other}, the other task's file")
         case = require(data, "case_report")
         if dataset == "rarearena_rdc":
             case = f"{case} {require(data, 'test_results')}"

@@ -113,6 +113,7 @@ async def build_online(
         for role, settings in (("teacher", teacher), ("policy", policy))
         if settings
     ]
+    journal = Journal(journal_path)  # first: it makes the folder that the verdicts go to as well
     judge = make_judge(
         {
             "kind": "openai",
@@ -133,7 +134,6 @@ async def build_online(
         )
         return verdict.level == RIGHT
 
-    journal = Journal(journal_path)
     bar = tqdm(total=len(items), unit="item", disable=not sys.stderr.isatty())
     pipeline = Pipeline(
         Caller(clients[0], journal, costs, max_tokens=options.max_tokens),

@@ -1,0 +1,60 @@
+"""A data set of the Hugging Face Hub, by name and configuration."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from medr3_plugin.errors import MissingExtra, UserError
+
+_PARQUET_BRANCH = "refs/convert/parquet"
+"""Where the Hub keeps its own copy of data sets that come as a script: `<configuration>/<split>/*.parquet`."""
+
+
+def load(name: str, config: str = "", file: str = "") -> Mapping[str, Any]:
+    """Split -> rows of a Hub data set.
+
+    Args:
+        name: `owner/name`.
+        file: only this file of it.
+
+    Raises:
+        UserError: it is not there or cannot be read, or the configuration is missing or wrong: those that
+            exist are listed.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingExtra("datasets", "data", f"loading {name} from the Hub") from error
+
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+
+    # not found, no network, ambiguous or wrong configuration, files that do not fit together
+    failures = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError)
+    try:
+        try:
+            return datasets.load_dataset(name, config or None, data_files=file or None)
+        except RuntimeError as error:
+            if "scripts are no longer supported" not in str(error):
+                raise
+            if not config:
+                raise UserError(
+                    f"{name}: it comes as a script and is read from the Hub's parquet copy: name the "
+                    f"configuration, as {name}:CONFIG:SPLIT or with --config"
+                ) from error
+            return datasets.load_dataset(name, data_dir=config, revision=_PARQUET_BRANCH)
+    except failures as error:
+        message = " ".join(str(error).split()) or type(error).__name__
+        configs = re.search(r"[Aa]vailable(?: configs)?: (\[.*?\])", message)
+        if configs:
+            wrong = f"has no configuration {config!r}" if config else "has several configurations"
+            raise UserError(
+                f"{name}: it {wrong}; name one of {configs[1]}, as {name}:CONFIG:SPLIT or with --config"
+            ) from error
+        raise UserError(
+            f"{name}: no such file or folder, and it cannot be loaded from the Hub ({message[:300]}); "
+            "download it and give the path"
+        ) from error
