@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -11,6 +12,8 @@ from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN, neutralise_ta
 
 MIN_DOCUMENT_TOKENS = 16
 """Below this a document is not worth showing: the two tags alone take about ten tokens."""
+
+_TITLE = re.compile(r"\{title\}[.:,;]?\s*")  # with what parts it from the text
 
 
 class Tokenizer(Protocol):
@@ -24,6 +27,8 @@ def document_text(document: Document, template: str) -> str:
     """The document by the template, on one line, without anything that could pass for a tag."""
     known = [document.source, document.evidence_type, str(document.year or "")]
     header = ", ".join(part for part in known if part)
+    if not document.title:
+        template = _TITLE.sub("", template)
     text = template.format(
         header=f"[{header}] " if header else "",
         title=document.title,

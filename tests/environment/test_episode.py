@@ -297,6 +297,7 @@ def test_template_and_header():
     document = Document("1", "text", "Title", "PubMed", "rct", 6, 2020)
     assert document_text(document, "{header}{title}: {text}") == "[PubMed, rct, 2020] Title: text"
     assert document_text(Document("1", "a\n b"), "{header}{text}") == "a b"
+    assert document_text(Document("1", "a", source="s"), "{header}{title}. {text}") == "[s] a"
     assert document_text(Document("1", "long", extra={"summary": "short"}), "{summary}") == "short"
     assert document_text(Document("1", "long"), "{summary}") == "long"
 
