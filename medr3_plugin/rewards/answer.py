@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from medr3_plugin.judge.base import RIGHT, WRONG, Verdict
 from medr3_plugin.records import Sample
 from medr3_plugin.rewards.answer_alias import Names, is_accepted, verify_alias
-from medr3_plugin.rewards.answer_choice import given_options, verify_choice
+from medr3_plugin.rewards.answer_choice import given_options, right_letters, verify_choice
 from medr3_plugin.rewards.answer_doubt import takes_back
 from medr3_plugin.rewards.answer_statement import bare, echoes, readings
 from medr3_plugin.rewards.answer_text import fold, plain
@@ -59,16 +59,20 @@ def verify(answer: str, sample: Sample, vocabulary: Names | None = None) -> Verd
     if len(text) >= _COPY_CHARS and fold(text) in fold(sample.question):
         return Verdict(WRONG, "the answer is copied from the question", "rule:copy")
     options = given_options(sample.options)
-    answers = tuple(options.get(answer.strip().upper(), answer) for answer in sample.answers)
-    verdict = verify_choice(said, options, sample.answers) if options else None
+    right = right_letters(options, sample.answers)
+    answers = (
+        *(options[letter] for letter in sorted(right)),
+        *(answer for answer in sample.answers if answer.strip().upper() not in options),
+    )
+    verdict = verify_choice(said, options, right) if right else None
     verdict = verdict or verify_yesno(text, answers)
-    verdict = verdict or verify_alias(said, answers, vocabulary)
     if verdict is None and is_accepted(echoes(text, sample.question), answers, vocabulary):
         verdict = Verdict(RIGHT, "an accepted name after words of the question", "rule:echo")
-    right = verdict is not None and verdict.level == RIGHT
+    verdict = verdict or verify_alias(said, answers, vocabulary)
+    names = (*answers, *options.values())
     # the first words alone may be right: then a rule cannot tell
-    doubtful = right and (_asks(text, (*answers, *options.values())) or takes_back(text, answers, options))
-    return None if doubtful else verdict
+    doubtful = _asks(text, names) or takes_back(text, answers, options)
+    return None if verdict and verdict.level == RIGHT and doubtful else verdict
 
 
 def _asks(text: str, names: Iterable[str]) -> bool:

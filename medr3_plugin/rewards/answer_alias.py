@@ -17,7 +17,7 @@ from medr3_plugin.rewards.answer_doubt import (
 )
 from medr3_plugin.rewards.answer_partial import QUALIFIERS, relation
 from medr3_plugin.rewards.answer_statement import core
-from medr3_plugin.rewards.answer_text import compact, fold, has_cjk, listed, plain
+from medr3_plugin.rewards.answer_text import abbreviated, compact, fold, has_cjk, listed, plain
 
 SOURCE = "rule:alias"
 _MAX_PARTS = 24  # no name has that many commas
@@ -60,6 +60,8 @@ _BETWEEN_SAME = re.compile(rf"\s*[,，;:]?\s*(?<![\w]){_SAME}[,:：]?\s+|\s*[,�
 _CODE_OF_A_DATABASE = re.compile(
     r"#?(?:O?MIM|ORPHA(?:NET)?|MONDO|DOID|HP|MeSH|ICD(?:-?1[01])?(?:-CM)?)\b.{0,20}", re.I
 )
+# behind a symbol these words say nothing new: "the BRCA1 gene"
+_PRODUCT = re.compile(r"(?<=[A-Z0-9]) (?:gene|protein)s?$")
 _FUNCTION_WORDS = frozenset(
     listed("without not no of to from by in on than before after versus due because cause causing for and or")
 )
@@ -82,7 +84,7 @@ class Accepted:
     """The accepted names of one question, in every spelling that counts as the same."""
 
     def __init__(self, answers: Sequence[str], vocabulary: Names | None = None) -> None:
-        self.names = tuple(name for answer in answers for name in _spelled(plain(answer)))
+        self.names = tuple(name for answer in answers for name in _spelled(_PRODUCT.sub("", plain(answer))))
         self.keys = frozenset(fold(name) for name in self.names) - {""}
         self._compact = frozenset(compact(key) for key in self.keys)
         self._bags = frozenset(bag for name in self.names if (bag := _bag(name)))
@@ -97,6 +99,7 @@ class Accepted:
 
     def holds(self, name: str) -> bool:
         """Whether `name`, as a whole, is an accepted name."""
+        name = _PRODUCT.sub("", name)
         key = fold(name)
         if not key or (key in self._shouted and not name.strip().isupper()) or self.is_other_code(name):
             return False
@@ -238,7 +241,7 @@ def _spelled(name: str) -> list[str]:
     """`name` and its sure variants.
 
     For "long name (ABC)" the two apart, if the second abbreviates the first; for "Weill-Marchesani syndrome"
-    the other order of the two people.
+    the other order of the two people; for "Escherichia coli" the short form.
     """
     names = [name]
     asides = _PARENTHESES.findall(name)
@@ -247,7 +250,7 @@ def _spelled(name: str) -> list[str]:
         names += [base, asides[0]] if _is_acronym(asides[0], base) else []
     if len(_PEOPLE.findall(name)) == 1:
         names.append(_PEOPLE.sub(r"\2-\1", name))
-    return names
+    return [*names, short] if (short := abbreviated(name)) else names
 
 
 def _is_acronym(short: str, name: str) -> bool:

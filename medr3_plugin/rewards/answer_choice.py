@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from medr3_plugin.judge.base import RIGHT, WRONG, Verdict
@@ -17,7 +17,7 @@ from medr3_plugin.rewards.answer_doubt import (
 )
 from medr3_plugin.rewards.answer_doubt import claim as claim_of
 from medr3_plugin.rewards.answer_statement import core
-from medr3_plugin.rewards.answer_text import fold, plain
+from medr3_plugin.rewards.answer_text import abbreviated, fold, plain
 from medr3_plugin.rewards.answer_yesno import WORDS, said_word
 
 SOURCE = "rule:choice"
@@ -57,24 +57,20 @@ def given_options(options: Mapping[str, Any] | None) -> dict[str, str]:
     }
 
 
-def verify_choice(said: Sequence[str], options: Mapping[str, str], answers: Sequence[str]) -> Verdict | None:
+def verify_choice(said: Sequence[str], options: Mapping[str, str], right: Collection[str]) -> Verdict | None:
     """Verdict against lettered options on the readings of an answer; None if no clear choice.
 
-    A clean choice of one option decides; several options are wrong. None also if no accepted answer is among
-    the options: then the question is not a choice question.
+    A clean choice of one option decides; several options are wrong.
 
     Args:
         said: see `answer_statement.readings`.
         options: see `given_options`.
-        answers: accepted options, by letter or text.
+        right: letters of the accepted options, see `right_letters`.
 
     >>> options = {"A": "Gentamicin", "B": "Ceftriaxone"}
-    >>> [verify_choice([t], options, ["Ceftriaxone"]).level for t in ("B", "ceftriaxone", "A", "A or B")]
+    >>> [verify_choice([t], options, {"B"}).level for t in ("B", "ceftriaxone", "A", "A or B")]
     [2, 2, 0, 0]
     """
-    right = _right_letters(options, answers)
-    if not right:
-        return None
     texts = {letter: fold(option) for letter, option in options.items()}
     exactly = (_exact(text, options, texts) for text in (*said, *map(core, said)))
     chosen = next(filter(None, exactly), None)
@@ -90,8 +86,11 @@ def verify_choice(said: Sequence[str], options: Mapping[str, str], answers: Sequ
     return Verdict(level, f"chose option {chosen}, accepted is {accepted}", SOURCE)
 
 
-def _right_letters(options: Mapping[str, str], answers: Sequence[str]) -> set[str]:
-    """Letters of the accepted options: by text, else by normalised text, else by letter."""
+def right_letters(options: Mapping[str, str], answers: Sequence[str]) -> set[str]:
+    """Letters of the accepted options: by text, else by normalised text, else by letter.
+
+    Empty if no accepted answer is among the options: then the question is not a choice question.
+    """
     for key in (_spelling, fold):
         gold = {key(answer) for answer in answers}
         if right := {letter for letter, text in options.items() if key(text) in gold}:
@@ -105,12 +104,12 @@ def _spelling(text: str) -> str:
 
 def _exact(text: str, options: Mapping[str, str], texts: Mapping[str, str]) -> str | None:
     """Letter of the option that `text` is: the letter alone, the option's text, or the two together."""
-    letter = text.strip("()[]. ")
+    alone = text.strip("()[]. ")
     # options may themselves be letters: then "C" is the option C and "c" the option whose text is "c"
-    if letter.upper() in texts and not (letter.islower() and letter in options.values()):
-        return letter.upper()
-    if (letter := _letter_of(text, options, texts)) is not None:
-        return letter
+    if alone.upper() in texts and not (alone.islower() and alone in options.values()):
+        return alone.upper()
+    if (chosen := _letter_of(text, options, texts)) is not None:
+        return chosen
     for form in (_HEAD, _TAIL):
         both = form.fullmatch(text)
         if both and (letter := _said_letter(both)) in texts:
@@ -123,8 +122,9 @@ def _exact(text: str, options: Mapping[str, str], texts: Mapping[str, str]) -> s
 def _letter_of(text: str, options: Mapping[str, str], texts: Mapping[str, str]) -> str | None:
     """The one option with this text."""
     spellings = {letter: _spelling(option) for letter, option in options.items()}
-    for key, by_letter in ((_spelling(text), spellings), (fold(text), texts)):
-        same = [letter for letter, option in by_letter.items() if option == key]
+    species = {letter: abbreviated(option) for letter, option in options.items()}
+    for key, by_letter in ((_spelling(text), spellings), (fold(text), texts), (text, species)):
+        same = [letter for letter, option in by_letter.items() if option == key != ""]
         if same and len({spellings[letter] for letter in same}) == 1:
             return same[0]
     return None

@@ -13,7 +13,7 @@ from medr3_plugin.rewards.answer_doubt import claim
 from medr3_plugin.rewards.answer_text import listed, plain, tokens
 
 _MARKUP = re.compile(
-    r"\*\*|__|`+|^#{1,6}\s+|^>\s+|\\[()\[\]]|</?(?:b|i|u|em|strong|p|br)\s*/?>", re.MULTILINE
+    r"\*\*|__|`+|^#{1,6}\s+|^>\s+(?!\d)|\\[()\[\]]|</?(?:b|i|u|em|strong|p|br)\s*/?>", re.MULTILINE
 )
 _MACRO = re.compile(r"\\(?:boxed|fbox|text|textbf|textit|mathrm|mathbf|mathit|mathsf)\s*\{([^{}]*)\}")
 _QUOTES = "\"'“”‘’«»「」『』《》"
