@@ -69,10 +69,10 @@ def verify(answer: str, sample: Sample, vocabulary: Names | None = None) -> Verd
     if verdict is None and is_accepted(echoes(text, sample.question), answers, vocabulary):
         verdict = Verdict(RIGHT, "an accepted name after words of the question", "rule:echo")
     verdict = verdict or verify_alias(said, answers, vocabulary)
-    names = (*answers, *options.values())
     # the first words alone may be right: then a rule cannot tell
-    doubtful = _asks(text, names) or takes_back(text, answers, options)
-    return None if verdict and verdict.level == RIGHT and doubtful else verdict
+    names = (*answers, *options.values())
+    clean = verdict is not None and verdict.level == RIGHT
+    return None if clean and (_asks(text, names) or takes_back(text, answers, options)) else verdict
 
 
 def _asks(text: str, names: Iterable[str]) -> bool:
