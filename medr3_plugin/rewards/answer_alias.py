@@ -48,18 +48,6 @@ _FILED_UNDER = re.compile(
     r"\s*[(\[]#?(?:O?MIM|ORPHA(?:NET)?|MONDO|DOID|HP|MeSH|ICD(?:-?1[01])?(?:-CM)?)\b[^()\[\]]{0,20}[)\]]",
     re.I,
 )
-_SENTENCE_BELOW = re.compile(r"\n[^\w\n]*[A-Z]\w*(?:[ ,:;'’()-]+\w+){4,}[.!]?\s*$")
-_ORIGIN = re.compile(r",?\s+(?:due to|caused by|secondary to|resulting from)\s+|,?\s*由", re.I)
-_SAME = (
-    r"(?:(?:also|formerly|previously|otherwise|commonly) (?:known|called|named|termed)(?: as)?|aka|a\.k\.a\.?|i\.e\.?|"
-    r"abbreviated(?: as)?|synonyms?|又称|又名|也称)"
-)
-_SAME_AS = re.compile(rf"^(?:{_SAME}|also|formerly|previously|or|即|=)[,:：]?\s*", re.I)
-_BETWEEN_SAME = re.compile(rf"\s*[,，;:]?\s*(?<![\w]){_SAME}[,:：]?\s+|\s*[,，]?\s*(?:又称|又名|也称)", re.I)
-# an aside that only files the name
-_CODE_OF_A_DATABASE = re.compile(
-    r"#?(?:O?MIM|ORPHA(?:NET)?|MONDO|DOID|HP|MeSH|ICD(?:-?1[01])?(?:-CM)?)\b.{0,20}", re.I
-)
 # behind a symbol these words say nothing new: "the BRCA1 gene"
 _PRODUCT = re.compile(r"(?<=[A-Z0-9]) (?:gene|protein)s?$")
 _FUNCTION_WORDS = frozenset(
@@ -272,8 +260,11 @@ def _is_acronym(short: str, name: str) -> bool:
 def _bag(name: str) -> tuple[str, ...] | None:
     """Key of a name whose qualifiers may stand in any order ("Syndrome, X"): its words, sorted.
 
-    None where order carries meaning (prepositions, "without") or the name is long.
+    None where order carries meaning (prepositions, "without", a list of phrases) or the name is long.
     """
+    parts = name.split(",")
+    if len(parts) > 2 and all(len(part.split()) > 1 for part in parts):
+        return None
     words = [word for word in fold(name).split() if word != "type"]
     if not 1 < len(words) <= 16 or not _FUNCTION_WORDS.isdisjoint(words):
         return None

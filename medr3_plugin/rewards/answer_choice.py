@@ -26,12 +26,13 @@ _MAX_EXTRA_WORDS = 8  # around an option text, more than this is prose: not for 
 _CALLED = r"(?:(?:answer\s+)?(?:option|choice)|answer|ans\.?|letter|选项|选)"
 _HEAD = re.compile(
     rf"(?:{_CALLED}\s*)?(?P<open>[(\[（【]?)\s*(?P<letter>[A-Za-z])"
-    r"(?:\s*(?P<close>[)\]）】.。:：、,，=→\-–—]+|\n)|(?=\s)|$)\s*(?P<rest>.*)",
+    r"(?:\s*(?P<close>[)\]）】.。:：、,，=→–—]+|-(?=\s)|\n)|(?=\s)|$)\s*(?P<rest>.*)",
     re.DOTALL | re.IGNORECASE,
 )
 # the letter behind the text: "Gout (C)", "Gout, option C"
 _TAIL = re.compile(
-    rf"(?P<rest>.*\S)\s*(?:[(\[（【]\s*(?:{_CALLED}\s*)?(?P<in>[A-Za-z])\s*[)\]）】]|[\s,;]{_CALLED}\s+(?P<named>[A-Za-z])|:\s*(?P<last>[A-Za-z]))",
+    rf"(?P<rest>.*\S)\s*(?:[(\[（【]\s*(?:{_CALLED}\s*)?(?P<in>[A-Za-z])\s*[)\]）】]"
+    rf"|[\s,;]{_CALLED}\s+(?P<named>[A-Za-z])|:\s*(?P<last>[A-Za-z]))",
     re.DOTALL | re.IGNORECASE,
 )
 # a letter set off as a choice somewhere in the text: "(B)", "B)", "B.", "option B", a line of its own

@@ -127,8 +127,8 @@ def readings(whole: str) -> list[str]:
     'Jacobsen syndrome'
     >>> readings("The diagnosis is not Jacobsen syndrome")[-1]
     'not Jacobsen syndrome'
-    >>> readings("It is C. It is rare is the correct answer")[-1]
-    'C. It is rare'
+    >>> readings("It is gout")
+    ['It is gout', 'gout']
     """
     found = [whole]
     for _ in range(_MAX_LEAD_INS):

@@ -213,3 +213,15 @@ def test_spellings_of_one_thing(gold, answer):
 )  # fmt: skip
 def test_spellings_of_two_things(gold, answer):
     assert level(answer, gold) != 2
+
+
+def test_the_order_of_a_list_of_phrases_matters():
+    gold = "Normal PaO2, normal SaO2, low CaO2"
+    assert level("Low PaO2, normal SaO2, normal CaO2", gold) != 2
+    assert level("chronic leukemia, myeloid", "Leukemia, myeloid, chronic") == 2
+
+
+def test_a_word_that_begins_with_a_letter_is_no_choice():
+    options = {"A": "yes", "B": "no", "C": "maybe"}
+    assert level("B-mode remission was defined by the score", "no", options=options) is None
+    assert level("B - no", "no", options=options) == 2
