@@ -3,8 +3,8 @@
 It limits the requests in flight, sends again only what may pass by itself (connection, time-out, 408, 429,
 5xx), bounds the time of every attempt, and turns all trouble into a `JudgeFailure` with a short kind.
 
-It speaks the protocol over aiohttp and not through the openai package: that costs 1 ms of CPU a request
-instead of 9 ms (docs/benchmarks/judge.md), and 256 requests a second must leave time to compute rewards.
+It speaks the protocol over aiohttp and not through the openai package: that takes a third to an eighth of the CPU
+time (docs/benchmarks/judge.md), and 256 requests a second must leave time to compute rewards.
 """
 
 from __future__ import annotations

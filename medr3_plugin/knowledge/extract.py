@@ -17,7 +17,7 @@ from medr3_plugin.knowledge.text import Word, word_forms
 from medr3_plugin.knowledge.vocabulary import Mention
 from medr3_plugin.records import Triple
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|[。！？；;\n]+")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|[；;\n]+")
 _PRONOUN = re.compile(r"\W*(?:it|this|these|they|which|its|their|该病|其|它|此病)(?!\w*[a-z])", re.IGNORECASE)
 # what may stand between two members of a list; _CARRY takes a negation along ("no fever, cough or rash")
 _CARRY = frozenset(("or", "nor", "或"))
@@ -75,7 +75,7 @@ class LexiconExtractor:
     Mentions that only commas and conjunctions separate form a list. Every member of a list is linked to
     every member of the next list of the sentence, the words between being the relation. A sentence that opens
     with a pronoun takes the first list of the sentence before as its own. A negated member of a list ("fever
-    but no cough") makes its edges negated.
+    but no cough") makes its edges negated. Questions are left out.
 
     >>> from medr3_plugin.knowledge.vocabulary import Entry, Vocabulary
     >>> names = ("measles", "fever", "cough", "rubella")
@@ -102,6 +102,8 @@ class LexiconExtractor:
         seen: dict[tuple[str, bool, str], Triple] = {}
         topic: list[_Member] = []
         for sentence in sentences(text):
+            if sentence.endswith(("?", "？")):  # a question states nothing
+                continue
             groups = _groups(sentence, self.finder.find(sentence))
             if not groups:
                 continue

@@ -27,12 +27,10 @@ class Mention(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One concept: its preferred name, its synonyms, and its kind (disease, drug, phenotype, …)."""
+    """One concept: its preferred name and its synonyms."""
 
     name: str
     synonyms: tuple[str, ...] = ()
-    kind: str = ""
-    id: str = ""
 
 
 class _Target(NamedTuple):
@@ -53,7 +51,7 @@ class Vocabulary:
         self._targets: dict[str, _Target] = {}
         # trie over word forms; the key "" of a node holds the term that ends there
         self._trie: dict[str, Any] = {}
-        self._kinds: dict[str, str] = {}
+        self._canonical: set[str] = set()
         self._size = 0
         self._remembered = lru_cache(maxsize=8192)(self._find)
         entries = list(entries)
@@ -62,7 +60,7 @@ class Vocabulary:
         for entry, entity in zip(entries, canonical, strict=True):
             if entity:
                 self._size += 1
-                self._kinds.setdefault(entity, entry.kind)
+                self._canonical.add(entity)
                 for synonym in entry.synonyms:
                     self._add(synonym, entity)
 
@@ -79,13 +77,9 @@ class Vocabulary:
         """Number of entries with a usable name."""
         return self._size
 
-    def kind(self, entity: str) -> str:
-        """Kind of a canonical entity, "" if unknown."""
-        return self._kinds.get(entity, "")
-
     def knows(self, entity: str) -> bool:
         """Whether this is a canonical entity of the vocabulary."""
-        return entity in self._kinds
+        return entity in self._canonical
 
     def normalise(self, text: str) -> str:
         """Canonical name of the entity that `text` as a whole names; its normal form if it is unknown."""
@@ -154,7 +148,7 @@ class Vocabulary:
 def read_entries(path: str | Path) -> Iterator[Entry]:
     """Entries of a vocabulary file: jsonl, plain or gzipped.
 
-    A row has `name` and optionally `id`, `kind` and `synonyms`, a list of strings or of objects with `text`.
+    A row has `name` and optionally `synonyms`, a list of strings or of objects with `text`; other keys are ignored.
 
     Raises:
         UserError: the file is missing or a row is wrong; names file, line and key.
@@ -186,4 +180,4 @@ def _entry(line: str, where: str) -> Entry:
     names = tuple(text for text in texts if isinstance(text, str))
     if len(names) < len(texts):
         raise UserError(f"{where}: key 'synonyms' must hold strings or objects with 'text'")
-    return Entry(name, names, str(row.get("kind") or ""), str(row.get("id") or row.get("code") or ""))
+    return Entry(name, names)

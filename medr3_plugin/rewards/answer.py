@@ -7,13 +7,15 @@ does not know can cost a judge's call, but never earns a reward.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from medr3_plugin.judge.base import RIGHT, WRONG, Verdict
 from medr3_plugin.records import Sample
-from medr3_plugin.rewards.answer_alias import Names, verify_alias
-from medr3_plugin.rewards.answer_choice import verify_choice
+from medr3_plugin.rewards.answer_alias import Names, is_accepted, verify_alias
+from medr3_plugin.rewards.answer_choice import given_options, right_letters, verify_choice
 from medr3_plugin.rewards.answer_doubt import takes_back
-from medr3_plugin.rewards.answer_statement import bare, statement
-from medr3_plugin.rewards.answer_text import fold
+from medr3_plugin.rewards.answer_statement import bare, echoes, readings
+from medr3_plugin.rewards.answer_text import fold, plain
 from medr3_plugin.rewards.answer_yesno import verify_yesno
 
 MAX_CHARS = 4096
@@ -50,22 +52,29 @@ def verify(answer: str, sample: Sample, vocabulary: Names | None = None) -> Verd
     whole = bare(answer)
     if len(whole) > 2 * MAX_CHARS:  # one character may stand for eighteen
         return Verdict(WRONG, "the answer is too long", "rule:length")
-    text = statement(whole)
+    said = readings(whole)
+    text = said[-1]
     if not fold(text):
         return Verdict(WRONG, "no answer", "rule:empty")
     if len(text) >= _COPY_CHARS and fold(text) in fold(sample.question):
         return Verdict(WRONG, "the answer is copied from the question", "rule:copy")
-    verdict = None
-    if sample.options:
-        verdict = verify_choice(whole, text, sample.options, sample.answers)
-    verdict = verdict or verify_yesno(text, sample.answers)
-    verdict = verdict or verify_alias(whole, text, sample.answers, vocabulary)
-    right = verdict is not None and verdict.level == RIGHT
+    options = given_options(sample.options)
+    right = right_letters(options, sample.answers)
+    answers = (
+        *(options[letter] for letter in sorted(right)),
+        *(answer for answer in sample.answers if answer.strip().upper() not in options),
+    )
+    verdict = verify_choice(said, options, right) if right else None
+    verdict = verdict or verify_yesno(text, answers)
+    if verdict is None and is_accepted(echoes(text, sample.question), answers, vocabulary):
+        verdict = Verdict(RIGHT, "an accepted name after words of the question", "rule:echo")
+    verdict = verdict or verify_alias(said, answers, vocabulary)
     # the first words alone may be right: then a rule cannot tell
-    return None if right and takes_back(text, sample.answers, _options(sample)) else verdict
+    names = (*answers, *options.values())
+    clean = verdict is not None and verdict.level == RIGHT
+    return None if clean and (_asks(text, names) or takes_back(text, answers, options)) else verdict
 
 
-def _options(sample: Sample) -> dict[str, str]:
-    """The options that are there, by upper-case letter."""
-    given = (sample.options or {}).items()
-    return {letter.strip().upper(): str(text) for letter, text in given if text is not None and text != ""}
+def _asks(text: str, names: Iterable[str]) -> bool:
+    """Whether `text` asks rather than answers ("Gout?")."""
+    return text.endswith(("?", "？")) and not any("?" in plain(name) for name in names)

@@ -15,9 +15,9 @@ from medr3_plugin.rewards.answer_doubt import (
     mentions,
     starts_negated,
 )
-from medr3_plugin.rewards.answer_doubt import claim as claim_of
 from medr3_plugin.rewards.answer_partial import QUALIFIERS, relation
-from medr3_plugin.rewards.answer_text import compact, fold, has_cjk, listed, plain
+from medr3_plugin.rewards.answer_statement import core
+from medr3_plugin.rewards.answer_text import abbreviated, compact, fold, has_cjk, listed, plain
 
 SOURCE = "rule:alias"
 _MAX_PARTS = 24  # no name has that many commas
@@ -31,10 +31,25 @@ _STRONG = re.compile(
 _WEAK = re.compile(r"\s*(?:[,，+&]|(?:^|\s)(?:and|plus|und|et|y)\s|以及|和|及|与)\s*", re.I)
 _PARENTHESES = re.compile(r"\s*[(（\[]([^()（）\[\]]{1,120})[)）\]]")
 _PEOPLE = re.compile(r"(?<![-\w])((?:Mc|Mac)?[A-Z][a-z]{3,})[-–]((?:Mc|Mac)?[A-Z][a-z]{3,})(?![-\w])")
-_ORIGIN = re.compile(r",?\s+(?:due to|caused by|secondary to|resulting from)\s+|,?\s*由", re.I)
-_SAME_AS = re.compile(
-    r"^(?:also (?:known|called)(?: as)?|also|aka|a\.k\.a\.?|i\.e\.?|or|即|又称|又名)[,:]?\s*", re.I
+# a sentence, not an item of a list
+_SENTENCE_BELOW = re.compile(
+    r"\n[\"'(“]?[A-Z](?=[^\n]*\b(?:is|are|was|were|has|have|this|these|match|fit|explain|support)(?:s|es)?\b)"
+    r"(?:[^\n]*? ){3}"
 )
+_ORIGIN = re.compile(r",?\s+(?:due to|caused by|secondary to|resulting from)\s+|,?\s*由", re.I)
+_SAME = (
+    r"(?:(?:also|formerly|previously|otherwise|commonly) (?:known|called|named|termed)(?: as)?|aka|a\.k\.a\.?|i\.e\.?|"
+    r"abbreviated(?: as)?|synonyms?|又称|又名|也称)"
+)
+_SAME_AS = re.compile(rf"^(?:{_SAME}|also|formerly|previously|or|即|=)[,:：]?\s*", re.I)
+_BETWEEN_SAME = re.compile(rf"\s*[,，;:]?\s*(?<![\w]){_SAME}[,:：]?\s+|\s*[,，]?\s*(?:又称|又名|也称)", re.I)
+# an aside that only files the name
+_FILED_UNDER = re.compile(
+    r"\s*[(\[]#?(?:O?MIM|ORPHA(?:NET)?|MONDO|DOID|HP|MeSH|ICD(?:-?1[01])?(?:-CM)?)\b[^()\[\]]{0,20}[)\]]",
+    re.I,
+)
+# behind a symbol these words say nothing new: "the BRCA1 gene"
+_PRODUCT = re.compile(r"(?<=[A-Z0-9]) (?:gene|protein)s?$")
 _FUNCTION_WORDS = frozenset(
     listed("without not no of to from by in on than before after versus due because cause causing for and or")
 )
@@ -57,7 +72,7 @@ class Accepted:
     """The accepted names of one question, in every spelling that counts as the same."""
 
     def __init__(self, answers: Sequence[str], vocabulary: Names | None = None) -> None:
-        self.names = tuple(name for answer in answers for name in _spelled(plain(answer)))
+        self.names = tuple(name for answer in answers for name in _spelled(_PRODUCT.sub("", plain(answer))))
         self.keys = frozenset(fold(name) for name in self.names) - {""}
         self._compact = frozenset(compact(key) for key in self.keys)
         self._bags = frozenset(bag for name in self.names if (bag := _bag(name)))
@@ -72,6 +87,7 @@ class Accepted:
 
     def holds(self, name: str) -> bool:
         """Whether `name`, as a whole, is an accepted name."""
+        name = _PRODUCT.sub("", name)
         key = fold(name)
         if not key or (key in self._shouted and not name.strip().isupper()) or self.is_other_code(name):
             return False
@@ -92,24 +108,36 @@ class Accepted:
         return any(_is_acronym(short, name) for name in self.names)
 
 
+def is_accepted(texts: Sequence[str], answers: Sequence[str], vocabulary: Names | None = None) -> bool:
+    """Whether one of `texts` is an accepted name and nothing else."""
+    accepted = _accepted(tuple(answers), vocabulary)
+    return any(_is_name(text, accepted) for text in texts)
+
+
 def verify_alias(
-    whole: str, text: str, answers: Sequence[str], vocabulary: Names | None = None
+    said: Sequence[str], answers: Sequence[str], vocabulary: Names | None = None
 ) -> Verdict | None:
-    """Verdict against accepted names on the bare answer and the statement in it; None if no rule can tell.
+    """Verdict on the readings of an answer against accepted names; None if no rule can tell.
+
+    Args:
+        said: see `answer_statement.readings`.
+        answers: accepted names.
+        vocabulary: further synonyms.
 
     >>> gold = ["Ehlers-Danlos syndrome, classic type, 1"]
     >>> def level(text):
-    ...     return verify_alias(text, text, gold).level
+    ...     return verify_alias([text], gold).level
     >>> level("classic Ehlers–Danlos syndrome type 1"), level("Ehlers-Danlos syndrome")
     (2, 1)
     >>> level("Ehlers-Danlos syndrome, classic type, 1 or Marfan syndrome")
     0
     """
     accepted = _accepted(tuple(answers), vocabulary)
-    if accepted.holds(whole) or _is_name(text, accepted):
+    text = said[-1]
+    if is_accepted(said, answers, vocabulary):
         return Verdict(RIGHT, "the answer is an accepted name", SOURCE)
-    claim = claim_of(text)
-    if claim != text and _is_name(claim, accepted):
+    claim = core(text)
+    if is_accepted([core(one) for one in said], answers, vocabulary):
         return Verdict(RIGHT, "the answer is an accepted name with a reason", SOURCE)
     return _several(claim, accepted) or _doubtful(text, claim, accepted) or _related(claim, accepted)
 
@@ -120,14 +148,19 @@ def _accepted(answers: tuple[str, ...], vocabulary: Names | None) -> Accepted:
 
 
 def _is_name(text: str, accepted: Accepted) -> bool:
-    """An accepted name, alone or with its abbreviation or another accepted name in parentheses."""
+    """An accepted name, alone or with its abbreviation, another accepted name or its code in a database."""
+    text = _FILED_UNDER.sub("", text)
     if accepted.holds(text):
         return True
     asides = _PARENTHESES.findall(text)
-    if not 0 < len(asides) <= _MAX_ASIDES or not accepted.holds(_PARENTHESES.sub(" ", text)):
+    names = _BETWEEN_SAME.split(" ".join(_PARENTHESES.sub(" ", text).split()))
+    if not 1 < len(names) + len(asides) <= _MAX_ASIDES + 1:
         return False
-    asides = [_SAME_AS.sub("", aside) for aside in asides]
-    return all(accepted.holds(aside) or accepted.is_short_for(aside) for aside in asides)
+    names += [_SAME_AS.sub("", aside) for aside in asides]
+    held = [accepted.holds(name) for name in names]
+    return any(held) and all(
+        known or accepted.is_short_for(name) for known, name in zip(held, names, strict=True)
+    )
 
 
 def _several(claim: str, accepted: Accepted) -> Verdict | None:
@@ -142,7 +175,8 @@ def _several(claim: str, accepted: Accepted) -> Verdict | None:
         names = [_is_name(part, accepted) or accepted.is_short_for(part) for part in parts]
         if all(names):
             return Verdict(RIGHT, "accepted names of the same thing", SOURCE)
-        if any(names) and (certain or _all_names(parts)):
+        # a sentence on a line of its own explains, or not: a rule cannot tell
+        if any(names) and (certain or _all_names(parts)) and not _SENTENCE_BELOW.search(claim):
             return Verdict(WRONG, "several answers", SOURCE)
     return None
 
@@ -195,7 +229,7 @@ def _spelled(name: str) -> list[str]:
     """`name` and its sure variants.
 
     For "long name (ABC)" the two apart, if the second abbreviates the first; for "Weill-Marchesani syndrome"
-    the other order of the two people.
+    the other order of the two people; for "Escherichia coli" the short form.
     """
     names = [name]
     asides = _PARENTHESES.findall(name)
@@ -204,7 +238,7 @@ def _spelled(name: str) -> list[str]:
         names += [base, asides[0]] if _is_acronym(asides[0], base) else []
     if len(_PEOPLE.findall(name)) == 1:
         names.append(_PEOPLE.sub(r"\2-\1", name))
-    return names
+    return [*names, short] if (short := abbreviated(name)) else names
 
 
 def _is_acronym(short: str, name: str) -> bool:
@@ -226,8 +260,11 @@ def _is_acronym(short: str, name: str) -> bool:
 def _bag(name: str) -> tuple[str, ...] | None:
     """Key of a name whose qualifiers may stand in any order ("Syndrome, X"): its words, sorted.
 
-    None where order carries meaning (prepositions, "without") or the name is long.
+    None where order carries meaning (prepositions, "without", a list of phrases) or the name is long.
     """
+    parts = name.split(",")
+    if len(parts) > 2 and all(len(part.split()) > 1 for part in parts):
+        return None
     words = [word for word in fold(name).split() if word != "type"]
     if not 1 < len(words) <= 16 or not _FUNCTION_WORDS.isdisjoint(words):
         return None

@@ -59,6 +59,7 @@ _CAUSE = re.compile(
     r"|(?:since|given)(?= (?:the|that|this|these|his|her|its|their|he|she|it|they|there|a)\b)"
     r"|as (?:evidenced|shown|suggested|indicated|supported) by"
     r"|which is (?:supported|suggested|confirmed) by)\b"
+    r"|(?:\n|[.;]\s+)(?:explanation|reason|reasoning|rationale|justification|解析|解释|理由)\s*[:：]"
     r"|[，,；]?\s*(?:因为|由于|基于)",
     re.IGNORECASE,
 )
@@ -81,12 +82,19 @@ _NEGATIONS = frozenset(
     for word in listed(
         "not no never neither nor without isn wasn doesn don cannot unlikely excluded excluding exclude "
         "excludes ruled absent absence negative except incorrect wrong false impossible denied unlike "
-        "against none instead rather"
+        "against none instead rather hardly barely scarcely doubt doubtful besides"
     )
+)
+_DENIAL = re.compile(
+    r"\s*(?:is|are|was|were|can|could|would|should|does|do|did|has|have|seems|looks)(?:n[’']t\b|(?: \w+){0,3}? "
+    r"(?:not|never|no|excluded|eliminated|discarded|rejected|unlikely|incorrect|wrong|false|impossible|distractors?|"
+    r"less|least|ruled out|inconsistent)\b)",
+    re.IGNORECASE,
 )
 _NEGATION_CJK = re.compile("不是|并非|而非|不支持|不考虑|排除|没有|不可能|除外|不像|否认|非|不|无")
 _CLAUSE = re.compile(r"[.;:!?。；：！？\n,，]|\b(?:but|however|although|though|while|whereas)\b|但是|但|然而")
 _MAX_REASON_CHARS = 300
+_APART_FROM = re.compile(r"(?:other than|(?:any|every)thing but|all but|apart from|aside from)(?: an?)?$")
 _YES_NO = frozenset(("yes", "no", "maybe"))
 _BEFORE, _AFTER = 3, 4  # how many words away a negation still belongs to the name
 
@@ -136,11 +144,14 @@ def takes_back(text: str, accepted: Collection[str], options: Mapping[str, str])
     if first is None:
         return False
     said, tail = fold(text[first.start() :]), text[first.end() :]
-    if any(said and said in fold(name) for name in (*accepted, *options.values())):
+    gold = {fold(name) for name in accepted}
+    named = {fold(option) for option in options.values()} - gold
+    if said in named:
+        return True  # "contradicted, not enough evidence": the option "not enough evidence"
+    if any(said and said in name for name in gold | named):
         return False  # the words are part of a name
     if _ANOTHER.search(tail):
         return True
-    gold = {fold(name) for name in accepted}
     if first is contrast:  # what it excludes may be anything but the answer itself
         if fold(tail) in gold or re.match(r"(?:just|only)\b", tail.strip(), re.IGNORECASE):
             return True
@@ -178,20 +189,23 @@ def mentions(text: str, name: str) -> tuple[bool, bool]:
     """
     asserted = negated = False
     wanted = name.split()
-    for clause in clauses(text):
+    pieces = [fold(clause) for clause in clauses(text)]
+    if len(wanted) > 1 and not any(name in piece for piece in pieces):
+        pieces = [fold(text)]  # a name with punctuation of its own
+    for piece in pieces:
         if has_cjk(name):
-            key = fold(clause).replace(" ", "")
-            at = key.find(name.replace(" ", ""))
+            key, short = piece.replace(" ", ""), name.replace(" ", "")
+            at = key.find(short)
             if at >= 0:
-                outside = key[:at] + " " + key[at + len(name.replace(" ", "")) :]
+                outside = key[:at] + " " + key[at + len(short) :]
                 doubt = _NEGATION_CJK.search(outside) is not None
                 negated, asserted = negated or doubt, asserted or not doubt
             continue
-        words = fold(clause).split()
+        words = piece.split()
         at = find(words, wanted)
         if at >= 0:
             around = words[max(0, at - _BEFORE) : at] + words[at + len(wanted) :][:_AFTER]
-            doubt = not _NEGATIONS.isdisjoint(around)
+            doubt = not _NEGATIONS.isdisjoint(around) or _APART_FROM.search(" ".join(words[:at])) is not None
             negated, asserted = negated or doubt, asserted or not doubt
     return asserted, negated
 
@@ -202,3 +216,12 @@ def starts_negated(text: str) -> bool:
     return bool(words and (words[0] in _NEGATIONS or words[-1] in ("not", "unlikely"))) or (
         _NEGATION_CJK.match(text.strip()) is not None
     )
+
+
+def denies(predicate: str) -> bool:
+    """Whether a predicate denies its subject: "is incorrect", "can be excluded", "is the least likely".
+
+    >>> denies("is wrong"), denies("would be less likely"), denies("is right, no other fits")
+    (True, True, False)
+    """
+    return _DENIAL.match(predicate) is not None or re.match(r"\s*(?:是)?错", predicate) is not None

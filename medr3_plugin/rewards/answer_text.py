@@ -2,7 +2,7 @@
 
 `fold` is a many-to-one map used only to compare; its result is never shown. It removes what does not change
 which thing a medical name names: width, case, accents, invisible characters, punctuation, British spelling,
-plural, possessive, the notation of numbers and Greek letters. It keeps every word that does: negation,
+plural, possessive, the notation of numbers, units and Greek letters. It keeps every word that does: negation,
 qualifiers, the order of words.
 """
 
@@ -28,8 +28,20 @@ _ROMAN_NUMERALS = listed("i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi 
 ROMAN = {numeral: str(value) for value, numeral in enumerate(_ROMAN_NUMERALS, start=1)}
 _NUMBERS = listed("zero one two three four five six seven eight nine ten eleven twelve")
 NUMBER_WORDS = {word: str(value) for value, word in enumerate(_NUMBERS)}
+_ORDINALS = listed("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth")
+ORDINALS = {
+    word: (str(value), {1: "st", 2: "nd", 3: "rd"}.get(value, "th"))
+    for value, word in enumerate(_ORDINALS, start=1)
+}
+UNITS = dict(
+    pair.split(":")
+    for pair in listed(
+        "microgram:ug mcg:ug milligram:mg gram:g kilogram:kg milliliter:ml liter:l hour:h hr:h hrs:h "
+        "minute:min mins:min percent:%"
+    )
+)
 
-# plurals (and words that only look like one) that the suffix rules would get wrong
+# plurals and British spellings (and words that only look like one) that the rules below would get wrong
 IRREGULAR = dict(
     pair.split(":")
     for pair in listed(
@@ -41,7 +53,7 @@ IRREGULAR = dict(
         "foetuses:fetus boluses:bolus gases:gas appendices:appendix cervices:cervix helices:helix "
         "matrices:matrix calices:calix species:species series:series diabetes:diabetes herpes:herpes "
         "rabies:rabies scabies:scabies caries:caries facies:facies ascites:ascites feces:feces faeces:feces "
-        "measles:measles lens:lens"
+        "measles:measles lens:lens grey:gray mould:mold aluminium:aluminum"
     )
 )
 _PLURAL_ENDINGS = (("oses", "osis"), ("yses", "ysis"), ("itides", "itis"), ("omata", "oma"))
@@ -56,6 +68,18 @@ PREFIXES = frozenset(
 _ACCENT = re.compile("[\u0300-\u036f]")
 _POSSESSIVE = re.compile(r"(?<=\w)['’‘ʼ`´]s\b")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+# two Latin words; the endings keep English phrases out
+_SPECIES = re.compile(r"([A-Z])[a-z]{3,}[aeimsx] ([a-z]{3,}(?:a|ae|ans|e|ens|i|is|os|um|us|or|ix|ax))")
+_RANGE = re.compile(r"(?<=\d) to (?=\d)")
+_MICRO = re.compile(r"μ(?=(?:g|l|m|mol)\b)")
+_BRITISH = (
+    (re.compile("ae|oe"), "e"),
+    (re.compile("(?<=.{2})our$"), "or"),
+    (re.compile("(?<=.{2})([tb])re$"), r"\1er"),
+    (re.compile("(?<=.{3})([iy])s(?=(?:e|ed|er|ing|ation)$)"), r"\1z"),
+    (re.compile("sulph"), "sulf"),
+    (re.compile("^leuc"), "leuk"),
+)
 _MINUS = re.compile(r"(?<![\w.)])[-−](?=\d)")
 _TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+|[%<>≤≥=±+¬\u2190-\u21ff]")
 _ROMAN_AND_LETTER = re.compile(r"(i{1,3}|iv|vi{0,3}|ix)([a-h])")
@@ -107,12 +131,13 @@ def _canonical(word: str) -> tuple[str, ...]:
         return (word.rstrip("0").rstrip(".") if "." in word else word.lstrip("0") or "0",)
     if match := _ROMAN_AND_LETTER.fullmatch(word):  # "type IIa" is "type 2A"
         return (ROMAN[match[1]], match[2])
+    if word in ORDINALS:
+        return ORDINALS[word]
     word = _singular(word)
-    # British spelling. Also applied to words that are not British, which does no harm in a key.
-    word = word.replace("ae", "e").replace("oe", "e")
-    if len(word) > 4 and word.endswith("our"):
-        word = word[:-3] + "or"
-    return (word,)
+    # also applied to words that are not British, which does no harm in a key
+    for british, american in _BRITISH:
+        word = british.sub(american, word)
+    return (UNITS.get(word, word),)
 
 
 def tokens(text: str) -> list[str]:
@@ -127,9 +152,10 @@ def tokens(text: str) -> list[str]:
     if not text.isascii():
         text = _ACCENT.sub("", unicodedata.normalize("NFD", text))
         text = unicodedata.normalize("NFC", text)
+        text = _MICRO.sub("u", text)
         for letter in set(text) & GREEK.keys():
             text = text.replace(letter, f" {GREEK[letter]} ")
-    text = _MINUS.sub(" ¬ ", _THOUSANDS.sub("", _POSSESSIVE.sub("", text)))
+    text = _MINUS.sub(" ¬ ", _RANGE.sub(" ", _THOUSANDS.sub("", _POSSESSIVE.sub("", text))))
     words: list[str] = []
     for raw in _TOKEN.findall(text):
         for word in _canonical(raw):
@@ -159,6 +185,16 @@ def fold(text: str) -> str:
     False
     """
     return _fold_cached(text) if len(text) <= _CACHED_CHARS else _fold(text)
+
+
+def abbreviated(name: str) -> str:
+    """A species with its genus cut to one letter; empty for anything else.
+
+    >>> abbreviated("Streptococcus pneumoniae"), abbreviated("Down syndrome")
+    ('S. pneumoniae', '')
+    """
+    species = _SPECIES.fullmatch(name)
+    return f"{species[1]}. {species[2]}" if species else ""
 
 
 @lru_cache(maxsize=32768)

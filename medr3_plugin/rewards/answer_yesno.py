@@ -24,15 +24,15 @@ _GOLD = {
 
 _HEAD = re.compile(
     r"(yes|no|maybe|perhaps|possibly|true|false|是的|是|否|不是|可能)"
-    r"(?:\s*[,.:;!\n，。；：！–—-]+\s*|\s+(?=because\b|since\b|as\b|there\b|it\b)|$)(.*)",
+    r"(?:\s*[,.:;!(\n，。；：！（–—-]+\s*|\s+(?=because\b|since\b|as\b|there\b|it\b)|$)(.*)",
     re.IGNORECASE | re.DOTALL,
 )
 # in an explanation these words are another answer; "no" alone is not ("no difference was found")
 _SECOND = re.compile(
     r"\b(?:yes|maybe|perhaps|possibly|or no|and no|be no|is no|not sure|uncertain)\b"
     # alone, also after "but", "because" and the like
-    r"|(?:^|[.;:,\n/]|\b(?:but|yet|however|though|although|actually|also|because|since|rather|then)\b,?)"
-    r"\s*(?:no|nope|not|false|true|incorrect)\s*(?:$|[.;:,\n/])|或|可能|不一定",
+    r"|(?:^|[.;:,\n/>→]|\b(?:but|yet|however|though|although|actually|also|because|since|rather|then)\b,?)"
+    r"\s*(?:yes|no|nope|not|false|true|incorrect|wrong)\s*(?:$|[.;:,)\n/])|或|可能|不一定",
     re.IGNORECASE,
 )
 

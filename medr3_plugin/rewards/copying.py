@@ -1,11 +1,13 @@
 """Text that was copied is not the model's own: it earns nothing as reasoning.
 
 Repeating the question or a retrieved document word for word would otherwise be the cheapest way to agree with
-a reference and to "use" a document. Two filters cut copies out before extraction and embedding:
+a reference and to "use" a document. Three filters cut copies out before extraction and embedding:
 
 - `without_copies`: runs of `RUN` or more words that stand in a source.
 - `without_near_copies`: the same with small changes. Pieces of `SHINGLE` or more words that follow one another in a
   source form a trail, also where a few words were put in, left out or replaced; a trail of `RUN` or more words is cut.
+- `without_pieces`: pieces of `PIECE` or more words, in any order and with anything between them, of the documents that
+  `copied_in_pieces` finds: those of which a text repeats half, or all of them if their words make half of the text.
 
 Short quotations and terms stay, in any order.
 """
@@ -13,7 +15,7 @@ Short quotations and terms stay, in any order.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from functools import cached_property
 
 from medr3_plugin.knowledge.text import word_forms, words
@@ -26,6 +28,10 @@ INSERTED = 4
 """Most own words between two pieces of a trail; replaced words count."""
 SKIPPED = 2
 """Most words of the source left out between two pieces of a trail: who skips more has chosen what to say."""
+PIECE = 4
+"""Shortest piece of a copy in pieces, in words: shorter ones are terms."""
+SCATTERED = 24
+"""Fewest words in such pieces that count as a copy."""
 _OFTEN = 2
 """A shingle that a source has more often is a set phrase and tells no place; bounds the time."""
 _HALF_A_WORD = "\u3400"  # from here on a form is a Chinese character: two make about a word
@@ -92,6 +98,67 @@ def without_near_copies(text: str, sources: Iterable[Source]) -> str:
         if len(own & source.shingles) >= RUN // SHINGLE:
             copied |= _on_trails(forms, hashes, source.places)
     return _cut(text, sorted(copied), SHINGLE) if copied else text
+
+
+def copied_in_pieces(texts: Sequence[str], sources: Iterable[Source]) -> list[Source]:
+    """The sources that `texts`, taken together, copy in pieces.
+
+    Args:
+        texts: one trajectory's own texts.
+        sources: documents. Not the question: the findings of a case are named again in honest reasoning.
+    """
+    forms = [word_forms(text) for text in texts]
+    hashes = [_hashes(words_, SHINGLE) for words_ in forms]
+    own = frozenset().union(*hashes)
+    size = sum(map(_weight, forms))
+    taken: list[tuple[Source, float, bool]] = []  # words in pieces, whether they repeat half of the source
+    for source in sources:
+        common = own & source.shingles
+        if len(common) < RUN:  # as many words in pieces have more, repetitions aside
+            continue
+        pieces = (
+            words_[a:b] for words_, each in zip(forms, hashes, strict=True) for a, b in _pieces(each, common)
+        )
+        found = sum(weight for weight in map(_weight, pieces) if weight >= PIECE)
+        if found >= SCATTERED:
+            taken.append((source, found, 2 * len(common) >= len(source.shingles)))
+    mostly_copied = 2 * sum(found for _, found, _ in taken) >= size
+    return [source for source, _, half in taken if half or mostly_copied]
+
+
+def without_pieces(text: str, sources: Iterable[Source]) -> str:
+    """`text` without the pieces of `PIECE` or more words that stand in a source.
+
+    >>> source = Source(word_forms("Thiazides raise serum urate. High urate makes crystals."))
+    >>> without_pieces("High urate makes crystals, so thiazides raise serum urate.", [source])
+    ', so  .'
+    """
+    forms = word_forms(text)
+    hashes = _hashes(forms, SHINGLE)
+    starts: set[int] = set()
+    for source in sources:
+        for a, b in _pieces(hashes, source.shingles):
+            if _weight(forms[a:b]) >= PIECE:
+                starts.update(range(a, b - SHINGLE + 1))
+    return _cut(text, sorted(starts), SHINGLE) if starts else text
+
+
+def _pieces(hashes: Sequence[int], found: Set[int]) -> Iterator[tuple[int, int]]:
+    """Runs of shingles that are all `found`: first word and the one after the last."""
+    start = None
+    for i, shingle in enumerate(hashes):
+        if shingle in found:
+            start = i if start is None else start
+        elif start is not None:
+            yield start, i + SHINGLE - 1
+            start = None
+    if start is not None:
+        yield start, len(hashes) + SHINGLE - 1
+
+
+def _weight(forms: Sequence[str]) -> float:
+    """Number of words; a Chinese character counts as half a word."""
+    return sum(0.5 if form >= _HALF_A_WORD else 1.0 for form in forms)
 
 
 def _on_trails(forms: Sequence[str], hashes: Sequence[int], places: dict[int, list[int]]) -> set[int]:

@@ -10,7 +10,14 @@ from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.text import name_forms, words
 from medr3_plugin.records import Document, Hit, Sample, SearchTurn
 from medr3_plugin.retrieval.evidence import assess
-from medr3_plugin.rewards.copying import Source, runs, without_copies, without_near_copies
+from medr3_plugin.rewards.copying import (
+    Source,
+    copied_in_pieces,
+    runs,
+    without_copies,
+    without_near_copies,
+    without_pieces,
+)
 from medr3_plugin.trajectory import Trajectory
 
 EXECUTED = frozenset(("ok", "empty", "duplicate"))
@@ -144,16 +151,22 @@ def own_texts(trajectory: Trajectory, question: TextView, evidence: Evidence) ->
     """
     views = [question, *(shown.view for shown in evidence.documents.values())]
     sources, found = [view.source for view in views], [view.runs for view in views]
+    spans = [
+        (span, trajectory.inner(span))
+        for span in trajectory.spans
+        if span.kind in ("think", "text", "answer")
+    ]
+    scattered = copied_in_pieces([text for span, text in spans if span.kind != "answer"], sources[1:])
     pieces, reasoning = [], []
-    for span in trajectory.spans:
-        if span.kind in ("think", "text", "answer"):
-            text = trajectory.inner(span)
-            if text.strip():
-                if span.kind != "answer":  # near copies first: cutting a run would tear their trails apart
-                    text = without_copies(without_near_copies(text, sources), found)
-                pieces.append(OwnText(text, span.start))
-                if span.kind == "think":
-                    reasoning.append(text)
+    for span, text in spans:
+        if text.strip():
+            own = text
+            if span.kind != "answer":  # near copies first: cutting a run would tear their trails apart
+                own = without_near_copies(text, sources)
+                own = without_copies(without_pieces(own, scattered) if scattered else own, found)
+            pieces.append(OwnText(own, span.start))
+            if span.kind == "think":
+                reasoning.append(own)
     return pieces, "\n".join(reasoning)
 
 

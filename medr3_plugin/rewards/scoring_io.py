@@ -3,7 +3,7 @@
 A row is one trajectory of any model::
 
     {"id", "question", "response", "answer",             # answer: the accepted one, or a list of them
-     "options"?: {"A": text}, "dataset"?, "gold_docs"?: [id],
+     "options"?: {"A": text} or [text], "dataset"?, "gold_docs"?: [id],
      "retrieved"?: [[{"id", "text", "evidence_type", …}]],             # one list a search
      "references"?: [{"triples": [[head, relation, tail, from_retrieval]], "text"}],
      "triples"?: [[head, relation, tail, from_retrieval]]}             # the model's own graph
@@ -18,6 +18,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 from medr3_plugin.errors import UserError
@@ -153,9 +154,11 @@ def _answers(value: Any, where: str) -> tuple[str, ...]:
 def _options(value: Any, where: str) -> dict[str, str] | None:
     if not value and not isinstance(value, str | int):
         return None
+    if isinstance(value, list) and 2 <= len(value) <= len(ascii_uppercase):
+        value = dict(zip(ascii_uppercase, value, strict=False))
     if not isinstance(value, Mapping):
         raise RowError(
-            f"{where}: field 'options': expected an object of letter and text, got {_shown(value)}"
+            f"{where}: field 'options': expected an object of letter and text, or a list of texts, got {_shown(value)}"
         )
     # parquet merges rows of four and five options by giving the four a fifth without text
     options = {str(letter): text for letter, text in value.items() if text is not None}

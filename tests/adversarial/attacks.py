@@ -1,19 +1,14 @@
-"""Hand-written attempts to earn more than is deserved, and the ceiling each must stay under.
-
-A ceiling says which answer level the attack may at most be given, and how much of S (reasoning), T (retrieval)
-and C (coordination) it may at most earn. The reward that follows from it depends on the preset.
-"""
+"""Hand-written attempts to earn more than is deserved."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from attack import FORGED, NO_ANSWER, RIGHT, WRONG, Attack
+from attacks_on_bonuses import ATTACKS_ON_BONUSES
 from cases import (
-    ANSWERS,
     CONCLUSION,
     HONEST_THINK,
-    HONEST_TURNS,
     NOISE,
     OPTIONS,
     QUERY,
@@ -28,32 +23,7 @@ from cases import (
     turn,
 )
 
-from medr3_plugin.records import Document, SearchTurn
-
-FORGED, NO_ANSWER, WRONG, PARTLY, RIGHT = -2, -1, 0, 1, 2
-
-
-@dataclass(frozen=True)
-class Attack:
-    """One attempt.
-
-    Attributes:
-        level: the best answer level it may reach (`FORGED` and `NO_ANSWER` are the floors below wrong).
-        reasoning, retrieval, coordination: the most it may earn of S, T and C.
-        blind: must be stopped by rules alone, before a judge sees it: a judge could be talked into anything.
-    """
-
-    name: str
-    response: str
-    level: int
-    reasoning: float = 1.0
-    retrieval: float = 1.0
-    coordination: float = 1.0
-    searches: tuple[SearchTurn, ...] = HONEST_TURNS
-    options: Mapping[str, str] | None = None
-    question: str = QUESTION
-    answers: tuple[str, ...] = ANSWERS
-    blind: bool = False
+from medr3_plugin.records import Document
 
 
 def _answers(level: int, blind: bool, named: Mapping[str, str]) -> list[Attack]:
@@ -460,4 +430,5 @@ ATTACKS = [
     *FAKED_REASONING,
     *FAKED_RETRIEVAL,
     *LANGUAGE,
+    *ATTACKS_ON_BONUSES,
 ]

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from functools import cache
 
 import pytest
-from attacks import ATTACKS, FORGED, NO_ANSWER, PARTLY, RIGHT, WRONG, Attack
+from attack import FORGED, NO_ANSWER, PARTLY, RIGHT, WRONG, Attack
+from attacks import ATTACKS
 from cases import (
     CONCLUSION,
     HONEST_THINK,
@@ -89,7 +90,7 @@ def as_sample(attack: Attack, stage: str = "joint") -> Sample:
 
 
 def test_there_are_enough_and_they_have_names():
-    assert len(ATTACKS) >= 40
+    assert len(ATTACKS) >= 150
     assert len({attack.name for attack in ATTACKS}) == len(ATTACKS)
 
 

@@ -100,8 +100,16 @@ def test_protocol_and_determinism():
     assert not EXTRACTOR.remote
 
 
+@pytest.mark.parametrize(
+    "question", ["Does measles cause fever?", "Measles causes fever，对吗？", "Measles, then fever?"]
+)
+def test_a_question_states_nothing(question):
+    assert edges(question) == []
+    assert edges(f"{question} Measles causes cough.") == [("measles", "+", "cough")]
+
+
 def test_sentences():
-    assert list(sentences("One. Two? 三。四\n\nfive")) == ["One.", "Two?", "三", "四", "five"]
+    assert list(sentences("One. Two? 三。四\n\nfive")) == ["One.", "Two?", "三。", "四", "five"]
 
 
 @given(st.lists(st.sampled_from([*NAMES, "causes", "and", ",", ".", "no", "It", "；", "but"]), max_size=40))

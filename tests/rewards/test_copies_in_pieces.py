@@ -1,0 +1,63 @@
+"""The filter of copies in pieces: any order, any filling, several texts; honest quotations stay."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medr3_plugin.knowledge.text import word_forms
+from medr3_plugin.rewards.copying import Source, copied_in_pieces, without_pieces
+
+SENTENCES = [
+    "Patients with Marfan syndrome need imaging of the aortic root every year.",
+    "Dilation of the root goes on unnoticed in more than half of them.",
+    "Beta blockers slow it, and losartan does so in children.",
+    "Surgery is advised from a diameter of fifty millimetres on.",
+]
+SOURCE = Source(word_forms(" ".join(SENTENCES)))
+OWN = "This man is taller than his brothers, his lenses are displaced, and his father died young. "
+
+
+def left(texts, sources=(SOURCE,)):
+    found = copied_in_pieces(texts, sources)
+    return " ".join(without_pieces(text, found) if found else text for text in texts)
+
+
+def test_sentences_in_any_order_with_any_filling_over_several_texts():
+    for seed in range(5):
+        shuffled = random.Random(seed).sample(SENTENCES, 4)
+        for text in ([" ".join(shuffled)], [" and as we all know only too well ".join(shuffled)], shuffled):
+            kept = left(text)
+            assert not set(word_forms(kept)) & {"marfan", "dilation", "losartan", "millimeter"}, kept
+
+
+def test_most_of_a_text_from_two_long_documents():
+    rest = " ".join(f"word{i}" for i in range(300))
+    others = [Source(word_forms(f"{' '.join(SENTENCES[i : i + 2])} {SENTENCES[0]} {rest}")) for i in (1, 2)]
+    assert "losartan" not in left([" ".join(reversed(SENTENCES))], others)
+
+
+def test_a_quotation_among_own_words_stays():
+    for text in (f"{OWN * 2}{SENTENCES[2]} {OWN}", f"{SENTENCES[3]} {OWN}{SENTENCES[0]}"):
+        assert left([text]) == text
+
+
+def test_a_few_findings_of_a_long_document_stay():
+    long = Source(word_forms(" ".join(SENTENCES) + " " + " ".join(f"word{i}" for i in range(300))))
+    text = f"{OWN * 3}{SENTENCES[2]} {OWN}{SENTENCES[3]} {OWN}{SENTENCES[1]}"
+    assert left([text], [long]) == text
+
+
+def test_chinese_characters_count_as_half_a_word():
+    source = "马方综合征患者每年需要检查主动脉根部因为扩张往往不被察觉而继续发展并且手术指征是直径五十毫米"
+    text = f"{source[20:]}。{source[:20]}"
+    assert copied_in_pieces([text[:30]], [Source(word_forms(source))]) == []
+    assert left([text * 2], [Source(word_forms(source))]).strip(" 。") != text * 2
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), max_size=80), st.lists(st.sampled_from("abcdefgh"), max_size=80))
+def test_only_copied_words_are_cut(text, source):
+    kept = word_forms(left([" ".join(text)], [Source(source)]))
+    assert len(kept) == len(text) or len(text) - len(kept) >= 24
