@@ -78,8 +78,10 @@ def step_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
         return {}
     metrics: dict[str, float] = {}
     valid = [sample for sample in samples if sample.valid]
-    for key in samples[0].record if valid else ():
-        metrics[f"reward/{key}"] = float(np.mean([sample.record[key] for sample in valid]))
+    for key in dict.fromkeys(key for sample in valid for key in sample.record):
+        # a reward function of the user's own need not give the same keys for every sample
+        values = [sample.record[key] for sample in valid if key in sample.record]
+        metrics[f"reward/{key}"] = float(np.mean(values))
     metrics.update(_search_metrics(samples))
     metrics.update(_judge_metrics(samples))
     metrics.update(_failure_metrics(samples))
@@ -99,9 +101,10 @@ def by_dataset(samples: Sequence[StepSample], keys: Sequence[str] = ("score", "a
     if len(groups) < 2:
         return {}
     return {
-        f"reward/{key}/{name}": float(np.mean([sample.record.get(key, 0.0) for sample in members]))
+        f"reward/{key}/{name}": float(np.mean(values))
         for name, members in groups.items()
         for key in keys
+        if (values := [sample.record[key] for sample in members if key in sample.record])
     }
 
 

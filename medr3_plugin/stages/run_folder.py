@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.stages.metrics import StepSample
+from medr3_plugin.stages.requests import PROMOTION
 from medr3_plugin.stages.state import StageRecord, write_json
 
 METRICS, STAGES, TRAJECTORIES = "metrics.jsonl", "stages.json", "trajectories.jsonl"
@@ -68,7 +69,7 @@ class RunFolder:
 
         A run that starts at its beginning in a used folder must not mix with the old one, nor delete it.
         """
-        names = (METRICS, TRAJECTORIES, STAGES, "config.yaml", "environment.json")
+        names = (METRICS, TRAJECTORIES, STAGES, PROMOTION, "config.yaml", "environment.json")
         if not (self.path / METRICS).is_file():
             return None
         number = 1
@@ -86,7 +87,8 @@ class RunFolder:
             file = self.path / name
             if not file.is_file():
                 continue
-            lines = file.read_text(encoding="utf-8").splitlines()
+            # not splitlines(): texts hold other line separators (U+2028), which JSON leaves as they are
+            lines = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
             kept = [line for line in lines if _step_of(line) <= step]
             if len(kept) < len(lines):
                 temporary = file.with_name(f".{name}.{os.getpid()}")

@@ -123,5 +123,13 @@ def test_samples_of_another_reward_manager():
     assert metrics["reward/score"] == 1.0 and metrics["zero_variance_groups"] == 0.0
 
 
+def test_reward_functions_need_not_give_the_same_keys_for_every_sample():
+    samples = [StepSample("g", {"score": 0.0}), StepSample("g", {"score": 1.0, "format": 0.5})]
+    metrics = step_metrics(samples)
+    assert metrics["reward/score"] == metrics["reward/format"] == 0.5
+    several = [sample("a", 1.0, dataset="x"), StepSample("b", {"score": 0.0}, {"dataset": "y"})]
+    assert set(by_dataset(several)) == {"reward/score/x", "reward/acc/x", "reward/score/y"}
+
+
 def test_no_samples_no_metrics():
     assert step_metrics([]) == {}

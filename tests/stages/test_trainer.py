@@ -11,9 +11,16 @@ import pytest
 pytest.importorskip("verl")
 
 import torch
+from omegaconf import OmegaConf
 
-from medr3_plugin.stages import trainer as trainer_module
+from medr3_plugin.errors import UserError
+from medr3_plugin.stages import samples
 from medr3_plugin.stages.metrics import DETAIL_KEY
+from medr3_plugin.stages.requests import request_promotion
+from medr3_plugin.stages.run_folder import RunFolder
+from medr3_plugin.stages.schedule import Schedule
+from medr3_plugin.stages.settings import ProgressSettings
+from medr3_plugin.stages.state import StageState
 from medr3_plugin.stages.trainer import PPOTrainerSync, ProgressiveTrainer
 from medr3_plugin.verl_adapters import advantage
 
@@ -49,7 +56,7 @@ def trainer(monkeypatch):
             "rm_scores": torch.ones(len(rows), 3),
         }
 
-    monkeypatch.setattr(trainer_module.tq, "kv_batch_get", read)
+    monkeypatch.setattr(samples.tq, "kv_batch_get", read)
     monkeypatch.setattr(
         PPOTrainerSync, "_compute_advantage", lambda self, *_: setattr(self, "told", advantage._valid.get())
     )
@@ -68,3 +75,194 @@ def test_too_many_invalid_samples_stop_the_run_and_name_the_service(trainer):
     with pytest.raises(RuntimeError, match=message):
         trainer._compute_advantage(trainer.batch, {})
     assert trainer.told is None
+
+
+STAGES = [
+    {"name": "reasoning", "until": {"max_steps": 4}, "learning_rate": 1e-5},
+    {"name": "joint", "until": {"max_steps": 6}, "handover": "weights+optimizer"},
+]
+
+
+class Workers:
+    """Stands for the actor's workers: what was asked of them, in order."""
+
+    def __init__(self, told: list[Any]) -> None:
+        self.told = told
+
+    def begin_stage(self, **arguments: Any) -> None:
+        self.told.append(("begin", arguments))
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """A trainer as far as stages, checkpoints and validation go; verl's own part only notes what it was asked."""
+
+    def make(
+        *, at_handover: bool = False, save_freq: int = -1, test_freq: int = -1, stages=STAGES, mode="auto"
+    ):
+        trainer = ProgressiveTrainer.__new__(ProgressiveTrainer)
+        section = {"validate_at_handover": at_handover, "checkpoint_at_handover": at_handover}
+        trainer.settings = ProgressSettings(run_dir=str(tmp_path / "run"), **section)
+        trainer.schedule = Schedule.from_config(stages)
+        trainer.state = StageState.begin(trainer.schedule)
+        trainer.run_folder = RunFolder(trainer.settings.run_dir)
+        trainer.told = []
+        trainer.actor_rollout_wg = Workers(trainer.told)
+        trainer.config = OmegaConf.create(
+            {
+                "trainer": {
+                    "save_freq": save_freq,
+                    "test_freq": test_freq,
+                    "default_local_dir": str(tmp_path / "checkpoints"),
+                    "resume_mode": mode,
+                    "resume_from_path": None,
+                },
+                "data": {"train_batch_size": 8},
+                "actor_rollout_ref": {"actor": {"ppo_mini_batch_size": 2}, "rollout": {"temperature": 1.0}},
+            }
+        )
+        trainer.global_steps, trainer.total_training_steps = 0, trainer.schedule.max_steps
+        trainer._validated_at, trainer._step_open, trainer._save_due = -1, False, False
+        return trainer
+
+    def saved(self):
+        folder = self._checkpoint_folder()
+        (folder / "actor").mkdir(parents=True, exist_ok=True)
+        for file in ("actor/model.pt", "data.pt"):
+            (folder / file).write_text("x")
+        self.told.append(("save", self.global_steps))
+
+    def loaded(self):
+        path = self.config.trainer.resume_from_path
+        self.global_steps = int(path.rpartition("_")[2]) if path else 0
+        self.told.append(("load", self.global_steps))
+
+    def validated(self):
+        self._validated_at = self.global_steps
+        self.told.append(("validate", self.global_steps))
+
+    monkeypatch.setattr(PPOTrainerSync, "_save_checkpoint", saved)
+    monkeypatch.setattr(PPOTrainerSync, "_load_checkpoint", loaded)
+    monkeypatch.setattr(ProgressiveTrainer, "_validate_and_log", validated)
+    monkeypatch.setattr(
+        ProgressiveTrainer, "_init_dataloader", lambda self: self.told.append(("data", self.stage.name))
+    )
+    return make
+
+
+def end_step(trainer: Any, step: int, *, saves: bool = False) -> None:
+    """The end of one step, as `_compute_metrics` has it; `saves` if verl saved inside of the step."""
+    trainer.global_steps = step
+    trainer._step_open = True
+    if saves:
+        trainer._save_checkpoint()
+    trainer._step_open = False
+    trainer.state.stage_step += 1
+    trainer._end_stage_if_due()
+    if trainer._save_due:
+        trainer._save_checkpoint()
+
+
+def begin(**expected: Any) -> tuple[str, dict[str, Any]]:
+    return ("begin", {"learning_rate": None, "reset_optimizer": False, **expected})
+
+
+def test_a_hand_over_in_order(run):
+    trainer = run(at_handover=True)
+    for step in range(1, 5):
+        end_step(trainer, step)
+    assert trainer.told == [
+        ("validate", 4),
+        ("data", "joint"),
+        begin(total_steps=6, reset_optimizer=True),  # 6 steps, whatever the mini-batches of a step
+        ("save", 4),
+    ]
+    assert trainer.total_training_steps == 10
+    assert StageState.load(trainer._checkpoint_folder(), trainer.schedule) == trainer.state
+    assert trainer.state.history[0].checkpoint == str(trainer._checkpoint_folder())
+
+
+def test_a_run_that_ends_early_is_saved_and_validated_as_one_that_does_not(run):
+    """verl saves and validates at the step it was told to be the last; a plateau comes before."""
+    trainer = run(save_freq=50, test_freq=50)
+    trainer.state.end_stage(trainer.schedule, 4, "max_steps 4", None)
+    request_promotion_of(trainer, "joint")
+    end_step(trainer, 5)
+    assert trainer.told == [("validate", 5), ("save", 5)]
+    assert trainer.total_training_steps == 5
+    assert trainer.state.history[-1].checkpoint == str(trainer._checkpoint_folder())
+
+
+def test_without_saving_and_validation_an_early_end_does_neither(run):
+    trainer = run()
+    trainer.state.end_stage(trainer.schedule, 4, "max_steps 4", None)
+    request_promotion_of(trainer, "joint")
+    end_step(trainer, 5)
+    assert trainer.told == [] and trainer.state.history[-1].checkpoint is None
+
+
+def test_a_save_inside_a_step_waits_for_its_end_and_happens_once(run):
+    trainer = run(at_handover=False, save_freq=2)
+    trainer.state.stage_step = 1
+    end_step(trainer, 2, saves=True)
+    assert trainer.told == [("save", 2)] and trainer.state.stage_step == 2
+    end_step(trainer, 3)
+    end_step(trainer, 4, saves=True)
+    assert [entry for entry in trainer.told if entry[0] == "save"] == [("save", 2), ("save", 4)]
+    assert StageState.load(trainer._checkpoint_folder(), trainer.schedule).index == 1
+    assert trainer.state.history[0].checkpoint == str(trainer._checkpoint_folder())
+
+
+def request_promotion_of(trainer: Any, stage: str) -> None:
+    trainer.run_folder.write_stages(trainer.state.history)
+    assert request_promotion(trainer.run_folder.path) == stage
+
+
+def test_a_resumed_run_goes_on_in_its_stage(run):
+    first = run(at_handover=True)
+    for step in range(1, 5):
+        end_step(first, step)
+    first.run_folder.append_metrics({"step": 5})
+    again = run(at_handover=True)
+    again._load_checkpoint()
+    assert again.told == [("data", "joint"), begin(total_steps=6), ("load", 4)]
+    assert again.total_training_steps == 10 and again.state == first.state
+    assert (again.run_folder.path / "metrics.jsonl").read_text() == ""
+
+
+def test_a_schedule_that_got_a_stage_after_its_end_goes_on_with_it(run):
+    first = run(at_handover=True)
+    for step in range(1, 11):
+        end_step(first, step)
+    assert first.state.finished(first.schedule)
+    added = {"name": "more", "until": {"max_steps": 3}, "learning_rate": 1e-6}
+    again = run(at_handover=True, stages=[STAGES[0], {**STAGES[1], "handover": "weights"}, added])
+    again._load_checkpoint()
+    # loaded, then begun as after any hand-over: its own data from the start, a new optimizer
+    assert again.told[-3:] == [
+        ("load", 10),
+        ("data", "more"),
+        begin(total_steps=3, learning_rate=1e-6, reset_optimizer=True),
+    ]
+    assert again.total_training_steps == 13
+    assert json.loads((again.run_folder.path / "stages.json").read_text())[-1]["start_step"] == 11
+
+
+def test_a_finished_run_that_is_started_again_has_nothing_to_do(run):
+    first = run(at_handover=True)
+    for step in range(1, 11):
+        end_step(first, step)
+    again = run(at_handover=True)
+    again._load_checkpoint()
+    assert again.total_training_steps == 10 and again.told[-1] == ("load", 10)
+
+
+def test_a_changed_schedule_is_refused_before_anything_is_forgotten(run):
+    first = run(at_handover=True)
+    for step in range(1, 5):
+        end_step(first, step)
+    first.run_folder.append_metrics({"step": 9})
+    again = run(stages=[{**STAGES[0], "name": "other"}, STAGES[1]])
+    with pytest.raises(UserError, match=r"medr3\.stages has changed"):
+        again._load_checkpoint()
+    assert json.loads((again.run_folder.path / "metrics.jsonl").read_text()) == {"step": 9}
