@@ -25,7 +25,7 @@ class EnvironmentSettings(BaseModel):
             type and year, as far as known), title, text, summary (the corpus column, else the text), source,
             evidence_type, year.
         stop_at_answer: end generation at `</answer>`; for small models that do not end by themselves.
-        prefill_think: append `<think>` to the prompt (the paper's prompt ends so).
+        prefill_think: append `<think>` to the prompt (the paper's prompt ends so), unless the chat template has.
         *_line: neutral texts shown, between document tags, when there is no document to show.
     """
 
