@@ -266,3 +266,113 @@ def test_a_changed_schedule_is_refused_before_anything_is_forgotten(run):
     with pytest.raises(UserError, match=r"medr3\.stages has changed"):
         again._load_checkpoint()
     assert json.loads((again.run_folder.path / "metrics.jsonl").read_text()) == {"step": 9}
+
+
+class Ids(list):
+    """Stands for a nested tensor of responses."""
+
+    def unbind(self):
+        return list(self)
+
+
+@pytest.fixture
+def rows(monkeypatch):
+    """What TransferQueue holds: (group, reward, valid) of each row, or `PADDING`."""
+
+    def hold(*held):
+        def read(keys, partition_id, select_fields):
+            assert all(held[key] is not PADDING for key in keys)
+            infos = [
+                {
+                    "acc": float(held[key][1] > 0.5),
+                    "valid": held[key][2],
+                    DETAIL_KEY: json.dumps({"id": str(key)}),
+                }
+                for key in keys
+            ]
+            return {
+                "uid": [held[key][0] for key in keys],
+                "extra_fields": [{"reward_extra_info": info} for info in infos],
+                "rm_scores": torch.tensor([[0.0, held[key][1]] for key in keys]),
+                "responses": Ids([f"text {key}"] for key in keys),
+            }
+
+        monkeypatch.setattr(samples.tq, "kv_batch_get", read)
+        tags = [{"is_padding": row is PADDING} for row in held]
+        return SimpleNamespace(keys=list(range(len(held))), tags=tags, partition_id="train")
+
+    return hold
+
+
+def lines(trainer: Any, name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (trainer.run_folder.path / name).read_text().splitlines()]
+
+
+def record(trainer: Any, batch: Any, step: int, metrics: dict[str, Any] | None = None) -> dict[str, Any]:
+    trainer.global_steps = step
+    trainer.tokenizer = SimpleNamespace(decode=lambda ids, skip_special_tokens: ids[0])
+    metrics = {} if metrics is None else metrics
+    trainer._record_step(batch, metrics, {"step": 2.0, "bookkeeping": 0.0}, step)
+    return metrics
+
+
+PLATEAU = [{"name": "x", "until": {"max_steps": 9, "metric": "acc", "patience": 2}}]
+
+
+def test_a_step_is_written_without_padding_and_its_metric_remembered(run, rows):
+    trainer = run(stages=PLATEAU)
+    batch = rows(("a", 1.0, 1.0), PADDING, ("a", 0.0, 1.0), ("b", 9.0, 0.0), ("b", 1.0, 1.0), PADDING)
+    metrics = record(trainer, batch, 1, {"actor/lr": 1e-5})
+    [line] = lines(trainer, "metrics.jsonl")
+    assert (line["step"], line["stage"], line["stage_step"], line["kind"]) == (1, "x", 1, "train")
+    assert line["reward/acc"] == metrics["reward/acc"] == pytest.approx(2 / 3)
+    assert (line["invalid_share"], line["zero_variance_groups"], line["actor/lr"]) == (0.25, 0.5, 1e-5)
+    assert trainer.state.window == [line["reward/acc"]]
+    written = {row["id"]: row["response"] for row in lines(trainer, "trajectories.jsonl")}
+    assert written == {key: f"text {key}" for key in "0234"}
+
+
+def test_a_step_without_a_value_adds_none_to_the_window(run, rows):
+    trainer = run(stages=PLATEAU)
+    record(trainer, rows(("a", 1.0, 0.0)), 1)
+    assert trainer.state.window == [] and trainer.state.stage_step == 1
+    until = {"max_steps": 9, "metric": "val/reward/acc", "patience": 2}
+    trainer = run(stages=[{"name": "x", "until": until}], test_freq=2)
+    record(trainer, rows(("a", 1.0, 1.0)), 1)
+    record(trainer, rows(("a", 1.0, 1.0)), 2, {"val/reward/acc": 0.25})
+    record(trainer, rows(("a", 1.0, 1.0)), 3, {"val/reward/acc": float("nan")})
+    assert trainer.state.window == [0.25] and trainer.state.stage_step == 3
+
+
+def test_validation_is_written_and_joins_verls_metrics(run, monkeypatch, caplog):
+    monkeypatch.setattr(
+        PPOTrainerSync, "_val_metrics_update", lambda *_, **__: {"val-core/a/acc/mean@1": 0.5}
+    )
+    trainer = run()
+    trainer.global_steps, trainer._val_outputs = 4, ["one", "two", "three"]
+    infos = {
+        "reward": [1.0, 0.0, 0.0],
+        "acc": [1.0, 0.0, 0.0],
+        "valid": [1.0, 1.0, 0.0],
+        DETAIL_KEY: [
+            json.dumps({"dataset": "a"}),
+            None,
+            json.dumps({"dataset": "b", "failures": ["judge_timeout"]}),
+        ],
+    }
+    metrics = trainer._val_metrics_update(["a", "a", "b"], ["1", "2", "3"], infos, [])
+    assert metrics["val-core/a/acc/mean@1"] == 0.5
+    [line] = lines(trainer, "metrics.jsonl")
+    assert (line["kind"], line["step"], line["reward/acc"], line["failures/judge_timeout"]) == (
+        "val",
+        4,
+        0.5,
+        1,
+    )
+    assert metrics["val/reward/acc"] == 0.5 and "zero_variance_groups" not in line  # one sample a prompt
+    assert trainer._validated_at == 4
+    assert {row["response"] for row in lines(trainer, "trajectories.jsonl")} == {"one", "two", "three"}
+    assert not caplog.records
+    infos["valid"] = [0.0, 1.0, 0.0]
+    trainer._val_metrics_update(["a", "a", "b"], ["1", "2", "3"], infos, [])
+    assert "67% of the validation's samples are invalid; failures: judge_timeout: 1" in caplog.text
