@@ -19,7 +19,7 @@ from verl.trainer.ppo.v1 import PPOTrainerSync, register_trainer
 from verl.utils.debug import marked_timer
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.plugin import TRAINER_MODE
+from medr3_plugin.registered_names import TRAINER_MODE
 from medr3_plugin.stages.checkpoints import begin, mark_complete, resume_folder, step_of
 from medr3_plugin.stages.dataset import StampedLoader
 from medr3_plugin.stages.judge_model import ask_through_the_manager

@@ -11,8 +11,8 @@ from verl.experimental.reward_loop.reward_manager import register
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
 from medr3_plugin.judge.stats import JudgeStats, collected
-from medr3_plugin.plugin import REWARD_MANAGER
 from medr3_plugin.records import Reference, Sample, ScoredSample, Triple
+from medr3_plugin.registered_names import REWARD_MANAGER
 from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.rewards.scorer import build_scorer
 from medr3_plugin.stages.metrics import DETAIL_KEY
