@@ -84,9 +84,9 @@ def composed() -> Any:
         ({"actor_rollout_ref.actor.ppo_mini_batch_size": 96}, "ppo_mini_batch_size", "does not divide"),
         ({"actor_rollout_ref.rollout.n": 1}, "rollout.n", "at least 2"),
         ({"medr3.stages.0.until.patience": 0}, "until.patience", "greater than or equal to 1"),
-        ({"medr3.environment.max_serches": 2}, "max_serches", "Extra inputs"),
+        ({"medr3.environment.max_serches": 2}, "max_serches", "unknown key"),
         ({"medr3.reward.wieghts": {}}, "medr3.reward.wieghts", "unknown key"),
-        ({"medr3.typo": 1}, "medr3.typo", "Extra inputs"),
+        ({"medr3.typo": 1}, "medr3.typo", "unknown key"),
         ({"medr3.stages.0.until.metric": "acy"}, "medr3.stages[0].until.metric", "did you mean acc"),
         ({"trainer.total_training_steps": 10}, "trainer.total_training_steps", "the stages are"),
         (
