@@ -77,7 +77,8 @@ class StageSpec(_Strict):
         reward: overrides of `medr3.reward` for this stage (preset, weights, ...).
         until: when the stage ends.
         handover: what the *next* stage keeps: the weights, or the optimizer's state too.
-        learning_rate: learning rate of the stage; None keeps the run's.
+        learning_rate: learning rate of the stage; None keeps the run's. Like `handover`, it is read where a stage
+            begins: a resume goes on with the rate of the checkpoint.
         temperature, top_p: sampling of the training rollouts of `medr3_search`; None keeps the run's.
     """
 

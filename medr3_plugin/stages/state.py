@@ -33,13 +33,22 @@ class StageState:
         index: position of the current stage in the schedule.
         stage_step: steps done in it.
         window: values of the promotion metric in the current stage, one a step (or a validation).
+        metric: the promotion metric that the window is of.
+        data: rows and batch size of the current stage's training data, what a position in them depends on.
         history: finished and running stages, in order.
     """
 
     index: int = 0
     stage_step: int = 0
     window: list[float] = field(default_factory=list)
+    metric: str | None = None
+    data: list[int] = field(default_factory=list)
     history: list[StageRecord] = field(default_factory=list)
+
+    def remember(self, metric: str, value: float) -> None:
+        """Add a value of the promotion metric to the window."""
+        self.metric = metric
+        self.window.append(value)
 
     @classmethod
     def begin(cls, schedule: Schedule) -> StageState:
@@ -112,6 +121,8 @@ class StageState:
                     f"{file}: stage {record.index} was {record.name!r} when the checkpoint was written; medr3.stages "
                     "has changed. Restore it, or start in a new folder"
                 )
+        if not state.finished(schedule) and state.metric != schedule.stages[state.index].until.metric:
+            state.window = []  # of another metric, before the schedule was edited
         return state
 
 

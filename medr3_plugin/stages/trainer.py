@@ -151,10 +151,11 @@ class ProgressiveTrainer(PPOTrainerSync):
         metrics.update(step_metrics(samples))
         metrics.update(by_dataset(samples))
         metrics.update({"stage/index": self.state.index, "stage/step": self.state.stage_step})
-        if stage.until.metric is not None and any(sample.valid for sample in samples):
-            value = metric_value(stage.until.metric, metrics, seen=bool(self.state.window))
+        metric = stage.until.metric
+        if metric is not None and any(sample.valid for sample in samples):
+            value = metric_value(metric, metrics, seen=metric == self.state.metric)
             if value is not None:
-                self.state.window.append(value)
+                self.state.remember(metric, value)
         self.run_folder.append_metrics(
             {
                 "step": global_steps,
@@ -210,11 +211,19 @@ class ProgressiveTrainer(PPOTrainerSync):
         self.run_folder.write_stages(self.state.history)
 
     def _enter_stage(self, stage: StageSpec, reset_optimizer: bool) -> None:
+        self._renew_dataloader()
+        self._apply_sampling(stage)
+        self._begin_stage_on_workers(stage, reset_optimizer)
+
+    def _renew_dataloader(self) -> None:
+        """Loaders at the beginning of the current stage's data; verl sets the run's length with them."""
         total = self.total_training_steps
         self._init_dataloader()
         self.total_training_steps = total
-        self._apply_sampling(stage)
-        self._begin_stage_on_workers(stage, reset_optimizer)
+
+    def _data_size(self) -> list[int]:
+        data = self.config.data
+        return [len(self.train_dataset), int(data.get("gen_batch_size", None) or data.train_batch_size)]
 
     def _begin_stage_on_workers(self, stage: StageSpec, reset_optimizer: bool) -> None:
         self.actor_rollout_wg.begin_stage(
@@ -311,6 +320,7 @@ class ProgressiveTrainer(PPOTrainerSync):
             return
         folder = self._checkpoint_folder()
         begin(folder)
+        self.state.data = self._data_size()
         self.state.save(folder)
         super()._save_checkpoint()
         mark_complete(folder)
@@ -319,7 +329,8 @@ class ProgressiveTrainer(PPOTrainerSync):
         folder, incomplete = resume_folder(self.config.trainer)
         for skipped in incomplete:
             print(f"[medr3] {skipped} is incomplete and skipped", flush=True)
-        step, added = 0 if folder is None else step_of(folder), False
+        step = 0 if folder is None else step_of(folder)
+        added = changed = False
         if folder is None:
             if aside := self.run_folder.set_aside():
                 print(
@@ -331,6 +342,7 @@ class ProgressiveTrainer(PPOTrainerSync):
             added = self.state.open_added_stage(self.schedule)
             self.run_folder.forget_after(step)
             self._init_dataloader()  # verl restores the loader's position into the stage's own loader
+            changed = not added and self.state.data != self._data_size()
             self.total_training_steps = step + self.state.remaining_steps(self.schedule)
             print(f"[medr3] resuming from {folder}: stage {self.stage.name}, step {step}", flush=True)
         with open_dict(self.config):
@@ -343,6 +355,13 @@ class ProgressiveTrainer(PPOTrainerSync):
             # position in the data, optimizer and learning rate are those of the stage before
             before = self.schedule.stages[self.state.index - 1]
             self._enter_stage(self.stage, reset_optimizer=before.handover == "weights")
+        if changed:
+            print(
+                f"[medr3] stage {self.stage.name}: rows and batch size of its data were {self.state.data} and are "
+                f"{self._data_size()}; a position in the old ones means nothing here, they begin from the start",
+                flush=True,
+            )
+            self._renew_dataloader()
         self.run_folder.write_config(OmegaConf.to_yaml(self.config, resolve=True))
         self.run_folder.write_environment()
         self.run_folder.write_stages(self.state.history)

@@ -50,10 +50,23 @@ def test_a_stage_added_after_the_end_is_begun():
 
 def test_saved_state_comes_back(tmp_path):
     state = StageState.begin(SCHEDULE)
-    state.stage_step, state.window = 1, [0.25]
+    state.stage_step, state.data = 1, [64, 2]
     state.save(tmp_path)
     assert StageState.load(tmp_path, SCHEDULE) == state
     assert [file.name for file in tmp_path.iterdir()] == [STATE_FILE]  # nothing temporary is left
+
+
+def test_values_of_another_metric_are_forgotten_when_the_schedule_was_edited(tmp_path):
+    def by(metric):
+        return Schedule.from_config(
+            [{"name": "x", "until": {"max_steps": 9, "metric": metric, "patience": 2}}]
+        )
+
+    state = StageState.begin(by("acc"))
+    state.remember("acc", 0.25)
+    state.save(tmp_path)
+    assert StageState.load(tmp_path, by("acc")).window == [0.25]
+    assert StageState.load(tmp_path, by("score")).window == []
 
 
 def test_missing_broken_or_foreign_state_is_refused(tmp_path):

@@ -123,6 +123,7 @@ def run(monkeypatch, tmp_path):
         )
         trainer.global_steps, trainer.total_training_steps = 0, trainer.schedule.max_steps
         trainer._validated_at, trainer._step_open, trainer._save_due = -1, False, False
+        trainer.train_dataset = range(64)
         return trainer
 
     def saved(self):
@@ -137,6 +138,11 @@ def run(monkeypatch, tmp_path):
         self.global_steps = int(path.rpartition("_")[2]) if path else 0
         self.told.append(("load", self.global_steps))
 
+    def opened(self):
+        self.train_dataset = range(64)
+        self.total_training_steps = self.schedule.max_steps
+        self.told.append(("data", self.stage.name))
+
     def validated(self):
         self._validated_at = self.global_steps
         self.told.append(("validate", self.global_steps))
@@ -144,9 +150,7 @@ def run(monkeypatch, tmp_path):
     monkeypatch.setattr(PPOTrainerSync, "_save_checkpoint", saved)
     monkeypatch.setattr(PPOTrainerSync, "_load_checkpoint", loaded)
     monkeypatch.setattr(ProgressiveTrainer, "_validate_and_log", validated)
-    monkeypatch.setattr(
-        ProgressiveTrainer, "_init_dataloader", lambda self: self.told.append(("data", self.stage.name))
-    )
+    monkeypatch.setattr(ProgressiveTrainer, "_init_dataloader", opened)
     return make
 
 
@@ -228,6 +232,21 @@ def test_a_resumed_run_goes_on_in_its_stage(run):
     assert again.told == [("data", "joint"), begin(total_steps=6), ("load", 4)]
     assert again.total_training_steps == 10 and again.state == first.state
     assert (again.run_folder.path / "metrics.jsonl").read_text() == ""
+
+
+def test_a_position_in_other_data_is_not_restored(run, capsys):
+    first = run(save_freq=1)
+    end_step(first, 1, saves=True)
+    same = run()
+    same._load_checkpoint()
+    assert [entry[0] for entry in same.told] == ["data", "begin", "load"]
+    assert same.state.data == [64, 8] and not capsys.readouterr().out.count("begin from the start")
+    other = run()
+    other.config.data.train_batch_size = 4
+    other._load_checkpoint()
+    assert [entry[0] for entry in other.told] == ["data", "begin", "load", "data"]
+    assert "were [64, 8] and are [64, 4]" in capsys.readouterr().out
+    assert other.total_training_steps == 1 + 3 + 6
 
 
 def test_a_schedule_that_got_a_stage_after_its_end_goes_on_with_it(run):
