@@ -136,9 +136,12 @@ def checks(*, ray_worker: bool = True) -> list[Check]:
         seen = look()
         for name, where in seen.items():
             ok = not where.startswith("MISSING")
-            remedy = "reinstall medr3-plugin; VERL_USE_EXTERNAL_PLUGINS must not exclude it"
-            remedy = "" if ok else "see the error; or --no-ray" if name == "Ray" else remedy
-            result.append(Check(f"{name} ({place})", ok, where, remedy))
+            remedy = (
+                "see the error; or --no-ray"
+                if name == "Ray"
+                else "reinstall medr3-plugin; VERL_USE_EXTERNAL_PLUGINS must not exclude it"
+            )
+            result.append(Check(f"{name} ({place})", ok, where, "" if ok else remedy))
     result += _patches()
     return result
 

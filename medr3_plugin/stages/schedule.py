@@ -76,7 +76,8 @@ class StageSpec(_Strict):
         max_searches: overrides `medr3.environment.max_searches`.
         reward: overrides of `medr3.reward` for this stage (preset, weights, ...).
         until: when the stage ends.
-        handover: what the *next* stage keeps: the weights, or the optimizer's state too.
+        handover: what the *next* stage keeps: the weights, or the optimizer's state too. A critic keeps its own, and
+            one learning-rate schedule over the whole run.
         learning_rate: learning rate of the stage; None keeps the run's. Like `handover`, it is read where a stage
             begins: a resume goes on with the rate of the checkpoint.
         temperature, top_p: sampling of the training rollouts of `medr3_search`; None keeps the run's.
