@@ -142,6 +142,21 @@ def test_megatron_composes_and_says_what_it_cannot_do() -> None:
     assert [f for f in found if f.level == "error"] == []
 
 
+def test_cpu_precision_changes_what_is_multiplied_and_nothing_else() -> None:
+    recipe = find_recipe("medr3_cpu")
+    plain, fast = (compose(recipe, arguments) for arguments in ([], ["precision=bfloat16"]))
+    for config, compute, rollout in ((plain, "fp32", "float32"), (fast, "bf16", "bfloat16")):
+        policy = config.actor_rollout_ref
+        assert policy.actor.fsdp_config.mixed_precision.param_dtype == compute
+        assert policy.actor.fsdp_config.model_dtype == "fp32"  # the optimizer's weights
+        assert policy.rollout.dtype == rollout
+        for role in (policy.actor, policy.ref):
+            role.fsdp_config.mixed_precision.param_dtype = None
+        policy.rollout.dtype = None
+    assert plain == fast
+    assert [f for f in check(recipe, ["precision=bfloat16"], files=False) if f.level == "error"] == []
+
+
 @pytest.mark.parametrize("path", sorted((find_recipe("medr3_cpu").folder / "ablation").glob("*.yaml")))
 def test_cpu_ablations_differ_in_the_stages_alone(path: Path) -> None:
     recipe = find_recipe("medr3_cpu")
