@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from medr3_plugin import platform_cpu
+from medr3_plugin import registered_names as names
 
 VERL_VERSION = "0.9.1"
 
@@ -56,10 +57,9 @@ def _version(distribution: str) -> str | None:
 def registrations() -> dict[str, str]:
     """What verl's registries hold under our names in this process; name -> implementation, or the fault.
 
-    Imports verl's modules that hold the registries, as training does.
+    Imports verl's modules that hold the registries, as training does, and not the plugin: that verl loads it is what
+    is looked for.
     """
-    from medr3_plugin import plugin
-
     found: dict[str, str] = {}
 
     def note(kind: str, name: str, look: Any) -> None:
@@ -71,9 +71,9 @@ def registrations() -> dict[str, str]:
     def reward_manager() -> str:
         from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
 
-        return _qualified(get_reward_manager_cls(plugin.REWARD_MANAGER))
+        return _qualified(get_reward_manager_cls(names.REWARD_MANAGER))
 
-    def agent_loop(name: str = plugin.AGENT_LOOP) -> str:
+    def agent_loop(name: str = names.AGENT_LOOP) -> str:
         from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
         from verl.utils.import_utils import load_class_from_fqn
 
@@ -82,23 +82,23 @@ def registrations() -> dict[str, str]:
     def trainer() -> str:
         from verl.trainer.ppo.v1 import get_trainer_cls
 
-        return _qualified(get_trainer_cls(plugin.TRAINER_MODE))
+        return _qualified(get_trainer_cls(names.TRAINER_MODE))
 
     def advantage() -> str:
         from verl.trainer.ppo.core_algos import get_adv_estimator_fn
 
-        return _qualified(get_adv_estimator_fn(plugin.ADVANTAGE_ESTIMATOR))
+        return _qualified(get_adv_estimator_fn(names.ADVANTAGE_ESTIMATOR))
 
     def platform() -> str:
         from verl.plugin.platform import get_platform
 
         return _qualified(type(get_platform()))
 
-    note("reward manager", plugin.REWARD_MANAGER, reward_manager)
-    note("agent loop", plugin.AGENT_LOOP, agent_loop)
-    note("agent loop", plugin.TOOL_LOOP, lambda: agent_loop(plugin.TOOL_LOOP))
-    note("trainer mode", plugin.TRAINER_MODE, trainer)
-    note("advantage estimator", plugin.ADVANTAGE_ESTIMATOR, advantage)
+    note("reward manager", names.REWARD_MANAGER, reward_manager)
+    note("agent loop", names.AGENT_LOOP, agent_loop)
+    note("agent loop", names.TOOL_LOOP, lambda: agent_loop(names.TOOL_LOOP))
+    note("trainer mode", names.TRAINER_MODE, trainer)
+    note("advantage estimator", names.ADVANTAGE_ESTIMATOR, advantage)
     note("platform", os.environ.get("VERL_PLATFORM", "(detected)"), platform)
     return found
 
@@ -111,14 +111,14 @@ def registrations_in_ray() -> dict[str, str]:
     """The same, seen from inside a Ray worker that does nothing but `import verl` and look."""
     import ray
 
-    ray.init(
-        num_cpus=1,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="error",
-        configure_logging=False,
-    )
     try:
+        ray.init(
+            num_cpus=1,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="error",
+            configure_logging=False,
+        )
 
         @ray.remote
         def look() -> dict[str, str]:
@@ -129,6 +129,8 @@ def registrations_in_ray() -> dict[str, str]:
             return registrations()
 
         return dict(ray.get(look.remote(), timeout=180))
+    except (ray.exceptions.RayError, ConnectionError, RuntimeError) as error:
+        return {"Ray": f"MISSING ({type(error).__name__}: {error})"}
     finally:
         ray.shutdown()
 
@@ -147,25 +149,41 @@ def checks(*, ray_worker: bool = True) -> list[Check]:
         seen = look()
         for name, where in seen.items():
             ok = not where.startswith("MISSING")
-            remedy = "" if ok else "reinstall medr3-plugin; VERL_USE_EXTERNAL_PLUGINS must not exclude it"
-            result.append(Check(f"{name} ({place})", ok, where, remedy))
+            remedy = (
+                "see the error; or --no-ray"
+                if name == "Ray"
+                else "reinstall medr3-plugin; VERL_USE_EXTERNAL_PLUGINS must not exclude it"
+            )
+            result.append(Check(f"{name} ({place})", ok, where, "" if ok else remedy))
     result += _patches()
     return result
 
 
 def _in_fresh_process() -> dict[str, str]:
     """`registrations` in a child: this process may have imported the plugin by itself."""
-    code = (
-        "import json, verl; from medr3_plugin.diagnosis import registrations;"
-        "print('\\n' + json.dumps(registrations()))"
-    )
+    try:
+        return dict(
+            _printed_json(
+                "import json, verl; from medr3_plugin.diagnosis import registrations;"
+                "print('\\n' + json.dumps(registrations()))"
+            )
+        )
+    except ChildProcessError as error:
+        return {"import verl": f"MISSING ({error})"}
+
+
+def _printed_json(code: str) -> Any:
+    """What `code` prints on its last line, run in a child.
+
+    Raises:
+        ChildProcessError: it failed; the message is the last line of its errors.
+    """
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
     )
     if done.returncode != 0:
-        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        return {"import verl": f"MISSING ({last[0]})"}
-    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+        raise ChildProcessError((done.stderr.strip().splitlines()[-1:] or ["no message"])[0])
+    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def _verl(found: Mapping[str, str | None]) -> Check:
@@ -217,17 +235,13 @@ def _patches() -> list[Check]:
     """State of the CPU platform's patches, when that platform is chosen."""
     if not platform_cpu.is_chosen():
         return []
-    code = (
-        "import json, verl, verl.workers.engine, verl.utils.distributed;"
-        "import verl.workers.rollout.vllm_rollout.bucketed_weight_transfer;"
-        "from medr3_plugin.platform_cpu.patches import PATCHES;"
-        "print('\\n' + json.dumps([[type(p).__name__, p.state, p.why] for p in PATCHES]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        return [Check("CPU platform patches", False, last[0], "see the error")]
-    rows = json.loads(done.stdout.strip().splitlines()[-1])
+    try:
+        rows = _printed_json(
+            "import json, verl, verl.workers.engine, verl.utils.distributed;"
+            "import verl.workers.rollout.vllm_rollout.bucketed_weight_transfer;"
+            "from medr3_plugin.platform_cpu.patches import PATCHES;"
+            "print('\\n' + json.dumps([[type(p).__name__, p.state, p.why] for p in PATCHES]))"
+        )
+    except ChildProcessError as error:
+        return [Check("CPU platform patches", False, str(error), "see the error")]
     return [Check(f"CPU patch {name}", state != "waiting", f"{state}: {why}") for name, state, why in rows]

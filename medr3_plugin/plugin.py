@@ -26,11 +26,7 @@ from types import ModuleType
 
 from wrapt import register_post_import_hook
 
-REWARD_MANAGER = "medr3"
-AGENT_LOOP = "medr3_search"
-TOOL_LOOP = "medr3_tool"
-TRAINER_MODE = "medr3_progressive"
-ADVANTAGE_ESTIMATOR = "medr3_grpo"
+from medr3_plugin.registered_names import ADVANTAGE_ESTIMATOR, AGENT_LOOP, TOOL_LOOP
 
 
 def _register_reward_manager(_: ModuleType) -> None:

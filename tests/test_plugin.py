@@ -29,6 +29,13 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+LOOK = """
+import json, verl
+from medr3_plugin.diagnosis import registrations
+print("\\n" + json.dumps(registrations()))
+"""
+
+
 def test_plugin_imports_nothing_heavy():
     done = run(f"import sys, medr3_plugin.plugin; print([m for m in {HEAVY} if m in sys.modules])")
     assert done.stdout.strip() == "[]", done.stderr
@@ -50,11 +57,7 @@ print([m for m in {HEAVY} if m in sys.modules])
 def test_import_verl_registers_everything():
     pytest.importorskip("verl")
     pytest.importorskip("transfer_queue")
-    done = run(
-        "import json, verl; from medr3_plugin.diagnosis import registrations;"
-        "print('\\n' + json.dumps(registrations()))",
-        VERL_PLATFORM="cpu",
-    )
+    done = run(LOOK, VERL_PLATFORM="cpu")
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.strip().splitlines()[-1])
     assert {name: where.split(".")[0] for name, where in found.items()} == {
@@ -71,13 +74,18 @@ def test_import_verl_registers_everything():
 def test_a_switched_off_plugin_is_reported_missing():
     pytest.importorskip("verl")
     pytest.importorskip("transfer_queue")
-    code = """
-import verl
-from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
-try:
-    get_reward_manager_cls("medr3")
-except ValueError as error:
-    print(error)
-"""
-    done = run(code, VERL_USE_EXTERNAL_PLUGINS="none")
-    assert "Unknown reward manager: medr3" in done.stdout
+    done = run(LOOK, VERL_USE_EXTERNAL_PLUGINS="none")
+    found = json.loads(done.stdout.strip().splitlines()[-1])
+    ours = {name: where for name, where in found.items() if "medr3" in name}
+    assert len(ours) == 5 and all(where.startswith("MISSING") for where in ours.values()), ours
+
+
+def test_a_ray_that_does_not_start_is_reported(monkeypatch):
+    ray = pytest.importorskip("ray")
+    from medr3_plugin import diagnosis
+
+    def refuse(**_):
+        raise ConnectionError("no room")
+
+    monkeypatch.setattr(ray, "init", refuse)
+    assert diagnosis.registrations_in_ray() == {"Ray": "MISSING (ConnectionError: no room)"}

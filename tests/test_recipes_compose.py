@@ -170,9 +170,9 @@ def composed() -> Any:
         ({"actor_rollout_ref.actor.ppo_mini_batch_size": 96}, "ppo_mini_batch_size", "does not divide"),
         ({"actor_rollout_ref.rollout.n": 1}, "rollout.n", "at least 2"),
         ({"medr3.stages.0.until.patience": 0}, "until.patience", "greater than or equal to 1"),
-        ({"medr3.environment.max_serches": 2}, "max_serches", "Extra inputs"),
+        ({"medr3.environment.max_serches": 2}, "max_serches", "unknown key"),
         ({"medr3.reward.wieghts": {}}, "medr3.reward.wieghts", "unknown key"),
-        ({"medr3.typo": 1}, "medr3.typo", "Extra inputs"),
+        ({"medr3.typo": 1}, "medr3.typo", "unknown key"),
         ({"medr3.stages.0.until.metric": "acy"}, "medr3.stages[0].until.metric", "did you mean acc"),
         ({"trainer.total_training_steps": 10}, "trainer.total_training_steps", "the stages are"),
         (
@@ -226,6 +226,21 @@ def test_megatron_composes_and_says_what_it_cannot_do() -> None:
         OmegaConf.update(stage, "handover", "weights+optimizer", force_add=True)
     found = check_config(config, recipe.folder, files=False, gpu_memory_gib=80)
     assert [f for f in found if f.level == "error"] == []
+
+
+def test_cpu_precision_changes_what_is_multiplied_and_nothing_else() -> None:
+    recipe = find_recipe("medr3_cpu")
+    plain, fast = (compose(recipe, arguments) for arguments in ([], ["precision=bfloat16"]))
+    for config, compute, rollout in ((plain, "fp32", "float32"), (fast, "bf16", "bfloat16")):
+        policy = config.actor_rollout_ref
+        assert policy.actor.fsdp_config.mixed_precision.param_dtype == compute
+        assert policy.actor.fsdp_config.model_dtype == "fp32"  # the optimizer's weights
+        assert policy.rollout.dtype == rollout
+        for role in (policy.actor, policy.ref):
+            role.fsdp_config.mixed_precision.param_dtype = None
+        policy.rollout.dtype = None
+    assert plain == fast
+    assert [f for f in check(recipe, ["precision=bfloat16"], files=False) if f.level == "error"] == []
 
 
 @pytest.mark.parametrize("path", sorted((find_recipe("medr3_cpu").folder / "ablation").glob("*.yaml")))

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput
 
 from medr3_plugin.environment.episode import Episode, Generation, run_episode
+from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.backend import make_backend
@@ -26,6 +27,7 @@ class _RolloutServer:
         self._priority = priority
         self._request_id = uuid4().hex  # one id a trajectory: its turns go to the server that has its prefix
         self.extra_fields: dict[str, Any] = {}
+        self.routed_experts: Any = None  # of all tokens so far (mixtures of experts with router replay)
         self.num_preempted = -1
 
     async def __call__(self, token_ids: list[int], *, stop: list[str], max_tokens: int) -> Generation:
@@ -46,6 +48,8 @@ class _RolloutServer:
         self.extra_fields.update(output.extra_fields)
         if first is not None:
             self.extra_fields["min_global_steps"] = first
+        if output.routed_experts is not None:
+            self.routed_experts = output.routed_experts
         if output.num_preempted is not None:
             self.num_preempted = max(self.num_preempted, 0) + output.num_preempted
         return Generation(output.token_ids, output.log_probs or None)
@@ -68,8 +72,9 @@ class SearchAgentLoop(AgentLoopBase):
         """Roll out one sample; the stage's stamp in `extra_info` overrides search limit and sampling."""
         stamp = kwargs.get("extra_info") or {}
         prompt_ids = await self.ct_build_initial_tokens(list(kwargs["raw_prompt"]))
-        if self.settings.prefill_think:
-            prompt_ids = [*prompt_ids, *self.tokenizer.encode(THINK_OPEN, add_special_tokens=False)]
+        if self.settings.prefill_think and not opens_think(prompt_ids, self.tokenizer):
+            opened = [*prompt_ids, *self.tokenizer.encode(THINK_OPEN, add_special_tokens=False)]
+            prompt_ids = self._cap_text_prompt_length(opened)  # verl has cut the prompt without the tag
         sampling = {**sampling_params, **(stamp.get("sampling") or {})}
         server = _RolloutServer(self.server_manager, sampling, int(priority))
         episode = await run_episode(
@@ -86,23 +91,31 @@ class SearchAgentLoop(AgentLoopBase):
             response_ids=episode.response_ids,
             response_mask=episode.response_mask,
             response_logprobs=episode.log_probs,
+            routed_experts=server.routed_experts,
             num_turns=2 + 2 * len(episode.turns),
             metrics={
                 "generate_sequences": episode.generate_s,
                 "tool_calls": episode.search_s,
                 "num_preempted": server.num_preempted,
             },
-            extra_fields={**server.extra_fields, **episode_fields(episode, self.settings)},
+            extra_fields={
+                **server.extra_fields,
+                **episode_fields(episode, opens_think(prompt_ids, self.tokenizer)),
+            },
         )
 
 
-def episode_fields(episode: Episode, settings: EnvironmentSettings) -> dict[str, Any]:
-    """What rewards and logs are told of a trajectory; arrives in the reward manager as `tool_extra_fields`."""
+def episode_fields(episode: Episode, prefill_think: bool) -> dict[str, Any]:
+    """What rewards and logs are told of a trajectory; arrives in the reward manager as `tool_extra_fields`.
+
+    Args:
+        prefill_think: whether the prompt ended with `<think>`.
+    """
     return {
         "searches": turns_to_json(episode.turns),
         "forged": episode.forged,
         "truncated": episode.truncated,
-        "prefill_think": settings.prefill_think,
+        "prefill_think": prefill_think,
         # verl's own loops carry these two; its code paths expect them
         "turn_scores": [],
         "tool_rewards": [],

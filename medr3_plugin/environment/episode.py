@@ -74,6 +74,8 @@ class Episode:
 
     def add_generated(self, generation: Generation) -> None:
         """Append generated tokens (mask 1)."""
+        if not generation.token_ids:
+            return  # an aborted request has neither tokens nor log-probs
         self.response_ids += generation.token_ids
         self.response_mask += [1] * len(generation.token_ids)
         if generation.log_probs is None:

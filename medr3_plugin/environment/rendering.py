@@ -8,7 +8,7 @@ from typing import Protocol
 
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.records import Document, Hit
-from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN, neutralise_tags
+from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN, THINK_OPEN, neutralise_tags
 
 MIN_DOCUMENT_TOKENS = 16
 """Below this a document is not worth showing: the two tags alone take about ten tokens."""
@@ -21,6 +21,15 @@ class Tokenizer(Protocol):
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]: ...  # noqa: D102
     def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str: ...  # noqa: D102
+
+
+def opens_think(prompt_ids: Sequence[int], tokenizer: Tokenizer) -> bool:
+    """Whether the prompt ends with `<think>`, as some chat templates write it (R1 distillations, Qwen3-Thinking).
+
+    The response then goes on inside of the region, and is read as if it began with the tag.
+    """
+    end = tokenizer.decode(prompt_ids[-16:], skip_special_tokens=False)  # more tokens than the tag can have
+    return end.rstrip().endswith(THINK_OPEN)
 
 
 def document_text(document: Document, template: str) -> str:

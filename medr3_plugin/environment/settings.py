@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.validation import validated
 
 TEMPLATE_FIELDS = ("header", "title", "text", "summary", "source", "evidence_type", "year")
 
@@ -25,7 +25,7 @@ class EnvironmentSettings(BaseModel):
             type and year, as far as known), title, text, summary (the corpus column, else the text), source,
             evidence_type, year.
         stop_at_answer: end generation at `</answer>`; for small models that do not end by themselves.
-        prefill_think: append `<think>` to the prompt (the paper's prompt ends so).
+        prefill_think: append `<think>` to the prompt (the paper's prompt ends so), unless the chat template has.
         *_line: neutral texts shown, between document tags, when there is no document to show.
     """
 
@@ -59,9 +59,4 @@ class EnvironmentSettings(BaseModel):
         cls, options: Mapping[str, Any] | None, path: str = "medr3.environment"
     ) -> EnvironmentSettings:
         """Validate a yaml section; a wrong key or value names its yaml path."""
-        try:
-            return cls.model_validate(dict(options or {}))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join([path, *(str(part) for part in first["loc"])])
-            raise UserError(f"{where}: {first['msg']}") from error
+        return validated(cls, options or {}, path)

@@ -26,9 +26,10 @@ from medr3_plugin.environment.rendering import document_text
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.records import MAX_QUERY_CHARS, Hit, SearchTurn
-from medr3_plugin.retrieval.backend import make_backend, validated
+from medr3_plugin.retrieval.backend import make_backend
 from medr3_plugin.retrieval.protocol import turns_to_json
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN
+from medr3_plugin.validation import validated
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +89,10 @@ class _Trajectory:
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     turns: list[SearchTurn] = field(default_factory=list)
+    position: int = -1
+    """Tokens of the response when the last call was answered."""
+    unseen: int = 0
+    """Characters answered to calls at `position`: they join the response together, after the last one."""
 
     @property
     def shown(self) -> set[str]:
@@ -123,8 +128,12 @@ class MedicalSearchTool(BaseTool):
         agent_data = kwargs["agent_data"]
         trajectory = self._trajectories.setdefault(agent_data, _Trajectory())
         async with trajectory.lock:
-            turn, text = await self._search(parameters, trajectory, self._room(agent_data))
+            if trajectory.position != len(agent_data.response_mask):
+                trajectory.position, trajectory.unseen = len(agent_data.response_mask), 0
+            room = self._room(trajectory.position, trajectory.unseen)
+            turn, text = await self._search(parameters, trajectory, room)
             trajectory.turns.append(turn)
+            trajectory.unseen += len(text)
             agent_data.extra_fields["searches"] = turns_to_json(trajectory.turns)
         return ToolResponse(text=text), None, {"outcome": turn.outcome, "latency_s": turn.latency_s}
 
@@ -160,12 +169,12 @@ class MedicalSearchTool(BaseTool):
         text, shown = self._render(new, room)
         return SearchTurn(query, hits, shown, "ok", latency), text or _line(_LINES.limit_line)
 
-    def _room(self, agent_data: Any) -> int:
-        """Characters the answer may have."""
+    def _room(self, position: int, unseen: int) -> int:
+        """Characters the answer may have, `unseen` characters after the first `position` tokens of the response."""
         if self.response_length is None:
             return self.settings.response_chars
-        tokens = self.response_length - len(agent_data.response_mask) - self.settings.answer_reserve
-        return min(self.settings.response_chars, int(tokens * self.settings.chars_per_token))
+        tokens = self.response_length - position - self.settings.answer_reserve
+        return min(self.settings.response_chars, int(tokens * self.settings.chars_per_token) - unseen)
 
     def _render(self, hits: Sequence[Hit], room: int) -> tuple[str, tuple[str, ...]]:
         """Documents in tags, as the one parser knows them, as many as fit `room` characters, best first."""

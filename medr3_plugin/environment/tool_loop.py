@@ -13,6 +13,7 @@ from typing import Any
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
 from verl.experimental.agent_loop.tool_agent_loop import ToolAgentLoop
 
+from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.tool import MedicalSearchTool, max_searches
 from medr3_plugin.errors import UserError
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN
@@ -39,7 +40,7 @@ class MedicalToolAgentLoop(ToolAgentLoop):
         )
         output.extra_fields["forged"] = DOCUMENT_OPEN in generated or DOCUMENT_CLOSE in generated
         output.extra_fields["truncated"] = len(output.response_ids) >= self.response_length
-        output.extra_fields["prefill_think"] = False
+        output.extra_fields["prefill_think"] = opens_think(output.prompt_ids, self.tokenizer)
         output.extra_fields.setdefault("searches", "[]")
         return output
 

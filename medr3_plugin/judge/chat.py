@@ -14,10 +14,10 @@ import json
 import logging
 import os
 import re
-from collections import Counter
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -27,6 +27,7 @@ import aiohttp
 
 from medr3_plugin.errors import JudgeFailure, MissingExtra, UserError
 from medr3_plugin.judge.reply import SCHEMA
+from medr3_plugin.judge.stats import current
 
 DEFAULT_KEY_VARIABLE = "MEDR3_JUDGE_API_KEY"
 Structured = Literal["json_schema", "json_object", "none"]
@@ -35,17 +36,6 @@ _BACKOFF_INITIAL_S, _BACKOFF_MAX_S = 0.5, 20.0
 _RETRY_AFTER_MAX_S = 60.0
 _MAX_REPLY_BYTES = 4_000_000
 _SILENT = logging.NullHandler()
-
-
-@dataclass
-class ChatStats:
-    """What a client did since it was made."""
-
-    requests: int = 0
-    """attempts sent, retries included"""
-    retries: int = 0
-    failures: Counter[str] = field(default_factory=Counter)
-    """requests given up, by `JudgeFailure.kind`"""
 
 
 class _RefusedError(Exception):
@@ -118,7 +108,6 @@ class ChatClient:
         self.params = dict(params or {})
         self.extra_body = dict(extra_body or {})
         self.structured = structured
-        self.stats = ChatStats()
         key = os.environ.get(api_key_env or DEFAULT_KEY_VARIABLE)
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._timeout_s = timeout_s
@@ -154,7 +143,11 @@ class ChatClient:
                 **self._response_format(schema),
                 **self.extra_body,
             }
-            reply = await self._with_retries(session, "POST", "/chat/completions", body)
+            sent = time.perf_counter()
+            try:
+                reply = await self._with_retries(session, "POST", "/chat/completions", body)
+            finally:
+                current().latencies_s.append(time.perf_counter() - sent)
         try:
             content = reply["choices"][0]["message"]["content"]
         except (KeyError, IndexError, TypeError):
@@ -239,8 +232,8 @@ class ChatClient:
         try:
             async for attempt in retries:
                 with attempt:
-                    self.stats.requests += 1
-                    self.stats.retries += attempt.num > 1
+                    current().requests += 1
+                    current().retries += attempt.num > 1
                     return json.loads(await self._send(session, method, path, body))
         except asyncio.TimeoutError as error:
             raise self._failure("timeout", f"did not answer within {self._timeout_s:g} s") from error
@@ -272,7 +265,7 @@ class ChatClient:
             return bytes(text)
 
     def _failure(self, kind: str, what: str) -> JudgeFailure:
-        self.stats.failures[kind] += 1
+        current().failures[kind] += 1
         return JudgeFailure(f"the judge at {self.base_url} {what}", kind=kind)
 
 

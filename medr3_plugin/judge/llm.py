@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from medr3_plugin.errors import JudgeFailure
@@ -13,31 +12,13 @@ from medr3_plugin.judge.cache import VerdictCache, cache_key
 from medr3_plugin.judge.chat import ChatClient
 from medr3_plugin.judge.prompt import RARE_DISEASE_DATASETS, is_rare_disease, messages
 from medr3_plugin.judge.reply import parse_reply
+from medr3_plugin.judge.stats import current
 
 MAX_ANSWER_CHARS = 8_000
 """A longer answer is wrong without a call: no final answer is that long, and a judge loses itself in it."""
 
 _ASKS = 2  # a reply without a verdict is asked for once more
 _RETRY_TEMPERATURE = 0.3  # at temperature 0 the same request would bring the same reply
-
-
-@dataclass
-class JudgeStats:
-    """What a judge did since it was made.
-
-    Attributes:
-        verdicts: verdicts given.
-        cache_hits: of these, from the cache file.
-        shared: of these, answered by the call of an equal case that was in flight.
-        repaired: replies whose JSON had to be repaired.
-        asked_again: replies without a verdict, asked for once more.
-    """
-
-    verdicts: int = 0
-    cache_hits: int = 0
-    shared: int = 0
-    repaired: int = 0
-    asked_again: int = 0
 
 
 class LLMJudge:
@@ -59,7 +40,6 @@ class LLMJudge:
         rare_disease_datasets: Collection[str] = RARE_DISEASE_DATASETS,
     ) -> None:
         self.chat = chat
-        self.stats = JudgeStats()
         self._source = source
         self._cache = cache
         self._rare = frozenset(name.casefold() for name in rare_disease_datasets)
@@ -76,7 +56,7 @@ class LLMJudge:
         dataset: str,
     ) -> Verdict:
         """Judge one answer, see `AnswerJudge.verdict`."""
-        self.stats.verdicts += 1
+        current().verdicts += 1
         if not answer.strip():
             return Verdict(WRONG, "no answer", self._source)
         if len(answer) > MAX_ANSWER_CHARS:
@@ -97,7 +77,7 @@ class LLMJudge:
             call = self._under_way[slot] = _Call(asyncio.ensure_future(self._decide(key, model, prompt)))
             call.task.add_done_callback(lambda _: self._under_way.pop(slot, None))
         else:
-            self.stats.shared += 1
+            current().shared += 1
         return await call.result()
 
     def close(self) -> None:
@@ -109,7 +89,7 @@ class LLMJudge:
         source = f"{self._source}:{model}"
         cached = await self._cache.get(key) if self._cache is not None else None
         if cached is not None:
-            self.stats.cache_hits += 1
+            current().cache_hits += 1
             return Verdict(*cached, source)
         verdict = await self._ask(prompt, source)
         if self._cache is not None:
@@ -124,10 +104,10 @@ class LLMJudge:
             except JudgeFailure as failure:
                 if failure.kind != "bad_response" or ask == _ASKS:
                     raise
-                self.stats.asked_again += 1
+                current().asked_again += 1
                 params["temperature"] = max(_RETRY_TEMPERATURE, self.chat.params.get("temperature") or 0.0)
             else:
-                self.stats.repaired += repaired
+                current().repaired += repaired
                 return Verdict(reply.score, reply.reason, source)
         raise AssertionError("unreachable")
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from medr3_plugin.errors import JudgeFailure, MissingExtra
+from medr3_plugin.judge.stats import current
 from medr3_plugin.knowledge.extract import MAX_TRIPLES
 from medr3_plugin.records import Triple
 from medr3_plugin.rewards.answer_text import has_cjk
@@ -77,9 +78,6 @@ class Chat(Protocol):
 class JudgeExtractor:
     """An `Extractor` over a chat server.
 
-    Attributes:
-        repaired: replies whose JSON had to be repaired.
-
     Args:
         chat: the client of the server.
         max_triples: limit for one text.
@@ -90,7 +88,6 @@ class JudgeExtractor:
     def __init__(self, chat: Chat, max_triples: int = MAX_TRIPLES) -> None:
         self._chat = chat
         self._max_triples = max_triples
-        self.repaired = 0
 
     async def aextract(self, text: str) -> tuple[Triple, ...]:
         """Triples stated in `text`; none for an empty text, without a call.
@@ -108,6 +105,7 @@ class JudgeExtractor:
             except JudgeFailure as failure:
                 if failure.kind != "bad_response" or ask == _ASKS:
                     raise
+                current().asked_again += 1
                 params["temperature"] = _RETRY_TEMPERATURE
         raise AssertionError("unreachable")
 
@@ -117,7 +115,7 @@ class JudgeExtractor:
             parsed = _Reply.model_validate_json(bare)
         except ValidationError:
             parsed = _repaired(bare)
-            self.repaired += 1
+            current().repaired += 1
         named = (item for item in parsed.triples if item.head.strip() and item.tail.strip())
         return tuple(Triple(item.head, item.relation, item.tail) for item in named)[: self._max_triples]
 

@@ -7,17 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from medr3_plugin import registered_names as names
 from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.recipe_checks.finding import Finding, section
+from medr3_plugin.validation import validated
 
-_REGISTERED_LOOPS = ("medr3_search", "medr3_tool")
+_REGISTERED_LOOPS = (names.AGENT_LOOP, names.TOOL_LOOP)
 
 
 def sections(config: Any) -> Iterator[Finding]:
     """Our own sections, by the code that will read them."""
     from medr3_plugin.environment.settings import EnvironmentSettings
     from medr3_plugin.judge.factory import make_judge
-    from medr3_plugin.retrieval.backend import BackendOptions, validated
+    from medr3_plugin.retrieval.backend import BackendOptions
     from medr3_plugin.rewards.options import read_options, stage_options
     from medr3_plugin.rewards.record import KEYS
     from medr3_plugin.stages.judge_model import ask_through_the_manager
@@ -49,6 +51,7 @@ def sections(config: Any) -> Iterator[Finding]:
         stages = Schedule.from_config(ours.get("stages"))
         stages.check_run_length(config.trainer.total_training_steps)
         stages.check_engine(config.actor_rollout_ref.actor.strategy)
+        stages.check_validation(config.trainer.test_freq)
         if config.reward.reward_manager.name == "medr3":
             stages.check_metrics(KEYS)
 
@@ -71,20 +74,18 @@ def sections(config: Any) -> Iterator[Finding]:
 
 def registrations(config: Any) -> Iterator[Finding]:
     """The names a recipe uses must be the ones the plug-in (or verl) registers."""
-    from medr3_plugin import plugin
-
     trainer_mode = config.trainer.v1.trainer_mode
-    if config.algorithm.adv_estimator == plugin.ADVANTAGE_ESTIMATOR and trainer_mode != plugin.TRAINER_MODE:
+    if config.algorithm.adv_estimator == names.ADVANTAGE_ESTIMATOR and trainer_mode != names.TRAINER_MODE:
         yield Finding(
             "error",
             "algorithm.adv_estimator",
-            f"medr3_grpo needs trainer.v1.trainer_mode={plugin.TRAINER_MODE}",
+            f"medr3_grpo needs trainer.v1.trainer_mode={names.TRAINER_MODE}",
         )
-    if section(config).get("stages") and trainer_mode != plugin.TRAINER_MODE:
+    if section(config).get("stages") and trainer_mode != names.TRAINER_MODE:
         yield Finding(
             "error",
             "trainer.v1.trainer_mode",
-            f"{trainer_mode!r} would ignore medr3.stages: stages run in {plugin.TRAINER_MODE}, which is synchronous "
+            f"{trainer_mode!r} would ignore medr3.stages: stages run in {names.TRAINER_MODE}, which is synchronous "
             "(in the asynchronous modes samples of two stages would mix in one update)",
         )
     if not config.trainer.use_v1:
@@ -120,7 +121,7 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
             "description",
         )
     from medr3_plugin.environment.tool import ToolSettings
-    from medr3_plugin.retrieval.backend import BackendOptions, validated
+    from medr3_plugin.retrieval.backend import BackendOptions
 
     for options in _search_tools(path):
         try:

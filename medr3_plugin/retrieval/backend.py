@@ -14,16 +14,16 @@ import json
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from medr3_plugin.errors import UserError
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.batching import Batcher
 from medr3_plugin.retrieval.client import RetrievalClient
 from medr3_plugin.retrieval.engine import SearchOptions, open_index
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
+from medr3_plugin.validation import validated
 
 if TYPE_CHECKING:
     from medr3_plugin.retrieval.filters import Filters
@@ -107,24 +107,6 @@ class BackendOptions(BaseModel):
         if self.backend == "ray" and bool(self.index) == bool(self.shards):
             raise ValueError("backend ray needs either index (one folder) or shards (a list of folders)")
         return self
-
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-def validated(model: type[Model], options: Mapping[str, Any], section: str) -> Model:
-    """`options` as a `model`, mistakes as a `UserError` that names the yaml path."""
-    try:
-        return model.model_validate(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join((section, *map(str, first["loc"])))
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = f"unknown key; known are {', '.join(sorted(model.model_fields))}"
-        elif first["type"] == "unexpected_keyword_argument":
-            message = "unknown key"
-        raise UserError(f"{path}: {message}") from error
 
 
 class InProcessBackend:

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf, open_dict
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.judge.factory import ROUTER_VARIABLE
-from medr3_plugin.plugin import REWARD_MANAGER
+from medr3_plugin.registered_names import REWARD_MANAGER
 
 _SERVE = (
     "reward.reward_model.enable=true reward.reward_model.enable_resource_pool=true "

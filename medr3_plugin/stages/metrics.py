@@ -19,6 +19,9 @@ from medr3_plugin.records import base_id
 DETAIL_KEY = "detail"
 """Key of the JSON string in verl's `reward_extra_info` that holds what is not a number."""
 
+JUDGE_COUNTS = ("verdicts", "cache_hits", "shared", "requests", "retries", "asked_again", "repaired")
+"""Fields of `judge.stats.JudgeStats` that are logged as `judge/<field>`."""
+
 
 @dataclass(frozen=True)
 class StepSample:
@@ -27,7 +30,7 @@ class StepSample:
     Attributes:
         group: id of the prompt's group.
         record: the reward record, floats.
-        detail: id, question, answer, dataset, gold documents, searches, reasons, failures.
+        detail: id, question, answer, dataset, gold documents, searches, reasons, failures, what the judge did.
     """
 
     group: str
@@ -68,14 +71,19 @@ def step_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
     `search/hit_at_k` is the share of trajectories with known gold documents that retrieved one of them,
     or a passage of one.
     `zero_variance_groups` is the share of groups without any reward difference (no gradient from them).
+    `judge/<count>`, `judge/latency_p50` and `judge/latency_p95` (see `judge.stats.JudgeStats`) and
+    `judge/failures/<kind>` (requests given up) are there in steps in which a judge model was asked.
     """
     if not samples:
         return {}
     metrics: dict[str, float] = {}
     valid = [sample for sample in samples if sample.valid]
-    for key in samples[0].record if valid else ():
-        metrics[f"reward/{key}"] = float(np.mean([sample.record[key] for sample in valid]))
+    for key in dict.fromkeys(key for sample in valid for key in sample.record):
+        # a reward function of the user's own need not give the same keys for every sample
+        values = [sample.record[key] for sample in valid if key in sample.record]
+        metrics[f"reward/{key}"] = float(np.mean(values))
     metrics.update(_search_metrics(samples))
+    metrics.update(_judge_metrics(samples))
     metrics.update(_failure_metrics(samples))
     metrics["invalid_share"] = 1.0 - len(valid) / len(samples)
     if len({sample.group for sample in samples}) < len(samples):  # validation may have one sample a prompt
@@ -93,9 +101,10 @@ def by_dataset(samples: Sequence[StepSample], keys: Sequence[str] = ("score", "a
     if len(groups) < 2:
         return {}
     return {
-        f"reward/{key}/{name}": float(np.mean([sample.record.get(key, 0.0) for sample in members]))
+        f"reward/{key}/{name}": float(np.mean(values))
         for name, members in groups.items()
         for key in keys
+        if (values := [sample.record[key] for sample in members if key in sample.record])
     }
 
 
@@ -132,6 +141,20 @@ def _search_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
     for outcome in ("empty", "duplicate", "limit", "malformed"):
         metrics[f"search/{outcome}"] = float(outcomes[outcome])
     return metrics
+
+
+def _judge_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
+    """What the judge model was asked for the samples, summed; nothing where none was asked."""
+    rows = [row for sample in samples if (row := sample.detail.get("judge"))]
+    if not rows:
+        return {}
+    metrics = {f"judge/{key}": float(sum(row.get(key, 0) for row in rows)) for key in JUDGE_COUNTS}
+    latencies = [latency for row in rows for latency in row.get("latencies_s", ())]
+    if latencies:
+        metrics["judge/latency_p50"] = float(np.percentile(latencies, 50))
+        metrics["judge/latency_p95"] = float(np.percentile(latencies, 95))
+    given_up = sum((Counter(row.get("failures", {})) for row in rows), Counter())
+    return metrics | {f"judge/failures/{kind}": float(count) for kind, count in sorted(given_up.items())}
 
 
 def _failure_metrics(samples: Sequence[StepSample]) -> dict[str, float]:

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import difflib
+import math
 from collections.abc import Mapping, Sequence
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.stages.schedule import Until
+from medr3_plugin.stages.schedule import VALIDATION, Until
 
 
-def metric_value(metric: str, metrics: Mapping[str, float]) -> float:
+def metric_value(metric: str, metrics: Mapping[str, float], *, seen: bool = False) -> float | None:
     """The value of `metric` in a step's metrics: by its key, else as a reward part (`reward/<metric>`).
+
+    Args:
+        seen: whether an earlier step had a value. Some metrics are not logged in every step, e.g. those of one data
+            set of a mixture.
+
+    Returns:
+        None in a step without a value: a validation metric where nothing was validated, a value that is not finite.
 
     Raises:
         UserError: if there is no such metric; lists the closest names.
     """
     for key in (metric, f"reward/{metric}"):
         if key in metrics:
-            return float(metrics[key])
-    import difflib
-
+            value = float(metrics[key])
+            return value if math.isfinite(value) else None
+    validated = any(key.startswith(VALIDATION) for key in metrics)
+    if seen or (metric.startswith(VALIDATION) and not validated):
+        return None
     close = difflib.get_close_matches(metric, list(metrics), n=3)
     raise UserError(
         f"medr3.stages[].until.metric: {metric!r} is not logged"
@@ -27,11 +38,8 @@ def metric_value(metric: str, metrics: Mapping[str, float]) -> float:
 
 
 def moving_average(values: Sequence[float], window: int) -> list[float]:
-    """Trailing means over `window` values; shorter at the start."""
-    return [
-        sum(values[max(0, i + 1 - window) : i + 1]) / (i + 1 - max(0, i + 1 - window))
-        for i in range(len(values))
-    ]
+    """Means over `window` values each, oldest first; none before there are so many."""
+    return [sum(values[i : i + window]) / window for i in range(len(values) - window + 1)]
 
 
 def steps_without_progress(averages: Sequence[float], min_delta: float, mode: str = "max") -> int:
@@ -51,18 +59,18 @@ def decide(until: Until, stage_step: int, history: Sequence[float]) -> str | Non
 
     Args:
         stage_step: steps done in the stage.
-        history: the promotion metric of each of those steps; empty without a metric.
+        history: the promotion metric's values in those steps, see `metric_value`; empty without a metric.
 
     Returns:
         The reason in words, with the window that led to it.
     """
     if stage_step >= until.max_steps:
         return f"max_steps {until.max_steps}"
-    if until.metric is None or stage_step < until.min_steps or not history:
-        return None
     averages = moving_average(history, until.window)
+    if until.metric is None or stage_step < until.min_steps or not averages:
+        return None
     latest = averages[-1]
-    if until.threshold is not None and len(history) >= until.window:
+    if until.threshold is not None:
         reached = latest >= until.threshold if until.mode == "max" else latest <= until.threshold
         if reached:
             return f"threshold: {until.metric} averaged {latest:.4f} over {until.window} steps ({until.threshold})"

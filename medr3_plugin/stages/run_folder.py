@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.stages.metrics import StepSample
+from medr3_plugin.stages.requests import PROMOTION
 from medr3_plugin.stages.state import StageRecord, write_json
 
 METRICS, STAGES, TRAJECTORIES = "metrics.jsonl", "stages.json", "trajectories.jsonl"
@@ -69,7 +70,7 @@ class RunFolder:
 
         A run that starts at its beginning in a used folder must not mix with the old one, nor delete it.
         """
-        names = (METRICS, TRAJECTORIES, STAGES, "config.yaml", "environment.json")
+        names = (METRICS, TRAJECTORIES, STAGES, PROMOTION, "config.yaml", "environment.json")
         if not (self.path / METRICS).is_file():
             return None
         number = 1

@@ -14,6 +14,9 @@ from medr3_plugin.errors import UserError
 WHOLE_METRICS = ("invalid_share", "zero_variance_groups", "truncated_share")
 """Metrics of a step without a group in their name, besides bare reward parts."""
 
+VALIDATION = ("val/", "val-core/", "val-aux/")
+"""How the keys of validation metrics begin, ours and verl's."""
+
 KEEPS_OPTIMIZER = (
     "verl's FSDP engines alone can restart their optimizer between steps: set `handover: weights+optimizer` and no "
     "learning_rate in medr3.stages, or actor.strategy=fsdp2"
@@ -32,9 +35,11 @@ class Until(_Strict):
     Attributes:
         max_steps: steps of the stage; required, it bounds the run and the learning-rate schedule.
         min_steps: no promotion by a metric before this many steps.
-        metric: a key of the step's metrics, e.g. `reward/acc`, or a bare reward part, e.g. `acc`.
+        metric: a key of the step's metrics, e.g. `reward/acc`, or a bare reward part, e.g. `acc`. A validation metric,
+            e.g. `val/reward/acc`, has a value every `trainer.test_freq` steps; window and patience count values.
         window: steps in the moving average of the metric.
-        patience: promotion by plateau when the average has not risen by `min_delta` for this many steps.
+        patience: promotion by plateau when the average, over whole windows, has not risen by `min_delta` for this
+            many steps.
         min_delta: smallest rise that counts, in units of the metric.
         threshold: promotion as soon as the average reaches it.
         mode: `max` if the metric should rise, `min` if it should fall.
@@ -71,8 +76,10 @@ class StageSpec(_Strict):
         max_searches: overrides `medr3.environment.max_searches`.
         reward: overrides of `medr3.reward` for this stage (preset, weights, ...).
         until: when the stage ends.
-        handover: what the *next* stage keeps: the weights, or the optimizer's state too.
-        learning_rate: learning rate of the stage; None keeps the run's.
+        handover: what the *next* stage keeps: the weights, or the optimizer's state too. A critic keeps its own, and
+            one learning-rate schedule over the whole run.
+        learning_rate: learning rate of the stage; None keeps the run's. Like `handover`, it is read where a stage
+            begins: a resume goes on with the rate of the checkpoint.
         temperature, top_p: sampling of the training rollouts of `medr3_search`; None keeps the run's.
     """
 
@@ -181,6 +188,19 @@ class Schedule(_Strict):
                     f"; did you mean {', '.join(close)}?" if close else f" (parts: {', '.join(reward_keys)})"
                 )
                 raise UserError(f"medr3.stages[{index}].until.metric: {metric!r} is no reward part{hint}")
+
+    def check_validation(self, test_freq: int) -> None:
+        """Check that promotion by a validation metric has validations to go by.
+
+        Raises:
+            UserError: with the yaml path of the metric.
+        """
+        for index, stage in enumerate(self.stages):
+            if test_freq < 1 and (stage.until.metric or "").startswith(VALIDATION):
+                raise UserError(
+                    f"medr3.stages[{index}].until.metric: {stage.until.metric!r} is measured every trainer.test_freq "
+                    f"steps, and that is {test_freq}: set it to the steps between validations"
+                )
 
     def check_files(self, default_train_files: Sequence[str]) -> None:
         """Check that every stage's training files exist.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.validation import validated
 
 SECTIONS = ("stages", "reward", "environment", "retrieval", "platform")
 """Keys of `medr3` with a validator of their own (`platform` is read by `medr3 train`)."""
@@ -34,9 +34,5 @@ class ProgressSettings(BaseModel):
     @classmethod
     def from_section(cls, section: Mapping[str, Any]) -> ProgressSettings:
         """Validate the plain keys of the section `medr3`; an unknown key names its yaml path."""
-        try:
-            return cls.model_validate({key: value for key, value in section.items() if key not in SECTIONS})
-        except ValidationError as error:
-            first = error.errors()[0]
-            path = ".".join(["medr3", *(str(part) for part in first["loc"])])
-            raise UserError(f"{path}: {first['msg']}") from error
+        own = {key: value for key, value in section.items() if key not in SECTIONS}
+        return validated(cls, own, "medr3")

@@ -32,14 +32,23 @@ class StageState:
     Attributes:
         index: position of the current stage in the schedule.
         stage_step: steps done in it.
-        window: values of the promotion metric, one a step of the current stage.
+        window: values of the promotion metric in the current stage, one a step (or a validation).
+        metric: the promotion metric that the window is of.
+        data: rows and batch size of the current stage's training data, what a position in them depends on.
         history: finished and running stages, in order.
     """
 
     index: int = 0
     stage_step: int = 0
     window: list[float] = field(default_factory=list)
+    metric: str | None = None
+    data: list[int] = field(default_factory=list)
     history: list[StageRecord] = field(default_factory=list)
+
+    def remember(self, metric: str, value: float) -> None:
+        """Add a value of the promotion metric to the window."""
+        self.metric = metric
+        self.window.append(value)
 
     @classmethod
     def begin(cls, schedule: Schedule) -> StageState:
@@ -65,11 +74,20 @@ class StageState:
         self.history.append(StageRecord(stage.name, self.index, start_step=step + 1))
         return stage
 
+    def open_added_stage(self, schedule: Schedule) -> bool:
+        """Begin a stage that the schedule got after the run had ended; False if there is none."""
+        end = self.history[-1].end_step
+        if end is None or self.finished(schedule):
+            return False
+        self.history.append(StageRecord(schedule.stages[self.index].name, self.index, start_step=end + 1))
+        return True
+
     def remaining_steps(self, schedule: Schedule) -> int:
         """Steps still to do if no stage ends early."""
         if self.finished(schedule):
             return 0
-        current = schedule.stages[self.index].until.max_steps - self.stage_step
+        # max_steps may have been lowered before a resume: the stage still ends by a step of its own
+        current = max(1, schedule.stages[self.index].until.max_steps - self.stage_step)
         return current + sum(stage.until.max_steps for stage in schedule.stages[self.index + 1 :])
 
     def save(self, folder: Path) -> None:
@@ -103,6 +121,8 @@ class StageState:
                     f"{file}: stage {record.index} was {record.name!r} when the checkpoint was written; medr3.stages "
                     "has changed. Restore it, or start in a new folder"
                 )
+        if not state.finished(schedule) and state.metric != schedule.stages[state.index].until.metric:
+            state.window = []  # of another metric, before the schedule was edited
         return state
 
 

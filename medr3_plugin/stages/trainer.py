@@ -14,24 +14,21 @@ from typing import Any
 
 import numpy as np
 import ray
-import transfer_queue as tq
 from omegaconf import OmegaConf, open_dict
-from torch.utils.data import Subset
-from torchdata.stateful_dataloader import StatefulDataLoader
-from verl.trainer.ppo.utils import create_rl_sampler
 from verl.trainer.ppo.v1 import PPOTrainerSync, register_trainer
-from verl.utils.dataset.rl_dataset import collate_fn
 from verl.utils.debug import marked_timer
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.plugin import TRAINER_MODE
-from medr3_plugin.stages.checkpoints import latest, mark_complete, step_of
-from medr3_plugin.stages.dataset import StampedLoader, mixture
+from medr3_plugin.registered_names import TRAINER_MODE
+from medr3_plugin.stages.checkpoints import begin, mark_complete, resume_folder, step_of
+from medr3_plugin.stages.dataset import StampedLoader
 from medr3_plugin.stages.judge_model import ask_through_the_manager
+from medr3_plugin.stages.loader import mixed_loader
 from medr3_plugin.stages.metrics import StepSample, by_dataset, failure_summary, step_metrics
 from medr3_plugin.stages.promotion import decide, metric_value
 from medr3_plugin.stages.requests import take_promotion
 from medr3_plugin.stages.run_folder import RunFolder, trajectory_rows
+from medr3_plugin.stages.samples import response_texts, scored_samples
 from medr3_plugin.stages.schedule import Schedule, StageSpec
 from medr3_plugin.stages.settings import ProgressSettings
 from medr3_plugin.stages.state import StageState
@@ -53,6 +50,7 @@ class ProgressiveTrainer(PPOTrainerSync):
         section: Any = OmegaConf.to_container(config.medr3, resolve=True)
         self.settings = ProgressSettings.from_section(section)
         self.schedule = Schedule.from_config(section.get("stages"))
+        self.schedule.check_validation(config.trainer.test_freq)
         ask_through_the_manager(config)
         self._run_train_files = _files(config.data.train_files)
         self.schedule.check_files(self._run_train_files)
@@ -98,7 +96,9 @@ class ProgressiveTrainer(PPOTrainerSync):
             self.config.trainer.total_epochs = self.schedule.max_steps + 1
         super()._init_dataloader()
         if stage.mixture:
-            self._mix(stage.mixture)
+            self.train_dataloader = mixed_loader(self.train_dataset, stage.mixture, self.config.data)
+            self.train_dataset = self.train_dataloader.dataset
+            self.steps_per_epoch = len(self.train_dataset) // self.config.data.train_batch_size
         if self.steps_per_epoch < 1:
             raise UserError(
                 f"medr3.stages: stage {stage.name!r} has {len(self.train_dataset)} training rows, fewer than "
@@ -107,45 +107,15 @@ class ProgressiveTrainer(PPOTrainerSync):
         self.train_dataloader = StampedLoader(self.train_dataloader, stage, self._progress, training=True)
         self.val_dataloader = StampedLoader(self.val_dataloader, stage, self._progress, training=False)
 
-    def _mix(self, weights: Mapping[str, float]) -> None:
-        """Replace the loader that verl has built by one that draws data sets by weight."""
-        data = self.config.data
-        rows = mixture(self.train_dataset.dataframe["data_source"], weights, seed=data.get("seed") or 0)
-        self.train_dataset = Subset(self.train_dataset, rows)
-        self.train_dataloader = StatefulDataLoader(
-            dataset=self.train_dataset,
-            batch_size=data.get("gen_batch_size", None) or data.train_batch_size,
-            num_workers=data.dataloader_num_workers,
-            drop_last=True,
-            collate_fn=collate_fn,
-            sampler=create_rl_sampler(data, self.train_dataset),
-        )
-        self.steps_per_epoch = len(rows) // data.train_batch_size
-
     def _progress(self) -> float:
         """How far the stage is: 0 at its first step, 1 from its last one on."""
         return min(1.0, self.state.stage_step / max(1, self.stage.until.max_steps - 1))
 
     # ---- one step
 
-    def _samples(self, batch: Any) -> tuple[list[StepSample], list[int]]:
-        """The scored samples of `batch` without padding rows, and their rows in it."""
-        rows = [i for i, tag in enumerate(batch.tags) if not tag.get("is_padding", False)]
-        keys = [batch.keys[i] for i in rows]
-        data = tq.kv_batch_get(
-            keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields", "uid", "rm_scores"]
-        )
-        # what TransferQueue returns for non-tensor fields depends on its backend; iterating works for all
-        uids, fields, scores = (list(data[key]) for key in ("uid", "extra_fields", "rm_scores"))
-        samples = [
-            StepSample.from_reward_extra_info(str(uid), field["reward_extra_info"], float(score.sum()))
-            for uid, field, score in zip(uids, fields, scores, strict=True)
-        ]
-        return samples, rows
-
     def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
         with marked_timer("bookkeeping", self.timing_raw):
-            samples, rows = self._samples(batch)
+            samples, rows = scored_samples(batch)
         invalid = 1.0 - float(np.mean([sample.valid for sample in samples]))
         if invalid > self.settings.max_invalid_share:
             raise RuntimeError(
@@ -175,14 +145,17 @@ class ProgressiveTrainer(PPOTrainerSync):
         self, batch: Any, metrics: dict[str, Any], timing_raw: Mapping[str, float], global_steps: int
     ) -> None:
         """Add our metrics to verl's, and write the step and a sample of its trajectories."""
-        samples, rows = self._samples(batch)
+        samples, rows = scored_samples(batch)
         stage = self.stage
         self.state.stage_step += 1
         metrics.update(step_metrics(samples))
         metrics.update(by_dataset(samples))
         metrics.update({"stage/index": self.state.index, "stage/step": self.state.stage_step})
-        if stage.until.metric is not None and any(sample.valid for sample in samples):
-            self.state.window.append(metric_value(stage.until.metric, metrics))
+        metric = stage.until.metric
+        if metric is not None and any(sample.valid for sample in samples):
+            value = metric_value(metric, metrics, seen=metric == self.state.metric)
+            if value is not None:
+                self.state.remember(metric, value)
         self.run_folder.append_metrics(
             {
                 "step": global_steps,
@@ -195,12 +168,7 @@ class ProgressiveTrainer(PPOTrainerSync):
             }
         )
         if self.settings.trajectories_per_step:
-            keys = [batch.keys[i] for i in rows]
-            data = tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["responses"])
-            texts = [
-                self.tokenizer.decode(ids, skip_special_tokens=True) for ids in data["responses"].unbind()
-            ]
-            self._write_trajectories(samples, texts, "train")
+            self._write_trajectories(samples, response_texts(batch, rows, self.tokenizer), "train")
 
     def on_step_begin(self) -> None:
         """Mark the step as open: until its metrics are known it cannot be saved."""
@@ -218,10 +186,14 @@ class ProgressiveTrainer(PPOTrainerSync):
 
     def _hand_over(self, reason: str) -> None:
         """End the stage after the current step: next stage's data and optimizer, validation, checkpoint."""
-        ended = self.stage
-        if self.settings.validate_at_handover and self._validated_at != self.global_steps:
+        ended, trainer = self.stage, self.config.trainer
+        # where the last stage ends is the run's end, which verl validates and saves; it expects it at max_steps only
+        last = self.state.index == len(self.schedule.stages) - 1
+        validate = self.settings.validate_at_handover or (last and trainer.test_freq > 0)
+        if validate and self._validated_at != self.global_steps:
             self._validate_and_log()
-        checkpoint = self._checkpoint_folder() if self.settings.checkpoint_at_handover else None
+        save = self.settings.checkpoint_at_handover or self._save_due or (last and trainer.save_freq > 0)
+        checkpoint = self._checkpoint_folder() if save else None
         following = self.state.end_stage(
             self.schedule, self.global_steps, reason, str(checkpoint) if checkpoint else None
         )
@@ -239,16 +211,23 @@ class ProgressiveTrainer(PPOTrainerSync):
         self.run_folder.write_stages(self.state.history)
 
     def _enter_stage(self, stage: StageSpec, reset_optimizer: bool) -> None:
-        total = self.total_training_steps
-        self._init_dataloader()
-        self.total_training_steps = total
+        self._renew_dataloader()
         self._apply_sampling(stage)
         self._begin_stage_on_workers(stage, reset_optimizer)
 
+    def _renew_dataloader(self) -> None:
+        """Loaders at the beginning of the current stage's data; verl sets the run's length with them."""
+        total = self.total_training_steps
+        self._init_dataloader()
+        self.total_training_steps = total
+
+    def _data_size(self) -> list[int]:
+        data = self.config.data
+        return [len(self.train_dataset), int(data.get("gen_batch_size", None) or data.train_batch_size)]
+
     def _begin_stage_on_workers(self, stage: StageSpec, reset_optimizer: bool) -> None:
         self.actor_rollout_wg.begin_stage(
-            # verl moves the schedule on once a step, after the last of its mini-batches
-            total_steps=stage.until.max_steps,
+            total_steps=stage.until.max_steps,  # verl moves the schedule once a step, however many mini-batches it has
             learning_rate=stage.learning_rate,
             reset_optimizer=reset_optimizer,
         )
@@ -340,14 +319,18 @@ class ProgressiveTrainer(PPOTrainerSync):
         if self._save_due:
             return
         folder = self._checkpoint_folder()
-        folder.mkdir(parents=True, exist_ok=True)
+        begin(folder)
+        self.state.data = self._data_size()
         self.state.save(folder)
         super()._save_checkpoint()
         mark_complete(folder)
 
     def _load_checkpoint(self) -> None:
-        folder = self._resume_folder()
+        folder, incomplete = resume_folder(self.config.trainer)
+        for skipped in incomplete:
+            print(f"[medr3] {skipped} is incomplete and skipped", flush=True)
         step = 0 if folder is None else step_of(folder)
+        added = changed = False
         if folder is None:
             if aside := self.run_folder.set_aside():
                 print(
@@ -355,9 +338,11 @@ class ProgressiveTrainer(PPOTrainerSync):
                     flush=True,
                 )
         else:
-            self.run_folder.forget_after(step)
             self.state = StageState.load(folder, self.schedule)
+            added = self.state.open_added_stage(self.schedule)
+            self.run_folder.forget_after(step)
             self._init_dataloader()  # verl restores the loader's position into the stage's own loader
+            changed = not added and self.state.data != self._data_size()
             self.total_training_steps = step + self.state.remaining_steps(self.schedule)
             print(f"[medr3] resuming from {folder}: stage {self.stage.name}, step {step}", flush=True)
         with open_dict(self.config):
@@ -366,20 +351,20 @@ class ProgressiveTrainer(PPOTrainerSync):
         self._apply_sampling(self.stage)
         self._begin_stage_on_workers(self.stage, reset_optimizer=False)
         super()._load_checkpoint()
+        if added:
+            # position in the data, optimizer and learning rate are those of the stage before
+            before = self.schedule.stages[self.state.index - 1]
+            self._enter_stage(self.stage, reset_optimizer=before.handover == "weights")
+        if changed:
+            print(
+                f"[medr3] stage {self.stage.name}: rows and batch size of its data were {self.state.data} and are "
+                f"{self._data_size()}; a position in the old ones means nothing here, they begin from the start",
+                flush=True,
+            )
+            self._renew_dataloader()
         self.run_folder.write_config(OmegaConf.to_yaml(self.config, resolve=True))
         self.run_folder.write_environment()
         self.run_folder.write_stages(self.state.history)
-
-    def _resume_folder(self) -> Path | None:
-        mode = self.config.trainer.resume_mode
-        if mode == "disable":
-            return None
-        if mode == "resume_path":
-            return Path(self.config.trainer.resume_from_path).absolute()
-        folder, incomplete = latest(Path(self.config.trainer.default_local_dir).absolute())
-        for skipped in incomplete:
-            print(f"[medr3] {skipped} is incomplete and skipped", flush=True)
-        return folder
 
 
 def _files(files: Any) -> list[str]:

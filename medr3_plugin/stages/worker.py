@@ -14,7 +14,7 @@ class StagedActorWorker(ActorRolloutRefWorker):
 
     @register(dispatch_mode=Dispatch.ONE_TO_ALL)
     def begin_stage(self, total_steps: int, learning_rate: float | None, reset_optimizer: bool) -> None:
-        """Restart the learning-rate schedule, over `total_steps` steps of the trainer.
+        """Restart the learning-rate schedule, over `total_steps` training steps.
 
         Engines other than FSDP (Megatron) keep their optimizer and one schedule over the whole run.
 

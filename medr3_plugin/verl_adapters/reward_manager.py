@@ -10,8 +10,9 @@ from omegaconf import OmegaConf
 from verl.experimental.reward_loop.reward_manager import register
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
-from medr3_plugin.plugin import REWARD_MANAGER
+from medr3_plugin.judge.stats import JudgeStats, collected
 from medr3_plugin.records import Reference, Sample, ScoredSample, Triple
+from medr3_plugin.registered_names import REWARD_MANAGER
 from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.rewards.scorer import build_scorer
 from medr3_plugin.stages.metrics import DETAIL_KEY
@@ -48,12 +49,13 @@ class Medr3RewardManager(RewardManagerBase):
         if fields.get("prefill_think"):
             response = THINK_OPEN + response
         sample = make_sample(item.non_tensor_batch, response, length, fields)
-        scored = (await self.scorer.score([sample]))[0]
+        with collected() as judged:
+            scored = (await self.scorer.score([sample]))[0]
         return {
             "reward_score": float(scored.record["score"]),
             "reward_extra_info": {
                 **{key: float(value) for key, value in scored.record.items()},
-                DETAIL_KEY: json.dumps(detail(sample, scored, fields), ensure_ascii=False),
+                DETAIL_KEY: json.dumps(detail(sample, scored, fields, judged), ensure_ascii=False),
             },
         }
 
@@ -118,7 +120,9 @@ def references_from_json(text: str) -> tuple[Reference, ...]:
     )
 
 
-def detail(sample: Sample, scored: ScoredSample, fields: Mapping[str, Any]) -> dict[str, Any]:
+def detail(
+    sample: Sample, scored: ScoredSample, fields: Mapping[str, Any], judged: JudgeStats
+) -> dict[str, Any]:
     """What logs and the report show of a sample beside its numbers; JSON-able."""
     return {
         "id": sample.id,
@@ -130,6 +134,7 @@ def detail(sample: Sample, scored: ScoredSample, fields: Mapping[str, Any]) -> d
         "reasons": dict(scored.reasons),
         "failures": list(scored.failures),
         "truncated": bool(fields.get("truncated")),
+        "judge": judged.row(),
     }
 
 

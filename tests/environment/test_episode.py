@@ -36,6 +36,7 @@ class Script:
         self.prompts: list[list[int]] = []
 
     async def __call__(self, token_ids: list[int], *, stop: list[str], max_tokens: int) -> Generation:
+        assert max_tokens >= 1
         self.prompts.append(list(token_ids))
         text = self.segments.pop(0) if self.segments else ""
         ends = [text.find(word) + len(word) for word in stop if word in text]
@@ -184,6 +185,35 @@ def test_without_room_for_a_document_the_model_is_told_to_answer():
     episode, _ = roll(["<search>a</search>", "<answer>x</answer>"], length=18 + 30 + 62)
     assert episode.turns[0].shown in ((), ("d1",))
     assert parse(text_of(episode)).answer == "x"
+
+
+def test_an_end_inside_the_thinking_is_the_models_own():
+    episode, script = roll(["<think>I do not know"])
+    assert (episode.truncated, episode.forged, len(script.prompts)) == (False, False, 1)
+
+
+def test_a_search_inside_the_answer_is_searched_and_recorded():
+    """What it is worth is the parser's and the rewards' business; the model must not wait in vain."""
+    episode, _ = roll(["<think>a</think><answer><search>fever</search>", "Flu</answer>"])
+    assert [turn.query for turn in episode.turns] == ["fever"]
+    assert parse(text_of(episode)).answer is None
+
+
+@pytest.mark.parametrize(("spare", "shown"), [(0, ("d1",)), (-1, ("d1",)), (-30, ())])
+def test_documents_fill_their_budget_to_the_last_token(spare, shown):
+    asked, block, reserve = "<search>a</search>", "<document> Flu. Signs: fever. </document>", 30
+    length = len(asked) + len(block) + reserve + spare
+    episode, script = roll([asked, "x" * 99], hits=(FEVER,), length=length)
+    assert episode.turns[0].shown == shown
+    assert (block in text_of(episode, 0)) is (spare == 0)  # else it is cut at a word, or not worth showing
+    assert len(episode.response_ids) == length and episode.truncated
+    assert not shown or len(script.prompts[1]) - 1 <= length - reserve
+
+
+def test_a_response_that_documents_may_not_enter_at_all():
+    episode, script = roll(["<search>a</search>", "!"], length=len("<search>a</search>") + 1)
+    assert episode.turns[0].shown == () and 0 not in episode.response_mask
+    assert text_of(episode).endswith("!") and len(script.prompts) == 2
 
 
 def test_stop_at_answer_ends_generation_there():

@@ -201,6 +201,16 @@ async def test_documents_leave_room_for_the_answer(loop):
     assert loop.turns[1].shown == ()
 
 
+async def test_parallel_calls_share_the_room_of_their_turn(loop):
+    loop.tool.response_length, loop.agent_data.response_mask = 320, [1] * 10  # 54 tokens beside the reserve
+    texts = await asyncio.gather(*(loop.call({"query": query}) for query in ("statins", "metformin")))
+    assert [turn.shown for turn in loop.turns] == [("d2",), ()]
+    assert len(texts[0]) <= 54 * 2.5 and "limit" in texts[1]
+    loop.agent_data.response_mask += [0] * len(texts[0] + texts[1])  # the next turn
+    loop.tool.response_length = 900
+    assert "Metformin" in await loop.call({"query": "metformin"})
+
+
 @pytest.mark.parametrize(
     ("edit", "says"),
     [

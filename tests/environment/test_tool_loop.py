@@ -9,9 +9,8 @@ import pytest
 
 pytest.importorskip("verl")
 
+from byte_tokenizer import TEMPLATE, byte_tokenizer
 from omegaconf import OmegaConf
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import PreTrainedTokenizerFast
 from verl.experimental.agent_loop.agent_loop import DictConfigWrap, ToolListWrap
 from verl.tools.tool_registry import load_all_tools
 from verl.utils.dataset.rl_dataset import RLHFDataset
@@ -23,28 +22,10 @@ from medr3_plugin.retrieval.build import build_index
 from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.trajectory import parse
 
-TEMPLATE = """{% for m in messages %}{% if m.role == 'tool' %}<|im_start|>user
-<tool_response>
-{{ m.content }}
-</tool_response><|im_end|>
-{% else %}<|im_start|>{{ m.role }}
-{{ m.content }}{% for c in m.tool_calls or [] %}<tool_call>
-{{ c.function | tojson }}
-</tool_call>{% endfor %}<|im_end|>
-{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
-{% endif %}"""
-
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    alphabet = {token: number for number, token in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
-    core = Tokenizer(models.BPE(alphabet, []))
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    core.decoder = decoders.ByteLevel()
-    made = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<|im_end|>", pad_token="<|pad|>")
-    made.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
-    made.chat_template = TEMPLATE
-    return made
+    return byte_tokenizer()
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +101,7 @@ async def test_a_search_and_an_answer(tokenizer, yaml):
     (turn,) = turns_from_json(output.extra_fields["searches"])
     assert (turn.query, turn.shown, turn.outcome) == ("glucose", ("d1",), "ok")
     assert output.extra_fields["forged"] is False
-    assert output.extra_fields["truncated"] is False
+    assert output.extra_fields["truncated"] is output.extra_fields["prefill_think"] is False
     # weight versions: of the first call and of the last, as verl's metrics want them
     assert output.extra_fields["min_global_steps"] == 3
     assert output.extra_fields["max_global_steps"] == 5
@@ -130,6 +111,13 @@ async def test_a_search_and_an_answer(tokenizer, yaml):
     text = tokenizer.decode(output.response_ids, skip_special_tokens=True)
     assert parse(text).answer == "metformin"
     assert parse(text).documents == ("[s, rct] Metformin. Metformin lowers glucose in diabetes.",)
+
+
+async def test_a_chat_template_may_open_the_think_region(yaml):
+    opening = byte_tokenizer()
+    opening.chat_template = TEMPLATE.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}")
+    loop, _ = make(opening, yaml, ["so</think><answer>insulin</answer>"])
+    assert (await loop.run({}, **QUESTION)).extra_fields["prefill_think"] is True
 
 
 async def test_no_search_is_recorded_as_none(tokenizer, yaml):

@@ -10,6 +10,7 @@ from chat_server import verdict_text
 
 from medr3_plugin.errors import JudgeFailure, UserError
 from medr3_plugin.judge.chat import ChatClient
+from medr3_plugin.judge.stats import collected
 
 ASK = [{"role": "user", "content": "?"}]
 
@@ -56,10 +57,10 @@ async def test_asks_the_server_for_its_model_once(chat_server):
 async def test_tries_again_what_may_pass(chat_server, bad):
     chat_server.script = [bad, verdict_text(1)]
     chat = client(chat_server)
-    assert await chat.complete(ASK) == verdict_text(1)
-    assert chat_server.asked() == 2
-    assert chat.stats.retries == 1
-    assert not chat.stats.failures
+    with collected() as stats:
+        assert await chat.complete(ASK) == verdict_text(1)
+    assert chat_server.asked() == stats.requests == 2
+    assert (stats.retries, stats.failures, len(stats.latencies_s)) == (1, {}, 1)
 
 
 @pytest.mark.parametrize(
@@ -82,12 +83,12 @@ async def test_tries_again_what_may_pass(chat_server, bad):
 async def test_gives_up_with_a_typed_failure(chat_server, bad, kind, asked):
     chat_server.script = [bad]
     chat = client(chat_server)
-    with pytest.raises(JudgeFailure) as failure:
+    with collected() as stats, pytest.raises(JudgeFailure) as failure:
         await chat.complete(ASK)
     assert failure.value.kind == kind
     assert chat_server.url in str(failure.value)
-    assert chat_server.asked() == asked
-    assert chat.stats.failures == {kind: 1}
+    assert chat_server.asked() == stats.requests == asked
+    assert stats.failures == {kind: 1}
 
 
 @pytest.mark.parametrize("bad", ["slow", "trickle"])

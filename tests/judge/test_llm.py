@@ -11,6 +11,7 @@ from medr3_plugin.errors import JudgeFailure
 from medr3_plugin.judge.base import AnswerJudge
 from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.judge.llm import MAX_ANSWER_CHARS
+from medr3_plugin.judge.stats import collected
 
 CASE = {"question": "What is it?", "answers": ("Gout",), "options": None, "dataset": "medquad"}
 
@@ -30,8 +31,9 @@ async def test_verdict(chat_server):
 async def test_repair_is_counted(chat_server):
     chat_server.script = ["Verdict: {'reason': 'same', 'score': 1,}"]
     judge = judge_of(chat_server)
-    assert (await judge.verdict(answer="podagra", **CASE)).level == 1
-    assert judge.stats.repaired == 1
+    with collected() as stats:
+        assert (await judge.verdict(answer="podagra", **CASE)).level == 1
+    assert (stats.verdicts, stats.requests, stats.repaired, len(stats.latencies_s)) == (1, 1, 1, 1)
     judge.close()
 
 
@@ -39,8 +41,9 @@ async def test_repair_is_counted(chat_server):
 async def test_a_reply_without_verdict_is_asked_once_more(chat_server, bad):
     chat_server.script = [bad, verdict_text(0)]
     judge = judge_of(chat_server)
-    assert (await judge.verdict(answer="podagra", **CASE)).level == 0
-    assert judge.stats.asked_again == 1
+    with collected() as stats:
+        assert (await judge.verdict(answer="podagra", **CASE)).level == 0
+    assert (stats.asked_again, stats.requests) == (1, 2)
     assert chat_server.requests[1]["temperature"] > 0
     judge.close()
 
@@ -63,10 +66,11 @@ async def test_the_cache_answers_the_second_run(chat_server, tmp_path):
     path = str(tmp_path / "v.sqlite")
     for _ in range(2):
         judge = judge_of(chat_server, cache=path)
-        assert (await judge.verdict(answer="podagra", **CASE)).level == 2
+        with collected() as stats:
+            assert (await judge.verdict(answer="podagra", **CASE)).level == 2
         judge.close()
     assert chat_server.asked() == 1
-    assert judge.stats.cache_hits == 1
+    assert stats.row() == {"verdicts": 1, "cache_hits": 1}
     other = judge_of(chat_server, cache=path, temperature=0.5)
     await other.verdict(answer="podagra", **CASE)
     assert chat_server.asked() == 2
@@ -95,10 +99,11 @@ async def test_a_judge_in_a_loop_is_a_failure(chat_server, loop):
 async def test_equal_cases_in_flight_share_a_call(chat_server):
     chat_server.delay_s = 0.05
     judge = judge_of(chat_server)
-    verdicts = await asyncio.gather(*(judge.verdict(answer=a, **CASE) for a in ["x", "x", "y", "x"]))
+    with collected() as stats:
+        verdicts = await asyncio.gather(*(judge.verdict(answer=a, **CASE) for a in ["x", "x", "y", "x"]))
     assert [verdict.level for verdict in verdicts] == [2] * 4
     assert chat_server.asked() == 2
-    assert judge.stats.shared == 2
+    assert (stats.verdicts, stats.shared, stats.requests) == (4, 2, 2)
     judge.close()
 
 

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from medr3_plugin.errors import JudgeFailure
+from medr3_plugin.judge.stats import collected
 from medr3_plugin.knowledge.judge_extract import JudgeExtractor, messages
 
 FACT = {"head": "FBN1", "relation": "causes", "tail": "Marfan syndrome"}
@@ -27,8 +28,9 @@ class Chat:
 
 def extract(*replies, text="FBN1 causes Marfan syndrome.", **arguments):
     chat = Chat(*replies)
-    extractor = JudgeExtractor(chat, **arguments)
-    return [(t.head, t.relation, t.tail) for t in asyncio.run(extractor.aextract(text))], chat, extractor
+    with collected() as stats:
+        triples = asyncio.run(JudgeExtractor(chat, **arguments).aextract(text))
+    return [(t.head, t.relation, t.tail) for t in triples], chat, stats
 
 
 @pytest.mark.parametrize(
@@ -42,9 +44,9 @@ def extract(*replies, text="FBN1 causes Marfan syndrome.", **arguments):
     ],
 )
 def test_replies(reply, repaired):
-    triples, _, extractor = extract(reply)
+    triples, _, stats = extract(reply)
     assert triples == [("FBN1", "causes", "Marfan syndrome")]
-    assert extractor.repaired == repaired
+    assert stats.repaired == repaired
 
 
 def test_no_facts_blank_names_and_limit():
@@ -59,8 +61,8 @@ def test_an_empty_text_needs_no_call():
 
 
 def test_no_json_is_asked_for_once_more_then_fails():
-    triples, chat, _ = extract("I cannot do that.", json.dumps({"triples": [FACT]}))
-    assert len(triples) == 1
+    triples, chat, stats = extract("I cannot do that.", json.dumps({"triples": [FACT]}))
+    assert len(triples) == stats.asked_again == 1
     assert chat.calls[1][2]["temperature"] > 0
     with pytest.raises(JudgeFailure) as caught:
         extract("no", "no again")

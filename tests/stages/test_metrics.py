@@ -4,7 +4,15 @@ import json
 
 import pytest
 
-from medr3_plugin.stages.metrics import DETAIL_KEY, StepSample, by_dataset, failure_summary, step_metrics
+from medr3_plugin.judge.stats import JudgeStats
+from medr3_plugin.stages.metrics import (
+    DETAIL_KEY,
+    JUDGE_COUNTS,
+    StepSample,
+    by_dataset,
+    failure_summary,
+    step_metrics,
+)
 
 
 def sample(group, score, *, valid=1.0, searches=(), **detail) -> StepSample:
@@ -68,6 +76,39 @@ def test_failures_are_counted_by_kind():
     assert failure_summary(samples) == "retrieval_timeout: 2, judge_status_500: 1"
 
 
+def test_the_judges_work_is_summed_over_the_samples_it_was_asked_for():
+    first = {"verdicts": 1, "requests": 3, "retries": 2, "latencies_s": [0.3], "failures": {"timeout": 1}}
+    second = {"verdicts": 1, "requests": 2, "asked_again": 1, "latencies_s": [0.1, 0.2]}
+    asked = [sample("a", 1.0, judge=first), sample("a", 0.0, judge=second)]
+    metrics = step_metrics(
+        [*asked, sample("b", 1.0, judge={"verdicts": 1, "cache_hits": 1}), sample("b", 0.0)]
+    )
+    judge = {key: value for key, value in metrics.items() if key.startswith("judge/")}
+    assert judge == pytest.approx(
+        {
+            "judge/verdicts": 3,
+            "judge/cache_hits": 1,
+            "judge/shared": 0,
+            "judge/requests": 5,
+            "judge/retries": 2,
+            "judge/asked_again": 1,
+            "judge/repaired": 0,
+            "judge/latency_p50": 0.2,
+            "judge/latency_p95": 0.29,
+            "judge/failures/timeout": 1,
+        }
+    )
+    cached = step_metrics([sample("a", 1.0, judge={"verdicts": 1, "cache_hits": 1})])
+    assert cached["judge/cache_hits"] == 1 and "judge/latency_p50" not in cached
+
+
+def test_without_a_judge_no_judge_metrics():
+    assert not any(
+        key.startswith("judge/") for key in step_metrics([sample("a", 1.0, judge={}), sample("a", 0)])
+    )
+    assert set(JUDGE_COUNTS) == set(vars(JudgeStats())) - {"latencies_s", "failures"}
+
+
 def test_by_dataset_only_when_there_are_several():
     assert by_dataset([sample("a", 1.0, dataset="x")]) == {}
     metrics = by_dataset([sample("a", 1.0, dataset="x"), sample("a", 0.0, dataset="y")])
@@ -80,6 +121,14 @@ def test_samples_of_another_reward_manager():
     assert sample.record == {"score": 0.5, "acc": 1.0} and sample.valid and sample.searches == ()
     metrics = step_metrics([sample, StepSample("g", {"score": 1.5, "acc": 1.0})])
     assert metrics["reward/score"] == 1.0 and metrics["zero_variance_groups"] == 0.0
+
+
+def test_reward_functions_need_not_give_the_same_keys_for_every_sample():
+    samples = [StepSample("g", {"score": 0.0}), StepSample("g", {"score": 1.0, "format": 0.5})]
+    metrics = step_metrics(samples)
+    assert metrics["reward/score"] == metrics["reward/format"] == 0.5
+    several = [sample("a", 1.0, dataset="x"), StepSample("b", {"score": 0.0}, {"dataset": "y"})]
+    assert set(by_dataset(several)) == {"reward/score/x", "reward/acc/x", "reward/score/y"}
 
 
 def test_no_samples_no_metrics():

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,13 +45,28 @@ def test_mode_min():
     assert steps_without_progress([3.0, 2.0, 2.0, 2.0], 0.0, "min") == 2
 
 
-@given(st.lists(st.floats(-1, 1), min_size=1, max_size=30), st.integers(1, 10))
-def test_moving_average_stays_within_its_window(values, window):
+@given(st.lists(st.floats(-1, 1), max_size=30), st.integers(1, 10))
+def test_moving_average_is_numpys(values, window):
     averages = moving_average(values, window)
-    assert len(averages) == len(values)
-    for i, average in enumerate(averages):
-        part = values[max(0, i + 1 - window) : i + 1]
-        assert min(part) - 1e-9 <= average <= max(part) + 1e-9
+    whole = len(values) >= window
+    assert averages == pytest.approx(np.convolve(values, np.ones(window) / window, "valid") if whole else [])
+
+
+def test_plateau_of_a_smoothed_metric_by_hand():
+    until = Until(max_steps=99, metric="acc", window=3, patience=2, min_delta=0.1)
+    #          averages of three:  0.4  0.5  0.6  0.6  0.5
+    history = [0.3, 0.3, 0.6, 0.6, 0.6, 0.6, 0.3]
+    assert [decide(until, n, history[:n]) for n in range(1, 7)] == [None] * 6
+    assert decide(until, 7, history) == (
+        "plateau: acc did not improve by 0.1 for 2 steps (average 0.5000, best 0.6000)"
+    )
+
+
+def test_a_lucky_start_does_not_end_a_rising_stage():
+    """One value is no average: only whole windows are compared."""
+    until = Until(max_steps=99, metric="acc", window=5, patience=3, min_delta=0.005)
+    rising = [0.9, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]  # averages from the fifth: 0.38 0.3 0.4 0.5 0.6
+    assert all(decide(until, n, rising[:n]) is None for n in range(1, 10))
 
 
 def test_metric_by_key_or_as_reward_part():
@@ -56,3 +74,23 @@ def test_metric_by_key_or_as_reward_part():
     assert metric_value("search/share", {"search/share": 1}) == 1.0
     with pytest.raises(UserError, match=r"'reward/ac' is not logged; did you mean reward/acc"):
         metric_value("reward/ac", {"reward/acc": 0.25})
+
+
+def test_a_validation_metric_has_a_value_only_where_something_was_validated():
+    assert metric_value("val/reward/acc", {"reward/acc": 0.1}) is None
+    assert metric_value("val/reward/acc", {"reward/acc": 0.1, "val/reward/acc": 0.25}) == 0.25
+    with pytest.raises(UserError, match="did you mean val/reward/acc"):
+        metric_value("val/reward/ac", {"val/reward/acc": 0.25})
+    with pytest.raises(UserError, match="'valid' is not logged"):  # a reward part, no validation metric
+        metric_value("valid", {})
+
+
+def test_a_metric_may_be_absent_once_it_has_been_seen():
+    assert metric_value("reward/acc/medqa", {"reward/acc": 0.1}, seen=True) is None
+    with pytest.raises(UserError, match="not logged"):
+        metric_value("reward/acc/medqa", {"reward/acc": 0.1})
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_no_number_is_no_value(value):
+    assert metric_value("actor/grad_norm", {"actor/grad_norm": value}) is None

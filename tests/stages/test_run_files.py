@@ -4,6 +4,7 @@ import json
 import math
 
 from medr3_plugin.stages.metrics import StepSample
+from medr3_plugin.stages.requests import request_promotion, take_promotion
 from medr3_plugin.stages.run_folder import RunFolder, trajectory_rows
 from medr3_plugin.stages.state import StageRecord
 
@@ -48,10 +49,12 @@ def test_a_run_from_the_beginning_keeps_the_earlier_one(tmp_path):
     for number in (1, 2):
         folder.append_metrics({"step": number})
         folder.write_stages([StageRecord("reasoning", 0, 1)])
+        request_promotion(tmp_path)  # meant for the earlier run
         aside = folder.set_aside()
         assert aside == tmp_path / f"previous-{number}"
         assert lines(aside / "metrics.jsonl") == [{"step": number}] and (aside / "stages.json").is_file()
         assert not (tmp_path / "metrics.jsonl").exists()
+        assert not take_promotion(tmp_path, "reasoning")
 
 
 def test_stage_history_and_environment(tmp_path):

@@ -66,6 +66,19 @@ def test_a_metric_that_cannot_exist_is_told_at_start(metric):
         Schedule.from_config([REASONING, stage]).check_metrics(["score", "acc"])
 
 
+def test_promotion_by_validation_needs_validations():
+    until = {"max_steps": 9, "metric": "val/reward/acc", "patience": 2}
+    schedule = Schedule.from_config([REASONING, {"name": "x", "until": until}])
+    schedule.check_metrics(["acc"])
+    schedule.check_validation(5)
+    with pytest.raises(
+        UserError, match=r"medr3\.stages\[1\]\.until\.metric: 'val/reward/acc' .*test_freq.* -1"
+    ):
+        schedule.check_validation(-1)
+    training = Schedule.from_config([{"name": "x", "until": {**until, "metric": "valid"}}])
+    training.check_validation(-1)
+
+
 def test_missing_file_names_stage_and_file(tmp_path):
     there = tmp_path / "a.parquet"
     there.touch()

@@ -29,12 +29,44 @@ def test_walk_through_the_schedule():
     ]
 
 
+def test_a_lowered_limit_still_ends_its_stage_by_a_step():
+    state = StageState.begin(SCHEDULE)
+    state.stage_step = 9
+    assert state.remaining_steps(SCHEDULE) == 1 + 3
+
+
+def test_a_stage_added_after_the_end_is_begun():
+    state = StageState.begin(SCHEDULE)
+    assert not state.open_added_stage(SCHEDULE)
+    state.end_stage(SCHEDULE, step=2, reason="max_steps 2", checkpoint=None)
+    state.end_stage(SCHEDULE, step=5, reason="max_steps 3", checkpoint=None)
+    assert not state.open_added_stage(SCHEDULE)
+    more = {"name": "again", "until": {"max_steps": 4}}
+    longer = Schedule.from_config([*(stage.model_dump() for stage in SCHEDULE.stages), more])
+    assert state.open_added_stage(longer) and state.remaining_steps(longer) == 4
+    assert (state.history[-1].name, state.history[-1].index, state.history[-1].start_step) == ("again", 2, 6)
+    assert [record.end_step for record in state.history] == [2, 5, None]
+
+
 def test_saved_state_comes_back(tmp_path):
     state = StageState.begin(SCHEDULE)
-    state.stage_step, state.window = 1, [0.25]
+    state.stage_step, state.data = 1, [64, 2]
     state.save(tmp_path)
     assert StageState.load(tmp_path, SCHEDULE) == state
     assert [file.name for file in tmp_path.iterdir()] == [STATE_FILE]  # nothing temporary is left
+
+
+def test_values_of_another_metric_are_forgotten_when_the_schedule_was_edited(tmp_path):
+    def by(metric):
+        return Schedule.from_config(
+            [{"name": "x", "until": {"max_steps": 9, "metric": metric, "patience": 2}}]
+        )
+
+    state = StageState.begin(by("acc"))
+    state.remember("acc", 0.25)
+    state.save(tmp_path)
+    assert StageState.load(tmp_path, by("acc")).window == [0.25]
+    assert StageState.load(tmp_path, by("score")).window == []
 
 
 def test_missing_broken_or_foreign_state_is_refused(tmp_path):

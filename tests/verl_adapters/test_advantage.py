@@ -12,8 +12,13 @@ core_algos = pytest.importorskip("verl.trainer.ppo.core_algos")
 
 from medr3_plugin.verl_adapters.advantage import medr3_grpo, valid_samples  # noqa: E402
 
+REWARDS = st.one_of(
+    st.floats(-1, 2, width=32),
+    st.sampled_from([0.0, 1.0, 0.1, -0.4]),  # equal rewards in a group: a deviation of 0
+    st.floats(-1e4, 1e4, width=32),
+)
 ROWS = st.lists(
-    st.tuples(st.integers(0, 3), st.floats(-1, 2, width=32), st.booleans()), min_size=1, max_size=24
+    st.tuples(st.integers(0, 3), REWARDS, st.booleans(), st.integers(1, 5)), min_size=1, max_size=24
 )
 
 
@@ -31,12 +36,16 @@ def batch(scores, lengths=None):
 @settings(max_examples=100, deadline=None)
 @given(ROWS, st.booleans())
 def test_valid_samples_get_what_verl_gives_the_reduced_group(rows, by_std):
-    groups = np.array([group for group, _, _ in rows], dtype=object)
-    valid = np.array([ok for _, _, ok in rows])
-    rewards, mask = batch([score for _, score, _ in rows])
+    groups = np.array([group for group, *_ in rows], dtype=object)
+    valid = np.array([ok for _, _, ok, _ in rows])
+    rewards, mask = batch([score for _, score, *_ in rows], lengths=[length for *_, length in rows])
+    mask[:, 1] = 0  # a document's token
+    given = rewards.clone()
     config = {"norm_adv_by_std_in_grpo": by_std}
     with valid_samples(valid.tolist()):
-        ours, _ = medr3_grpo(rewards, mask, groups, config=config)
+        ours, returns = medr3_grpo(rewards, mask, groups, config=config)
+    assert torch.equal(rewards, given) and torch.equal(ours, returns)
+    assert torch.isfinite(ours).all() and torch.all(ours[mask == 0] == 0)
     assert torch.all(ours[~torch.from_numpy(valid)] == 0)
     kept = np.flatnonzero(valid)
     if not len(kept):
@@ -49,7 +58,22 @@ def test_valid_samples_get_what_verl_gives_the_reduced_group(rows, by_std):
         if size < 2:
             assert torch.all(ours[row] == 0)
         else:
-            torch.testing.assert_close(ours[row], theirs[place], atol=1e-6, rtol=1e-5)
+            torch.testing.assert_close(ours[row], theirs[place], atol=1e-6, rtol=1e-6)
+
+
+def test_groups_of_one_and_lost_groups_do_not_train():
+    rewards, mask = batch([2.0, 1.0, 0.0, 1.0, 0.0])
+    groups = np.array(["alone", "lost", "lost", "left", "left"], dtype=object)
+    with valid_samples([True, False, False, True, False]):
+        advantages, _ = medr3_grpo(rewards, mask, groups)
+    assert not advantages.any()
+
+
+def test_an_invalid_reward_reaches_nobody():
+    rewards, mask = batch([1.0, 0.0, float("nan")])
+    with valid_samples([True, True, False]):
+        advantages, _ = medr3_grpo(rewards, mask, np.array(["a"] * 3))
+    assert torch.isfinite(advantages).all() and not advantages[2].any() and advantages[0, 0] > 0
 
 
 def test_advantages_respect_the_response_mask():

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf  # noqa: E402
 from tensordict import TensorDict  # noqa: E402
 from verl import DataProto  # noqa: E402
 
+from medr3_plugin.judge.stats import current  # noqa: E402
 from medr3_plugin.records import Document, Hit, SearchTurn  # noqa: E402
 from medr3_plugin.retrieval.protocol import turns_to_json  # noqa: E402
 from medr3_plugin.rewards.record import KEYS  # noqa: E402
@@ -115,6 +116,23 @@ def test_keys_do_not_depend_on_the_sample():
         for text in ("", "<answer>Flu</answer>", "<document>x</document>")
     }
     assert len(keys) == 1
+
+
+def test_what_the_judge_did_travels_with_the_sample(monkeypatch):
+    manager = Medr3RewardManager(CONFIG, Characters())
+    score = manager.scorer.score
+
+    async def judged(samples):
+        current().requests += 2
+        current().failures["timeout"] += 1
+        return await score(samples)
+
+    texts = ("<think>x</think><answer>Flu</answer>", "")
+    quiet, _ = (asyncio.run(manager.run_single(data(text)))["reward_extra_info"] for text in texts)
+    monkeypatch.setattr(manager.scorer, "score", judged)
+    asked = asyncio.run(manager.run_single(data(texts[0])))["reward_extra_info"]
+    assert json.loads(asked[DETAIL_KEY])["judge"] == {"requests": 2, "failures": {"timeout": 1}}
+    assert json.loads(quiet[DETAIL_KEY])["judge"] == {} and set(quiet) == set(asked) == {*KEYS, DETAIL_KEY}
 
 
 def test_stage_overrides_and_router_address_reach_the_scorer():
