@@ -18,6 +18,7 @@ from typing import Any
 from tqdm import tqdm
 
 from medr3_plugin.environment.episode import Episode, run_episode
+from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, UserError
 from medr3_plugin.evaluation.benchmarks import Question
@@ -212,9 +213,11 @@ async def _roll_out(
     tokenizer = policy.tokenizer
     messages = list(question.prompt)
     prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-    if plan.settings.prefill_think:
+    opened = opens_think(prompt, tokenizer)  # by the chat template
+    if plan.settings.prefill_think and not opened:
         messages.append({"role": "assistant", "content": THINK_OPEN})
         prompt = [*prompt, *tokenizer.encode(THINK_OPEN, add_special_tokens=False)]
+        opened = True
     episode = await run_episode(
         prompt,
         generate=policy.sampler(plan.sampling, number, messages),
@@ -224,7 +227,7 @@ async def _roll_out(
         response_length=plan.response_length,
     )
     text = tokenizer.decode(episode.response_ids, skip_special_tokens=True)
-    response = THINK_OPEN + text if plan.settings.prefill_think else text
+    response = THINK_OPEN + text if opened else text
     sample = question.sample
     return {
         "id": sample.id,

@@ -62,8 +62,16 @@ class StepSample:
         return self.detail.get("searches", ())
 
 
-def step_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
+LOST = "trajectory_lost"
+"""Kind of failure of a trajectory that ended in an exception: verl logs it, and leaves it out of its group."""
+
+
+def step_metrics(samples: Sequence[StepSample], lost: int = 0) -> dict[str, float]:
     """Means of every reward part, search and failure metrics, group statistics.
+
+    Args:
+        samples: the scored trajectories.
+        lost: trajectories that were asked for and are not among them; they count as invalid.
 
     Means of reward parts are over the valid samples, and left out without any: no value is not a value of 0.
     Shares are in [0, 1], latencies in seconds, `failures/<kind>` are counts.
@@ -84,8 +92,10 @@ def step_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
         metrics[f"reward/{key}"] = float(np.mean(values))
     metrics.update(_search_metrics(samples))
     metrics.update(_judge_metrics(samples))
-    metrics.update(_failure_metrics(samples))
-    metrics["invalid_share"] = 1.0 - len(valid) / len(samples)
+    metrics.update(
+        {f"failures/{kind}": float(count) for kind, count in sorted(_failures(samples, lost).items())}
+    )
+    metrics["invalid_share"] = 1.0 - len(valid) / (len(samples) + lost)
     if len({sample.group for sample in samples}) < len(samples):  # validation may have one sample a prompt
         metrics["zero_variance_groups"] = zero_variance_share(samples)
     metrics["truncated_share"] = float(np.mean([bool(sample.detail.get("truncated")) for sample in samples]))
@@ -157,12 +167,15 @@ def _judge_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
     return metrics | {f"judge/failures/{kind}": float(count) for kind, count in sorted(given_up.items())}
 
 
-def _failure_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
+def _failures(samples: Sequence[StepSample], lost: int) -> Counter[str]:
     kinds = Counter(kind for sample in samples for kind in sample.detail.get("failures", ()))
-    return {f"failures/{kind}": float(count) for kind, count in sorted(kinds.items())}
+    return kinds + Counter({LOST: lost})  # the sum leaves out what is 0
 
 
-def failure_summary(samples: Sequence[StepSample]) -> str:
+def failure_summary(samples: Sequence[StepSample], lost: int = 0) -> str:
     """Which services failed, how often: for the message that stops a run."""
-    kinds = Counter(kind for sample in samples for kind in sample.detail.get("failures", ()))
-    return ", ".join(f"{kind}: {count}" for kind, count in kinds.most_common()) or "no failure was recorded"
+    kinds = _failures(samples, lost)
+    summary = (
+        ", ".join(f"{kind}: {count}" for kind, count in kinds.most_common()) or "no failure was recorded"
+    )
+    return f"{summary} (exceptions are in the log)" if lost else summary

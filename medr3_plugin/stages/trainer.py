@@ -116,16 +116,23 @@ class ProgressiveTrainer(PPOTrainerSync):
     def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
         with marked_timer("bookkeeping", self.timing_raw):
             samples, rows = scored_samples(batch)
-        invalid = 1.0 - float(np.mean([sample.valid for sample in samples]))
+        lost = self._lost(samples)
+        invalid = 1.0 - sum(sample.valid for sample in samples) / (len(samples) + lost)
         if invalid > self.settings.max_invalid_share:
             raise RuntimeError(
                 f"step {self.global_steps}: {invalid:.0%} of the samples are invalid, more than "
-                f"medr3.max_invalid_share={self.settings.max_invalid_share:.0%}; failures: {failure_summary(samples)}"
+                f"medr3.max_invalid_share={self.settings.max_invalid_share:.0%}; "
+                f"failures: {failure_summary(samples, lost)}"
             )
         valid = np.zeros(len(batch.keys), dtype=bool)
         valid[rows] = [sample.valid for sample in samples]
         with valid_samples(valid.tolist()):
             return super()._compute_advantage(batch, metrics)
+
+    def _lost(self, samples: Sequence[StepSample]) -> int:
+        """Trajectories of the step that ended in an exception and are in no batch."""
+        asked = self.config.data.train_batch_size * self.config.actor_rollout_ref.rollout.n
+        return max(0, int(asked) - len(samples))
 
     def _compute_metrics(
         self, batch: Any, metrics: dict[str, Any], timing_raw: dict[str, float], global_steps: int, epoch: int
@@ -148,7 +155,7 @@ class ProgressiveTrainer(PPOTrainerSync):
         samples, rows = scored_samples(batch)
         stage = self.stage
         self.state.stage_step += 1
-        metrics.update(step_metrics(samples))
+        metrics.update(step_metrics(samples, self._lost(samples)))
         metrics.update(by_dataset(samples))
         metrics.update({"stage/index": self.state.index, "stage/step": self.state.stage_step})
         metric = stage.until.metric

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_policy import Script, ScriptedPolicy, search_then
+from scripted_policy import Characters, Script, ScriptedPolicy, search_then
 
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, RetrievalFailure, UserError
@@ -73,6 +73,32 @@ async def test_rows_hold_the_trajectory_and_its_verdict(tmp_path: Path) -> None:
     assert "<document>" in row["response"] and row["inserted_tokens"] > 0
     (result,) = results(rows)
     assert (result.questions, result.accuracy.mean, result.searches, result.gold_recall) == (3, 1.0, 1.0, 0.5)
+
+
+@pytest.mark.parametrize("prefill", [True, False])
+@pytest.mark.parametrize("template_opens", [True, False])
+async def test_think_is_opened_once_by_whoever_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefill: bool, template_opens: bool
+) -> None:
+    template = Characters.apply_chat_template
+    if template_opens:
+        monkeypatch.setattr(
+            Characters,
+            "apply_chat_template",
+            lambda self, *a, **k: [*template(self, *a, **k), *map(ord, "<think>\n")],
+        )
+    plan = Plan(EnvironmentSettings(prefill_think=prefill), 2000)
+    thought = "" if prefill or template_opens else "<think>"
+    asked: list[str] = []
+
+    def script(so_far: str, sample: int) -> str:
+        asked.append(so_far)
+        return f"{thought}so it is</think><answer>Marfan syndrome</answer>"
+
+    await run(tmp_path, script, count=1, plan=plan)
+    assert asked[0].count("<think>") == (prefill or template_opens)
+    [row] = read_rows(tmp_path / "trajectories.jsonl")
+    assert row["response"].count("<think>") == 1 and row["reward"]["acc"] == 1
 
 
 async def test_a_passage_of_a_gold_document_is_recalled(tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ def trainer(monkeypatch):
     made = ProgressiveTrainer.__new__(ProgressiveTrainer)
     made.timing_raw, made.global_steps, made.told = {}, 7, None
     made.settings = SimpleNamespace(max_invalid_share=0.5)
+    made.config = OmegaConf.create(
+        {"data": {"train_batch_size": 1}, "actor_rollout_ref": {"rollout": {"n": 3}}}
+    )
 
     def read(keys, partition_id, select_fields):
         rows = [made.batch.valid[key] for key in keys]
@@ -77,6 +80,16 @@ def test_too_many_invalid_samples_stop_the_run_and_name_the_service(trainer):
     with pytest.raises(RuntimeError, match=message):
         trainer._compute_advantage(trainer.batch, {})
     assert trainer.told is None
+
+
+def test_trajectories_that_verl_lost_count_as_invalid(trainer):
+    trainer.batch = batch(1.0, 1.0, PADDING)
+    trainer._compute_advantage(trainer.batch, {})
+    assert trainer.told.tolist() == [True, True, False]
+    trainer.config.actor_rollout_ref.rollout.n = 5
+    message = r"60% of the samples are invalid.*failures: trajectory_lost: 3 \(exceptions are in the log\)"
+    with pytest.raises(RuntimeError, match=message):
+        trainer._compute_advantage(trainer.batch, {})
 
 
 def test_the_schedule_of_a_stage_counts_the_trainers_steps_as_verl_moves_it(trainer):
@@ -134,7 +147,10 @@ def run(monkeypatch, tmp_path):
                     "resume_from_path": None,
                 },
                 "data": {"train_batch_size": 8},
-                "actor_rollout_ref": {"actor": {"ppo_mini_batch_size": 2}, "rollout": {"temperature": 1.0}},
+                "actor_rollout_ref": {
+                    "actor": {"ppo_mini_batch_size": 2},
+                    "rollout": {"temperature": 1.0, "n": 1},
+                },
             }
         )
         trainer.global_steps, trainer.total_training_steps = 0, trainer.schedule.max_steps
@@ -356,12 +372,14 @@ PLATEAU = [{"name": "x", "until": {"max_steps": 9, "metric": "acc", "patience": 
 
 def test_a_step_is_written_without_padding_and_its_metric_remembered(run, rows):
     trainer = run(stages=PLATEAU)
+    trainer.config.data.train_batch_size = 5  # with one sample a prompt; one is lost, one invalid
     batch = rows(("a", 1.0, 1.0), PADDING, ("a", 0.0, 1.0), ("b", 9.0, 0.0), ("b", 1.0, 1.0), PADDING)
     metrics = record(trainer, batch, 1, {"actor/lr": 1e-5})
     [line] = lines(trainer, "metrics.jsonl")
     assert (line["step"], line["stage"], line["stage_step"], line["kind"]) == (1, "x", 1, "train")
     assert line["reward/acc"] == metrics["reward/acc"] == pytest.approx(2 / 3)
-    assert (line["invalid_share"], line["zero_variance_groups"], line["actor/lr"]) == (0.25, 0.5, 1e-5)
+    assert (line["invalid_share"], line["zero_variance_groups"], line["actor/lr"]) == (0.4, 0.5, 1e-5)
+    assert line["failures/trajectory_lost"] == 1
     assert trainer.state.window == [line["reward/acc"]]
     written = {row["id"]: row["response"] for row in lines(trainer, "trajectories.jsonl")}
     assert written == {key: f"text {key}" for key in "0234"}
