@@ -1,10 +1,11 @@
-"""verl's training loader over a mixture of data sets."""
+"""The training loader of a stage."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from omegaconf import OmegaConf
 from torch.utils.data import Subset
 from torchdata.stateful_dataloader import StatefulDataLoader
 from verl.trainer.ppo.utils import create_rl_sampler
@@ -13,18 +14,29 @@ from verl.utils.dataset.rl_dataset import collate_fn
 from medr3_plugin.stages.dataset import mixture
 
 
-def mixed_loader(dataset: Any, weights: Mapping[str, float], data: Any) -> StatefulDataLoader:
-    """A loader like the one verl builds from the config section `data`, over data sets by weight (`mixture`).
+def stage_loader(dataset: Any, weights: Mapping[str, float], data: Any, stage: int) -> StatefulDataLoader:
+    """A loader like the one verl builds, in an order of the stage's own.
+
+    verl seeds the order by `data.seed` alone: every stage would begin with the same questions, and stages shorter than
+    an epoch would see no others.
+
+    Args:
+        dataset: the stage's training rows.
+        weights: of data sets, see `mixture`; empty for all rows.
+        data: the config section `data`.
+        stage: index of the stage.
 
     Raises:
         UserError: the weights select nothing.
     """
-    mixed = Subset(dataset, mixture(dataset.dataframe["data_source"], weights, seed=data.get("seed") or 0))
+    seed = (data.get("seed") or 0) + stage
+    if weights:
+        dataset = Subset(dataset, mixture(dataset.dataframe["data_source"], weights, seed=seed))
     return StatefulDataLoader(
-        dataset=mixed,
+        dataset=dataset,
         batch_size=data.get("gen_batch_size", None) or data.train_batch_size,
         num_workers=data.dataloader_num_workers,
         drop_last=True,
         collate_fn=collate_fn,
-        sampler=create_rl_sampler(data, mixed),
+        sampler=create_rl_sampler(OmegaConf.merge(data, {"seed": seed}), dataset),
     )

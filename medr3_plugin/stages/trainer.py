@@ -23,7 +23,7 @@ from medr3_plugin.registered_names import TRAINER_MODE
 from medr3_plugin.stages.checkpoints import begin, mark_complete, resume_folder, step_of
 from medr3_plugin.stages.dataset import StampedLoader
 from medr3_plugin.stages.judge_model import ask_through_the_manager
-from medr3_plugin.stages.loader import mixed_loader
+from medr3_plugin.stages.loader import stage_loader
 from medr3_plugin.stages.metrics import StepSample, by_dataset, failure_summary, step_metrics
 from medr3_plugin.stages.promotion import decide, metric_value
 from medr3_plugin.stages.requests import take_promotion
@@ -82,9 +82,14 @@ class ProgressiveTrainer(PPOTrainerSync):
     # ---- data
 
     @property
+    def stage_index(self) -> int:
+        """Index of the running stage; after the last one has ended, the last one's."""
+        return min(self.state.index, len(self.schedule.stages) - 1)
+
+    @property
     def stage(self) -> StageSpec:
         """The running stage; after the last one has ended, the last one."""
-        return self.schedule.stages[min(self.state.index, len(self.schedule.stages) - 1)]
+        return self.schedule.stages[self.stage_index]
 
     def _init_dataloader(self) -> None:
         """Build the loaders of the current stage."""
@@ -95,10 +100,11 @@ class ProgressiveTrainer(PPOTrainerSync):
             # verl ends a run by epochs too, counted in the data of one stage; steps alone must decide here
             self.config.trainer.total_epochs = self.schedule.max_steps + 1
         super()._init_dataloader()
-        if stage.mixture:
-            self.train_dataloader = mixed_loader(self.train_dataset, stage.mixture, self.config.data)
-            self.train_dataset = self.train_dataloader.dataset
-            self.steps_per_epoch = len(self.train_dataset) // self.config.data.train_batch_size
+        self.train_dataloader = stage_loader(
+            self.train_dataset, stage.mixture, self.config.data, self.stage_index
+        )
+        self.train_dataset = self.train_dataloader.dataset
+        self.steps_per_epoch = len(self.train_dataset) // self.config.data.train_batch_size
         if self.steps_per_epoch < 1:
             raise UserError(
                 f"medr3.stages: stage {stage.name!r} has {len(self.train_dataset)} training rows, fewer than "
