@@ -85,7 +85,8 @@ def test_against_scipy(scores: list[float], random: Random) -> None:
     if len(set(scores)) > 1:
         ours = bootstrap(scores)
         theirs = stats.bootstrap((scores,), np.mean, method="percentile", rng=1).confidence_interval
-        assert (ours.low, ours.high) == pytest.approx(tuple(theirs), abs=0.05)
+        # means of resampled quarters lie on a grid; two of its steps, as both draw at random
+        assert (ours.low, ours.high) == pytest.approx(tuple(theirs), abs=max(0.02, 0.5 / len(scores)))
     expected = stats.permutation_test(
         (differences,),
         np.mean,
