@@ -47,6 +47,7 @@ medr3_setup() {
   medr3_pip torch==2.13.0 || return
   if [ "${1:-}" = --dev ]; then
     medr3_pip --no-deps -r "$medr3_root/requirements/dev.txt" || return
+    medr3_pip --no-deps --upgrade --target "$medr3_venv/trl" -r "$medr3_root/requirements/trl.txt" || return
   fi
   # hatchling builds the editable install
   medr3_pip --no-deps -e "$medr3_root" || return

@@ -138,7 +138,7 @@ def registrations_in_ray() -> dict[str, str]:
 def checks(*, ray_worker: bool = True) -> list[Check]:
     """Everything the doctor looks at, in order."""
     found = versions()
-    result = [*(_extra(name) for name in EXTRAS), _verl(found), _vllm(found), _transfer_queue(found)]
+    result = [*(_extra(name) for name in EXTRAS), _verl(found), _vllm(found), _transfer_queue(found), *_trl()]
     if found["verl"] is None:
         return result
     if not platform_cpu.is_chosen():
@@ -202,6 +202,21 @@ def _transfer_queue(found: Mapping[str, str | None]) -> Check:
     version = found["TransferQueue"]
     remedy = "" if version else "pip install 'medr3-plugin[verl]'"
     return Check("TransferQueue", version is not None, version or "not installed", remedy)
+
+
+def _trl() -> list[Check]:
+    """verl 0.9.1 patches a class of TRL wherever TRL is installed, and newer ones do not have it."""
+    version = _version("trl")
+    if version is None:
+        return []
+    code = (
+        "try:\n from trl.experimental.ppo import AutoModelForCausalLMWithValueHead\n"
+        "except ImportError:\n from trl import AutoModelForCausalLMWithValueHead"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, check=False)
+    fits = done.returncode == 0
+    remedy = "" if fits else "pip uninstall trl: with this version every run of verl 0.9.1 fails at its start"
+    return [Check("trl beside verl", fits, version, remedy)]
 
 
 def _extra(name: str) -> Check:

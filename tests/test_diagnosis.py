@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -58,3 +59,21 @@ def test_gpus_are_not_needed() -> None:
     pytest.importorskip("torch")
     devices = diagnosis._devices()
     assert not devices.needed and bool(devices.remedy) == (devices.found == "0")
+
+
+def test_a_trl_that_verl_cannot_patch_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "trl").mkdir()
+    module = tmp_path / "trl/__init__.py"
+    module.write_text("")
+    (tmp_path / "trl-1.16.0.dist-info").mkdir()
+    (tmp_path / "trl-1.16.0.dist-info/METADATA").write_text("Name: trl\nVersion: 1.16.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    [check] = diagnosis._trl()
+    assert not check.ok and check.found == "1.16.0" and "pip uninstall trl" in check.remedy
+    module.write_text("class AutoModelForCausalLMWithValueHead: ...")
+    assert [check.ok for check in diagnosis._trl()] == [True]
+
+
+def test_without_trl_nothing_is_said_of_it() -> None:
+    assert diagnosis._trl() == []

@@ -166,50 +166,20 @@ def test_trl_reward_keeps_failed_samples_and_tools_out(trl_reward: ModuleType) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("conversational", [False, True])
-def test_trl_trains_with_the_reward(trl_reward: ModuleType, tmp_path: Path, conversational: bool) -> None:
+@pytest.mark.parametrize("data", ["plain", "conversational"])
+def test_trl_trains_with_the_reward(tmp_path: Path, data: str) -> None:
     """Two real steps of GRPOTrainer with a tiny random model: the calling convention is TRL's own."""
-    pytest.importorskip("trl", reason="pip install --no-deps trl")
-    from datasets import Dataset
-    from trl import GRPOConfig, GRPOTrainer
-
-    question = "Which vitamin prevents scurvy?"
-    prompt = [{"role": "user", "content": question}] if conversational else f"{question} <think>"
-    rows = [
-        {"prompt": prompt, "question": question, "answers": ["vitamin C"], "options": {"A": "C", "B": "D"}},
-        {"prompt": prompt, "question": question, "answers": ["vitamin C"], "options": None},
-    ]
-    model, tokenizer = tiny_model()
-    trainer = GRPOTrainer(
-        model=model,
-        processing_class=tokenizer,
-        reward_funcs=trl_reward.medr3_reward,
-        train_dataset=Dataset.from_list(rows),
-        args=GRPOConfig(
-            output_dir=str(tmp_path), max_steps=2, num_generations=2, per_device_train_batch_size=2,
-            max_completion_length=8, use_cpu=True, bf16=False, logging_steps=1, save_strategy="no", report_to=[],
-        ),
-    )  # fmt: skip
-    trainer.train()
-    steps = [step for step in trainer.state.log_history if "medr3/valid" in step]
+    trl = Path(sys.prefix) / "trl"  # see requirements/trl.txt
+    if not trl.is_dir():
+        pytest.skip("no TRL beside the environment: tests/run.sh installs it")
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).parent / "trl_training.py"), str(tmp_path), data],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(trl), os.environ.get("PYTHONPATH", "")])},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    steps = json.loads(done.stdout.splitlines()[-1])
     assert len(steps) == 2
     assert all(step["medr3/valid"] == 1.0 and -1.0 <= step["reward"] <= 1.8 for step in steps)
-
-
-def tiny_model() -> tuple[Any, Any]:
-    """A random Qwen2 of some thousand weights, and a byte tokenizer with a chat template."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: i for i, token in enumerate(["<pad>", "<eos>", *letters])}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>")
-    fast.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant: "
-    config = Qwen2Config(
-        vocab_size=len(vocabulary), hidden_size=16, intermediate_size=32, num_hidden_layers=1,
-        num_attention_heads=2, num_key_value_heads=1, pad_token_id=0, eos_token_id=1,
-    )  # fmt: skip
-    return Qwen2ForCausalLM(config), fast
