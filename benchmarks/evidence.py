@@ -15,8 +15,8 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from medr3_plugin.retrieval.evidence import LEVELS
-from medr3_plugin.retrieval.evidence_rules import classify
+from medr3_plugin.retrieval.corpus.evidence import LEVELS
+from medr3_plugin.retrieval.corpus.evidence_rules import classify
 
 CORPUS = Path(os.environ.get("MEDR3_SHARED", Path(__file__).parents[2] / "shared")) / "data" / "corpus"
 MESH = {

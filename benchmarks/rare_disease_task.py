@@ -11,7 +11,9 @@ import statistics
 import bm25s
 import Stemmer
 
-from medr3_plugin.data import corpora, hpo, prompts, quickstart, rare_disease
+from medr3_plugin.data.questions import prompts
+from medr3_plugin.data.quickstart import build as quickstart
+from medr3_plugin.data.quickstart import corpora, hpo, rare_disease
 
 STEMMER = Stemmer.Stemmer("english")
 

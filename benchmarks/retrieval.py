@@ -26,14 +26,14 @@ from typing import Any
 
 import numpy as np
 
-from medr3_plugin.retrieval import dense_build, vectors
-from medr3_plugin.retrieval.build import build_index
-from medr3_plugin.retrieval.dense import DenseIndex
-from medr3_plugin.retrieval.encoder import Encoder, EncoderConfig
 from medr3_plugin.retrieval.engine import open_index
 from medr3_plugin.retrieval.fusion import reciprocal_rank_fusion
 from medr3_plugin.retrieval.hybrid import HybridRetriever
-from medr3_plugin.retrieval.store import DocumentStore
+from medr3_plugin.retrieval.index import dense_build, vectors
+from medr3_plugin.retrieval.index.build import build_index
+from medr3_plugin.retrieval.index.dense import DenseIndex
+from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig
+from medr3_plugin.retrieval.index.store import DocumentStore
 
 SHARED = Path(os.environ.get("MEDR3_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 SETS = (

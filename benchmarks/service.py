@@ -23,9 +23,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from medr3_plugin.records import Document, Hit
-from medr3_plugin.retrieval import faiss_library
 from medr3_plugin.retrieval.client import RetrievalClient
-from medr3_plugin.retrieval.server import listen
+from medr3_plugin.retrieval.index import faiss_library
+from medr3_plugin.retrieval.serve.server import listen
 
 
 class FlatEngine:
@@ -73,7 +73,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 def run_service(passages: int, dimension: int, max_batch: int, listening: socket.socket) -> None:
     import uvicorn
 
-    from medr3_plugin.retrieval.service import ServiceOptions, create_app
+    from medr3_plugin.retrieval.serve.service import ServiceOptions, create_app
 
     options = ServiceOptions(max_batch=max_batch, cache_hits=0, timeout_s=120)
     app = create_app(options, lambda: FlatEngine(passages, dimension))

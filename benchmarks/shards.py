@@ -21,8 +21,8 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-from medr3_plugin.retrieval.build import build_index
 from medr3_plugin.retrieval.engine import IndexEngine, open_index
+from medr3_plugin.retrieval.index.build import build_index
 from medr3_plugin.retrieval.ray_backend import merge
 
 Qrels = dict[str, dict[str, float]]

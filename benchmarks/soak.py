@@ -48,7 +48,7 @@ def vocabulary(size: int = 20_000) -> list[str]:
 
 
 def build(folder: Path, words: list[str], passages: int = 20_000) -> Path:
-    from medr3_plugin.retrieval.build import build_index
+    from medr3_plugin.retrieval.index.build import build_index
 
     draw = random.Random(1)
     weights = [1 / (rank + 1) for rank in range(len(words))]

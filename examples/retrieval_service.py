@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.retrieval.build import build_index
+from medr3_plugin.retrieval.index.build import build_index
 
 CORPUS = [
     {

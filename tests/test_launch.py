@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from medr3_plugin import launch
-from medr3_plugin.run_summary import summary
+from medr3_plugin.runs.summary import summary
 
 
 def test_the_last_user_error_of_the_log_is_the_message(tmp_path):

@@ -31,7 +31,7 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 LOOK = """
 import json, verl
-from medr3_plugin.diagnosis import registrations
+from medr3_plugin.doctor import registrations
 print("\\n" + json.dumps(registrations()))
 """
 
@@ -82,10 +82,10 @@ def test_a_switched_off_plugin_is_reported_missing():
 
 def test_a_ray_that_does_not_start_is_reported(monkeypatch):
     ray = pytest.importorskip("ray")
-    from medr3_plugin import diagnosis
+    from medr3_plugin import doctor
 
     def refuse(**_):
         raise ConnectionError("no room")
 
     monkeypatch.setattr(ray, "init", refuse)
-    assert diagnosis.registrations_in_ray() == {"Ray": "MISSING (ConnectionError: no room)"}
+    assert doctor.registrations_in_ray() == {"Ray": "MISSING (ConnectionError: no room)"}

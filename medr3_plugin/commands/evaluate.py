@@ -277,8 +277,8 @@ async def _api(options: dict[str, Any], tokenizer: str) -> Any:
 def _recipe(name: str) -> dict[str, Any]:
     """The recipe's section `medr3` and `response_length`; empty without a recipe."""
     from medr3_plugin.errors import UserError
-    from medr3_plugin.recipe_checks.finding import section
-    from medr3_plugin.recipes import compose, find_recipe
+    from medr3_plugin.recipe.checks.finding import section
+    from medr3_plugin.recipe.shipped import compose, find_recipe
 
     if not name:
         return {}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from medr3_plugin.records import Hit
-    from medr3_plugin.retrieval.corpus import BadRows
+    from medr3_plugin.retrieval.corpus.documents import BadRows
 
 _Corpus = Annotated[
     list[str],
@@ -77,10 +77,10 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
 
     Started again after a stop, it goes on where it was; an index that is up to date is left alone.
     """
-    from medr3_plugin.retrieval.build import BuildOptions, build_index
-    from medr3_plugin.retrieval.corpus import BadRows
-    from medr3_plugin.retrieval.encoder import EncoderConfig
-    from medr3_plugin.retrieval.memory import estimate_memory
+    from medr3_plugin.retrieval.corpus.documents import BadRows
+    from medr3_plugin.retrieval.index.build import BuildOptions, build_index
+    from medr3_plugin.retrieval.index.encoder import EncoderConfig
+    from medr3_plugin.retrieval.index.memory import estimate_memory
 
     config = EncoderConfig(
         path=encoder,
@@ -103,7 +103,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     bad = BadRows() if skip_bad else None
     encode = None
     if _one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
-        from medr3_plugin.retrieval.distributed import ray_encode
+        from medr3_plugin.retrieval.index.ray_encoding import ray_encode
 
         encode = ray_encode(workers=workers or None, gpus_per_worker=gpus_per_worker, batch_size=batch_size)
     manifest = build_index(
@@ -128,8 +128,8 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="The manifest.")] = False,
 ) -> None:
     """Check an index and say what it is and how much memory it takes."""
-    from medr3_plugin.retrieval import manifest as manifest_file
-    from medr3_plugin.retrieval.memory import estimate_memory
+    from medr3_plugin.retrieval.index import manifest as manifest_file
+    from medr3_plugin.retrieval.index.memory import estimate_memory
 
     manifest = manifest_file.read(index, "full" if verify else "quick")
     if as_json:
@@ -162,7 +162,7 @@ def search(  # noqa: PLR0917
 ) -> None:
     """Search an index and print the hits, best first."""
     from medr3_plugin.retrieval.engine import Filters, SearchOptions, open_index
-    from medr3_plugin.retrieval.store import document_to_row
+    from medr3_plugin.retrieval.index.store import document_to_row
 
     options = SearchOptions(
         encoder=encoder or None,
@@ -228,7 +228,7 @@ def _corpus_lines(manifest: dict[str, Any]) -> Iterator[str]:
 
 
 def _list_bad_rows(bad: BadRows | None, index: Path) -> None:
-    from medr3_plugin.retrieval.build import SKIPPED
+    from medr3_plugin.retrieval.index.build import SKIPPED
 
     if bad is None or not bad.count:
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from medr3_plugin.recipe_checks import Finding
+    from medr3_plugin.recipe.checks import Finding
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 def list_() -> None:
     """Name and purpose of every shipped recipe."""
-    from medr3_plugin.recipes import list_recipes
+    from medr3_plugin.recipe.shipped import list_recipes
 
     recipes = list_recipes()
     width = max((len(recipe.name) for recipe in recipes), default=0)
@@ -38,7 +38,7 @@ def copy(
     ],
 ) -> None:
     """Copy a recipe into a folder of yours: edit the yaml there, then start its run.sh."""
-    from medr3_plugin.recipes import copy_recipe
+    from medr3_plugin.recipe.shipped import copy_recipe
 
     recipe = copy_recipe(name, target)
     shown = str(target) if str(target).startswith(("/", ".", "~")) else f"./{target}"
@@ -65,8 +65,8 @@ def validate(
 
     Exit code 1 if there is an error; a file that is only missing yet is none.
     """
-    from medr3_plugin.recipe_checks import check
-    from medr3_plugin.recipes import find_recipe, list_recipes
+    from medr3_plugin.recipe.checks import check
+    from medr3_plugin.recipe.shipped import find_recipe, list_recipes
 
     failed = False
     for recipe in [find_recipe(name)] if name else list_recipes():

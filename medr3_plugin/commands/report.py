@@ -30,14 +30,14 @@ def report(
 ) -> None:
     """Make one self-contained HTML page of a run, finished or in progress: curves, stages, trajectories."""
     from medr3_plugin.errors import UserError
-    from medr3_plugin.evaluation.report import write_report
-    from medr3_plugin.evaluation.run_folder import (
+    from medr3_plugin.runs.reader import (
         CONFIG_FILE,
         EVALUATION_FILE,
         METRICS_FILE,
         STAGES_FILE,
         TRAJECTORIES_FILE,
     )
+    from medr3_plugin.runs.report.report import write_report
 
     files = (METRICS_FILE, STAGES_FILE, TRAJECTORIES_FILE, CONFIG_FILE, EVALUATION_FILE)
     if run_dir.is_dir() and not any((run_dir / name).is_file() for name in files):
@@ -56,7 +56,7 @@ def report(
     for note in run.notes:
         typer.echo(f"note: {note}", err=True)
     if png:
-        from medr3_plugin.evaluation.plots import write_plots
+        from medr3_plugin.runs.report.plots import write_plots
 
         for picture in write_plots(run, target.parent / f"{target.stem}_plots"):
             typer.echo(picture)

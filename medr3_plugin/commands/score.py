@@ -101,7 +101,7 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
     from tqdm import tqdm
 
     from medr3_plugin.rewards.explain import explain as in_words
-    from medr3_plugin.rewards.scoring_io import RowError, read_rows
+    from medr3_plugin.rewards.score_rows import RowError, read_rows
 
     bad, failures = 0, Counter[str]()
     good = 0

@@ -42,8 +42,8 @@ def serve(  # noqa: PLR0917 (the options of a command)
 ) -> None:
     """Serve an index: POST /retrieve (Search-R1's protocol), GET /health, GET /metrics."""
     from medr3_plugin.retrieval.engine import SearchOptions
-    from medr3_plugin.retrieval.server import run_server
-    from medr3_plugin.retrieval.service import ServiceOptions
+    from medr3_plugin.retrieval.serve.server import run_server
+    from medr3_plugin.retrieval.serve.service import ServiceOptions
 
     if not index.is_dir():
         raise UserError(f"--index {index}: no such folder; build one with `medr3 index build`")

@@ -27,8 +27,8 @@ def train(
 ) -> None:
     """Train with a recipe in verl's own trainer; the same command resumes a run that was interrupted."""
     from medr3_plugin.launch import run_training
-    from medr3_plugin.recipe_checks import check
-    from medr3_plugin.recipes import compose, find_recipe
+    from medr3_plugin.recipe.checks import check
+    from medr3_plugin.recipe.shipped import compose, find_recipe
 
     found = find_recipe(recipe)
     given = overrides or []
@@ -54,7 +54,7 @@ def train(
         total_steps=Schedule.from_config(section["stages"]).max_steps,
         platform=section.get("platform"),
     )
-    from medr3_plugin.run_summary import summary
+    from medr3_plugin.runs.summary import summary
 
     print(summary(run_dir))
     print(f"metrics: {run_dir / 'metrics.jsonl'}", file=sys.stderr)

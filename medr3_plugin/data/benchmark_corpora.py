@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from medr3_plugin.data.layouts.bioasq import pmids
-from medr3_plugin.data.reading import read
+from medr3_plugin.data.questions.reading import read
 
 Rows = Iterator[tuple[str, dict[str, Any]]]
 

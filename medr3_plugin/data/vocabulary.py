@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from medr3_plugin.data import hpo, names
+from medr3_plugin.data.quickstart import disease_names, hpo
 
 _SCOPES = ("EXACT", "RELATED")
 
@@ -22,9 +22,9 @@ def disease_entries(ontology: hpo.Ontology) -> Iterator[dict[str, Any]]:
     """Annotated diseases with their aliases; diseases of one name (OMIM and Orphanet) become one entry."""
     merged: dict[str, dict[str, Any]] = {}
     for disease in ontology.diseases.values():
-        name, *others = names.aliases(disease.name)
+        name, *others = disease_names.aliases(disease.name)
         entry = merged.setdefault(
-            names.fold(name), {"id": disease.id, "name": name, "synonyms": [], "kind": "disease"}
+            disease_names.fold(name), {"id": disease.id, "name": name, "synonyms": [], "kind": "disease"}
         )
         entry["synonyms"].extend(alias for alias in others if alias not in entry["synonyms"])
     yield from merged.values()
@@ -37,8 +37,8 @@ def entries(ontology: hpo.Ontology) -> Iterator[dict[str, Any]]:
     """
     known = set()
     for entry in phenotype_entries(ontology):
-        known.add(names.fold(entry["name"]))
+        known.add(disease_names.fold(entry["name"]))
         yield entry
     for entry in disease_entries(ontology):
-        if names.fold(entry["name"]) not in known:
+        if disease_names.fold(entry["name"]) not in known:
             yield entry

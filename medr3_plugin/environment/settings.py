@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from medr3_plugin.validation import validated
+from medr3_plugin.yaml_section import validated
 
 TEMPLATE_FIELDS = ("header", "title", "text", "summary", "source", "evidence_type", "year")
 

@@ -29,7 +29,7 @@ from medr3_plugin.records import MAX_QUERY_CHARS, Hit, SearchTurn
 from medr3_plugin.retrieval.backend import make_backend
 from medr3_plugin.retrieval.protocol import turns_to_json
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN
-from medr3_plugin.validation import validated
+from medr3_plugin.yaml_section import validated
 
 logger = logging.getLogger(__name__)
 

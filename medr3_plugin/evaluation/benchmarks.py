@@ -99,7 +99,7 @@ def _prepared(path: Path) -> list[dict[str, Any]] | None:
 
 def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | None, style: str | None) -> None:
     """Refuse rows for the tool loop, and rows in another form or style than was asked for."""
-    from medr3_plugin.data import prompts
+    from medr3_plugin.data.questions import prompts
 
     for number, row in enumerate(rows, start=1):
         where = f"{source} row {number}"
@@ -127,7 +127,8 @@ def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | Non
 def _load(
     name: str, source: str, form: Form, style: str, warn: Callable[[str], None] | None
 ) -> Sequence[dict[str, Any]]:
-    from medr3_plugin.data import layouts, prepare, prompts
+    from medr3_plugin.data import layouts
+    from medr3_plugin.data.questions import prepare, prompts
 
     known = [name for name, agent in prompts.AGENTS.items() if agent == prompts.AGENTS["search"]]
     if style not in known:

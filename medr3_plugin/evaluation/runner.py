@@ -24,11 +24,11 @@ from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, UserError
 from medr3_plugin.evaluation.benchmarks import Question
 from medr3_plugin.evaluation.policy import Policy, PolicyFailure, Sampling
 from medr3_plugin.evaluation.results import UNDECIDED
-from medr3_plugin.evaluation.run_folder import read_json_lines
 from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
 from medr3_plugin.records import Hit, Sample, base_id
-from medr3_plugin.rewards.answer import verify
+from medr3_plugin.rewards.answer.verify import verify
 from medr3_plugin.rewards.retrieval import coverage
+from medr3_plugin.runs.reader import read_json_lines
 from medr3_plugin.trajectory import THINK_OPEN, parse
 
 ROWS_FILE = "trajectories.jsonl"

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from string import Template
 
-from medr3_plugin.rewards.answer_text import fold, has_cjk, plain
+from medr3_plugin.text import fold, has_cjk, plain
 
 PROMPTS = Path(__file__).parent / "prompts"
 RARE_DISEASE_DATASETS = frozenset(

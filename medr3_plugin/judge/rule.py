@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from medr3_plugin.judge.base import WRONG, Verdict
 from medr3_plugin.records import Sample
-from medr3_plugin.rewards.answer import verify
-from medr3_plugin.rewards.answer_alias import Names
+from medr3_plugin.rewards.answer.alias import Names
+from medr3_plugin.rewards.answer.verify import verify
 
 UNDECIDED = "no rule decides, and there is no judge model"
 

@@ -20,7 +20,7 @@ from medr3_plugin.errors import JudgeFailure, MissingExtra
 from medr3_plugin.judge.stats import current
 from medr3_plugin.knowledge.extract import MAX_TRIPLES
 from medr3_plugin.records import Triple
-from medr3_plugin.rewards.answer_text import has_cjk
+from medr3_plugin.text import has_cjk
 
 PROMPTS = Path(__file__).parent / "prompts"
 MAX_CHARS = 24_000

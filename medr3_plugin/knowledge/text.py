@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from medr3_plugin.rewards.answer_text import tokens as fold_words
+from medr3_plugin.text import tokens as fold_words
 
 _CJK = "\u3400-\u9fff\uf900-\ufaff"
 # a Chinese character, a decimal number, or letters and digits together ("FBN1", "don't")

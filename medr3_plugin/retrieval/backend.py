@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval.batching import Batcher
 from medr3_plugin.retrieval.client import RetrievalClient
 from medr3_plugin.retrieval.engine import SearchOptions, open_index
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
-from medr3_plugin.validation import validated
+from medr3_plugin.retrieval.serve.batching import Batcher
+from medr3_plugin.yaml_section import validated
 
 if TYPE_CHECKING:
-    from medr3_plugin.retrieval.filters import Filters
+    from medr3_plugin.retrieval.index.filters import Filters
 
 
 class RetrievalBackend(Protocol):

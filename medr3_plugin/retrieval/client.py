@@ -24,7 +24,7 @@ from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, request_to_wire, response_from_wire
 
 if TYPE_CHECKING:
-    from medr3_plugin.retrieval.filters import Filters
+    from medr3_plugin.retrieval.index.filters import Filters
 
 RETRIED_STATUS = frozenset({408, 429})  # and every 5xx
 _BACKOFF_S = (0.1, 3.0)  # first and longest ceiling of a pause between two tries

@@ -9,12 +9,12 @@ from typing import Any, Protocol
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval import manifest as manifest_file
-from medr3_plugin.retrieval.filters import Filters, Mask, MaskCache
-from medr3_plugin.retrieval.lexical import LexicalIndex, Rows, Scores
-from medr3_plugin.retrieval.memory import estimate_memory, warn_if_short
+from medr3_plugin.retrieval.index import manifest as manifest_file
+from medr3_plugin.retrieval.index.filters import Filters, Mask, MaskCache
+from medr3_plugin.retrieval.index.lexical import LexicalIndex, Rows, Scores
+from medr3_plugin.retrieval.index.memory import estimate_memory, warn_if_short
+from medr3_plugin.retrieval.index.store import DocumentStore
 from medr3_plugin.retrieval.rerank import CrossEncoderReranker, EvidencePrior
-from medr3_plugin.retrieval.store import DocumentStore
 
 __all__ = ["Engine", "Filters", "IndexEngine", "SearchOptions", "open_index"]
 
@@ -176,8 +176,8 @@ def _retriever(folder: Path, content: dict[str, Any], options: SearchOptions) ->
         return LexicalIndex(folder / "bm25")
     from dataclasses import replace
 
-    from medr3_plugin.retrieval.dense import DenseIndex
-    from medr3_plugin.retrieval.encoder import config_from
+    from medr3_plugin.retrieval.index.dense import DenseIndex
+    from medr3_plugin.retrieval.index.encoder import config_from
 
     config = config_from(content["dense"]["encoder"], options.encoder, options.article_encoder)
     if options.device:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medr3_plugin.retrieval.lexical import Rows, Scores
+from medr3_plugin.retrieval.index.lexical import Rows, Scores
 
 RRF_K = 10.0
 """Cormack et al. use 60, for lists of equal weight; that levels the first ranks so much that the weights of a

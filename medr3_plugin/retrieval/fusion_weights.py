@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from medr3_plugin.retrieval.lexical import Scores
+from medr3_plugin.retrieval.index.lexical import Scores
 
 SENTENCE_TERMS = 16
 """Terms (stop words left out) of a long sentence."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medr3_plugin.retrieval.dense import DenseIndex
-from medr3_plugin.retrieval.filters import Mask
 from medr3_plugin.retrieval.fusion import reciprocal_rank_fusion
 from medr3_plugin.retrieval.fusion_weights import lexical_weight
-from medr3_plugin.retrieval.lexical import LexicalIndex, Rows, Scores
+from medr3_plugin.retrieval.index.dense import DenseIndex
+from medr3_plugin.retrieval.index.filters import Mask
+from medr3_plugin.retrieval.index.lexical import LexicalIndex, Rows, Scores
 
 DEPTH = 100
 """Documents each engine contributes."""

@@ -22,7 +22,7 @@ from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.records import Document, Hit, SearchOutcome, SearchTurn
 
 if TYPE_CHECKING:
-    from medr3_plugin.retrieval.filters import Filters
+    from medr3_plugin.retrieval.index.filters import Filters
 
 TOKEN_ENV = "MEDR3_RETRIEVAL_TOKEN"  # noqa: S105 (the name of a variable)
 """Environment variable of the bearer token, for the service and its clients."""
@@ -58,7 +58,7 @@ def filters_from_wire(wire: Mapping[str, Any] | None) -> Filters | None:
     """
     if wire is None:
         return None
-    from medr3_plugin.retrieval.filters import Filters
+    from medr3_plugin.retrieval.index.filters import Filters
 
     known = {field.name for field in dataclasses.fields(Filters)}
     if unknown := sorted(set(wire) - known):

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.backend import BackendOptions, forget
-from medr3_plugin.retrieval.batching import Batcher
 from medr3_plugin.retrieval.engine import SearchOptions, open_index
+from medr3_plugin.retrieval.serve.batching import Batcher
 
 if TYPE_CHECKING:
-    from medr3_plugin.retrieval.filters import Filters
+    from medr3_plugin.retrieval.index.filters import Filters
 
 logger = logging.getLogger(__name__)
 

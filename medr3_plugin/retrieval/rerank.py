@@ -10,9 +10,9 @@ from typing import Any
 
 from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval.evidence import HIGHEST, LOWEST
-from medr3_plugin.retrieval.lexical import MAX_QUERY_CHARACTERS
-from medr3_plugin.retrieval.store import indexed_text
+from medr3_plugin.retrieval.corpus.evidence import HIGHEST, LOWEST
+from medr3_plugin.retrieval.index.lexical import MAX_QUERY_CHARACTERS
+from medr3_plugin.retrieval.index.store import indexed_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def sentence_encoder(options: EncoderOptions) -> tuple[SentenceEncoder | None, f
     """
     if options.path is None:
         return None, 0.0
-    from medr3_plugin.retrieval.encoder import Encoder, EncoderConfig
+    from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig
 
     c0 = options.c0 if options.c0 is not None else c0_for(options.path)
     model = Encoder(EncoderConfig(path=options.path, device=options.device))

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.text import name_forms, words
 from medr3_plugin.records import Document, Hit, Sample, SearchTurn
-from medr3_plugin.retrieval.evidence import assess
+from medr3_plugin.retrieval.corpus.evidence import assess
 from medr3_plugin.rewards.copying import (
     Source,
     copied_in_pieces,

@@ -8,7 +8,7 @@ from typing import Any
 from medr3_plugin.judge.base import Verdict
 from medr3_plugin.knowledge.graph import Edge, Graph
 from medr3_plugin.rewards.reasoning import ReasoningScore
-from medr3_plugin.rewards.retrieval_score import RetrievalScore
+from medr3_plugin.rewards.retrieval_parts import RetrievalScore
 
 MAX_LISTED = 20
 """Items of a list that are kept: the reasons travel with every sample."""

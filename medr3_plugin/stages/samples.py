@@ -7,7 +7,7 @@ from typing import Any
 
 import transfer_queue as tq
 
-from medr3_plugin.stages.metrics import StepSample
+from medr3_plugin.runs.step_metrics import StepSample
 
 
 def scored_samples(batch: Any) -> tuple[list[StepSample], list[int]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from medr3_plugin.validation import validated
+from medr3_plugin.yaml_section import validated
 
 SECTIONS = ("stages", "reward", "environment", "retrieval", "platform")
 """Keys of `medr3` with a validator of their own (`platform` is read by `medr3 train`)."""

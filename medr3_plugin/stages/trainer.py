@@ -20,14 +20,14 @@ from verl.utils.debug import marked_timer
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.registered_names import TRAINER_MODE
+from medr3_plugin.runs.requests import take_promotion
+from medr3_plugin.runs.step_metrics import StepSample, by_dataset, failure_summary, step_metrics
+from medr3_plugin.runs.writer import RunFolder, trajectory_rows
 from medr3_plugin.stages.checkpoints import begin, mark_complete, resume_folder, step_of
 from medr3_plugin.stages.dataset import StampedLoader
 from medr3_plugin.stages.judge_model import ask_through_the_manager
 from medr3_plugin.stages.loader import stage_loader
-from medr3_plugin.stages.metrics import StepSample, by_dataset, failure_summary, step_metrics
 from medr3_plugin.stages.promotion import decide, metric_value
-from medr3_plugin.stages.requests import take_promotion
-from medr3_plugin.stages.run_folder import RunFolder, trajectory_rows
 from medr3_plugin.stages.samples import response_texts, scored_samples
 from medr3_plugin.stages.schedule import Schedule, StageSpec
 from medr3_plugin.stages.settings import ProgressSettings

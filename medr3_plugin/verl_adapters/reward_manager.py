@@ -15,7 +15,7 @@ from medr3_plugin.records import Reference, Sample, ScoredSample, Triple
 from medr3_plugin.registered_names import REWARD_MANAGER
 from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.rewards.scorer import build_scorer
-from medr3_plugin.stages.metrics import DETAIL_KEY
+from medr3_plugin.runs.step_metrics import DETAIL_KEY
 from medr3_plugin.trajectory import THINK_OPEN
 
 

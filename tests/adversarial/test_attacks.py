@@ -26,7 +26,7 @@ from cases import (
 from medr3_plugin.judge.base import Verdict
 from medr3_plugin.judge.llm import LLMJudge
 from medr3_plugin.records import Sample
-from medr3_plugin.rewards.answer import verify
+from medr3_plugin.rewards.answer.verify import verify
 from medr3_plugin.rewards.scorer import build_scorer
 
 # (preset, stage): the three stages by their own formula, the same by name, and the release's formula

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from medr3_plugin.cli import _register, app
-from medr3_plugin.data import prepare
 from medr3_plugin.data.benchmark_corpora import bioasq_snippets, pubmedqa_abstracts
+from medr3_plugin.data.questions import prepare
 from medr3_plugin.errors import UserError
-from medr3_plugin.retrieval.corpus import read_corpus
+from medr3_plugin.retrieval.corpus.documents import read_corpus
 
 PUBMEDQA = {
     "10808977": {

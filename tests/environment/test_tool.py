@@ -19,7 +19,7 @@ from medr3_plugin.environment.tool import max_searches
 from medr3_plugin.environment.tool_loop import MedicalToolAgentLoop, check_not_cut
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import MAX_QUERY_CHARS
-from medr3_plugin.retrieval.build import build_index
+from medr3_plugin.retrieval.index.build import build_index
 from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.trajectory import parse
 

@@ -18,7 +18,7 @@ from verl.workers.rollout.replica import TokenOutput
 
 from medr3_plugin.environment.tool_loop import MedicalToolAgentLoop
 from medr3_plugin.errors import UserError
-from medr3_plugin.retrieval.build import build_index
+from medr3_plugin.retrieval.index.build import build_index
 from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.trajectory import parse
 

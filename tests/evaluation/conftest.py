@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from medr3_plugin.retrieval.build import build_index
+from medr3_plugin.retrieval.index.build import build_index
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ pytest.importorskip("pytest_httpserver")
 from medr3_plugin.cli import _register, app
 from medr3_plugin.commands.evaluate import _judge_options, _label
 from medr3_plugin.errors import UserError
-from medr3_plugin.evaluation.report import write_report
-from medr3_plugin.recipes import copy_recipe
+from medr3_plugin.recipe.shipped import copy_recipe
+from medr3_plugin.runs.report.report import write_report
 
 
 class Server:

@@ -10,11 +10,11 @@ from service_helpers import CORPUS, OverlapEngine, running
 
 from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.retrieval.backend import InProcessBackend, make_backend
-from medr3_plugin.retrieval.batching import Batcher
-from medr3_plugin.retrieval.build import build_index
 from medr3_plugin.retrieval.engine import open_index
-from medr3_plugin.retrieval.filters import Filters
-from medr3_plugin.retrieval.store import document_to_row
+from medr3_plugin.retrieval.index.build import build_index
+from medr3_plugin.retrieval.index.filters import Filters
+from medr3_plugin.retrieval.index.store import document_to_row
+from medr3_plugin.retrieval.serve.batching import Batcher
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ async def test_in_process_answers_as_the_engine_does(index):
 
 async def test_http_answers_as_in_process_does(index):
     pytest.importorskip("fastapi")
-    from medr3_plugin.retrieval.service import ServiceOptions, create_app
+    from medr3_plugin.retrieval.serve.service import ServiceOptions, create_app
 
     local = make_backend({"index": index})
     with running(create_app(ServiceOptions(index=index))) as url:

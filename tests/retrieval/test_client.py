@@ -14,7 +14,7 @@ from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval import client as client_module
 from medr3_plugin.retrieval.client import CircuitBreaker, RetrievalClient
-from medr3_plugin.retrieval.filters import Filters
+from medr3_plugin.retrieval.index.filters import Filters
 from medr3_plugin.retrieval.protocol import response_to_wire
 
 GOOD = answers(200, json.dumps(response_to_wire([[Hit(CORPUS[0], 2.5)]], return_scores=True)).encode())

@@ -115,7 +115,9 @@ def test_two_encoders_that_moved_are_found_by_options(tmp_path, corpus, medr3, m
     assert (code, len(out.splitlines())) == (0, 2), err
 
     served = []
-    monkeypatch.setattr("medr3_plugin.retrieval.server.run_server", lambda given, **_: served.append(given))
+    monkeypatch.setattr(
+        "medr3_plugin.retrieval.serve.server.run_server", lambda given, **_: served.append(given)
+    )
     assert medr3("serve", "--index", index, *options)[0] == 0
     assert (served[0].search.encoder, served[0].search.article_encoder) == tuple(map(str, moved))
 

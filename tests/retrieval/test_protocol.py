@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from medr3_plugin.errors import RetrievalFailure
 from medr3_plugin.records import Document, Hit, SearchTurn
-from medr3_plugin.retrieval.filters import Filters
+from medr3_plugin.retrieval.index.filters import Filters
 from medr3_plugin.retrieval.protocol import (
     filters_from_wire,
     filters_to_wire,

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.records import Document, Hit
 from medr3_plugin.retrieval.backend import make_backend
-from medr3_plugin.retrieval.build import build_index
 from medr3_plugin.retrieval.engine import open_index
-from medr3_plugin.retrieval.filters import Filters
+from medr3_plugin.retrieval.index.build import build_index
+from medr3_plugin.retrieval.index.filters import Filters
 from medr3_plugin.retrieval.ray_backend import merge
 
 ray = pytest.importorskip("ray")

@@ -5,8 +5,8 @@ from index_helpers import rows, tiny_encoder, write_jsonl
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Document, Hit
-from medr3_plugin.retrieval.build import build_index
 from medr3_plugin.retrieval.engine import SearchOptions, open_index
+from medr3_plugin.retrieval.index.build import build_index
 from medr3_plugin.retrieval.rerank import CrossEncoderReranker, EvidencePrior
 
 

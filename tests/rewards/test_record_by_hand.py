@@ -15,8 +15,8 @@ import networkx
 import pytest
 
 from medr3_plugin.rewards.record import KEYS
+from medr3_plugin.rewards.score_rows import sample_of
 from medr3_plugin.rewards.scorer import build_scorer
-from medr3_plugin.rewards.scoring_io import sample_of
 
 TERMS = (
     "gout",

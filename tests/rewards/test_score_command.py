@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from medr3_plugin.commands import score as command
 from medr3_plugin.errors import UserError
 from medr3_plugin.rewards.record import KEYS
-from medr3_plugin.rewards.scoring_io import read_rows
+from medr3_plugin.rewards.score_rows import read_rows
 
 ROW = {
     "id": "r1",

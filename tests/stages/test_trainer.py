@@ -16,10 +16,10 @@ from omegaconf import OmegaConf
 from verl.workers.engine_workers import TrainingWorker
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.runs.requests import request_promotion
+from medr3_plugin.runs.step_metrics import DETAIL_KEY
+from medr3_plugin.runs.writer import RunFolder
 from medr3_plugin.stages import samples
-from medr3_plugin.stages.metrics import DETAIL_KEY
-from medr3_plugin.stages.requests import request_promotion
-from medr3_plugin.stages.run_folder import RunFolder
 from medr3_plugin.stages.schedule import Schedule, StageSpec
 from medr3_plugin.stages.settings import ProgressSettings
 from medr3_plugin.stages.state import StageState

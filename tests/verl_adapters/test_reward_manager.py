@@ -19,7 +19,7 @@ from medr3_plugin.judge.stats import current  # noqa: E402
 from medr3_plugin.records import Document, Hit, SearchTurn  # noqa: E402
 from medr3_plugin.retrieval.protocol import turns_to_json  # noqa: E402
 from medr3_plugin.rewards.record import KEYS  # noqa: E402
-from medr3_plugin.stages.metrics import DETAIL_KEY, StepSample  # noqa: E402
+from medr3_plugin.runs.step_metrics import DETAIL_KEY, StepSample  # noqa: E402
 from medr3_plugin.verl_adapters.reward_manager import Medr3RewardManager, reward_options  # noqa: E402
 
 CONFIG = OmegaConf.create(

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from medr3_plugin.data.items import Item
 from medr3_plugin.data.layouts import bioasq, generic, medmcqa, medqa, medxpertqa, mmlu, pubmedqa, rarearena
-from medr3_plugin.data.reading import RawRow
+from medr3_plugin.data.questions.items import Item
+from medr3_plugin.data.questions.reading import RawRow
 
 Parser = Callable[[RawRow], Item]
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from medr3_plugin.data.items import (
+from medr3_plugin.data.questions.items import (
     Item,
     RowError,
     choice_item,
@@ -20,7 +20,7 @@ from medr3_plugin.data.items import (
     right_letter,
     stable_id,
 )
-from medr3_plugin.data.reading import RawRow
+from medr3_plugin.data.questions.reading import RawRow
 from medr3_plugin.data.skipped import RowSkipped
 
 DATASET = "bioasq"

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from medr3_plugin.data.items import (
+from medr3_plugin.data.questions.items import (
     LETTERS,
     Item,
     RowError,
@@ -25,7 +25,7 @@ from medr3_plugin.data.items import (
     right_letter,
     stable_id,
 )
-from medr3_plugin.data.reading import RawRow, split_name
+from medr3_plugin.data.questions.reading import RawRow, split_name
 
 _LETTER_KEYS = ("answer_idx", "label", "correct", "correct_option", "answer_letter")
 

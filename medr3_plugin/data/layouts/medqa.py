@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from medr3_plugin.data.items import Item
 from medr3_plugin.data.layouts import generic
-from medr3_plugin.data.reading import RawRow
+from medr3_plugin.data.questions.items import Item
+from medr3_plugin.data.questions.reading import RawRow
 
 
 def parser(dataset: str) -> Callable[[Sequence[RawRow]], Callable[[RawRow], Item]]:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from medr3_plugin.data.items import Item, choice_item, options_of, require, right_letter
-from medr3_plugin.data.reading import RawRow
+from medr3_plugin.data.questions.items import Item, choice_item, options_of, require, right_letter
+from medr3_plugin.data.questions.reading import RawRow
 from medr3_plugin.data.skipped import RowSkipped
 
 _CHOICES = re.compile(r"\s*Answer Choices:\s*\(A\).*$", re.DOTALL)

@@ -11,9 +11,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from medr3_plugin.data.items import Item, RowError, choice_item, clean, options_of, require, right_letter
 from medr3_plugin.data.layouts import generic
-from medr3_plugin.data.reading import RawRow
+from medr3_plugin.data.questions.items import (
+    Item,
+    RowError,
+    choice_item,
+    clean,
+    options_of,
+    require,
+    right_letter,
+)
+from medr3_plugin.data.questions.reading import RawRow
 from medr3_plugin.data.skipped import RowSkipped
 
 SUBJECTS = frozenset(

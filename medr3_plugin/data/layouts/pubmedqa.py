@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from medr3_plugin.data.items import Item, RowError, choice_item, require
 from medr3_plugin.data.layouts import generic
-from medr3_plugin.data.reading import RawRow
+from medr3_plugin.data.questions.items import Item, RowError, choice_item, require
+from medr3_plugin.data.questions.reading import RawRow
 from medr3_plugin.data.skipped import RowSkipped
 
 OPTIONS = {"A": "yes", "B": "no", "C": "maybe"}

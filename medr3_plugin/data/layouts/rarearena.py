@@ -13,8 +13,8 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from medr3_plugin.data.items import Item, clean, require, stable_id
-from medr3_plugin.data.reading import RawRow
+from medr3_plugin.data.questions.items import Item, clean, require, stable_id
+from medr3_plugin.data.questions.reading import RawRow
 from medr3_plugin.data.skipped import RowSkipped
 
 ASK = "Which rare disease does this patient most likely have?"

@@ -12,8 +12,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from medr3_plugin.data import parquet, prepare, prompts, reading
-from medr3_plugin.data.items import Item
+from medr3_plugin.data.questions import parquet, prepare, prompts, reading
+from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.references import offline
 from medr3_plugin.data.references.caller import Caller, Costs, MeteredClient
 from medr3_plugin.data.references.journal import Journal
@@ -24,7 +24,7 @@ from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.knowledge.vocabulary import Vocabulary
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval.backend import RetrievalBackend, make_backend
-from medr3_plugin.retrieval.corpus import read_corpus
+from medr3_plugin.retrieval.corpus.documents import read_corpus
 
 
 @dataclass(frozen=True, slots=True)

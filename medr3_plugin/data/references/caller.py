@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
-from medr3_plugin.data.prompts import language_of
+from medr3_plugin.data.questions.prompts import language_of
 from medr3_plugin.data.references.journal import Call, Journal, call_key
 from medr3_plugin.errors import JudgeFailure, MissingExtra
 from medr3_plugin.judge.chat import ChatClient

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 
-from medr3_plugin.data.items import Item
+from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.references.pipeline import Outcome
 from medr3_plugin.knowledge.extract import LexiconExtractor, sentences
 from medr3_plugin.knowledge.vocabulary import Vocabulary

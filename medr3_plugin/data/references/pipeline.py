@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from medr3_plugin.data.items import Item
+from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.references import steps
 from medr3_plugin.data.references.caller import Caller, Costs
 from medr3_plugin.errors import InfrastructureFailure

@@ -9,15 +9,15 @@ from typing import Protocol
 
 from pydantic import BaseModel, Field
 
-from medr3_plugin.data import prompts
-from medr3_plugin.data.items import Item
-from medr3_plugin.data.names import fold
+from medr3_plugin.data.questions import prompts
+from medr3_plugin.data.questions.items import Item
+from medr3_plugin.data.quickstart.disease_names import fold
 from medr3_plugin.data.references.caller import Caller, step_messages
 from medr3_plugin.judge.base import RIGHT, WRONG
 from medr3_plugin.knowledge.extract import Extractor
 from medr3_plugin.records import Document, Reference, Sample, Triple
 from medr3_plugin.retrieval.backend import RetrievalBackend
-from medr3_plugin.rewards.answer import verify
+from medr3_plugin.rewards.answer.verify import verify
 from medr3_plugin.trajectory import (
     ANSWER_CLOSE,
     DOCUMENT_CLOSE,

@@ -1,0 +1,1 @@
+"""Public question sets to verl parquet: reading, layouts, prompts, overlaps, evaluation files."""

@@ -1,0 +1,110 @@
+"""Questions of evaluation files in whatever layout they came, to compare training questions with.
+
+Labels do not matter here: a row without one, or with a wrong one, is compared as well.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from medr3_plugin.data.layouts import DATASETS, Parser
+from medr3_plugin.data.questions import reading
+from medr3_plugin.data.questions.items import Item, RowError, clean, options_of
+from medr3_plugin.data.skipped import RowSkipped
+from medr3_plugin.errors import UserError
+
+# `generic` before those that fall back on it: the ids of a file of one's own must not pass for theirs
+_LAYOUTS = (
+    "medxpertqa",
+    "generic",
+    "pubmedqa",
+    "medmcqa",
+    "mmlu_med",
+    "bioasq",
+    "rarearena_rdc",
+    "rarearena_rds",
+)
+_QUESTION = ("original_question", "question", "QUESTION", "Question", "body", "case_report", "problem")
+_OPTIONS = ("options", "choices", "Options")
+
+
+def read(source: str) -> Iterator[tuple[reading.RawRow, Item | None]]:
+    """Each row of a file, folder or Hub data set with its question; None for a row that asks nothing.
+
+    Raises:
+        UserError: a file of which no row holds a question.
+    """
+    for name, rows in reading.by_file(source):
+        parse = _best(rows)
+        items = [_item(row, parse) for row in rows]
+        if not any(items):
+            raise UserError(
+                f"{name}: no row of it holds a question to compare with (searched: "
+                f"{', '.join(_QUESTION)}, 'prompt'); convert it to rows with 'question', or leave it out"
+            )
+        yield from zip(rows, items, strict=True)
+
+
+def _best(rows: Sequence[reading.RawRow]) -> Parser | None:
+    """The parser of the layout that understands most of the rows; None if none understands any."""
+    best, most = None, 0
+    for name in _LAYOUTS:
+        try:
+            parse = DATASETS[name].parser(rows)
+        except UserError:  # labels that cannot be read; the questions can
+            continue
+        understood = sum(_parsed(row, parse) is not None for row in rows)
+        if understood > most:
+            best, most = parse, understood
+    return best
+
+
+def _parsed(row: reading.RawRow, parse: Parser) -> Item | None:
+    try:
+        return None if row.error else parse(row)
+    except (RowError, RowSkipped):
+        return None
+
+
+def _item(row: reading.RawRow, parse: Parser | None) -> Item | None:
+    if row.error:
+        return None
+    if parse and (item := _parsed(row, parse)):
+        if item.dataset != "generic":
+            return item
+        own = clean(row.data.get("id")) or row.where
+        return Item(own, "", item.question, ("",), item.options)
+    info = row.data.get("extra_info")  # verl's: ours, or another recipe's
+    for data in (info, row.data.get("data"), row.data):
+        if isinstance(data, Mapping) and (question := _question(data)):
+            return Item(clean(data.get("id")) or row.where, "", question, ("",), _options(data))
+    return None
+
+
+def _question(data: Mapping[str, Any]) -> str:
+    for key in _QUESTION:
+        if isinstance(value := data.get(key), str) and (text := clean(value)):
+            return text
+    if "_columns" in data:  # MMLU without header
+        return clean(data["_columns"][0]) if len(data["_columns"]) == 6 else ""
+    prompt = data.get("prompt")
+    if isinstance(prompt, str):
+        return clean(prompt)
+    turns = [turn for turn in prompt or () if isinstance(turn, Mapping)] if isinstance(prompt, list) else []
+    return clean(" ".join(str(turn.get("content")) for turn in turns if turn.get("role") == "user"))
+
+
+def _options(data: Mapping[str, Any]) -> dict[str, str] | None:
+    value: Any = next((data[key] for key in _OPTIONS if data.get(key)), None)
+    if "opa" in data:
+        value = [data.get(key) for key in ("opa", "opb", "opc", "opd")]
+    elif "_columns" in data:
+        value = data["_columns"][1:5]
+    try:
+        if isinstance(value, str):
+            value = json.loads(value)
+        return options_of(value)
+    except (RowError, ValueError):
+        return None

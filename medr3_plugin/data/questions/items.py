@@ -1,0 +1,162 @@
+"""One question as every loader yields it, before it becomes a training row."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import re
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from medr3_plugin.data.quickstart.disease_names import fold
+from medr3_plugin.errors import UserError
+from medr3_plugin.records import Reference
+
+LETTERS = string.ascii_uppercase
+
+
+class RowError(UserError):
+    """A row cannot be used; the message says which key is at fault and what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A question with its accepted answers.
+
+    Attributes:
+        id: stable over runs and machines: the source's own id, else a hash of question and options.
+        answers: accepted answers, the preferred one first; for choice questions the text of the right option.
+        options: letter -> text of a choice question, else None.
+        gold_docs: ids of documents known to hold the answer.
+        split: `train`, `dev` or `test`.
+    """
+
+    id: str
+    dataset: str
+    question: str
+    answers: tuple[str, ...]
+    options: Mapping[str, str] | None = None
+    gold_docs: tuple[str, ...] = ()
+    split: str = "train"
+    references: tuple[Reference, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What makes two items the same: the folded question, and the options in any order."""
+        return fold(self.question), *sorted(text.casefold() for text in (self.options or {}).values())
+
+
+def clean(text: object) -> str:
+    """Text with HTML entities resolved and white space collapsed; "" for None and for NaN, pandas' null."""
+    return "" if text is None or text != text else " ".join(html.unescape(str(text)).split())  # noqa: PLR0124
+
+
+def stable_id(dataset: str, own: object, question: str, options: Mapping[str, str] | None = None) -> str:
+    """`<dataset>:<own id>`, or a hash of the content for sources without ids (never the row's position)."""
+    if clean(own):
+        text = str(own).strip()
+        return text if text.startswith(f"{dataset}:") else f"{dataset}:{text}"
+    content = "\n".join([question, *(f"{letter}={text}" for letter, text in sorted((options or {}).items()))])
+    return f"{dataset}:{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+
+def require(row: Mapping[str, object], *keys: str) -> str:
+    """The cleaned text of the first of `keys` that the row has with content.
+
+    Raises:
+        RowError: none of them has, or it is no text.
+    """
+    for key in keys:
+        if isinstance(row.get(key), Mapping | list):
+            raise RowError(f"key {key!r} must be a text")
+        if text := clean(row.get(key)):
+            return text
+    raise RowError(f"key {' or '.join(map(repr, keys))} is missing or empty")
+
+
+def options_of(value: object) -> dict[str, str]:
+    """Options in any of the usual shapes -> letter -> text.
+
+    A mapping letter -> text, a list of texts, or a list of objects (`key`/`value`, `letter`/`content`,
+    `label`/`text`). Empty options (four options in a five-column table) are left out.
+
+    Raises:
+        RowError: another shape, or fewer than two options.
+    """
+    pairs: list[tuple[str, str]] = []
+    if isinstance(value, Mapping) and {"label", "text"} <= value.keys():  # ARC's column-wise shape
+        labels, texts = value["label"], value["text"]
+        pairs = [(clean(label), clean(text)) for label, text in zip(labels, texts, strict=False)]
+    elif isinstance(value, Mapping):
+        pairs = [(clean(letter), clean(text)) for letter, text in value.items()]
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for letter, entry in zip(LETTERS, value, strict=False):
+            if isinstance(entry, Mapping):
+                name = entry.get("key", entry.get("letter", entry.get("label", letter)))
+                pairs.append(
+                    (clean(name), clean(entry.get("value", entry.get("content", entry.get("text")))))
+                )
+            else:
+                pairs.append((letter, clean(entry)))
+    options = {letter.strip("().").upper(): text for letter, text in pairs if text and text != "None"}
+    if len(options) < 2:
+        raise RowError("options must be at least two: an object letter -> text, or a list")
+    return options
+
+
+def right_letter(options: Mapping[str, str], label: object, text: object = None) -> str:
+    """The letter of the right option, from a label (a letter or an option's text) and the answer's text.
+
+    Raises:
+        RowError: the label names no option, or label and text name different ones.
+    """
+    named = re.sub(r"[().\s]", "", clean(label) or clean(text)).upper()
+    if clean(label) and named in options:
+        # the text beside a letter may be worded freely; it only must not be another option's own text
+        stated = letters_by_text(options, clean(text))
+        if stated and named not in stated:
+            raise RowError(f"label {label!r} and answer text {text!r} name different options")
+        return named
+    found = {letter for value in (label, text) for letter in letters_by_text(options, clean(value))}
+    found |= {named} & options.keys()
+    if len(found) == 1:
+        return found.pop()
+    answer = clean(label) or clean(text)
+    if not found:
+        raise RowError(f"answer {answer!r} names none of the options {', '.join(options)}")
+    raise RowError(
+        f"answer {answer!r} fits the options {', '.join(sorted(found))}; give the letter as 'answer_idx'"
+    )
+
+
+def letters_by_text(options: Mapping[str, str], text: str) -> list[str]:
+    """Letters of the options with this text; signs ("< 5", "> 5") are ignored only if nothing matches."""
+    if not text:
+        return []
+    exact = [letter for letter, option in options.items() if option.casefold() == text.casefold()]
+    return exact or [
+        letter for letter, option in options.items() if fold(option) and fold(option) == fold(text)
+    ]
+
+
+def choice_item(
+    dataset: str,
+    *,
+    own_id: object,
+    question: str,
+    options: Mapping[str, str],
+    letter: str,
+    gold_docs: Sequence[str] = (),
+    split: str = "train",
+) -> Item:
+    """An item of a choice question."""
+    return Item(
+        id=stable_id(dataset, own_id, question, options),
+        dataset=dataset,
+        question=question,
+        answers=(options[letter],),
+        options=dict(options),
+        gold_docs=tuple(gold_docs),
+        split=split,
+    )

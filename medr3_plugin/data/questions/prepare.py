@@ -1,0 +1,279 @@
+"""From a source to a training parquet: read, parse, de-duplicate, check against evaluation sets, write.
+
+Nothing is lost: rows that cannot be used go to `<out>.rejected.jsonl` with the reason and the row as it was;
+what was left out on purpose (no label, duplicate, overlap) is listed in `<out>.report.json`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from medr3_plugin.data.layouts import DATASETS
+from medr3_plugin.data.questions import evaluation_sets, parquet, prompts, reading
+from medr3_plugin.data.questions.items import Item, RowError
+from medr3_plugin.data.questions.overlap import Overlap, OverlapIndex
+from medr3_plugin.data.quickstart import hpo, rare_disease
+from medr3_plugin.data.skipped import RowSkipped
+from medr3_plugin.errors import UserError
+from medr3_plugin.records import Reference, Triple
+
+Form = Literal["choice", "open"]
+
+_OPTIONS = re.compile(r"\n[A-Z][.)] ")
+
+
+@dataclass(slots=True)
+class Loaded:
+    """The items of a source, and everything that did not become one."""
+
+    items: list[Item] = field(default_factory=list)
+    rejected: list[tuple[reading.RawRow, str]] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    duplicates: list[tuple[str, str]] = field(default_factory=list)
+    overlaps: list[Overlap] = field(default_factory=list)
+    not_compared: list[str] = field(default_factory=list)
+
+
+def load(dataset: str, source: str, *, split: str = "", config: str = "") -> Loaded:
+    """Read and parse a source; duplicates are removed, the first of equal questions stays.
+
+    Equal questions (same folded question and options) with different answers are all rejected: one of the
+    labels is wrong, and which one cannot be known here.
+
+    Raises:
+        UserError: unknown data set, unreadable source, or a whole file that cannot be understood.
+    """
+    if dataset not in DATASETS:
+        raise UserError(f"unknown data set {dataset!r}; known: {', '.join(DATASETS)}")
+    layout = DATASETS[dataset]
+    rows = list(reading.read(source, split=split, config=config, hub_file=layout.hub_file))
+    parse = layout.parser(rows)
+    loaded = Loaded()
+    parsed: list[tuple[reading.RawRow, Item]] = []
+    for row in rows:
+        if row.error:
+            loaded.rejected.append((row, row.error))
+            continue
+        try:
+            parsed.append((row, parse(row)))
+        except RowSkipped as reason:
+            loaded.skipped[str(reason)] += 1
+        except RowError as error:
+            loaded.rejected.append((row, str(error)))
+    _deduplicate(parsed, loaded)
+    return loaded
+
+
+def _deduplicate(parsed: Sequence[tuple[reading.RawRow, Item]], loaded: Loaded) -> None:
+    answers: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for _, item in parsed:
+        answers.setdefault(item.key, set()).add(tuple(sorted(item.answers)))
+    first: dict[tuple[str, ...], Item] = {}
+    ids: set[str] = set()
+    for row, item in parsed:
+        if len(answers[item.key]) > 1 and item.options:
+            loaded.rejected.append(
+                (row, "the same question is there with another answer; keep the right one")
+            )
+        elif item.key in first:
+            loaded.duplicates.append((item.id, first[item.key].id))
+        elif item.id in ids:
+            loaded.rejected.append(
+                (row, f"id {item.id!r} was used by an earlier, different question; make ids unique")
+            )
+        else:
+            first[item.key] = item
+            ids.add(item.id)
+            loaded.items.append(item)
+
+
+def generated(split: str, count: int, seed: int = 0) -> Loaded:
+    """Rare-disease questions generated from HPO, as if loaded; `dev` and `test`: the held-out diseases."""
+    known = ("train", "dev", "test")
+    if (split := reading.split_name(split)) not in known:
+        raise UserError(
+            f"rare_disease: no split {split!r} of the generated questions; known: {', '.join(known)}"
+        )
+    part = "train" if split == "train" else "validation"
+    questions = rare_disease.RareDiseaseQuestions(hpo.load(), seed=seed).generate(part, count)
+    loaded = Loaded()
+    for question in questions:
+        item = Item(
+            id=question.id,
+            dataset=rare_disease.DATASET,
+            question=question.question,
+            answers=question.answers,
+            gold_docs=question.gold_docs,
+            split=split,
+            references=question.references,
+        )
+        loaded.items.append(item)
+    return loaded
+
+
+def check_one_split(
+    loaded: Loaded, source: str, remedy: str = "name one with --split, or mix them: --split all"
+) -> None:
+    """Refuse items of several splits: test questions would be trained on.
+
+    Raises:
+        UserError: more than one split; it lists them.
+    """
+    counts = Counter(item.split for item in loaded.items)
+    if len(counts) > 1:
+        listed = ", ".join(f"{split} ({count} rows)" for split, count in sorted(counts.items()))
+        raise UserError(f"{source}: several splits: {listed}; {remedy}")
+
+
+def remove_overlaps(loaded: Loaded, against: Iterable[str]) -> None:
+    """Take items that overlap the evaluation sets `against` out of `loaded.items` and list them.
+
+    Args:
+        against: files or folders; parquet written here, or any file in a known layout, labelled or not.
+
+    Raises:
+        UserError: a file that holds no question.
+    """
+    index = OverlapIndex()
+    for source in against:
+        for row, item in evaluation_sets.read(source):
+            if item:
+                index.add([item], source)
+            else:
+                loaded.not_compared.append(row.where)
+    _keep_apart(loaded, index)
+
+
+def remove_examples(loaded: Loaded, examples: Sequence[tuple[str, str]], source: str) -> None:
+    """Take questions that the example turns of `source` answer out of `loaded.items` and list them."""
+    index = OverlapIndex()
+    for number, (asked, _) in enumerate(examples, start=1):
+        question = _OPTIONS.split(asked, maxsplit=1)[0]  # as `prompts.with_options` lists them
+        index.add([Item(f"example {number}", "", question, ("",))], source)
+    _keep_apart(loaded, index)
+
+
+def _keep_apart(loaded: Loaded, index: OverlapIndex) -> None:
+    kept = []
+    for item, overlap in index.split(loaded.items):
+        if overlap is None:
+            kept.append(item)
+        else:
+            loaded.overlaps.append(overlap)
+    loaded.items = kept
+
+
+def item_of(info: Mapping[str, Any]) -> Item:
+    """The item of a training row, from its `extra_info`."""
+    references = json.loads(info.get("references") or "[]")
+    return Item(
+        id=info["id"],
+        dataset=info["dataset"],
+        question=info.get("original_question") or info["question"],
+        answers=tuple(info["answers"]),
+        options=json.loads(info.get("options") or "null"),
+        gold_docs=tuple(info.get("gold_docs") or ()),
+        split=info.get("split") or "train",
+        references=tuple(
+            Reference(tuple(Triple(*triple) for triple in reference["triples"]), reference["text"])
+            for reference in references
+        ),
+    )
+
+
+def training_rows(
+    items: Sequence[Item],
+    *,
+    form: Form = "choice",
+    style: prompts.Style = "search",
+    stage: str = "joint",
+    examples: Sequence[tuple[str, str]] = (),
+) -> Iterable[dict[str, Any]]:
+    """Training rows of items.
+
+    Args:
+        form: `choice` shows the options and accepts the letter; `open` hides them and asks for the answer.
+        style: what the prompt instructs, see `prompts.Style`.
+        stage: name of the training stage the file is meant for, recorded in the rows.
+        examples: (question, trajectory) pairs shown before each question, put in the same style.
+    """
+    for index, item in enumerate(items):
+        options = item.options if form == "choice" else None
+        question = prompts.with_options(item.question, options) if options else item.question
+        yield parquet.training_row(
+            id=item.id,
+            dataset=item.dataset,
+            split=item.split,
+            index=index,
+            question=question,
+            original_question=item.question,
+            prompt=prompts.instruction(question, style, examples=examples),
+            answers=item.answers,
+            options=options,
+            gold_docs=item.gold_docs,
+            references=item.references,
+            agent_name=prompts.AGENTS[style],
+            stage=stage,
+        )
+
+
+def write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Write the parquet, the rejected rows and the report; returns the report.
+
+    The report and the rejected rows are written even if nothing is left for the parquet.
+    """
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; give the parquet file to write, as {out / 'train.parquet'}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return _write(loaded, out, rows)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error}; give another --out") from error
+
+
+def _write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    rejected = out.with_name(out.name + ".rejected.jsonl")
+    report = {
+        "kept": len(loaded.items),
+        "splits": dict(Counter(item.split for item in loaded.items)),
+        "with_gold_docs": sum(bool(item.gold_docs) for item in loaded.items),
+        "rejected": [{"row": row.where, "reason": reason} for row, reason in loaded.rejected],
+        "skipped": dict(loaded.skipped),
+        "duplicates": [{"id": item, "same_as": other} for item, other in loaded.duplicates],
+        "overlaps": [dataclasses.asdict(overlap) for overlap in loaded.overlaps],
+        "not_compared": loaded.not_compared,
+    }
+    out.with_name(out.name + ".report.json").write_text(
+        json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+    )
+    if loaded.rejected:
+        with rejected.open("w", encoding="utf-8") as file:
+            for row, reason in loaded.rejected:
+                line = {"row": row.where, "reason": reason, "data": row.data}
+                file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+    else:
+        rejected.unlink(missing_ok=True)  # of an earlier run with worse input
+    if not loaded.items:
+        old = f"; {out} is of an earlier run, delete it" if out.exists() else ""
+        raise UserError(f"no usable row is left: {_why_none(loaded)} (all in {out}.report.json){old}")
+    parquet.write_parquet(rows, out)
+    return report
+
+
+def _why_none(loaded: Loaded) -> str:
+    """The first rejected row, else the commonest reason for which rows were left out."""
+    if loaded.rejected:
+        row, reason = loaded.rejected[0]
+        return f"{row.where}: {reason}"
+    if loaded.overlaps:
+        first = loaded.overlaps[0]
+        return f"{len(loaded.overlaps)} overlap the evaluation sets, the first {first.evaluation_set}"
+    reasons = loaded.skipped.most_common(1)
+    return f"{reasons[0][1]} rows: {reasons[0][0]}" if reasons else "the source has no rows"

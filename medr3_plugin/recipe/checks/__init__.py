@@ -1,0 +1,83 @@
+"""What `medr3 recipes validate` looks at: whatever would fail, or quietly spoil, a run hours later."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.recipe.checks.cluster import addresses, cpus, devices, packages
+from medr3_plugin.recipe.checks.files import files_exist
+from medr3_plugin.recipe.checks.finding import Finding
+from medr3_plugin.recipe.checks.names import unknown_keys
+from medr3_plugin.recipe.checks.parallel import divisions
+from medr3_plugin.recipe.checks.sections import registrations, retrieval_options, sections, tools
+from medr3_plugin.recipe.checks.sizes import budgets, counts, lengths, memory
+from medr3_plugin.recipe.shipped import Recipe, compose
+
+__all__ = ["Finding", "check", "check_config"]
+
+
+def check(
+    recipe: Recipe, overrides: Sequence[str] = (), *, files: bool = True, gpu_memory_gib: float = 80.0
+) -> list[Finding]:
+    """Check a recipe against the installed verl and this machine.
+
+    Args:
+        overrides: hydra overrides.
+        files: also check that data, models and indexes exist and are large enough.
+        gpu_memory_gib: memory of one GPU.
+    """
+    for name in ("run.sh", "README.md"):
+        if not (recipe.folder / name).is_file():
+            return [Finding("error", recipe.name, f"{name} is missing in {recipe.folder}")]
+    try:
+        config = compose(recipe, overrides)
+    except UserError as error:
+        return [Finding("error", recipe.config_file.name, str(error))]
+    return check_config(config, recipe.folder, files=files, gpu_memory_gib=gpu_memory_gib)
+
+
+def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: float) -> list[Finding]:
+    """Check a composed configuration; `folder` is the recipe's, for the files that lie beside it."""
+    if wrong := list(counts(config)):
+        return wrong
+    retrieval = retrieval_options(config, folder)
+    findings = [*unknown_keys(config), *_verl(config), *sections(config), *registrations(config)]
+    findings += [*lengths(config), *budgets(config), *divisions(config), *tools(config, folder)]
+    findings += [*packages(config), *devices(config, retrieval), *addresses(config, retrieval)]
+    findings += [*cpus(config, retrieval), *memory(config, gpu_memory_gib)]
+    if files:
+        findings += files_exist(config, retrieval)
+    return sorted(findings, key=lambda finding: ("error", "missing", "note").index(finding.level))
+
+
+def _verl(config: Any) -> Iterator[Finding]:
+    """verl's own check of a configuration, which its trainer runs first, and the dataclasses it makes later."""
+    from hydra.errors import HydraException
+    from verl.trainer.ppo.utils import need_critic, need_reference_policy
+    from verl.utils.config import omega_conf_to_dataclass, validate_config
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            validate_config(
+                config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config)
+            )
+            omega_conf_to_dataclass(config.actor_rollout_ref.rollout)
+            omega_conf_to_dataclass(config.algorithm)
+            if config.reward.reward_model.enable:
+                omega_conf_to_dataclass(config.reward.reward_model.rollout)
+    except (HydraException, AssertionError, ValueError, TypeError, KeyError, AttributeError) as error:
+        # it reports by assert and by building its dataclasses
+        message = " ".join(str(error).split()) or type(error).__name__
+        if message.startswith("vllm version None"):
+            yield Finding(
+                "missing", "vllm", "not installed: verl cannot check what depends on its version (LoRA)"
+            )
+        else:
+            yield Finding("error", "verl validate_config", message)

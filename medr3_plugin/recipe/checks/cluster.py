@@ -1,0 +1,156 @@
+"""What a run needs of its machines: packages, CPUs for Ray, devices of encoders, addresses on several nodes."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from medr3_plugin.recipe.checks.finding import Finding, section
+
+CPUS_PER_GPU = 3
+"""CPUs that verl reserves with each GPU (`ResourcePoolManager.max_colocate_count`)."""
+
+
+def packages(config: Any) -> Iterator[Finding]:
+    """Packages that the run's processes import first when they start."""
+    model = config.actor_rollout_ref.model
+    attention = str(model.override_config.get("attn_implementation", "flash_attention_2"))
+    fsdp = config.actor_rollout_ref.actor.strategy in ("fsdp", "fsdp2")
+    wanted = {
+        "vllm": ("vllm", config.actor_rollout_ref.rollout.name == "vllm", "medr3-plugin[train]"),
+        "flash_attn": (
+            "flash-attn",
+            config.trainer.device == "cuda" and fsdp and attention == "flash_attention_2",
+            "flash-attn --no-build-isolation, after torch; or set actor_rollout_ref.model.override_config."
+            "attn_implementation=sdpa, slower and without sequence parallelism",
+        ),
+        "sentence_transformers": (
+            "sentence-transformers",
+            bool(_encoder(config).get("path")),
+            "medr3-plugin[dense]",
+        ),
+    }
+    for module, (name, needed, remedy) in wanted.items():
+        if needed and importlib.util.find_spec(module) is None:
+            yield Finding("missing", name, f"not installed here: pip install {remedy}")
+
+
+def devices(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Encoders in processes without a GPU of their own must not choose a device themselves.
+
+    Ray hides no GPU from an actor that has none, so each would take memory of GPU 0, which vLLM and the
+    trainer share out among themselves.
+
+    Args:
+        retrieval: backend options by yaml path.
+    """
+    if config.trainer.device != "cuda":
+        return
+    for key, options in retrieval.items():
+        search = options.get("search") or {}
+        if options.get("backend") == "http" or search.get("device"):
+            continue
+        if search.get("reranker"):
+            yield Finding(
+                "error",
+                f"{key}.search.device",
+                "not set: the reranker would go onto GPU 0, beside vLLM and the trainer; set cpu",
+            )
+            continue
+        for index in [options.get("index"), *(options.get("shards") or ())]:
+            if index and _engine(Path(index).expanduser()) in ("dense", "hybrid"):
+                yield Finding(
+                    "error",
+                    f"{key}.search.device",
+                    f"not set, and {index} is a dense index: its query encoder would go onto GPU 0, beside vLLM and "
+                    "the trainer; set cpu",
+                )
+
+
+def addresses(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Servers that all nodes ask are not at an address that means another machine on each of them."""
+    nodes = config.trainer.nnodes + _judge_nodes(config)
+    if nodes < 2:
+        return
+    ours = section(config)
+    asked = []
+    judge = (ours.get("reward") or {}).get("judge") or {}
+    if judge.get("kind") == "openai":
+        asked.append(("medr3.reward.judge.base_url", judge.get("base_url"), "reward"))
+    if _searches(ours):
+        asked += [
+            (f"{key}.url", options.get("url"), "rollout")
+            for key, options in retrieval.items()
+            if options.get("backend") == "http"
+        ]
+    for key, url, workers in asked:
+        host = urlsplit(str(url)).hostname or ""
+        if host in ("localhost", "::1", "0.0.0.0") or host.startswith("127."):  # noqa: S104 (compared, not bound)
+            yield Finding(
+                "missing",
+                key,
+                f"{url} is another machine for each of the {workers} workers, which run on all {nodes} nodes: give an "
+                "address that every node reaches (of the judge: MEDR3_JUDGE_URL in the shipped recipes)",
+            )
+
+
+def cpus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Ray has the CPUs that the run's actors reserve; with fewer it waits for ever, without a word."""
+    gpus = config.trainer.nnodes * config.trainer.n_gpus_per_node
+    gpus += _judge_nodes(config) * config.reward.reward_model.n_gpus_per_node
+    queue = config.transfer_queue.backend
+    units = queue.SimpleStorage.num_data_storage_units if queue.storage_backend == "SimpleStorage" else 0
+    searching = sum(
+        float(options.get("ray_cpus", 1))
+        * int(options.get("ray_replicas", 1))
+        * len(options.get("shards") or [0])
+        for options in retrieval.values()
+        if options.get("backend") == "ray"
+    )
+    # 1 for TransferQueue's controller; 1 to place the actors that hold none while they run
+    needed = CPUS_PER_GPU * gpus + units + 1 + 1 + searching
+    parts = f"{CPUS_PER_GPU} a GPU, {units} + 1 for TransferQueue, {searching:g} for retrieval, 1 to place the others"
+    given = config.ray_kwargs.ray_init.num_cpus
+    if given is not None and given < needed:
+        yield Finding(
+            "error",
+            "ray_kwargs.ray_init.num_cpus",
+            f"{given} are too few, the run would wait for ever: Ray needs {needed:g} CPUs ({parts})",
+        )
+    here = os.cpu_count() or 1
+    if given is None and config.trainer.nnodes == 1 and here < needed:
+        yield Finding(
+            "note",
+            "ray_kwargs.ray_init.num_cpus",
+            f"Ray needs {needed:g} CPUs ({parts}); this machine has {here}: on such a one set the key to {needed:g}, "
+            "else the run waits for ever",
+        )
+
+
+def _judge_nodes(config: Any) -> int:
+    """Nodes that the run takes for a judge of its own."""
+    judge = config.reward.reward_model
+    return int(judge.nnodes) if judge.enable and judge.enable_resource_pool else 0
+
+
+def _encoder(config: Any) -> dict[str, Any]:
+    return (section(config).get("reward") or {}).get("encoder") or {}
+
+
+def _searches(ours: Mapping[str, Any]) -> bool:
+    """Whether any stage may search."""
+    default = (ours.get("environment") or {}).get("max_searches", 1)
+    limits = [stage.get("max_searches") for stage in ours.get("stages") or ()]
+    return any((default if limit is None else limit) > 0 for limit in limits or [default])
+
+
+def _engine(index: Path) -> str | None:
+    try:
+        return str(json.loads((index / "manifest.json").read_text(encoding="utf-8"))["engine"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # not built yet, or no index: said elsewhere

@@ -1,0 +1,78 @@
+"""Keys that verl does not know: hydra lets a recipe's own yaml add any key, and a misspelt one changes nothing."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from medr3_plugin.recipe.checks.finding import Finding
+
+_OURS = ("medr3", "paths")
+_FREE = (
+    "actor_rollout_ref.model.override_config",
+    "critic.model.override_config",
+    "data.apply_chat_template_kwargs",
+    "data.mm_processor_kwargs",
+    "ray_kwargs.ray_init",
+    "reward.reward_kwargs",
+    "trainer.v1.sampler.sampler_kwargs",
+)
+"""Mappings that verl hands on as they are."""
+
+READ_WITHOUT_DEFAULT = {
+    "data": ("cache_dir", "chat_template_func", "filter_prompts", "gen_batch_size", "need_tools_kwargs"),
+    "trainer": ("remove_previous_ckpt_in_save",),
+    "actor_rollout_ref.rollout.agent": ("agent_loop_manager_class",),
+}
+"""Keys that verl reads though its configuration does not have them."""
+
+
+def unknown_keys(config: Any) -> Iterator[Finding]:
+    """Keys of a recipe that neither verl's configuration nor the dataclass it becomes has."""
+    from omegaconf import OmegaConf
+
+    given = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
+    verl = {key: value for key, value in given.items() if key not in _OURS}
+    if config.data.custom_cls.path:
+        verl.pop("data")  # a data set of one's own may have keys of its own
+    for path, known in _unknown(verl, _verl_defaults(str(config.model_engine)), ""):
+        close = difflib.get_close_matches(path.rpartition(".")[2], sorted(known), n=1)
+        if close or "." in path:  # a section of one's own is no mistake
+            hint = f"; did you mean {close[0]}?" if close else ""
+            yield Finding("error", path, f"no key of verl's configuration: nothing would read it{hint}")
+
+
+def _unknown(given: Any, base: Any, path: str) -> Iterator[tuple[str, set[str]]]:
+    if not isinstance(given, Mapping) or not isinstance(base, Mapping) or path in _FREE or not base:
+        return
+    known = {*map(str, base), *_fields(base.get("_target_")), *READ_WITHOUT_DEFAULT.get(path, ())}
+    for key, value in given.items():
+        where = f"{path}.{key}" if path else str(key)
+        if str(key) not in known:
+            yield where, known
+        else:
+            yield from _unknown(value, base.get(key), where)
+
+
+def _fields(target: str | None) -> list[str]:
+    """Fields of the dataclass that verl makes of a section."""
+    if target is None:
+        return []
+    from hydra.utils import get_class
+
+    return list(getattr(get_class(target), "__dataclass_fields__", {}))
+
+
+@functools.cache
+def _verl_defaults(engine: str) -> dict[str, Any]:
+    """verl's own configuration for a model engine, nothing resolved."""
+    from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    GlobalHydra.instance().clear()
+    with initialize_config_module(config_module="verl.trainer.config", version_base=None):
+        config = compose(config_name="ppo_trainer", overrides=[f"model_engine={engine}"])
+    return cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))

@@ -1,0 +1,95 @@
+"""What must divide what: GPUs, heads, mini- and micro-batches, as verl and vLLM assert it hours later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from medr3_plugin.recipe.checks.finding import Finding
+from medr3_plugin.recipe.memory import model_size, sequence_parallel
+
+_FLASH = "flash_attention"
+_SEQUENCE = "actor_rollout_ref.actor.ulysses_sequence_parallel_size"
+
+
+def divisions(config: Any) -> Iterator[Finding]:
+    """Tensor and sequence parallelism fit the GPUs and the model, and batches the data-parallel ranks."""
+    rollout, actor = config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
+    gpus = config.trainer.nnodes * config.trainer.n_gpus_per_node
+    tensor, sequence = rollout.tensor_model_parallel_size, sequence_parallel(actor)
+    if config.trainer.n_gpus_per_node % tensor:
+        yield Finding(
+            "error",
+            "actor_rollout_ref.rollout.tensor_model_parallel_size",
+            "does not divide trainer.n_gpus_per_node",
+        )
+    size = model_size(str(config.actor_rollout_ref.model.path))
+    if size is not None and size.heads % tensor:
+        yield Finding(
+            "error",
+            "actor_rollout_ref.rollout.tensor_model_parallel_size",
+            f"{tensor} does not divide the model's {size.heads} attention heads",
+        )
+    judge = config.reward.reward_model
+    if judge.enable and judge.n_gpus_per_node * judge.nnodes % judge.rollout.tensor_model_parallel_size:
+        yield Finding(
+            "error",
+            "reward.reward_model.rollout.tensor_model_parallel_size",
+            f"does not divide the judge's {judge.n_gpus_per_node * judge.nnodes} GPUs",
+        )
+    if actor.strategy not in ("fsdp", "fsdp2"):
+        return
+    if gpus % sequence:
+        yield Finding("error", _SEQUENCE, f"{sequence} does not divide the {gpus} GPUs")
+        return
+    if sequence > 1:
+        yield from _sequence_parallel(config, size, sequence)
+    yield from _batches(config, gpus // sequence)
+
+
+def _sequence_parallel(config: Any, size: Any, sequence: int) -> Iterator[Finding]:
+    if size is not None and (
+        size.heads % sequence or (size.kv_heads % sequence and sequence % size.kv_heads)
+    ):
+        yield Finding(
+            "error",
+            _SEQUENCE,
+            f"{sequence} does not fit the model's {size.heads} attention and {size.kv_heads} key-value heads",
+        )
+    attention = str(config.actor_rollout_ref.model.override_config.get("attn_implementation", f"{_FLASH}_2"))
+    if _FLASH not in attention:
+        yield Finding(
+            "error",
+            "actor_rollout_ref.model.override_config.attn_implementation",
+            f"{attention!r} with ulysses_sequence_parallel_size={sequence}: verl gathers the pieces of a sequence in "
+            "flash attention alone, with any other each GPU would attend to its own piece only; use "
+            "flash_attention_2, or set the size to 1",
+        )
+
+
+def _batches(config: Any, ranks: int) -> Iterator[Finding]:
+    """Samples of a mini-batch over the data-parallel ranks, and of a rank over its micro-batches."""
+    rollout, actor = config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
+    samples = actor.ppo_mini_batch_size * rollout.n
+    if samples % ranks:
+        yield Finding(
+            "error",
+            "actor_rollout_ref.actor.ppo_mini_batch_size",
+            f"{actor.ppo_mini_batch_size} x rollout.n {rollout.n} = {samples} samples do not divide evenly among "
+            f"{ranks} data-parallel ranks (GPUs / ulysses_sequence_parallel_size)",
+        )
+    elif not actor.use_dynamic_bsz:
+        for key, of_rank, micro in (
+            ("actor.ppo_micro_batch_size_per_gpu", samples // ranks, actor.ppo_micro_batch_size_per_gpu),
+            (
+                "rollout.log_prob_micro_batch_size_per_gpu",
+                config.data.train_batch_size * rollout.n // ranks,
+                rollout.log_prob_micro_batch_size_per_gpu,
+            ),
+        ):
+            if micro and of_rank % micro:
+                yield Finding(
+                    "error",
+                    f"actor_rollout_ref.{key}",
+                    f"{micro} does not divide the {of_rank} samples of one GPU (or of one sequence-parallel group)",
+                )

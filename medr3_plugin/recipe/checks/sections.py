@@ -1,0 +1,180 @@
+"""The sections of `medr3`, by the code that will read them, and the names a recipe uses."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from medr3_plugin import registered_names as names
+from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.recipe.checks.finding import Finding, section
+from medr3_plugin.yaml_section import validated
+
+_REGISTERED_LOOPS = (names.AGENT_LOOP, names.TOOL_LOOP)
+
+
+def sections(config: Any) -> Iterator[Finding]:
+    """Our own sections, by the code that will read them."""
+    from medr3_plugin.environment.settings import EnvironmentSettings
+    from medr3_plugin.judge.factory import make_judge
+    from medr3_plugin.retrieval.backend import BackendOptions
+    from medr3_plugin.rewards.options import read_options, stage_options
+    from medr3_plugin.rewards.record import KEYS
+    from medr3_plugin.stages.judge_model import ask_through_the_manager
+    from medr3_plugin.stages.schedule import Schedule
+    from medr3_plugin.stages.settings import ProgressSettings
+
+    ours = section(config)
+    if not ours:
+        yield Finding("error", "medr3", "the section is missing")
+        return
+
+    def rewards() -> None:
+        options = dict(ours.get("reward") or {})
+        stages = {s["name"]: s.get("reward") or {} for s in ours.get("stages") or ()}
+        options["stages"] = {**(options.get("stages") or {}), **stages}
+        read_options(options)
+        for name in stages:
+            stage_options(options, name)
+        if (options.get("judge") or {}).get("kind") != "router":  # verl gives the router its address later
+            make_judge(options.get("judge"))
+
+    def retrieval() -> None:
+        if ours.get("retrieval"):
+            validated(BackendOptions, ours["retrieval"], "medr3.retrieval")
+        elif config.actor_rollout_ref.rollout.agent.default_agent_loop == "medr3_search":
+            raise UserError("medr3.retrieval: the agent loop medr3_search needs it")
+
+    def schedule() -> None:
+        stages = Schedule.from_config(ours.get("stages"))
+        stages.check_run_length(config.trainer.total_training_steps)
+        stages.check_engine(config.actor_rollout_ref.actor.strategy)
+        stages.check_validation(config.trainer.test_freq)
+        if config.reward.reward_manager.name == "medr3":
+            stages.check_metrics(KEYS)
+
+    for read in (
+        schedule,
+        lambda: ProgressSettings.from_section(ours),
+        lambda: EnvironmentSettings.from_mapping(ours.get("environment")),
+        rewards,
+        lambda: ask_through_the_manager(copy.deepcopy(config)),
+        retrieval,
+    ):
+        try:
+            read()
+        except MissingExtra as error:
+            yield Finding("missing", "medr3", str(error))
+        except UserError as error:
+            where, _, message = str(error).partition(": ")
+            yield Finding("error", where, message)
+
+
+def registrations(config: Any) -> Iterator[Finding]:
+    """The names a recipe uses must be the ones the plug-in (or verl) registers."""
+    trainer_mode = config.trainer.v1.trainer_mode
+    if config.algorithm.adv_estimator == names.ADVANTAGE_ESTIMATOR and trainer_mode != names.TRAINER_MODE:
+        yield Finding(
+            "error",
+            "algorithm.adv_estimator",
+            f"medr3_grpo needs trainer.v1.trainer_mode={names.TRAINER_MODE}",
+        )
+    if section(config).get("stages") and trainer_mode != names.TRAINER_MODE:
+        yield Finding(
+            "error",
+            "trainer.v1.trainer_mode",
+            f"{trainer_mode!r} would ignore medr3.stages: stages run in {names.TRAINER_MODE}, which is synchronous "
+            "(in the asynchronous modes samples of two stages would mix in one update)",
+        )
+    if not config.trainer.use_v1:
+        yield Finding("error", "trainer.use_v1", "must be true: the plug-in extends the v1 trainer")
+    loop = config.actor_rollout_ref.rollout.agent.default_agent_loop
+    if loop.startswith("medr3") and loop not in _REGISTERED_LOOPS:
+        yield Finding(
+            "error",
+            "actor_rollout_ref.rollout.agent.default_agent_loop",
+            f"{loop!r} is none of {_REGISTERED_LOOPS}",
+        )
+
+
+def tools(config: Any, folder: Path) -> Iterator[Finding]:
+    """The tool file of a tool-calling recipe, by the tool's own settings."""
+    rollout = config.actor_rollout_ref.rollout
+    if rollout.agent.default_agent_loop != "medr3_tool":
+        return
+    key = "actor_rollout_ref.rollout.multi_turn.tool_config_path"
+    given = rollout.multi_turn.tool_config_path
+    if not given:
+        yield Finding("error", key, "the agent loop medr3_tool needs a tool file")
+        return
+    path = _tool_file(given, folder)
+    if path is None:
+        yield Finding("error", key, f"no such file: {given}")
+        return
+    if config.data.tool_config_path != given:
+        yield Finding(
+            "error",
+            "data.tool_config_path",
+            f"{config.data.tool_config_path} is not {key} ({given}): prompts would be measured without the tool's "
+            "description",
+        )
+    from medr3_plugin.environment.tool import ToolSettings
+    from medr3_plugin.retrieval.backend import BackendOptions
+
+    for options in _search_tools(path):
+        try:
+            settings = validated(ToolSettings, options, f"{path.name}: config")
+            validated(BackendOptions, settings.retrieval, f"{path.name}: config.retrieval")
+        except UserError as error:
+            yield Finding("error", key, str(error))
+            continue
+        if settings.response_chars > rollout.multi_turn.max_tool_response_length:
+            yield Finding(
+                "error",
+                "actor_rollout_ref.rollout.multi_turn.max_tool_response_length",
+                f"{rollout.multi_turn.max_tool_response_length} characters are fewer than the tool's "
+                f"response_chars {settings.response_chars}: verl would cut the middle out of the evidence",
+            )
+        yield from _tool_turns(config, settings.max_searches)
+
+
+def _tool_turns(config: Any, of_tool: int) -> Iterator[Finding]:
+    """verl ends a trajectory at its last turn, answered or not."""
+    searches = [s.get("max_searches") for s in section(config).get("stages") or ()]
+    most = max([of_tool if n is None else n for n in searches] or [of_tool])
+    turns = config.actor_rollout_ref.rollout.multi_turn.max_assistant_turns
+    if turns and turns < most + 1:
+        yield Finding(
+            "error",
+            "actor_rollout_ref.rollout.multi_turn.max_assistant_turns",
+            f"{turns} leave no turn for the answer after {most} searches: at least {most + 1}",
+        )
+
+
+def retrieval_options(config: Any, folder: Path) -> dict[str, dict[str, Any]]:
+    """Backend options of the retrieval that the run uses, by where they stand."""
+    rollout = config.actor_rollout_ref.rollout
+    loop = rollout.agent.default_agent_loop
+    if loop == "medr3_search":
+        return {"medr3.retrieval": section(config).get("retrieval") or {}}
+    path = _tool_file(rollout.multi_turn.tool_config_path, folder) if loop == "medr3_tool" else None
+    listed = _search_tools(path) if path else []
+    return {f"{path.name if path else ''}: config.retrieval": tool.get("retrieval") or {} for tool in listed}
+
+
+def _tool_file(given: str | None, folder: Path) -> Path | None:
+    # run.sh names the file beside the recipe; without run.sh a bare name means the same one
+    return next((p for p in (Path(given), folder / Path(given).name) if p.is_file()), None) if given else None
+
+
+def _search_tools(path: Path) -> list[dict[str, Any]]:
+    """The `config` of every medical search tool that a tool file lists."""
+    from omegaconf import OmegaConf
+
+    listed = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    found = (listed.get("tools") or ()) if isinstance(listed, dict) else ()
+    return [
+        t.get("config") or {} for t in found if str(t.get("class_name", "")).endswith("MedicalSearchTool")
+    ]

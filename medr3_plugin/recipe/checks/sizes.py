@@ -1,0 +1,172 @@
+"""Lengths, batch sizes and memory: what must fit into what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.recipe.checks.finding import Finding, section
+from medr3_plugin.recipe.memory import estimate, model_size, sequence_parallel
+
+_COUNTS = (
+    "data.train_batch_size",
+    "data.max_prompt_length",
+    "data.max_response_length",
+    "actor_rollout_ref.actor.ppo_mini_batch_size",
+    "actor_rollout_ref.rollout.n",
+    "actor_rollout_ref.rollout.tensor_model_parallel_size",
+    "actor_rollout_ref.rollout.agent.num_workers",
+    "reward.num_workers",
+    "trainer.nnodes",
+    "trainer.n_gpus_per_node",
+    "trainer.test_freq",
+)
+
+
+_PREFILL_TOKENS = 8
+"""Bound of the tokens of `<think>`, which the environment appends to a prompt of `data.max_prompt_length`."""
+
+
+def counts(config: Any) -> Iterator[Finding]:
+    """What the other checks calculate with are whole numbers."""
+    from omegaconf import OmegaConf
+
+    for key in _COUNTS:
+        value = OmegaConf.select(config, key)
+        if not isinstance(value, int):
+            yield Finding("error", key, f"a whole number is needed, got {value!r}")
+        elif value < 1 and key != "trainer.test_freq":
+            yield Finding("error", key, f"at least 1 is needed, got {value}")
+
+
+def lengths(config: Any) -> Iterator[Finding]:
+    """Prompt, response and documents fit into the model, the micro batch and the response."""
+    data, rollout, actor = config.data, config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
+    ours = section(config)
+    environment = ours.get("environment") or {}
+    whole = data.max_prompt_length + data.max_response_length
+    what = "prompt + response"
+    if environment.get("prefill_think") is True and rollout.agent.default_agent_loop == "medr3_search":
+        whole += _PREFILL_TOKENS
+        what += " + <think>"
+    if rollout.max_model_len is not None and rollout.max_model_len < whole:
+        yield Finding(
+            "error",
+            "actor_rollout_ref.rollout.max_model_len",
+            f"{rollout.max_model_len} < {what} = {whole}: generating in the longest trajectories would fail",
+        )
+    if actor.use_dynamic_bsz:
+        for key, limit in (
+            ("actor.ppo_max_token_len_per_gpu", actor.ppo_max_token_len_per_gpu),
+            ("rollout.log_prob_max_token_len_per_gpu", rollout.log_prob_max_token_len_per_gpu),
+        ):
+            room = limit * sequence_parallel(actor)
+            if room < whole:
+                yield Finding(
+                    "error",
+                    f"actor_rollout_ref.{key}",
+                    f"times ulysses_sequence_parallel_size is {room}, less than one trajectory of {whole} tokens",
+                )
+    size = model_size(str(config.actor_rollout_ref.model.path))
+    if size is not None and size.positions is not None and size.positions < whole:
+        yield Finding("error", "data", f"{what} = {whole} tokens, the model has {size.positions} positions")
+    overlong = ((ours.get("reward") or {}).get("penalties") or {}).get("overlong") or {}
+    if (overlong.get("max_tokens") or 0) > data.max_response_length:
+        yield Finding(
+            "error",
+            "medr3.reward.penalties.overlong.max_tokens",
+            f"{overlong['max_tokens']} is more than data.max_response_length {data.max_response_length}: no response "
+            "would get the whole penalty",
+        )
+    if rollout.agent.default_agent_loop != "medr3_search":
+        return
+    from medr3_plugin.environment.settings import EnvironmentSettings
+
+    try:
+        settings = EnvironmentSettings.from_mapping(environment)
+    except UserError:
+        return  # already reported
+    room = data.max_response_length - settings.answer_reserve
+    if room < settings.document_tokens:
+        yield Finding(
+            "error",
+            "data.max_response_length",
+            f"{data.max_response_length} leaves {max(0, room)} tokens beside medr3.environment.answer_reserve, "
+            f"too few for one document of document_tokens={settings.document_tokens}",
+        )
+    if settings.document_tokens > settings.search_tokens:
+        yield Finding("error", "medr3.environment.document_tokens", "is larger than search_tokens")
+    searches = [s.get("max_searches") for s in ours.get("stages") or ()]
+    most = max([n for n in searches if n is not None] or [settings.max_searches])
+    documents = most * settings.search_tokens
+    share = documents / data.max_response_length
+    if share > 0.75:
+        yield Finding(
+            "note",
+            "medr3.environment",
+            f"{most} searches of {settings.search_tokens} tokens may fill {min(share, 1):.0%} of the response"
+            f" of {data.max_response_length} tokens; the environment then shows fewer documents",
+        )
+
+
+def budgets(config: Any) -> Iterator[Finding]:
+    """Groups, batches and steps."""
+    data, rollout, actor = config.data, config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
+    if rollout.n < 2 and str(config.algorithm.adv_estimator) in ("grpo", "medr3_grpo"):
+        yield Finding(
+            "error",
+            "actor_rollout_ref.rollout.n",
+            "group-relative advantages need at least 2 samples a prompt",
+        )
+    if data.train_batch_size % actor.ppo_mini_batch_size:
+        yield Finding(
+            "error",
+            "actor_rollout_ref.actor.ppo_mini_batch_size",
+            f"{actor.ppo_mini_batch_size} does not divide data.train_batch_size {data.train_batch_size}",
+        )
+    steps = sum(int(s["until"]["max_steps"]) for s in section(config).get("stages") or () if "until" in s)
+    rollouts = data.train_batch_size * rollout.n
+    yield Finding(
+        "note",
+        "budget",
+        f"at most {steps} steps of {data.train_batch_size} x {rollout.n} = {rollouts} trajectories",
+    )
+    if config.trainer.test_freq > 0 and not config.data.val_files:
+        yield Finding("error", "data.val_files", "needed, because trainer.test_freq is positive")
+
+
+def memory(config: Any, gpu_memory_gib: float) -> Iterator[Finding]:
+    """The estimate of training and generating fits into one GPU."""
+    if config.trainer.device == "cpu":
+        return
+    strategy = config.actor_rollout_ref.actor.strategy
+    if strategy not in ("fsdp", "fsdp2"):
+        yield Finding("note", "memory", f"no estimate for actor.strategy={strategy}")
+        return
+    size = model_size(str(config.actor_rollout_ref.model.path))
+    if size is None:
+        yield Finding(
+            "note", "memory", f"no estimate: the size of {config.actor_rollout_ref.model.path} is not known"
+        )
+        return
+    needed = estimate(config, size, gpu_memory_gib)
+    parts = ", ".join(f"{name} {value:.1f}" for name, value in needed.parts.items() if value >= 0.05)
+    yield Finding(
+        "note",
+        "memory",
+        f"estimate for each GPU of {gpu_memory_gib:g} GiB: training {needed.training:.0f} GiB ({parts}), "
+        f"generating {needed.generating:.0f} GiB with room for {needed.kv_tokens} tokens of KV cache",
+    )
+    for phase, value in (("training", needed.training), ("generating", needed.generating)):
+        if value > gpu_memory_gib:
+            yield Finding(
+                "error", "memory", f"{phase} is estimated at {value:.0f} GiB of {gpu_memory_gib:g} GiB"
+            )
+    whole = config.data.max_prompt_length + config.data.max_response_length
+    if needed.kv_tokens < whole:
+        yield Finding(
+            "error",
+            "actor_rollout_ref.rollout.gpu_memory_utilization",
+            f"the KV cache would hold less than one trajectory ({whole} tokens)",
+        )

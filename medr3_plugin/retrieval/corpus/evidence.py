@@ -1,0 +1,164 @@
+"""Evidence levels, 1 (expert opinion and everything else) to 9 (meta-analysis).
+
+The level of a document comes from, in this order:
+1. its `evidence_level` column (a level that `evidence_type_method` calls guessed counts only without a classifier);
+2. its `evidence_type` column, unless `evidence_type_method` says that a rule guessed it;
+3. its `publication_types` column (PubMed's vocabulary);
+4. a classifier given by the caller (a judge LLM, say);
+5. the rules of `evidence_rules` over title and abstract (English);
+6. the guessed `evidence_type` of 2.
+
+How it was found stays with the document as `evidence_type_method`, also when a corpus is read and written again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from medr3_plugin.retrieval.corpus import evidence_rules
+
+LEVELS: Mapping[str, int] = {
+    "meta_analysis": 9,
+    "systematic_review": 8,
+    "guideline": 7,
+    "rct": 6,
+    "non_randomised_trial": 5,
+    "cohort": 4,
+    "retrospective": 4,
+    "case_control": 3,
+    "cross_sectional": 3,
+    "case_series": 3,
+    "case_report": 2,
+    "expert_opinion": 1,
+    "review": 1,
+    "animal_or_in_vitro": 1,
+    "consumer_health_reference": 1,
+    "disease_profile": 1,
+    "textbook": 1,
+    "other": 1,
+}
+"""Evidence type -> level. Types that the hierarchy does not name stand with their nearest kin: retrospective
+studies with cohorts, case-control and cross-sectional studies with case series and studies."""
+
+LOWEST, HIGHEST = 1, 9
+UNKNOWN_TYPES = frozenset((
+    "", "unspecified", "unknown", "none", "n_a", "na", "nan", "article", "journal_article", "research_article",
+))  # fmt: skip
+"""Names that tell nothing of the design."""
+
+# PubMed publication types, most telling first: an article often carries several
+_PUBLICATION_TYPES: tuple[tuple[str, str], ...] = (
+    ("meta-analysis", "meta_analysis"),
+    ("network meta-analysis", "meta_analysis"),
+    ("systematic review", "systematic_review"),
+    ("practice guideline", "guideline"),
+    ("guideline", "guideline"),
+    ("consensus development conference", "guideline"),
+    ("randomized controlled trial", "rct"),
+    ("equivalence trial", "rct"),
+    ("pragmatic clinical trial", "rct"),
+    ("controlled clinical trial", "non_randomised_trial"),
+    ("clinical trial", "non_randomised_trial"),
+    ("observational study", "cohort"),
+    ("case reports", "case_report"),
+    ("review", "review"),
+    ("editorial", "expert_opinion"),
+    ("comment", "expert_opinion"),
+    ("letter", "expert_opinion"),
+)
+_ALIASES: Mapping[str, str] = {
+    "systematic_review_and_meta_analysis": "meta_analysis",
+    "metaanalysis": "meta_analysis",
+    "practice_guideline": "guideline",
+    "clinical_practice_guideline": "guideline",
+    "clinical_guideline": "guideline",
+    "evidence_based_practice_guideline": "guideline",
+    "randomized_controlled_trial": "rct",
+    "randomized_clinical_trial": "rct",
+    "randomized_trial": "rct",
+    "non_randomized_trial": "non_randomised_trial",
+    "non_randomized_controlled_trial": "non_randomised_trial",
+    "clinical_trial": "non_randomised_trial",
+    "prospective": "cohort",
+    "prospective_cohort": "cohort",
+    "retrospective_cohort": "cohort",
+    "narrative_review": "review",
+    "literature_review": "review",
+    "opinion": "expert_opinion",
+    "animal": "animal_or_in_vitro",
+    "in_vitro": "animal_or_in_vitro",
+}
+"""In American spelling, in the singular and without a closing "study"."""
+
+Method = Literal["column", "source", "publication_type", "classifier", "rule", "none"]
+METHODS: Mapping[str, Method] = {method: method for method in get_args(Method)}
+GUESSED: frozenset[str] = frozenset({"rule", "none"})
+"""Methods that leave the level open to somebody who reads better."""
+Classifier = Callable[[str, str], "str | None"]
+"""`(title, text) -> evidence type` (a key of `LEVELS`), or None where it cannot say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Type and level of a document, and how they were found."""
+
+    type: str
+    level: int
+    method: Method
+
+
+def normalise_type(name: str) -> str:
+    """`Randomised Controlled Trials` -> `rct`: lower case, underscores, other names, PubMed's publication types."""
+    key = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    if key in LEVELS or key in UNKNOWN_TYPES:
+        return key
+    singular = re.sub(r"ies$", "y", key.replace("analyses", "analysis").replace("randomis", "randomiz"))
+    plain = re.sub(r"(?<![is])s$|_study$", "", singular)
+    found = next(
+        (_ALIASES.get(form, form) for form in (singular, plain) if _ALIASES.get(form, form) in LEVELS), ""
+    )
+    return found or from_publication_types([name]) or key
+
+
+def assess(row: Mapping[str, Any], classifier: Classifier | None = None) -> Evidence:
+    """Evidence type and level of a validated corpus row (columns as in the module's text)."""
+    title, text = row.get("title") or "", row.get("text") or ""
+    stated = normalise_type(row.get("evidence_type") or "")
+    level, method = row.get("evidence_level"), str(row.get("evidence_type_method"))
+    guessed = method in GUESSED
+    if level is not None and not (guessed and classifier):
+        kind = stated if stated not in UNKNOWN_TYPES else "other"
+        return Evidence(kind, int(level), METHODS.get(method, "column"))
+    if stated not in UNKNOWN_TYPES and not guessed:
+        return Evidence(stated, LEVELS.get(stated, LOWEST), "source")
+    if published := from_publication_types(row.get("publication_types") or ()):
+        return Evidence(published, LEVELS[published], "publication_type")
+    return _from_text(title, text, classifier, stated)
+
+
+def _from_text(title: str, text: str, classifier: Classifier | None, guess: str) -> Evidence:
+    if classifier is not None and (found := classifier(title, text)):
+        kind = normalise_type(found)
+        return Evidence(kind, LEVELS.get(kind, LOWEST), "classifier")
+    if ruled := evidence_rules.classify(title, text):
+        return Evidence(ruled, LEVELS[ruled], "rule")
+    if guess in LEVELS:
+        return Evidence(guess, LEVELS[guess], "rule")
+    return Evidence("other", LOWEST, "none")
+
+
+def from_publication_types(names: str | Iterable[str]) -> str | None:
+    """The most telling of PubMed's publication types, as one of our types; None if none tells anything."""
+    if isinstance(names, str):
+        names = re.split(r"[;|,]", names)
+    # "Clinical Trial, Phase III" and "Consensus Development Conference, NIH" are kinds of what stands first; a
+    # "Randomized Controlled Trial, Veterinary" is no evidence for people
+    parts = [str(name).strip().lower().partition(",") for name in names]
+    given = {head for head, _, rest in parts if rest.strip() != "veterinary"}
+    for name, kind in _PUBLICATION_TYPES:
+        if name in given:
+            return kind
+    return None

@@ -1,0 +1,1 @@
+"""Indexes on disk: lexical and dense, built and opened, with a manifest."""

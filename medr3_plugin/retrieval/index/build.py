@@ -1,0 +1,286 @@
+"""Building an index folder: documents, engines, manifest.
+
+A build goes on after the last finished step (documents, BM25, each shard of vectors) when it is started again with
+the same arguments over the same corpus (`build_folder`), and does nothing if the index is finished.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+from tqdm import tqdm
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.records import Document
+from medr3_plugin.retrieval.corpus.chunking import Chunker, model_tokens, word_tokens
+from medr3_plugin.retrieval.corpus.documents import BadRows, read_corpus
+from medr3_plugin.retrieval.corpus.evidence import Classifier
+from medr3_plugin.retrieval.index import manifest as manifest_file
+from medr3_plugin.retrieval.index.build_folder import (
+    VECTORS,
+    Steps,
+    check_replaceable,
+    finished_index,
+    locked,
+    recover,
+)
+from medr3_plugin.retrieval.index.dense_build import KINDS
+from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig
+from medr3_plugin.retrieval.index.lexical import K1, B
+from medr3_plugin.retrieval.index.lexical_build import build_lexical
+from medr3_plugin.retrieval.index.provenance import CorpusFiles, provenance
+from medr3_plugin.retrieval.index.store import DocumentStore, StoreWriter
+
+EngineName = Literal["bm25", "dense", "hybrid"]
+Source = str | Path | Iterable[str | Path]
+T = TypeVar("T")
+
+SKIPPED = "skipped_rows.jsonl"
+"""In an index's folder `documents`, if rows were skipped: `{"error"}` of each, with file, line and field."""
+_PACKAGES = (
+    "medr3-plugin",
+    "numpy",
+    "PyStemmer",
+    "faiss-cpu",
+    "sentence-transformers",
+    "torch",
+    "transformers",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What an index is built with.
+
+    Attributes:
+        k1: BM25's saturation of term counts.
+        b: BM25's share of length normalisation, 0 to 1.
+        dense_index: `auto`, or one of `dense_build.KINDS`.
+        chunk_tokens: cut documents longer than this; 0 leaves them whole.
+        chunk_overlap: tokens that passages share.
+        chunk_tokenizer: model whose tokens count; None counts words and punctuation marks.
+        batch_size: passages encoded at a time; None: what suits the device.
+    """
+
+    k1: float = K1
+    b: float = B
+    dense_index: str = "auto"
+    chunk_tokens: int = 0
+    chunk_overlap: int = 0
+    chunk_tokenizer: str | None = None
+    batch_size: int | None = None
+
+
+def build_index(
+    corpus: Source,
+    out: str | Path,
+    engine: EngineName = "bm25",
+    *,
+    encoder: EncoderConfig | str | None = None,
+    options: BuildOptions | None = None,
+    classifier: Classifier | None = None,
+    bad_rows: BadRows | None = None,
+    overwrite: bool = False,
+    encode: Callable[[EncoderConfig, Path, Path], None] | None = None,
+    notify: Callable[[str], None] | None = None,
+) -> dict[str, Any]:
+    """Build an index and return its manifest; nothing is done if `out` is that index already.
+
+    Args:
+        corpus: see `corpus.read_corpus`.
+        out: the index folder to create.
+        engine: `bm25`, `dense`, or `hybrid` for both.
+        encoder: the model of a dense index, or how to use it.
+        options: parameters.
+        classifier: names the evidence type of documents without one, see `evidence.assess`.
+        bad_rows: count and skip wrong rows instead of raising; those of an earlier start that this build goes
+            on from are counted, too. All are listed in the index, see `SKIPPED`.
+        overwrite: replace an index at `out`, and the encoded vectors of an unfinished build of another one.
+        encode: fills a shard folder with the vectors of a document store, `(encoder, store folder, shard
+            folder)`, in place of this process (`vectors.encode_shard` is what it must do for every shard).
+        notify: told what will be built and how large before it is, or that nothing is to be done.
+
+    Raises:
+        UserError: a wrong row or option, an `out` or encoded vectors of another corpus or with other options, no
+            space, a build of the same index under way.
+    """
+    target = Path(out)
+    options = options or BuildOptions()
+    if engine not in get_args(EngineName):
+        raise UserError(f"engine {engine!r}: expected one of {', '.join(get_args(EngineName))}")
+    config = EncoderConfig(encoder) if isinstance(encoder, str) else encoder
+    dense_config = config or EncoderConfig("")
+    if engine != "bm25" and not dense_config.path:
+        raise UserError(f"engine {engine}: needs --encoder, the folder or hub name of a sentence encoder")
+    if options.dense_index not in KINDS:
+        raise UserError(f"unknown dense index {options.dense_index!r}; expected one of {', '.join(KINDS)}")
+    corpus = [corpus] if isinstance(corpus, (str, Path)) else list(corpus)
+    tell = notify or (lambda _: None)
+    try:
+        files = CorpusFiles(corpus)
+        made_of = provenance(
+            files,
+            engine,
+            dense_config if engine != "bm25" else None,
+            _deciding(options, engine),
+            skip_bad=bad_rows is not None,
+        )
+        with locked(target):
+            recover(target)
+            if not overwrite and (finished := finished_index(target, made_of)):
+                tell(f"{target}: is up to date, nothing was built")
+                return finished
+            check_replaceable(target)
+            with Steps(target, made_of, overwrite=overwrite, notify=tell) as steps:
+                chunker = _chunker(options)
+                documents = read_corpus(corpus, bad_rows=bad_rows, classifier=classifier)
+                if chunker is not None:
+                    documents = chunker.chunk_all(documents)
+                content: dict[str, Any] = {"engine": engine, "chunking": _chunking(options)}
+                if bad_rows is not None and steps.done("documents"):
+                    _recall(bad_rows, steps.building / "documents" / SKIPPED)
+                content["documents"] = steps.run(
+                    "documents",
+                    lambda: _write_documents(documents, steps.folder("documents"), bad_rows, files),
+                )
+                store = DocumentStore(steps.building / "documents")
+                if engine != "dense":
+                    content["bm25"] = steps.run(
+                        "bm25", lambda: _build_bm25(store, steps.folder("bm25"), options)
+                    )
+                if engine != "bm25":
+                    content["dense"] = steps.run(
+                        "dense",
+                        lambda: _build_dense(
+                            store, steps.folder("dense"), dense_config, options, encode=encode, notify=tell
+                        ),
+                    )
+                    shutil.rmtree(steps.building / VECTORS, ignore_errors=True)
+                store.close()
+                content["built_from"] = made_of
+                content["versions"] = manifest_file.versions(*_PACKAGES)
+                return steps.finish(content)
+    except OSError as error:
+        raise UserError(
+            # numpy tells of a short write without saying why
+            f"{error.filename or target}: {error.strerror or f'{error} (is the disk full?)'}; "
+            "put that right and start the build again, it will go on where it stopped"
+        ) from error
+
+
+def _deciding(options: BuildOptions, engine: str) -> dict[str, Any]:
+    """The options that the index depends on."""
+    without = {"batch_size", *{"bm25": ("dense_index",), "dense": ("k1", "b")}.get(engine, ())}
+    return {name: value for name, value in asdict(options).items() if name not in without}
+
+
+def _write_documents(
+    documents: Iterable[Document], folder: Path, bad_rows: BadRows | None, corpus: CorpusFiles
+) -> dict[str, Any]:
+    with StoreWriter(folder) as writer, _recorded(bad_rows, folder / SKIPPED):
+        for document in _bar(documents, "documents"):
+            writer.add(document)
+        summary = writer.summary()
+    corpus.check_unchanged()
+    if not summary["count"]:
+        raise UserError("the corpus holds no document")
+    return {**summary, "skipped_rows": bad_rows.count if bad_rows else 0}
+
+
+@contextlib.contextmanager
+def _recorded(bad_rows: BadRows | None, path: Path) -> Iterator[None]:
+    """Write the rows that are skipped meanwhile to a file, if there are any."""
+    if bad_rows is None:
+        yield
+        return
+    with path.open("w", encoding="utf-8") as file:
+        bad_rows.record = lambda message: file.write(json.dumps({"error": message}) + "\n")
+        try:
+            yield
+        finally:
+            bad_rows.record = None
+    if not path.stat().st_size:
+        path.unlink()
+
+
+def _recall(bad_rows: BadRows, path: Path) -> None:
+    """Count the rows that an earlier start of this build skipped."""
+    if path.is_file():
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                bad_rows.add(json.loads(line)["error"])
+
+
+def _build_bm25(store: DocumentStore, folder: Path, options: BuildOptions) -> dict[str, Any]:
+    return build_lexical(_bar(store.texts(), "BM25", len(store)), folder, k1=options.k1, b=options.b)
+
+
+def _build_dense(
+    store: DocumentStore,
+    folder: Path,
+    config: EncoderConfig,
+    options: BuildOptions,
+    *,
+    encode: Callable[[EncoderConfig, Path, Path], None] | None,
+    notify: Callable[[str], None],
+) -> dict[str, Any]:
+    from medr3_plugin.retrieval.index import dense_build, vectors
+
+    shard_folder = folder.parent / VECTORS
+    encoder = Encoder(config)
+    notify(_announcement(len(store), encoder.dimension, options))
+    if encode is not None:
+        encode(config, store.folder, shard_folder)
+    else:
+        with tqdm(total=len(store), desc="encoding", unit=" documents", disable=None) as bar:
+            for number in range(len(vectors.shard_ranges(len(store)))):
+                bar.update(vectors.encode_shard(encoder, store, shard_folder, number, options.batch_size))
+    shards = vectors.Shards(shard_folder, len(store))
+    queries = encoder.encode_queries(dense_build.pseudo_queries(store))
+    settings = dense_build.build_faiss(shards, folder, options.dense_index, queries=queries)
+    return {
+        "encoder": asdict(config),
+        "identity": config.identity(),
+        "dimension": shards.dimension,
+        "probe": [[round(float(value), 6) for value in row] for row in encoder.probe()],
+        **settings,
+    }
+
+
+def _announcement(documents: int, dimension: int, options: BuildOptions) -> str:
+    from medr3_plugin.retrieval.index import dense_build
+
+    kind = dense_build.choose_kind(documents) if options.dense_index == "auto" else options.dense_index
+    size = dense_build.index_bytes(kind, documents, dimension)
+    return (
+        f"{documents:,} documents x {dimension} dimensions: index {kind}, {size / 2**20:,.0f} MB of memory; "
+        f"vectors while building {documents * dimension * 4 / 2**20:,.0f} MB of disk"
+    )
+
+
+def _chunker(options: BuildOptions) -> Chunker | None:
+    if not options.chunk_tokens:
+        return None
+    tokenizer = model_tokens(options.chunk_tokenizer) if options.chunk_tokenizer else word_tokens
+    return Chunker(options.chunk_tokens, options.chunk_overlap, tokenizer)
+
+
+def _chunking(options: BuildOptions) -> dict[str, Any] | None:
+    if not options.chunk_tokens:
+        return None
+    return {
+        "tokens": options.chunk_tokens,
+        "overlap": options.chunk_overlap,
+        "tokenizer": options.chunk_tokenizer,
+    }
+
+
+def _bar(items: Iterable[T], title: str, total: int | None = None) -> Iterator[T]:
+    # disable=None: no bar when stderr is not a terminal
+    yield from tqdm(items, desc=title, total=total, unit=" documents", disable=None)

@@ -1,0 +1,107 @@
+"""Metadata filters: which documents a search may return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from medr3_plugin.errors import UserError
+
+if TYPE_CHECKING:
+    from medr3_plugin.retrieval.index.store import DocumentStore
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Conditions on a document, all of which must hold; None switches a condition off.
+
+    Attributes:
+        sources: the document's `source` is one of these (exact match).
+        min_evidence_level: lowest evidence level, 1 to 9.
+        max_evidence_level: highest evidence level, 1 to 9.
+        min_year: first year of publication; documents without a year do not pass.
+        max_year: last year of publication; documents without a year do not pass.
+    """
+
+    sources: tuple[str, ...] | None = None
+    min_evidence_level: int | None = None
+    max_evidence_level: int | None = None
+    min_year: int | None = None
+    max_year: int | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.sources, str):
+            raise UserError(f"filters.sources: expected a list of names, got {self.sources!r}")
+        if self.sources is not None:
+            # a list from JSON or yaml is as good, but the object must stay hashable
+            object.__setattr__(self, "sources", tuple(str(source) for source in self.sources))
+        for name in ("min_evidence_level", "max_evidence_level", "min_year", "max_year"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+                raise UserError(f"filters.{name}: expected a whole number, got {value!r}")
+
+    def accepts(self, source: str, evidence_level: int, year: int | None) -> bool:
+        """Whether a document with these columns passes."""
+        if self.sources is not None and source not in self.sources:
+            return False
+        if self.min_evidence_level is not None and evidence_level < self.min_evidence_level:
+            return False
+        if self.max_evidence_level is not None and evidence_level > self.max_evidence_level:
+            return False
+        if self.min_year is not None and (year is None or year < self.min_year):
+            return False
+        return self.max_year is None or (year is not None and year <= self.max_year)
+
+    def mask(self, store: DocumentStore) -> Mask:
+        """`[documents]` booleans, true where the document passes."""
+        mask = np.ones(len(store), dtype=np.bool_)
+        if self.sources is not None:
+            codes = [code for code, name in enumerate(store.sources) if name in self.sources]
+            mask &= np.isin(store.source_codes, codes)
+        if self.min_evidence_level is not None:
+            mask &= store.levels >= self.min_evidence_level
+        if self.max_evidence_level is not None:
+            mask &= store.levels <= self.max_evidence_level
+        if self.min_year is not None or self.max_year is not None:
+            mask &= store.years != NO_YEAR
+        if self.min_year is not None:
+            mask &= store.years >= self.min_year
+        if self.max_year is not None:
+            mask &= store.years <= self.max_year
+        return mask
+
+
+NO_YEAR = -32768
+"""How the year column (int16) says that a document has none."""
+
+
+class MaskCache:
+    """Masks of the filters used last, so that a service computes each once.
+
+    A mask takes one byte a document; `size` of them are kept. Safe to use from several threads: the worst
+    that a race can do is to compute a mask twice.
+    """
+
+    def __init__(self, store: DocumentStore, size: int = 8) -> None:
+        self._store = store
+        self._size = size
+        self._masks: dict[Filters, Mask] = {}
+
+    def get(self, filters: Filters | None) -> Mask | None:
+        """The mask of `filters`, or None where everything passes."""
+        if filters is None or filters == Filters():
+            return None
+        mask = self._masks.get(filters)
+        if mask is None:
+            mask = filters.mask(self._store)
+            masks = dict(self._masks)
+            for oldest in list(masks)[: max(0, len(masks) - self._size + 1)]:
+                del masks[oldest]
+            masks[filters] = mask
+            self._masks = masks
+        return mask

@@ -1,0 +1,161 @@
+"""BM25 over a memory-mapped index in bm25s's file format.
+
+The index holds, for each term, the documents with that term and their finished scores (`lexical_build`), so
+that a query is a sum over a few slices. The summing is ours, not bm25s's, for three measured reasons
+(docs/benchmarks/retrieval.md): bm25s recompiles its numba code in every process, sorts all documents for each
+query when numba is absent, and takes a second to import.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.retrieval.index.filters import Mask
+
+Rows = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float32]
+
+MAX_QUERY_CHARACTERS = 16_384
+"""Longer queries are cut: some 2,500 words are more than any question, and bound the time of a search."""
+
+K1, B = 1.5, 0.75
+_STOP_WORDS = """
+    a an and are as at be but by for if in into is it no not of on or such that the their then there these
+    they this to was will with
+"""
+STOP_WORDS = frozenset(_STOP_WORDS.split())
+"""Lucene's English stop words, which bm25s calls "en"."""
+
+_WORD = re.compile(r"\b\w\w+\b")
+_local = threading.local()
+
+
+def stem(words: list[str]) -> list[str]:
+    """English (Porter 2) stems."""
+    # a Stemmer is not safe to share between threads
+    stemmer = getattr(_local, "stemmer", None)
+    if stemmer is None:
+        import Stemmer
+
+        stemmer = _local.stemmer = Stemmer.Stemmer("english")
+    return stemmer.stemWords(words)
+
+
+def words_of(text: str) -> list[str]:
+    """Lower-case words of two or more characters."""
+    return _WORD.findall(text.lower())
+
+
+def stems_of(query: str) -> list[str]:
+    """The stems a query is searched with, repeated as often as they occur."""
+    # half a surrogate pair cannot be encoded and would stop the stemmer
+    text = query[:MAX_QUERY_CHARACTERS].encode("utf-8", "replace").decode()
+    return stem([word for word in words_of(text) if word not in STOP_WORDS])
+
+
+class LexicalIndex:
+    """A BM25 index opened from its folder; safe to use from several threads.
+
+    Raises:
+        UserError: the folder does not hold a whole index.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self._data, self._documents, self._starts = (
+                np.load(folder / f"{name}.csc.index.npy", mmap_mode="r", allow_pickle=False)
+                for name in ("data", "indices", "indptr")
+            )
+            self._vocabulary: dict[str, int] = json.loads((folder / "vocab.index.json").read_bytes())
+            self._size = int(json.loads((folder / "params.index.json").read_bytes())["num_docs"])
+        except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+            raise UserError(f"{folder}: not a whole BM25 index ({error}); build it again") from error
+        if not len(self._data) == len(self._documents) == self._starts[-1] or (
+            len(self._starts) != len(self._vocabulary) + 1
+        ):
+            raise UserError(f"{folder}: the BM25 index's files do not fit together; build it again")
+        # plain arrays over the same mapping: indexing an np.memmap costs a Python object each time
+        self._data, self._documents = np.asarray(self._data), np.asarray(self._documents)
+        self._accumulate: Callable[..., None] = _accumulate
+
+    def __len__(self) -> int:
+        return self._size
+
+    def terms(self, query: str) -> list[int]:
+        """Term numbers of a query, repeated as often as they occur; unknown words are left out."""
+        return [number for word in stems_of(query) if (number := self._vocabulary.get(word)) is not None]
+
+    def idf(self, term: int) -> float:
+        """Inverse document frequency ln(1 + (N − df + 0.5) / (df + 0.5)) of a term number."""
+        frequency = int(self._starts[term + 1] - self._starts[term])
+        return float(np.log(1 + (self._size - frequency + 0.5) / (frequency + 0.5)))
+
+    def search(self, queries: Sequence[str], topk: int, mask: Mask | None = None) -> tuple[Rows, Scores]:
+        """`[queries, topk]` row numbers and scores, best first; -1 where fewer documents match.
+
+        Documents of equal score come in row order.
+        """
+        topk = min(topk, self._size)
+        rows = np.full((len(queries), topk), -1, dtype=np.int64)
+        scores = np.zeros((len(queries), topk), dtype=np.float32)
+        for number, query in enumerate(queries):
+            found, found_scores = self._search_one(self.terms(query), topk, mask)
+            rows[number, : len(found)] = found
+            scores[number, : len(found)] = found_scores
+        return rows, scores
+
+    def _search_one(self, terms: list[int], topk: int, mask: Mask | None) -> tuple[Rows, Scores]:
+        scores = np.zeros(self._size, dtype=np.float32)
+        if not terms:
+            return np.empty(0, dtype=np.int64), scores[:0]
+        numbers = np.asarray(terms)
+        starts, ends = self._starts[numbers], self._starts[numbers + 1]
+        self._accumulate(scores, self._data, self._documents, starts, ends)
+        if mask is not None:
+            scores *= mask
+        shortest_first = np.argsort(ends - starts, kind="stable")
+        bound = np.float32(0)
+        for which in shortest_first:
+            if ends[which] - starts[which] >= topk:
+                # the k-th best of one term's documents is a lower bound for the k-th best of all
+                bound = _kth(scores[self._documents[starts[which] : ends[which]]], topk)
+                break
+        candidates = np.flatnonzero(scores >= bound) if bound > 0 else np.flatnonzero(scores > 0)
+        candidate_scores = scores[candidates]
+        if len(candidates) > topk:
+            keep = candidate_scores >= _kth(candidate_scores, topk)
+            candidates, candidate_scores = candidates[keep], candidate_scores[keep]
+        order = np.lexsort((candidates, -candidate_scores))[:topk]
+        return candidates[order], candidate_scores[order]
+
+    def warm_up(self) -> None:
+        """Use the compiled sum, if numba is installed (compiled once a machine, then cached on disk)."""
+        try:
+            from medr3_plugin.retrieval.index.lexical_compiled import accumulate
+        except ImportError:
+            return
+        no_terms = np.empty(0, dtype=self._starts.dtype)
+        accumulate(np.zeros(1, dtype=np.float32), self._data, self._documents, no_terms, no_terms)
+        self._accumulate = accumulate
+
+
+def _kth(values: Scores, k: int) -> np.float32:
+    """The k-th largest of at least k values."""
+    return np.partition(values, len(values) - k)[len(values) - k]
+
+
+def _accumulate(scores: Scores, data: Scores, documents: Any, starts: Any, ends: Any) -> None:
+    """Add each term's scores to its documents."""
+    slices = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    owners = np.concatenate([documents[part] for part in slices])
+    weights = np.concatenate([data[part] for part in slices])
+    scores += np.bincount(owners, weights=weights, minlength=len(scores)).astype(np.float32)

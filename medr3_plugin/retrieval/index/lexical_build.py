@@ -1,0 +1,168 @@
+"""Building a BM25 index in bounded memory.
+
+bm25s itself holds every token of the corpus as a Python object while it builds. Here the term counts of each
+document go to a temporary file, and a second pass scatters the finished scores into memory-mapped arrays, so
+that the corpus may be larger than memory; what stays is the vocabulary and a few numbers a document.
+The result is an index in bm25s's own files, equal to what bm25s builds (tested).
+
+Scores (Lucene's BM25, Kamphuis et al. 2020): idf(t) · tf / (k1 · (1 − b + b · length / mean length) + tf),
+idf(t) = ln(1 + (N − df + 0.5) / (df + 0.5)).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.retrieval.index.lexical import K1, STOP_WORDS, B, stem, words_of
+
+_BLOCK = 1 << 22  # postings handled at a time: 4 M, about 150 MB of arrays
+_KNOWN_WORDS = 4_000_000  # surface words whose stem is remembered
+
+
+class _Vocabulary:
+    """Numbers for stems, in order of first occurrence; surface words are looked up before stemming."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[str, int] = {}
+        self._known: dict[str, int] = dict.fromkeys(STOP_WORDS, -1)
+        self._stop_words = dict(self._known)
+
+    def terms(self, text: str) -> list[int]:
+        words = words_of(text)
+        known = self._known
+        new = [word for word in set(words) if word not in known]
+        if new:
+            if len(known) > _KNOWN_WORDS:
+                known = self._known = dict(self._stop_words)
+                new = list({word for word in words if word not in known})
+            # sorted, so that the same corpus always gives the same files
+            new.sort()
+            for word, stemmed in zip(new, stem(new), strict=True):
+                known[word] = self.numbers.setdefault(stemmed, len(self.numbers))
+        return [number for word in words if (number := known[word]) >= 0]
+
+
+def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: float = B) -> dict[str, Any]:
+    """Write a BM25 index of `texts`, in row order, into `folder`.
+
+    Returns:
+        What the manifest says about it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    postings = folder / "postings.tmp"
+    vocabulary = _Vocabulary()
+    lengths, distinct = array("i"), array("i")
+    frequencies = np.zeros(0, dtype=np.int64)
+    try:
+        with postings.open("wb") as file:
+            buffer = array("i")
+
+            def flush() -> None:
+                nonlocal frequencies
+                terms = np.frombuffer(buffer, dtype=np.int32)[::2]
+                counts = np.bincount(terms, minlength=len(vocabulary.numbers))
+                counts[: len(frequencies)] += frequencies
+                frequencies = counts
+                file.write(buffer)
+
+            for text in texts:
+                terms = vocabulary.terms(text)
+                counted = Counter(terms)
+                lengths.append(len(terms))
+                distinct.append(len(counted))
+                for pair in counted.items():
+                    buffer.extend(pair)
+                if len(buffer) >= 2 * _BLOCK:
+                    flush()
+                    buffer = array("i")
+            flush()
+        if not vocabulary.numbers:
+            raise UserError("the corpus holds no word to index")
+        norms = k1 * (1 - b + b * np.asarray(lengths) / max(1, sum(lengths)) * len(lengths))
+        _scatter(postings, folder, norms, np.asarray(distinct), frequencies)
+    finally:
+        postings.unlink(missing_ok=True)
+    (folder / "vocab.index.json").write_text(json.dumps(vocabulary.numbers, ensure_ascii=False))
+    parameters = {"k1": k1, "b": b, "method": "lucene"}
+    _write_parameters(folder, len(lengths), parameters)
+    return {
+        **parameters,
+        "stemmer": "english",
+        "stop_words": "en",
+        "terms": len(vocabulary.numbers),
+        "postings": int(frequencies.sum()),
+    }
+
+
+def _scatter(
+    postings: Path,
+    folder: Path,
+    norms: np.ndarray[Any, np.dtype[np.float64]],
+    distinct: np.ndarray[Any, np.dtype[np.int32]],
+    frequencies: np.ndarray[Any, np.dtype[np.int64]],
+) -> None:
+    """Turn the term counts in document order into scores in term order (a counting sort, block by block)."""
+    documents, total = len(norms), int(frequencies.sum())
+    starts = np.zeros(len(frequencies) + 1, dtype=np.int64)
+    np.cumsum(frequencies, out=starts[1:])
+    np.save(folder / "indptr.csc.index.npy", starts)
+    data = _new_array(folder / "data.csc.index.npy", np.float32, total)
+    rows = _new_array(folder / "indices.csc.index.npy", np.int32, total)
+    idf = np.log(1 + (documents - frequencies + 0.5) / (frequencies + 0.5)).astype(np.float32)
+    pairs = np.memmap(postings, dtype=np.int32, mode="r").reshape(-1, 2)
+    ends = np.cumsum(distinct, dtype=np.int64)
+    cursor = starts[:-1].copy()
+    first = 0
+    while first < documents:
+        begin = int(ends[first - 1]) if first else 0
+        last = max(first + 1, int(np.searchsorted(ends, begin + _BLOCK, side="right")))
+        block = np.asarray(pairs[begin : ends[last - 1]])
+        owners = np.repeat(np.arange(first, last, dtype=np.int32), distinct[first:last])
+        order = np.argsort(block[:, 0], kind="stable")
+        terms, counts, owners = block[order, 0], block[order, 1], owners[order]
+        met, run_starts, run_lengths = np.unique(terms, return_index=True, return_counts=True)
+        places = cursor[terms] + np.arange(len(terms)) - np.repeat(run_starts, run_lengths)
+        rows[places] = owners
+        data[places] = idf[terms] * (counts / (norms[owners] + counts))
+        cursor[met] += run_lengths
+        first = last
+    data.flush()
+    rows.flush()
+
+
+def _new_array(path: Path, dtype: npt.DTypeLike, length: int) -> Any:
+    """A new memory-mapped `.npy` file."""
+    if not length:
+        empty = np.empty(0, dtype=dtype)
+        np.save(path, empty)
+        return empty
+    mapped = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=(length,))  # type: ignore[no-untyped-call]
+    with path.open("r+b") as file:
+        # the file is sparse so far: on a full disk, writing to the mapping would kill the process (SIGBUS)
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return mapped
+
+
+def _write_parameters(folder: Path, documents: int, parameters: dict[str, Any]) -> None:
+    """The parameters as `bm25s.BM25.load` reads them."""
+    content = {
+        **parameters,
+        "delta": 0.5,
+        "idf_method": parameters["method"],
+        "dtype": "float32",
+        "int_dtype": "int32",
+        "num_docs": documents,
+        "version": "0.3.16",
+        "backend": "numpy",
+    }
+    (folder / "params.index.json").write_text(json.dumps(content, indent=2))

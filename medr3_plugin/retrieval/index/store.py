@@ -1,0 +1,153 @@
+"""The documents of an index on disk: opened in milliseconds, read one at a time, never all in memory.
+
+A folder with
+* `rows.jsonl`: one JSON object a document, in index order,
+* `offsets.npy`: `[documents + 1]` int64, where each line starts,
+* `levels.npy` (uint8), `years.npy` (int16), `source_codes.npy` (int32): the columns filters look at,
+* `sources.json`: the names behind the source codes.
+
+The arrays and the rows are memory-mapped, so that several processes on one machine share them.
+"""
+
+from __future__ import annotations
+
+import array
+import hashlib
+import json
+import mmap
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.records import Document
+from medr3_plugin.retrieval.index.filters import NO_YEAR
+
+try:
+    import orjson
+except ImportError:
+    _loads: Callable[[bytes], Any] = json.loads
+else:
+    _loads = orjson.loads  # reads a row in a quarter of the time
+
+_OWN = ("id", "title", "text", "source", "evidence_type", "evidence_level", "year")
+
+
+def indexed_text(document: Document) -> str:
+    """What the engines index and rerank: `title. text`."""
+    return f"{document.title}. {document.text}" if document.title else document.text
+
+
+def document_to_row(document: Document) -> dict[str, Any]:
+    """A document as a flat JSON object, the corpus's extra columns beside ours."""
+    return {**document.extra, **{name: getattr(document, name) for name in _OWN}}
+
+
+def document_from_row(row: dict[str, Any]) -> Document:
+    """The inverse of `document_to_row`; the row must stem from it."""
+    own = {name: row.pop(name) for name in _OWN}
+    return Document(**own, extra=row)
+
+
+class StoreWriter:
+    """Writes a store row by row; use as a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._rows = (folder / "rows.jsonl").open("wb")
+        self._digest = hashlib.sha256()
+        self._offsets = array.array("q", [0])
+        self._levels = array.array("B")
+        self._years = array.array("h")
+        self._codes = array.array("i")
+        self._sources: dict[str, int] = {}
+        self._level_counts: Counter[int] = Counter()
+
+    def add(self, document: Document) -> None:
+        """Append one document."""
+        line = json.dumps(document_to_row(document), ensure_ascii=False).encode() + b"\n"
+        self._rows.write(line)
+        self._digest.update(line)
+        self._offsets.append(self._offsets[-1] + len(line))
+        self._levels.append(document.evidence_level)
+        self._years.append(NO_YEAR if document.year is None else document.year)
+        self._codes.append(self._sources.setdefault(document.source, len(self._sources)))
+        self._level_counts[document.evidence_level] += 1
+
+    def summary(self) -> dict[str, Any]:
+        """Count, checksum of the rows and the distribution of levels, for the manifest."""
+        return {
+            "count": len(self._levels),
+            "sha256": self._digest.hexdigest(),
+            "evidence_levels": {
+                str(level): self._level_counts[level] for level in sorted(self._level_counts)
+            },
+        }
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._rows.close()
+        if kind is not None:
+            return
+        np.save(self._folder / "offsets.npy", np.frombuffer(self._offsets, dtype=np.int64))
+        np.save(self._folder / "levels.npy", np.frombuffer(self._levels, dtype=np.uint8))
+        np.save(self._folder / "years.npy", np.frombuffer(self._years, dtype=np.int16))
+        np.save(self._folder / "source_codes.npy", np.frombuffer(self._codes, dtype=np.int32))
+        (self._folder / "sources.json").write_text(json.dumps(list(self._sources), ensure_ascii=False))
+
+
+class DocumentStore:
+    """Random access to the documents of an index; safe to use from several threads.
+
+    Raises:
+        UserError: the folder does not hold a whole store.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            self._offsets = np.load(folder / "offsets.npy", mmap_mode="r", allow_pickle=False)
+            self.levels = np.load(folder / "levels.npy", mmap_mode="r", allow_pickle=False)
+            self.years = np.load(folder / "years.npy", mmap_mode="r", allow_pickle=False)
+            self.source_codes = np.load(folder / "source_codes.npy", mmap_mode="r", allow_pickle=False)
+            self.sources: list[str] = json.loads((folder / "sources.json").read_text())
+            with (folder / "rows.jsonl").open("rb") as rows:
+                self._rows = mmap.mmap(rows.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(
+                f"{folder}: not a whole document store ({error}); build the index again"
+            ) from error
+        columns = (self.levels, self.years, self.source_codes)
+        if any(len(column) != len(self) for column in columns) or self._offsets[-1] != len(self._rows):
+            raise UserError(
+                f"{folder}: the document store's files do not fit together; build the index again"
+            )
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def __getitem__(self, row: int) -> Document:
+        if not 0 <= row < len(self):
+            raise IndexError(row)
+        return document_from_row(_loads(self._rows[self._offsets[row] : self._offsets[row + 1]]))
+
+    def __iter__(self) -> Iterator[Document]:
+        return (self[row] for row in range(len(self)))
+
+    def texts(self, start: int = 0, stop: int | None = None) -> Iterator[str]:
+        """`indexed_text` of the documents of a range of rows."""
+        for row in range(start, len(self) if stop is None else stop):
+            yield indexed_text(self[row])
+
+    def close(self) -> None:
+        """Unmap the rows; documents already returned stay valid."""
+        self._rows.close()

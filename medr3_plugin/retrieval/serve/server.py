@@ -1,0 +1,125 @@
+"""Running the service under uvicorn: one process, or several that share a memory-mapped index."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
+from medr3_plugin.retrieval.engine import open_index
+from medr3_plugin.retrieval.index import manifest
+from medr3_plugin.retrieval.index.memory import estimate_memory, warn_if_short
+from medr3_plugin.retrieval.serve.service import RetrievalService, ServiceOptions, create_app
+
+if TYPE_CHECKING:
+    import uvicorn
+    from fastapi import FastAPI
+
+_OPTIONS_ENV = "MEDR3_SERVICE_OPTIONS"
+_GRACE_S = 10  # what is being answered at a shutdown may take that long
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+def run_server(
+    options: ServiceOptions, *, host: str, port: int, workers: int = 1, access_log: bool = False
+) -> None:
+    """Serve until SIGTERM or SIGINT; requests in work are answered first.
+
+    Raises:
+        UserError: the index cannot be opened, or the port is taken.
+    """
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtra("uvicorn", "serve", "the retrieval service") from error
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if host not in _LOCAL and not os.environ.get(options.token_env):
+        print(
+            f"warning: {host} is reachable from outside and no token is set; set {options.token_env}",
+            file=sys.stderr,
+        )
+    memory = estimate_memory(
+        manifest.read(Path(options.index)), options.search.encoder, options.search.reranker
+    )
+    print(f"memory: {memory}; {workers} process(es)", file=sys.stderr, flush=True)
+    if workers > 1:  # one is looked at when it opens the index
+        warn_if_short(Path(options.index), memory, workers)
+    settings: dict[str, Any] = {
+        "access_log": access_log,
+        "log_level": "info",
+        "timeout_graceful_shutdown": _GRACE_S,
+        # longer than clients keep idle connections (aiohttp: 15 s), so that they close first: a request sent
+        # while the service closes its connection would be lost
+        "timeout_keep_alive": 75,
+    }
+    with listen(host, port) as listening:
+        if workers == 1:
+            app = create_app(options)
+            server = uvicorn.Server(uvicorn.Config(app, **settings))
+            _announce(listening, options)
+            asyncio.run(_serve_one(server, app.state.service, listening))
+            return
+        _check_opens(options)
+        os.environ[_OPTIONS_ENV] = options.model_dump_json()
+        with tempfile.TemporaryDirectory(prefix="medr3-metrics-") as folder:
+            # prometheus-client adds the workers up through files in this folder
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+            target = f"{__name__}:worker_app"
+            _announce(listening, options)
+            uvicorn.run(target, factory=True, fd=listening.fileno(), workers=workers, **settings)
+
+
+def worker_app() -> FastAPI:
+    """The application of one worker process, with the options its parent left in the environment."""
+    return create_app(ServiceOptions.model_validate_json(os.environ[_OPTIONS_ENV]))
+
+
+async def _serve_one(server: uvicorn.Server, service: RetrievalService, listening: socket.socket) -> None:
+    failures: list[UserError | RetrievalFailure] = []
+
+    async def stop_if_not_loaded() -> None:
+        while service.batcher.opening:
+            await asyncio.sleep(0.05)
+        if service.batcher.failure is not None:
+            failures.append(service.batcher.failure)
+            server.should_exit = True
+
+    watch = asyncio.create_task(stop_if_not_loaded())
+    await server.serve(sockets=[listening])
+    watch.cancel()
+    if failures:
+        raise failures[0]
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises:
+        UserError: the port is taken, or not ours to take.
+    """
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise UserError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
+    # connections inherit it. asyncio sets it only on sockets whose protocol number is filled in, and theirs is
+    # not: without it every answer written in two pieces waits 40 ms for the client's delayed acknowledgement
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.set_inheritable(True)
+    return listening
+
+
+def _announce(listening: socket.socket, options: ServiceOptions) -> None:
+    host, port = listening.getsockname()[:2]
+    print(f"serving {options.index} at http://{host}:{port}", file=sys.stderr, flush=True)
+
+
+def _check_opens(options: ServiceOptions) -> None:
+    """Open the index once before the workers do, so that a wrong one is an error here and not in each."""
+    open_index(options.index, options.search).close()

@@ -1,0 +1,241 @@
+"""The retrieval service: an index behind HTTP, in Search-R1's protocol.
+
+`POST /retrieve` answers searches, `GET /health` is 200 once the index is loaded, `GET /metrics` is for
+Prometheus. One asyncio process does the HTTP, one thread of it runs the engine over greedily joined queries
+(`batching`); more uvicorn workers share a memory-mapped index. Refusals are explicit: 401, 413 (body), 422
+(fields), 429 (queue full), 503 (not loaded), 504 (too slow), each with a one-line `detail`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
+from medr3_plugin.retrieval.engine import IndexEngine, SearchOptions, open_index
+from medr3_plugin.retrieval.protocol import TOKEN_ENV, filters_from_wire, response_to_wire
+from medr3_plugin.retrieval.serve.batching import Batcher
+from medr3_plugin.retrieval.serve.metrics import ServiceMetrics
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request, Response
+
+    from medr3_plugin.retrieval.engine import Engine
+    from medr3_plugin.retrieval.index.filters import Filters
+
+
+class ServiceOptions(BaseModel):
+    """Limits of the service.
+
+    Attributes:
+        index: folder of a built index.
+        search: how it is searched.
+        topk: hits a query when the request does not say.
+        max_topk, max_queries, max_query_chars, max_body_bytes: larger requests are refused.
+        max_pending: queries that may wait or be worked on; 429 beyond.
+        max_batch: queries joined into one engine call; 1 switches joining off.
+        cache_hits: capacity of the result cache, in hits; 0 switches it off.
+        timeout_s: longest time for a search, its wait included; 504 beyond.
+        body_timeout_s: longest time for a client to send its body; 408 beyond.
+        token_env: name of the environment variable with the bearer token; not set or empty: no token asked.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    index: str = ""
+    search: SearchOptions = SearchOptions()
+    topk: int = Field(5, ge=1)
+    max_topk: int = Field(100, ge=1)
+    max_queries: int = Field(4096, ge=1)
+    max_query_chars: int = Field(8192, ge=1)
+    max_body_bytes: int = Field(4 << 20, ge=1)
+    max_pending: int = Field(2048, ge=1)
+    max_batch: int = Field(256, ge=1)
+    cache_hits: int = Field(20_000, ge=0)
+    timeout_s: float = Field(10.0, gt=0)
+    body_timeout_s: float = Field(10.0, gt=0)
+    token_env: str = TOKEN_ENV
+
+
+class RetrieveRequest(BaseModel):
+    """The body of `POST /retrieve`; `filters` is our addition to Search-R1's protocol."""
+
+    queries: list[str]
+    topk: int | None = None
+    return_scores: bool = False
+    filters: dict[str, Any] | None = None
+
+
+class Refusal(Exception):
+    """An answer other than 200."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+_STATUS = {"timeout": 504, "overloaded": 429, "closed": 503, "engine": 500}
+
+
+class RetrievalService:
+    """What the routes do, apart from HTTP's plumbing."""
+
+    def __init__(self, options: ServiceOptions, open_engine: Callable[[], Engine]) -> None:
+        self.options = options
+        self.metrics = ServiceMetrics()
+        self.batcher = Batcher(
+            open_engine,
+            max_batch=options.max_batch,
+            max_pending=options.max_pending,
+            cache_hits=options.cache_hits,
+            observer=self.metrics,
+        )
+        self.metrics.watch_queue(lambda: self.batcher.pending)
+        self._token = os.environ.get(options.token_env, "") if options.token_env else ""
+
+    def authorise(self, header: str | None) -> None:
+        """Refuse with 401 when a token is asked for and `header` does not carry it."""
+        if not self._token:
+            return
+        expected = f"Bearer {self._token}".encode()
+        if not hmac.compare_digest((header or "").encode("utf-8", "replace"), expected):
+            raise Refusal(401, "a bearer token is needed")
+
+    async def retrieve(self, body: bytes) -> dict[str, Any]:
+        """Answer one request body; blank queries have no hits, as Search-R1's client expects."""
+        request, filters = self._parse(body)
+        if not self.batcher.ready:
+            failure = self.batcher.failure
+            raise Refusal(503, f"the index is not loaded: {failure}" if failure else "the index is loading")
+        asked = [query for query in request.queries if query.strip()]
+        topk = self.options.topk if request.topk is None else request.topk
+        try:
+            found = iter(await self.batcher.search(asked, topk, filters, self.options.timeout_s))
+        except RetrievalFailure as failure:
+            raise Refusal(_STATUS.get(failure.kind, 500), str(failure)) from failure
+        except UserError as error:
+            raise Refusal(503, f"the index is not loaded: {error}") from error
+        results = [next(found) if query.strip() else [] for query in request.queries]
+        return response_to_wire(results, return_scores=request.return_scores)
+
+    def health(self) -> tuple[int, dict[str, Any]]:
+        """Status code and body of `/health`."""
+        if self.batcher.failure is not None:
+            return 503, {"status": "failed", "detail": str(self.batcher.failure)}
+        if not self.batcher.ready:
+            return 503, {"status": "loading"}
+        ready: dict[str, Any] = {"status": "ready", "pending": self.batcher.pending}
+        if isinstance(self.batcher.engine, IndexEngine):
+            ready["documents"] = len(self.batcher.engine)
+            ready["engine"] = self.batcher.engine.manifest["engine"]
+        return 200, ready
+
+    def _parse(self, body: bytes) -> tuple[RetrieveRequest, Filters | None]:
+        options = self.options
+        try:
+            request = RetrieveRequest.model_validate_json(body)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"])) or "body"
+            raise Refusal(422, f"{where}: {first['msg']}") from error
+        if len(request.queries) > options.max_queries:
+            raise Refusal(422, f"queries: {len(request.queries)} given, at most {options.max_queries}")
+        for number, query in enumerate(request.queries):
+            if len(query) > options.max_query_chars:
+                limit = options.max_query_chars
+                raise Refusal(422, f"queries.{number}: {len(query)} characters, at most {limit}")
+        if request.topk is not None and not 1 <= request.topk <= options.max_topk:
+            raise Refusal(422, f"topk: {request.topk}, expected 1 to {options.max_topk}")
+        try:
+            return request, filters_from_wire(request.filters)
+        except ValueError as error:
+            raise Refusal(422, f"filters: {error}") from error
+
+
+def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None = None) -> FastAPI:
+    """The ASGI application.
+
+    Args:
+        open_engine: opens the engine; default: the index at `options.index`.
+    """
+    try:
+        import orjson
+        from fastapi import FastAPI, Response
+    except ImportError as error:
+        raise MissingExtra(error.name or "fastapi", "serve", "the retrieval service") from error
+
+    service = RetrievalService(options, open_engine or (lambda: open_index(options.index, options.search)))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        service.batcher.start()
+        yield
+        await asyncio.to_thread(service.batcher.close)
+
+    app = FastAPI(title="medr3 retrieval", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.service = service
+
+    def reply(status: int, content: Any) -> Response:
+        return Response(orjson.dumps(content), status, media_type="application/json")
+
+    async def retrieve(request: Request) -> Response:
+        start = time.perf_counter()
+        try:
+            service.authorise(request.headers.get("authorization"))
+            body = await _read_body(request, options.max_body_bytes, options.body_timeout_s)
+            response = reply(200, await service.retrieve(body))
+        except Refusal as refusal:
+            response = reply(refusal.status, {"detail": refusal.detail})
+            if refusal.status == 429:
+                response.headers["Retry-After"] = "1"
+        service.metrics.request(response.status_code, time.perf_counter() - start)
+        return response
+
+    async def health(_: Request) -> Response:
+        return reply(*service.health())
+
+    async def metrics(request: Request) -> Response:
+        try:
+            service.authorise(request.headers.get("authorization"))
+        except Refusal as refusal:
+            return reply(refusal.status, {"detail": refusal.detail})
+        return Response(service.metrics.exposition(), media_type=service.metrics.content_type)
+
+    # plain routes: the bodies are parsed above, once, with limits that FastAPI does not have
+    app.add_route("/retrieve", retrieve, methods=["POST"])
+    app.add_route("/health", health, methods=["GET"])
+    app.add_route("/metrics", metrics, methods=["GET"])
+    return app
+
+
+async def _read_body(request: Request, limit: int, timeout_s: float) -> bytes:
+    """The body, never more than `limit` bytes of it."""
+    from starlette.requests import ClientDisconnect
+
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise Refusal(413, f"{declared} bytes, at most {limit}")
+
+    async def read() -> bytes:
+        chunks, size = [], 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise Refusal(413, f"more than {limit} bytes")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    try:
+        return await asyncio.wait_for(read(), timeout_s)
+    except (TimeoutError, asyncio.TimeoutError) as error:
+        raise Refusal(408, f"the body did not arrive within {timeout_s:g} s") from error
+    except ClientDisconnect as error:
+        raise Refusal(499, "the client went away") from error  # nobody reads it; the metrics count it

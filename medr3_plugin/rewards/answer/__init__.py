@@ -1,0 +1,1 @@
+"""Is the answer right: rules for choices, yes/no/maybe and names."""

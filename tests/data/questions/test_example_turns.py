@@ -1,0 +1,116 @@
+"""Example turns of one's own in prompts: the file is checked, training and evaluation show the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from medr3_plugin.data.questions import example_turns
+from medr3_plugin.errors import UserError
+
+pq = pytest.importorskip("pyarrow.parquet")
+
+SHIPPED = Path(__file__).parents[3] / "examples" / "example_turns"
+GOOD = (
+    "<think>Hm. <search>toe urate</search><document>Urate.</document> So.</think><answer>Gout</answer>",
+    "<think>Known.</think><answer>Gout</answer>",
+)
+
+
+def write(path: Path, *texts: object, question: str = "Which disease swells the toe?") -> Path:
+    lines = [
+        {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": text}]}
+        for text in texts
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def prepare(tmp_path: Path, *more: str, name: str = "out") -> tuple[Path, str]:
+    import typer
+
+    from medr3_plugin.commands import data
+
+    source = tmp_path / "dev.jsonl"
+    rows = [
+        {"id": 1, "question": "Which vitamin?", "options": ["C", "D"], "answer": "C"},
+        {"id": 2, "question": "Which disease swells the toe?", "options": ["gout", "flu"], "answer": "gout"},
+    ]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    app = typer.Typer()
+    data.register(app)
+    app.callback()(lambda: None)
+    out = tmp_path / f"{name}.parquet"
+    command = ["data", "prepare", "generic", "--source", str(source), "--out", str(out), *more]
+    result = CliRunner().invoke(app, command)
+    return out, str(result.exception or "") + result.output
+
+
+@pytest.mark.parametrize("style", ["search", "bare"])
+def test_every_prompt_opens_with_them_in_its_own_style(tmp_path: Path, style: str) -> None:
+    examples = write(tmp_path / "turns.jsonl", *GOOD, question="Which gland is large?")
+    out, output = prepare(tmp_path, "--examples", str(examples), "--prompt", style)
+    assert "2 rows" in output
+    messages = pq.read_table(out).to_pylist()[0]["prompt"]
+    assert [m["role"] for m in messages] == ["user", "assistant"] * 2 + ["user"]
+    assert (messages[1]["content"], messages[3]["content"]) == GOOD
+    questions = [m["content"] for m in messages[::2]]
+    assert questions[-1].endswith("Which vitamin?\nA. C\nB. D") and questions[0].endswith(
+        "Which gland is large?"
+    )
+    assert all(("You are" in q) == (style == "search") for q in questions)
+
+
+def test_a_question_that_an_example_answers_is_left_out(tmp_path: Path) -> None:
+    asked = "Which disease swells the toe?\nA. gout\nB. flu"
+    examples = write(tmp_path / "turns.jsonl", *GOOD, question=asked)
+    _, output = prepare(tmp_path, "--examples", str(examples))
+    assert "1 rows (1 overlaps" in output
+    (overlap,) = json.loads((tmp_path / "out.parquet.report.json").read_text())["overlaps"]
+    assert overlap["item_id"] == "generic:2" and overlap["evaluation_set"].endswith("turns.jsonl")
+
+
+def test_an_evaluation_knows_the_style_behind_examples(tmp_path: Path) -> None:
+    from medr3_plugin.evaluation.benchmarks import load_benchmark
+
+    examples = write(tmp_path / "turns.jsonl", GOOD[0], question="Which gland is large?")
+    prepare(tmp_path, "--examples", str(examples), "--prompt", "bare", name="mine")
+    _, (question, _) = load_benchmark("mine", tmp_path, style="bare")
+    assert len(question.prompt) == 3
+    with pytest.raises(UserError, match="prepared as bare"):
+        load_benchmark("mine", tmp_path, style="search")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("Gout", "must be one <think>"),
+        ("<think>a</think> so <answer>Gout</answer>", "nothing outside"),
+        ("<think>a<document>b</document></think><answer>Gout</answer>", "must be one <think>"),
+        ("<think><search>a</search>b</think><answer>Gout</answer>", "a search without a <document>"),
+        ("<think><search> </search><document>b</document></think><answer>Gout</answer>", "empty search"),
+        (7, "must be a text in both"),
+    ],
+)
+def test_faults_are_named_by_line(tmp_path: Path, text: object, fault: str) -> None:
+    with pytest.raises(UserError, match=rf"turns.jsonl:2: .*{fault}"):
+        example_turns.read(write(tmp_path / "turns.jsonl", GOOD[0], text))
+
+
+def test_other_mistakes(tmp_path: Path) -> None:
+    (tmp_path / "roles.jsonl").write_text('{"messages": [{"role": "user", "content": "a"}]}\n')
+    with pytest.raises(UserError, match=r"roles.jsonl:1: key 'messages' must be two messages"):
+        example_turns.read(tmp_path / "roles.jsonl")
+    examples = str(write(tmp_path / "turns.jsonl", GOOD[0]))
+    assert (
+        "do not go with --prompt tools" in prepare(tmp_path, "--examples", examples, "--prompt", "tools")[1]
+    )
+    assert "without retrieval" in prepare(tmp_path, "--examples", examples, "--prompt", "plain")[1]
+
+
+@pytest.mark.parametrize("file", sorted(SHIPPED.glob("*.jsonl")), ids=lambda path: path.stem)
+def test_shipped_examples_are_well_formed(file: Path) -> None:
+    assert len(example_turns.read(file)) >= 2

@@ -1,0 +1,470 @@
+"""Every shipped recipe composes against the installed verl and passes its checks; broken ones are caught."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("hydra")
+pytest.importorskip("verl")
+
+from omegaconf import OmegaConf
+
+from medr3_plugin.cli import _register, app
+from medr3_plugin.recipe.checks import check, check_config
+from medr3_plugin.recipe.checks.cluster import CPUS_PER_GPU
+from medr3_plugin.recipe.checks.names import READ_WITHOUT_DEFAULT, unknown_keys
+from medr3_plugin.recipe.shipped import compose, copy_recipe, find_recipe, list_recipes
+
+NAMES = [recipe.name for recipe in list_recipes()]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Away from the repository, so that nothing is found by accident."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_copied_recipe_has_no_error(name: str, elsewhere: Path) -> None:
+    recipe = copy_recipe(name, elsewhere / "mine")
+    findings = check(recipe, files=False)
+    assert [f for f in findings if f.level == "error"] == []
+
+
+@pytest.mark.parametrize("name", ["qwen2_5_7b", "qwen2_5_14b", "llama3_1_8b"])
+def test_the_papers_settings(name: str) -> None:
+    config = compose(find_recipe(name))
+    actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
+    assert (config.data.train_batch_size, actor.ppo_mini_batch_size, rollout.n) == (256, 64, 16)
+    assert (config.data.max_prompt_length, config.data.max_response_length) == (2048, 14336)
+    assert (actor.clip_ratio_low, actor.clip_ratio_high, actor.clip_ratio_c) == (0.2, 0.28, 3.0)
+    assert (actor.optim.lr, actor.optim.weight_decay, actor.entropy_coeff) == (1e-6, 0.01, 0)
+    assert not actor.use_kl_loss and not config.algorithm.use_kl_in_reward
+    assert actor.loss_agg_mode == "token-mean" and rollout.temperature == 1.0
+    assert config.medr3.reward.penalties.overlong == {"max_tokens": 14336, "buffer": 3072, "factor": 1.0}
+    assert config.medr3.environment.max_searches == 4 and config.medr3.environment.topk == 5
+    assert [stage.name for stage in config.medr3.stages] == ["reasoning", "retrieval", "joint"]
+
+
+GPU_RECIPES = [name for name in NAMES if name != "medr3_cpu"]
+
+
+@pytest.mark.parametrize("name", GPU_RECIPES)
+def test_verl_makes_its_dataclasses_of_it(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from transformers import LlamaConfig
+    from verl.utils.config import omega_conf_to_dataclass
+
+    LlamaConfig(architectures=["LlamaForCausalLM"]).save_pretrained(tmp_path)
+    model = [f"actor_rollout_ref.model.path={tmp_path}", "+actor_rollout_ref.model.load_tokenizer=false"]
+    config = compose(find_recipe(name), model)
+    parts = config.actor_rollout_ref
+    actor, rollout, policy = (omega_conf_to_dataclass(parts[key]) for key in ("actor", "rollout", "model"))
+    assert (actor.engine.strategy, policy.hf_config._attn_implementation) == ("fsdp2", "flash_attention_2")
+    assert actor.engine.ulysses_sequence_parallel_size == parts.actor.ulysses_sequence_parallel_size
+    assert actor.optim.clip_grad == 1.0 and actor.optim.lr_scheduler_type == "constant"
+    # the worker asserts the first, and takes the second for old log-probabilities
+    assert rollout.log_prob_use_dynamic_bsz == actor.use_dynamic_bsz
+    assert rollout.log_prob_max_token_len_per_gpu == actor.ppo_max_token_len_per_gpu
+    assert rollout.free_cache_engine and rollout.enable_sleep_mode and rollout.load_format == "dummy"
+    assert omega_conf_to_dataclass(config.algorithm).norm_adv_by_std_in_grpo
+
+
+def test_baselines_differ_from_the_method_in_what_they_ablate_only() -> None:
+    method, answer, search = (
+        compose(find_recipe(n)) for n in ("qwen2_5_7b", "answer_only", "search_r1_style")
+    )
+    for section in ("data", "actor_rollout_ref", "algorithm", "trainer"):
+        for other in (answer, search):
+            mine, theirs = (OmegaConf.to_container(config[section]) for config in (method, other))
+            for key in ("experiment_name", "default_local_dir"):
+                mine.pop(key, None)
+                theirs.pop(key, None)
+            assert mine == theirs, section
+    assert answer.medr3.environment.max_searches == 0
+    budgets = [sum(stage.until.max_steps for stage in c.medr3.stages) for c in (method, answer, search)]
+    assert len(set(budgets)) == 1
+
+
+@pytest.fixture(scope="module")
+def composed() -> Any:
+    return compose(find_recipe("qwen2_5_7b"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "where", "what"),
+    [
+        (
+            {"actor_rollout_ref.rollout.max_model_len": 8192},
+            "actor_rollout_ref.rollout.max_model_len",
+            "8192 < prompt + response + <think> = 16392",
+        ),
+        ({"actor_rollout_ref.rollout.max_model_len": 16384}, "rollout.max_model_len", "16384 < prompt"),
+        (
+            {"actor_rollout_ref.rollout.log_prob_max_token_len_per_gpu": 4096},
+            "rollout.log_prob_max_token_len_per_gpu",
+            "is 8192, less than one trajectory",
+        ),
+        (
+            {"data.max_response_length": 8192},
+            "medr3.reward.penalties.overlong.max_tokens",
+            "14336 is more than data.max_response_length 8192",
+        ),
+        ({"actor_rollout_ref.rollout.tensor_model_parallel_size": 3}, "tensor_model_parallel", "not divide"),
+        (
+            {"actor_rollout_ref.rollout.tensor_model_parallel_size": 8},
+            "tensor_model_parallel",
+            "28 attention",
+        ),
+        ({"actor_rollout_ref.actor.ulysses_sequence_parallel_size": 3}, "ulysses", "the 16 GPUs"),
+        ({"actor_rollout_ref.actor.ulysses_sequence_parallel_size": 8}, "ulysses", "28 attention and 4 key"),
+        (
+            {
+                "actor_rollout_ref.actor.ulysses_sequence_parallel_size": 1,
+                "actor_rollout_ref.actor.fsdp_config.ulysses_sequence_parallel_size": 8,
+            },
+            "ulysses",
+            "28 attention and 4 key",
+        ),
+        (
+            {"actor_rollout_ref.model.override_config.attn_implementation": "sdpa"},
+            "override_config.attn_implementation",
+            "attend to its own piece only",
+        ),
+        ({"actor_rollout_ref.model.use_remove_padding": False}, "verl validate_config", "use_remove_padding"),
+        (
+            {"actor_rollout_ref.actor.ppo_mini_batch_size": 2, "actor_rollout_ref.rollout.n": 2},
+            "actor_rollout_ref.actor.ppo_mini_batch_size",
+            "2 x rollout.n 2 = 4 samples do not divide evenly among 8",
+        ),
+        (
+            {
+                "actor_rollout_ref.actor.use_dynamic_bsz": False,
+                "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu": 3,
+                "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu": 3,
+            },
+            "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu",
+            "3 does not divide the 128 samples",
+        ),
+        ({"medr3.reward.encoder.device": None}, "medr3.reward.encoder.device", "valid string"),
+        ({"medr3.retrieval.search.reranker": "a/b"}, "medr3.retrieval.search.device", "onto GPU 0"),
+        ({"ray_kwargs.ray_init.num_cpus": 32}, "ray_kwargs.ray_init.num_cpus", "needs 59 CPUs"),
+        ({"reward.num_workers": 0}, "reward.num_workers", "at least 1"),
+        ({"actor_rollout_ref.rollout.agent.num_workers": 0}, "agent.num_workers", "at least 1"),
+        ({"data.max_respons_length": 512}, "data.max_respons_length", "did you mean max_response_length"),
+        ({"trainer.test_frequency": 5}, "trainer.test_frequency", "did you mean test_freq"),
+        (
+            {"actor_rollout_ref.rollout.val_kwargs.temprature": 1},
+            "actor_rollout_ref.rollout.val_kwargs.temprature",
+            "did you mean temperature",
+        ),
+        ({"actor_rollout_ref.actor.ppo_max_token_len_per_gpu": 4096}, "ppo_max_token_len", "one trajectory"),
+        ({"actor_rollout_ref.actor.ppo_mini_batch_size": 96}, "ppo_mini_batch_size", "does not divide"),
+        ({"actor_rollout_ref.rollout.n": 1}, "rollout.n", "at least 2"),
+        ({"medr3.stages.0.until.patience": 0}, "until.patience", "greater than or equal to 1"),
+        ({"medr3.environment.max_serches": 2}, "max_serches", "unknown key"),
+        ({"medr3.reward.wieghts": {}}, "medr3.reward.wieghts", "unknown key"),
+        ({"medr3.typo": 1}, "medr3.typo", "unknown key"),
+        ({"medr3.stages.0.until.metric": "acy"}, "medr3.stages[0].until.metric", "did you mean acc"),
+        ({"trainer.total_training_steps": 10}, "trainer.total_training_steps", "the stages are"),
+        (
+            {"trainer.v1.trainer_mode": "colocate_async"},
+            "trainer.v1.trainer_mode",
+            "would ignore medr3.stages",
+        ),
+        ({"medr3.retrieval.backend": "grpc"}, "medr3.retrieval.backend", "Input should be"),
+        ({"medr3.environment.answer_reserve": 20000}, "max_response_length", "too few for one document"),
+        ({"trainer.v1.trainer_mode": "sync"}, "adv_estimator", "medr3_progressive"),
+        (
+            {"actor_rollout_ref.rollout.agent.default_agent_loop": "medr3_s"},
+            "default_agent_loop",
+            "is none of",
+        ),
+        ({"trainer.nnodes": 1, "trainer.n_gpus_per_node": 1}, "memory", "training is estimated at"),
+        (
+            {"actor_rollout_ref.rollout.gpu_memory_utilization": 0.2},
+            "gpu_memory_utilization",
+            "less than one",
+        ),
+        ({"actor_rollout_ref.actor.loss_agg_mode": "mean"}, "verl validate_config", "loss_agg_mode"),
+    ],
+)
+def test_mistakes_are_found(composed: Any, changes: dict[str, Any], where: str, what: str) -> None:
+    config = copy.deepcopy(composed)
+    for key, value in changes.items():
+        OmegaConf.update(config, key, value, force_add=True)
+    found = check_config(config, find_recipe("qwen2_5_7b").folder, files=False, gpu_memory_gib=80)
+    errors = [f for f in found if f.level == "error"]
+    assert any(where in f.where and what in f.message for f in errors), errors
+
+
+MEGATRON = [
+    "model_engine=megatron",
+    "actor_rollout_ref.actor.strategy=megatron",
+    "~actor_rollout_ref.actor.ulysses_sequence_parallel_size",
+    "~actor_rollout_ref.actor.fsdp_config",
+]
+
+
+def test_megatron_composes_and_says_what_it_cannot_do() -> None:
+    recipe = find_recipe("qwen2_5_7b")
+    config = compose(recipe, MEGATRON)
+    assert config.actor_rollout_ref.actor.strategy == "megatron"
+    (error,) = [
+        f for f in check_config(config, recipe.folder, files=False, gpu_memory_gib=80) if f.level == "error"
+    ]
+    assert error.where == "medr3.stages[0]" and "weights+optimizer" in error.message
+    for stage in config.medr3.stages:
+        OmegaConf.update(stage, "handover", "weights+optimizer", force_add=True)
+    found = check_config(config, recipe.folder, files=False, gpu_memory_gib=80)
+    assert [f for f in found if f.level == "error"] == []
+
+
+def test_cpu_precision_changes_what_is_multiplied_and_nothing_else() -> None:
+    recipe = find_recipe("medr3_cpu")
+    plain, fast = (compose(recipe, arguments) for arguments in ([], ["precision=bfloat16"]))
+    for config, compute, rollout in ((plain, "fp32", "float32"), (fast, "bf16", "bfloat16")):
+        policy = config.actor_rollout_ref
+        assert policy.actor.fsdp_config.mixed_precision.param_dtype == compute
+        assert policy.actor.fsdp_config.model_dtype == "fp32"  # the optimizer's weights
+        assert policy.rollout.dtype == rollout
+        for role in (policy.actor, policy.ref):
+            role.fsdp_config.mixed_precision.param_dtype = None
+        policy.rollout.dtype = None
+    assert plain == fast
+    assert [f for f in check(recipe, ["precision=bfloat16"], files=False) if f.level == "error"] == []
+
+
+@pytest.mark.parametrize("path", sorted((find_recipe("medr3_cpu").folder / "ablation").glob("*.yaml")))
+def test_cpu_ablations_differ_in_the_stages_alone(path: Path) -> None:
+    recipe = find_recipe("medr3_cpu")
+    plain, ablated = (compose(recipe, arguments) for arguments in ([], [f"ablation={path.stem}"]))
+    assert [f for f in check(recipe, [f"ablation={path.stem}"], files=False) if f.level == "error"] == []
+    assert plain.medr3.stages != ablated.medr3.stages
+    ablated.medr3.stages = plain.medr3.stages
+    assert plain == ablated
+
+
+@pytest.mark.parametrize(
+    "name", sorted(r.name for r in list_recipes() if (r.folder / "judge" / "verl.yaml").is_file())
+)
+def test_the_judge_that_verl_serves_composes(name: str) -> None:
+    recipe = find_recipe(name)
+    assert [f for f in check(recipe, ["judge=verl"], files=False) if f.level == "error"] == []
+    config = compose(recipe, ["judge=verl"])
+    assert config.medr3.reward.judge.kind == "router" and config.reward.reward_model.enable
+
+
+def test_the_copies_of_the_judge_fill_its_gpus() -> None:
+    overrides = ["judge=verl", "reward.reward_model.rollout.tensor_model_parallel_size=3"]
+    (error,) = [f for f in check(find_recipe("qwen2_5_7b"), overrides, files=False) if f.level == "error"]
+    assert (
+        error.where == "reward.reward_model.rollout.tensor_model_parallel_size" and "8 GPUs" in error.message
+    )
+
+
+def test_a_judge_that_nobody_serves_is_an_error() -> None:
+    (error,) = check(find_recipe("medr3_cpu"), ["medr3.reward.judge.kind=router"], files=False)[:1]
+    assert error.level == "error" and error.where == "medr3.reward.judge.kind"
+
+
+def test_keys_that_verl_reads_without_a_default_are_known() -> None:
+    import verl
+
+    sources = "".join(p.read_text() for p in (Path(verl.__file__).parent).rglob("*.py"))
+    for keys in READ_WITHOUT_DEFAULT.values():
+        for key in keys:
+            assert f'"{key}"' in sources, key
+    extra = [f"+{section}.{key}=1" for section, keys in READ_WITHOUT_DEFAULT.items() for key in keys]
+    assert list(unknown_keys(compose(find_recipe("qwen2_5_7b"), extra))) == []
+
+
+def test_sections_and_data_sets_of_ones_own_may_have_any_keys() -> None:
+    extra = ["+mine.key=1", "+data.mine=1", "data.custom_cls.path=pkg://mine"]
+    config = compose(find_recipe("qwen2_5_7b"), extra)
+    assert list(unknown_keys(config)) == []
+    (error,) = unknown_keys(compose(find_recipe("qwen2_5_7b"), ["+traner.nnodes=1"]))
+    assert error.where == "traner" and "did you mean trainer" in error.message
+
+
+def test_cpus_that_verl_reserves_with_a_gpu() -> None:
+    from verl.single_controller.ray import ResourcePoolManager
+
+    assert ResourcePoolManager.__dataclass_fields__["max_colocate_count"].default == CPUS_PER_GPU
+
+
+def test_the_judges_gpus_reserve_cpus_too() -> None:
+    few = ["ray_kwargs.ray_init.num_cpus=8"]
+    assert [f for f in check(find_recipe("medr3_cpu"), few, files=False) if f.level == "error"] == []
+    (error,) = [
+        f for f in check(find_recipe("medr3_cpu"), [*few, "judge=verl"], files=False) if f.level == "error"
+    ]
+    assert error.where == "ray_kwargs.ray_init.num_cpus" and "Ray needs 9 CPUs" in error.message
+
+
+def test_an_address_of_one_machine_does_not_serve_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = find_recipe("qwen2_5_7b")
+
+    def missing(*overrides: str) -> dict[str, str]:
+        return {f.where: f.message for f in check(recipe, overrides, files=False) if f.level == "missing"}
+
+    assert "on all 2 nodes" in missing()["medr3.reward.judge.base_url"]
+    assert "medr3.reward.judge.base_url" not in missing("trainer.nnodes=1")
+    service = ["medr3.retrieval.backend=http", "+medr3.retrieval.url='http://localhost:8765'"]
+    assert "on all 2 nodes" in missing(*service)["medr3.retrieval.url"]
+    assert "on all 2 nodes" in missing("trainer.nnodes=1", "judge=verl", *service)["medr3.retrieval.url"]
+    monkeypatch.setenv("MEDR3_JUDGE_URL", "http://10.0.0.5:8000/v1")
+    assert "medr3.reward.judge.base_url" not in missing()
+    # it has a backend that it never asks
+    assert [
+        f for f in check(find_recipe("answer_only"), files=False) if f.where == "medr3.retrieval.url"
+    ] == []
+
+
+def test_the_query_encoder_of_a_dense_index_must_not_choose_a_gpu(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"engine": "hybrid"}')
+    overrides = [f"medr3.retrieval.index={tmp_path}"]
+
+    def errors() -> list[str]:
+        found = check(find_recipe("qwen2_5_7b"), overrides, files=False)
+        return [f.where for f in found if f.level == "error"]
+
+    assert errors() == ["medr3.retrieval.search.device"]
+    overrides.append("+medr3.retrieval.search.device=cpu")
+    assert errors() == []
+
+
+def test_packages_that_are_not_installed_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    find_spec = importlib.util.find_spec
+    absent = ("flash_attn", "sentence_transformers", "vllm")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else find_spec(name))
+
+    def names(*overrides: str) -> set[str]:
+        found = check(find_recipe("one_gpu_1_5b"), overrides, files=False)
+        return {f.where for f in found if f.level == "missing"}
+
+    assert {"flash-attn", "sentence-transformers", "vllm"} <= names()
+    sdpa = "+actor_rollout_ref.model.override_config.attn_implementation=sdpa"
+    assert not {"flash-attn", "sentence-transformers"} & names(sdpa, "medr3.reward.encoder.path=null")
+
+
+def test_unknown_keys_do_not_compose() -> None:
+    (error,) = check(find_recipe("qwen2_5_7b"), ["actor_rollout_ref.actor.no_such_key=1"], files=False)
+    assert error.level == "error" and "does not compose" in error.message and "no_such_key" in error.message
+
+
+def test_tool_recipe_must_leave_room_for_documents() -> None:
+    recipe = find_recipe("qwen3_8b_tools")
+    short = ["actor_rollout_ref.rollout.multi_turn.max_tool_response_length=256"]
+    errors = [f for f in check(recipe, short, files=False) if f.level == "error"]
+    assert any("cut the middle out" in f.message for f in errors)
+
+
+@pytest.mark.parametrize(
+    ("override", "what"),
+    [
+        ("actor_rollout_ref.rollout.multi_turn.max_assistant_turns=4", "no turn for the answer"),
+        ("data.tool_config_path=other.yaml", "without the tool's description"),
+    ],
+)
+def test_tool_recipe_must_leave_a_turn_for_the_answer_and_name_one_file(override: str, what: str) -> None:
+    fixed = "actor_rollout_ref.rollout.multi_turn.tool_config_path=tools.yaml"
+    found = check(find_recipe("qwen3_8b_tools"), [override, fixed], files=False)
+    assert any(what in f.message for f in found if f.level == "error")
+
+
+def test_files_are_missing_until_they_are_prepared(elsewhere: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    recipe = copy_recipe("one_gpu_1_5b", elsewhere / "mine")
+    missing = {f.where for f in check(recipe) if f.level == "missing"}
+    assert {"data.train_files", "data.val_files", "medr3.retrieval"} <= missing
+    data = elsewhere / "data" / "medr3"
+    (data / "index").mkdir(parents=True)
+    (data / "vocab.jsonl").write_text("")
+    rows = {"data_source": ["a"] * 8, "prompt": ["p"] * 8, "reward_model": ["r"] * 8, "extra_info": ["e"] * 8}
+    pq.write_table(pyarrow.table(rows), data / "train.parquet")
+    pq.write_table(pyarrow.table({"prompt": ["p"]}), data / "val.parquet")
+    found = {(f.where, f.message) for f in check(recipe) if f.level != "note"}
+    assert ("data.train_files", "8 rows are fewer than data.train_batch_size 32") in found
+    assert ("data.val_files", "data/medr3/val.parquet lacks the column 'data_source'") in found
+
+
+def test_prompts_of_another_agent_loop_are_an_error(elsewhere: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    recipe = copy_recipe("one_gpu_1_5b", elsewhere / "mine")
+    data = elsewhere / "data" / "medr3"
+    data.mkdir(parents=True)
+    columns = ("data_source", "prompt", "reward_model", "extra_info")
+    for file, loop in (("train", "medr3_search"), ("val", "medr3_tool")):
+        rows = {**{name: ["x"] * 32 for name in columns}, "agent_name": [loop] * 32}
+        pq.write_table(pyarrow.table(rows), data / f"{file}.parquet")
+    (error,) = [f for f in check(recipe) if f.level == "error"]
+    assert error.where == "data.val_files" and "medr3_tool" in error.message and "--prompt" in error.message
+    tools = "actor_rollout_ref.rollout.multi_turn.tool_config_path=tools.yaml"  # both loops in one run
+    assert [f for f in check(recipe, [tools]) if f.level == "error"] == []
+
+
+def test_missing_files_are_not_ready_and_listed_once(elsewhere: Path) -> None:
+    _register()
+    result = CliRunner().invoke(app, ["recipes", "validate", "medr3_cpu"])
+    assert result.exit_code == 0 and "medr3_cpu: not ready, 6 files missing" in result.output
+    lines = [
+        line for line in result.output.splitlines() if line.startswith("  missing: ") and ": no " in line
+    ]
+    assert len(lines) == len(set(lines)) == 6
+    assert sum("`medr3 data quickstart --out data/quickstart`" in line for line in lines) == 4
+    assert any("`medr3 data quickstart --out data/quickstart`, then `medr3 index build`" in s for s in lines)
+    for command in ("model", "encoder"):
+        assert sum(f"`medr3 data {command} --out" in line for line in lines) == 1
+
+
+def test_a_damaged_parquet_is_an_error(elsewhere: Path) -> None:
+    pytest.importorskip("pyarrow")
+    recipe = copy_recipe("one_gpu_1_5b", elsewhere / "mine")
+    (elsewhere / "data" / "medr3").mkdir(parents=True)
+    (elsewhere / "data" / "medr3" / "val.parquet").write_bytes(b"PAR1 cut off")
+    (error,) = [f for f in check(recipe) if f.level == "error"]
+    assert error.where == "data.val_files" and "val.parquet cannot be read as parquet" in error.message
+
+
+@pytest.mark.parametrize("value", ["abc", "null", "0"])
+def test_a_count_that_is_no_number_is_an_error(value: str) -> None:
+    (error,) = check(find_recipe("one_gpu_1_5b"), [f"data.train_batch_size={value}"])
+    assert (error.level, error.where) == ("error", "data.train_batch_size")
+
+
+def test_command_exit_codes(elsewhere: Path) -> None:
+    _register()
+    good = CliRunner().invoke(app, ["recipes", "validate", "qwen2_5_7b", "--no-files"])
+    assert good.exit_code == 0 and "estimate for each GPU" in good.output
+    bad = CliRunner().invoke(
+        app, ["recipes", "validate", "qwen2_5_7b", "actor_rollout_ref.rollout.n=1", "--no-files"]
+    )
+    assert bad.exit_code == 1 and "rollout.n" in bad.output
+
+
+def _documented_commands() -> list[tuple[str, list[str]]]:
+    """Hydra overrides of every `./run.sh ...` line in the recipes' READMEs."""
+    found = []
+    for recipe in list_recipes():
+        for line in (recipe.folder / "README.md").read_text().splitlines() if recipe.summary else ():
+            if line.startswith("./run.sh ") and "=" in line:
+                found.append((recipe.name, shlex.split(line)[1:]))
+    return found
+
+
+@pytest.mark.parametrize(("name", "overrides"), _documented_commands())
+def test_commands_in_the_readmes_have_no_error(name: str, overrides: list[str]) -> None:
+    assert [f for f in check(find_recipe(name), overrides, files=False) if f.level == "error"] == []

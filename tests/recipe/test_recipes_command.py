@@ -1,0 +1,133 @@
+"""`medr3 recipes`: finding, listing and copying, without verl."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import medr3_plugin.recipe.shipped as recipes_module
+from medr3_plugin.cli import _register, app
+from medr3_plugin.errors import UserError
+from medr3_plugin.recipe.shipped import copy_recipe, find_recipe, list_recipes, recipes_folder
+
+
+@pytest.fixture(autouse=True)
+def commands() -> None:
+    _register()
+
+
+def test_shipped_recipes_are_complete() -> None:
+    recipes = {recipe.name: recipe for recipe in list_recipes()}
+    expected = (
+        "answer_only llama3_1_8b medr3_cpu one_gpu_1_5b qwen2_5_14b qwen2_5_7b qwen3_8b_tools search_r1_style"
+    )
+    assert set(expected.split()) <= set(recipes)
+    for recipe in recipes.values():
+        assert recipe.config_file.is_file()
+        assert (recipe.folder / "README.md").is_file(), recipe.name
+        run = recipe.folder / "run.sh"
+        assert run.stat().st_mode & 0o111, f"{run} is not executable"
+        text = run.read_text()
+        assert "set -euo pipefail" in text and f"--config-name {recipe.name}" in text
+
+
+def test_no_recipe_holds_a_path_of_one_machine() -> None:
+    for file in recipes_folder().rglob("*"):
+        if file.is_file():
+            text = file.read_text(encoding="utf-8")
+            assert "/home/" not in text and "/root" not in text and "/work/" not in text, file
+
+
+def test_list() -> None:
+    result = CliRunner().invoke(app, ["recipes", "list"])
+    assert result.exit_code == 0
+    assert any(line.startswith("qwen2_5_7b ") and "Qwen2.5-7B" in line for line in result.output.splitlines())
+
+
+def test_copy_is_complete_and_refuses_to_overwrite(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["recipes", "copy", "qwen3_8b_tools", str(tmp_path / "mine")])
+    assert result.exit_code == 0, result.output
+    copied = {p.name: p for p in (tmp_path / "mine").iterdir()}
+    assert set(copied) == {"qwen3_8b_tools.yaml", "run.sh", "README.md", "tools.yaml", "judge"}
+    assert copied["run.sh"].stat().st_mode & 0o111
+    again = CliRunner().invoke(app, ["recipes", "copy", "qwen3_8b_tools", str(tmp_path / "mine")])
+    assert isinstance(again.exception, UserError) and "is not an empty folder" in str(again.exception)
+
+
+def test_unknown_names_get_the_closest(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="did you mean qwen2_5_7b"):
+        find_recipe("qwen2.5_7b")
+    with pytest.raises(UserError, match=r"there are: .*medr3_cpu"):
+        find_recipe("zzzzzz")
+    with pytest.raises(UserError, match="is not a recipe"):
+        find_recipe(str(tmp_path))
+
+
+def test_a_copy_is_found_by_folder_and_by_yaml(tmp_path: Path) -> None:
+    copied = copy_recipe("qwen2_5_7b", tmp_path / "other_name")
+    assert find_recipe(str(tmp_path / "other_name")) == copied
+    assert find_recipe(str(tmp_path / "other_name" / "qwen2_5_7b.yaml")) == copied
+
+
+def test_a_copy_in_the_working_directory_comes_before_the_shipped_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = find_recipe("one_gpu_1_5b")
+    (tmp_path / "one_gpu_1_5b").mkdir()  # not a recipe, so it hides nothing
+    assert find_recipe("one_gpu_1_5b") == shipped
+    result = CliRunner().invoke(app, ["recipes", "copy", "one_gpu_1_5b", "one_gpu_1_5b"])
+    assert result.exit_code == 0 and "medr3 recipes validate ./one_gpu_1_5b" in result.output
+    for name in ("one_gpu_1_5b", "./one_gpu_1_5b"):
+        assert find_recipe(name).folder == (tmp_path / "one_gpu_1_5b").resolve()
+
+
+def test_in_a_checkout_a_shipped_recipe_is_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(recipes_folder().parent)
+    assert find_recipe("medr3_cpu").folder == recipes_folder() / "medr3_cpu"
+
+
+def test_installed_wheel_has_them_inside_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "site" / "medr3_plugin"
+    (package / "_recipes" / "small").mkdir(parents=True)
+    (package / "_recipes" / "small" / "small.yaml").write_text("defaults: [ppo_trainer]\n")
+    monkeypatch.setattr(recipes_module, "__file__", str(package / "recipe" / "shipped.py"))
+    assert [recipe.name for recipe in list_recipes()] == ["small"]
+    (package / "_recipes").rename(tmp_path / "gone")
+    with pytest.raises(UserError, match="no recipes beside"):
+        recipes_folder()
+
+
+def _documented_commands() -> list[list[str]]:
+    """Every `medr3 ...` command in a fenced block of a recipe's README, continuation lines joined."""
+    commands = []
+    for readme in sorted(recipes_folder().glob("*/README.md")):
+        for block in re.findall(r"```bash\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.startswith("medr3 "):
+                    words = shlex.split(line, comments=True)
+                    ends = [i for i, word in enumerate(words) if word in ("&&", "&", "|")]
+                    commands.append(words[1 : ends[0] if ends else None])
+    return commands
+
+
+def test_documented_commands_and_options_exist() -> None:
+    commands = _documented_commands()
+    assert len(commands) > 30
+    root = typer.main.get_command(app)
+    for words in commands:
+        command = root
+        rest = list(words)
+        while hasattr(command, "commands"):
+            assert rest[0] in command.commands, words
+            command = command.commands[rest.pop(0)]
+        known = {
+            option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
+        }
+        unknown = [word for word in rest if word.startswith("--") and word not in known]
+        assert not unknown, (words, unknown)

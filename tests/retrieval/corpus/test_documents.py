@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import sys
+from types import SimpleNamespace
+
+import pytest
+from index_helpers import rows, write_jsonl
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.retrieval.corpus.documents import BadRows, RowError, read_corpus
+
+
+def nested(levels):
+    value = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+def test_documents_keep_their_columns(tmp_path):
+    row = {"id": "a", "title": "T", "text": "x", "source": "s", "year": "2019", "pmid": "7", "mesh": ["M"]}
+    (document,) = read_corpus(write_jsonl(tmp_path / "c.jsonl", [row]))
+    assert (document.id, document.title, document.text, document.source) == ("a", "T", "x", "s")
+    assert document.year == 2019
+    assert document.extra["pmid"] == "7"
+    assert document.extra["mesh"] == ["M"]
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "says"),
+    [
+        ({"text": "x"}, "id", "non-empty string"),
+        ({"id": "  ", "text": "x"}, "id", "non-empty string"),
+        ({"id": ["a"], "text": "x"}, "id", "non-empty string"),
+        ({"id": "a"}, "text", "missing"),
+        ({"id": "a", "text": " "}, "text", "empty"),
+        ({"id": "a", "text": None}, "text", "empty"),
+        ({"id": "a", "text": 5}, "text", "expected a string"),
+        ({"id": "a", "text": "x", "title": 5}, "title", "expected a string"),
+        ({"id": "a", "text": "x \ud800"}, "text", "surrogate"),
+        ({"id": "a", "text": "x", "note": "\udfff"}, "note", "surrogate"),
+        ({"id": "a", "text": "x", "year": "last"}, "year", "whole number"),
+        ({"id": "a", "text": "x", "year": "--5"}, "year", "whole number"),
+        ({"id": "a", "text": "x", "year": "5" * 5000}, "year", "whole number"),
+        ({"id": "a", "text": "x", "year": math.inf}, "year", "whole number"),
+        ({"id": "a", "text": "x", "impact": math.inf}, "impact", "infinity"),
+        ({"id": "a", "text": "x", "impact": [1, math.nan]}, "impact", "NaN"),
+        ({"id": "a", "text": "x", "\udfff": 1}, "\\udfff", "surrogate"),
+        ({"id": "a", "text": "x", "notes": ["\udfff"]}, "notes", "surrogate"),
+        ({"id": "a", "text": "x", "notes": nested(500)}, "notes", "nested deeper than 64"),
+        ({"id": "a", "text": "x", "publication_types": 5}, "publication_types", "list of strings"),
+        ({"id": "a", "text": "x", "year": True}, "year", "whole number"),
+        ({"id": "a", "text": "x", "evidence_level": 10}, "evidence_level", "1 to 9"),
+        ({"id": "a", "text": "x", "evidence_level": 2.5}, "evidence_level", "1 to 9"),
+        ({"id": "a", "text": "x", "evidence_type": 3}, "evidence_type", "expected a string"),
+    ],
+)
+def test_a_wrong_row_names_file_line_and_field(tmp_path, row, field, says):
+    path = write_jsonl(tmp_path / "c.jsonl", [{"id": "good", "text": "x"}, row])
+    with pytest.raises(RowError) as caught:
+        list(read_corpus(path))
+    message = str(caught.value)
+    assert f"{path}, line 2" in message
+    assert f"'{field}'" in message
+    assert says in message
+
+
+def test_nan_is_a_missing_value(tmp_path):
+    row = {"id": "a", "text": "x", "title": math.nan, "year": math.nan, "impact": math.nan, "pmid": "7"}
+    (document,) = read_corpus(write_jsonl(tmp_path / "c.jsonl", [row]))
+    assert (document.title, document.year) == ("", None)
+    assert document.extra == {"pmid": "7", "evidence_type_method": "none"}
+
+
+def test_odd_rows_are_skipped_and_the_others_read(tmp_path):
+    path = tmp_path / "c.jsonl"
+    odd = [
+        '{"id": "b", "text": "x", "year": "--5"}',
+        "[" * 100_000,
+        '{"id": "c", "text": "x", "publication_types": 5}',
+    ]
+    path.write_text("\n".join(['{"id": "good", "text": "x"}', *odd, '{"id": "last", "text": "x"}']))
+    bad = BadRows()
+    assert [document.id for document in read_corpus(path, bad_rows=bad)] == ["good", "last"]
+    assert [message.split(":")[0] for message in bad.messages] == [f"{path}, line {n}" for n in (2, 3, 4)]
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", "null", '{"id": "a"', "\x00", "[" * 100_000])
+def test_a_line_that_is_no_object(tmp_path, line):
+    path = tmp_path / "c.jsonl"
+    path.write_text(f'{{"id": "good", "text": "x"}}\n{line}\n')
+    with pytest.raises(RowError, match="line 2: not a JSON object"):
+        list(read_corpus(path))
+
+
+def test_skipped_rows_are_counted_and_the_first_ones_listed(tmp_path):
+    items = [{"id": str(number), "text": "x" if number % 2 else ""} for number in range(100)]
+    bad = BadRows(limit=3)
+    documents = list(read_corpus(write_jsonl(tmp_path / "c.jsonl", items), bad_rows=bad))
+    assert len(documents) == 50
+    assert bad.count == 50
+    assert len(bad.messages) == 3
+    assert "line 1" in bad.messages[0]
+
+
+def test_ids_must_be_unique_across_files(tmp_path):
+    first = write_jsonl(tmp_path / "a.jsonl", [{"id": "x", "text": "1"}])
+    second = write_jsonl(tmp_path / "b.jsonl", [{"id": "x", "text": "2"}])
+    with pytest.raises(RowError, match=r"b\.jsonl, line 1: field 'id': 'x' occurred before"):
+        list(read_corpus([first, second]))
+    bad = BadRows()
+    assert [document.text for document in read_corpus(tmp_path, bad_rows=bad)] == ["1"]
+    assert bad.count == 1
+
+
+def test_gzip_and_folder_and_blank_lines(tmp_path):
+    with gzip.open(tmp_path / "b.jsonl.gz", "wt") as file:
+        file.write(json.dumps({"id": "2", "text": "two"}) + "\n\n")
+    write_jsonl(tmp_path / "a.jsonl", [{"id": "1", "text": "one"}])
+    (tmp_path / "README.md").write_text("not a corpus")
+    assert [document.id for document in read_corpus(tmp_path)] == ["1", "2"]
+
+
+def test_a_truncated_gzip_says_where(tmp_path):
+    whole = gzip.compress(b"".join(json.dumps(row).encode() + b"\n" for row in rows(2000)))
+    path = tmp_path / "c.jsonl.gz"
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="cannot be read past line"):
+        list(read_corpus(path))
+
+
+def test_parquet_and_saved_dataset_give_the_same_documents(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow.parquet")
+    from pyarrow import parquet
+
+    items = rows(30)
+    parquet.write_table(pyarrow.Table.from_pylist(items), tmp_path / "c.parquet")
+    expected = list(read_corpus(write_jsonl(tmp_path / "c.jsonl", items)))
+    assert list(read_corpus(tmp_path / "c.parquet")) == expected
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_list(items).save_to_disk(str(tmp_path / "saved"))
+    assert list(read_corpus(tmp_path / "saved")) == expected
+
+
+@pytest.mark.parametrize("damage", ["short", "state", "missing"])
+def test_a_damaged_saved_dataset(tmp_path, damage):
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_list(rows(5)).save_to_disk(str(tmp_path / "saved"))
+    (data,) = (tmp_path / "saved").glob("*.arrow")
+    if damage == "short":
+        data.write_bytes(data.read_bytes()[:300])
+    elif damage == "state":
+        (tmp_path / "saved" / "state.json").write_text("x")
+    else:
+        data.unlink()
+    with pytest.raises(UserError, match=r"saved: cannot be read past row 0 as a saved Hugging Face dataset"):
+        list(read_corpus(tmp_path / "saved"))
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A stand-in for `datasets`; returns what `load_dataset` was asked for."""
+    asked = []
+
+    class DatasetsError(Exception):
+        pass
+
+    def load_dataset(path, name=None, *, split, streaming):
+        asked.append((path, name, split, streaming))
+        if name == "none":
+            raise ValueError("BuilderConfig 'none' not found.\nAvailable: ['a']")
+        return iter(rows(3))
+
+    stub = SimpleNamespace(load_dataset=load_dataset, exceptions=SimpleNamespace(DatasetsError=DatasetsError))
+    monkeypatch.setitem(sys.modules, "datasets", stub)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("MedRAG/textbooks", (None, "train")),
+        ("MedRAG/textbooks:test", (None, "test")),
+        ("MedRAG/textbooks:english:test", ("english", "test")),
+        ("MedRAG/textbooks:english:", ("english", "train")),
+    ],
+)
+def test_a_hub_name_with_configuration_and_split(hub, name, asked):
+    assert [document.id for document in read_corpus(name)] == ["d0", "d1", "d2"]
+    assert hub == [("MedRAG/textbooks", *asked, True)]
+
+
+def test_a_wrong_hub_name(hub):
+    with pytest.raises(UserError, match=r"owner/name:a:b:c: expected .* or owner/name:config:split"):
+        list(read_corpus("owner/name:a:b:c"))
+    assert not hub
+    with pytest.raises(UserError, match=r"owner/name:none:train: .* \(BuilderConfig 'none' not found\.\)"):
+        list(read_corpus("owner/name:none:train"))
+
+
+def test_a_broken_parquet_file(tmp_path):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "c.parquet").write_bytes(b"PAR1 and nothing else")
+    with pytest.raises(UserError, match=r"c\.parquet: cannot be read"):
+        list(read_corpus(tmp_path / "c.parquet"))
+
+
+def test_medrag_snippets(tmp_path):
+    row = {
+        "id": "Anatomy_Gray_0",
+        "title": "Anatomy_Gray",
+        "content": "The heart",
+        "contents": "Anatomy_Gray. The heart",
+    }
+    (document,) = read_corpus(write_jsonl(tmp_path / "c.jsonl", [row]))
+    assert document.text == "The heart"
+    assert "contents" not in document.extra
+
+
+@pytest.mark.parametrize(
+    ("contents", "title", "text"),
+    [
+        ('"Aaron"\nAaron is a prophet.\nHe', "Aaron", "Aaron is a prophet.\nHe"),
+        ("One line", "", "One line"),
+        ("A line and nothing\n ", "", "A line and nothing\n "),
+    ],
+)
+def test_search_r1_corpora(tmp_path, contents, title, text):
+    (document,) = read_corpus(write_jsonl(tmp_path / "c.jsonl", [{"id": "0", "contents": contents}]))
+    assert (document.title, document.text) == (title, text)
+
+
+@pytest.mark.parametrize("source", ["nowhere.jsonl", "./none", "/no/such/folder"])
+def test_a_source_that_is_not_there(source):
+    with pytest.raises(UserError, match="no such corpus"):
+        list(read_corpus(source))
+
+
+def test_a_folder_without_corpus(tmp_path):
+    with pytest.raises(UserError, match="no corpus file"):
+        list(read_corpus(tmp_path))
+
+
+def test_reading_is_lazy(tmp_path):
+    path = tmp_path / "c.jsonl"
+    path.write_text('{"id": "1", "text": "x"}\nbroken\n')
+    assert next(read_corpus(path)).id == "1"

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from medr3_plugin.retrieval.corpus.evidence import LEVELS, assess, from_publication_types, normalise_type
+from medr3_plugin.retrieval.corpus.evidence_rules import classify
+
+RCT = "Methods: 120 patients were randomly assigned to aspirin or placebo. Results: no difference."
+
+
+def test_the_hierarchy():
+    order = [
+        "meta_analysis", "systematic_review", "guideline", "rct", "non_randomised_trial", "cohort", "case_series",
+        "case_report", "expert_opinion",
+    ]  # fmt: skip
+    assert [LEVELS[name] for name in order] == list(range(9, 0, -1))
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"evidence_level": 4, "evidence_type": "rct", "text": RCT}, ("rct", 4, "column")),
+        ({"evidence_type": "guideline", "text": RCT}, ("guideline", 7, "source")),
+        ({"evidence_type": "Randomized Controlled Trial", "text": "x"}, ("rct", 6, "source")),
+        ({"evidence_type": "blog", "text": RCT}, ("blog", 1, "source")),
+        (
+            {"publication_types": ["Journal Article", "Meta-Analysis"], "text": RCT},
+            ("meta_analysis", 9, "publication_type"),
+        ),
+        (
+            {"publication_types": "Review; Systematic Review", "text": RCT},
+            ("systematic_review", 8, "publication_type"),
+        ),
+        (
+            {"publication_types": ["Clinical Trial, Phase III"], "text": "x"},
+            ("non_randomised_trial", 5, "publication_type"),
+        ),
+        (
+            {"publication_types": ["Randomized Controlled Trial, Veterinary"], "text": "The sky."},
+            ("other", 1, "none"),
+        ),
+        # PubMed's names in our column, and those that tell nothing
+        ({"evidence_type": "Observational Study", "text": RCT}, ("cohort", 4, "source")),
+        ({"evidence_type": "Clinical Trial, Phase II", "text": RCT}, ("non_randomised_trial", 5, "source")),
+        ({"evidence_type": "Journal Article", "text": RCT}, ("rct", 6, "rule")),
+        ({"evidence_type": "N/A", "text": RCT}, ("rct", 6, "rule")),
+        ({"text": RCT}, ("rct", 6, "rule")),
+        ({"evidence_type": "unspecified", "text": RCT}, ("rct", 6, "rule")),
+        # a guessed type gives way to our rules, and counts where they find nothing
+        ({"evidence_type": "review", "evidence_type_method": "rule", "text": RCT}, ("rct", 6, "rule")),
+        (
+            {"evidence_type": "cohort", "evidence_type_method": "rule", "text": "The sky."},
+            ("cohort", 4, "rule"),
+        ),
+        ({"text": "The sky is blue."}, ("other", 1, "none")),
+    ],
+)
+def test_where_the_level_comes_from(row, expected):
+    found = assess(row)
+    assert (found.type, found.level, found.method) == expected
+
+
+def test_how_a_level_was_found_survives_being_read_again():
+    row = {"text": RCT, "evidence_type": "other", "evidence_level": 1}
+    assert assess({**row, "evidence_type_method": "none"}).method == "none"
+    assert assess({**row, "evidence_type_method": ["odd"]}).method == "column"
+    assert assess(row).method == "column"
+    # a guessed level is open to a classifier, any other is not
+    assert assess({**row, "evidence_type_method": "none"}, lambda *_: "cohort").level == 4
+    assert assess(row, lambda *_: "cohort").level == 1
+
+
+def test_a_classifier_comes_before_the_rules_and_after_metadata():
+    def classifier(title: str, text: str) -> str | None:
+        return "Case Report" if "aspirin" in text else None
+
+    assert assess({"text": RCT}, classifier).type == "case_report"
+    assert assess({"text": RCT}, classifier).method == "classifier"
+    assert assess({"text": RCT, "evidence_type": "cohort"}, classifier).type == "cohort"
+    assert assess({"text": "we randomly assigned patients"}, classifier).method == "rule"
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "kind"),
+    [
+        ("Statins in the elderly: a meta-analysis", "", "meta_analysis"),
+        ("Exercise for falls: a systematic review of randomised trials", "", "systematic_review"),
+        ("Atrial fibrillation", "We searched MEDLINE and Embase for trials.", "systematic_review"),
+        ("Clinical practice guideline for the treatment of gout", "", "guideline"),
+        ("Rate control in atrial fibrillation, ACC/AHA 2023", "Target below 110 bpm.", "guideline"),
+        ("Aspirin in pregnancy: a randomised, double-blind trial", "", "rct"),
+        ("Aspirin", "Women were randomly allocated to aspirin.", "rct"),
+        ("Aspirin", "In this non-randomized trial, 20 patients received aspirin.", "non_randomised_trial"),
+        ("Smoking", "We followed a cohort of 2,000 women for ten years.", "cohort"),
+        ("Smoking", "A retrospective chart review of our patients.", "cohort"),
+        ("Smoking and bladder cancer: a case-control study", "", "case_control"),
+        ("Anxiety in students", "A cross-sectional study of 300 students; we asked.", "cross_sectional"),
+        ("Fatal hepatitis after kava: a case report", "", "case_report"),
+        ("Kava", "We report a patient with hepatitis after kava.", "case_report"),
+        ("Thrombolysis in mice", "Mice were randomly assigned to alteplase.", "animal_or_in_vitro"),
+        (
+            "p53 signalling",
+            "In vitro, transgenic cell lines; results in mice and mouse models.",
+            "animal_or_in_vitro",
+        ),
+        ("What is gout?", "Gout is a painful disease of the joints.", None),
+    ],
+)
+def test_designs_by_rule(title, text, kind):
+    assert classify(title, text) == kind
+
+
+@pytest.mark.parametrize("text", ["", "a" * 100_000, "randomi" * 20_000, "we " * 50_000, "case " * 50_000])
+def test_any_text_is_classified_in_linear_time(text):
+    assert classify(text, text) in {None, *LEVELS}
+
+
+def test_every_rule_names_a_known_type():
+    from medr3_plugin.retrieval.corpus import evidence_rules
+
+    assert {rule.kind for rule in (*evidence_rules._TITLE, *evidence_rules._ABSTRACT)} <= LEVELS.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("Meta-Analyses", "meta_analysis"),
+        ("meta analysis", "meta_analysis"),
+        ("Systematic Reviews", "systematic_review"),
+        ("Evidence-based practice guidelines", "guideline"),
+        ("Guidelines", "guideline"),
+        ("RCTs", "rct"),
+        ("Randomised Controlled Trials", "rct"),
+        ("non-randomised trials", "non_randomised_trial"),
+        ("Cohort studies", "cohort"),
+        ("Prospective study", "cohort"),
+        ("Case-control study", "case_control"),
+        ("Cross-sectional studies", "cross_sectional"),
+        ("Case Series", "case_series"),
+        ("Case reports", "case_report"),
+        ("Expert opinions", "expert_opinion"),
+        ("Editorial", "expert_opinion"),
+        ("Diagnosis", "diagnosis"),
+        ("blogs", "blogs"),
+        ("", ""),
+        ("研究", ""),
+        ("N/A", "n_a"),
+        *((name, name) for name in LEVELS),
+    ],
+)
+def test_names_of_types(name, kind):
+    assert normalise_type(name) == kind
+
+
+def test_publication_types_and_names():
+    assert from_publication_types(["Journal Article"]) is None
+    assert from_publication_types("Randomized Controlled Trial|Review") == "rct"
+    assert normalise_type("Case Reports") == "case_report"
+
+
+def test_rules_on_documents_of_known_type():
+    shared = Path(os.environ.get("MEDR3_SHARED", Path(__file__).parents[4] / "shared")) / "data" / "corpus"
+    if not shared.is_dir():
+        pytest.skip("needs the development corpora")
+    found: dict[str, Counter] = {}
+    for name in ("pmc_rct_abstracts_train", "guideline_summaries", "hpoa_disease_profiles"):
+        with gzip.open(shared / f"{name}.jsonl.gz", "rt") as lines:
+            known = [row for row in map(json.loads, lines) if row["evidence_type_method"] == "source"][::5]
+        found[name] = Counter(classify(row["title"], row["text"]) for row in known)
+    assert found["pmc_rct_abstracts_train"]["rct"] >= 0.8 * found["pmc_rct_abstracts_train"].total()
+    assert found["guideline_summaries"]["guideline"] >= 0.95 * found["guideline_summaries"].total()
+    high = sum(found["hpoa_disease_profiles"][kind] for kind in LEVELS if LEVELS[kind] > 1)
+    assert high <= 0.01 * found["hpoa_disease_profiles"].total()

@@ -1,0 +1,412 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+from index_helpers import rows, write_jsonl
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.retrieval.corpus.documents import BadRows
+from medr3_plugin.retrieval.engine import Filters, SearchOptions, open_index
+from medr3_plugin.retrieval.index import build as build_module
+from medr3_plugin.retrieval.index.build import BuildOptions, build_index
+from medr3_plugin.retrieval.index.build_folder import locked
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return write_jsonl(tmp_path / "corpus.jsonl", rows(60))
+
+
+def leftovers(tmp_path):
+    return sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("."))
+
+
+def test_build_and_search(tmp_path, corpus):
+    manifest = build_index(corpus, tmp_path / "index")
+    assert manifest["documents"]["count"] == 60
+    assert manifest["documents"]["evidence_levels"] == {"1": 20, "6": 20, "7": 20}
+    assert leftovers(tmp_path) == []
+    engine = open_index(tmp_path / "index")
+    ((first, *_),) = engine.search(["metformin glucose insulin"], 3)
+    assert first.document.id == "d0"
+    assert first.document.source == "pubmed"
+    assert len(engine.search(["metformin"], 10**6)[0]) <= 60
+    assert engine.search([], 3) == []
+    assert engine.search(["", "asthma"], 3)[0] == []
+    with pytest.raises(UserError, match="topk"):
+        engine.search(["x"], 0)
+    engine.close()
+
+
+def test_the_same_corpus_gives_the_same_files(tmp_path, corpus):
+    first, second = build_index(corpus, tmp_path / "one"), build_index(corpus, tmp_path / "two")
+    assert first["files"] == second["files"]
+
+
+def test_filters_and_prior(tmp_path, corpus):
+    build_index(corpus, tmp_path / "index")
+    engine = open_index(tmp_path / "index")
+    everything = engine.search(["asthma children patients"], 60)[0]
+    filters = Filters(sources=("guidelines",), min_year=2000)
+    found = engine.search(["asthma children patients"], 60, filters)[0]
+    assert found == [
+        hit for hit in everything if hit.document.source == "guidelines" and (hit.document.year or 0) >= 2000
+    ]
+    assert engine.search(["asthma"], 5, Filters(sources=("nowhere",))) == [[]]
+    weighed = open_index(tmp_path / "index", SearchOptions(evidence_prior=1.0)).search(
+        ["asthma children patients"], 10
+    )[0]
+    plain = everything[:10]
+    mean = lambda hits: sum(hit.document.evidence_level for hit in hits) / len(hits)  # noqa: E731
+    assert mean(weighed) > mean(plain)
+
+
+def test_a_wrong_row_leaves_nothing_behind(tmp_path):
+    path = write_jsonl(tmp_path / "corpus.jsonl", [*rows(5), {"id": "bad"}])
+    with pytest.raises(UserError, match="line 6"):
+        build_index(path, tmp_path / "index")
+    assert not (tmp_path / "index").exists()
+    assert leftovers(tmp_path) == []
+    bad = BadRows()
+    manifest = build_index(path, tmp_path / "index", bad_rows=bad)
+    assert (bad.count, manifest["documents"]["count"], manifest["documents"]["skipped_rows"]) == (1, 5, 1)
+
+
+def test_skipped_rows_are_listed_also_after_a_resumed_build(tmp_path, monkeypatch):
+    path = write_jsonl(tmp_path / "corpus.jsonl", [*rows(5), *({"id": f"bad{n}"} for n in range(41))])
+    monkeypatch.setattr(
+        build_module, "build_lexical", lambda *_, **__: (_ for _ in ()).throw(OSError(5, "I/O"))
+    )
+    with pytest.raises(UserError, match="I/O"):
+        build_index(path, tmp_path / "index", bad_rows=BadRows())
+    monkeypatch.undo()
+    bad = BadRows()
+    manifest = build_index(path, tmp_path / "index", bad_rows=bad)
+    assert (bad.count, manifest["documents"]["skipped_rows"], len(bad.messages)) == (41, 41, 20)
+    assert bad.messages[0] == f"{path}, line 6: field 'text' is missing"
+    listed = (tmp_path / "index" / "documents" / "skipped_rows.jsonl").read_text().splitlines()
+    assert len(listed) == 41
+    assert json.loads(listed[-1]) == {"error": f"{path}, line 46: field 'text' is missing"}
+    build_index(write_jsonl(path, rows(5)), tmp_path / "clean", bad_rows=BadRows())
+    assert not (tmp_path / "clean" / "documents" / "skipped_rows.jsonl").exists()
+
+
+def test_an_existing_index_is_replaced_only_when_asked_and_only_when_done(tmp_path, corpus):
+    build_index(corpus, tmp_path / "index")
+    broken = write_jsonl(tmp_path / "broken.jsonl", [{"id": "x"}])
+    with pytest.raises(UserError, match=r"broken\.jsonl is new in the corpus.*--overwrite"):
+        build_index(broken, tmp_path / "index")
+    with pytest.raises(UserError, match="line 1"):
+        build_index(broken, tmp_path / "index", overwrite=True)
+    assert len(open_index(tmp_path / "index")) == 60
+    build_index(write_jsonl(tmp_path / "other.jsonl", rows(7)), tmp_path / "index", overwrite=True)
+    assert len(open_index(tmp_path / "index")) == 7
+    assert leftovers(tmp_path) == []
+
+
+def test_an_index_that_is_up_to_date_is_left_alone(tmp_path, corpus, monkeypatch):
+    built = build_index(corpus, tmp_path / "index")
+    told = []
+    again = {"out": tmp_path / "index", "notify": told.append}
+    # read another way, touched, renamed, with rows to skip that it does not have: the content is the same
+    monkeypatch.chdir(tmp_path)
+    os.utime(corpus, (1, 1))
+    for source in ("corpus.jsonl", shutil.copy(corpus, tmp_path / "copy.jsonl")):
+        assert build_index(source, bad_rows=BadRows(), **again) == built
+    assert told == [f"{tmp_path / 'index'}: is up to date, nothing was built"] * 2
+
+    assert build_index(corpus, overwrite=True, **again)["created"] >= built["created"]
+    (tmp_path / "index" / "documents" / "rows.jsonl").write_text("tampered")
+    with pytest.raises(UserError, match=r"corrupted.* --overwrite"):
+        build_index(corpus, **again)
+    build_index(corpus, overwrite=True, **again)
+    assert len(open_index(tmp_path / "index")) == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ({"corpus": ["corpus.jsonl", "more.jsonl"]}, "more.jsonl is new in the corpus"),
+        ({"corpus": "more.jsonl"}, "more.jsonl is new in the corpus"),
+        ({"corpus": "changed/corpus.jsonl"}, "corpus.jsonl has changed"),
+        ({"options": BuildOptions(chunk_tokens=9)}, "chunk tokens was 0, now 9"),
+        ({"options": BuildOptions(k1=2.0)}, "k1 was 1.5, now 2.0"),
+        ({"engine": "hybrid", "encoder": "hub/model"}, "engine was 'bm25', now 'hybrid'"),
+    ],
+)
+def test_an_index_of_something_else_says_why(tmp_path, corpus, monkeypatch, arguments, why):
+    monkeypatch.chdir(tmp_path)
+    build_index("corpus.jsonl", "index")
+    write_jsonl(tmp_path / "more.jsonl", [{"id": "m", "text": "more"}])
+    (tmp_path / "changed").mkdir()
+    write_jsonl(tmp_path / "changed" / "corpus.jsonl", rows(59))
+    with pytest.raises(UserError, match=rf"index: exists, .*\({why}\)"):
+        build_index(**{"corpus": "corpus.jsonl", "out": "index", **arguments})
+    assert len(open_index("index")) == 60
+
+
+def test_a_corpus_that_is_written_to_while_it_is_read(tmp_path, corpus, monkeypatch):
+    class SlowWriter(build_module.StoreWriter):
+        def summary(self):
+            write_jsonl(corpus, rows(61))
+            return super().summary()
+
+    monkeypatch.setattr(build_module, "StoreWriter", SlowWriter)
+    with pytest.raises(UserError, match="changed while it was read"):
+        build_index(corpus, tmp_path / "index")
+    assert leftovers(tmp_path) == []
+
+
+def test_a_folder_that_is_no_index_is_never_overwritten(tmp_path, corpus):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter1.tex").write_text("years of work")
+    with pytest.raises(UserError, match="not an index"):
+        build_index(corpus, tmp_path / "thesis", overwrite=True)
+    assert (tmp_path / "thesis" / "chapter1.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("step", ["_write_documents", "_build_bm25"])
+def test_a_full_disk_is_reported_and_the_build_goes_on_later(tmp_path, corpus, monkeypatch, step):
+    original = getattr(build_module, step)
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "index"))
+
+    monkeypatch.setattr(build_module, step, full)
+    with pytest.raises(UserError, match="No space left on device"):
+        build_index(corpus, tmp_path / "index")
+    assert not (tmp_path / "index").exists()
+    monkeypatch.setattr(build_module, step, original)
+    build_index(corpus, tmp_path / "index")
+    assert len(open_index(tmp_path / "index")) == 60
+
+
+def test_a_short_write_is_told_as_a_full_disk(tmp_path, corpus, monkeypatch):
+    def short(*args):
+        raise OSError("30464 requested and 9184 written")  # numpy's words, without an errno
+
+    monkeypatch.setattr(build_module, "_build_bm25", short)
+    with pytest.raises(UserError, match=r"index: 30464 requested and 9184 written \(is the disk full"):
+        build_index(corpus, tmp_path / "index")
+
+
+def test_a_really_full_disk_does_not_kill_the_process(tmp_path):
+    """The scores are written to a memory-mapped file: without reserving its space a full disk means SIGBUS."""
+    path = write_jsonl(tmp_path / "corpus.jsonl", rows(2000))
+    code = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, 70_000))\n"
+        "from medr3_plugin.retrieval.index.build import build_index\n"
+        "from medr3_plugin.errors import UserError\n"
+        "try:\n    build_index(sys.argv[1], sys.argv[2])\n"
+        "except UserError as error:\n    print('refused:', error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(tmp_path / "index")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "refused:" in done.stdout
+    assert "File too large" in done.stdout
+    assert not (tmp_path / "index").exists()
+
+
+def test_a_killed_build_goes_on_after_the_last_step(tmp_path, corpus, monkeypatch):
+    code = (
+        "import sys, time\n"
+        "from medr3_plugin.retrieval import build\n"
+        "build._build_bm25 = lambda *args: (print('at bm25', flush=True), time.sleep(60))\n"
+        "build.build_index(sys.argv[1], sys.argv[2])\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(corpus), str(tmp_path / "index")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "at bm25\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "index").exists()
+    with pytest.raises(UserError, match="no such index"):
+        open_index(tmp_path / "index")
+
+    def never(*args):
+        raise AssertionError("the documents were there")
+
+    monkeypatch.setattr(build_module, "_write_documents", never)
+    manifest = build_index(corpus, tmp_path / "index")
+    assert manifest["documents"]["count"] == 60
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_build_killed_while_replacing_loses_nothing(tmp_path, corpus, monkeypatch, renames):
+    index = tmp_path / "index"
+    build_index(write_jsonl(tmp_path / "other.jsonl", rows(7)), index)
+    code = (
+        "import os, pathlib, sys\n"
+        "from medr3_plugin.retrieval import build, build_folder\n"
+        "rename, left = pathlib.Path.rename, [int(sys.argv[3])]\n"
+        "def limited(path, target):\n"
+        "    if not left[0]:\n        os._exit(9)\n"
+        "    left[0] -= 1\n"
+        "    return rename(path, target)\n"
+        "replace = build_folder._replace\n"
+        "def killed(*args):\n"
+        "    pathlib.Path.rename = limited\n"
+        "    build_folder.shutil.rmtree = lambda *args: os._exit(9)\n"
+        "    replace(*args)\n"
+        "build_folder._replace = killed\n"
+        "build.build_index(sys.argv[1], sys.argv[2], overwrite=True)\n"
+    )
+    arguments = [sys.executable, "-c", code, str(corpus), str(index), str(renames)]
+    assert subprocess.run(arguments, check=False).returncode == 9
+    assert index.exists() == (renames != 1)
+
+    if renames == 2:
+        build_index(corpus, index)
+    else:
+        with pytest.raises(UserError, match="--overwrite"):
+            build_index(corpus, index)
+        assert len(open_index(index)) == 7
+        monkeypatch.setattr(build_module, "_write_documents", lambda *args: pytest.fail("it was finished"))
+        build_index(corpus, index, overwrite=True)
+    assert len(open_index(index)) == 60
+    assert leftovers(tmp_path) == []
+    assert (index / "state.json").exists() == (renames == 2)  # no harm, and not in the manifest
+
+
+def test_half_of_a_removed_index_is_not_put_back(tmp_path, corpus):
+    (tmp_path / ".index.old" / "documents").mkdir(parents=True)
+    build_index(corpus, tmp_path / "index")
+    assert leftovers(tmp_path) == []
+
+
+def test_a_target_that_is_a_file(tmp_path, corpus):
+    (tmp_path / "index").write_text("mine")
+    with pytest.raises(UserError, match="index: Not a directory"):
+        build_index(corpus, tmp_path / "index", overwrite=True)
+    assert (tmp_path / "index").read_text() == "mine"
+
+
+@pytest.fixture
+def stopped(tmp_path, corpus, monkeypatch):
+    """An unfinished build of `corpus`: the documents are there."""
+    with monkeypatch.context() as patched, pytest.raises(UserError, match="I/O error"):
+        patched.setattr(
+            build_module, "_build_bm25", lambda *_: (_ for _ in ()).throw(OSError(5, "I/O error"))
+        )
+        build_index(corpus, tmp_path / "index")
+    return tmp_path / ".index.building"
+
+
+def test_a_build_of_something_else_starts_anew_and_says_so(tmp_path, corpus, stopped):
+    write_jsonl(corpus, rows(9))
+    told = []
+    manifest = build_index(corpus, tmp_path / "index", notify=told.append)
+    assert manifest["documents"]["count"] == 9
+    assert "an unfinished build of something else is removed (corpus.jsonl has changed)" in told[0]
+
+
+def test_encoded_vectors_of_something_else_are_not_thrown_away_unasked(
+    tmp_path, corpus, stopped, monkeypatch
+):
+    (stopped / "vectors").mkdir()
+    (stopped / "vectors" / "shard-00000.npy").write_bytes(b"days of work")
+    kept = corpus.read_bytes()
+    write_jsonl(corpus, rows(9))
+    with pytest.raises(UserError, match=r"encoded vectors \(corpus.jsonl has changed\).*--overwrite"):
+        build_index(corpus, tmp_path / "index")
+    assert leftovers(tmp_path) == [".index.building"]
+    with monkeypatch.context() as patched:
+        patched.setattr(build_module, "_write_documents", lambda *_: pytest.fail("the documents were there"))
+        corpus.write_bytes(kept)  # put back, with another time of change: the build goes on
+        build_index(corpus, tmp_path / "index")
+
+
+def test_encoded_vectors_of_something_else_go_when_asked(tmp_path, corpus, stopped):
+    (stopped / "vectors").mkdir()
+    (stopped / "vectors" / "shard-00000.npy").write_bytes(b"days of work")
+    write_jsonl(corpus, rows(9))
+    assert build_index(corpus, tmp_path / "index", overwrite=True)["documents"]["count"] == 9
+
+
+def test_two_builds_of_one_index(tmp_path, corpus):
+    with locked(tmp_path / "index"), pytest.raises(UserError, match="another process"):
+        build_index(corpus, tmp_path / "index")
+    build_index(corpus, tmp_path / "index")
+
+
+def test_chunking_is_part_of_the_index(tmp_path, corpus):
+    manifest = build_index(corpus, tmp_path / "index", options=BuildOptions(chunk_tokens=5, chunk_overlap=1))
+    assert manifest["documents"]["count"] > 60
+    assert manifest["chunking"] == {"tokens": 5, "overlap": 1, "tokenizer": None}
+    hit = open_index(tmp_path / "index").search(["metformin"], 1)[0][0]
+    assert hit.document.id.startswith(f"{hit.document.extra['parent_id']}#c")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"engine": "magic"}, "engine 'magic'"),
+        ({"engine": "dense"}, "needs --encoder"),
+        ({"corpus": "nowhere.jsonl"}, "no such corpus"),
+        ({"options": BuildOptions(chunk_tokens=5, chunk_overlap=9)}, "chunk overlap"),
+    ],
+)
+def test_wrong_arguments(tmp_path, corpus, arguments, says):
+    with pytest.raises(UserError, match=says):
+        build_index(**{"corpus": corpus, "out": tmp_path / "index", **arguments})
+    assert not (tmp_path / "index").exists()
+    assert leftovers(tmp_path) == []
+
+
+def test_an_empty_corpus(tmp_path):
+    (tmp_path / "c.jsonl").write_text("\n\n")
+    with pytest.raises(UserError, match="no document"):
+        build_index(tmp_path / "c.jsonl", tmp_path / "index")
+
+
+@pytest.mark.parametrize("name", ["documents/rows.jsonl", "bm25/data.csc.index.npy", "bm25/vocab.index.json"])
+def test_a_flipped_byte_anywhere_is_refused(tmp_path, corpus, name):
+    build_index(corpus, tmp_path / "index")
+    path = tmp_path / "index" / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="corrupted"):
+        open_index(tmp_path / "index")
+
+
+def test_documents_of_another_corpus_are_refused(tmp_path, corpus):
+    build_index(corpus, tmp_path / "one")
+    build_index(write_jsonl(tmp_path / "other.jsonl", rows(30)), tmp_path / "two")
+    for file in (tmp_path / "two" / "documents").iterdir():
+        (tmp_path / "one" / "documents" / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(UserError, match=r"documents/\S+: corrupted"):
+        open_index(tmp_path / "one")
+
+
+def test_the_manifest_says_what_is_inside(tmp_path, corpus):
+    build_index(corpus, tmp_path / "index")
+    manifest = json.loads((tmp_path / "index" / "manifest.json").read_text())
+    assert manifest["bm25"]["k1"] == 1.5
+    content = corpus.read_bytes()
+    described = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    assert manifest["built_from"]["corpus"] == [{"source": str(corpus), "files": {"corpus.jsonl": described}}]
+    assert manifest["versions"]["numpy"]
+    assert set(manifest["files"]) == {
+        path.relative_to(tmp_path / "index").as_posix()
+        for path in (tmp_path / "index").rglob("*")
+        if path.is_file() and path.name != "manifest.json"
+    }

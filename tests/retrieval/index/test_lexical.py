@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from index_helpers import rows
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.retrieval.index import lexical, lexical_build
+from medr3_plugin.retrieval.index.lexical import STOP_WORDS, LexicalIndex
+from medr3_plugin.retrieval.index.lexical_build import build_lexical
+
+TEXTS = [f"{row['title']}. {row['text']}" for row in rows(80)]
+QUERIES = ["metformin and glucose", "heart failure trials", "Iron iron iron", "case 7 of asthma in children"]
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bm25")
+    build_lexical(TEXTS, folder)
+    return LexicalIndex(folder)
+
+
+def bm25s_scores(texts, queries, **parameters):
+    bm25s = pytest.importorskip("bm25s")
+    import Stemmer
+
+    stemmer = Stemmer.Stemmer("english")
+    oracle = bm25s.BM25(method="lucene", **parameters)
+    oracle.index(
+        bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, show_progress=False), show_progress=False
+    )
+    tokens = bm25s.tokenize(queries, stopwords="en", stemmer=stemmer, return_ids=False, show_progress=False)
+    return np.stack([oracle.get_scores(query) for query in tokens])
+
+
+def test_scores_are_those_of_bm25s(index):
+    expected = bm25s_scores(TEXTS, QUERIES, k1=1.5, b=0.75)
+    found, scores = index.search(QUERIES, len(TEXTS))
+    for number in range(len(QUERIES)):
+        held = found[number] >= 0
+        assert held.sum() == (expected[number] > 0).sum()
+        np.testing.assert_allclose(scores[number][held], expected[number][found[number][held]], rtol=1e-5)
+        assert (np.diff(scores[number]) <= 1e-6).all()
+
+
+def test_bm25s_opens_the_index(tmp_path):
+    bm25s = pytest.importorskip("bm25s")
+    build_lexical(TEXTS, tmp_path, k1=1.2, b=0.4)
+    loaded = bm25s.BM25.load(tmp_path, mmap=True)
+    ours = LexicalIndex(tmp_path)
+    for query in QUERIES:
+        theirs = loaded.get_scores(lexical.stems_of(query))
+        found, scores = ours.search([query], 5)
+        np.testing.assert_allclose(scores[0], theirs[found[0]], rtol=1e-5)
+        assert theirs.max() == pytest.approx(scores[0, 0], rel=1e-5)
+
+
+def test_stop_words_are_bm25s_own():
+    stopwords = pytest.importorskip("bm25s.stopwords")
+    assert frozenset(stopwords.STOPWORDS_EN) == STOP_WORDS
+
+
+@given(
+    texts=st.lists(st.text(alphabet="abc dé", min_size=1, max_size=20), min_size=1, max_size=12).filter(
+        lambda texts: any(lexical.words_of(text) for text in texts)
+    ),
+    block=st.integers(1, 9),
+)
+@settings(max_examples=40)
+def test_the_index_does_not_depend_on_the_block_size(tmp_path_factory, texts, block):
+    whole, parts = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("parts")
+    try:
+        build_lexical(texts, whole)
+    except UserError:
+        return  # stop words only
+    original = lexical_build._BLOCK
+    lexical_build._BLOCK = block
+    try:
+        build_lexical(texts, parts)
+    finally:
+        lexical_build._BLOCK = original
+    for name in ("data", "indices", "indptr"):
+        file = f"{name}.csc.index.npy"
+        np.testing.assert_array_equal(np.load(whole / file), np.load(parts / file))
+
+
+@pytest.mark.parametrize("topk", [1, 2, 5, 79, 80, 10**6])
+def test_topk_is_a_prefix_of_the_full_ranking(index, topk):
+    full_rows, full_scores = index.search(QUERIES, 80)
+    found, scores = index.search(QUERIES, topk)
+    width = min(topk, 80)
+    assert found.shape == (len(QUERIES), width)
+    np.testing.assert_array_equal(found, full_rows[:, :width])
+    np.testing.assert_array_equal(scores, full_scores[:, :width])
+
+
+def test_a_mask_leaves_documents_out(index):
+    mask = np.zeros(80, dtype=bool)
+    mask[::3] = True
+    full, _ = index.search(QUERIES, 80)
+    found, _ = index.search(QUERIES, 10, mask)
+    for everything, filtered in zip(full, found, strict=True):
+        expected = [row for row in everything if row >= 0 and row % 3 == 0][:10]
+        assert [row for row in filtered if row >= 0] == expected
+
+
+@pytest.mark.parametrize(
+    "query", ["", " ", "the of and", "zzzz qqqq", "\x00\x01", "<document>", "\ud800", "«»", "١٢"]
+)
+def test_queries_without_a_known_word_have_no_hits(index, query):
+    found, scores = index.search([query], 5)
+    assert (found == -1).all()
+    assert (scores == 0).all()
+
+
+def test_odd_queries_find_what_they_name(index):
+    expected = index.search(["asthma"], 3)[0].tolist()
+    for query in ("ASTHMA", "\x00asthma\x1b[0m", "asthma \ud800", "</document> asthma", "asthma?!"):
+        assert index.search([query], 3)[0].tolist() == expected
+
+
+def test_a_megabyte_is_cut(index):
+    begun = time.perf_counter()
+    found, _ = index.search(["asthma " * 150_000], 3)
+    assert time.perf_counter() - begun < 5
+    assert found[0, 0] == index.search(["asthma"], 3)[0][0, 0]
+
+
+def test_threads_get_the_same_answers(index):
+    expected = index.search(QUERIES, 5)[0].tolist()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: index.search(QUERIES, 5)[0].tolist(), range(64)))
+    assert all(answer == expected for answer in answers)
+
+
+def test_compiled_search_gives_the_same(tmp_path):
+    pytest.importorskip("numba")
+    build_lexical(TEXTS, tmp_path)
+    plain, compiled = LexicalIndex(tmp_path), LexicalIndex(tmp_path)
+    compiled.warm_up()
+    assert compiled._accumulate is not plain._accumulate
+    for one, other in zip(plain.search(QUERIES, 80), compiled.search(QUERIES, 80), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_opening_imports_nothing_heavy():
+    import subprocess
+
+    code = "import sys, medr3_plugin.retrieval.engine; print({'torch', 'faiss', 'numba', 'bm25s'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_a_corpus_without_words(tmp_path):
+    with pytest.raises(UserError, match="no word"):
+        build_lexical(["!", "?"], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name", ["data.csc.index.npy", "indptr.csc.index.npy", "vocab.index.json", "params.index.json"]
+)
+def test_a_damaged_index_is_refused(tmp_path, name):
+    build_lexical(TEXTS, tmp_path)
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(UserError, match="build it again"):
+        LexicalIndex(tmp_path)

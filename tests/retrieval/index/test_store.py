@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.records import Document
+from medr3_plugin.retrieval.index.filters import Filters, MaskCache
+from medr3_plugin.retrieval.index.store import DocumentStore, StoreWriter, indexed_text
+
+encodable = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+documents = st.lists(
+    st.builds(
+        Document,
+        id=encodable,
+        text=encodable,
+        title=encodable,
+        source=st.sampled_from(["a", "b", "ü"]),
+        evidence_type=st.sampled_from(["rct", ""]),
+        evidence_level=st.integers(1, 9),
+        year=st.none() | st.integers(-3000, 3000),
+        extra=st.dictionaries(st.sampled_from(["pmid", "mesh"]), st.lists(encodable, max_size=2)),
+    ),
+    min_size=1,
+    max_size=8,
+)
+some_filters = st.builds(
+    Filters,
+    sources=st.none() | st.lists(st.sampled_from(["a", "b", "c"]), max_size=2).map(tuple),
+    min_evidence_level=st.none() | st.integers(1, 9),
+    max_evidence_level=st.none() | st.integers(1, 9),
+    min_year=st.none() | st.integers(-100, 3000),
+    max_year=st.none() | st.integers(-100, 3000),
+)
+
+
+def write(folder, items):
+    with StoreWriter(folder) as writer:
+        for document in items:
+            writer.add(document)
+    return DocumentStore(folder)
+
+
+@given(items=documents, filters=some_filters)
+def test_what_was_written_comes_back_and_masks_agree_with_accepts(tmp_path_factory, items, filters):
+    store = write(tmp_path_factory.mktemp("store"), items)
+    assert list(store) == items
+    assert list(store.texts()) == [indexed_text(document) for document in items]
+    expected = [filters.accepts(d.source, d.evidence_level, d.year) for d in items]
+    assert filters.mask(store).tolist() == expected
+    store.close()
+
+
+def test_rows_out_of_range(tmp_path):
+    store = write(tmp_path, [Document(id="a", text="x")])
+    with pytest.raises(IndexError):
+        store[1]
+    with pytest.raises(IndexError):
+        store[-1]
+
+
+def test_many_threads_read_at_once(tmp_path):
+    items = [Document(id=str(number), text="x" * number) for number in range(200)]
+    store = write(tmp_path, items)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda row: store[row % 200], range(2000))) == items * 10
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "offsets.npy", "levels.npy", "sources.json"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "short"])
+def test_a_damaged_store_is_refused(tmp_path, name, damage):
+    write(tmp_path, [Document(id=str(number), text="x") for number in range(9)]).close()
+    path = tmp_path / name
+    if damage == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-3] if damage == "short" else b"")
+    with pytest.raises(UserError, match="build"):
+        DocumentStore(tmp_path)
+
+
+def test_masks_are_kept_for_the_last_filters(tmp_path):
+    store = write(tmp_path, [Document(id="a", text="x", evidence_level=level) for level in range(1, 10)])
+    cache = MaskCache(store, size=2)
+    assert cache.get(None) is None
+    assert cache.get(Filters()) is None
+    first = cache.get(Filters(min_evidence_level=7))
+    assert first.sum() == 3
+    assert cache.get(Filters(min_evidence_level=7)) is first
+    for level in range(1, 7):
+        assert cache.get(Filters(min_evidence_level=level)).sum() == 10 - level
+    assert cache.get(Filters(min_evidence_level=7)) is not first
+
+
+@pytest.mark.parametrize("wrong", [{"sources": "pubmed"}, {"min_year": "2000"}, {"min_evidence_level": True}])
+def test_filters_of_a_wrong_type(wrong):
+    with pytest.raises(UserError, match=f"filters.{next(iter(wrong))}"):
+        Filters(**wrong)
+
+
+def test_sources_may_be_a_list():
+    assert hash(Filters(sources=["a"])) == hash(Filters(sources=("a",)))  # type: ignore[arg-type]

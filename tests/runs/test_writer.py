@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+import math
+
+from medr3_plugin.runs.requests import request_promotion, take_promotion
+from medr3_plugin.runs.step_metrics import StepSample
+from medr3_plugin.runs.writer import RunFolder, trajectory_rows
+from medr3_plugin.stages.state import StageRecord
+
+
+def lines(file):
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_metrics_are_plain_finite_json(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.append_metrics({"step": 1, "kind": "train", "a": 0.5, "nan": math.nan, "object": object()})
+    folder.append_metrics({"step": 2, "kind": "train"})
+    assert lines(folder.path / "metrics.jsonl") == [
+        {"step": 1, "kind": "train", "a": 0.5},
+        {"step": 2, "kind": "train"},
+    ]
+
+
+def test_a_resumed_run_forgets_later_steps_and_half_lines(tmp_path):
+    folder = RunFolder(tmp_path)
+    for step in (1, 2, 3):
+        folder.append_metrics({"step": step})
+    with (tmp_path / "metrics.jsonl").open("a") as stream:
+        stream.write('{"step": 4, "rew')
+    folder.forget_after(2)
+    assert [line["step"] for line in lines(tmp_path / "metrics.jsonl")] == [1, 2]
+
+
+def test_forgetting_keeps_text_with_line_separators_and_survives_half_a_character(tmp_path):
+    folder = RunFolder(tmp_path)
+    kept = {"step": 1, "response": "a\u2028b\u0085c"}
+    folder.append_trajectories([kept, {"step": 2, "response": "x"}])
+    with (tmp_path / "trajectories.jsonl").open("ab") as stream:
+        stream.write('{"step": 3, "response": "é'.encode()[:-1])
+    folder.forget_after(1)
+    assert [json.loads(line) for line in (tmp_path / "trajectories.jsonl").open(encoding="utf-8")] == [kept]
+
+
+def test_a_run_from_the_beginning_keeps_the_earlier_one(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert folder.set_aside() is None
+    for number in (1, 2):
+        folder.append_metrics({"step": number})
+        folder.write_stages([StageRecord("reasoning", 0, 1)])
+        request_promotion(tmp_path)  # meant for the earlier run
+        aside = folder.set_aside()
+        assert aside == tmp_path / f"previous-{number}"
+        assert lines(aside / "metrics.jsonl") == [{"step": number}] and (aside / "stages.json").is_file()
+        assert not (tmp_path / "metrics.jsonl").exists()
+        assert not take_promotion(tmp_path, "reasoning")
+
+
+def test_stage_history_and_environment(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.write_stages([StageRecord("reasoning", 0, 1, 4, "max_steps 4", None)])
+    assert json.loads((tmp_path / "stages.json").read_text())[0]["end_step"] == 4
+    folder.write_environment()
+    assert "medr3-plugin" in json.loads((tmp_path / "environment.json").read_text())["versions"]
+
+
+def test_trajectories_span_the_scores():
+    samples = [StepSample("g", {"score": float(i)}, {"id": str(i)}) for i in range(10)]
+    rows = trajectory_rows(samples, [str(i) for i in range(10)], step=1, stage="joint", kind="train", count=3)
+    assert [row["id"] for row in rows] == ["0", "4", "9"]
+    assert rows[1]["group_scores"] == [float(i) for i in reversed(range(10))]
+    assert rows[0]["reward"] == {"score": 0.0} and rows[2]["response"] == "9"
+    assert (
+        trajectory_rows(samples[:2], ["a", "b"], step=1, stage="s", kind="val", count=8)[1]["response"] == "b"
+    )

@@ -1,0 +1,79 @@
+"""`medr3 doctor`: remedies that fit what is missing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from medr3_plugin import doctor
+from medr3_plugin.cli import _register, app
+
+REQUIRES = [
+    "typer>=0.12",
+    "fastapi>=0.110; extra == 'serve'",
+    "uvicorn>=0.29; extra == 'serve'",
+    'ray[default]>=2.41; extra == "verl"',
+    'pyarrow>=17; extra == "data"',
+]
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment with the core, pyarrow and fastapi."""
+    installed = {"medr3-plugin": "1", "pyarrow": "1", "fastapi": "1"}
+    monkeypatch.setattr(doctor, "_version", installed.get)
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: REQUIRES)
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_bare_environment_is_told_what_each_missing_part_is_for() -> None:
+    checks = {check.name.split(" (")[0]: check for check in doctor.checks()}
+    assert checks["extra serve"].found == "uvicorn missing"
+    assert checks["extra serve"].remedy == "pip install 'medr3-plugin[serve]'"
+    assert checks["extra data"].ok and not checks["extra data"].remedy
+    assert not checks["verl"].ok and checks["verl"].needed
+    assert "GPUs" not in checks  # nothing to train with
+
+
+@pytest.mark.usefixtures("bare")
+def test_command_without_verl() -> None:
+    _register()
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 1
+    assert "-   extra serve (medr3 serve): uvicorn missing" in result.stdout
+    assert "NO  verl: not installed" in result.stdout and "scoring and retrieval can" in result.stdout
+    report = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
+    assert report["usable"] is False and report["versions"]["verl"] is None
+
+
+def test_every_extra_of_the_doctor_is_one_of_the_package() -> None:
+    known = importlib.metadata.metadata("medr3-plugin").get_all("Provides-Extra") or []
+    assert doctor.EXTRAS.keys() <= set(known)
+
+
+def test_gpus_are_not_needed() -> None:
+    pytest.importorskip("torch")
+    devices = doctor._devices()
+    assert not devices.needed and bool(devices.remedy) == (devices.found == "0")
+
+
+def test_a_trl_that_verl_cannot_patch_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "trl").mkdir()
+    module = tmp_path / "trl/__init__.py"
+    module.write_text("")
+    (tmp_path / "trl-1.16.0.dist-info").mkdir()
+    (tmp_path / "trl-1.16.0.dist-info/METADATA").write_text("Name: trl\nVersion: 1.16.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    [check] = doctor._trl()
+    assert not check.ok and check.found == "1.16.0" and "pip uninstall trl" in check.remedy
+    module.write_text("class AutoModelForCausalLMWithValueHead: ...")
+    assert [check.ok for check in doctor._trl()] == [True]
+
+
+def test_without_trl_nothing_is_said_of_it() -> None:
+    assert doctor._trl() == []
