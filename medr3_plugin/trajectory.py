@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -73,6 +73,7 @@ class Trajectory:
         spans: tiles of `text`, in order.
         reasoning: the think pieces joined by newlines, without searches, documents and stray tags.
         answer: the last answer outside of think regions, stripped; None if there is none or it is empty.
+        answers: all of them, also what stands behind an opening tag that is never closed, none empty.
         queries: the searches' texts, stripped, in order (empty strings kept: a malformed search).
         documents: the documents' texts, stripped, in order.
         think_opens: number of `<think>` tags outside documents.
@@ -91,6 +92,7 @@ class Trajectory:
     spans: tuple[Span, ...]
     reasoning: str
     answer: str | None
+    answers: tuple[str, ...]
     queries: tuple[str, ...]
     documents: tuple[str, ...]
     think_opens: int
@@ -141,6 +143,7 @@ def parse(text: str) -> Trajectory:
         spans=spans,
         reasoning=_reasoning(text, spans),
         answer=answer or None,
+        answers=_answers(text, events, spans),
         queries=inner("search"),
         documents=inner("document"),
         think_opens=by_kind["open"],
@@ -228,6 +231,23 @@ def _tile(text: str, events: list[_Event]) -> tuple[tuple[Span, ...], bool, int]
             start = inner_start = event.end
     finish(len(text), len(text))
     return tuple(spans), closed, misplaced
+
+
+def _answers(text: str, events: list[_Event], spans: tuple[Span, ...]) -> tuple[str, ...]:
+    """Answers outside of think regions, whole ones and those that a further tag breaks off."""
+    thinking = deque((span.start, span.end) for span in spans if span.in_think)
+    found = []
+    for number, event in enumerate(events):
+        end = event.inner_end
+        if event.kind == "stray" and text[event.start : event.end] == ANSWER_OPEN:
+            end = events[number + 1].start if number + 1 < len(events) else len(text)
+        elif event.kind != "answer":
+            continue
+        while thinking and thinking[0][1] <= event.start:
+            thinking.popleft()
+        if not (thinking and thinking[0][0] <= event.start) and text[event.inner_start : end].strip():
+            found.append(text[event.inner_start : end].strip())
+    return tuple(found)
 
 
 def _reasoning(text: str, spans: tuple[Span, ...]) -> str:
