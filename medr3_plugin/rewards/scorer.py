@@ -177,7 +177,7 @@ class Scorer:
         if not case.scored or case.trajectory.answer is None:
             return None
         sample, answer = case.sample, case.trajectory.answer
-        verdict = verify(answer, sample, self._names)
+        verdict = verify(case.trajectory.answers, sample, self._names)
         if verdict is not None:
             return verdict
         if self._judge is None:
