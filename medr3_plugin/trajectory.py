@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -72,8 +72,7 @@ class Trajectory:
         text: what was parsed.
         spans: tiles of `text`, in order.
         reasoning: the think pieces joined by newlines, without searches, documents and stray tags.
-        answer: the last answer outside of think regions, stripped; None if there is none or it is empty.
-        answers: all of them, also what stands behind an opening tag that is never closed, none empty.
+        answers: the answers outside of think regions, stripped, in order; empty ones are left out.
         queries: the searches' texts, stripped, in order (empty strings kept: a malformed search).
         documents: the documents' texts, stripped, in order.
         think_opens: number of `<think>` tags outside documents.
@@ -91,7 +90,6 @@ class Trajectory:
     text: str
     spans: tuple[Span, ...]
     reasoning: str
-    answer: str | None
     answers: tuple[str, ...]
     queries: tuple[str, ...]
     documents: tuple[str, ...]
@@ -105,6 +103,11 @@ class Trajectory:
     text_outside: bool
     stray_tags: int
     forged: bool
+
+    @property
+    def answer(self) -> str | None:
+        """The last answer, for what shows or measures one; None if there is none. A verdict takes all `answers`."""
+        return self.answers[-1] if self.answers else None
 
     def inner(self, span: Span) -> str:
         """Text of `span` between its tags."""
@@ -135,15 +138,13 @@ def parse(text: str) -> Trajectory:
     def inner(kind: SpanKind) -> tuple[str, ...]:
         return tuple(text[s.inner_start : s.inner_end].strip() for s in spans if s.kind == kind)
 
-    placed = [s for s in spans if s.kind == "answer" and not s.in_think]
-    answer = text[placed[-1].inner_start : placed[-1].inner_end].strip() if placed else ""
+    placed = (text[s.inner_start : s.inner_end] for s in spans if s.kind == "answer" and not s.in_think)
     before_think = text.partition(THINK_OPEN)[0] if by_kind["open"] else "absent"
     return Trajectory(
         text=text,
         spans=spans,
         reasoning=_reasoning(text, spans),
-        answer=answer or None,
-        answers=_answers(text, events, spans),
+        answers=tuple(answer.strip() for answer in placed if answer.strip()),
         queries=inner("search"),
         documents=inner("document"),
         think_opens=by_kind["open"],
@@ -231,23 +232,6 @@ def _tile(text: str, events: list[_Event]) -> tuple[tuple[Span, ...], bool, int]
             start = inner_start = event.end
     finish(len(text), len(text))
     return tuple(spans), closed, misplaced
-
-
-def _answers(text: str, events: list[_Event], spans: tuple[Span, ...]) -> tuple[str, ...]:
-    """Answers outside of think regions, whole ones and those that a further tag breaks off."""
-    thinking = deque((span.start, span.end) for span in spans if span.in_think)
-    found = []
-    for number, event in enumerate(events):
-        end = event.inner_end
-        if event.kind == "stray" and text[event.start : event.end] == ANSWER_OPEN:
-            end = events[number + 1].start if number + 1 < len(events) else len(text)
-        elif event.kind != "answer":
-            continue
-        while thinking and thinking[0][1] <= event.start:
-            thinking.popleft()
-        if not (thinking and thinking[0][0] <= event.start) and text[event.inner_start : end].strip():
-            found.append(text[event.inner_start : end].strip())
-    return tuple(found)
 
 
 def _reasoning(text: str, spans: tuple[Span, ...]) -> str:

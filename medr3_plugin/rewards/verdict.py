@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
+from medr3_plugin.judge.base import WRONG, AnswerJudge, Verdict
 from medr3_plugin.records import Sample
 from medr3_plugin.rewards.answer.alias import Names
 from medr3_plugin.rewards.answer.verify import verify
-from medr3_plugin.text import fold
 from medr3_plugin.trajectory import Trajectory
 
 UNDECIDED = "rule:undecided"
@@ -22,20 +21,13 @@ async def decide(
 ) -> Verdict | None:
     """The verdict on a trajectory's answer; None if it holds none.
 
-    Several different answers are wrong, unless a rule finds every one of them right ("C" and "C. Heparin").
-
     Raises:
         JudgeFailure: the judge was needed and failed.
     """
     answer = trajectory.answer
     if answer is None:
         return None
-    different = {fold(given): given for given in trajectory.answers}
-    if len(different) > 1:
-        ruled = [verify(given, sample, vocabulary) for given in different.values()]
-        if not all(verdict is not None and verdict.level == RIGHT for verdict in ruled):
-            return Verdict(WRONG, "several different answers", "rule:several")
-    verdict = verify(answer, sample, vocabulary)
+    verdict = verify(trajectory.answers, sample, vocabulary)
     if verdict is not None:
         return verdict
     if judge is None:
