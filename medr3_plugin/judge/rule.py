@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from medr3_plugin.judge.base import WRONG, Verdict
 from medr3_plugin.records import Sample
-from medr3_plugin.rewards.answer.alias import Names
+from medr3_plugin.rewards.answer.names import Names
 from medr3_plugin.rewards.answer.verify import verify
 
 UNDECIDED = "no rule decides, and there is no judge model"
