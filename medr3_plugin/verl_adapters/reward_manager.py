@@ -20,6 +20,7 @@ from medr3_plugin.rows import sample_of
 from medr3_plugin.runs.step_metrics import DETAIL_KEY
 from medr3_plugin.trajectory import THINK_OPEN
 from medr3_plugin.verl_adapters.invalid_samples import check_estimator
+from medr3_plugin.verl_adapters.response_text import response_mask, response_text
 
 
 @register(REWARD_MANAGER)
@@ -49,7 +50,12 @@ class Medr3RewardManager(RewardManagerBase):
         response_ids = item.batch["responses"]
         length = int(item.batch["attention_mask"][-response_ids.shape[-1] :].sum())
         fields = dict(item.non_tensor_batch.get("tool_extra_fields") or {})
-        response = self.tokenizer.decode(response_ids[:length], skip_special_tokens=True)
+        mask = response_mask(item, length)
+        if mask is None:
+            response = self.tokenizer.decode(response_ids[:length], skip_special_tokens=True)
+        else:
+            response, own_documents = response_text(response_ids[:length].tolist(), mask, self.tokenizer)
+            fields["forged"] = bool(fields.get("forged")) or own_documents
         if fields.get("prefill_think"):
             response = THINK_OPEN + response
         sample = make_sample(item.non_tensor_batch, response, length, fields)
