@@ -15,6 +15,7 @@ from medr3_plugin.judge.stats import JudgeStats, collected
 from medr3_plugin.records import Sample, ScoredSample
 from medr3_plugin.registered_names import REWARD_MANAGER
 from medr3_plugin.retrieval.protocol import turns_from_json
+from medr3_plugin.rewards.options import reward_options
 from medr3_plugin.rewards.scorer import build_scorer
 from medr3_plugin.rows import sample_of
 from medr3_plugin.runs.step_metrics import DETAIL_KEY
@@ -68,20 +69,6 @@ class Medr3RewardManager(RewardManagerBase):
                 DETAIL_KEY: json.dumps(detail(sample, scored, fields, judged), ensure_ascii=False),
             },
         }
-
-
-def reward_options(section: Mapping[str, Any], router_address: str | None = None) -> dict[str, Any]:
-    """`medr3.reward` with the stages' own overrides and, for a judge behind verl's router, its address."""
-    options = dict(section.get("reward") or {})
-    stages = dict(options.get("stages") or {})
-    for stage in section.get("stages") or ():
-        stages[stage["name"]] = {**stages.get(stage["name"], {}), **(stage.get("reward") or {})}
-    if stages:
-        options["stages"] = stages
-    judge = options.get("judge")
-    if router_address and judge and judge.get("kind") == "router":
-        options["judge"] = {**judge, "address": router_address}
-    return options
 
 
 def make_sample(

@@ -19,10 +19,11 @@ from medr3_plugin.errors import UserError  # noqa: E402
 from medr3_plugin.judge.stats import current  # noqa: E402
 from medr3_plugin.records import Document, Hit, SearchTurn  # noqa: E402
 from medr3_plugin.retrieval.protocol import turns_to_json  # noqa: E402
+from medr3_plugin.rewards.options import reward_options  # noqa: E402
 from medr3_plugin.rewards.record import KEYS  # noqa: E402
 from medr3_plugin.runs.step_metrics import DETAIL_KEY, StepSample  # noqa: E402
 from medr3_plugin.verl_adapters.response_text import response_text  # noqa: E402
-from medr3_plugin.verl_adapters.reward_manager import Medr3RewardManager, reward_options  # noqa: E402
+from medr3_plugin.verl_adapters.reward_manager import Medr3RewardManager  # noqa: E402
 
 CONFIG = OmegaConf.create(
     {
