@@ -21,20 +21,20 @@ from medr3_plugin.knowledge.extract import EntityFinder, Extractor
 from medr3_plugin.knowledge.graph import Graph
 from medr3_plugin.knowledge.vocabulary import Vocabulary
 from medr3_plugin.records import Sample, ScoredSample, Triple
-from medr3_plugin.rewards import components, reasons
+from medr3_plugin.rewards import components
+from medr3_plugin.rewards import explain as reasons
 from medr3_plugin.rewards import record as reward_record
 from medr3_plugin.rewards.answer.verify import verify
-from medr3_plugin.rewards.compose import bonus, compose, gate
 from medr3_plugin.rewards.coordination import coordination
 from medr3_plugin.rewards.encoder import SentenceEncoder
 from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView, collect, own_texts
 from medr3_plugin.rewards.format import format_score
+from medr3_plugin.rewards.formula import AUTHORS_UNJUDGED, STAGE_INDEX, Formula, bonus, compose, formula, gate
 from medr3_plugin.rewards.gold import in_words
 from medr3_plugin.rewards.options import read_options, stage_options
 from medr3_plugin.rewards.penalties import authors_penalties, penalties
-from medr3_plugin.rewards.presets import AUTHORS_UNJUDGED, STAGE_INDEX, Formula, formula
 from medr3_plugin.rewards.reasoning import best_reference, centred
-from medr3_plugin.rewards.retrieval_parts import retrieval_score
+from medr3_plugin.rewards.retrieval import retrieval_score
 from medr3_plugin.trajectory import Trajectory, parse
 
 
@@ -177,7 +177,7 @@ class Scorer:
         if not case.scored or case.trajectory.answer is None:
             return None
         sample, answer = case.sample, case.trajectory.answer
-        verdict = verify(answer, sample, self._names)
+        verdict = verify(case.trajectory.answers, sample, self._names)
         if verdict is not None:
             return verdict
         if self._judge is None:

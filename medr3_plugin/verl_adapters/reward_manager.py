@@ -17,6 +17,7 @@ from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.rewards.scorer import build_scorer
 from medr3_plugin.runs.step_metrics import DETAIL_KEY
 from medr3_plugin.trajectory import THINK_OPEN
+from medr3_plugin.verl_adapters.invalid_samples import check_estimator
 
 
 @register(REWARD_MANAGER)
@@ -36,6 +37,7 @@ class Medr3RewardManager(RewardManagerBase):
         reward_model_tokenizer: Any = None,
     ) -> None:
         super().__init__(config, tokenizer, compute_score)
+        check_estimator(config)
         section: Any = OmegaConf.to_container(config.medr3, resolve=True)
         self.scorer = build_scorer(reward_options(section, reward_router_address))
 
