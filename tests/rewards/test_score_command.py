@@ -297,3 +297,17 @@ def test_a_document_that_no_list_holds_was_forged(tmp_path, shown, forged):
     response = f"<think>Hm. <search>lens</search><document>{shown}</document></think><answer>Marfan syndrome</answer>"
     _, [record] = run(tmp_path, {**ROW, "response": response})
     assert record["forged"] == forged
+
+
+@pytest.mark.parametrize("stage", ["reasoning", "retrieval", "joint"])
+def test_paper_preset_in_words_adds_up(tmp_path, stage):
+    rows = [ROW, ROW | {"id": "n", "response": "no tags"}]
+    result, records = run(tmp_path, *rows, options=["--explain", "--preset", "paper", "--stage", stage])
+    assert result.exit_code == 0, result.output
+    assert {tuple(record) for record in records} == {("id", *KEYS)}
+    lines = [line for line in result.stdout.splitlines() if ": score " in line]
+    for line, record in zip(lines, records, strict=True):
+        terms = re.findall(r"([\d.]+) (?:answer|format|reasoning|retrieval_number|retrieval)\b", line)
+        assert record["score"] == pytest.approx(sum(map(float, terms)), abs=0.02)
+    assert records[0]["score"] >= 3.0  # a right answer in the right form, and the stage's bonus
+    assert records[1]["score"] == 0.0
