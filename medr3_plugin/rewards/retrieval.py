@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
 
 from medr3_plugin.knowledge.extract import EntityFinder, sentences
-from medr3_plugin.records import Sample, base_id
+from medr3_plugin.records import Sample, canonical_id, gold_found
 from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView
 from medr3_plugin.rewards.gold import gold_names
 from medr3_plugin.rewards.options import RetrievalWeights
@@ -150,9 +150,10 @@ def _coverage(
     """Coverage, the ids of the documents that contribute to it, and what it was measured on."""
     documents = evidence.documents
     if sample.gold_docs:
-        gold = set(map(base_id, sample.gold_docs))
-        relevant = [identity for identity in documents if base_id(identity) in gold]
-        return coverage(gold, set(map(base_id, relevant))), relevant, "gold_docs"
+        hits = {id_: gold_found(sample.gold_docs, shown.document.ids) for id_, shown in documents.items()}
+        relevant = [identity for identity, gold in hits.items() if gold]
+        gold = set(map(canonical_id, sample.gold_docs))
+        return coverage(gold, set().union(*hits.values())), relevant, "gold_docs"
     if any(needed):
         best: tuple[float, list[str]] = (0.0, [])
         for pairs in filter(None, needed):
