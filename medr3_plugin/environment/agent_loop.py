@@ -52,9 +52,7 @@ class _RolloutServer:
             self.routed_experts = output.routed_experts
         if output.num_preempted is not None:
             self.num_preempted = max(self.num_preempted, 0) + output.num_preempted
-        return Generation(
-            output.token_ids, output.log_probs or None, aborted=output.stop_reason == "aborted"
-        )
+        return Generation(output.token_ids, output.log_probs or None, aborted=output.stop_reason == "aborted")
 
 
 class SearchAgentLoop(AgentLoopBase):

@@ -39,9 +39,7 @@ async def ask(query: str, seen: Collection[str], search: Search, settings: Envir
     """
     query = query.strip()
     if not query or len(query) > MAX_QUERY_CHARS:
-        return Answer(
-            SearchTurn(query[:MAX_QUERY_CHARS], outcome="malformed"), [], settings.malformed_line
-        )
+        return Answer(SearchTurn(query[:MAX_QUERY_CHARS], outcome="malformed"), [], settings.malformed_line)
     started = time.perf_counter()
     try:
         hits = tuple(await search(query))
@@ -49,9 +47,7 @@ async def ask(query: str, seen: Collection[str], search: Search, settings: Envir
         # the record makes the sample invalid; an exception would end the trajectory without one
         kind = error.kind if isinstance(error, RetrievalFailure) else "setup"
         logger.error("search failed (%s): %s", kind, error)
-        failed = SearchTurn(
-            query, outcome="failed", latency_s=time.perf_counter() - started, failure=kind
-        )
+        failed = SearchTurn(query, outcome="failed", latency_s=time.perf_counter() - started, failure=kind)
         return Answer(failed, [], settings.failed_line)
     latency = time.perf_counter() - started
     if not hits:

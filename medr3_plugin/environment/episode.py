@@ -25,6 +25,7 @@ from medr3_plugin.trajectory import (
     SEARCH_OPEN,
 )
 
+
 @dataclass(frozen=True, slots=True)
 class Generation:
     """What the engine generated in one call.

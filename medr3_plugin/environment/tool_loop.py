@@ -78,7 +78,9 @@ class MedicalToolAgentLoop(ToolAgentLoop):
         self._turns = []
         sampling = {**sampling_params, **(stamp.get("sampling") or {})}
         output = await super().run(sampling, priority, **kwargs)
-        if not output.response_mask:  # the engine gave up at once; verl takes the prompt for the response then
+        if (
+            not output.response_mask
+        ):  # the engine gave up at once; verl takes the prompt for the response then
             output.response_ids, output.response_mask = [int(self.tokenizer.eos_token_id)], [0]
             output.response_logprobs = [0.0]
         unanswered = bool(self._turns and self._turns[-1].searches)
@@ -87,7 +89,8 @@ class MedicalToolAgentLoop(ToolAgentLoop):
             "aborted": engine.aborted,
             "forged": any(tag in turn.text for turn in self._turns for tag in _FORGING),
             "truncated": unanswered or len(output.response_ids) >= self.response_length,
-            "prefill_think": bool(self._turns) and self._turns[0].text.startswith(THINK_OPEN)
+            "prefill_think": bool(self._turns)
+            and self._turns[0].text.startswith(THINK_OPEN)
             and opens_think(output.prompt_ids, self.tokenizer),
         }
         output.extra_fields.setdefault("searches", "[]")

@@ -49,9 +49,11 @@ class Medr3RewardManager(RewardManagerBase):
         response_ids = item.batch["responses"]
         length = int(item.batch["attention_mask"][-response_ids.shape[-1] :].sum())
         fields = dict(item.non_tensor_batch.get("tool_extra_fields") or {})
-        response = self.tokenizer.decode(response_ids[:length], skip_special_tokens=True)
-        if fields.get("prefill_think"):
-            response = THINK_OPEN + response
+        response = fields.get("tag_text")
+        if response is None:
+            response = self.tokenizer.decode(response_ids[:length], skip_special_tokens=True)
+            if fields.get("prefill_think"):
+                response = THINK_OPEN + response
         sample = make_sample(item.non_tensor_batch, response, length, fields)
         with collected() as judged:
             scored = (await self.scorer.score([sample]))[0]
@@ -85,14 +87,15 @@ def make_sample(
 
     Args:
         row: verl's `non_tensor_batch` of the sample: the columns of the training data.
-        fields: what the environment recorded (`environment.agent_loop.episode_fields`); empty for a rollout
-            without our environment.
+        fields: what the environment recorded (`environment.agent_loop.episode_fields`; of tool calls,
+            `environment.tool_loop`); empty for a rollout without our environment.
     """
     return replace(
         sample_of(row, "the training data's row", response=response),
         searches=turns_from_json(fields.get("searches") or "[]"),
         forged=fields.get("forged"),
         response_tokens=response_tokens,
+        failures=("rollout_aborted",) if fields.get("aborted") else (),
     )
 
 
