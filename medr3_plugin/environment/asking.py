@@ -53,5 +53,5 @@ async def ask(query: str, seen: Collection[str], search: Search, settings: Envir
     if not hits:
         return Answer(SearchTurn(query, outcome="empty", latency_s=latency), [], settings.empty_line)
     new = [hit for hit in hits if hit.document.id not in seen]
-    outcome = "ok" if new else "duplicate"
-    return Answer(SearchTurn(query, hits, (), outcome, latency), new, settings.duplicate_line)
+    turn = SearchTurn(query, hits, (), "ok" if new else "duplicate", latency)
+    return Answer(turn, new, settings.duplicate_line)

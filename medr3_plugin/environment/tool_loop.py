@@ -51,6 +51,8 @@ class _Engine:
 class MedicalToolAgentLoop(ToolAgentLoop):
     """Tool calls by the model's chat template. verl makes one instance per trajectory."""
 
+    server_manager: Any
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._settings = EnvironmentSettings.from_mapping(OmegaConf.select(self.config, "medr3.environment"))
