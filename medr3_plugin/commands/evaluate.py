@@ -89,8 +89,9 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     from medr3_plugin.errors import UserError
     from medr3_plugin.evaluation.chat_policy import NOTES
     from medr3_plugin.evaluation.results import comparisons, missing, results
-    from medr3_plugin.evaluation.runner import API, ASKED, ROWS_FILE, read_rows, read_settings
+    from medr3_plugin.evaluation.runner import API, ASKED, read_rows, read_settings
     from medr3_plugin.evaluation.tables import incomplete, write_tables
+    from medr3_plugin.runs.files import TRAJECTORIES
 
     failure = ""
     if model:
@@ -100,7 +101,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
             raise UserError(f"--api {api!r}: known are auto, {', '.join(NOTES)}")
         options = dict(locals())
         failure = asyncio.run(_run(options))
-    rows = read_rows(out / ROWS_FILE)
+    rows = read_rows(out / TRAJECTORIES)
     settings = read_settings(out)
     absent = missing(rows, settings.get(ASKED) or {})
     unfinished = (
@@ -111,10 +112,10 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     if not rows:
         if model:
             raise UserError(f"no sample was done. {unfinished}")
-        raise UserError(f"{out / ROWS_FILE} holds no results: give --model and --benchmark")
-    others = read_rows(compare / ROWS_FILE) if compare else []
+        raise UserError(f"{out / TRAJECTORIES} holds no results: give --model and --benchmark")
+    others = read_rows(compare / TRAJECTORIES) if compare else []
     if compare and not others:
-        raise UserError(f"--compare {compare}: there is no {ROWS_FILE} with results in it")
+        raise UserError(f"--compare {compare}: there is no {TRAJECTORIES} with results in it")
     found = results(rows, seed)
     compared = comparisons(rows, others, seed) if others else None
     label = _label(model or settings.get("model", ""), model_name) or out.resolve().name
