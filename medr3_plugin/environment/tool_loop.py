@@ -16,6 +16,7 @@ from verl.experimental.agent_loop.tool_agent_loop import ToolAgentLoop
 
 from medr3_plugin.environment.control_tokens import as_data, control_tokens
 from medr3_plugin.environment.episode import Generation
+from medr3_plugin.environment.inserted import inserted_runs
 from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.environment.tag_text import ToolTurn, tag_text
@@ -80,15 +81,14 @@ class MedicalToolAgentLoop(ToolAgentLoop):
         self._turns = []
         sampling = {**sampling_params, **(stamp.get("sampling") or {})}
         output = await super().run(sampling, priority, **kwargs)
-        if (
-            not output.response_mask
-        ):  # the engine gave up at once; verl takes the prompt for the response then
+        if not output.response_mask:  # the engine gave up at once: verl takes the prompt for the response
             output.response_ids, output.response_mask = [int(self.tokenizer.eos_token_id)], [0]
             output.response_logprobs = [0.0]
         unanswered = bool(self._turns and self._turns[-1].searches)
         output.extra_fields |= {
             "tag_text": tag_text(self._turns),
             "aborted": engine.aborted,
+            "inserted": inserted_runs(output.response_mask),
             "forged": any(tag in turn.text for turn in self._turns for tag in _FORGING),
             "truncated": unanswered or len(output.response_ids) >= self.response_length,
             "prefill_think": bool(self._turns)
