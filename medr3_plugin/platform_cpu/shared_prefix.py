@@ -22,8 +22,7 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from verl.utils import tensordict_utils as tu
-from verl.utils import torch_functional as verl_F
-from verl.utils.torch_functional import logprobs_from_logits
+from verl.utils.torch_functional import entropy_from_logits, logprobs_from_logits
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
 ATTENTION = "medr3_shared_prefix"
@@ -95,7 +94,7 @@ def pack(input_ids: torch.Tensor, loss_mask: torch.Tensor) -> Packing:
     )
 
 
-def shared_prefix_attention(
+def shared_prefix_attention(  # noqa: PLR0917 (the interface of transformers)
     module: torch.nn.Module,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -138,8 +137,8 @@ def shared_prefix_attention(
     )
     output = own.transpose(1, 2)[medr3_packing.is_suffix]
     if prefix:
-        head = (states[:, :, :prefix] for states in (query, key, value))
-        shared = sdpa(*head, dropout_p=dropout, is_causal=True, scale=scaling)
+        heads = [states[:, :, :prefix] for states in (query, key, value)]
+        shared = sdpa(heads[0], heads[1], heads[2], dropout_p=dropout, is_causal=True, scale=scaling)
         output = torch.cat([shared[0].transpose(0, 1), output])
     return output.unsqueeze(0), None
 
@@ -163,7 +162,7 @@ def can_pack(module: torch.nn.Module) -> bool:
     )
 
 
-class SharedPrefixEngine(FSDPEngineWithLMHead):  # type: ignore[misc]
+class SharedPrefixEngine(FSDPEngineWithLMHead):
     """verl's engine with packed micro-batches; see the module's docstring."""
 
     def _build_module(self) -> Any:
@@ -177,7 +176,7 @@ class SharedPrefixEngine(FSDPEngineWithLMHead):  # type: ignore[misc]
     def prepare_model_inputs(self, micro_batch: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The packed row, where verl gives a padded rectangle."""
         if not self._packs or not _plain(micro_batch):
-            return super().prepare_model_inputs(micro_batch)  # type: ignore[no-any-return]
+            return super().prepare_model_inputs(micro_batch)
         packing = pack(micro_batch["input_ids"], micro_batch["loss_mask"])
         inputs = {
             "input_ids": micro_batch["input_ids"].values()[packing.tokens][None],
@@ -194,9 +193,7 @@ class SharedPrefixEngine(FSDPEngineWithLMHead):  # type: ignore[misc]
     ) -> dict[str, Any]:
         """Log-probs (and entropies) in verl's jagged layout: 0 where the loss does not read them."""
         if "packing" not in output_args:
-            return super().prepare_model_outputs(  # type: ignore[no-any-return]
-                output, output_args, micro_batch, logits_processor_func
-            )
+            return super().prepare_model_outputs(output, output_args, micro_batch, logits_processor_func)
         packing: Packing = output_args["packing"]
         input_ids = micro_batch["input_ids"]
         offsets, total = input_ids.offsets(), input_ids.values()
@@ -214,7 +211,7 @@ class SharedPrefixEngine(FSDPEngineWithLMHead):  # type: ignore[misc]
 
         outputs = {}
         if tu.get_non_tensor_data(data=micro_batch, key="calculate_entropy", default=False):
-            outputs["entropy"] = jagged(verl_F.entropy_from_logits(logits))
+            outputs["entropy"] = jagged(entropy_from_logits(logits))
         outputs["log_probs"] = jagged(logprobs_from_logits(logits=logits, labels=total[packing.predicted]))
         return outputs
 
