@@ -20,6 +20,7 @@ def sections(config: Any) -> Iterator[Finding]:
     from medr3_plugin.environment.settings import EnvironmentSettings
     from medr3_plugin.judge.factory import make_judge
     from medr3_plugin.retrieval.backend import BackendOptions
+    from medr3_plugin.rewards.formula import formula
     from medr3_plugin.rewards.options import read_options, stage_options
     from medr3_plugin.rewards.record import KEYS
     from medr3_plugin.stages.judge_model import ask_through_the_manager
@@ -37,7 +38,7 @@ def sections(config: Any) -> Iterator[Finding]:
         options["stages"] = {**(options.get("stages") or {}), **stages}
         read_options(options)
         for name in stages:
-            stage_options(options, name)
+            formula(name, stage_options(options, name))
         if (options.get("judge") or {}).get("kind") != "router":  # verl gives the router its address later
             make_judge(options.get("judge"))
 
