@@ -47,8 +47,18 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     stage: Annotated[str, typer.Option(help="Stage the file is for: reasoning, retrieval, joint.")] = "joint",
     limit: Annotated[int, typer.Option(min=0, help="At most so many questions (0: all).")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of generated questions (source 'hpo').")] = 0,
+    mixed_options: Annotated[
+        bool, typer.Option("--mix-option-counts", help="Mix files with different numbers of options.")
+    ] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")
+    ] = False,
 ) -> None:
-    """A public data set -> training parquet: de-duplicated, checked for overlap, bad rows named and kept."""
+    """A public data set -> training parquet: de-duplicated, checked for overlap.
+
+    Wrong rows are named and kept in OUT.rejected.jsonl, and the others are written; the exit code is then 2, or 3
+    with --skip-bad.
+    """
     from medr3_plugin.data.layouts import DATASETS
     from medr3_plugin.data.questions import example_turns
     from medr3_plugin.data.questions import prepare as pipeline
@@ -69,7 +79,9 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     if dataset == "rare_disease" and source == "hpo":
         loaded = pipeline.generated(split or "train", limit or 1000, seed)
     else:
-        loaded = pipeline.load(dataset, source, split="" if split == "all" else split, config=config)
+        loaded = pipeline.load(
+            dataset, source, split="" if split == "all" else split, config=config, mixed_options=mixed_options
+        )
         if not split:
             pipeline.check_one_split(loaded, source)
         if limit:
@@ -93,6 +105,11 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     typer.echo(f"{out}: {report['kept']} rows{f' ({extra}: {out.name}.report.json)' if extra else ''}")
     if report["rejected"]:
         first = report["rejected"][0]
+        if skip_bad:
+            typer.echo(
+                f"left out: {first['row']}: {first['reason']} (all in {out.name}.rejected.jsonl)", err=True
+            )
+            raise typer.Exit(3)
         raise UserError(
             f"{first['row']}: {first['reason']} ({len(report['rejected'])} bad rows are in "
             f"{out.name}.rejected.jsonl, the others were written; repair those rows and run again)"
@@ -129,8 +146,13 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     concurrency: Annotated[int, typer.Option(min=1, help="Items in work at the same time.")] = 16,
     timeout_s: Annotated[float, typer.Option(min=1, help="Longest time for one reply, in seconds.")] = 600.0,
     give_up_after: Annotated[int, typer.Option(min=1, help="Failed items in a row that end the run.")] = 8,
-    price_in: Annotated[float, typer.Option(min=0, help="Price of a million prompt tokens.")] = 0.0,
-    price_out: Annotated[float, typer.Option(min=0, help="Price of a million completion tokens.")] = 0.0,
+    parameters: Annotated[
+        str,
+        typer.Option(
+            help="JSON object of request parameters; null leaves one out, such as "
+            """'{"max_tokens": null, "max_completion_tokens": 4096}'."""
+        ),
+    ] = "",
     prompt: Annotated[
         str,
         typer.Option(
@@ -165,7 +187,7 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     from dataclasses import replace
 
     from medr3_plugin.data.references import build
-    from medr3_plugin.data.references.caller import Costs
+    from medr3_plugin.data.references.caller import Costs, request_parameters
     from medr3_plugin.data.references.pipeline import BuildOptions
     from medr3_plugin.errors import UserError
 
@@ -217,7 +239,12 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
             max_searches=max_searches,
             max_tokens=max_tokens,
         )
-        common = {"api_key_env": api_key_env or None, "timeout_s": timeout_s, "structured": structured}
+        common = {
+            "api_key_env": api_key_env or None,
+            "timeout_s": timeout_s,
+            "structured": structured,
+            "params": request_parameters("--parameters", parameters),
+        }
         retrieval = {"url": index} if index.startswith(("http://", "https://")) else {"index": index}
         outcomes, stopped = asyncio.run(
             build.build_online(
@@ -237,7 +264,6 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
         rows,
         out,
         costs,
-        (price_in, price_out),
         style=style,
         form=form or None,  # type: ignore[arg-type]  # checked above
         keep_dropped=keep_dropped,

@@ -59,10 +59,11 @@ def train(
         total_steps=Schedule.from_config(section["stages"]).max_steps,
         environment=environment,
     )
+    from medr3_plugin.runs.files import METRICS
     from medr3_plugin.runs.summary import summary
 
     print(summary(run_dir))
-    print(f"metrics: {run_dir / 'metrics.jsonl'}", file=sys.stderr)
+    print(f"metrics: {run_dir / METRICS}", file=sys.stderr)
 
 
 def _on_this_machine(wanted: str | None, run_dir: Path) -> tuple[str, dict[str, str]]:

@@ -119,7 +119,9 @@ def in_words(record: Mapping[str, float], reasons: Mapping[str, Any]) -> dict[st
 
 def _score(record: Mapping[str, float], reasons: Mapping[str, Any]) -> str:
     if not record["valid"]:
-        return f"left out of its group: {', '.join(reasons.get('failures', ())) or 'a failure'}"
+        said = reasons.get("said", {})
+        kinds = (f"{kind} ({said[kind]})" if kind in said else kind for kind in reasons.get("failures", ()))
+        return f"left out of its group: {', '.join(kinds) or 'a failure'}"
     if record["forged"]:
         return "the floor of forged evidence: the model wrote a document itself, nothing else counts"
     composition = reasons["composition"]

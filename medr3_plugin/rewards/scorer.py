@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from medr3_plugin.errors import EncoderFailure, InfrastructureFailure, JudgeFailure
 from medr3_plugin.judge.base import RIGHT, AnswerJudge, Verdict
+from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.knowledge.extract import EntityFinder, Extractor
 from medr3_plugin.knowledge.graph import Graph
 from medr3_plugin.knowledge.vocabulary import Vocabulary
@@ -65,7 +66,9 @@ class _Case:
 
     def failed(self, error: InfrastructureFailure) -> None:
         """Note a failure of the judge, the extractor or the encoder; the sample becomes invalid."""
-        self.failures.append(f"{error.service}_{error.kind}")
+        kind = f"{error.service}_{error.kind}"
+        self.failures.append(kind)
+        self.reasons.setdefault("said", {})[kind] = str(error)
         self.record["judge_failures"] += 1.0
 
 
@@ -351,7 +354,7 @@ def build_scorer(options: Mapping[str, Any]) -> Scorer:
             if stage in parsed.stages:  # the others need not take place
                 raise
     finder = components.entity_finder(parsed.extractor)
-    judge = components.answer_judge(parsed.judge)
+    judge = make_judge(parsed.judge)
     encoder, c0 = components.sentence_encoder(parsed.encoder)
     return Scorer(
         formula_of=formula_of,
