@@ -47,7 +47,7 @@ def test_the_tool_file_beside_a_recipe_reaches_the_trainer(tmp_path, monkeypatch
     monkeypatch.setattr(launch.subprocess, "Popen", start)
     monkeypatch.setattr(launch, "stop_processes", lambda tag, child: None)
     monkeypatch.chdir(tmp_path)
-    arguments = {"run_dir": tmp_path / "run", "total_steps": 1, "platform": None}
+    arguments = {"run_dir": tmp_path / "run", "total_steps": 1, "environment": {}}
     launch.run_training(Path("recipe"), "x", [], **arguments)
     assert started["MEDR3_TOOLS"] == str(tmp_path / "recipe" / "tools.yaml")
     monkeypatch.setenv("MEDR3_TOOLS", "mine.yaml")
@@ -106,7 +106,7 @@ def test_signals_stop_the_whole_run(tmp_path, number):
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # nohup may ignore it
         "signal.signal(signal.SIGHUP, signal.SIG_DFL);"
         "from pathlib import Path; from medr3_plugin.launch import run_training;"
-        f"run_training(Path('.'), 'x', [], run_dir=Path({str(tmp_path / 'run')!r}), total_steps=1, platform=None)"
+        f"run_training(Path('.'), 'x', [], run_dir=Path({str(tmp_path / 'run')!r}), total_steps=1, environment=dict())"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code],

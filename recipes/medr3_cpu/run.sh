@@ -6,5 +6,6 @@ recipe="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 export VERL_PLATFORM=cpu                                        # chooses the CPU platform, in every process
 export VLLM_CPU_KVCACHE_SPACE="${VLLM_CPU_KVCACHE_SPACE:-1}"    # GiB; vLLM would take half of the memory
 export VLLM_CPU_NUM_OF_RESERVED_CPU="${VLLM_CPU_NUM_OF_RESERVED_CPU:-0}" # rollout and update take turns
-export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$(nproc)}"
-exec python -m verl.trainer.main_ppo --config-dir "$recipe" --config-name medr3_cpu "$@"
+measured="$(python -m medr3_plugin.platform_cpu.speed)"         # threads and precision that are fastest here and now
+eval "$measured"
+exec python -m verl.trainer.main_ppo --config-dir "$recipe" --config-name medr3_cpu precision="$MEDR3_PRECISION" "$@"
