@@ -109,7 +109,7 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
     if not given:
         yield Finding("error", key, "the agent loop medr3_tool needs a tool file")
         return
-    path = _tool_file(given, folder)
+    path = tool_file(given, folder)
     if path is None:
         yield Finding("error", key, f"no such file: {given}")
         return
@@ -159,12 +159,13 @@ def retrieval_options(config: Any, folder: Path) -> dict[str, dict[str, Any]]:
     loop = rollout.agent.default_agent_loop
     if loop == "medr3_search":
         return {"medr3.retrieval": section(config).get("retrieval") or {}}
-    path = _tool_file(rollout.multi_turn.tool_config_path, folder) if loop == "medr3_tool" else None
+    path = tool_file(rollout.multi_turn.tool_config_path, folder) if loop == "medr3_tool" else None
     listed = _search_tools(path) if path else []
     return {f"{path.name if path else ''}: config.retrieval": tool.get("retrieval") or {} for tool in listed}
 
 
-def _tool_file(given: str | None, folder: Path) -> Path | None:
+def tool_file(given: str | None, folder: Path) -> Path | None:
+    """The tool file of a configuration, or the one of that name beside the recipe; None if there is neither."""
     # run.sh names the file beside the recipe; without run.sh a bare name means the same one
     return next((p for p in (Path(given), folder / Path(given).name) if p.is_file()), None) if given else None
 
