@@ -21,12 +21,11 @@ from pathlib import Path
 
 from medr3_plugin.judge.base import Verdict
 from medr3_plugin.knowledge.extract import LexiconExtractor
-from medr3_plugin.knowledge.graph import Graph
-from medr3_plugin.knowledge.score import path_jaccard
+from medr3_plugin.knowledge.graph import Graph, path_jaccard
 from medr3_plugin.knowledge.vocabulary import Entry, Vocabulary
 from medr3_plugin.records import Document, Hit, Reference, Sample, SearchTurn, Triple
+from medr3_plugin.rewards.formula import formula
 from medr3_plugin.rewards.options import StageOptions
-from medr3_plugin.rewards.presets import formula
 from medr3_plugin.rewards.scorer import Scorer, build_scorer
 
 SYLLABLES = (

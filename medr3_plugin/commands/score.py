@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import RowError, UserError
 
 if TYPE_CHECKING:
     from medr3_plugin.records import Sample, ScoredSample
@@ -101,7 +101,7 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
     from tqdm import tqdm
 
     from medr3_plugin.rewards.explain import explain as in_words
-    from medr3_plugin.rewards.score_rows import RowError, read_rows
+    from medr3_plugin.rewards.score_rows import read_rows
 
     bad, failures = 0, Counter[str]()
     good = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Literal, cast
 
 from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.records import Sample
+from medr3_plugin.rows import sample_of
 
 Form = Literal["choice", "open"]
 
@@ -150,19 +150,5 @@ def _load(
 
 
 def _question(row: dict[str, Any], where: str) -> Question:
-    info = row["extra_info"]
-    try:
-        sample = Sample(
-            id=str(info["id"]),
-            question=str(info["question"]),
-            response="",
-            answers=tuple(map(str, info.get("answers") or [row["reward_model"]["ground_truth"]])),
-            options=json.loads(info["options"]) if info.get("options") else None,
-            dataset=str(info.get("dataset") or row.get("data_source", "")),
-            gold_docs=tuple(map(str, info.get("gold_docs") or ())),
-        )
-    except (KeyError, json.JSONDecodeError) as error:
-        raise UserError(
-            f"{where}: {error!r} in extra_info; prepare it again with `medr3 data prepare`"
-        ) from error
-    return Question(sample, tuple({"role": m["role"], "content": m["content"]} for m in row["prompt"]))
+    prompt = tuple({"role": m["role"], "content": m["content"]} for m in row["prompt"])
+    return Question(sample_of(row, where), prompt)

@@ -20,13 +20,14 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.judge.base import AnswerJudge
 from medr3_plugin.judge.chat import ChatClient, Structured
 from medr3_plugin.judge.prompt import RARE_DISEASE_DATASETS
 from medr3_plugin.judge.rule import RuleJudge
+from medr3_plugin.yaml_section import validated
 
 ROUTER_VARIABLE = "MEDR3_REWARD_ROUTER"
 
@@ -97,15 +98,7 @@ def _read(options: Mapping[str, Any], where: str) -> JudgeOptions:
             f"{where}.api_key: keys do not belong in a config; put the key into an environment variable and "
             f"its name into {where}.api_key_env"
         )
-    try:
-        return JudgeOptions.model_validate(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join([where, *map(str, first["loc"])])
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(JudgeOptions.model_fields)
-            raise UserError(f"{path}: unknown key; known are {known}") from None
-        raise UserError(f"{path}: {first['msg']}, got {first['input']!r}") from None
+    return validated(JudgeOptions, options, where)
 
 
 def _base_url(options: JudgeOptions, where: str) -> str:

@@ -1,8 +1,12 @@
-"""A knowledge graph in comparable form: normalised entities, edges with polarity, short simple paths."""
+"""Knowledge graphs in comparable form, and how much two of them agree: on their entities, edges and short paths.
+
+The agreements are Jaccard indices in [0, 1], symmetric, 1 for equal non-empty graphs, and 0 if either graph is empty:
+saying nothing earns nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence, Set
 from functools import cached_property
 
 from medr3_plugin.knowledge.relation import is_negated
@@ -80,3 +84,22 @@ def _round_trips(heads: dict[str, int], tails: dict[str, int]) -> int:
     if len(heads) > len(tails):
         heads, tails = tails, heads
     return sum(number * tails[entity] for entity, number in heads.items() if entity in tails)
+
+
+def jaccard(a: Set[Hashable], b: Set[Hashable]) -> float:
+    """|a ∩ b| / |a ∪ b|, 0 if both are empty."""
+    common = len(a & b)
+    return common / (len(a) + len(b) - common) if common else 0.0
+
+
+def path_jaccard(a: Graph, b: Graph) -> float:
+    """Jaccard index of two graphs' sets of simple directed paths with one, two or three edges.
+
+    A path is in both graphs exactly if all its edges are, so the common paths are the paths of the common
+    edges, and three counts give the index exactly, without a limit on the number of paths.
+    """
+    common_edges = a.edges & b.edges
+    if not common_edges:
+        return 0.0
+    common = count_paths(common_edges)
+    return common / (a.path_count + b.path_count - common)

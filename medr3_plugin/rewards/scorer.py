@@ -16,25 +16,25 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from medr3_plugin.errors import EncoderFailure, InfrastructureFailure, JudgeFailure
-from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
+from medr3_plugin.judge.base import RIGHT, AnswerJudge, Verdict
 from medr3_plugin.knowledge.extract import EntityFinder, Extractor
 from medr3_plugin.knowledge.graph import Graph
 from medr3_plugin.knowledge.vocabulary import Vocabulary
 from medr3_plugin.records import Sample, ScoredSample, Triple
-from medr3_plugin.rewards import components, reasons
+from medr3_plugin.rewards import components
+from medr3_plugin.rewards import explain as reasons
 from medr3_plugin.rewards import record as reward_record
-from medr3_plugin.rewards.answer.verify import verify
-from medr3_plugin.rewards.compose import bonus, compose, gate
 from medr3_plugin.rewards.coordination import coordination
 from medr3_plugin.rewards.encoder import SentenceEncoder
 from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView, collect, own_texts
 from medr3_plugin.rewards.format import format_score
+from medr3_plugin.rewards.formula import AUTHORS_UNJUDGED, STAGE_INDEX, Formula, bonus, compose, formula, gate
 from medr3_plugin.rewards.gold import in_words
 from medr3_plugin.rewards.options import read_options, stage_options
 from medr3_plugin.rewards.penalties import authors_penalties, penalties
-from medr3_plugin.rewards.presets import AUTHORS_UNJUDGED, STAGE_INDEX, Formula, formula
 from medr3_plugin.rewards.reasoning import best_reference, centred
-from medr3_plugin.rewards.retrieval_parts import retrieval_score
+from medr3_plugin.rewards.retrieval import retrieval_score
+from medr3_plugin.rewards.verdict import decide
 from medr3_plugin.trajectory import Trajectory, parse
 
 
@@ -174,22 +174,10 @@ class Scorer:
 
     async def _verdict(self, case: _Case) -> Verdict | None:
         """How good the answer is; None if there is none to judge or the judge failed."""
-        if not case.scored or case.trajectory.answer is None:
+        if not case.scored:
             return None
-        sample, answer = case.sample, case.trajectory.answer
-        verdict = verify(answer, sample, self._names)
-        if verdict is not None:
-            return verdict
-        if self._judge is None:
-            return Verdict(WRONG, "no rule decides, and no judge is configured", "rule:undecided")
         try:
-            return await self._judge.verdict(
-                question=sample.question,
-                answer=answer,
-                answers=sample.answers,
-                options=sample.options,
-                dataset=sample.dataset,
-            )
+            return await decide(case.trajectory, case.sample, vocabulary=self._names, judge=self._judge)
         except JudgeFailure as error:
             case.failed(error)
             return None

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from medr3_plugin.records import base_id
+from medr3_plugin.records import canonical_id, gold_found
 
 DETAIL_KEY = "detail"
 """Key of the JSON string in verl's `reward_extra_info` that holds what is not a number."""
@@ -142,9 +142,13 @@ def _search_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
         "search/latency_p95": float(np.percentile(latencies, 95)) if latencies else 0.0,
     }
     hits = [
-        any(base_id(document["id"]) in gold for turn in turns for document in turn["documents"])
+        any(
+            gold_found(gold, document.get("ids") or [canonical_id(document["id"])])
+            for turn in turns
+            for document in turn["documents"]
+        )
         for sample, turns in zip(samples, executed, strict=True)
-        if (gold := set(map(base_id, sample.detail.get("gold_docs") or ())))
+        if (gold := sample.detail.get("gold_docs"))
     ]
     metrics["search/hit_at_k"] = float(np.mean(hits)) if hits else 0.0
     outcomes = Counter(turn["outcome"] for sample in samples for turn in sample.searches)

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
+import transfer_queue as tq
 from omegaconf import OmegaConf, open_dict
 from verl.trainer.ppo.v1 import PPOTrainerSync, register_trainer
 from verl.utils.debug import marked_timer
@@ -33,7 +33,11 @@ from medr3_plugin.stages.schedule import Schedule, StageSpec
 from medr3_plugin.stages.settings import ProgressSettings
 from medr3_plugin.stages.state import StageState
 from medr3_plugin.stages.worker import StagedActorWorker
-from medr3_plugin.verl_adapters.advantage import valid_samples
+from medr3_plugin.verl_adapters.invalid_samples import (
+    check_estimator,
+    no_advantage_for_padding,
+    training_rows,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +55,7 @@ class ProgressiveTrainer(PPOTrainerSync):
         self.settings = ProgressSettings.from_section(section)
         self.schedule = Schedule.from_config(section.get("stages"))
         self.schedule.check_validation(config.trainer.test_freq)
+        check_estimator(config)
         ask_through_the_manager(config)
         self._run_train_files = _files(config.data.train_files)
         self.schedule.check_files(self._run_train_files)
@@ -119,21 +124,35 @@ class ProgressiveTrainer(PPOTrainerSync):
 
     # ---- one step
 
-    def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
+    def _balance_batch(self, batch: Any, metrics: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Leave out what may not train; verl fills the batch up and orders it."""
+        return super()._balance_batch(self._without_invalid(batch), metrics, *args, **kwargs)
+
+    def _without_invalid(self, batch: Any) -> Any:
+        """`batch` without the samples that do not train; the records are of all of them."""
         with marked_timer("bookkeeping", self.timing_raw):
-            samples, rows = scored_samples(batch)
+            samples, _ = scored_samples(batch)
         lost = self._lost(samples)
         invalid = 1.0 - sum(sample.valid for sample in samples) / (len(samples) + lost)
+        failures = failure_summary(samples, lost)
         if invalid > self.settings.max_invalid_share:
             raise RuntimeError(
                 f"step {self.global_steps}: {invalid:.0%} of the samples are invalid, more than "
-                f"medr3.max_invalid_share={self.settings.max_invalid_share:.0%}; "
-                f"failures: {failure_summary(samples, lost)}"
+                f"medr3.max_invalid_share={self.settings.max_invalid_share:.0%}; failures: {failures}"
             )
-        valid = np.zeros(len(batch.keys), dtype=bool)
-        valid[rows] = [sample.valid for sample in samples]
-        with valid_samples(valid.tolist()):
-            return super()._compute_advantage(batch, metrics)
+        rollouts = self.config.actor_rollout_ref.rollout.n
+        trains = training_rows(samples, str(self.config.algorithm.adv_estimator), rollouts)
+        if not any(trains):
+            raise RuntimeError(
+                f"step {self.global_steps}: no sample is left to train on; failures: {failures}"
+            )
+        self._drawn = batch
+        return batch.select_keys([key for key, kept in zip(batch.keys, trains, strict=True) if kept])
+
+    def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        samples = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding")]
+        estimated = super()._compute_advantage(batch.select_keys(samples), metrics)
+        return no_advantage_for_padding(batch, estimated)
 
     def _lost(self, samples: Sequence[StepSample]) -> int:
         """Trajectories of the step that ended in an exception and are in no batch."""
@@ -158,7 +177,7 @@ class ProgressiveTrainer(PPOTrainerSync):
         self, batch: Any, metrics: dict[str, Any], timing_raw: Mapping[str, float], global_steps: int
     ) -> None:
         """Add our metrics to verl's, and write the step and a sample of its trajectories."""
-        samples, rows = scored_samples(batch)
+        samples, rows = scored_samples(self._drawn)
         stage = self.stage
         self.state.stage_step += 1
         metrics.update(step_metrics(samples, self._lost(samples)))
@@ -181,7 +200,10 @@ class ProgressiveTrainer(PPOTrainerSync):
             }
         )
         if self.settings.trajectories_per_step:
-            self._write_trajectories(samples, response_texts(batch, rows, self.tokenizer), "train")
+            self._write_trajectories(samples, response_texts(self._drawn, rows, self.tokenizer), "train")
+        left_out = [key for key in self._drawn.keys if key not in set(batch.keys)]
+        if left_out:  # verl clears the rows that it trained on
+            tq.kv_clear(keys=left_out, partition_id=batch.partition_id)
 
     def on_step_begin(self) -> None:
         """Mark the step as open: until its metrics are known it cannot be saved."""
@@ -270,8 +292,8 @@ class ProgressiveTrainer(PPOTrainerSync):
         data_sources: Any,
         sample_uids: Sequence[str],
         reward_extra_infos_dict: dict[str, list[Any]],
-        *args: Any,
-        **kwargs: Any,
+        sample_turns: Sequence[int],
+        expected_acc_counts: Any = None,  # noqa: ARG002 (verl's signature)
     ) -> dict[str, Any]:
         infos = {key: values for key, values in reward_extra_infos_dict.items() if key != "reward"}
         scores = reward_extra_infos_dict["reward"]
@@ -299,8 +321,13 @@ class ProgressiveTrainer(PPOTrainerSync):
         )
         self._write_trajectories(samples, self._val_outputs, "val")
         self._validated_at = self.global_steps
+        valid = [i for i, sample in enumerate(samples) if sample.valid]
         metrics = super()._val_metrics_update(
-            data_sources, sample_uids, reward_extra_infos_dict, *args, **kwargs
+            [data_sources[i] for i in valid],
+            [sample_uids[i] for i in valid],
+            {key: [values[i] for i in valid] for key, values in reward_extra_infos_dict.items()},
+            sample_turns,
+            expected_acc_counts=None,  # with it verl counts what is missing as wrong
         )
         metrics.update({f"val/{key}": value for key, value in ours.items()})
         return metrics

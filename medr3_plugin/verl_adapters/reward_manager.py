@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -11,12 +12,14 @@ from verl.experimental.reward_loop.reward_manager import register
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
 from medr3_plugin.judge.stats import JudgeStats, collected
-from medr3_plugin.records import Reference, Sample, ScoredSample, Triple
+from medr3_plugin.records import Sample, ScoredSample
 from medr3_plugin.registered_names import REWARD_MANAGER
 from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.rewards.scorer import build_scorer
+from medr3_plugin.rows import sample_of
 from medr3_plugin.runs.step_metrics import DETAIL_KEY
 from medr3_plugin.trajectory import THINK_OPEN
+from medr3_plugin.verl_adapters.invalid_samples import check_estimator
 
 
 @register(REWARD_MANAGER)
@@ -36,6 +39,7 @@ class Medr3RewardManager(RewardManagerBase):
         reward_model_tokenizer: Any = None,
     ) -> None:
         super().__init__(config, tokenizer, compute_score)
+        check_estimator(config)
         section: Any = OmegaConf.to_container(config.medr3, resolve=True)
         self.scorer = build_scorer(reward_options(section, reward_router_address))
 
@@ -84,39 +88,11 @@ def make_sample(
         fields: what the environment recorded (`environment.agent_loop.episode_fields`); empty for a rollout
             without our environment.
     """
-    info = row.get("extra_info") or {}
-    truth = row["reward_model"]["ground_truth"]
-    answers = info.get("answers")
-    options = info.get("options")
-    return Sample(
-        id=str(info.get("id", info.get("index", ""))),
-        question=str(info.get("question", "")),
-        response=response,
-        answers=tuple(str(answer) for answer in answers)
-        if answers is not None and len(answers)
-        else (str(truth),),
-        options=json.loads(options) if options else None,
-        dataset=str(info.get("dataset") or row.get("data_source", "")),
-        gold_docs=tuple(str(identity) for identity in _sequence(info.get("gold_docs"))),
-        references=references_from_json(info.get("references") or "[]"),
+    return replace(
+        sample_of(row, "the training data's row", response=response),
         searches=turns_from_json(fields.get("searches") or "[]"),
-        stage=str(info.get("stage", "joint")),
-        stage_progress=float(info.get("stage_progress", 0.0)),
         forged=fields.get("forged"),
         response_tokens=response_tokens,
-    )
-
-
-def references_from_json(text: str) -> tuple[Reference, ...]:
-    """References as the training data store them: `[{"triples": [[h, r, t, bool], ...], "text"}, ...]`."""
-    return tuple(
-        Reference(
-            triples=tuple(
-                Triple(str(h), str(r), str(t), bool(flag)) for h, r, t, flag in row.get("triples", ())
-            ),
-            text=str(row.get("text", "")),
-        )
-        for row in json.loads(text)
     )
 
 
@@ -136,7 +112,3 @@ def detail(
         "truncated": bool(fields.get("truncated")),
         "judge": judged.row(),
     }
-
-
-def _sequence(value: Sequence[str] | None) -> Sequence[str]:
-    return () if value is None else value

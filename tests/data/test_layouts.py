@@ -240,7 +240,7 @@ def test_signs_tell_options_apart(tmp_path):
     [
         ({"answer": "x"}, "'question' is missing"),
         ({"question": "Q?"}, "'answer' or 'answers' is missing"),
-        ({"question": "Q?", "options": {"A": "x"}, "answer": "x"}, "at least two"),
+        ({"question": "Q?", "options": {"A": "x"}, "answer": "x"}, "two options or more"),
         ({"question": "Q?", "options": {"A": "x", "B": "y"}, "answer_idx": "C"}, "none of the options"),
         (
             {"question": "Q?", "options": {"A": "x", "B": "y"}, "answer_idx": "A", "answer": "y"},

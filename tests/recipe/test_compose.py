@@ -182,7 +182,8 @@ def composed() -> Any:
         ),
         ({"medr3.retrieval.backend": "grpc"}, "medr3.retrieval.backend", "Input should be"),
         ({"medr3.environment.answer_reserve": 20000}, "max_response_length", "too few for one document"),
-        ({"trainer.v1.trainer_mode": "sync"}, "adv_estimator", "medr3_progressive"),
+        ({"trainer.v1.trainer_mode": "sync"}, "trainer.v1.trainer_mode", "medr3_progressive"),
+        ({"algorithm.adv_estimator": "remax"}, "algorithm.adv_estimator", "medr3_grpo"),
         (
             {"actor_rollout_ref.rollout.agent.default_agent_loop": "medr3_s"},
             "default_agent_loop",

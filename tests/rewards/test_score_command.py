@@ -66,7 +66,6 @@ def test_one_record_a_row(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"id": None}, "field 'id' is missing"),
         ({"id": " "}, "field 'id': expected a string"),
         ({"response": 3}, "field 'response': expected a string, got 3"),
         ({"question": None}, "field 'question' is missing"),
@@ -74,7 +73,7 @@ def test_one_record_a_row(tmp_path):
         ({"answer": []}, "field 'answer'"),
         ({"answer": ["a", " "]}, "field 'answer'"),
         ({"options": ["a"]}, "field 'options'"),
-        ({"options": {"A": 1}}, "field 'options.A'"),
+        ({"options": {"A": [1], "B": "b"}}, "field 'options.A'"),
         ({"gold_docs": "d1"}, "field 'gold_docs'"),
         ({"retrieved": [{}]}, "field 'retrieved'"),
         ({"retrieved": [[1]]}, "retrieved[0][0]"),

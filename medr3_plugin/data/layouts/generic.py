@@ -16,7 +16,6 @@ from typing import Any
 from medr3_plugin.data.questions.items import (
     LETTERS,
     Item,
-    RowError,
     choice_item,
     clean,
     letters_by_text,
@@ -26,6 +25,7 @@ from medr3_plugin.data.questions.items import (
     stable_id,
 )
 from medr3_plugin.data.questions.reading import RawRow, split_name
+from medr3_plugin.errors import RowError
 
 _LETTER_KEYS = ("answer_idx", "label", "correct", "correct_option", "answer_letter")
 

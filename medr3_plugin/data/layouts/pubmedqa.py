@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from medr3_plugin.data.layouts import generic
-from medr3_plugin.data.questions.items import Item, RowError, choice_item, require
+from medr3_plugin.data.questions.items import Item, choice_item, require
 from medr3_plugin.data.questions.reading import RawRow
-from medr3_plugin.data.skipped import RowSkipped
+from medr3_plugin.errors import RowError, RowSkipped
 
 OPTIONS = {"A": "yes", "B": "no", "C": "maybe"}
 

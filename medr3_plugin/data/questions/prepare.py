@@ -17,12 +17,11 @@ from typing import Any, Literal
 
 from medr3_plugin.data.layouts import DATASETS
 from medr3_plugin.data.questions import evaluation_sets, parquet, prompts, reading
-from medr3_plugin.data.questions.items import Item, RowError
+from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.questions.overlap import Overlap, OverlapIndex
 from medr3_plugin.data.quickstart import hpo, rare_disease
-from medr3_plugin.data.skipped import RowSkipped
-from medr3_plugin.errors import UserError
-from medr3_plugin.records import Reference, Triple
+from medr3_plugin.errors import RowError, RowSkipped, UserError
+from medr3_plugin.rows import options_of, references_of
 
 Form = Literal["choice", "open"]
 
@@ -172,19 +171,15 @@ def _keep_apart(loaded: Loaded, index: OverlapIndex) -> None:
 
 def item_of(info: Mapping[str, Any]) -> Item:
     """The item of a training row, from its `extra_info`."""
-    references = json.loads(info.get("references") or "[]")
     return Item(
         id=info["id"],
         dataset=info["dataset"],
         question=info.get("original_question") or info["question"],
         answers=tuple(info["answers"]),
-        options=json.loads(info.get("options") or "null"),
+        options=options_of(info.get("options"), "extra_info.options"),
         gold_docs=tuple(info.get("gold_docs") or ()),
         split=info.get("split") or "train",
-        references=tuple(
-            Reference(tuple(Triple(*triple) for triple in reference["triples"]), reference["text"])
-            for reference in references
-        ),
+        references=references_of(info.get("references"), "extra_info"),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from medr3_plugin.data.questions import hub
 from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.hub_name import is_hub_name
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 WRITTEN_BESIDE = (".parquet.report.json", ".parquet.rejected.jsonl")
@@ -33,16 +34,6 @@ class RawRow:
     data: Mapping[str, Any]
     split: str = ""
     error: str = ""
-
-
-def is_hub_name(source: str) -> bool:
-    """Whether `source` looks like `owner/name[[:config]:split]` on the Hub and is no local path."""
-    return (
-        not Path(source).exists()
-        and bool(re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w.-]+){0,2}", source))
-        and not source.startswith(".")
-        and _suffix(Path(source.partition(":")[0])) not in SUFFIXES  # a file that is missing
-    )
 
 
 def read(source: str, *, split: str = "", config: str = "", hub_file: str = "") -> Iterator[RawRow]:

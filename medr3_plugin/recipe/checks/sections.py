@@ -75,12 +75,13 @@ def sections(config: Any) -> Iterator[Finding]:
 def registrations(config: Any) -> Iterator[Finding]:
     """The names a recipe uses must be the ones the plug-in (or verl) registers."""
     trainer_mode = config.trainer.v1.trainer_mode
-    if config.algorithm.adv_estimator == names.ADVANTAGE_ESTIMATOR and trainer_mode != names.TRAINER_MODE:
-        yield Finding(
-            "error",
-            "algorithm.adv_estimator",
-            f"medr3_grpo needs trainer.v1.trainer_mode={names.TRAINER_MODE}",
-        )
+    from medr3_plugin.verl_adapters.invalid_samples import check_estimator
+
+    try:
+        check_estimator(config)
+    except UserError as error:
+        where, _, message = str(error).partition(": ")
+        yield Finding("error", where, message)
     if section(config).get("stages") and trainer_mode != names.TRAINER_MODE:
         yield Finding(
             "error",

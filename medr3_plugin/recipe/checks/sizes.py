@@ -98,7 +98,7 @@ def lengths(config: Any) -> Iterator[Finding]:
     if settings.document_tokens > settings.search_tokens:
         yield Finding("error", "medr3.environment.document_tokens", "is larger than search_tokens")
     searches = [s.get("max_searches") for s in ours.get("stages") or ()]
-    most = max([n for n in searches if n is not None] or [settings.max_searches])
+    most = max([settings.max_searches if n is None else n for n in searches] or [settings.max_searches])
     documents = most * settings.search_tokens
     share = documents / data.max_response_length
     if share > 0.75:
@@ -113,7 +113,7 @@ def lengths(config: Any) -> Iterator[Finding]:
 def budgets(config: Any) -> Iterator[Finding]:
     """Groups, batches and steps."""
     data, rollout, actor = config.data, config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
-    if rollout.n < 2 and str(config.algorithm.adv_estimator) in ("grpo", "medr3_grpo"):
+    if rollout.n < 2 and "grpo" in str(config.algorithm.adv_estimator):
         yield Finding(
             "error",
             "actor_rollout_ref.rollout.n",

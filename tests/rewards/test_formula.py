@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medr3_plugin.rewards import record as reward_record
-from medr3_plugin.rewards.compose import PENALTIES, compose
+from medr3_plugin.rewards.formula import PENALTIES, WEIGHTS, compose, formula
 from medr3_plugin.rewards.options import StageOptions
-from medr3_plugin.rewards.presets import WEIGHTS, formula
 
 STAGES = ("reasoning", "retrieval", "joint")
 share = st.floats(0, 1)

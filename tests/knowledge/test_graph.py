@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medr3_plugin.knowledge.graph import Graph, count_paths
-from medr3_plugin.knowledge.score import logic, path_jaccard, statistic
+from medr3_plugin.knowledge.graph import Graph, count_paths, jaccard, path_jaccard
 from medr3_plugin.records import Triple
 
 RELATIONS = ["causes", "leads to", "does not cause", "rules out"]
@@ -18,6 +17,14 @@ triples = st.lists(
     st.builds(Triple, st.sampled_from("abcdefg"), st.sampled_from(RELATIONS), st.sampled_from("abcdefg")),
     max_size=25,
 )
+
+
+def logic(a, b):
+    return path_jaccard(Graph(a), Graph(b))
+
+
+def statistic(a, b):
+    return jaccard(Graph(a).entities, Graph(b).entities)
 
 
 def oracle_paths(edges):
