@@ -32,9 +32,6 @@ def check(
         files: also check that data, models and indexes exist and are large enough.
         gpu_memory_gib: memory of one GPU.
     """
-    for name in ("run.sh", "README.md"):
-        if not (recipe.folder / name).is_file():
-            return [Finding("error", recipe.name, f"{name} is missing in {recipe.folder}")]
     try:
         config = compose(recipe, overrides)
     except UserError as error:

@@ -112,6 +112,8 @@ def lengths(config: Any) -> Iterator[Finding]:
 
 def budgets(config: Any) -> Iterator[Finding]:
     """Groups, batches and steps."""
+    from medr3_plugin.stages.schedule import Schedule
+
     data, rollout, actor = config.data, config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
     if rollout.n < 2 and "grpo" in str(config.algorithm.adv_estimator):
         yield Finding(
@@ -125,13 +127,17 @@ def budgets(config: Any) -> Iterator[Finding]:
             "actor_rollout_ref.actor.ppo_mini_batch_size",
             f"{actor.ppo_mini_batch_size} does not divide data.train_batch_size {data.train_batch_size}",
         )
-    steps = sum(int(s["until"]["max_steps"]) for s in section(config).get("stages") or () if "until" in s)
+    try:
+        steps = Schedule.from_config(section(config).get("stages")).max_steps
+    except UserError:
+        steps = 0  # already reported
     rollouts = data.train_batch_size * rollout.n
-    yield Finding(
-        "note",
-        "budget",
-        f"at most {steps} steps of {data.train_batch_size} x {rollout.n} = {rollouts} trajectories",
-    )
+    if steps:
+        yield Finding(
+            "note",
+            "budget",
+            f"at most {steps} steps of {data.train_batch_size} x {rollout.n} = {rollouts} trajectories",
+        )
     if config.trainer.test_freq > 0 and not config.data.val_files:
         yield Finding("error", "data.val_files", "needed, because trainer.test_freq is positive")
 

@@ -13,7 +13,7 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks import check_config
 from medr3_plugin.recipe.checks.files import listed
 from medr3_plugin.recipe.checks.finding import Finding
-from medr3_plugin.recipe.checks.sections import retrieval_options, tool_file
+from medr3_plugin.recipe.checks.sections import retrieval_options, sections, tool_file
 from medr3_plugin.recipe.rehearsal import replaced, stand_ins
 from medr3_plugin.recipe.rehearsal.replaced import Replaced
 from medr3_plugin.recipe.rehearsal.tiny_model import TinyModel, build_tiny_model
@@ -132,6 +132,9 @@ def prepare(
     run_dir = folder / "run"
     changed += replaced.replace(config, replaced.schedule(config, run_dir))
     changed += replaced.replace(config, replaced.scripted(config, folder / "agent_loops.yaml"))
+    for finding in sections(config):  # a mistake of the rehearsal's own shows here, not minutes later
+        if finding.level == "error":
+            raise UserError(f"{finding.where}: {finding.message}")
     _write(config, folder)
     return Prepared(
         folder=folder,
@@ -238,7 +241,7 @@ def _rewards(config: Any, folder: Path, missing: _Missing) -> dict[str, Any]:
             "download it once, or give a local folder",
         )
     ):
-        wanted["medr3.reward.encoder"] = None
+        wanted["medr3.reward.encoder.path"] = None
     return wanted
 
 
