@@ -122,8 +122,8 @@ async def measure(options: dict[str, object], samples: list[Sample]) -> list[tup
 
 async def client_costs(url: str, requests: int = 256) -> list[tuple[str, float]]:
     """CPU milliseconds for one chat request, all at the same time, by client."""
-    from medr3_plugin.judge.chat import ChatClient
     from medr3_plugin.judge.prompt import messages
+    from medr3_plugin.llm.client import ChatClient
 
     prompt = messages(question="?" * 600, answer="gout", answers=("gout",), options=None, rare_disease=False)
     clients: dict[str, Callable[[], Awaitable[object]]] = {}

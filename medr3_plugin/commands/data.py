@@ -129,8 +129,13 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     concurrency: Annotated[int, typer.Option(min=1, help="Items in work at the same time.")] = 16,
     timeout_s: Annotated[float, typer.Option(min=1, help="Longest time for one reply, in seconds.")] = 600.0,
     give_up_after: Annotated[int, typer.Option(min=1, help="Failed items in a row that end the run.")] = 8,
-    price_in: Annotated[float, typer.Option(min=0, help="Price of a million prompt tokens.")] = 0.0,
-    price_out: Annotated[float, typer.Option(min=0, help="Price of a million completion tokens.")] = 0.0,
+    parameters: Annotated[
+        str,
+        typer.Option(
+            help="JSON object of request parameters; null leaves one out, such as "
+            """'{"max_tokens": null, "max_completion_tokens": 4096}'."""
+        ),
+    ] = "",
     prompt: Annotated[
         str,
         typer.Option(
@@ -165,7 +170,7 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     from dataclasses import replace
 
     from medr3_plugin.data.references import build
-    from medr3_plugin.data.references.caller import Costs
+    from medr3_plugin.data.references.caller import Costs, request_parameters
     from medr3_plugin.data.references.pipeline import BuildOptions
     from medr3_plugin.errors import UserError
 
@@ -217,7 +222,12 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
             max_searches=max_searches,
             max_tokens=max_tokens,
         )
-        common = {"api_key_env": api_key_env or None, "timeout_s": timeout_s, "structured": structured}
+        common = {
+            "api_key_env": api_key_env or None,
+            "timeout_s": timeout_s,
+            "structured": structured,
+            "params": request_parameters("--parameters", parameters),
+        }
         retrieval = {"url": index} if index.startswith(("http://", "https://")) else {"index": index}
         outcomes, stopped = asyncio.run(
             build.build_online(
@@ -237,7 +247,6 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
         rows,
         out,
         costs,
-        (price_in, price_out),
         style=style,
         form=form or None,  # type: ignore[arg-type]  # checked above
         keep_dropped=keep_dropped,

@@ -32,7 +32,9 @@ def score(  # noqa: PLR0917 - typer passes options by name
     source: Annotated[Path, typer.Option("--in", help="Trajectories, jsonl.")],
     out: Annotated[Path, typer.Option("--out", help="Reward records, jsonl.")],
     stage: Annotated[str, typer.Option(help=f"Formula: {', '.join(STAGES)}.")],
-    preset: Annotated[str, typer.Option(help="medr3, or authors for the released stage-1 formula.")] = "",
+    preset: Annotated[
+        str, typer.Option(help="medr3, paper (the paper's figures) or authors (the released stage 1).")
+    ] = "",
     judge: Annotated[str, typer.Option(help="rule, or the URL of an OpenAI-compatible server.")] = "",
     judge_model: Annotated[str, typer.Option(help="Model to ask there; else the server's first.")] = "",
     vocabulary: Annotated[

@@ -3,7 +3,7 @@
 ```yaml
 medr3:
   reward:
-    preset: medr3                  # medr3: by the stage's name | authors | reasoning | retrieval | joint
+    preset: medr3                  # medr3, paper: by the stage's name | authors | reasoning | retrieval | joint
     stages:                        # what differs in a stage; every key of a stage may also stand above
       joint:
         weights: {reasoning: [0.6, 0.4], retrieval: 0.4}   # [at the start, at the end] moves linearly
@@ -21,12 +21,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.rewards.paper import NonNegative, PaperOptions
 from medr3_plugin.yaml_section import validated
 
-Preset = Literal["medr3", "authors", "reasoning", "retrieval", "joint"]
+Preset = Literal["medr3", "paper", "authors", "reasoning", "retrieval", "joint"]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Section(BaseModel):
@@ -154,6 +154,7 @@ class StageOptions(_Section):
     retrieval: RetrievalWeights = RetrievalWeights()
     penalties: PenaltyScales = PenaltyScales()
     floors: Floors = Floors()
+    paper: PaperOptions = PaperOptions()
 
     @model_validator(mode="after")
     def _answer_decides(self) -> StageOptions:

@@ -20,7 +20,7 @@ DETAIL_KEY = "detail"
 """Key of the JSON string in verl's `reward_extra_info` that holds what is not a number."""
 
 JUDGE_COUNTS = ("verdicts", "cache_hits", "shared", "requests", "retries", "asked_again", "repaired")
-"""Fields of `judge.stats.JudgeStats` that are logged as `judge/<field>`."""
+"""Fields of `llm.stats.LLMStats` that are logged as `judge/<field>`."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def step_metrics(samples: Sequence[StepSample], lost: int = 0) -> dict[str, floa
     `search/hit_at_k` is the share of trajectories with known gold documents that retrieved one of them,
     or a passage of one.
     `zero_variance_groups` is the share of groups without any reward difference (no gradient from them).
-    `judge/<count>`, `judge/latency_p50` and `judge/latency_p95` (see `judge.stats.JudgeStats`) and
+    `judge/<count>`, `judge/latency_p50` and `judge/latency_p95` (see `llm.stats.LLMStats`) and
     `judge/failures/<kind>` (requests given up) are there in steps in which a judge model was asked.
     """
     if not samples:

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from verl.experimental.reward_loop.reward_manager import register
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
-from medr3_plugin.judge.stats import JudgeStats, collected
+from medr3_plugin.llm.stats import LLMStats, collected
 from medr3_plugin.records import Sample, ScoredSample
 from medr3_plugin.registered_names import REWARD_MANAGER
 from medr3_plugin.retrieval.protocol import turns_from_json
@@ -97,7 +97,7 @@ def make_sample(
 
 
 def detail(
-    sample: Sample, scored: ScoredSample, fields: Mapping[str, Any], judged: JudgeStats
+    sample: Sample, scored: ScoredSample, fields: Mapping[str, Any], judged: LLMStats
 ) -> dict[str, Any]:
     """What logs and the report show of a sample beside its numbers; JSON-able."""
     return {

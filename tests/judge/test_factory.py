@@ -7,7 +7,6 @@ from chat_server import verdict_text
 
 from medr3_plugin.errors import JudgeFailure, UserError
 from medr3_plugin.judge.factory import ROUTER_VARIABLE, make_judge
-from medr3_plugin.judge.rule import RuleJudge
 
 CASE = {"question": "What is it?", "answers": ("Gout",), "options": None, "dataset": ""}
 
@@ -17,12 +16,10 @@ def test_no_options_no_judge():
     assert make_judge({}) is None
 
 
-async def test_rule_judge_always_decides():
-    judge = make_judge({"kind": "rule"})
-    assert isinstance(judge, RuleJudge)
-    assert (await judge.verdict(answer="gout", **CASE)).level == 2
-    undecided = await judge.verdict(answer="a crystal arthropathy", **CASE)
-    assert (undecided.level, undecided.source) == (0, "rule:undecided")
+def test_rules_alone_are_no_judge():
+    assert make_judge({"kind": "rule"}) is None
+    with pytest.raises(UserError):
+        make_judge({"kind": "rule", "max_tokens": 1})
 
 
 @pytest.mark.parametrize("given", ["option", "environment"])

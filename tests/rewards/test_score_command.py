@@ -235,3 +235,17 @@ def test_missing_input_writes_nothing(tmp_path):
     result = CliRunner().invoke(app, arguments)
     assert isinstance(result.exception, UserError)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("stage", ["reasoning", "retrieval", "joint"])
+def test_paper_preset_in_words_adds_up(tmp_path, stage):
+    rows = [ROW, ROW | {"id": "n", "response": "no tags"}]
+    result, records = run(tmp_path, *rows, options=["--explain", "--preset", "paper", "--stage", stage])
+    assert result.exit_code == 0, result.output
+    assert {tuple(record) for record in records} == {("id", *KEYS)}
+    lines = [line for line in result.stdout.splitlines() if ": score " in line]
+    for line, record in zip(lines, records, strict=True):
+        terms = re.findall(r"([\d.]+) (?:answer|format|reasoning|retrieval_number|retrieval)\b", line)
+        assert record["score"] == pytest.approx(sum(map(float, terms)), abs=0.02)
+    assert records[0]["score"] >= 3.0  # a right answer in the right form, and the stage's bonus
+    assert records[1]["score"] == 0.0

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from medr3_plugin.judge.stats import JudgeStats
+from medr3_plugin.llm.stats import LLMStats
 from medr3_plugin.runs.step_metrics import (
     DETAIL_KEY,
     JUDGE_COUNTS,
@@ -106,7 +106,7 @@ def test_without_a_judge_no_judge_metrics():
     assert not any(
         key.startswith("judge/") for key in step_metrics([sample("a", 1.0, judge={}), sample("a", 0)])
     )
-    assert set(JUDGE_COUNTS) == set(vars(JudgeStats())) - {"latencies_s", "failures"}
+    assert set(JUDGE_COUNTS) < set(vars(LLMStats()))
 
 
 def test_by_dataset_only_when_there_are_several():

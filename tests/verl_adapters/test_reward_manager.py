@@ -15,7 +15,7 @@ from omegaconf import OmegaConf  # noqa: E402
 from tensordict import TensorDict  # noqa: E402
 from verl import DataProto  # noqa: E402
 
-from medr3_plugin.judge.stats import current  # noqa: E402
+from medr3_plugin.llm.stats import current  # noqa: E402
 from medr3_plugin.records import Document, Hit, SearchTurn  # noqa: E402
 from medr3_plugin.retrieval.protocol import turns_to_json  # noqa: E402
 from medr3_plugin.rewards.record import KEYS  # noqa: E402

@@ -29,8 +29,16 @@ _PREFILL_TOKENS = 8
 
 
 def counts(config: Any) -> Iterator[Finding]:
-    """What the other checks calculate with are whole numbers."""
+    """What the other checks calculate with: whole numbers, and stages that are mappings with a name."""
     from omegaconf import OmegaConf
+
+    stages = section(config).get("stages")
+    if not isinstance(stages or [], list) or not all(
+        isinstance(s, dict) and s.get("name") for s in stages or ()
+    ):
+        yield Finding(
+            "error", "medr3.stages", "a list of mappings is needed: {name: joint, until: {max_steps: 100}}"
+        )
 
     for key in _COUNTS:
         value = OmegaConf.select(config, key)

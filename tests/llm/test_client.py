@@ -9,8 +9,9 @@ import pytest
 from chat_server import verdict_text
 
 from medr3_plugin.errors import JudgeFailure, UserError
-from medr3_plugin.judge.chat import ChatClient
-from medr3_plugin.judge.stats import collected
+from medr3_plugin.judge.llm import SCHEMA
+from medr3_plugin.llm.client import ChatClient
+from medr3_plugin.llm.stats import collected
 
 ASK = [{"role": "user", "content": "?"}]
 
@@ -27,7 +28,7 @@ async def test_sends_the_protocol_and_returns_the_text(chat_server, monkeypatch)
         params={"temperature": 0.0, "max_tokens": 99},
         extra_body={"chat_template_kwargs": {"enable_thinking": False}},
     )
-    assert await chat.complete(ASK) == verdict_text(2)
+    assert (await chat.complete(ASK, SCHEMA)).text == verdict_text(2)
     body = chat_server.requests[0]
     assert body["model"] == "m"
     assert body["messages"] == ASK
@@ -42,7 +43,7 @@ async def test_sends_the_protocol_and_returns_the_text(chat_server, monkeypatch)
 )
 async def test_servers_without_schemas(chat_server, structured, expected):
     chat = client(chat_server, structured=structured)
-    await chat.complete(ASK)
+    await chat.complete(ASK, SCHEMA)
     assert chat_server.requests[0].get("response_format") == expected
 
 
@@ -58,7 +59,7 @@ async def test_tries_again_what_may_pass(chat_server, bad):
     chat_server.script = [bad, verdict_text(1)]
     chat = client(chat_server)
     with collected() as stats:
-        assert await chat.complete(ASK) == verdict_text(1)
+        assert (await chat.complete(ASK)).text == verdict_text(1)
     assert chat_server.asked() == stats.requests == 2
     assert (stats.retries, stats.failures, len(stats.latencies_s)) == (1, {}, 1)
 
@@ -127,7 +128,7 @@ async def test_a_cancelled_request_frees_its_slot(chat_server):
     while not chat_server.requests:
         await asyncio.sleep(0.01)
     first.cancel()
-    assert await asyncio.wait_for(chat.complete(ASK), 5) == verdict_text(2)
+    assert (await asyncio.wait_for(chat.complete(ASK), 5)).text == verdict_text(2)
     with pytest.raises(asyncio.CancelledError):
         await first
 
@@ -136,7 +137,7 @@ async def test_proxies_of_the_environment(chat_server, monkeypatch):
     monkeypatch.setenv("http_proxy", chat_server.url.removesuffix("/v1"))
     monkeypatch.setenv("no_proxy", "direct.example")
     chat = ChatClient("http://judge.example/v1", model="m", attempts=1)
-    assert await chat.complete(ASK) == verdict_text(2)
+    assert (await chat.complete(ASK)).text == verdict_text(2)
     assert chat_server.paths == ["http://judge.example/v1/chat/completions"]
     direct = ChatClient("http://direct.example/v1", model="m", attempts=1)
     assert direct._proxy is None
