@@ -15,7 +15,11 @@ if grep -q '^  platform: cpu' "$config"; then
   export VERL_PLATFORM=cpu                                     # chooses the CPU platform, in every process
   export VLLM_CPU_KVCACHE_SPACE="${VLLM_CPU_KVCACHE_SPACE:-1}" # GiB; vLLM would take half of the memory
   export VLLM_CPU_NUM_OF_RESERVED_CPU="${VLLM_CPU_NUM_OF_RESERVED_CPU:-0}" # rollout and update take turns
-  export OMP_NUM_THREADS="${OMP_NUM_THREADS:-$(nproc)}"
+  # threads and precision that are fastest here and now; what is set already wins
+  while IFS='=' read -r name value; do
+    [[ -n "${!name:-}" ]] || export "$name=$value"
+  done < <(python -m medr3_plugin.platform_cpu.speed)
+  set -- precision="$MEDR3_PRECISION" "$@"
 fi
 
 nodes="${NNODES:-$(sed -n 's/^  nnodes: *\([0-9]*\).*/\1/p' "$config")}"

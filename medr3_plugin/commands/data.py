@@ -47,8 +47,18 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     stage: Annotated[str, typer.Option(help="Stage the file is for: reasoning, retrieval, joint.")] = "joint",
     limit: Annotated[int, typer.Option(min=0, help="At most so many questions (0: all).")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of generated questions (source 'hpo').")] = 0,
+    mixed_options: Annotated[
+        bool, typer.Option("--mix-option-counts", help="Mix files with different numbers of options.")
+    ] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")
+    ] = False,
 ) -> None:
-    """A public data set -> training parquet: de-duplicated, checked for overlap, bad rows named and kept."""
+    """A public data set -> training parquet: de-duplicated, checked for overlap.
+
+    Wrong rows are named and kept in OUT.rejected.jsonl, and the others are written; the exit code is then 2, or 3
+    with --skip-bad.
+    """
     from medr3_plugin.data.layouts import DATASETS
     from medr3_plugin.data.questions import example_turns
     from medr3_plugin.data.questions import prepare as pipeline
@@ -69,7 +79,9 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     if dataset == "rare_disease" and source == "hpo":
         loaded = pipeline.generated(split or "train", limit or 1000, seed)
     else:
-        loaded = pipeline.load(dataset, source, split="" if split == "all" else split, config=config)
+        loaded = pipeline.load(
+            dataset, source, split="" if split == "all" else split, config=config, mixed_options=mixed_options
+        )
         if not split:
             pipeline.check_one_split(loaded, source)
         if limit:
@@ -93,6 +105,11 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     typer.echo(f"{out}: {report['kept']} rows{f' ({extra}: {out.name}.report.json)' if extra else ''}")
     if report["rejected"]:
         first = report["rejected"][0]
+        if skip_bad:
+            typer.echo(
+                f"left out: {first['row']}: {first['reason']} (all in {out.name}.rejected.jsonl)", err=True
+            )
+            raise typer.Exit(3)
         raise UserError(
             f"{first['row']}: {first['reason']} ({len(report['rejected'])} bad rows are in "
             f"{out.name}.rejected.jsonl, the others were written; repair those rows and run again)"

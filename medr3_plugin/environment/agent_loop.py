@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput
 
 from medr3_plugin.environment.episode import Episode, Generation, run_episode
+from medr3_plugin.environment.inserted import inserted_runs
 from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.records import Hit
@@ -115,6 +116,7 @@ def episode_fields(episode: Episode, prefill_think: bool) -> dict[str, Any]:
         "searches": turns_to_json(episode.turns),
         "forged": episode.forged,
         "truncated": episode.truncated,
+        "inserted": inserted_runs(episode.response_mask),
         "prefill_think": prefill_think,
         # verl's own loops carry these two; its code paths expect them
         "turn_scores": [],

@@ -1,7 +1,7 @@
 """`medical_search`, a verl tool: the tag protocol's retrieval for models that call tools by chat template.
 
 Listed in the yaml at `rollout.multi_turn.tool_config_path` (`recipes/qwen3_8b_tools/tools.yaml`); the agent
-loop is `medr3_tool` (`environment.tool_loop`), or verl's own `tool_agent`. verl drops the metrics a tool
+loop is `medr3_tool` (`environment.tool_loop`). verl drops the metrics a tool
 returns, so every search is recorded in the trajectory's `extra_fields["searches"]`, in the form that the
 rewards read (`retrieval.protocol.turns_to_json`).
 """

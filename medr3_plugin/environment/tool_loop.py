@@ -1,8 +1,9 @@
 """verl agent loop `medr3_tool`: verl's tool loop, with what the rewards of this package must know.
 
-verl's `tool_agent` works with `medical_search` too. This one adds: a start-up check that verl will not cut
-documents, the room left in the response (so that documents never end the trajectory), the record of searches
-also for trajectories without one, and whether the model wrote document tags itself.
+verl's `tool_agent` does not say which tokens its tools inserted, so that the rewards refuse its trajectories. This
+one does, and adds: a start-up check that verl will not cut documents, the room left in the response (so that
+documents never end the trajectory), the record of searches also for trajectories without one, and whether the model
+wrote document tags itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
 from verl.experimental.agent_loop.tool_agent_loop import ToolAgentLoop
 
+from medr3_plugin.environment.inserted import inserted_runs
 from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.tool import MedicalSearchTool, max_searches
 from medr3_plugin.errors import UserError
@@ -39,6 +41,7 @@ class MedicalToolAgentLoop(ToolAgentLoop):
             list(compress(output.response_ids, output.response_mask)), skip_special_tokens=True
         )
         output.extra_fields["forged"] = DOCUMENT_OPEN in generated or DOCUMENT_CLOSE in generated
+        output.extra_fields["inserted"] = inserted_runs(output.response_mask)
         output.extra_fields["truncated"] = len(output.response_ids) >= self.response_length
         output.extra_fields["prefill_think"] = opens_think(output.prompt_ids, self.tokenizer)
         output.extra_fields.setdefault("searches", "[]")

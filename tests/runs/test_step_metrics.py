@@ -57,6 +57,12 @@ def test_search_metrics_by_hand():
     assert metrics["search/limit"] == 1 and metrics["search/duplicate"] == 1
 
 
+def test_without_a_search_or_known_gold_there_is_no_latency_and_no_hit_rate():
+    metrics = step_metrics([sample("a", 1.0), sample("a", 0.0, searches=[turn(outcome="limit")])])
+    assert metrics["search/share"] == 0.0
+    assert not {"search/latency_p50", "search/latency_p95", "search/hit_at_k"} & set(metrics)
+
+
 def test_zero_variance_groups():
     samples = [sample("a", 1.0), sample("a", 1.0), sample("b", 1.0), sample("b", 0.0)]
     assert step_metrics(samples)["zero_variance_groups"] == 0.5
