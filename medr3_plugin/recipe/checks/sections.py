@@ -177,7 +177,8 @@ def _listed_loops(path: str | None) -> list[str]:
         return []
     from omegaconf import OmegaConf
 
-    return [str(loop.name) for loop in OmegaConf.load(Path(path).expanduser())]
+    listed: Any = OmegaConf.to_container(OmegaConf.load(Path(path).expanduser()))
+    return [str(loop.get("name")) for loop in listed]
 
 
 def tools(config: Any, folder: Path) -> Iterator[Finding]:

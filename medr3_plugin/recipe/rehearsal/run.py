@@ -13,14 +13,16 @@ from uuid import uuid4
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.launch import (
-    LOG_FILE,
     RUN_TAG,
     cpu_environment,
+    last_error,
     run_training,
     stop_processes,
     tagged_processes,
 )
+from medr3_plugin.platform_cpu.speed import cores, thread_environment
 from medr3_plugin.recipe.rehearsal.prepare import CONFIG_NAME, Prepared
+from medr3_plugin.runs.files import LOG
 
 _POLL_S = 0.2
 
@@ -40,7 +42,7 @@ def run(prepared: Prepared) -> float:
         [],
         run_dir=prepared.run_dir,
         total_steps=prepared.steps,
-        platform="cpu",
+        environment=_environment(),
     )
     return time.monotonic() - started
 
@@ -48,7 +50,7 @@ def run(prepared: Prepared) -> float:
 def _until_killed(prepared: Prepared) -> None:
     run_dir = prepared.run_dir
     run_dir.mkdir(parents=True)
-    log = run_dir / LOG_FILE
+    log = run_dir / LOG
     tag = uuid4().hex
     command = [
         sys.executable, "-m", "verl.trainer.main_ppo",
@@ -56,7 +58,7 @@ def _until_killed(prepared: Prepared) -> None:
         f"hydra.run.dir={run_dir / 'hydra'}",
     ]  # fmt: skip
     environment = {**os.environ, RUN_TAG: tag, "HYDRA_FULL_ERROR": "1", "PYTHONUNBUFFERED": "1"}
-    environment |= cpu_environment()
+    environment |= _environment()
     print(f"rehearsing; log: {log}", file=sys.stderr, flush=True)
     with log.open("ab") as stream:
         child = subprocess.Popen(
@@ -67,14 +69,16 @@ def _until_killed(prepared: Prepared) -> None:
             while child.poll() is None and not _written(mark):
                 time.sleep(_POLL_S)
             if not _written(mark):
-                from medr3_plugin.launch import last_error
-
                 raise UserError(f"training failed: {last_error(log, 0)} (log: {log})")
             for pid in (child.pid, *tagged_processes(tag)):
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
         finally:
             stop_processes(tag, child)
+
+
+def _environment() -> dict[str, str]:
+    return cpu_environment(thread_environment(cores()))
 
 
 def _written(mark: Path) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from medr3_plugin.recipe.rehearsal.prepare import Prepared
+from medr3_plugin.runs.files import LOG, METRICS, STAGES, TRAJECTORIES
 
 NOT_REWARDS = ("stage", "valid", "score")
 """Keys of a record that are no part of the reward."""
@@ -25,9 +26,9 @@ class Line(NamedTuple):
 
 def verdict(prepared: Prepared) -> list[Line]:
     """Every line of the verdict; the rehearsal passed if none of them is `False`."""
-    metrics = _lines(prepared.run_dir / "metrics.jsonl")
+    metrics = _lines(prepared.run_dir / METRICS)
     steps = [line for line in metrics if line.get("kind") == "train"]
-    samples = [t for t in _lines(prepared.run_dir / "trajectories.jsonl") if t.get("kind") == "train"]
+    samples = [t for t in _lines(prepared.run_dir / TRAJECTORIES) if t.get("kind") == "train"]
     return [
         _prompts(prepared),
         *_stages(prepared, steps),
@@ -56,12 +57,12 @@ def _prompts(prepared: Prepared) -> Line:
 
 
 def _stages(prepared: Prepared, steps: list[dict[str, Any]]) -> Iterator[Line]:
-    file = prepared.run_dir / "stages.json"
+    file = prepared.run_dir / STAGES
     history = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
     ran = [stage["name"] for stage in history if stage.get("end_step")]
     yield Line(ran == prepared.stages, "stages", f"{', '.join(ran) or 'none'} ended")
     numbers = [step["step"] for step in steps]
-    log = (prepared.run_dir / "train.log").read_text(encoding="utf-8", errors="replace")
+    log = (prepared.run_dir / LOG).read_text(encoding="utf-8", errors="replace")
     resumed = [line.partition("[medr3] ")[2] for line in log.splitlines() if "[medr3] resuming from" in line]
     whole = numbers == list(range(1, prepared.steps + 1))
     said = f"steps {', '.join(map(str, numbers)) or 'none'}"
