@@ -51,14 +51,16 @@ class Medr3RewardManager(RewardManagerBase):
         response_ids = item.batch["responses"]
         length = int(item.batch["attention_mask"][-response_ids.shape[-1] :].sum())
         fields = dict(item.non_tensor_batch.get("tool_extra_fields") or {})
-        mask = response_mask(item, length)
-        if mask is None:
-            response = self.tokenizer.decode(response_ids[:length], skip_special_tokens=True)
-        else:
-            response, own_documents = response_text(response_ids[:length].tolist(), mask, self.tokenizer)
-            fields["forged"] = bool(fields.get("forged")) or own_documents
-        if fields.get("prefill_think"):
-            response = THINK_OPEN + response
+        response = fields.get("tag_text")  # of tool calls; made of what the model generated
+        if response is None:
+            mask = response_mask(item, length)
+            if mask is None:
+                response = self.tokenizer.decode(response_ids[:length], skip_special_tokens=True)
+            else:
+                response, own_documents = response_text(response_ids[:length].tolist(), mask, self.tokenizer)
+                fields["forged"] = bool(fields.get("forged")) or own_documents
+            if fields.get("prefill_think"):
+                response = THINK_OPEN + response
         sample = make_sample(item.non_tensor_batch, response, length, fields)
         with collected() as judged:
             scored = (await self.scorer.score([sample]))[0]
@@ -78,14 +80,15 @@ def make_sample(
 
     Args:
         row: verl's `non_tensor_batch` of the sample: the columns of the training data.
-        fields: what the environment recorded (`environment.agent_loop.episode_fields`); empty for a rollout
-            without our environment.
+        fields: what the environment recorded (`environment.agent_loop.episode_fields`; of tool calls,
+            `environment.tool_loop`); empty for a rollout without our environment.
     """
     return replace(
         sample_of(row, "the training data's row", response=response),
         searches=turns_from_json(fields.get("searches") or "[]"),
         forged=fields.get("forged"),
         response_tokens=response_tokens,
+        failures=("rollout_aborted",) if fields.get("aborted") else (),
     )
 
 
