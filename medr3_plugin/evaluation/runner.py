@@ -28,15 +28,16 @@ from medr3_plugin.records import Hit, Sample, canonical_id, gold_found
 from medr3_plugin.rewards.answer.names import Names
 from medr3_plugin.rewards.retrieval import coverage
 from medr3_plugin.rewards.verdict import decide
+from medr3_plugin.runs.files import EVALUATION, TRAJECTORIES
 from medr3_plugin.runs.reader import read_json_lines
 from medr3_plugin.trajectory import THINK_OPEN, parse
 
-ROWS_FILE = "trajectories.jsonl"
-SETTINGS_FILE = "evaluation.json"
 ASKED = "asked"
 """Key of the settings file: benchmark -> samples asked for."""
 API = "api"
 """Key of the settings file: how a server was asked, see `chat_policy`."""
+SERVED = "served_model"
+"""Key of the settings file: the server's name for the model; folders of before lack it."""
 _PATIENCE = 20
 """So many samples failing one after the other mean that a service is down."""
 
@@ -70,10 +71,12 @@ class Rows:
         self, folder: Path, settings: Mapping[str, Any], asked: Mapping[str, int] | None = None
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / ROWS_FILE
-        written = folder / SETTINGS_FILE
+        self.path = folder / TRAJECTORIES
+        written = folder / EVALUATION
         if before := read_settings(folder):
             for key in sorted({*before, *settings} - {ASKED}):
+                if key == SERVED and key not in before:
+                    continue
                 if before.get(key) != settings.get(key):
                     raise UserError(
                         f"{folder} holds results with {key}={before.get(key)!r}, now it is "
@@ -118,7 +121,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: its file is damaged.
     """
-    file = folder / SETTINGS_FILE
+    file = folder / EVALUATION
     if not file.is_file():
         return {}
     try:

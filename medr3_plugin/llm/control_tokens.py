@@ -139,9 +139,10 @@ def special_tokens_of(folder: str | Path) -> frozenset[str]:
         added = content.get("added_tokens") or ()
         decoder = content.get("added_tokens_decoder") or {}
         for token in [*added, *(decoder.values() if isinstance(decoder, dict) else ())]:
-            if isinstance(token, dict) and (name := token.get("content")):
-                if token.get("special") or (name[0] in _EDGES and name[-1] in _EDGES):
-                    found.add(name)
+            if not isinstance(token, dict) or not (name := token.get("content")):
+                continue
+            if token.get("special") or (name[0] in _EDGES and name[-1] in _EDGES):
+                found.add(name)
         for key, value in content.items():
             if key.endswith(("_token", "_special_tokens")):
                 found |= _contents(value)

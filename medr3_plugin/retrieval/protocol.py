@@ -110,12 +110,15 @@ def response_from_wire(body: Any, queries: int) -> list[list[Hit]]:
 
 
 def turns_to_json(turns: Iterable[SearchTurn]) -> str:
-    """The searches of one trajectory as a JSON string (ASCII, so that any transport can carry it)."""
+    """The searches of one trajectory as a JSON string (ASCII, so that any transport can carry it).
+
+    Documents that were not shown travel without their texts: nothing reads them.
+    """
     return json.dumps([_turn_to_dict(turn) for turn in turns])
 
 
 def turns_from_json(text: str) -> tuple[SearchTurn, ...]:
-    """The inverse of `turns_to_json`.
+    """The inverse of `turns_to_json`, but for the texts that it leaves out.
 
     Raises:
         ValueError: the text is not such a record; the message names the search at fault.
@@ -151,7 +154,12 @@ def _turn_to_dict(turn: SearchTurn) -> dict[str, Any]:
     return {
         "query": turn.query,
         "hits": [
-            {**_other_ids(hit.document), **_columns(hit.document), "score": _finite(hit.score)}
+            {
+                **_other_ids(hit.document),
+                **_columns(hit.document),
+                "text": hit.document.text if hit.document.id in turn.shown else "",
+                "score": _finite(hit.score),
+            }
             for hit in turn.hits
         ],
         "shown": list(turn.shown),

@@ -3,7 +3,7 @@
 ```yaml
 medr3:
   reward:
-    preset: medr3                  # medr3: by the stage's name | authors | reasoning | retrieval | joint
+    preset: medr3                  # medr3, paper: by the stage's name | authors | reasoning | retrieval | joint
     stages:                        # what differs in a stage; every key of a stage may also stand above
       joint:
         weights: {reasoning: [0.6, 0.4], retrieval: 0.4}   # [at the start, at the end] moves linearly
@@ -21,12 +21,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.rewards.paper import NonNegative, PaperOptions
 from medr3_plugin.yaml_section import validated
 
-Preset = Literal["medr3", "authors", "reasoning", "retrieval", "joint"]
+Preset = Literal["medr3", "paper", "authors", "reasoning", "retrieval", "joint"]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Section(BaseModel):
@@ -154,6 +154,7 @@ class StageOptions(_Section):
     retrieval: RetrievalWeights = RetrievalWeights()
     penalties: PenaltyScales = PenaltyScales()
     floors: Floors = Floors()
+    paper: PaperOptions = PaperOptions()
 
     @model_validator(mode="after")
     def _answer_decides(self) -> StageOptions:
@@ -224,6 +225,20 @@ def stage_options(options: Mapping[str, Any], stage: str, where: str = "medr3.re
     validated(StageOptions, own, f"{where}.stages.{stage}")
     common = {key: value for key, value in options.items() if key not in _NOT_PER_STAGE}
     return validated(StageOptions, _merge(common, own), f"{where} with stages.{stage}")
+
+
+def reward_options(section: Mapping[str, Any], router_address: str | None = None) -> dict[str, Any]:
+    """`medr3.reward` with the stages' own overrides and, for a judge behind verl's router, its address."""
+    options = dict(section.get("reward") or {})
+    stages = dict(options.get("stages") or {})
+    for stage in section.get("stages") or ():
+        stages[stage["name"]] = {**stages.get(stage["name"], {}), **(stage.get("reward") or {})}
+    if stages:
+        options["stages"] = stages
+    judge = options.get("judge")
+    if router_address and judge and judge.get("kind") == "router":
+        options["judge"] = {**judge, "address": router_address}
+    return options
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from verl.workers.engine_workers import TrainingWorker
 from medr3_plugin.errors import UserError
 from medr3_plugin.runs.requests import request_promotion
 from medr3_plugin.runs.step_metrics import DETAIL_KEY
-from medr3_plugin.runs.writer import RunFolder
+from medr3_plugin.runs.writer import RunWriter
 from medr3_plugin.stages import samples
 from medr3_plugin.stages.schedule import Schedule, StageSpec
 from medr3_plugin.stages.settings import ProgressSettings
@@ -131,7 +131,7 @@ def run(monkeypatch, tmp_path):
         trainer.settings = ProgressSettings(run_dir=str(tmp_path / "run"), **section)
         trainer.schedule = Schedule.from_config(stages)
         trainer.state = StageState.begin(trainer.schedule)
-        trainer.run_folder = RunFolder(trainer.settings.run_dir)
+        trainer.run_folder = RunWriter(trainer.settings.run_dir)
         trainer.told = []
         trainer.actor_rollout_wg = Workers(trainer.told)
         trainer.config = OmegaConf.create(
@@ -360,8 +360,8 @@ def record(trainer: Any, batch: Any, step: int, metrics: dict[str, Any] | None =
     trainer.global_steps = step
     trainer.tokenizer = SimpleNamespace(decode=lambda ids, skip_special_tokens: ids[0])
     metrics = {} if metrics is None else metrics
-    trainer._drawn = batch
-    trainer._record_step(batch, metrics, {"step": 2.0, "bookkeeping": 0.0}, step)
+    trainer._scored = samples.ScoredBatch(batch)
+    trainer._record_step(metrics, {"step": 2.0, "bookkeeping": 0.0})
     return metrics
 
 

@@ -7,7 +7,7 @@ import json
 
 from chat_server import verdict_text
 
-from medr3_plugin.judge.stats import JudgeStats, collected, current
+from medr3_plugin.llm.stats import LLMStats, collected, current
 from medr3_plugin.records import Sample
 from medr3_plugin.rewards.scorer import Scorer, build_scorer
 
@@ -17,7 +17,7 @@ def sample(answer: str) -> Sample:
     return Sample(id=answer, question="What is it?", response=response, answers=("Gout",))
 
 
-async def judged(scorer: Scorer, answer: str) -> JudgeStats:
+async def judged(scorer: Scorer, answer: str) -> LLMStats:
     """One sample, as the reward manager scores it."""
     with collected() as stats:
         await scorer.score([sample(answer)])
