@@ -227,9 +227,13 @@ def example_turns(ontology: hpo.Ontology) -> list[tuple[str, str]]:
 
 
 def rows(
-    questions: Iterator[Question], examples: Sequence[tuple[str, str]], system: str = ""
+    questions: Iterator[Question],
+    examples: Sequence[tuple[str, str]],
+    system: str = "",
+    *,
+    tools: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """Training rows of the questions, each prompt opened by the example turns."""
+    """Training rows of the questions, each prompt opened by the example turns; `tools`: with tool calls for tags."""
     for index, item in enumerate(questions):
         yield parquet.training_row(
             id=item.id,
@@ -237,7 +241,8 @@ def rows(
             split=item.split,
             index=index,
             question=item.question,
-            prompt=prompts.with_examples(item.question, examples, system),
+            prompt=prompts.with_examples(item.question, examples, system, tools=tools),
+            agent_name=prompts.AGENTS["tools" if tools else "search"],
             answers=item.answers,
             gold_docs=item.gold_docs,
             references=item.references,
