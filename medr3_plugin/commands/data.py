@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="data")
 
 
-def prepare(  # noqa: PLR0917 (typer: one parameter an option)
+def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter an option)
     dataset: Annotated[str, typer.Argument(help="medqa_us, medmcqa, pubmedqa, ...; 'list' shows all.")],
     source: Annotated[
         str,
@@ -39,8 +39,17 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     ] = "search",
     examples: Annotated[
         Path | None,
-        typer.Option(help="Example turns for every prompt: jsonl of {'messages': [user, assistant]}."),
+        typer.Option(help="Examples shown in every prompt: jsonl of {'messages': [user, assistant]}."),
     ] = None,
+    examples_as: Annotated[
+        str,
+        typer.Option(
+            help="user: in the question's own message; turns: as earlier turns, which some chat templates cut."
+        ),
+    ] = "user",
+    tokenizer: Annotated[
+        str, typer.Option(help="Model whose chat template must show --examples-as turns whole.")
+    ] = "",
     against: Annotated[
         list[str] | None, typer.Option(help="Evaluation file or folder; overlapping questions are removed.")
     ] = None,
@@ -72,6 +81,7 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
         raise UserError(f"medr3 data prepare {dataset}: give {'--source' if not source else '--out'}")
     _one_of("--form", form, ("choice", "open"))
     _one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
+    _one_of("--examples-as", examples_as, ("user", "turns"))
     _one_of("--stage", stage, ("reasoning", "retrieval", "joint"))
     if examples and prompt == "tools":
         raise UserError("--examples: turns of the tag format do not go with --prompt tools")
@@ -95,7 +105,17 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
         style=prompt,  # type: ignore[arg-type]  # checked above
         stage=stage,
         examples=shown,
+        examples_as=examples_as,  # type: ignore[arg-type]  # checked above
     )
+    if shown and examples_as == "turns" and tokenizer:
+        rows = list(rows)
+        example_turns.check_template(rows, tokenizer)
+    elif shown and examples_as == "turns":
+        typer.echo(
+            "note: some chat templates drop the reasoning of earlier turns: check yours with --tokenizer, or use "
+            "--examples-as user",
+            err=True,
+        )
     report = pipeline.write(loaded, out, rows)
     counts = (f"{len(report[key])} {key}" for key in ("rejected", "duplicates", "overlaps") if report[key])
     skipped = sum(report["skipped"].values())

@@ -36,10 +36,10 @@ Messages = Sequence[Mapping[str, str]]
 YAML_SETTINGS = {
     "model": "judge.model",
     "structured": "judge.structured: none",
-    "parameter": "judge.parameters: {%s: null}",
+    "parameters": "judge.parameters: {%s}",
     "length": "judge.max_tokens",
 }
-"""What messages call the settings that a user can change; `%s` is the name of a parameter."""
+"""What messages call the settings that a user can change; `%s` is JSON of parameters."""
 
 _BACKOFF_INITIAL_S, _BACKOFF_MAX_S = 0.5, 20.0
 _RETRY_AFTER_MAX_S = 60.0
@@ -362,15 +362,17 @@ class ChatClient:
         text = " ".join(text.split())
         if self._key:
             text = text.replace(self._key, "***")
-        return _SECRET.sub("***", text)[:_MAX_SAID]
+        return _SECRET.sub("***", text)[:_MAX_SAID].rstrip(" .;")
 
     def _hint(self, said: str, body: Mapping[str, Any] | None) -> str:
         if re.search("response_format|schema|structured|grammar", said):
             return f"; if it cannot decode under a schema, set {self._settings['structured']}"
         refused = [name for name in body or () if name in said and name not in ("messages", "model")]
-        if refused and "parameter" in self._settings:
-            return f"; to leave out what it refuses, set {self._settings['parameter'] % refused[0]}"
-        return ""
+        if not refused or refused[0] == "response_format":
+            return ""
+        instead = ', "max_completion_tokens": 2048' if refused[0] == "max_tokens" else ""
+        setting = self._settings["parameters"] % f'"{refused[0]}": null{instead}'
+        return f"; to leave out what it refuses, set {setting}"
 
     def _failure(self, kind: str, what: str) -> JudgeFailure:
         failure = JudgeFailure(f"{self.name} {what}", kind=kind)

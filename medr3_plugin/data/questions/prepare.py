@@ -239,6 +239,7 @@ def training_rows(
     style: prompts.Style = "search",
     stage: str = "joint",
     examples: Sequence[tuple[str, str]] = (),
+    examples_as: prompts.ExamplesAs = "user",
 ) -> Iterable[dict[str, Any]]:
     """Training rows of items.
 
@@ -246,7 +247,8 @@ def training_rows(
         form: `choice` shows the options and accepts the letter; `open` hides them and asks for the answer.
         style: what the prompt instructs, see `prompts.Style`.
         stage: name of the training stage the file is meant for, recorded in the rows.
-        examples: (question, trajectory) pairs shown before each question, put in the same style.
+        examples: (question, trajectory) pairs shown before each question.
+        examples_as: how, see `prompts.instruction`.
     """
     for index, item in enumerate(items):
         options = item.options if form == "choice" else None
@@ -258,7 +260,7 @@ def training_rows(
             index=index,
             question=question,
             original_question=item.question,
-            prompt=prompts.instruction(question, style, examples=examples),
+            prompt=prompts.instruction(question, style, examples=examples, examples_as=examples_as),
             answers=item.answers,
             options=options,
             gold_docs=item.gold_docs,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.recipe.checks.finding import Finding, section
+from medr3_plugin.recipe.checks.rows import rows_fit
 
 
 def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
@@ -26,9 +27,10 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
     multi_turn = config.actor_rollout_ref.rollout.multi_turn
     loops = {"medr3_search": "retrieval" in ours, "medr3_tool": bool(multi_turn.tool_config_path)}
     without = {loop for loop, is_set_up in loops.items() if not is_set_up}
+    model = str(config.actor_rollout_ref.model.path)
     for key, files in of_stages.items():
         yield from _parquet(key, files, 1 if key == "data.val_files" else batch, without)
-    model = str(config.actor_rollout_ref.model.path)
+        yield from rows_fit(key, files, model, [options.get("index") for options in retrieval.values()])
     if _is_path(model) and not Path(model).expanduser().is_dir():
         yield Finding(
             "missing", "actor_rollout_ref.model.path", f"no such folder: {model}{_model_remedy(model)}"
