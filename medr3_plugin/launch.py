@@ -101,7 +101,7 @@ def run_training(
             progress.close()
             stop_processes(tag, child)
     if child.returncode != 0:
-        raise UserError(f"training failed: {_last_error(log, start)} (log: {log})")
+        raise UserError(f"training failed: {last_error(log, start)} (log: {log})")
 
 
 @contextmanager
@@ -277,7 +277,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
         return
 
 
-def _last_error(log: Path, start: int) -> str:
+def last_error(log: Path, start: int) -> str:
     """The last exception line of the log from offset `start`; a mistake of the user before anything else."""
     with log.open("rb") as stream:
         stream.seek(start)

@@ -23,14 +23,12 @@ def test_the_last_user_error_of_the_log_is_the_message(tmp_path):
         "ray.exceptions.RayTaskError(UserError): ray::run()\n"
         "KeyError: 'later noise'\n"
     )
-    assert launch._last_error(log, 0) == "medr3.stages: at least one stage"
-    assert (
-        launch._last_error(log, len("earlier run\nValueError: old\n")) == "medr3.stages: at least one stage"
-    )
+    assert launch.last_error(log, 0) == "medr3.stages: at least one stage"
+    assert launch.last_error(log, len("earlier run\nValueError: old\n")) == "medr3.stages: at least one stage"
     log.write_text("x\nRuntimeError: step 3: 80% of the samples are invalid\n")
-    assert launch._last_error(log, 0) == "RuntimeError: step 3: 80% of the samples are invalid"
+    assert launch.last_error(log, 0) == "RuntimeError: step 3: 80% of the samples are invalid"
     log.write_text("nothing\n")
-    assert launch._last_error(log, 0) == "no error was printed"
+    assert launch.last_error(log, 0) == "no error was printed"
 
 
 def test_the_tool_file_beside_a_recipe_reaches_the_trainer(tmp_path, monkeypatch):

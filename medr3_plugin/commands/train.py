@@ -27,7 +27,7 @@ def train(
 ) -> None:
     """Train with a recipe in verl's own trainer; the same command resumes a run that was interrupted."""
     from medr3_plugin.launch import run_training
-    from medr3_plugin.recipe.checks import check
+    from medr3_plugin.recipe.checks import check, other_verl
     from medr3_plugin.recipe.shipped import compose, find_recipe
 
     found = find_recipe(recipe)
@@ -39,6 +39,8 @@ def train(
         )
         raise UserError(f"{problems[0].where}: {problems[0].message}{more}")
     config = compose(found, given)
+    if (other := other_verl()) is not None:
+        print(f"warning: verl {other}", file=sys.stderr)
     if check_only:
         print(f"{found.name}: ready to train")
         return

@@ -117,5 +117,5 @@ def thread_environment(threads: int) -> dict[str, str]:
 if __name__ == "__main__":
     chosen = choose(measured_here())
     for name, value in thread_environment(chosen.threads).items():
-        print(f'export {name}="${{{name}:-{value}}}"')
+        print(f"{name}={value}")
     print(f"MEDR3_PRECISION={chosen.precision}")

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-
 _damped: ContextVar[tuple[Collection[str], float]] = ContextVar("medr3_damped_groups", default=((), 1.0))
 
 

@@ -187,7 +187,7 @@ def composed() -> Any:
         (
             {"actor_rollout_ref.rollout.agent.default_agent_loop": "medr3_s"},
             "default_agent_loop",
-            "is none of",
+            "medr3_search",
         ),
         ({"trainer.nnodes": 1, "trainer.n_gpus_per_node": 1}, "memory", "training is estimated at"),
         (

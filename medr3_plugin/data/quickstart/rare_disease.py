@@ -238,7 +238,7 @@ def example_turns(ontology: hpo.Ontology, *, terms_named: bool = False) -> list[
             asked = [named[0][0], headline[0], named[1][0], headline[1]]
             query = [named[0][1], headline[0], named[1][1], headline[1]]
             opening = f"{'. '.join(f'{words} is {name}' for words, name in named)}. "
-            seen = query[1], query[3]
+            seen: tuple[str, ...] = (query[1], query[3])
         else:
             asked = query = [headline[1], others[0][0], headline[3], headline[0]]
             opening, seen = "", (asked[0], asked[2], asked[3])
