@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import MissingExtra, RowError, UserError
 from medr3_plugin.records import Sample
 from medr3_plugin.rows import sample_of
 
@@ -68,7 +68,14 @@ def load_benchmark(
     else:
         rows = prepared
         _check_prepared(rows, source, form, style)
-    questions = [_question(row, f"{source} row {number}") for number, row in enumerate(rows, start=1)]
+    questions = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            questions.append(_question(row, f"{source} row {number}"))
+        except RowError as error:
+            if warn is None:
+                raise
+            warn(f"{error}; the row is left out")
     if limit:
         del questions[limit:]
     if not questions:
@@ -114,7 +121,8 @@ def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | Non
         styles: tuple[prompts.Style, ...] = ("search", "plain", "bare")
         question = str(info.get("question"))
         own_style = style and next(
-            (s for s in styles if prompts.instruction(question, s) == messages[-1:]), "of its own"
+            (s for s in styles if _ends_with(messages[-1]["content"], prompts.instruction(question, s))),
+            "of its own",
         )
         for option, asked, own in (("--form", form, own_form), ("--prompt", style, own_style)):
             if asked not in (None, own):
@@ -122,6 +130,11 @@ def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | Non
                     f"{option} {asked}: {where} is prepared as {own}; leave {option} out, or prepare it with "
                     f"`medr3 data prepare {option} {asked}`"
                 )
+
+
+def _ends_with(content: str, asked: Sequence[dict[str, str]]) -> bool:
+    """Whether a message puts a question so, alone or after examples."""
+    return content == asked[-1]["content"] or content.endswith("\n\n" + asked[-1]["content"])
 
 
 def _load(
