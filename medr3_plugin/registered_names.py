@@ -5,3 +5,6 @@ AGENT_LOOP = "medr3_search"
 TOOL_LOOP = "medr3_tool"
 TRAINER_MODE = "medr3_progressive"
 ADVANTAGE_ESTIMATOR = "medr3_grpo"
+
+VERL_VERSION = "0.9.1"
+"""The verl that this package is written for; `tests/compatibility` says what another one lacks."""
