@@ -31,14 +31,17 @@ _PREFIX = re.compile(r"^(?:\x1b\[\d+m)?\([^)]*pid=\d+[^)]*\)(?:\x1b\[0m)?\s*")
 _ERROR = re.compile(r"^(?:[\w.]*\.)?(UserError|MissingExtra|\w*Error|\w*Exception)(?:: (.*))?$")
 
 
-def cpu_environment() -> dict[str, str]:
-    """Variables of a run on the CPU platform; what the user has set already wins."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cpu_environment(threads: Mapping[str, str]) -> dict[str, str]:
+    """Variables of a run on the CPU platform; what the user has set already wins.
+
+    Args:
+        threads: the variables that say how many threads to use.
+    """
     wanted = {
         "VERL_PLATFORM": "cpu",
         "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take half of the memory
         "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",  # rollout and update take turns, so all cores serve each
-        "OMP_NUM_THREADS": str(cores),
+        **threads,
     }
     return {key: os.environ.get(key, value) for key, value in wanted.items()}
 
@@ -50,7 +53,7 @@ def run_training(
     *,
     run_dir: Path,
     total_steps: int,
-    platform: str | None,
+    environment: Mapping[str, str],
 ) -> None:
     """Run verl's trainer to its end, showing one line per step.
 
@@ -64,11 +67,15 @@ def run_training(
     run_dir.mkdir(parents=True, exist_ok=True)
     log = run_dir / LOG
     tag = uuid4().hex
-    environment = {**os.environ, RUN_TAG: tag, "HYDRA_FULL_ERROR": "1", "PYTHONUNBUFFERED": "1"}
+    environment = {
+        **os.environ,
+        **environment,
+        RUN_TAG: tag,
+        "HYDRA_FULL_ERROR": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
     if (tools := config_dir.absolute() / "tools.yaml").is_file():
         environment.setdefault("MEDR3_TOOLS", str(tools))  # as the recipe's run.sh does
-    if platform == "cpu":
-        environment |= cpu_environment()
     command = [
         sys.executable, "-m", "verl.trainer.main_ppo",
         "--config-dir", str(config_dir), "--config-name", config_name,
@@ -94,7 +101,7 @@ def run_training(
             progress.close()
             stop_processes(tag, child)
     if child.returncode != 0:
-        raise UserError(f"training failed: {_last_error(log, start)} (log: {log})")
+        raise UserError(f"training failed: {last_error(log, start)} (log: {log})")
 
 
 @contextmanager
@@ -270,7 +277,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
         return
 
 
-def _last_error(log: Path, start: int) -> str:
+def last_error(log: Path, start: int) -> str:
     """The last exception line of the log from offset `start`; a mistake of the user before anything else."""
     with log.open("rb") as stream:
         stream.seek(start)

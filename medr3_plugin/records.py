@@ -199,6 +199,7 @@ class Sample:
             the trajectory, so that it must be judged from the text.
         response_tokens: length of the response in tokens (documents included), for the overlong ramp; None
             switches the ramp off.
+        failures: infrastructure failures before scoring, `service_kind` each; the sample is invalid if there are any.
     """
 
     id: str
@@ -215,6 +216,7 @@ class Sample:
     stage_progress: float = 0.0
     forged: bool | None = None
     response_tokens: int | None = None
+    failures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

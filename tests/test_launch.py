@@ -23,14 +23,12 @@ def test_the_last_user_error_of_the_log_is_the_message(tmp_path):
         "ray.exceptions.RayTaskError(UserError): ray::run()\n"
         "KeyError: 'later noise'\n"
     )
-    assert launch._last_error(log, 0) == "medr3.stages: at least one stage"
-    assert (
-        launch._last_error(log, len("earlier run\nValueError: old\n")) == "medr3.stages: at least one stage"
-    )
+    assert launch.last_error(log, 0) == "medr3.stages: at least one stage"
+    assert launch.last_error(log, len("earlier run\nValueError: old\n")) == "medr3.stages: at least one stage"
     log.write_text("x\nRuntimeError: step 3: 80% of the samples are invalid\n")
-    assert launch._last_error(log, 0) == "RuntimeError: step 3: 80% of the samples are invalid"
+    assert launch.last_error(log, 0) == "RuntimeError: step 3: 80% of the samples are invalid"
     log.write_text("nothing\n")
-    assert launch._last_error(log, 0) == "no error was printed"
+    assert launch.last_error(log, 0) == "no error was printed"
 
 
 def test_the_tool_file_beside_a_recipe_reaches_the_trainer(tmp_path, monkeypatch):
@@ -47,7 +45,7 @@ def test_the_tool_file_beside_a_recipe_reaches_the_trainer(tmp_path, monkeypatch
     monkeypatch.setattr(launch.subprocess, "Popen", start)
     monkeypatch.setattr(launch, "stop_processes", lambda tag, child: None)
     monkeypatch.chdir(tmp_path)
-    arguments = {"run_dir": tmp_path / "run", "total_steps": 1, "platform": None}
+    arguments = {"run_dir": tmp_path / "run", "total_steps": 1, "environment": {}}
     launch.run_training(Path("recipe"), "x", [], **arguments)
     assert started["MEDR3_TOOLS"] == str(tmp_path / "recipe" / "tools.yaml")
     monkeypatch.setenv("MEDR3_TOOLS", "mine.yaml")
@@ -106,7 +104,7 @@ def test_signals_stop_the_whole_run(tmp_path, number):
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # nohup may ignore it
         "signal.signal(signal.SIGHUP, signal.SIG_DFL);"
         "from pathlib import Path; from medr3_plugin.launch import run_training;"
-        f"run_training(Path('.'), 'x', [], run_dir=Path({str(tmp_path / 'run')!r}), total_steps=1, platform=None)"
+        f"run_training(Path('.'), 'x', [], run_dir=Path({str(tmp_path / 'run')!r}), total_steps=1, environment=dict())"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code],

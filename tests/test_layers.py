@@ -10,7 +10,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-PURE = ("errors", "records", "text", "trajectory", "judge", "knowledge", "retrieval", "rewards", "runs")
+PURE = (
+    "errors",
+    "records",
+    "text",
+    "trajectory",
+    "llm",
+    "judge",
+    "knowledge",
+    "retrieval",
+    "rewards",
+    "runs",
+)
 
 IMPORT_ALL = """
 import importlib, pkgutil, sys

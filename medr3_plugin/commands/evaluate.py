@@ -161,13 +161,17 @@ async def _run(options: dict[str, Any]) -> str:
     from medr3_plugin.evaluation.benchmarks import load_benchmark
     from medr3_plugin.evaluation.chat_policy import endpoint
     from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy, load_tokenizer
-    from medr3_plugin.evaluation.runner import API, Plan, Rows, run_benchmark, unfinished
+    from medr3_plugin.evaluation.runner import API, SERVED, Plan, Rows, run_benchmark, unfinished
     from medr3_plugin.judge.factory import make_judge
+    from medr3_plugin.knowledge.vocabulary import Vocabulary
+    from medr3_plugin.rewards.options import read_options
 
     recipe = _recipe(options["recipe"])
     settings = _environment(recipe, options["max_searches"])
     search_options = (recipe.get("retrieval") or {}).get("search") or {}
     judging = _judge_options(recipe, options["judge"], options["judge_model"])
+    extractor = read_options({"extractor": (recipe.get("reward") or {}).get("extractor") or {}}).extractor
+    names = Vocabulary.load(*extractor.vocabularies) if extractor.vocabularies else None
     benchmarks = [
         load_benchmark(
             spec,
@@ -185,7 +189,7 @@ async def _run(options: dict[str, Any]) -> str:
         raise UserError(f"--api {options['api']}: --model {model} is no URL")
     backend = _backend(options, settings.max_searches, search_options)
     tokenizer = _tokenizer_path(options, remote)
-    api = await _api(options, tokenizer) if remote else ""
+    api, served = await _api(options, tokenizer) if remote else ("", "")
     sampling = Sampling(options["temperature"], options["top_p"], options["seed"])
     length = options["response_length"] or recipe.get("response_length", 4096)
     plan = Plan(settings, length, options["samples"], sampling, options["concurrency"])
@@ -193,7 +197,7 @@ async def _run(options: dict[str, Any]) -> str:
         options["out"],
         {
             "model": model,
-            **({API: api} if api else {}),
+            **({API: api, SERVED: served} if api else {}),
             "environment": settings.model_dump(),
             "response_length": plan.response_length,
             "temperature": sampling.temperature,
@@ -205,6 +209,7 @@ async def _run(options: dict[str, Any]) -> str:
             **({"search": search_options} if search_options and options["index"] else {}),
             "judge": judging.get("base_url") or "rule",
             "judge_model": judging.get("model") or "",
+            **({"vocabularies": list(extractor.vocabularies)} if extractor.vocabularies else {}),
         },
         {name: plan.samples * len({q.sample.id for q in questions}) for name, questions in benchmarks},
     )
@@ -212,13 +217,13 @@ async def _run(options: dict[str, Any]) -> str:
         if backend:
             await backend.close()
         return ""  # before a model is loaded for nothing
-    vocabulary = load_tokenizer(tokenizer)
+    loaded = load_tokenizer(tokenizer)
     policy: EndpointPolicy | VllmPolicy
     if api:
-        policy = endpoint(api, model, options["model_name"], vocabulary)
+        policy = endpoint(api, model, served, loaded)
         await policy.connect()
     else:
-        policy = VllmPolicy(model, vocabulary, max_model_len=options["prompt_length"] + plan.response_length)
+        policy = VllmPolicy(model, loaded, max_model_len=options["prompt_length"] + plan.response_length)
 
     async def search(query: str) -> Any:
         return (await backend.search([query], settings.topk))[0] if backend else []
@@ -228,7 +233,14 @@ async def _run(options: dict[str, Any]) -> str:
     try:
         for name, questions in benchmarks:
             last = await run_benchmark(
-                name, questions, policy=policy, search=search, judge=judge, plan=plan, rows=rows
+                name,
+                questions,
+                policy=policy,
+                search=search,
+                judge=judge,
+                vocabulary=names,
+                plan=plan,
+                rows=rows,
             )
             failure = last or failure
     except InfrastructureFailure as error:  # the tables of what is done are still made
@@ -256,23 +268,26 @@ def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
     return model
 
 
-async def _api(options: dict[str, Any], tokenizer: str) -> Any:
-    """How a URL is asked: as said, as the output folder was begun, or what the server is found to have."""
+async def _api(options: dict[str, Any], tokenizer: str) -> tuple[str, str]:
+    """How a URL is asked, and for which model: as said, as the output folder was begun, or as the server has it."""
     from medr3_plugin.evaluation.chat_policy import NOTES, find_api
     from medr3_plugin.evaluation.policy import EndpointPolicy, load_tokenizer
-    from medr3_plugin.evaluation.runner import API, read_settings
+    from medr3_plugin.evaluation.runner import API, SERVED, read_settings
 
-    api = options["api"] if options["api"] != "auto" else read_settings(options["out"]).get(API)
-    if api is None:
-        probing = EndpointPolicy(options["model"], options["model_name"], load_tokenizer(tokenizer))
+    before = read_settings(options["out"])
+    api = options["api"] if options["api"] != "auto" else before.get(API)
+    served = options["model_name"] or before.get(SERVED) or ""
+    if api is None or not served:
+        probing = EndpointPolicy(options["model"], served, load_tokenizer(tokenizer))
         try:
             await probing.connect()
-            api = await find_api(probing)
+            served = probing.model
+            api = api or await find_api(probing)
         finally:
             await probing.close()
     if NOTES[api]:
         typer.echo(f"note: --api {api}: {NOTES[api]}", err=True)
-    return api
+    return api, served
 
 
 def _recipe(name: str) -> dict[str, Any]:
@@ -319,9 +334,15 @@ def _backend(options: dict[str, Any], max_searches: int, search: dict[str, Any])
 
 def _judge_options(recipe: dict[str, Any], judge: str | None, model: str) -> dict[str, Any]:
     """Options of the judge; empty for none: `verify` has the rules. A router is there only in training."""
+    from medr3_plugin.errors import UserError
+
     section = (recipe.get("reward") or {}).get("judge") or {}
     if judge is None and section.get("kind") == "openai":
         return {**section, "model": model or section.get("model")}
     if judge in (None, "rule"):
+        if model:
+            raise UserError(
+                f"--judge-model {model}: there is no judge; give --judge URL, or a --recipe with one"
+            )
         return {}
     return {"kind": "openai", "base_url": judge, "model": model}

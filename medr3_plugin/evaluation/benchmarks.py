@@ -114,7 +114,8 @@ def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | Non
         styles: tuple[prompts.Style, ...] = ("search", "plain", "bare")
         question = str(info.get("question"))
         own_style = style and next(
-            (s for s in styles if prompts.instruction(question, s) == messages[-1:]), "of its own"
+            (s for s in styles if _ends_with(messages[-1]["content"], prompts.instruction(question, s))),
+            "of its own",
         )
         for option, asked, own in (("--form", form, own_form), ("--prompt", style, own_style)):
             if asked not in (None, own):
@@ -122,6 +123,11 @@ def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | Non
                     f"{option} {asked}: {where} is prepared as {own}; leave {option} out, or prepare it with "
                     f"`medr3 data prepare {option} {asked}`"
                 )
+
+
+def _ends_with(content: str, asked: Sequence[dict[str, str]]) -> bool:
+    """Whether a message puts a question so, alone or after examples."""
+    return content == asked[-1]["content"] or content.endswith("\n\n" + asked[-1]["content"])
 
 
 def _load(

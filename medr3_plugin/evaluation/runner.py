@@ -36,6 +36,8 @@ ASKED = "asked"
 """Key of the settings file: benchmark -> samples asked for."""
 API = "api"
 """Key of the settings file: how a server was asked, see `chat_policy`."""
+SERVED = "served_model"
+"""Key of the settings file: the server's name for the model; folders of before lack it."""
 _PATIENCE = 20
 """So many samples failing one after the other mean that a service is down."""
 
@@ -73,6 +75,8 @@ class Rows:
         written = folder / EVALUATION
         if before := read_settings(folder):
             for key in sorted({*before, *settings} - {ASKED}):
+                if key == SERVED and key not in before:
+                    continue
                 if before.get(key) != settings.get(key):
                     raise UserError(
                         f"{folder} holds results with {key}={before.get(key)!r}, now it is "

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from medr3_plugin.judge.base import WRONG, Verdict
 from medr3_plugin.judge.prompt import is_rare_disease, messages
 from medr3_plugin.llm.client import ChatClient, Completion
-from medr3_plugin.llm.json_reply import ask_json, may_hold_answer, read_json
+from medr3_plugin.llm.json_reply import ask_json, read_json
 from medr3_plugin.llm.stats import current
 from medr3_plugin.llm.store import ReplyStore, reply_key
 
@@ -83,16 +83,16 @@ class LLMJudge:
             rare_disease=is_rare_disease(dataset),
             special_tokens=self._special_tokens,
         )
-        # a judge that quotes a planted verdict must not have it taken for its own
-        repair = not ("score" in answer.casefold() or may_hold_answer(answer, Reply))
+        repair = "score" not in answer.casefold()  # a student may also plant a verdict in words
         chat = self.chat
         model = await chat.served_model()
         key = reply_key(prompt, model, {**chat.params, "format": chat.structured, **chat.extra_body})
 
         async def ask() -> Completion:
-            return (await ask_json(chat, prompt, Reply, schema=SCHEMA, repair=repair))[1]
+            return (await ask_json(chat, prompt, Reply, schema=SCHEMA, shown=answer, repair=repair))[1]
 
-        reply, _ = read_json((await self._replies.once(key, ask)).text, Reply, repair=repair)
+        completion = await self._replies.once(key, ask)
+        reply, _ = read_json(completion.text, Reply, shown=answer, repair=repair)
         return Verdict(reply.score, reply.reason, f"{self._source}:{model}")
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 
 from medr3_plugin.knowledge.extract import MAX_TRIPLES
 from medr3_plugin.llm.control_tokens import neutralise_control_tokens
-from medr3_plugin.llm.json_reply import Chat, ask_json, may_hold_answer
+from medr3_plugin.llm.json_reply import Chat, ask_json
 from medr3_plugin.records import Triple
 from medr3_plugin.text import has_cjk
 
@@ -98,7 +98,7 @@ class JudgeExtractor:
             messages(text),
             _Reply,
             schema=SCHEMA,
-            repair=not may_hold_answer(text, _Reply),
+            shown=text,
             max_tokens=_MAX_TOKENS,
         )
         named = (item for item in reply.triples if item.head.strip() and item.tail.strip())

@@ -20,13 +20,19 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary
 
 import aiohttp
 
 from medr3_plugin.errors import JudgeFailure, MissingExtra, UserError
+from medr3_plugin.llm.server_failure import (
+    RefusedError,
+    is_gone,
+    may_pass,
+    proxy_of,
+    quoted,
+    without_credentials,
+)
 from medr3_plugin.llm.stats import current, note_failure
 
 DEFAULT_KEY_VARIABLE = "MEDR3_JUDGE_API_KEY"
@@ -36,16 +42,13 @@ Messages = Sequence[Mapping[str, str]]
 YAML_SETTINGS = {
     "model": "judge.model",
     "structured": "judge.structured: none",
-    "parameter": "judge.parameters: {%s: null}",
+    "parameters": "judge.parameters: {%s}",
     "length": "judge.max_tokens",
 }
-"""What messages call the settings that a user can change; `%s` is the name of a parameter."""
+"""What messages call the settings that a user can change; `%s` is JSON of parameters."""
 
 _BACKOFF_INITIAL_S, _BACKOFF_MAX_S = 0.5, 20.0
-_RETRY_AFTER_MAX_S = 60.0
 _MAX_REPLY_BYTES = 4_000_000
-_MAX_SAID = 300  # characters of a server's message that are passed on
-_SECRET = re.compile(r"(?i)\b(?:(?:bearer|basic)\s+[\w.~+/=-]{6,}|(?:sk|hf|pk|gsk|nvapi|xai)[-_][\w*.-]{6,})")
 _ASK_AGAIN_TEMPERATURE = 0.3  # at temperature 0 the same request would bring the same reply
 _CUT_OFF = frozenset({"length", "max_tokens", "model_length"})
 _ABANDONED = frozenset({"abort", "cancelled", "error", "content_filter"})
@@ -60,15 +63,6 @@ class Completion:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     truncated: bool = False
-
-
-class _RefusedError(Exception):
-    """The server answered with another status than 200."""
-
-    def __init__(self, status: int, text: str, retry_after: str) -> None:
-        super().__init__(f"{status}: {text}")
-        self.status = status
-        self.retry_after = retry_after
 
 
 @dataclass
@@ -136,7 +130,7 @@ class ChatClient:
         if api_key_env and not os.environ.get(api_key_env):
             raise UserError(f"judge.api_key_env: the environment variable {api_key_env} is not set")
         self.base_url = base_url.rstrip("/")
-        self.name = f"the {role} at {_without_credentials(self.base_url)}"
+        self.name = f"the {role} at {without_credentials(self.base_url)}"
         self.model = model
         self.params = dict(params or {})
         self.extra_body = dict(extra_body or {})
@@ -150,7 +144,7 @@ class ChatClient:
         self._give_up_after = give_up_after
         self._failures_in_a_row = 0
         # looked up once: aiohttp's trust_env reads the environment and .netrc for every request
-        self._proxy = _proxy_of(self.base_url) if use_proxies else None
+        self._proxy = proxy_of(self.base_url) if use_proxies else None
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _PerLoop] = WeakKeyDictionary()
 
     async def complete(
@@ -310,7 +304,7 @@ class ChatClient:
         import stamina
 
         retries = stamina.retry_context(
-            on=_may_pass,
+            on=may_pass,
             attempts=self._attempts,
             timeout=None,
             wait_initial=_BACKOFF_INITIAL_S,
@@ -324,7 +318,7 @@ class ChatClient:
                     return json.loads(await self._send(session, method, path, body))
         except asyncio.TimeoutError as error:
             raise self._failure("timeout", f"did not answer within {self._timeout_s:g} s") from error
-        except _RefusedError as error:
+        except RefusedError as error:
             said = f"answered {error}{self._hint(str(error), body)}"
             raise self._failure(f"status_{error.status}", said) from error
         except aiohttp.ClientError as error:
@@ -346,43 +340,24 @@ class ChatClient:
                 if len(text) > _MAX_REPLY_BYTES:
                     raise ValueError(f"more than {_MAX_REPLY_BYTES} bytes")
             if response.status != 200:
-                said = self._quoted(text.decode(errors="replace"))
-                raise _RefusedError(response.status, said, response.headers.get("Retry-After", ""))
+                said = quoted(text.decode(errors="replace"), self._key)
+                raise RefusedError(response.status, said, response.headers.get("Retry-After", ""))
             return bytes(text)
-
-    def _quoted(self, text: str) -> str:
-        """What a server said, short and on one line, without keys: servers repeat the one they refuse."""
-        try:
-            said = json.loads(text)
-            for key in ("error", "message", "detail"):
-                said = said[key] if isinstance(said, dict) and said.get(key) else said
-            text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
-        except (ValueError, RecursionError):
-            pass
-        text = " ".join(text.split())
-        if self._key:
-            text = text.replace(self._key, "***")
-        return _SECRET.sub("***", text)[:_MAX_SAID]
 
     def _hint(self, said: str, body: Mapping[str, Any] | None) -> str:
         if re.search("response_format|schema|structured|grammar", said):
             return f"; if it cannot decode under a schema, set {self._settings['structured']}"
         refused = [name for name in body or () if name in said and name not in ("messages", "model")]
-        if refused and "parameter" in self._settings:
-            return f"; to leave out what it refuses, set {self._settings['parameter'] % refused[0]}"
-        return ""
+        if not refused or refused[0] == "response_format":
+            return ""
+        instead = ', "max_completion_tokens": 2048' if refused[0] == "max_tokens" else ""
+        setting = self._settings["parameters"] % f'"{refused[0]}": null{instead}'
+        return f"; to leave out what it refuses, set {setting}"
 
     def _failure(self, kind: str, what: str) -> JudgeFailure:
         failure = JudgeFailure(f"{self.name} {what}", kind=kind)
         note_failure(failure, self.name)
         return failure
-
-
-def is_gone(kind: str) -> bool:
-    """Whether a failure of this kind says that the server will not answer the next request either."""
-    return kind in {"connection", "timeout", "status_401", "status_402", "status_403", "status_404"} or (
-        kind.startswith("status_5")
-    )
 
 
 def _pair(usage: Any) -> tuple[Any, Any]:
@@ -392,26 +367,3 @@ def _pair(usage: Any) -> tuple[Any, Any]:
 
 def _count(value: Any) -> int:
     return value if isinstance(value, int) and value > 0 else 0
-
-
-def _without_credentials(url: str) -> str:
-    return re.sub(r"(?<=//)[^/@]*@", "", url)
-
-
-def _proxy_of(url: str) -> str | None:
-    """The proxy that the environment names for `url`."""
-    address = urlsplit(url)
-    if proxy_bypass(address.hostname or ""):
-        return None
-    return getproxies().get(address.scheme)
-
-
-def _may_pass(error: Exception) -> bool | float:
-    """Whether to send again; a number is the wait in seconds that the server asked for."""
-    if isinstance(error, _RefusedError):
-        if error.status not in (408, 429) and error.status < 500:
-            return False
-        return min(float(error.retry_after), _RETRY_AFTER_MAX_S) if error.retry_after.isdecimal() else True
-    return isinstance(error, aiohttp.ClientError | asyncio.TimeoutError) and not isinstance(
-        error, aiohttp.InvalidURL
-    )

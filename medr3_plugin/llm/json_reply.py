@@ -7,8 +7,8 @@ a document that names its own evidence level. Therefore:
 * Thoughts are cut only where what follows them is the answer; a thought that never ends has no answer after it.
 * A reply that holds several answers holds none: two objects, one inside the other, one key twice, an answer and a
   quoted one that the JSON was broken by.
-* Repair takes what stands last in the reply and nothing else, and callers switch it off where the shown text could
-  hold an answer (`may_hold_answer`).
+* Repair takes what stands last in the reply and nothing else. Where the shown text could hold an answer, nothing is
+  repaired, and an answer that stands in the shown text word by word is a quotation.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _NAMES = "(?:seed:)?(?:think(?:ing)?|thoughts?|reasoning|analysis)"
 _THOUGHT_OPEN = re.compile(rf"<{_NAMES}>|\[THINK\]|◁think▷", re.IGNORECASE)
 _THOUGHT_CLOSE = re.compile(rf"</{_NAMES}>|\[/THINK\]|◁/think▷", re.IGNORECASE)
 _FENCE = re.compile(r"```[\w-]*\s*(.*?)\s*```", re.DOTALL)
+_OBJECT = re.compile(r"\{\s*[\"'“”‘’`]")  # but not \boxed{Gout}
 _MAX_THOUGHTS = 32  # closing tags that are tried: each try reads the rest of the reply
 _MAX_REPAIRED = 20_000  # characters; a longer reply that is no JSON comes from a model in a loop
 _SHOWN = 200
@@ -62,6 +63,7 @@ async def ask_json(
     model: type[Model],
     *,
     schema: Mapping[str, Any] | None = None,
+    shown: str = "",
     repair: bool = True,
     asks: int = 2,
     **params: Any,
@@ -73,7 +75,7 @@ async def ask_json(
         messages: chat messages.
         model: what the reply must be.
         schema: JSON schema for servers that decode under one; by default the model's.
-        repair: see `read_json`.
+        shown, repair: see `read_json`.
         asks: how often to ask at most.
         params: parameters of the request.
 
@@ -92,7 +94,7 @@ async def ask_json(
                 raise
         else:
             try:
-                value, repaired = read_json(completion.text, model, repair=repair)
+                value, repaired = read_json(completion.text, model, shown=shown, repair=repair)
             except JudgeFailure as failure:
                 current().unreadable += 1
                 if attempt == asks - 1:
@@ -106,7 +108,7 @@ async def ask_json(
     raise AssertionError("unreachable")
 
 
-def read_json(text: str, model: type[Model], *, repair: bool = True) -> tuple[Model, bool]:
+def read_json(text: str, model: type[Model], *, shown: str = "", repair: bool = True) -> tuple[Model, bool]:
     """(the reply as a `model`, whether its JSON had to be repaired).
 
     The thoughts of a model and a code fence around the JSON are no part of it; to take them off is not a repair.
@@ -114,8 +116,8 @@ def read_json(text: str, model: type[Model], *, repair: bool = True) -> tuple[Mo
     Args:
         text: the whole reply.
         model: what the reply must be; its first required field is the one that makes an answer.
-        repair: whether JSON with slips, or with words before it, is read as well. Not where the model may quote a
-            text that holds an answer.
+        shown: data that the model was shown and may quote.
+        repair: whether JSON with slips, or with words before it, is read as well; never if `shown` may hold an answer.
 
     Raises:
         JudgeFailure: no answer, or several; kind `truncated` if the reply ends within a thought, else
@@ -129,12 +131,14 @@ def read_json(text: str, model: type[Model], *, repair: bool = True) -> tuple[Mo
     for candidate in _candidates(text):
         try:
             value = _strict(candidate, key)
+            if "{" in candidate and _squeezed(candidate) in _squeezed(shown):
+                raise _unreadable("only repeats what was shown", text)
         except _SeveralAnswers:
             raise _unreadable("holds several answers", text) from None
         except (ValueError, RecursionError):
             continue
         return _validated(model, value, text), False
-    if not repair:
+    if not repair or may_hold_answer(shown, model):
         raise _unreadable("is not the JSON alone that was asked for", text)
     return _validated(model, _repaired(_after_thoughts(text), key, text), text), True
 
@@ -142,7 +146,7 @@ def read_json(text: str, model: type[Model], *, repair: bool = True) -> tuple[Mo
 def may_hold_answer(text: str, model: type[BaseModel]) -> bool:
     """Whether `text` holds, or could be quoted as, a reply of the form of `model`."""
     folded = _folded(text)
-    return "{" in folded or _answers_in(folded, _answer_key(model)) > 0
+    return bool(_OBJECT.search(folded)) or _answers_in(folded, _answer_key(model)) > 0
 
 
 def _candidates(text: str) -> Iterator[str]:
@@ -231,6 +235,10 @@ def _folded(text: str) -> str:
         return text.casefold()
     text = unicodedata.normalize("NFKC", text)
     return "".join(char for char in text if unicodedata.category(char) != "Cf").casefold()
+
+
+def _squeezed(text: str) -> str:
+    return "".join(_folded(text).split())
 
 
 def _unreadable(what: str, text: str) -> JudgeFailure:

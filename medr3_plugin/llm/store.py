@@ -28,21 +28,35 @@ from medr3_plugin.llm.stats import current
 
 logger = logging.getLogger(__name__)
 
-_TABLES = """
+_TABLE = """
 CREATE TABLE IF NOT EXISTS reply (
     key TEXT PRIMARY KEY,
-    text TEXT NOT NULL,
-    prompt_tokens INTEGER NOT NULL,
-    completion_tokens INTEGER NOT NULL,
-    truncated INTEGER NOT NULL,
-    created REAL NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS claim (key TEXT PRIMARY KEY, owner TEXT NOT NULL, seen REAL NOT NULL) WITHOUT ROWID;
+    text TEXT,             -- NULL: a claim, somebody is asking
+    prompt_tokens INTEGER NOT NULL DEFAULT 0,
+    completion_tokens INTEGER NOT NULL DEFAULT 0,
+    truncated INTEGER NOT NULL DEFAULT 0,
+    owner TEXT NOT NULL DEFAULT '',
+    seen REAL NOT NULL     -- when it was stored, or the claim last renewed
+) WITHOUT ROWID
 """
-_OF_BEFORE = (
-    "INSERT OR IGNORE INTO reply SELECT key, reply, prompt_tokens, completion_tokens, 0, created FROM call"
-)
+_OF_BEFORE = """
+INSERT OR IGNORE INTO reply (key, text, prompt_tokens, completion_tokens, seen)
+SELECT key, reply, prompt_tokens, completion_tokens, created FROM call
+"""
 _FIND = "SELECT text, prompt_tokens, completion_tokens, truncated FROM reply WHERE key = ?"
+_CLAIM = """
+INSERT INTO reply (key, owner, seen) VALUES (?1, ?2, ?3)
+ON CONFLICT (key) DO UPDATE SET owner = ?2, seen = ?3 WHERE text IS NULL AND abs(seen - ?3) > ?4
+"""
+_PUT = """
+INSERT INTO reply (key, text, prompt_tokens, completion_tokens, truncated, owner, seen) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET
+    text = excluded.text, prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens,
+    truncated = excluded.truncated, seen = excluded.seen
+WHERE text IS NULL
+"""
+_RENEW = "UPDATE reply SET seen = ? WHERE key = ? AND owner = ? AND text IS NULL"
+_RELEASE = "DELETE FROM reply WHERE key = ? AND owner = ? AND text IS NULL"
 _BUSY_SECONDS = 10.0  # other reward workers write to the same file
 CLAIM_SECONDS = 15.0
 """A claim that was not renewed for so long belongs to a process that is gone."""
@@ -145,43 +159,28 @@ class ReplyStore:
         """The reply; else `_CLAIMED_ELSEWHERE`; else None: it is ours to ask for."""
         if found := self._find(key):
             return found
-        now = time.time()
-        claimed = self._connection.execute(
-            "INSERT INTO claim VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET owner = ?2, seen = ?3 "
-            "WHERE seen < ?4 OR seen > ?3 + ?5",  # a clock that was set back makes claims of the future
-            (key, self._owner, now, now - CLAIM_SECONDS, CLAIM_SECONDS),
-        ).rowcount
-        if not claimed:
-            return _CLAIMED_ELSEWHERE
-        return self._find(key)  # answered between the two looks
+        # a claim is over if it was not renewed, or if it is of a future that a clock since set back had
+        claim = (key, self._owner, time.time(), CLAIM_SECONDS)
+        if self._connection.execute(_CLAIM, claim).rowcount:
+            return None
+        return self._find(key) or _CLAIMED_ELSEWHERE
 
     def _find(self, key: str) -> Completion | None:
         row = self._connection.execute(_FIND, (key,)).fetchone()
-        return Completion(str(row[0]), int(row[1]), int(row[2]), bool(row[3])) if row else None
+        known = row is not None and row[0] is not None
+        return Completion(str(row[0]), int(row[1]), int(row[2]), bool(row[3])) if known else None
 
     def _put(self, key: str, reply: Completion) -> None:
-        with self._connection:
-            self._connection.execute("BEGIN")
-            self._connection.execute(
-                "INSERT OR IGNORE INTO reply VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    key,
-                    reply.text.encode(errors="replace").decode(),  # half a surrogate pair is no UTF-8
-                    reply.prompt_tokens,
-                    reply.completion_tokens,
-                    reply.truncated,
-                    time.time(),
-                ),
-            )
-            self._connection.execute("DELETE FROM claim WHERE key = ?", (key,))
+        text = reply.text.encode(errors="replace").decode()  # half a surrogate pair is no UTF-8
+        tokens = (reply.prompt_tokens, reply.completion_tokens)
+        row = (key, text, *tokens, reply.truncated, self._owner, time.time())
+        self._connection.execute(_PUT, row)
 
     def _renew(self, key: str) -> None:
-        self._connection.execute(
-            "UPDATE claim SET seen = ? WHERE key = ? AND owner = ?", (time.time(), key, self._owner)
-        )
+        self._connection.execute(_RENEW, (time.time(), key, self._owner))
 
     def _release(self, key: str) -> None:
-        self._connection.execute("DELETE FROM claim WHERE key = ? AND owner = ?", (key, self._owner))
+        self._connection.execute(_RELEASE, (key, self._owner))
 
     async def _run(self, function: Callable[..., Any], *args: Any) -> Any:
         try:
@@ -211,9 +210,9 @@ def _open(path: Path) -> sqlite3.Connection:
         tables = {
             name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
         }
-        connection.executescript(_TABLES)
+        connection.execute(_TABLE)
         connection.execute(_FIND, ("",))
-        connection.execute("SELECT owner, seen FROM claim LIMIT 1")
+        connection.execute(_RELEASE, ("", ""))
         if "call" in tables and "reply" not in tables:
             connection.execute(_OF_BEFORE)
         if "verdict" in tables and "reply" not in tables:

@@ -227,6 +227,20 @@ def stage_options(options: Mapping[str, Any], stage: str, where: str = "medr3.re
     return validated(StageOptions, _merge(common, own), f"{where} with stages.{stage}")
 
 
+def reward_options(section: Mapping[str, Any], router_address: str | None = None) -> dict[str, Any]:
+    """`medr3.reward` with the stages' own overrides and, for a judge behind verl's router, its address."""
+    options = dict(section.get("reward") or {})
+    stages = dict(options.get("stages") or {})
+    for stage in section.get("stages") or ():
+        stages[stage["name"]] = {**stages.get(stage["name"], {}), **(stage.get("reward") or {})}
+    if stages:
+        options["stages"] = stages
+    judge = options.get("judge")
+    if router_address and judge and judge.get("kind") == "router":
+        options["judge"] = {**judge, "address": router_address}
+    return options
+
+
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():

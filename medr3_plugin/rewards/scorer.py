@@ -181,7 +181,7 @@ class Scorer:
         # the release judges only what has its format score
         readable = record["format"] > 0 if stage_formula.is_authors else trajectory.answer is not None
         case = _Case(sample, trajectory, stage_formula, record, evidence, scored=readable and not forged)
-        case.failures.extend(f"retrieval_{kind}" for kind in evidence.failures)
+        case.failures += [*sample.failures, *(f"retrieval_{kind}" for kind in evidence.failures)]
         return case
 
     async def _verdict(self, case: _Case) -> Verdict | None:

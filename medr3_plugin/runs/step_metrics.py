@@ -126,6 +126,12 @@ def by_dataset(samples: Sequence[StepSample], keys: Sequence[str] = ("score", "a
     }
 
 
+def groups_without_right(samples: Sequence[StepSample]) -> set[str]:
+    """Groups none of whose valid samples has a right answer (`acc`)."""
+    right = {sample.group for sample in samples if sample.valid and sample.record.get("acc", 0.0) > 0}
+    return {sample.group for sample in samples} - right
+
+
 def zero_variance_share(samples: Sequence[StepSample]) -> float:
     """Share of groups whose valid samples all have the same score (or fewer than two are valid)."""
     scores: dict[str, list[float]] = defaultdict(list)

@@ -23,7 +23,13 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.registered_names import TRAINER_MODE
 from medr3_plugin.runs.files import TRAIN, VALIDATION, Labels
 from medr3_plugin.runs.requests import take_promotion
-from medr3_plugin.runs.step_metrics import StepSample, by_dataset, failure_summary, step_metrics
+from medr3_plugin.runs.step_metrics import (
+    StepSample,
+    by_dataset,
+    failure_summary,
+    groups_without_right,
+    step_metrics,
+)
 from medr3_plugin.runs.writer import RunWriter, spread
 from medr3_plugin.stages.checkpoints import begin, mark_complete, resume_folder, step_of
 from medr3_plugin.stages.dataset import StampedLoader
@@ -36,6 +42,7 @@ from medr3_plugin.stages.schedule import Schedule, StageSpec
 from medr3_plugin.stages.settings import ProgressSettings
 from medr3_plugin.stages.state import StageState
 from medr3_plugin.stages.worker import StagedActorWorker
+from medr3_plugin.verl_adapters.advantage import damped_groups
 from medr3_plugin.verl_adapters.invalid_samples import (
     check_estimator,
     no_advantage_for_padding,
@@ -168,7 +175,8 @@ class StagedTrainer(PPOTrainer):
 
     def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
         samples = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding")]
-        estimated = super()._compute_advantage(batch.select_keys(samples), metrics)
+        with damped_groups(groups_without_right(self._scored[-1].samples), self.settings.wrong_group_weight):
+            estimated = super()._compute_advantage(batch.select_keys(samples), metrics)
         return no_advantage_for_padding(batch, estimated)
 
     def _lost(self, samples: int, prompts: int) -> int:

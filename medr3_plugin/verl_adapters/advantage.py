@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 import torch
+
+_damped: ContextVar[tuple[Collection[str], float]] = ContextVar("medr3_damped_groups", default=((), 1.0))
+
+
+@contextmanager
+def damped_groups(groups: Collection[str], weight: float) -> Iterator[None]:
+    """Multiply the advantages of these groups by `weight` while advantages are computed.
+
+    verl hands an estimator rewards, masks and groups, not which answers are right; the trainer mode knows.
+    """
+    token = _damped.set((frozenset(groups), weight))
+    try:
+        yield
+    finally:
+        _damped.reset(token)
 
 
 def medr3_grpo(
@@ -20,6 +38,9 @@ def medr3_grpo(
 
     A group of one gets 0: it has no baseline. verl's own GRPO gives it its raw reward. Invalid samples never get here
     (`verl_adapters.invalid_samples`).
+
+    Dividing by the deviation turns small differences among wrong answers into advantages as large as those between
+    right and wrong ones; `medr3.wrong_group_weight` takes them back (`damped_groups`).
 
     Args:
         token_level_rewards: shape (batch, response); the outcome reward is their sum over the response.
@@ -36,6 +57,7 @@ def medr3_grpo(
     by_std = True if config is None else bool(config.get("norm_adv_by_std_in_grpo", True))
     advantages = torch.zeros_like(scores)
     groups = np.asarray(index)
+    damped, weight = _damped.get()
     with torch.no_grad():
         for group in dict.fromkeys(groups.tolist()):
             rows = torch.from_numpy(np.flatnonzero(groups == group))
@@ -43,6 +65,7 @@ def medr3_grpo(
                 continue
             values = scores[rows]
             centred = values - values.mean()
-            advantages[rows] = centred / (values.std() + epsilon) if by_std else centred
+            scale = weight if str(group) in damped else 1.0
+            advantages[rows] = scale * (centred / (values.std() + epsilon) if by_std else centred)
     advantages = advantages.unsqueeze(-1) * response_mask
     return advantages, advantages

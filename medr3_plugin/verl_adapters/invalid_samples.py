@@ -18,7 +18,7 @@ from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.registered_names import REWARD_MANAGER, TRAINER_MODE, TRAINER_MODES
+from medr3_plugin.registered_names import ADVANTAGE_ESTIMATOR, REWARD_MANAGER, TRAINER_MODE, TRAINER_MODES
 
 WITHOUT_GROUP_BASELINE = ("gae", "reinforce_plus_plus")
 """Estimators whose baseline is not the group's."""
@@ -57,7 +57,7 @@ def check_estimator(config: Any) -> None:
             "out (one stage in medr3.stages is enough)"
         )
     estimator = str(OmegaConf.select(config, "algorithm.adv_estimator"))
-    if mode in TRAINER_MODES and estimator in NOT_IN_V1:
+from medr3_plugin.registered_names import ADVANTAGE_ESTIMATOR, REWARD_MANAGER, TRAINER_MODE, TRAINER_MODES
         raise UserError(
             f"algorithm.adv_estimator: verl's v1 trainer does not hand {estimator!r} what it needs; "
             "take medr3_grpo, grpo, rloo, reinforce_plus_plus or gae"

@@ -15,11 +15,13 @@ from medr3_plugin.llm.stats import LLMStats, collected
 from medr3_plugin.records import Sample, ScoredSample
 from medr3_plugin.registered_names import REWARD_MANAGER
 from medr3_plugin.retrieval.protocol import turns_from_json
+from medr3_plugin.rewards.options import reward_options
 from medr3_plugin.rewards.scorer import build_scorer
 from medr3_plugin.rows import sample_of
 from medr3_plugin.runs.step_metrics import DETAIL_KEY
 from medr3_plugin.trajectory import THINK_OPEN
 from medr3_plugin.verl_adapters.invalid_samples import check_estimator
+from medr3_plugin.verl_adapters.response_text import response_mask, response_text
 
 
 @register(REWARD_MANAGER)
@@ -49,9 +51,16 @@ class Medr3RewardManager(RewardManagerBase):
         response_ids = item.batch["responses"]
         length = int(item.batch["attention_mask"][-response_ids.shape[-1] :].sum())
         fields = dict(item.non_tensor_batch.get("tool_extra_fields") or {})
-        response = self.tokenizer.decode(response_ids[:length], skip_special_tokens=True)
-        if fields.get("prefill_think"):
-            response = THINK_OPEN + response
+        response = fields.get("tag_text")  # of tool calls; made of what the model generated
+        if response is None:
+            mask = response_mask(item, length)
+            if mask is None:
+                response = self.tokenizer.decode(response_ids[:length], skip_special_tokens=True)
+            else:
+                response, own_documents = response_text(response_ids[:length].tolist(), mask, self.tokenizer)
+                fields["forged"] = bool(fields.get("forged")) or own_documents
+            if fields.get("prefill_think"):
+                response = THINK_OPEN + response
         sample = make_sample(item.non_tensor_batch, response, length, fields)
         with collected() as judged:
             scored = (await self.scorer.score([sample]))[0]
@@ -64,20 +73,6 @@ class Medr3RewardManager(RewardManagerBase):
         }
 
 
-def reward_options(section: Mapping[str, Any], router_address: str | None = None) -> dict[str, Any]:
-    """`medr3.reward` with the stages' own overrides and, for a judge behind verl's router, its address."""
-    options = dict(section.get("reward") or {})
-    stages = dict(options.get("stages") or {})
-    for stage in section.get("stages") or ():
-        stages[stage["name"]] = {**stages.get(stage["name"], {}), **(stage.get("reward") or {})}
-    if stages:
-        options["stages"] = stages
-    judge = options.get("judge")
-    if router_address and judge and judge.get("kind") == "router":
-        options["judge"] = {**judge, "address": router_address}
-    return options
-
-
 def make_sample(
     row: Mapping[str, Any], response: str, response_tokens: int, fields: Mapping[str, Any]
 ) -> Sample:
@@ -85,14 +80,15 @@ def make_sample(
 
     Args:
         row: verl's `non_tensor_batch` of the sample: the columns of the training data.
-        fields: what the environment recorded (`environment.agent_loop.episode_fields`); empty for a rollout
-            without our environment.
+        fields: what the environment recorded (`environment.agent_loop.episode_fields`; of tool calls,
+            `environment.tool_loop`); empty for a rollout without our environment.
     """
     return replace(
         sample_of(row, "the training data's row", response=response),
         searches=turns_from_json(fields.get("searches") or "[]"),
         forged=fields.get("forged"),
         response_tokens=response_tokens,
+        failures=("rollout_aborted",) if fields.get("aborted") else (),
     )
 
 

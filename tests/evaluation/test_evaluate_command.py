@@ -203,7 +203,7 @@ def test_the_judge_is_the_recipes_unless_given() -> None:
 
 
 def test_the_recipe_gives_length_and_search_options(
-    files: Path, httpserver: Any, tokenizer_folder: Path
+    files: Path, httpserver: Any, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("verl")
     from transformers import AutoTokenizer
@@ -213,6 +213,8 @@ def test_the_recipe_gives_length_and_search_options(
     index = "    index: ${paths.data}/index\n"
     assert index in text
     mine.config_file.write_text(text.replace(index, index + "    search: {depth: 7}\n"))
+    monkeypatch.setenv("MEDR3_DATA", str(files))
+    (files / "vocab.jsonl").write_text('{"name": "Marfan syndrome", "synonyms": ["MFS"]}\n')
     serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder)))
     _register()
     arguments = ["eval", "--model", httpserver.url_for("/"), "--benchmark", "rare", "--data", str(files)]
@@ -250,3 +252,19 @@ def test_a_server_with_neither_api_is_named(files: Path, httpserver: Any, tokeni
     assert isinstance(result.exception, UserError) and "--api chat" in str(result.exception)
     result = evaluate(files, httpserver, tokenizer_folder, "--api", "words")
     assert isinstance(result.exception, UserError) and "known are auto, completions" in str(result.exception)
+
+
+def test_two_models_of_one_server_do_not_mix(files: Path, httpserver: Any, tokenizer_folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder)))
+    assert evaluate(files, httpserver, tokenizer_folder).exit_code == 0
+    again = evaluate(files, httpserver, tokenizer_folder, "--model-name", "served")
+    assert again.exit_code == 0  # the same one, by its name
+    other = evaluate(files, httpserver, tokenizer_folder, "--model-name", "another")
+    assert isinstance(other.exception, UserError) and "another" in str(other.exception)
+
+
+def test_a_judge_model_without_a_judge_is_refused() -> None:
+    with pytest.raises(UserError, match="--judge"):
+        _judge_options({}, None, "m")

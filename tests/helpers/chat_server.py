@@ -29,13 +29,24 @@ class Refused(str):
     """What the server says with status 400."""
 
 
+class Raw(str):
+    """The body of a reply, with its status."""
+
+    def __new__(cls, body: str, status: int = 200) -> Raw:
+        made = super().__new__(cls, body)
+        made.status = status
+        return made
+
+    status: int
+
+
 class ChatServer:
     """Answers request after request by the next step of `script` (the last step repeats).
 
-    A step is a status code, the content of a good reply (`verdict_text(2)`), a `Cut` or `Refused` one, a function
-    from the request to any of these, or one of: `close` (hang up after reading), `half` (hang up in the middle of
-    the reply), `slow` (longer than any test), `trickle` (a byte now and then), `not-json`, `not-chat`, `no-choices`,
-    `empty`.
+    A step is a status code, the content of a good reply (`verdict_text(2)`), a `Cut`, `Refused` or `Raw` one, a
+    function from the request to any of these, or one of: `close` (hang up after reading), `half` (hang up in the
+    middle of the reply), `slow` (longer than any test), `trickle` (a byte now and then), `not-json`, `not-chat`,
+    `no-choices`, `empty`.
     """
 
     def __init__(self) -> None:
@@ -87,6 +98,8 @@ class ChatServer:
         if isinstance(step, int | Refused):
             status, said = (step, "no") if isinstance(step, int) else (400, str(step))
             return self._send(writer, status, json.dumps({"error": {"message": said}}))
+        if isinstance(step, Raw):
+            return self._send(writer, step.status, step)
         if step == "close":
             return False
         if step == "half":

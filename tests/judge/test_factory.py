@@ -22,6 +22,15 @@ def test_rules_alone_are_no_judge():
         make_judge({"kind": "rule", "max_tokens": 1})
 
 
+async def test_parameters_are_left_out_and_replaced(chat_server):
+    options = {"kind": "openai", "base_url": chat_server.url, "model": "m", "temperature": None}
+    replaced = {"max_tokens": None, "max_completion_tokens": 900, "seed": 1}
+    await make_judge({**options, "parameters": replaced}).verdict(answer="x", **CASE)
+    sent = chat_server.requests[0]
+    assert (sent["max_completion_tokens"], sent["seed"]) == (900, 1)
+    assert not {"temperature", "max_tokens"} & sent.keys()
+
+
 @pytest.mark.parametrize("given", ["option", "environment"])
 async def test_router_speaks_the_same_protocol(chat_server, monkeypatch, given):
     address = chat_server.url.removeprefix("http://").removesuffix("/v1")
@@ -58,6 +67,10 @@ async def test_router_error_text_is_a_failure(chat_server):
         ({"kind": "openai", "base_url": "127.0.0.1:8000"}, "medr3.reward.judge.base_url"),
         ({"kind": "router"}, "medr3.reward.judge.address"),
         ({"kind": "rule", "modle": "x"}, "medr3.reward.judge.modle"),
+        (
+            {"kind": "openai", "base_url": "http://x/v1", "tokenizer": "no/such"},
+            "medr3.reward.judge.tokenizer",
+        ),
         ({"kind": "openai", "base_url": "http://x/v1", "timeout_s": -1}, "medr3.reward.judge.timeout_s"),
         ({"kind": "openai", "base_url": "http://x/v1", "api_key": "sk"}, "medr3.reward.judge.api_key_env"),
         ({"kind": "openai", "base_url": "http://x/v1", "attempts": 0}, "medr3.reward.judge.attempts"),

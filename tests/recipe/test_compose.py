@@ -187,7 +187,7 @@ def composed() -> Any:
         (
             {"actor_rollout_ref.rollout.agent.default_agent_loop": "medr3_s"},
             "default_agent_loop",
-            "is none of",
+            "medr3_search",
         ),
         ({"trainer.nnodes": 1, "trainer.n_gpus_per_node": 1}, "memory", "training is estimated at"),
         (
@@ -240,6 +240,7 @@ def test_cpu_precision_changes_what_is_multiplied_and_nothing_else() -> None:
         for role in (policy.actor, policy.ref):
             role.fsdp_config.mixed_precision.param_dtype = None
         policy.rollout.dtype = None
+        config.precision = None
     assert plain == fast
     assert [f for f in check(recipe, ["precision=bfloat16"], files=False) if f.level == "error"] == []
 

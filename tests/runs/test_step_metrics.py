@@ -11,6 +11,7 @@ from medr3_plugin.runs.step_metrics import (
     StepSample,
     by_dataset,
     failure_summary,
+    groups_without_right,
     step_metrics,
 )
 
@@ -139,3 +140,14 @@ def test_reward_functions_need_not_give_the_same_keys_for_every_sample():
 
 def test_no_samples_no_metrics():
     assert step_metrics([]) == {}
+
+
+def test_a_group_has_a_right_answer_if_a_valid_sample_has_one():
+    samples = [
+        StepSample("right", {"score": 0.1, "acc": 0.0}),
+        StepSample("right", {"score": 1.0, "acc": 1.0}),
+        StepSample("wrong", {"score": 0.9, "acc": 0.0}),
+        StepSample("invalid", {"score": 1.0, "acc": 1.0, "valid": 0.0}),
+        StepSample("without", {"score": 1.0}),
+    ]
+    assert groups_without_right(samples) == {"wrong", "invalid", "without"}

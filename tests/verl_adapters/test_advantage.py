@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 core_algos = pytest.importorskip("verl.trainer.ppo.core_algos")
 
-from medr3_plugin.verl_adapters.advantage import medr3_grpo  # noqa: E402
+from medr3_plugin.verl_adapters.advantage import damped_groups, medr3_grpo  # noqa: E402
 
 REWARDS = st.one_of(
     st.floats(-1, 2, width=32),
@@ -62,3 +62,18 @@ def test_registered_with_verl():
     import verl  # noqa: F401
 
     assert core_algos.get_adv_estimator_fn("medr3_grpo") is medr3_grpo
+
+
+@pytest.mark.parametrize("by_std", [True, False])
+def test_groups_without_a_right_answer_count_as_told(by_std):
+    rewards, mask = batch([0.1, 0.3, 1.0, 0.2])
+    groups = np.array(["wrong", "wrong", "mixed", "mixed"], dtype=object)
+    config = {"norm_adv_by_std_in_grpo": by_std}
+    plain, _ = medr3_grpo(rewards, mask, groups, config=config)
+    with damped_groups({"wrong"}, 0.25):
+        damped, _ = medr3_grpo(rewards, mask, groups, config=config)
+    torch.testing.assert_close(damped[:2], 0.25 * plain[:2])
+    assert torch.equal(damped[2:], plain[2:])
+    with damped_groups({"wrong"}, 0.0):
+        assert not medr3_grpo(rewards, mask, groups, config=config)[0][:2].any()
+    assert torch.equal(medr3_grpo(rewards, mask, groups, config=config)[0], plain)

@@ -81,7 +81,12 @@ def draw(queue, samples) -> KVBatchMeta:
         mask[0] = 0  # a document's token
         scores = torch.zeros(tokens)
         scores[-1] = reward
-        info = {"score": reward, "valid": float(valid), DETAIL_KEY: json.dumps({"failures": []})}
+        info = {
+            "score": reward,
+            "acc": float(reward >= 1),
+            "valid": float(valid),
+            DETAIL_KEY: json.dumps({"failures": []}),
+        }
         key = f"{group}_{session}_0"
         queue.rows[key] = {
             "uid": group,
@@ -102,7 +107,7 @@ def draw(queue, samples) -> KVBatchMeta:
     return KVBatchMeta(partition_id="train", keys=keys, tags=tags)
 
 
-def trainer(cls, estimator: str, mini_batch: int) -> Any:
+def trainer(cls, estimator: str, mini_batch: int, wrong_group_weight: float = 1.0) -> Any:
     made = cls.__new__(cls)
     made.config = OmegaConf.create(
         {
@@ -121,15 +126,15 @@ def trainer(cls, estimator: str, mini_batch: int) -> Any:
         }
     )
     made.use_critic, made.global_steps, made.timing_raw = estimator == "gae", 3, {}
-    made.settings = SimpleNamespace(max_invalid_share=0.5)
+    made.settings = SimpleNamespace(max_invalid_share=0.5, wrong_group_weight=wrong_group_weight)
     made.tokenizer = SimpleNamespace(eos_token_id=0)
     made.actor_rollout_wg = SimpleNamespace(_dispatch_info={"actor": [0]})
     return made
 
 
-def estimated(queue, estimator: str, samples) -> tuple[KVBatchMeta, dict[str, Any]]:
+def estimated(queue, estimator: str, samples, **settings) -> tuple[KVBatchMeta, dict[str, Any]]:
     """A step of the staged trainer up to the advantages, which are told by sample; padding rows under `pad…`."""
-    ours = trainer(ProgressiveTrainer, estimator, mini_batch=2)
+    ours = trainer(ProgressiveTrainer, estimator, mini_batch=2, **settings)
     batch = ours._balance_batch(draw(queue, samples), {})
     for key in batch.keys:  # what verl computes in between
         queue.rows[key]["old_log_probs"] = queue.rows[key]["rollout_log_probs"]
@@ -206,6 +211,15 @@ def test_a_trainer_that_would_train_on_failures_is_refused():
     with pytest.raises(UserError, match=r"trainer\.v1\.trainer_mode"):
         check_estimator(run_config(trainer__v1__trainer_mode="sync", algorithm__adv_estimator="grpo"))
     check_estimator(run_config(trainer__v1__trainer_mode="sync", reward__reward_manager__name="naive"))
+
+
+def test_groups_without_a_right_answer_train_as_far_as_told(queue):
+    wrong = [("w", 0.1, True, 3), ("w", 0.3, True, 4), *SAMPLES[4:]]
+    _, rows = estimated(queue, "medr3_grpo", wrong, wrong_group_weight=0.0)
+    trained = {key.split("_")[0] for key, row in rows.items() if row["advantages"].any()}
+    assert trained == {"b"}
+    with pytest.raises(UserError, match=r"medr3\.wrong_group_weight"):
+        check_estimator(run_config(algorithm__adv_estimator="grpo", medr3__wrong_group_weight=0.5))
 
 
 def test_padding_rows_of_verl_reach_no_estimator(queue):

@@ -125,16 +125,16 @@ def choice_item(
     own_id: object,
     question: str,
     options: Mapping[str, str],
-    letter: str,
+    letter: str | Sequence[str],
     gold_docs: Sequence[str] = (),
     split: str = "train",
 ) -> Item:
-    """An item of a choice question."""
+    """An item of a choice question; `letter`: the right option, or several of which each is."""
     return Item(
         id=stable_id(dataset, own_id, question, options),
         dataset=dataset,
         question=question,
-        answers=(options[letter],),
+        answers=tuple(options[one] for one in letter),
         options=dict(options),
         gold_docs=tuple(gold_docs),
         split=split,

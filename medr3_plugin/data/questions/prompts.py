@@ -15,6 +15,8 @@ Style = Literal["search", "plain", "tools", "bare"]
 """`search`: the tag protocol; `plain`: reasoning without search; `tools`: a tool-calling model; `bare`: the
 question alone."""
 
+ExamplesAs = Literal["user", "turns"]
+
 AGENTS: Mapping[str, str] = {
     "search": "medr3_search",
     "plain": "medr3_search",
@@ -37,21 +39,35 @@ def instruction(
     style: Style = "search",
     language: str = "",
     examples: Sequence[tuple[str, str]] = (),
+    examples_as: ExamplesAs = "user",
 ) -> list[Message]:
     """One user message: the instruction in the question's language, then the question.
 
     Args:
-        examples: (question, assistant trajectory) pairs shown before it, their questions put likewise.
+        examples: (question, trajectory) pairs shown before it.
+        examples_as: `user` shows them at the start of the user message; `turns` as earlier turns of the chat, their
+            questions put likewise. Chat templates that drop earlier reasoning (Qwen3, R1 distillations) leave nothing
+            of a trajectory in an earlier turn but its answer.
     """
 
     def put(asked: str) -> str:
         if style == "bare":
             return asked
-        file = _FOLDER / f"{style}_{language or language_of(asked)}.txt"
-        # not str.format: the question is data and may hold braces
-        return file.read_text(encoding="utf-8").strip().replace("{question}", asked)
+        return _text(style, language or language_of(asked)).replace("{question}", asked)
 
+    if examples_as == "user":
+        frames = [_text("example", language or language_of(asked)) for asked, _ in examples]
+        shown = [
+            answered.join(frame.replace("{question}", asked).split("{response}"))
+            for frame, (asked, answered) in zip(frames, examples, strict=True)
+        ]
+        return [{"role": "user", "content": "\n\n".join([*shown, put(question)])}]
     return with_examples(put(question), [(put(asked), answered) for asked, answered in examples])
+
+
+def _text(name: str, language: str) -> str:
+    # filled by replace, not str.format: questions are data and may hold braces
+    return (_FOLDER / f"{name}_{language}.txt").read_text(encoding="utf-8").strip()
 
 
 def with_options(question: str, options: Mapping[str, str]) -> str:

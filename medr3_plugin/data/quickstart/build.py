@@ -47,7 +47,7 @@ def write(
         "vocab": write_jsonl(vocabulary.entries(ontology), files["vocab.jsonl"]),
     }
     questions = rare_disease.RareDiseaseQuestions(ontology, seed=seed, wording=wording)
-    examples = rare_disease.example_turns(ontology)
+    examples = rare_disease.example_turns(ontology, terms_named=questions.wording.terms_named)
     for split, count, name in (("train", train, "train.parquet"), ("validation", validation, "val.parquet")):
         items = rare_disease.rows(questions.generate(split, count), examples, system=SYSTEM)
         rows[name.removesuffix(".parquet")] = parquet.write_parquet(items, files[name])

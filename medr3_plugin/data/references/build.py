@@ -23,7 +23,7 @@ from medr3_plugin.judge.llm import LLMJudge
 from medr3_plugin.knowledge.vocabulary import Vocabulary
 from medr3_plugin.llm.client import ChatClient
 from medr3_plugin.llm.store import ReplyStore
-from medr3_plugin.records import Document
+from medr3_plugin.records import Document, canonical_id
 from medr3_plugin.retrieval.backend import RetrievalBackend, make_backend
 from medr3_plugin.retrieval.corpus.documents import read_corpus
 
@@ -84,11 +84,11 @@ def build_offline(
     items: Sequence[Item], corpus: Sequence[Path], vocabularies: Sequence[Path]
 ) -> list[Outcome]:
     """References from vocabularies and gold documents, see `offline`."""
-    wanted = {name for item in items for name in item.gold_docs}
+    wanted = {canonical_id(name) for item in items for name in item.gold_docs}
     documents: dict[str, Document] = {}
     for document in read_corpus(corpus):
-        if document.id in wanted:
-            documents[document.id] = document
+        for name in document.ids & wanted:
+            documents[name] = document
     return offline.build(items, documents, Vocabulary.load(*vocabularies))
 
 

@@ -19,7 +19,7 @@ from medr3_plugin.data.questions.prompts import language_of
 from medr3_plugin.errors import UserError
 from medr3_plugin.llm.client import ChatClient, Completion, Messages
 from medr3_plugin.llm.control_tokens import neutralise_control_tokens
-from medr3_plugin.llm.json_reply import ask_json, may_hold_answer
+from medr3_plugin.llm.json_reply import ask_json
 from medr3_plugin.llm.stats import LLMStats, collected
 from medr3_plugin.llm.store import ReplyStore, reply_key
 
@@ -30,7 +30,7 @@ Reply = TypeVar("Reply", bound=BaseModel)
 TEACHER_SETTINGS = {
     "model": "--model",
     "structured": "--structured none",
-    "parameter": "--parameters '{\"%s\": null}'",
+    "parameters": "--parameters '{%s}'",
     "length": "--max-tokens",
 }
 POLICY_SETTINGS = {**TEACHER_SETTINGS, "model": "--policy-model"}
@@ -90,12 +90,11 @@ class Caller:
             JudgeFailure: the endpoint failed, or no attempt could be read (kind `bad_response` or `truncated`).
         """
         with collected(self.costs[step]):
-            shown = messages[-1]["content"]
             reply, _ = await ask_json(
                 self.of(step),
                 messages,
                 model,
-                repair=not may_hold_answer(shown, model),
+                shown=messages[-1]["content"],
                 asks=self.max_attempts,
                 **params,
             )

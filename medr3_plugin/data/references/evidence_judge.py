@@ -37,7 +37,7 @@ STEP = "evidence"
 SETTINGS = {
     "model": "--evidence-model",
     "structured": "--evidence-structured none",
-    "parameter": "--evidence-parameters '{\"%s\": null}'",
+    "parameters": "--evidence-parameters '{%s}'",
     "length": "its limit with --evidence-parameters '{\"max_tokens\": 4096}'",
 }
 """What messages call the options of `medr3 corpus build`, see `llm.client.YAML_SETTINGS`."""

@@ -50,6 +50,7 @@ class Endpoint:
         self.holds_call: int | None = None  # paid, but not answered before `go_on` is set
         self.go_on = threading.Event()
         self.garbage: Counter[str] = Counter()
+        self.cut_off: set[str] = set()
         self.answer = "Gout"
         self.score: object = 5
         self.url = server.url_for("/v1")
@@ -71,7 +72,8 @@ class Endpoint:
         if hold:
             self.go_on.wait(30)
         usage = {"prompt_tokens": 100, "completion_tokens": 10}
-        message = {"message": {"role": "assistant", "content": text}}
+        ended = "length" if step in self.cut_off else "stop"
+        message = {"message": {"role": "assistant", "content": text}, "finish_reason": ended}
         return Response(json.dumps({"choices": [message], "usage": usage}), content_type="application/json")
 
     @staticmethod
@@ -255,6 +257,38 @@ def test_unreadable_replies_are_asked_again_a_bounded_number_of_times(tmp_path, 
     assert endpoint.paid["suitability"] - before == 3
 
 
+@pytest.mark.parametrize("step", ["suitability", "rewrite", "verify", "graph"])
+def test_a_reply_that_is_cut_off_is_never_read(tmp_path, endpoint, index, step):
+    endpoint.cut_off = {step}
+    (failed,), _, _ = run([GOUT], endpoint, tmp_path / "j", index, references=1)
+    assert failed.status == "failed" and "cut off" in failed.reason and "--max-tokens" in failed.reason
+    paid = endpoint.paid[step]
+    assert paid == (2 if step == "graph" else 3)
+    endpoint.cut_off = set()
+    run([GOUT], endpoint, tmp_path / "j", index, references=1)
+    assert endpoint.paid[step] == paid, "what was paid for is in the journal"
+    (built,), _, _ = run([GOUT], endpoint, tmp_path / "j", index, references=1, max_tokens=100)
+    assert built.status == "built"
+
+
+def test_a_trajectory_that_is_cut_off_has_no_answer(tmp_path, endpoint, index):
+    endpoint.cut_off = {"trajectory"}
+    (dropped,), _, _ = run([GOUT], endpoint, tmp_path / "j", index)
+    assert (dropped.status, dropped.scores) == ("dropped", [1, 1, 1])
+    assert not endpoint.paid["verify"]
+
+
+def test_two_runs_at_the_same_time_pay_once(tmp_path, endpoint, index):
+    runs = [threading.Thread(target=run, args=([GOUT], endpoint, tmp_path / "j", index)) for _ in range(2)]
+    for each in runs:
+        each.start()
+    for each in runs:
+        each.join()
+    (built,), _, _ = run([GOUT], endpoint, tmp_path / "j", index)
+    assert built.status == "built"
+    assert endpoint.paid == {"suitability": 1, "rewrite": 1, "trajectory": 4, "verify": 2, "graph": 2}
+
+
 @pytest.mark.parametrize(("answer", "status"), [("Gout", "dropped"), ("Cellulitis", "built")])
 def test_what_the_policy_knows_is_dropped(tmp_path, endpoint, index, answer, status):
     reply = endpoint.reply
@@ -434,6 +468,18 @@ def test_a_wrong_option_is_named_before_anything_is_paid(tmp_path, endpoint, opt
     result = references_command(source, tmp_path / "out.parquet", *teacher, *options)
     assert isinstance(result.exception, UserError) and named in str(result.exception)
     assert not endpoint.paid and not (tmp_path / "out.parquet").exists()
+
+
+def test_parameters_of_the_requests_are_left_out_and_replaced(tmp_path, endpoint):
+    source = prepared(tmp_path / "in.parquet", [GOUT])
+    teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
+    replaced = '{"max_tokens": null, "max_completion_tokens": 900, "temperature": null}'
+    result = references_command(source, tmp_path / "out.parquet", *teacher, "--parameters", replaced)
+    assert result.exit_code == 0, result.exception
+    assert not [body for body in endpoint.bodies if {"max_tokens", "temperature"} & body.keys()]
+    assert {body["max_completion_tokens"] for body in endpoint.bodies} == {256, 512, 2048, 4096}
+    result = references_command(source, tmp_path / "out.parquet", *teacher, "--parameters", "[1]")
+    assert isinstance(result.exception, UserError) and "--parameters" in str(result.exception)
 
 
 def test_a_failure_names_the_teacher_and_not_a_judge(tmp_path, endpoint):
