@@ -57,7 +57,13 @@ def check_estimator(config: Any) -> None:
             "out (one stage in medr3.stages is enough)"
         )
     estimator = str(OmegaConf.select(config, "algorithm.adv_estimator"))
-from medr3_plugin.registered_names import ADVANTAGE_ESTIMATOR, REWARD_MANAGER, TRAINER_MODE, TRAINER_MODES
+    weight = OmegaConf.select(config, "medr3.wrong_group_weight", default=1)
+    if weight != 1 and estimator != ADVANTAGE_ESTIMATOR:
+        raise UserError(
+            f"medr3.wrong_group_weight: {weight} says nothing to {estimator!r}; set algorithm.adv_estimator to "
+            f"{ADVANTAGE_ESTIMATOR}, or leave the weight at 1"
+        )
+    if mode in TRAINER_MODES and estimator in NOT_IN_V1:
         raise UserError(
             f"algorithm.adv_estimator: verl's v1 trainer does not hand {estimator!r} what it needs; "
             "take medr3_grpo, grpo, rloo, reinforce_plus_plus or gae"
