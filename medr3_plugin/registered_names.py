@@ -12,3 +12,6 @@ TRAINER_MODES = {
 """Our trainer modes -> the mode of verl that each runs stages in."""
 
 ADVANTAGE_ESTIMATOR = "medr3_grpo"
+
+VERL_VERSION = "0.9.1"
+"""The verl that this package is written for; `tests/compatibility` says what another one lacks."""
