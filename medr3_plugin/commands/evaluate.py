@@ -75,14 +75,18 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     compare: Annotated[
         Path | None, typer.Option(help="Output folder of another evaluation to compare with.")
     ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")
+    ] = False,
     published: Annotated[
         bool, typer.Option("--published", help="Put the paper's numbers beside ours.")
     ] = False,
 ) -> None:
     """Evaluate a model on benchmarks, in the same environment and retrieval as training.
 
-    Without --model, make the tables of --out again (for example with --compare). Exit code 2 if samples are
-    missing, because a service failed; the same command goes on with them.
+    Without --model, make the tables of --out again (for example with --compare). Exit code 1 if samples are
+    missing, because a service failed; the same command goes on with them. Wrong rows of a benchmark are named and left
+    out; the exit code is then 2, or 3 with --skip-bad.
     """
     import asyncio
 
@@ -93,14 +97,14 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     from medr3_plugin.evaluation.tables import incomplete, write_tables
     from medr3_plugin.runs.files import TRAJECTORIES
 
-    failure = ""
+    failure, left_out = "", 0
     if model:
         if not benchmark:
             raise UserError("--benchmark is needed: which questions to ask")
         if api not in ("auto", *NOTES):
             raise UserError(f"--api {api!r}: known are auto, {', '.join(NOTES)}")
         options = dict(locals())
-        failure = asyncio.run(_run(options))
+        failure, left_out = asyncio.run(_run(options))
     rows = read_rows(out / TRAJECTORIES)
     settings = read_settings(out)
     absent = missing(rows, settings.get(ASKED) or {})
@@ -139,7 +143,9 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         )
     if unfinished:
         typer.echo(f"error: {unfinished}", err=True)
-        raise typer.Exit(2)
+        raise typer.Exit(1)
+    if left_out:
+        raise typer.Exit(3 if skip_bad else 2)
 
 
 def _label(model: str, served: str = "") -> str:
@@ -155,8 +161,8 @@ def _label(model: str, served: str = "") -> str:
     return path.name
 
 
-async def _run(options: dict[str, Any]) -> str:
-    """Evaluate what is not done; returns the last failure, empty if there was none."""
+async def _run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one thing after the other)
+    """Evaluate what is not done; returns the last failure, empty if there was none, and the rows left out."""
     from medr3_plugin.errors import InfrastructureFailure, UserError
     from medr3_plugin.evaluation.benchmarks import load_benchmark
     from medr3_plugin.evaluation.chat_policy import endpoint
@@ -172,6 +178,7 @@ async def _run(options: dict[str, Any]) -> str:
     judging = _judge_options(recipe, options["judge"], options["judge_model"])
     extractor = read_options({"extractor": (recipe.get("reward") or {}).get("extractor") or {}}).extractor
     names = Vocabulary.load(*extractor.vocabularies) if extractor.vocabularies else None
+    left_out: list[str] = []
     benchmarks = [
         load_benchmark(
             spec,
@@ -179,10 +186,12 @@ async def _run(options: dict[str, Any]) -> str:
             form=options["form"],
             style=options["style"],
             limit=options["limit"],
-            warn=lambda line: typer.echo(f"warning: {line}", err=True),
+            warn=left_out.append,
         )
         for spec in options["benchmark"].split(",")
     ]
+    for line in left_out:
+        typer.echo(f"warning: {line}", err=True)
     model: str = options["model"]
     remote = model.startswith(("http://", "https://"))
     if not remote and options["api"] != "auto":
@@ -216,7 +225,7 @@ async def _run(options: dict[str, Any]) -> str:
     if not any(unfinished(name, questions, plan.samples, rows) for name, questions in benchmarks):
         if backend:
             await backend.close()
-        return ""  # before a model is loaded for nothing
+        return "", len(left_out)  # before a model is loaded for nothing
     loaded = load_tokenizer(tokenizer)
     policy: EndpointPolicy | VllmPolicy
     if api:
@@ -244,12 +253,12 @@ async def _run(options: dict[str, Any]) -> str:
             )
             failure = last or failure
     except InfrastructureFailure as error:  # the tables of what is done are still made
-        return str(error)
+        return str(error), len(left_out)
     finally:
         await policy.close()
         if backend:
             await backend.close()
-    return failure
+    return failure, len(left_out)
 
 
 def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:

@@ -27,13 +27,13 @@ from medr3_plugin.environment.rendering import (
     fit_block,
 )
 from medr3_plugin.environment.settings import EnvironmentSettings
+from medr3_plugin.errors import UserError
 from medr3_plugin.records import Hit, SearchTurn
 from medr3_plugin.retrieval.backend import make_backend
 from medr3_plugin.retrieval.protocol import turns_to_json
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN
 from medr3_plugin.yaml_section import validated
 
-_LINES = EnvironmentSettings()
 _TOOL_TAG = re.compile(r"<(/?\s*tool_\w{1,20})\s*>", re.IGNORECASE)
 
 max_searches: ContextVar[int | None] = ContextVar("max_searches", default=None)
@@ -58,26 +58,31 @@ class ToolSettings(BaseModel):
     """The tool's `config` in the yaml.
 
     Attributes:
-        retrieval: options of the backend (`retrieval.backend.BackendOptions`), as in `medr3.retrieval`.
-        topk: documents asked for per search.
-        max_searches: searches a trajectory may make; later ones are answered with a neutral line.
+        retrieval: options of the backend (`retrieval.backend.BackendOptions`); None takes `medr3.retrieval`.
+        topk, max_searches, answer_reserve, document_template: as in `EnvironmentSettings`; None takes
+            `medr3.environment`'s.
         document_chars: longest text of one document; the cut falls on a word boundary.
         response_chars: longest answer of the tool. `rollout.multi_turn.max_tool_response_length` must not
             be smaller, else verl cuts the middle out of the evidence; `medr3_tool` refuses to start then.
-        answer_reserve: response tokens that documents never use, kept for the answer.
-        document_template: as in `EnvironmentSettings`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: str = "native"
-    retrieval: dict[str, Any]
-    topk: int = Field(5, ge=1, le=100)
-    max_searches: int = Field(4, ge=0)
+    retrieval: dict[str, Any] | None = None
+    topk: int | None = Field(None, ge=1, le=100)
+    max_searches: int | None = Field(None, ge=0)
     document_chars: int = Field(1500, ge=40)
     response_chars: int = Field(6000, ge=80)
-    answer_reserve: int = Field(256, ge=0)
-    document_template: str = _LINES.document_template
+    answer_reserve: int | None = Field(None, ge=0)
+    document_template: str | None = None
+
+    def over(self, environment: EnvironmentSettings) -> EnvironmentSettings:
+        """`medr3.environment` with what the tool's own section sets."""
+        own = self.model_dump(
+            include={"topk", "max_searches", "answer_reserve", "document_template"}, exclude_none=True
+        )
+        return environment.model_copy(update=own)
 
 
 @dataclass
@@ -120,12 +125,32 @@ class MedicalSearchTool(BaseTool):
 
     def __init__(self, config: dict[str, Any], tool_schema: OpenAIFunctionToolSchema | None = None) -> None:
         self.settings = validated(ToolSettings, config, "tools[medical_search].config")
-        self._backend = make_backend(self.settings.retrieval)
+        given = self.settings.retrieval
+        self._backend = None if given is None else make_backend(given)
+        self.environment = self.settings.over(EnvironmentSettings())
         self.policy: Policy | None = None
-        self.lines = _LINES
-        """what to say where there is no document to show; `medr3_tool` takes them from `medr3.environment`"""
         self._trajectories: weakref.WeakKeyDictionary[Any, _Trajectory] = weakref.WeakKeyDictionary()
         super().__init__(config, tool_schema or OpenAIFunctionToolSchema.model_validate(SCHEMA))
+
+    def attach(
+        self, policy: Policy, environment: EnvironmentSettings, retrieval: dict[str, Any] | None
+    ) -> None:
+        """Take from the run what the tool's own section leaves open.
+
+        Args:
+            environment, retrieval: the sections `medr3.environment` and `medr3.retrieval`.
+
+        Raises:
+            UserError: neither section says where to search.
+        """
+        self.policy = policy
+        self.environment = self.settings.over(environment)
+        if self._backend is None:
+            if retrieval is None:
+                raise UserError(
+                    "medr3.retrieval: missing, and the tool medical_search has no retrieval of its own"
+                )
+            self._backend = make_backend(retrieval)
 
     async def execute(
         self,
@@ -158,17 +183,19 @@ class MedicalSearchTool(BaseTool):
         query = parameters.get("query") if isinstance(parameters, dict) else None
         query = query.strip() if isinstance(query, str) else ""
         limit = max_searches.get()
-        if len(trajectory.turns) >= (self.settings.max_searches if limit is None else limit):
-            return SearchTurn(query, outcome="limit"), _block(self.lines.limit_line)
+        if len(trajectory.turns) >= (self.environment.max_searches if limit is None else limit):
+            return SearchTurn(query, outcome="limit"), _block(self.environment.limit_line)
 
         async def search(query: str) -> Sequence[Hit]:
-            return (await self._backend.search([query], self.settings.topk))[0]
+            if self._backend is None:  # called by a loop that is not ours
+                raise UserError("medical_search: give it `retrieval`, or use the agent loop medr3_tool")
+            return (await self._backend.search([query], self.environment.topk))[0]
 
-        turn, new, line = await ask(query, trajectory.shown, search, self.lines)
+        turn, new, line = await ask(query, trajectory.shown, search, self.environment)
         if not new:
             return turn, _block(line)
         text, shown = self._render(new, trajectory)
-        return replace(turn, shown=shown), text or _block(self.lines.limit_line)
+        return replace(turn, shown=shown), text or _block(self.environment.limit_line)
 
     def _render(self, hits: Sequence[Hit], trajectory: _Trajectory) -> tuple[str, tuple[str, ...]]:
         """Documents in tags, as the one parser knows them, as many as there is room for, best first."""
@@ -178,7 +205,7 @@ class MedicalSearchTool(BaseTool):
         tokens = self._tokens_left(trajectory)
         frame = len(_block("")) + 1
         for hit in hits:
-            text = _TOOL_TAG.sub(r"(\1)", document_text(hit.document, self.settings.document_template))
+            text = _TOOL_TAG.sub(r"(\1)", document_text(hit.document, self.environment.document_template))
             text = _cut(text, min(self.settings.document_chars, chars - frame))
             block = _block(text) if text else ""
             if block and self.policy is not None:
@@ -197,7 +224,7 @@ class MedicalSearchTool(BaseTool):
         if self.policy is None:
             return 0
         used = trajectory.position + trajectory.unseen + self.policy.frame_tokens
-        return self.policy.response_length - used - self.settings.answer_reserve
+        return self.policy.response_length - used - self.environment.answer_reserve
 
 
 def _block(text: str) -> str:

@@ -61,9 +61,11 @@ class MedicalToolAgentLoop(ToolAgentLoop):
         for tool in self.tools.values():
             if isinstance(tool, MedicalSearchTool):
                 check_not_cut(tool, self.max_tool_response_length)
-                tool.lines = self._settings
                 if tool.policy is None:
-                    tool.policy = Policy(self.tokenizer, self.response_length, self._frame_tokens())
+                    policy = Policy(self.tokenizer, self.response_length, self._frame_tokens())
+                    section: Any = OmegaConf.select(self.config, "medr3.retrieval")
+                    retrieval = None if section is None else OmegaConf.to_container(section, resolve=True)
+                    tool.attach(policy, self._settings, retrieval)  # type: ignore[arg-type]
 
     def _frame_tokens(self) -> int:
         """Tokens that the chat template puts around the answer of a tool."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import MissingExtra, RowError, UserError
 from medr3_plugin.records import Sample
 from medr3_plugin.rows import sample_of
 
@@ -68,7 +68,14 @@ def load_benchmark(
     else:
         rows = prepared
         _check_prepared(rows, source, form, style)
-    questions = [_question(row, f"{source} row {number}") for number, row in enumerate(rows, start=1)]
+    questions = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            questions.append(_question(row, f"{source} row {number}"))
+        except RowError as error:
+            if warn is None:
+                raise
+            warn(f"{error}; the row is left out")
     if limit:
         del questions[limit:]
     if not questions:

@@ -238,7 +238,7 @@ def example_turns(ontology: hpo.Ontology, *, terms_named: bool = False) -> list[
             asked = [named[0][0], headline[0], named[1][0], headline[1]]
             query = [named[0][1], headline[0], named[1][1], headline[1]]
             opening = f"{'. '.join(f'{words} is {name}' for words, name in named)}. "
-            seen = query[1], query[3]
+            seen: tuple[str, ...] = (query[1], query[3])
         else:
             asked = query = [headline[1], others[0][0], headline[3], headline[0]]
             opening, seen = "", (asked[0], asked[2], asked[3])
@@ -255,9 +255,13 @@ def example_turns(ontology: hpo.Ontology, *, terms_named: bool = False) -> list[
 
 
 def rows(
-    questions: Iterator[Question], examples: Sequence[tuple[str, str]], system: str = ""
+    questions: Iterator[Question],
+    examples: Sequence[tuple[str, str]],
+    system: str = "",
+    *,
+    tools: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """Training rows of the questions, each prompt opened by the example turns."""
+    """Training rows of the questions, each prompt opened by the example turns; `tools`: with tool calls for tags."""
     for index, item in enumerate(questions):
         yield parquet.training_row(
             id=item.id,
@@ -265,7 +269,8 @@ def rows(
             split=item.split,
             index=index,
             question=item.question,
-            prompt=prompts.with_examples(item.question, examples, system),
+            prompt=prompts.with_examples(item.question, examples, system, tools=tools),
+            agent_name=prompts.AGENTS["tools" if tools else "search"],
             answers=item.answers,
             gold_docs=item.gold_docs,
             references=item.references,

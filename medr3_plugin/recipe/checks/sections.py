@@ -93,12 +93,11 @@ def registrations(config: Any) -> Iterator[Finding]:
     except UserError as error:
         where, _, message = str(error).partition(": ")
         yield Finding("error", where, message)
-    if section(config).get("stages") and trainer_mode != names.TRAINER_MODE:
+    if section(config).get("stages") and trainer_mode not in names.TRAINER_MODES:
         yield Finding(
             "error",
             "trainer.v1.trainer_mode",
-            f"{trainer_mode!r} would ignore medr3.stages: stages run in {names.TRAINER_MODE}, which is synchronous "
-            "(in the asynchronous modes samples of two stages would mix in one update)",
+            f"{trainer_mode!r} would ignore medr3.stages: stages run in {', '.join(names.TRAINER_MODES)}",
         )
     if not config.trainer.use_v1:
         yield Finding("error", "trainer.use_v1", "must be true: the plug-in extends the v1 trainer")
@@ -202,13 +201,25 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
             f"{config.data.tool_config_path} is not {key} ({given}): prompts would be measured without the tool's "
             "description",
         )
+    from verl.experimental.agent_loop.tool_parser import ToolParser
+
+    from medr3_plugin.environment.settings import EnvironmentSettings
     from medr3_plugin.environment.tool import ToolSettings
     from medr3_plugin.retrieval.backend import BackendOptions
 
+    if rollout.multi_turn.format not in ToolParser._registry:
+        yield Finding(
+            "error",
+            "actor_rollout_ref.rollout.multi_turn.format",
+            f"{rollout.multi_turn.format!r} is no tool parser of verl: {', '.join(sorted(ToolParser._registry))}",
+        )
     for options in _search_tools(path):
         try:
             settings = validated(ToolSettings, options, f"{path.name}: config")
-            validated(BackendOptions, settings.retrieval, f"{path.name}: config.retrieval")
+            if settings.retrieval is not None:
+                validated(BackendOptions, settings.retrieval, f"{path.name}: config.retrieval")
+            elif not section(config).get("retrieval"):
+                raise UserError(f"medr3.retrieval: missing, and {path.name} has no retrieval of its own")
         except UserError as error:
             yield Finding("error", key, str(error))
             continue
@@ -219,7 +230,8 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
                 f"{rollout.multi_turn.max_tool_response_length} characters are fewer than the tool's "
                 f"response_chars {settings.response_chars}: verl would cut the middle out of the evidence",
             )
-        yield from _tool_turns(config, settings.max_searches)
+        environment = EnvironmentSettings.from_mapping(section(config).get("environment"))
+        yield from _tool_turns(config, settings.over(environment).max_searches)
 
 
 def _tool_turns(config: Any, of_tool: int) -> Iterator[Finding]:
@@ -243,7 +255,12 @@ def retrieval_options(config: Any, folder: Path) -> dict[str, dict[str, Any]]:
         return {"medr3.retrieval": section(config).get("retrieval") or {}}
     path = tool_file(rollout.multi_turn.tool_config_path, folder) if loop == "medr3_tool" else None
     listed = _search_tools(path) if path else []
-    return {f"{path.name if path else ''}: config.retrieval": tool.get("retrieval") or {} for tool in listed}
+    return {
+        f"{path.name if path else ''}: config.retrieval"
+        if tool.get("retrieval")
+        else "medr3.retrieval": tool.get("retrieval") or section(config).get("retrieval") or {}
+        for tool in listed
+    }
 
 
 def tool_file(given: str | None, folder: Path) -> Path | None:
