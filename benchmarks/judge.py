@@ -4,7 +4,7 @@
 
 A fake chat server in a process of its own answers every request after `latency` seconds, however many there
 are. With n samples and m in flight the ideal is ceil(n / m) * latency; the table shows the ratio to it, for the
-LLM judge alone, for the whole scorer with it, and with the verdict cache cold and warm. CPU seconds are the
+LLM judge alone, for the whole scorer with it, and with the replies stored, none known and warm. CPU seconds are the
 client's own; on a busy machine they say more than the wall clock. A second table compares the client's CPU time
 for one request with that of the openai package, if it is installed.
 """
@@ -114,16 +114,16 @@ async def measure(options: dict[str, object], samples: list[Sample]) -> list[tup
         cache = str(Path(folder) / "verdicts.sqlite")
         return [
             ("judge", await judge_alone(None)),
-            ("judge, verdict cache cold", await judge_alone(cache)),
-            ("judge, verdict cache warm", await judge_alone(cache)),
+            ("judge, replies stored, none known", await judge_alone(cache)),
+            ("judge, replies stored, all known", await judge_alone(cache)),
             ("scorer with judge", await whole_scorer()),
         ]
 
 
 async def client_costs(url: str, requests: int = 256) -> list[tuple[str, float]]:
     """CPU milliseconds for one chat request, all at the same time, by client."""
-    from medr3_plugin.judge.chat import ChatClient
     from medr3_plugin.judge.prompt import messages
+    from medr3_plugin.llm.client import ChatClient
 
     prompt = messages(question="?" * 600, answer="gout", answers=("gout",), options=None, rare_disease=False)
     clients: dict[str, Callable[[], Awaitable[object]]] = {}

@@ -32,13 +32,13 @@ def _register() -> None:
 
 
 def main() -> None:
-    """Entry point of the console script: a user's mistake is one line on stderr and exit code 2."""
+    """Entry point of the console script: a user's mistake is one line on stderr and exit code 2, a failure is 1."""
     _register()
     try:
         app()
     except (UserError, InfrastructureFailure) as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(2 if isinstance(error, UserError) else 1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -15,6 +15,14 @@ class UserError(Exception):
     """Wrong input from the user; the message says what is wrong, where, and what to do."""
 
 
+class RowError(UserError):
+    """One row of a file is wrong; the others can be used. The message says which key, and what is expected."""
+
+
+class RowSkipped(Exception):
+    """A row is sound but not wanted: no label, images needed, a question type nobody asked for."""
+
+
 class MissingExtra(UserError):
     """An optional dependency is needed and absent."""
 

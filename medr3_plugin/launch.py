@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,24 +18,30 @@ from uuid import uuid4
 from tqdm import tqdm
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.lost_workers import LostWorkers
+from medr3_plugin.runs.files import LOG, METRICS
 
 RUN_TAG = "MEDR3_RUN_TAG"
 """Environment variable that every process of a run inherits, however it detaches itself."""
 
-LOG_FILE = "train.log"
+PATIENCE_S = 600.0
+"""Seconds a run may continue without a new line of metrics after Ray killed processes; some are not missed."""
+
+_KILLED = re.compile(rb"(\d+) Workers \(tasks / actors\) killed due to memory pressure")
 _PREFIX = re.compile(r"^(?:\x1b\[\d+m)?\([^)]*pid=\d+[^)]*\)(?:\x1b\[0m)?\s*")
 _ERROR = re.compile(r"^(?:[\w.]*\.)?(UserError|MissingExtra|\w*Error|\w*Exception)(?:: (.*))?$")
 
 
-def cpu_environment() -> dict[str, str]:
-    """Variables of a run on the CPU platform; what the user has set already wins."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cpu_environment(threads: Mapping[str, str]) -> dict[str, str]:
+    """Variables of a run on the CPU platform; what the user has set already wins.
+
+    Args:
+        threads: the variables that say how many threads to use.
+    """
     wanted = {
         "VERL_PLATFORM": "cpu",
         "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take half of the memory
         "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",  # rollout and update take turns, so all cores serve each
-        "OMP_NUM_THREADS": str(cores),
+        **threads,
     }
     return {key: os.environ.get(key, value) for key, value in wanted.items()}
 
@@ -47,9 +53,9 @@ def run_training(
     *,
     run_dir: Path,
     total_steps: int,
-    platform: str | None,
+    environment: Mapping[str, str],
 ) -> None:
-    """Run verl's trainer to its end, showing one line a step.
+    """Run verl's trainer to its end, showing one line per step.
 
     Everything it prints goes to `train.log` in the run folder. On Ctrl-C, and at the end in any case, every
     process of the run is stopped, Ray's and vLLM's included.
@@ -59,20 +65,24 @@ def run_training(
             where the log is.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    log = run_dir / LOG_FILE
+    log = run_dir / LOG
     tag = uuid4().hex
-    environment = {**os.environ, RUN_TAG: tag, "HYDRA_FULL_ERROR": "1", "PYTHONUNBUFFERED": "1"}
+    environment = {
+        **os.environ,
+        **environment,
+        RUN_TAG: tag,
+        "HYDRA_FULL_ERROR": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
     if (tools := config_dir.absolute() / "tools.yaml").is_file():
         environment.setdefault("MEDR3_TOOLS", str(tools))  # as the recipe's run.sh does
-    if platform == "cpu":
-        environment |= cpu_environment()
     command = [
         sys.executable, "-m", "verl.trainer.main_ppo",
         "--config-dir", str(config_dir), "--config-name", config_name,
         f"hydra.run.dir={run_dir / 'hydra'}", *overrides,
     ]  # fmt: skip
     print(f"training; log: {log}", file=sys.stderr)
-    progress = _Progress(run_dir / "metrics.jsonl", total_steps)
+    progress = _Progress(run_dir / METRICS, total_steps)
     with log.open("ab") as stream, _stopped_by_signals():
         start = stream.tell()
         lost = LostWorkers(log, start)
@@ -91,7 +101,7 @@ def run_training(
             progress.close()
             stop_processes(tag, child)
     if child.returncode != 0:
-        raise UserError(f"training failed: {_last_error(log, start)} (log: {log})")
+        raise UserError(f"training failed: {last_error(log, start)} (log: {log})")
 
 
 @contextmanager
@@ -113,8 +123,62 @@ def _stopped_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+class LostWorkers:
+    """Watches a run's log for processes that Ray kills when memory is full.
+
+    verl waits for what they owed forever, and says nothing.
+
+    Args:
+        log: the log.
+        start: its size when the run began.
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, log: Path, start: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._offset = start
+        self._clock = clock
+        self._killed = 0
+        self._since = 0.0
+
+    def check(self, *, progressed: bool) -> None:
+        """Look at what was logged since the last call.
+
+        Args:
+            progressed: whether metrics were written since then: the run goes on in spite of a kill.
+
+        Raises:
+            UserError: processes were killed, and the run has stood still since.
+        """
+        if progressed:
+            self._killed = 0
+        if killed := sum(map(int, _KILLED.findall(self._new_lines()))):
+            if not self._killed:
+                self._since = self._clock()
+            self._killed += killed
+            print(
+                f"memory was full: Ray killed {killed} processes of the run; it is stopped if no step ends within "
+                f"{PATIENCE_S / 60:.0f} minutes",
+                file=sys.stderr,
+            )
+        if self._killed and self._clock() - self._since > PATIENCE_S:
+            raise UserError(
+                f"memory was full: Ray killed {self._killed} processes of the run, and no step has ended for "
+                f"{PATIENCE_S / 60:.0f} minutes; free some memory and start it again, it resumes from its last "
+                f"checkpoint (log: {self._log})"
+            )
+
+    def _new_lines(self) -> bytes:
+        with self._log.open("rb") as stream:
+            stream.seek(self._offset)
+            text = stream.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return whole
+
+
 class _Progress:
-    """Follows `metrics.jsonl`: a bar on a terminal, else a line a step."""
+    """Follows `metrics.jsonl`: a bar on a terminal, else a line per step."""
 
     def __init__(self, file: Path, total_steps: int) -> None:
         self._file = file
@@ -213,7 +277,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
         return
 
 
-def _last_error(log: Path, start: int) -> str:
+def last_error(log: Path, start: int) -> str:
     """The last exception line of the log from offset `start`; a mistake of the user before anything else."""
     with log.open("rb") as stream:
         stream.seek(start)

@@ -1,13 +1,13 @@
 """The records every part of the package exchanges: documents, searches, triples, references, samples.
 
 Plain frozen dataclasses, without validation cost: they are built millions of times in a run. Validation of
-outside input happens where the input is read (`retrieval.corpus`, `data`, `rewards.scoring_io`).
+outside input happens where the input is read (`rows`, `retrieval.corpus`, `data`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -39,6 +39,57 @@ def base_id(identity: str) -> str:
     return _CHUNK_SUFFIX.sub("", identity)
 
 
+_PUBMED_ID = re.compile(
+    r"(?:pubmed|pubmedqa|bioasq|medline|pmid)[:_ -]?(\d{1,9})"
+    r"|https?://(?:www\.)?(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/(\d{1,9})/?",
+    re.IGNORECASE | re.ASCII,
+)
+_DOI = re.compile(r"(?:doi:\s*|https?://(?:dx\.)?doi\.org/)(10\.\d{4,9}/\S+)", re.IGNORECASE | re.ASCII)
+
+
+def canonical_id(identity: str) -> str:
+    """One form for the ids under which corpora and question sets know the same article; others: `base_id`.
+
+    >>> canonical_id("pubmedqa:11111111") == canonical_id("PMID11111111") == canonical_id("pubmed:11111111#c2")
+    True
+    >>> canonical_id("https://doi.org/10.1000/X1"), canonical_id("pubmed23n0001_0")
+    ('doi:10.1000/x1', 'pubmed23n0001_0')
+    """
+    identity = base_id(identity.strip())
+    if found := _PUBMED_ID.fullmatch(identity):
+        return f"pmid:{int(found[1] or found[2])}"
+    if found := _DOI.fullmatch(identity):
+        return f"doi:{found[1].lower()}"
+    return identity
+
+
+ID_COLUMNS = frozenset(("pmid", "pubmed_id", "pubmedid", "doi"))
+"""Columns of a corpus, in lower case, that hold an article's other ids."""
+
+
+def gold_found(gold: Iterable[str], ids: Iterable[str]) -> set[str]:
+    """The gold documents, as canonical ids, that are among `ids` (`Document.ids` of what was retrieved).
+
+    >>> gold_found(["pubmedqa:1", "d2"], Document("pubmed23n0001_0", "Text.", extra={"PMID": 1}).ids)
+    {'pmid:1'}
+    """
+    return set(map(canonical_id, gold)).intersection(ids)
+
+
+def _article_ids(column: str, value: object) -> set[str]:
+    """Ids in a column of a corpus; none if the column is not about ids, or is empty."""
+    name = column.lower()
+    if isinstance(value, float) and value.is_integer():  # a column with nulls in it
+        value = int(value)
+    text = str(value).strip()
+    if name not in ID_COLUMNS or not text:
+        return set()
+    known = canonical_id(
+        f"pmid:{text}" if text.isdigit() else f"doi:{text}" if text.startswith("10.") else text
+    )
+    return {known} if known.startswith(("pmid:", "doi:")) else set()
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One retrievable passage.
@@ -56,6 +107,14 @@ class Document:
     evidence_level: int = 1
     year: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Every id the document is known by, in the form of `canonical_id`: its own, its PMID, its DOI."""
+        found = {canonical_id(self.id)}
+        for column, value in self.extra.items():
+            found |= _article_ids(column, value)
+        return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +150,7 @@ class SearchTurn:
             "documents": [
                 {
                     "id": hit.document.id,
+                    "ids": sorted(hit.document.ids),
                     "title": hit.document.title,
                     "evidence_type": hit.document.evidence_type,
                     "evidence_level": hit.document.evidence_level,
@@ -127,17 +187,19 @@ class Sample:
     """Everything the rewards may look at for one trajectory.
 
     Attributes:
+        question: as it was asked, without its options.
         response: the whole model-side text, documents included, special tokens removed. When the prompt
             ended with `<think>`, that tag is part of it.
         answers: accepted gold answers, the preferred one first (aliases after it). Never empty.
         options: letter -> text for choice questions, else None.
-        gold_docs: ids of the documents known to hold the answer; empty if unknown. See `base_id`.
+        gold_docs: ids of the documents known to hold the answer; empty if unknown. See `canonical_id`.
         searches: what the environment recorded, in order.
         triples: the model's own graph when it is given instead of extracted.
         forged: the environment saw the model write document tags itself; None if no environment recorded
             the trajectory, so that it must be judged from the text.
         response_tokens: length of the response in tokens (documents included), for the overlong ramp; None
             switches the ramp off.
+        failures: infrastructure failures before scoring, `service_kind` each; the sample is invalid if there are any.
     """
 
     id: str
@@ -154,6 +216,7 @@ class Sample:
     stage_progress: float = 0.0
     forged: bool | None = None
     response_tokens: int | None = None
+    failures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

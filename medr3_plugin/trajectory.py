@@ -72,7 +72,7 @@ class Trajectory:
         text: what was parsed.
         spans: tiles of `text`, in order.
         reasoning: the think pieces joined by newlines, without searches, documents and stray tags.
-        answer: the last answer outside of think regions, stripped; None if there is none or it is empty.
+        answers: the answers outside of think regions, stripped, in order; empty ones are left out.
         queries: the searches' texts, stripped, in order (empty strings kept: a malformed search).
         documents: the documents' texts, stripped, in order.
         think_opens: number of `<think>` tags outside documents.
@@ -90,7 +90,7 @@ class Trajectory:
     text: str
     spans: tuple[Span, ...]
     reasoning: str
-    answer: str | None
+    answers: tuple[str, ...]
     queries: tuple[str, ...]
     documents: tuple[str, ...]
     think_opens: int
@@ -103,6 +103,11 @@ class Trajectory:
     text_outside: bool
     stray_tags: int
     forged: bool
+
+    @property
+    def answer(self) -> str | None:
+        """The last answer, for what shows or measures one; None if there is none. A verdict takes all `answers`."""
+        return self.answers[-1] if self.answers else None
 
     def inner(self, span: Span) -> str:
         """Text of `span` between its tags."""
@@ -133,14 +138,13 @@ def parse(text: str) -> Trajectory:
     def inner(kind: SpanKind) -> tuple[str, ...]:
         return tuple(text[s.inner_start : s.inner_end].strip() for s in spans if s.kind == kind)
 
-    placed = [s for s in spans if s.kind == "answer" and not s.in_think]
-    answer = text[placed[-1].inner_start : placed[-1].inner_end].strip() if placed else ""
+    placed = (text[s.inner_start : s.inner_end] for s in spans if s.kind == "answer" and not s.in_think)
     before_think = text.partition(THINK_OPEN)[0] if by_kind["open"] else "absent"
     return Trajectory(
         text=text,
         spans=spans,
         reasoning=_reasoning(text, spans),
-        answer=answer or None,
+        answers=tuple(answer.strip() for answer in placed if answer.strip()),
         queries=inner("search"),
         documents=inner("document"),
         think_opens=by_kind["open"],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -17,11 +18,23 @@ def validated(model: type[Model], options: Mapping[str, Any], section: str) -> M
     try:
         return model.model_validate(dict(options))
     except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join((section, *map(str, first["loc"])))
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            message = f"unknown key; known are {', '.join(sorted(model.model_fields))}"
-        elif first["type"] == "unexpected_keyword_argument":
-            message = "unknown key"
-        raise UserError(f"{path}: {message}") from error
+        raise mistake(error, section, model.model_fields) from error
+
+
+def mistake(error: ValidationError, section: str, known: Collection[str] = ()) -> UserError:
+    """The first mistake that pydantic found, by its yaml path under `section`.
+
+    Args:
+        known: keys of the section itself, to name where one is unknown.
+    """
+    first = error.errors(include_url=False)[0]
+    path = section + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        message = "unknown key"
+        if known and len(first["loc"]) == 1:
+            close = difflib.get_close_matches(str(first["loc"][0]), known, n=1)
+            message += f"; did you mean {close[0]}?" if close else f"; known are {', '.join(sorted(known))}"
+    elif isinstance(first.get("input"), str | int | float | None):
+        message += f", got {first['input']!r}"
+    return UserError(f"{path}: {message}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from medr3_plugin import launch
-from medr3_plugin.runs.summary import summary
+from medr3_plugin.errors import UserError
 
 
 def test_the_last_user_error_of_the_log_is_the_message(tmp_path):
@@ -23,14 +23,12 @@ def test_the_last_user_error_of_the_log_is_the_message(tmp_path):
         "ray.exceptions.RayTaskError(UserError): ray::run()\n"
         "KeyError: 'later noise'\n"
     )
-    assert launch._last_error(log, 0) == "medr3.stages: at least one stage"
-    assert (
-        launch._last_error(log, len("earlier run\nValueError: old\n")) == "medr3.stages: at least one stage"
-    )
+    assert launch.last_error(log, 0) == "medr3.stages: at least one stage"
+    assert launch.last_error(log, len("earlier run\nValueError: old\n")) == "medr3.stages: at least one stage"
     log.write_text("x\nRuntimeError: step 3: 80% of the samples are invalid\n")
-    assert launch._last_error(log, 0) == "RuntimeError: step 3: 80% of the samples are invalid"
+    assert launch.last_error(log, 0) == "RuntimeError: step 3: 80% of the samples are invalid"
     log.write_text("nothing\n")
-    assert launch._last_error(log, 0) == "no error was printed"
+    assert launch.last_error(log, 0) == "no error was printed"
 
 
 def test_the_tool_file_beside_a_recipe_reaches_the_trainer(tmp_path, monkeypatch):
@@ -47,7 +45,7 @@ def test_the_tool_file_beside_a_recipe_reaches_the_trainer(tmp_path, monkeypatch
     monkeypatch.setattr(launch.subprocess, "Popen", start)
     monkeypatch.setattr(launch, "stop_processes", lambda tag, child: None)
     monkeypatch.chdir(tmp_path)
-    arguments = {"run_dir": tmp_path / "run", "total_steps": 1, "platform": None}
+    arguments = {"run_dir": tmp_path / "run", "total_steps": 1, "environment": {}}
     launch.run_training(Path("recipe"), "x", [], **arguments)
     assert started["MEDR3_TOOLS"] == str(tmp_path / "recipe" / "tools.yaml")
     monkeypatch.setenv("MEDR3_TOOLS", "mine.yaml")
@@ -106,7 +104,7 @@ def test_signals_stop_the_whole_run(tmp_path, number):
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"  # nohup may ignore it
         "signal.signal(signal.SIGHUP, signal.SIG_DFL);"
         "from pathlib import Path; from medr3_plugin.launch import run_training;"
-        f"run_training(Path('.'), 'x', [], run_dir=Path({str(tmp_path / 'run')!r}), total_steps=1, platform=None)"
+        f"run_training(Path('.'), 'x', [], run_dir=Path({str(tmp_path / 'run')!r}), total_steps=1, environment=dict())"
     )
     child = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -136,24 +134,58 @@ def test_a_run_under_nohup_survives_the_closed_terminal():
         signal.signal(signal.SIGHUP, before)
 
 
-def test_summary_table(tmp_path):
-    (tmp_path / "metrics.jsonl").write_text(
-        '{"step": 0, "stage": "reasoning", "kind": "val", "reward/score": 0.1}\n'
-        '{"step": 1, "stage": "reasoning", "kind": "train", "reward/score": 0.2, "time/step": 10}\n'
-        '{"step": 2, "stage": "reasoning", "kind": "train", "reward/score": 0.4, "time/step": 20}\n'
-        '{"step": 3, "sta'
-    )
-    table = summary(tmp_path).splitlines()
-    assert table[0].split() == [
-        "steps",
-        "reward",
-        "acc",
-        "searches",
-        "gold",
-        "found",
-        "well-formed",
-        "step",
-        "time",
-    ]
-    assert table[1].split() == ["reasoning", "2", "0.30", "15.0", "s"]
-    assert table[2].split() == ["validation,", "step", "0", "0.10"]
+KILL = (
+    "\x1b[33m(raylet)\x1b[0m [2026-01-01 15:25:54,230 E 7302 7302] (raylet) node_manager.cc:3517: 3 Workers (tasks / "
+    "actors) killed due to memory pressure (OOM), 0 Workers crashed due to other reasons at node (ID: 11e9)\n"
+)
+
+
+class GrowingLog:
+    """A log that grows, and a clock that is set."""
+
+    def __init__(self, folder):
+        self.log = folder / "train.log"
+        self.log.write_text("an earlier run\n" + KILL)
+        self.now = 0.0
+        self.watch = launch.LostWorkers(self.log, self.log.stat().st_size, lambda: self.now)
+
+    def print(self, text):
+        with self.log.open("a") as log:
+            log.write(text)
+
+
+@pytest.fixture
+def run(tmp_path):
+    return GrowingLog(tmp_path)
+
+
+def test_a_run_that_stands_still_after_a_kill_is_stopped_with_the_reason(run, capsys):
+    run.print("step\n" + KILL[:80])
+    run.watch.check(progressed=False)
+    assert not capsys.readouterr().err  # a line that is not yet whole
+    run.print(KILL[80:])
+    run.watch.check(progressed=False)
+    assert "Ray killed 3 processes" in capsys.readouterr().err
+    run.now = launch.PATIENCE_S
+    run.watch.check(progressed=False)
+    run.now += 1
+    with pytest.raises(
+        UserError, match=r"memory was full: Ray killed 3 processes.*no step has ended.*train\.log"
+    ):
+        run.watch.check(progressed=False)
+
+
+def test_a_run_that_goes_on_in_spite_of_a_kill_is_left_alone(run):
+    run.print(KILL)
+    run.watch.check(progressed=False)
+    run.now = launch.PATIENCE_S - 1
+    run.watch.check(progressed=True)
+    run.now = 10 * launch.PATIENCE_S
+    run.watch.check(progressed=False)
+
+
+def test_kills_of_an_earlier_run_and_of_nobody_do_not_count(run):
+    run.print(KILL.replace("3 Workers (tasks", "0 Workers (tasks"))
+    run.watch.check(progressed=False)
+    run.now = 10 * launch.PATIENCE_S
+    run.watch.check(progressed=False)

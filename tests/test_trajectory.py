@@ -230,3 +230,12 @@ def test_a_neutralised_document_cannot_break_out(text):
     assert t.reasoning == "own"
     assert t.answer == "a"
     assert not t.forged and not t.stray_tags
+
+
+def test_every_answer_outside_of_the_thinking_is_kept():
+    t = parse(
+        "<think>a<answer>mumps</answer></think><answer> croup </answer><answer> </answer><answer>asthma</answer>"
+    )
+    assert t.answers == ("croup", "asthma")
+    assert t.answer == "asthma"
+    assert parse("<think>a</think>").answers == ()

@@ -50,6 +50,9 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     evidence_structured: Annotated[
         str, typer.Option(help="How the server decodes JSON: json_schema, json_object or none (freely).")
     ] = "json_schema",
+    evidence_parameters: Annotated[
+        str, typer.Option(help="JSON object of request parameters; null leaves one out.")
+    ] = "",
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Count and list wrong rows.")] = False,
 ) -> None:
     """Collect sources into a folder of jsonl.gz files with evidence levels, licences kept.
@@ -67,6 +70,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         _tell(build_corpus(sources, out, SOURCES, readers=FROM_QUESTIONS, bad_rows=bad), out, bad)
         return
 
+    from medr3_plugin.data.references.caller import request_parameters
     from medr3_plugin.data.references.evidence_judge import judging
 
     with judging(
@@ -76,6 +80,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         scope=evidence_for,
         concurrency=evidence_concurrency,
         structured=evidence_structured,
+        parameters=request_parameters("--evidence-parameters", evidence_parameters),
     ) as judge:
         summary = build_corpus(sources, out, SOURCES, readers=FROM_QUESTIONS, judge=judge, bad_rows=bad)
         _tell(summary, out, bad)

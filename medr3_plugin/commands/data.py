@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="data")
 
 
-def prepare(  # noqa: PLR0917 (typer: one parameter an option)
+def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter an option)
     dataset: Annotated[str, typer.Argument(help="medqa_us, medmcqa, pubmedqa, ...; 'list' shows all.")],
     source: Annotated[
         str,
@@ -39,16 +39,35 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     ] = "search",
     examples: Annotated[
         Path | None,
-        typer.Option(help="Example turns for every prompt: jsonl of {'messages': [user, assistant]}."),
+        typer.Option(help="Examples shown in every prompt: jsonl of {'messages': [user, assistant]}."),
     ] = None,
+    examples_as: Annotated[
+        str,
+        typer.Option(
+            help="user: in the question's own message; turns: as earlier turns, which some chat templates cut."
+        ),
+    ] = "user",
+    tokenizer: Annotated[
+        str, typer.Option(help="Model whose chat template must show --examples-as turns whole.")
+    ] = "",
     against: Annotated[
         list[str] | None, typer.Option(help="Evaluation file or folder; overlapping questions are removed.")
     ] = None,
     stage: Annotated[str, typer.Option(help="Stage the file is for: reasoning, retrieval, joint.")] = "joint",
     limit: Annotated[int, typer.Option(min=0, help="At most so many questions (0: all).")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of generated questions (source 'hpo').")] = 0,
+    mixed_options: Annotated[
+        bool, typer.Option("--mix-option-counts", help="Mix files with different numbers of options.")
+    ] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")
+    ] = False,
 ) -> None:
-    """A public data set -> training parquet: de-duplicated, checked for overlap, bad rows named and kept."""
+    """A public data set -> training parquet: de-duplicated, checked for overlap.
+
+    Wrong rows are named and kept in OUT.rejected.jsonl, and the others are written; the exit code is then 2, or 3
+    with --skip-bad.
+    """
     from medr3_plugin.data.layouts import DATASETS
     from medr3_plugin.data.questions import example_turns
     from medr3_plugin.data.questions import prepare as pipeline
@@ -62,6 +81,7 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
         raise UserError(f"medr3 data prepare {dataset}: give {'--source' if not source else '--out'}")
     _one_of("--form", form, ("choice", "open"))
     _one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
+    _one_of("--examples-as", examples_as, ("user", "turns"))
     _one_of("--stage", stage, ("reasoning", "retrieval", "joint"))
     if examples and prompt == "tools":
         raise UserError("--examples: turns of the tag format do not go with --prompt tools")
@@ -69,7 +89,9 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     if dataset == "rare_disease" and source == "hpo":
         loaded = pipeline.generated(split or "train", limit or 1000, seed)
     else:
-        loaded = pipeline.load(dataset, source, split="" if split == "all" else split, config=config)
+        loaded = pipeline.load(
+            dataset, source, split="" if split == "all" else split, config=config, mixed_options=mixed_options
+        )
         if not split:
             pipeline.check_one_split(loaded, source)
         if limit:
@@ -83,7 +105,17 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
         style=prompt,  # type: ignore[arg-type]  # checked above
         stage=stage,
         examples=shown,
+        examples_as=examples_as,  # type: ignore[arg-type]  # checked above
     )
+    if shown and examples_as == "turns" and tokenizer:
+        rows = list(rows)
+        example_turns.check_template(rows, tokenizer)
+    elif shown and examples_as == "turns":
+        typer.echo(
+            "note: some chat templates drop the reasoning of earlier turns: check yours with --tokenizer, or use "
+            "--examples-as user",
+            err=True,
+        )
     report = pipeline.write(loaded, out, rows)
     counts = (f"{len(report[key])} {key}" for key in ("rejected", "duplicates", "overlaps") if report[key])
     skipped = sum(report["skipped"].values())
@@ -93,6 +125,11 @@ def prepare(  # noqa: PLR0917 (typer: one parameter an option)
     typer.echo(f"{out}: {report['kept']} rows{f' ({extra}: {out.name}.report.json)' if extra else ''}")
     if report["rejected"]:
         first = report["rejected"][0]
+        if skip_bad:
+            typer.echo(
+                f"left out: {first['row']}: {first['reason']} (all in {out.name}.rejected.jsonl)", err=True
+            )
+            raise typer.Exit(3)
         raise UserError(
             f"{first['row']}: {first['reason']} ({len(report['rejected'])} bad rows are in "
             f"{out.name}.rejected.jsonl, the others were written; repair those rows and run again)"
@@ -129,8 +166,13 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     concurrency: Annotated[int, typer.Option(min=1, help="Items in work at the same time.")] = 16,
     timeout_s: Annotated[float, typer.Option(min=1, help="Longest time for one reply, in seconds.")] = 600.0,
     give_up_after: Annotated[int, typer.Option(min=1, help="Failed items in a row that end the run.")] = 8,
-    price_in: Annotated[float, typer.Option(min=0, help="Price of a million prompt tokens.")] = 0.0,
-    price_out: Annotated[float, typer.Option(min=0, help="Price of a million completion tokens.")] = 0.0,
+    parameters: Annotated[
+        str,
+        typer.Option(
+            help="JSON object of request parameters; null leaves one out, such as "
+            """'{"max_tokens": null, "max_completion_tokens": 4096}'."""
+        ),
+    ] = "",
     prompt: Annotated[
         str,
         typer.Option(
@@ -165,7 +207,7 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
     from dataclasses import replace
 
     from medr3_plugin.data.references import build
-    from medr3_plugin.data.references.caller import Costs
+    from medr3_plugin.data.references.caller import Costs, request_parameters
     from medr3_plugin.data.references.pipeline import BuildOptions
     from medr3_plugin.errors import UserError
 
@@ -217,7 +259,12 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
             max_searches=max_searches,
             max_tokens=max_tokens,
         )
-        common = {"api_key_env": api_key_env or None, "timeout_s": timeout_s, "structured": structured}
+        common = {
+            "api_key_env": api_key_env or None,
+            "timeout_s": timeout_s,
+            "structured": structured,
+            "params": request_parameters("--parameters", parameters),
+        }
         retrieval = {"url": index} if index.startswith(("http://", "https://")) else {"index": index}
         outcomes, stopped = asyncio.run(
             build.build_online(
@@ -237,7 +284,6 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
         rows,
         out,
         costs,
-        (price_in, price_out),
         style=style,
         form=form or None,  # type: ignore[arg-type]  # checked above
         keep_dropped=keep_dropped,

@@ -75,32 +75,37 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     compare: Annotated[
         Path | None, typer.Option(help="Output folder of another evaluation to compare with.")
     ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")
+    ] = False,
     published: Annotated[
         bool, typer.Option("--published", help="Put the paper's numbers beside ours.")
     ] = False,
 ) -> None:
     """Evaluate a model on benchmarks, in the same environment and retrieval as training.
 
-    Without --model, make the tables of --out again (for example with --compare). Exit code 2 if samples are
-    missing, because a service failed; the same command goes on with them.
+    Without --model, make the tables of --out again (for example with --compare). Exit code 1 if samples are
+    missing, because a service failed; the same command goes on with them. Wrong rows of a benchmark are named and left
+    out; the exit code is then 2, or 3 with --skip-bad.
     """
     import asyncio
 
     from medr3_plugin.errors import UserError
     from medr3_plugin.evaluation.chat_policy import NOTES
     from medr3_plugin.evaluation.results import comparisons, missing, results
-    from medr3_plugin.evaluation.runner import API, ASKED, ROWS_FILE, read_rows, read_settings
+    from medr3_plugin.evaluation.runner import API, ASKED, read_rows, read_settings
     from medr3_plugin.evaluation.tables import incomplete, write_tables
+    from medr3_plugin.runs.files import TRAJECTORIES
 
-    failure = ""
+    failure, left_out = "", 0
     if model:
         if not benchmark:
             raise UserError("--benchmark is needed: which questions to ask")
         if api not in ("auto", *NOTES):
             raise UserError(f"--api {api!r}: known are auto, {', '.join(NOTES)}")
         options = dict(locals())
-        failure = asyncio.run(_run(options))
-    rows = read_rows(out / ROWS_FILE)
+        failure, left_out = asyncio.run(_run(options))
+    rows = read_rows(out / TRAJECTORIES)
     settings = read_settings(out)
     absent = missing(rows, settings.get(ASKED) or {})
     unfinished = (
@@ -111,10 +116,10 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     if not rows:
         if model:
             raise UserError(f"no sample was done. {unfinished}")
-        raise UserError(f"{out / ROWS_FILE} holds no results: give --model and --benchmark")
-    others = read_rows(compare / ROWS_FILE) if compare else []
+        raise UserError(f"{out / TRAJECTORIES} holds no results: give --model and --benchmark")
+    others = read_rows(compare / TRAJECTORIES) if compare else []
     if compare and not others:
-        raise UserError(f"--compare {compare}: there is no {ROWS_FILE} with results in it")
+        raise UserError(f"--compare {compare}: there is no {TRAJECTORIES} with results in it")
     found = results(rows, seed)
     compared = comparisons(rows, others, seed) if others else None
     label = _label(model or settings.get("model", ""), model_name) or out.resolve().name
@@ -138,7 +143,9 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         )
     if unfinished:
         typer.echo(f"error: {unfinished}", err=True)
-        raise typer.Exit(2)
+        raise typer.Exit(1)
+    if left_out:
+        raise typer.Exit(3 if skip_bad else 2)
 
 
 def _label(model: str, served: str = "") -> str:
@@ -154,19 +161,24 @@ def _label(model: str, served: str = "") -> str:
     return path.name
 
 
-async def _run(options: dict[str, Any]) -> str:
-    """Evaluate what is not done; returns the last failure, empty if there was none."""
+async def _run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one thing after the other)
+    """Evaluate what is not done; returns the last failure, empty if there was none, and the rows left out."""
     from medr3_plugin.errors import InfrastructureFailure, UserError
     from medr3_plugin.evaluation.benchmarks import load_benchmark
     from medr3_plugin.evaluation.chat_policy import endpoint
     from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy, load_tokenizer
-    from medr3_plugin.evaluation.runner import API, Plan, Rows, run_benchmark, unfinished
+    from medr3_plugin.evaluation.runner import API, SERVED, Plan, Rows, run_benchmark, unfinished
     from medr3_plugin.judge.factory import make_judge
+    from medr3_plugin.knowledge.vocabulary import Vocabulary
+    from medr3_plugin.rewards.options import read_options
 
     recipe = _recipe(options["recipe"])
     settings = _environment(recipe, options["max_searches"])
     search_options = (recipe.get("retrieval") or {}).get("search") or {}
     judging = _judge_options(recipe, options["judge"], options["judge_model"])
+    extractor = read_options({"extractor": (recipe.get("reward") or {}).get("extractor") or {}}).extractor
+    names = Vocabulary.load(*extractor.vocabularies) if extractor.vocabularies else None
+    left_out: list[str] = []
     benchmarks = [
         load_benchmark(
             spec,
@@ -174,17 +186,19 @@ async def _run(options: dict[str, Any]) -> str:
             form=options["form"],
             style=options["style"],
             limit=options["limit"],
-            warn=lambda line: typer.echo(f"warning: {line}", err=True),
+            warn=left_out.append,
         )
         for spec in options["benchmark"].split(",")
     ]
+    for line in left_out:
+        typer.echo(f"warning: {line}", err=True)
     model: str = options["model"]
     remote = model.startswith(("http://", "https://"))
     if not remote and options["api"] != "auto":
         raise UserError(f"--api {options['api']}: --model {model} is no URL")
     backend = _backend(options, settings.max_searches, search_options)
     tokenizer = _tokenizer_path(options, remote)
-    api = await _api(options, tokenizer) if remote else ""
+    api, served = await _api(options, tokenizer) if remote else ("", "")
     sampling = Sampling(options["temperature"], options["top_p"], options["seed"])
     length = options["response_length"] or recipe.get("response_length", 4096)
     plan = Plan(settings, length, options["samples"], sampling, options["concurrency"])
@@ -192,7 +206,7 @@ async def _run(options: dict[str, Any]) -> str:
         options["out"],
         {
             "model": model,
-            **({API: api} if api else {}),
+            **({API: api, SERVED: served} if api else {}),
             "environment": settings.model_dump(),
             "response_length": plan.response_length,
             "temperature": sampling.temperature,
@@ -204,20 +218,21 @@ async def _run(options: dict[str, Any]) -> str:
             **({"search": search_options} if search_options and options["index"] else {}),
             "judge": judging.get("base_url") or "rule",
             "judge_model": judging.get("model") or "",
+            **({"vocabularies": list(extractor.vocabularies)} if extractor.vocabularies else {}),
         },
         {name: plan.samples * len({q.sample.id for q in questions}) for name, questions in benchmarks},
     )
     if not any(unfinished(name, questions, plan.samples, rows) for name, questions in benchmarks):
         if backend:
             await backend.close()
-        return ""  # before a model is loaded for nothing
-    vocabulary = load_tokenizer(tokenizer)
+        return "", len(left_out)  # before a model is loaded for nothing
+    loaded = load_tokenizer(tokenizer)
     policy: EndpointPolicy | VllmPolicy
     if api:
-        policy = endpoint(api, model, options["model_name"], vocabulary)
+        policy = endpoint(api, model, served, loaded)
         await policy.connect()
     else:
-        policy = VllmPolicy(model, vocabulary, max_model_len=options["prompt_length"] + plan.response_length)
+        policy = VllmPolicy(model, loaded, max_model_len=options["prompt_length"] + plan.response_length)
 
     async def search(query: str) -> Any:
         return (await backend.search([query], settings.topk))[0] if backend else []
@@ -227,16 +242,23 @@ async def _run(options: dict[str, Any]) -> str:
     try:
         for name, questions in benchmarks:
             last = await run_benchmark(
-                name, questions, policy=policy, search=search, judge=judge, plan=plan, rows=rows
+                name,
+                questions,
+                policy=policy,
+                search=search,
+                judge=judge,
+                vocabulary=names,
+                plan=plan,
+                rows=rows,
             )
             failure = last or failure
     except InfrastructureFailure as error:  # the tables of what is done are still made
-        return str(error)
+        return str(error), len(left_out)
     finally:
         await policy.close()
         if backend:
             await backend.close()
-    return failure
+    return failure, len(left_out)
 
 
 def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
@@ -255,23 +277,26 @@ def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
     return model
 
 
-async def _api(options: dict[str, Any], tokenizer: str) -> Any:
-    """How a URL is asked: as said, as the output folder was begun, or what the server is found to have."""
+async def _api(options: dict[str, Any], tokenizer: str) -> tuple[str, str]:
+    """How a URL is asked, and for which model: as said, as the output folder was begun, or as the server has it."""
     from medr3_plugin.evaluation.chat_policy import NOTES, find_api
     from medr3_plugin.evaluation.policy import EndpointPolicy, load_tokenizer
-    from medr3_plugin.evaluation.runner import API, read_settings
+    from medr3_plugin.evaluation.runner import API, SERVED, read_settings
 
-    api = options["api"] if options["api"] != "auto" else read_settings(options["out"]).get(API)
-    if api is None:
-        probing = EndpointPolicy(options["model"], options["model_name"], load_tokenizer(tokenizer))
+    before = read_settings(options["out"])
+    api = options["api"] if options["api"] != "auto" else before.get(API)
+    served = options["model_name"] or before.get(SERVED) or ""
+    if api is None or not served:
+        probing = EndpointPolicy(options["model"], served, load_tokenizer(tokenizer))
         try:
             await probing.connect()
-            api = await find_api(probing)
+            served = probing.model
+            api = api or await find_api(probing)
         finally:
             await probing.close()
     if NOTES[api]:
         typer.echo(f"note: --api {api}: {NOTES[api]}", err=True)
-    return api
+    return api, served
 
 
 def _recipe(name: str) -> dict[str, Any]:
@@ -318,9 +343,15 @@ def _backend(options: dict[str, Any], max_searches: int, search: dict[str, Any])
 
 def _judge_options(recipe: dict[str, Any], judge: str | None, model: str) -> dict[str, Any]:
     """Options of the judge; empty for none: `verify` has the rules. A router is there only in training."""
+    from medr3_plugin.errors import UserError
+
     section = (recipe.get("reward") or {}).get("judge") or {}
     if judge is None and section.get("kind") == "openai":
         return {**section, "model": model or section.get("model")}
     if judge in (None, "rule"):
+        if model:
+            raise UserError(
+                f"--judge-model {model}: there is no judge; give --judge URL, or a --recipe with one"
+            )
         return {}
     return {"kind": "openai", "base_url": judge, "model": model}

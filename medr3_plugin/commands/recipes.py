@@ -18,6 +18,9 @@ def register(app: typer.Typer) -> None:
     group.command("list")(list_)
     group.command("copy", short_help="Copy a recipe into a folder of yours.")(copy)
     group.command("validate", short_help="Check recipes against the installed verl.")(validate)
+    group.command("rehearse", short_help="Run a recipe whole on this machine's CPU, with a tiny model.")(
+        rehearse
+    )
     app.add_typer(group, name="recipes")
 
 
@@ -78,6 +81,37 @@ def validate(
         for finding in findings:
             typer.echo(f"  {finding.level}: {finding.where}: {finding.message}", err=finding.level == "error")
     raise typer.Exit(1 if failed else 0)
+
+
+def rehearse(
+    name: Annotated[str, typer.Argument(help="A recipe's folder or name.")],
+    override: Annotated[
+        list[str] | None, typer.Argument(help="Hydra overrides, e.g. paths.data=data/mine.")
+    ] = None,
+    stand_ins: Annotated[
+        bool,
+        typer.Option(
+            "--stand-ins", help="Replace data, index, judge or tokenizer that are not at hand, and say so."
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Keep the rehearsal's files in this new folder [default: none kept].")
+    ] = None,
+    gpu_memory: Annotated[float, typer.Option(min=1, help="Memory of one GPU in GiB.")] = 80.0,
+) -> None:
+    """Run a recipe whole before paying for GPUs: every stage, hand-over, validation, checkpoint, kill, resume.
+
+    Your data, index, judge, tools and schedule, with a tiny model of random weights in the recipe's architecture, on
+    this machine's CPU, in minutes. A script puts searches and answers into three of four rollouts. Prints what was
+    replaced, because that was not rehearsed, and a verdict. Exit code 1 if a line of the verdict is NO.
+    """
+    from medr3_plugin.recipe.rehearsal.rehearse import rehearse as run
+    from medr3_plugin.recipe.shipped import find_recipe
+
+    passed = run(
+        find_recipe(name), override or (), out=out, allow_stand_ins=stand_ins, gpu_memory_gib=gpu_memory
+    )
+    raise typer.Exit(0 if passed else 1)
 
 
 def _verdict(findings: Sequence[Finding]) -> str:

@@ -25,21 +25,15 @@ def report(
         bool, typer.Option("--png", help="Also write the curves as PNG files (extra: eval).")
     ] = False,
     max_trajectories: Annotated[
-        int, typer.Option(min=1, help="Embed at most so many trajectories, evenly spaced over the run.")
+        int, typer.Option(min=1, help="Embed at most this many trajectories, evenly spaced over the run.")
     ] = 600,
 ) -> None:
     """Make one self-contained HTML page of a run, finished or in progress: curves, stages, trajectories."""
     from medr3_plugin.errors import UserError
-    from medr3_plugin.runs.reader import (
-        CONFIG_FILE,
-        EVALUATION_FILE,
-        METRICS_FILE,
-        STAGES_FILE,
-        TRAJECTORIES_FILE,
-    )
+    from medr3_plugin.runs.files import CONFIG, EVALUATION, METRICS, STAGES, TRAJECTORIES
     from medr3_plugin.runs.report.report import write_report
 
-    files = (METRICS_FILE, STAGES_FILE, TRAJECTORIES_FILE, CONFIG_FILE, EVALUATION_FILE)
+    files = (METRICS, STAGES, TRAJECTORIES, CONFIG, EVALUATION)
     if run_dir.is_dir() and not any((run_dir / name).is_file() for name in files):
         raise UserError(
             f"{run_dir} is not a run folder: none of {', '.join(files)} is in it; give the folder that "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import MissingExtra, RowError, UserError
 
 if TYPE_CHECKING:
     from medr3_plugin.records import Sample, ScoredSample
@@ -32,7 +32,9 @@ def score(  # noqa: PLR0917 - typer passes options by name
     source: Annotated[Path, typer.Option("--in", help="Trajectories, jsonl.")],
     out: Annotated[Path, typer.Option("--out", help="Reward records, jsonl.")],
     stage: Annotated[str, typer.Option(help=f"Formula: {', '.join(STAGES)}.")],
-    preset: Annotated[str, typer.Option(help="medr3, or authors for the released stage-1 formula.")] = "",
+    preset: Annotated[
+        str, typer.Option(help="medr3, paper (the paper's figures) or authors (the released stage 1).")
+    ] = "",
     judge: Annotated[str, typer.Option(help="rule, or the URL of an OpenAI-compatible server.")] = "",
     judge_model: Annotated[str, typer.Option(help="Model to ask there; else the server's first.")] = "",
     vocabulary: Annotated[
@@ -45,10 +47,13 @@ def score(  # noqa: PLR0917 - typer passes options by name
         Path | None, typer.Option(help="yaml with a section medr3.reward, or that section.")
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Print every part with its reasons.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")
+    ] = False,
 ) -> None:
-    """Score trajectories: one record a row, with the same parts as in training.
+    """Score trajectories: one record per row, with the same parts as in training.
 
-    Wrong rows are named and left out, the others are scored; the exit code is then 2.
+    Wrong rows are named and left out, and the others are scored; the exit code is then 2, or 3 with --skip-bad.
     """
     from medr3_plugin.rewards.scorer import build_scorer
 
@@ -64,36 +69,66 @@ def score(  # noqa: PLR0917 - typer passes options by name
     elif judge:
         options.pop("judge", None)
     if judge_model:
-        options.setdefault("judge", {})["model"] = judge_model
+        if (options.get("judge") or {}).get("kind", "rule") == "rule":
+            raise UserError(
+                f"--judge-model {judge_model}: there is no judge; give --judge URL, or a --config with one"
+            )
+        options["judge"] = {**options["judge"], "model": judge_model}
     if vocabulary:
         options["extractor"] = {**options.get("extractor", {}), "vocabularies": [str(p) for p in vocabulary]}
     if encoder:
         options["encoder"] = {**options.get("encoder", {}), "path": encoder}
     bad = asyncio.run(_run(build_scorer(options), source, out, stage, explain=explain))
     if bad:
-        raise typer.Exit(2)
+        raise typer.Exit(3 if skip_bad else 2)
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The reward options of a yaml file: its section `medr3.reward`, or the whole file.
+    """The reward options of a yaml file: its section `medr3.reward` with the stages' own, or the whole file.
 
     Raises:
-        UserError: the file is missing or not a mapping.
+        UserError: the file is missing or not a mapping, or an interpolation in it leads nowhere.
+        MissingExtra: it has interpolations, and omegaconf is not installed.
     """
     import yaml
 
+    from medr3_plugin.rewards.options import reward_options
+
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not yaml: {' '.join(str(error).split())}") from None
-    section = content
-    if isinstance(content, dict) and isinstance(content.get("medr3"), dict):
-        section = content["medr3"].get("reward") or {}
-    if not isinstance(section, dict):
+    if not isinstance(content, dict):
         raise UserError(f"{path}: expected a mapping, or one under medr3.reward")
-    return dict(section)
+    whole = isinstance(content.get("medr3"), dict)
+    if whole:
+        content["medr3"] = {key: content["medr3"].get(key) for key in ("reward", "stages")}
+    if "${" in text:
+        content = _resolved(content, "medr3" if whole else "", path)
+    if not whole:
+        return content
+    section = content["medr3"]
+    if not isinstance(section["reward"] or {}, dict):
+        raise UserError(f"{path}: expected a mapping under medr3.reward")
+    return reward_options(section)
+
+
+def _resolved(content: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
+    """`content` with the interpolations under `key` resolved, as hydra would; the rest may need other files."""
+    try:
+        from omegaconf import OmegaConf
+        from omegaconf.errors import OmegaConfBaseException
+    except ImportError as error:
+        raise MissingExtra("omegaconf", "verl", f"the interpolations of {path}") from error
+    config = OmegaConf.create(content)
+    try:
+        part: Any = OmegaConf.to_container(config[key] if key else config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise UserError(f"{path}: an interpolation leads nowhere: {' '.join(str(error).split())}") from None
+    return {key: part} if key else part
 
 
 async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: bool) -> int:
@@ -101,10 +136,11 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
     from tqdm import tqdm
 
     from medr3_plugin.rewards.explain import explain as in_words
-    from medr3_plugin.rewards.score_rows import RowError, read_rows
+    from medr3_plugin.rewards.score_rows import read_rows
+    from medr3_plugin.rewards.verdict import UNDECIDED
 
     bad, failures = 0, Counter[str]()
-    good = 0
+    good = undecided = 0
     partial = out.with_name(out.name + ".part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -126,6 +162,7 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
                     file.write(_line(scored))
                     failures.update(scored.failures)
                     good += 1
+                    undecided += scored.reasons["answer"].get("source") == UNDECIDED
                     if explain:
                         print(in_words(scored))
                 bar.update(len(chunk))
@@ -134,6 +171,12 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
         raise
     partial.replace(out)
     print(_summary(good, bad, failures, out), file=sys.stderr)
+    if undecided:
+        print(
+            f"warning: {undecided} {'answer counts' if undecided == 1 else 'answers count'} as wrong because no rule "
+            "decides: open answers need an LLM judge, give --judge URL",
+            file=sys.stderr,
+        )
     return bad
 
 
@@ -142,6 +185,6 @@ def _line(scored: ScoredSample) -> str:
 
 
 def _summary(good: int, bad: int, failures: Counter[str], out: Path) -> str:
-    parts = [f"{good} scored", f"{bad} wrong rows left out" if bad else ""]
+    parts = [f"{good} scored", f"{bad} wrong {'row' if bad == 1 else 'rows'} left out" if bad else ""]
     parts.append("invalid: " + ", ".join(f"{kind} {n}" for kind, n in failures.items()) if failures else "")
     return f"{', '.join(part for part in parts if part)} -> {out}"

@@ -27,7 +27,7 @@ def train(
 ) -> None:
     """Train with a recipe in verl's own trainer; the same command resumes a run that was interrupted."""
     from medr3_plugin.launch import run_training
-    from medr3_plugin.recipe.checks import check
+    from medr3_plugin.recipe.checks import check, other_verl
     from medr3_plugin.recipe.shipped import compose, find_recipe
 
     found = find_recipe(recipe)
@@ -39,6 +39,8 @@ def train(
         )
         raise UserError(f"{problems[0].where}: {problems[0].message}{more}")
     config = compose(found, given)
+    if (other := other_verl()) is not None:
+        print(f"warning: verl {other}", file=sys.stderr)
     if check_only:
         print(f"{found.name}: ready to train")
         return
@@ -46,18 +48,40 @@ def train(
 
     section = _section(config)
     run_dir = Path(section["run_dir"]).expanduser().absolute()
+    environment: dict[str, str] = {}
+    if section.get("platform") == "cpu":
+        precision, environment = _on_this_machine(config.get("precision"), run_dir)
+        if config.get("precision") == "auto":
+            given = [*given, f"precision={precision}"]
     run_training(
         found.folder,
         found.name,
         given,
         run_dir=run_dir,
         total_steps=Schedule.from_config(section["stages"]).max_steps,
-        platform=section.get("platform"),
+        environment=environment,
     )
+    from medr3_plugin.runs.files import METRICS
     from medr3_plugin.runs.summary import summary
 
     print(summary(run_dir))
-    print(f"metrics: {run_dir / 'metrics.jsonl'}", file=sys.stderr)
+    print(f"metrics: {run_dir / METRICS}", file=sys.stderr)
+
+
+def _on_this_machine(wanted: str | None, run_dir: Path) -> tuple[str, dict[str, str]]:
+    """Precision and variables of a CPU run: what the user or the run's beginning decided, the rest measured now."""
+    from medr3_plugin.launch import cpu_environment
+    from medr3_plugin.platform_cpu import speed
+
+    if wanted == "auto":
+        wanted = speed.precision_of_run(run_dir / "config.yaml")
+        precisions = (wanted,) if wanted else speed.PRECISIONS
+    else:
+        precisions = (wanted if wanted in speed.PRECISIONS else "float32",)
+    measured = speed.measured_here(precisions)
+    chosen = speed.choose(measured)
+    print(f"measured: {', '.join(map(str, measured))}; chosen: {chosen}", file=sys.stderr)
+    return chosen.precision, cpu_environment(speed.thread_environment(chosen.threads))
 
 
 def _section(config: Any) -> dict[str, Any]:

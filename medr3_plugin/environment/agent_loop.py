@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput
 
 from medr3_plugin.environment.episode import Episode, Generation, run_episode
+from medr3_plugin.environment.inserted import inserted_runs
 from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.records import Hit
@@ -52,7 +53,7 @@ class _RolloutServer:
             self.routed_experts = output.routed_experts
         if output.num_preempted is not None:
             self.num_preempted = max(self.num_preempted, 0) + output.num_preempted
-        return Generation(output.token_ids, output.log_probs or None)
+        return Generation(output.token_ids, output.log_probs or None, aborted=output.stop_reason == "aborted")
 
 
 class SearchAgentLoop(AgentLoopBase):
@@ -86,12 +87,18 @@ class SearchAgentLoop(AgentLoopBase):
             response_length=self.response_length,
             max_searches=stamp.get("max_searches"),
         )
+        if not episode.response_ids:  # the engine gave up at once; verl's batches hold no empty response
+            episode.add_inserted([int(self.tokenizer.eos_token_id)])
+        experts = server.routed_experts
         return AgentLoopOutput(
             prompt_ids=list(prompt_ids),
             response_ids=episode.response_ids,
             response_mask=episode.response_mask,
             response_logprobs=episode.log_probs,
-            routed_experts=server.routed_experts,
+            # one for each token but the last: an engine that was cut at a stop string has told more
+            routed_experts=None
+            if experts is None
+            else experts[: len(prompt_ids) + len(episode.response_ids) - 1],
             num_turns=2 + 2 * len(episode.turns),
             metrics={
                 "generate_sequences": episode.generate_s,
@@ -115,6 +122,8 @@ def episode_fields(episode: Episode, prefill_think: bool) -> dict[str, Any]:
         "searches": turns_to_json(episode.turns),
         "forged": episode.forged,
         "truncated": episode.truncated,
+        "aborted": episode.aborted,
+        "inserted": inserted_runs(episode.response_mask),
         "prefill_think": prefill_think,
         # verl's own loops carry these two; its code paths expect them
         "turn_scores": [],

@@ -8,14 +8,15 @@ documents are tokenised apart and inserted with mask 0. The loop knows neither v
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
+from medr3_plugin.environment.asking import Search, ask
 from medr3_plugin.environment.rendering import Tokenizer, encode_block, render_hits
 from medr3_plugin.environment.settings import EnvironmentSettings
-from medr3_plugin.errors import RetrievalFailure
-from medr3_plugin.records import MAX_QUERY_CHARS, Hit, SearchTurn
+from medr3_plugin.records import SearchTurn
 from medr3_plugin.trajectory import (
     ANSWER_CLOSE,
     DOCUMENT_CLOSE,
@@ -23,8 +24,6 @@ from medr3_plugin.trajectory import (
     SEARCH_CLOSE,
     SEARCH_OPEN,
 )
-
-Search = Callable[[str], Awaitable[Sequence[Hit]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +33,29 @@ class Generation:
     Attributes:
         log_probs: one value a token, or None.
         cut: the engine says that it ran out of tokens; for engines whose tokens are counted anew here.
+        aborted: the engine gave the request up, which says nothing about the model.
     """
 
     token_ids: Sequence[int]
     log_probs: Sequence[float] | None = None
     cut: bool = False
+    aborted: bool = False
+
+    def until(self, stop: Sequence[str], tokenizer: Tokenizer) -> Generation:
+        """What was generated up to the first stop string, the token that completes it included.
+
+        Engines with several tokens per step, or without stop strings, hand over more than that.
+        """
+
+        def stops(count: int) -> bool:
+            text = tokenizer.decode(self.token_ids[:count], skip_special_tokens=True)
+            return any(string in text for string in stop)
+
+        if not stops(len(self.token_ids)) or not stops(len(self.token_ids) - 1):
+            return self
+        end = bisect_left(range(len(self.token_ids)), True, key=stops)
+        log_probs = None if self.log_probs is None else self.log_probs[:end]
+        return Generation(self.token_ids[:end], log_probs, aborted=self.aborted)
 
 
 class Generate(Protocol):
@@ -60,6 +77,7 @@ class Episode:
         turns: every search, in order.
         forged: the model wrote a document tag itself.
         truncated: the response length ran out before the model ended.
+        aborted: the engine gave it up: no trajectory of the model's, and nothing to score.
         generate_s, search_s: seconds spent waiting for the engine and for retrieval.
     """
 
@@ -69,6 +87,7 @@ class Episode:
     turns: list[SearchTurn] = field(default_factory=list)
     forged: bool = False
     truncated: bool = False
+    aborted: bool = False
     generate_s: float = 0.0
     search_s: float = 0.0
 
@@ -145,8 +164,12 @@ async def run_episode(
         stop = [*forging, *at_answer, *([SEARCH_CLOSE] if may_search else [])]
         started = time.perf_counter()
         generation = await generate([*prompt_ids, *episode.response_ids], stop=stop, max_tokens=room)
+        generation = generation.until(stop, tokenizer)
         episode.generate_s += time.perf_counter() - started
         episode.add_generated(generation)
+        if generation.aborted:
+            episode.aborted = True
+            break
         text = tokenizer.decode(generation.token_ids, skip_special_tokens=True)
         if any(tag in text for tag in forging):
             episode.forged = True
@@ -182,31 +205,12 @@ async def _search_turn(
     tokenizer: Tokenizer,
 ) -> tuple[SearchTurn, list[int]]:
     """Run one search; returns its record and the tokens to insert (possibly none)."""
-
-    def line(text: str) -> list[int]:
-        return encode_block(text, room, tokenizer, query.carried)
-
-    if not query.text or len(query.text) > MAX_QUERY_CHARS:
-        turn = SearchTurn(query=query.text[:MAX_QUERY_CHARS], outcome="malformed")
-        return turn, line(settings.malformed_line)
-    started = time.perf_counter()
-    try:
-        hits = tuple(await search(query.text))
-    except RetrievalFailure as failure:
-        latency = time.perf_counter() - started
-        episode.search_s += latency
-        turn = SearchTurn(query=query.text, outcome="failed", latency_s=latency, failure=failure.kind)
-        return turn, line(settings.failed_line)
-    latency = time.perf_counter() - started
-    episode.search_s += latency
-    if not hits:
-        return SearchTurn(query=query.text, outcome="empty", latency_s=latency), line(settings.empty_line)
-    seen = episode.shown
-    new = [hit for hit in hits if hit.document.id not in seen]
+    turn, new, line = await ask(query.text, episode.shown, search, settings)
+    episode.search_s += turn.latency_s
     if not new:
-        turn = SearchTurn(query=query.text, hits=hits, outcome="duplicate", latency_s=latency)
-        return turn, line(settings.duplicate_line)
+        return turn, encode_block(line, room, tokenizer, query.carried)
     ids, shown = render_hits(new, room - settings.answer_reserve, settings, tokenizer, query.carried)
-    turn = SearchTurn(query=query.text, hits=hits, shown=shown, outcome="ok", latency_s=latency)
     # no room for a document beside the answer's reserve: say so rather than leave the search unanswered
-    return turn, ids or line(settings.limit_line)
+    return replace(turn, shown=shown), ids or encode_block(
+        settings.limit_line, room, tokenizer, query.carried
+    )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
+from medr3_plugin.environment.control_tokens import as_data, without_controls
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.records import Document, Hit
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN, THINK_OPEN, neutralise_tags
@@ -50,11 +51,11 @@ def document_text(document: Document, template: str) -> str:
     return neutralise_tags(" ".join(text.split()))
 
 
-def encode_block(text: str, budget: int, tokenizer: Tokenizer, carried: str = "") -> list[int]:
-    """Tokens of `<document> text </document>`, the text cut so that the block fits `budget` tokens.
+def fit_block(text: str, budget: int, tokenizer: Tokenizer, carried: str = "") -> str:
+    """`<document> text </document>`, the text cut so that the block has at most `budget` tokens.
 
-    The cut falls on a word boundary, so that no half word and no half character is shown. Returns an empty
-    list if not even the tags fit.
+    The cut falls on a word boundary, so that no half word and no half character is shown. Returns "" if not even the
+    tags fit.
 
     Args:
         carried: what the model's last token holds past its stop string. Where a tokenizer has a token for
@@ -62,22 +63,30 @@ def encode_block(text: str, budget: int, tokenizer: Tokenizer, carried: str = ""
             itself; it is kept, and not written a second time.
     """
     opening = DOCUMENT_OPEN.removeprefix(carried)
+    text = as_data(text, tokenizer)
 
-    def block(body: str) -> list[int]:
-        return tokenizer.encode(f"{opening} {body} {DOCUMENT_CLOSE}", add_special_tokens=False)
+    def block(body: str) -> str:
+        return f"{opening} {body} {DOCUMENT_CLOSE}"
 
-    ids = block(text)
-    if len(ids) <= budget:
-        return ids
-    tags = len(block(""))
+    def tokens(block: str) -> int:
+        return len(tokenizer.encode(block, add_special_tokens=False))
+
+    if tokens(block(text)) <= budget:
+        return block(text)
     body = tokenizer.encode(text, add_special_tokens=False)
-    for room in range(budget - tags, 0, -1):  # a tokenizer may need a token or two more around the cut
+    # a tokenizer may need a token or two more around the cut
+    for room in range(budget - tokens(block("")), 0, -1):
         cut = tokenizer.decode(body[:room], skip_special_tokens=True)
         cut = cut.rsplit(" ", 1)[0].rstrip(" ,;:(\ufffd") if " " in cut else cut.rstrip("\ufffd")
-        ids = block(cut)
-        if cut and len(ids) <= budget:
-            return ids
-    return []
+        if cut and tokens(block(cut)) <= budget:
+            return block(cut)
+    return ""
+
+
+def encode_block(text: str, budget: int, tokenizer: Tokenizer, carried: str = "") -> list[int]:
+    """Tokens of `fit_block`, none of them a control token; an empty list if not even the tags fit."""
+    block = fit_block(text, budget, tokenizer, carried)
+    return without_controls(tokenizer.encode(block, add_special_tokens=False), tokenizer) if block else []
 
 
 def render_hits(

@@ -26,7 +26,8 @@ class EnvironmentSettings(BaseModel):
             evidence_type, year.
         stop_at_answer: end generation at `</answer>`; for small models that do not end by themselves.
         prefill_think: append `<think>` to the prompt (the paper's prompt ends so), unless the chat template has.
-        *_line: neutral texts shown, between document tags, when there is no document to show.
+        *_line: neutral texts shown, between document tags, when there is no document to show. Options, because they
+            are best in the language of the questions.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

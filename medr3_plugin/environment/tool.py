@@ -1,39 +1,39 @@
 """`medical_search`, a verl tool: the tag protocol's retrieval for models that call tools by chat template.
 
-Listed in the yaml at `rollout.multi_turn.tool_config_path` (`recipes/qwen3_8b_tools/tools.yaml`); the agent
-loop is `medr3_tool` (`environment.tool_loop`), or verl's own `tool_agent`. verl drops the metrics a tool
-returns, so every search is recorded in the trajectory's `extra_fields["searches"]`, in the form that the
-rewards read (`retrieval.protocol.turns_to_json`).
+Listed in the yaml at `rollout.multi_turn.tool_config_path` (`recipes/qwen3_8b_tools/tools.yaml`) and called by the
+agent loop `medr3_tool` (`environment.tool_loop`), which tells it the tokenizer, the room left in the response and the
+stage's search limit.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
-import time
 import weakref
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from verl.tools.base_tool import BaseTool
 from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse
 
-from medr3_plugin.environment.rendering import document_text
+from medr3_plugin.environment.asking import ask
+from medr3_plugin.environment.rendering import (
+    MIN_DOCUMENT_TOKENS,
+    Tokenizer,
+    document_text,
+    fit_block,
+)
 from medr3_plugin.environment.settings import EnvironmentSettings
-from medr3_plugin.errors import RetrievalFailure, UserError
-from medr3_plugin.records import MAX_QUERY_CHARS, Hit, SearchTurn
+from medr3_plugin.errors import UserError
+from medr3_plugin.records import Hit, SearchTurn
 from medr3_plugin.retrieval.backend import make_backend
 from medr3_plugin.retrieval.protocol import turns_to_json
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN
 from medr3_plugin.yaml_section import validated
 
-logger = logging.getLogger(__name__)
-
-_LINES = EnvironmentSettings()
 _TOOL_TAG = re.compile(r"<(/?\s*tool_\w{1,20})\s*>", re.IGNORECASE)
 
 max_searches: ContextVar[int | None] = ContextVar("max_searches", default=None)
@@ -58,29 +58,31 @@ class ToolSettings(BaseModel):
     """The tool's `config` in the yaml.
 
     Attributes:
-        retrieval: options of the backend (`retrieval.backend.BackendOptions`), as in `medr3.retrieval`.
-        topk: documents asked for per search.
-        max_searches: searches a trajectory may make; later ones are answered with a neutral line.
+        retrieval: options of the backend (`retrieval.backend.BackendOptions`); None takes `medr3.retrieval`.
+        topk, max_searches, answer_reserve, document_template: as in `EnvironmentSettings`; None takes
+            `medr3.environment`'s.
         document_chars: longest text of one document; the cut falls on a word boundary.
         response_chars: longest answer of the tool. `rollout.multi_turn.max_tool_response_length` must not
             be smaller, else verl cuts the middle out of the evidence; `medr3_tool` refuses to start then.
-        answer_reserve: response tokens that documents never use, kept for the answer.
-        chars_per_token: fewest characters a token is taken to stand for when the room left in the response
-            is turned into characters.
-        document_template: as in `EnvironmentSettings`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: str = "native"
-    retrieval: dict[str, Any]
-    topk: int = Field(5, ge=1, le=100)
-    max_searches: int = Field(4, ge=0)
+    retrieval: dict[str, Any] | None = None
+    topk: int | None = Field(None, ge=1, le=100)
+    max_searches: int | None = Field(None, ge=0)
     document_chars: int = Field(1500, ge=40)
     response_chars: int = Field(6000, ge=80)
-    answer_reserve: int = Field(256, ge=0)
-    chars_per_token: float = Field(2.5, gt=0)
-    document_template: str = _LINES.document_template
+    answer_reserve: int | None = Field(None, ge=0)
+    document_template: str | None = None
+
+    def over(self, environment: EnvironmentSettings) -> EnvironmentSettings:
+        """`medr3.environment` with what the tool's own section sets."""
+        own = self.model_dump(
+            include={"topk", "max_searches", "answer_reserve", "document_template"}, exclude_none=True
+        )
+        return environment.model_copy(update=own)
 
 
 @dataclass
@@ -92,27 +94,63 @@ class _Trajectory:
     position: int = -1
     """Tokens of the response when the last call was answered."""
     unseen: int = 0
-    """Characters answered to calls at `position`: they join the response together, after the last one."""
+    """Tokens answered to calls at `position`: they join the response together, after the last one."""
 
     @property
     def shown(self) -> set[str]:
         return {document_id for turn in self.turns for document_id in turn.shown}
 
 
+@dataclass(frozen=True)
+class Policy:
+    """What `medr3_tool` knows of the model that calls.
+
+    Attributes:
+        response_length: tokens that a response may have.
+        frame_tokens: tokens that the chat template puts around one answer of the tool.
+    """
+
+    tokenizer: Tokenizer
+    response_length: int
+    frame_tokens: int
+
+
 class MedicalSearchTool(BaseTool):
     """verl `BaseTool` over a `RetrievalBackend`.
 
     One instance serves all trajectories of an agent loop worker (and one only shows its schema to the data
-    set), so the constructor opens nothing. `response_length` is set by `medr3_tool`: with it, documents never
-    overflow the response, which would end the trajectory before the model saw them.
+    set), so the constructor opens nothing. `policy` is set by `medr3_tool`: with it, documents hold no control token
+    and never overflow the response, which would end the trajectory before the model saw them.
     """
 
     def __init__(self, config: dict[str, Any], tool_schema: OpenAIFunctionToolSchema | None = None) -> None:
         self.settings = validated(ToolSettings, config, "tools[medical_search].config")
-        self._backend = make_backend(self.settings.retrieval)
-        self.response_length: int | None = None
+        given = self.settings.retrieval
+        self._backend = None if given is None else make_backend(given)
+        self.environment = self.settings.over(EnvironmentSettings())
+        self.policy: Policy | None = None
         self._trajectories: weakref.WeakKeyDictionary[Any, _Trajectory] = weakref.WeakKeyDictionary()
         super().__init__(config, tool_schema or OpenAIFunctionToolSchema.model_validate(SCHEMA))
+
+    def attach(
+        self, policy: Policy, environment: EnvironmentSettings, retrieval: dict[str, Any] | None
+    ) -> None:
+        """Take from the run what the tool's own section leaves open.
+
+        Args:
+            environment, retrieval: the sections `medr3.environment` and `medr3.retrieval`.
+
+        Raises:
+            UserError: neither section says where to search.
+        """
+        self.policy = policy
+        self.environment = self.settings.over(environment)
+        if self._backend is None:
+            if retrieval is None:
+                raise UserError(
+                    "medr3.retrieval: missing, and the tool medical_search has no retrieval of its own"
+                )
+            self._backend = make_backend(retrieval)
 
     async def execute(
         self,
@@ -122,6 +160,9 @@ class MedicalSearchTool(BaseTool):
     ) -> tuple[ToolResponse, float | None, dict[str, Any]]:
         """Answer one call; never raises for what the model or the infrastructure did.
 
+        verl drops the metrics that a tool returns, so every search is recorded in the trajectory's
+        `extra_fields["searches"]`, in the form that the rewards read (`retrieval.protocol.turns_to_json`).
+
         Returns:
             The documents (or a neutral line), no reward of its own, and metrics that verl drops.
         """
@@ -130,70 +171,63 @@ class MedicalSearchTool(BaseTool):
         async with trajectory.lock:
             if trajectory.position != len(agent_data.response_mask):
                 trajectory.position, trajectory.unseen = len(agent_data.response_mask), 0
-            room = self._room(trajectory.position, trajectory.unseen)
-            turn, text = await self._search(parameters, trajectory, room)
+            turn, text = await self._search(parameters, trajectory)
             trajectory.turns.append(turn)
-            trajectory.unseen += len(text)
+            if self.policy is not None:
+                taken = len(self.policy.tokenizer.encode(text, add_special_tokens=False))
+                trajectory.unseen += taken + self.policy.frame_tokens
             agent_data.extra_fields["searches"] = turns_to_json(trajectory.turns)
-        return ToolResponse(text=text), None, {"outcome": turn.outcome, "latency_s": turn.latency_s}
+        return ToolResponse(text=text), None, {"outcome": turn.outcome, "query": turn.query}
 
-    async def _search(self, parameters: Any, trajectory: _Trajectory, room: int) -> tuple[SearchTurn, str]:
+    async def _search(self, parameters: Any, trajectory: _Trajectory) -> tuple[SearchTurn, str]:
         query = parameters.get("query") if isinstance(parameters, dict) else None
         query = query.strip() if isinstance(query, str) else ""
         limit = max_searches.get()
-        if len(trajectory.turns) >= (self.settings.max_searches if limit is None else limit):
-            return SearchTurn(query=query, outcome="limit"), _line(_LINES.limit_line)
-        if not query or len(query) > MAX_QUERY_CHARS:
-            turn = SearchTurn(query[:MAX_QUERY_CHARS], outcome="malformed")
-            return turn, _line(_LINES.malformed_line)
-        started = time.perf_counter()
-        try:
-            hits = tuple((await self._backend.search([query], self.settings.topk))[0])
-        except (RetrievalFailure, UserError) as error:
-            # verl would show an exception to the model and forget it; the record makes the sample invalid
-            kind = error.kind if isinstance(error, RetrievalFailure) else "setup"
-            logger.error("medical_search failed (%s): %s", kind, error)
-            latency = time.perf_counter() - started
-            return SearchTurn(query, outcome="failed", latency_s=latency, failure=kind), _line(
-                _LINES.failed_line
-            )
-        latency = time.perf_counter() - started
-        if not hits:
-            return SearchTurn(query, outcome="empty", latency_s=latency), _line(_LINES.empty_line)
-        seen = trajectory.shown
-        new = [hit for hit in hits if hit.document.id not in seen]
+        if len(trajectory.turns) >= (self.environment.max_searches if limit is None else limit):
+            return SearchTurn(query, outcome="limit"), _block(self.environment.limit_line)
+
+        async def search(query: str) -> Sequence[Hit]:
+            if self._backend is None:  # called by a loop that is not ours
+                raise UserError("medical_search: give it `retrieval`, or use the agent loop medr3_tool")
+            return (await self._backend.search([query], self.environment.topk))[0]
+
+        turn, new, line = await ask(query, trajectory.shown, search, self.environment)
         if not new:
-            return SearchTurn(query, hits, outcome="duplicate", latency_s=latency), _line(
-                _LINES.duplicate_line
-            )
-        text, shown = self._render(new, room)
-        return SearchTurn(query, hits, shown, "ok", latency), text or _line(_LINES.limit_line)
+            return turn, _block(line)
+        text, shown = self._render(new, trajectory)
+        return replace(turn, shown=shown), text or _block(self.environment.limit_line)
 
-    def _room(self, position: int, unseen: int) -> int:
-        """Characters the answer may have, `unseen` characters after the first `position` tokens of the response."""
-        if self.response_length is None:
-            return self.settings.response_chars
-        tokens = self.response_length - position - self.settings.answer_reserve
-        return min(self.settings.response_chars, int(tokens * self.settings.chars_per_token) - unseen)
-
-    def _render(self, hits: Sequence[Hit], room: int) -> tuple[str, tuple[str, ...]]:
-        """Documents in tags, as the one parser knows them, as many as fit `room` characters, best first."""
+    def _render(self, hits: Sequence[Hit], trajectory: _Trajectory) -> tuple[str, tuple[str, ...]]:
+        """Documents in tags, as the one parser knows them, as many as there is room for, best first."""
         blocks: list[str] = []
         shown: list[str] = []
-        frame = len(_line("")) + 1
+        chars = self.settings.response_chars
+        tokens = self._tokens_left(trajectory)
+        frame = len(_block("")) + 1
         for hit in hits:
-            budget = min(self.settings.document_chars, room - frame)
-            text = _TOOL_TAG.sub(r"(\1)", document_text(hit.document, self.settings.document_template))
-            text = _cut(text, budget)
-            if not text:
+            text = _TOOL_TAG.sub(r"(\1)", document_text(hit.document, self.environment.document_template))
+            text = _cut(text, min(self.settings.document_chars, chars - frame))
+            block = _block(text) if text else ""
+            if block and self.policy is not None:
+                fits = tokens >= MIN_DOCUMENT_TOKENS
+                block = fit_block(text, tokens, self.policy.tokenizer) if fits else ""
+                tokens -= len(self.policy.tokenizer.encode(f"{block}\n", add_special_tokens=False))
+            if not block:
                 break
-            blocks.append(_line(text))
+            blocks.append(block)
             shown.append(hit.document.id)
-            room -= len(blocks[-1]) + 1
+            chars -= len(block) + 1
         return "\n".join(blocks), tuple(shown)
 
+    def _tokens_left(self, trajectory: _Trajectory) -> int:
+        """Tokens that the answer may have."""
+        if self.policy is None:
+            return 0
+        used = trajectory.position + trajectory.unseen + self.policy.frame_tokens
+        return self.policy.response_length - used - self.environment.answer_reserve
 
-def _line(text: str) -> str:
+
+def _block(text: str) -> str:
     # in document tags, as in the tag protocol: what the tool says is never the model's own reasoning
     return f"{DOCUMENT_OPEN} {text} {DOCUMENT_CLOSE}"
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import MissingExtra, RowError, UserError
 from medr3_plugin.records import Sample
+from medr3_plugin.rows import sample_of
 
 Form = Literal["choice", "open"]
 
@@ -68,7 +68,14 @@ def load_benchmark(
     else:
         rows = prepared
         _check_prepared(rows, source, form, style)
-    questions = [_question(row, f"{source} row {number}") for number, row in enumerate(rows, start=1)]
+    questions = []
+    for number, row in enumerate(rows, start=1):
+        try:
+            questions.append(_question(row, f"{source} row {number}"))
+        except RowError as error:
+            if warn is None:
+                raise
+            warn(f"{error}; the row is left out")
     if limit:
         del questions[limit:]
     if not questions:
@@ -114,7 +121,8 @@ def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | Non
         styles: tuple[prompts.Style, ...] = ("search", "plain", "bare")
         question = str(info.get("question"))
         own_style = style and next(
-            (s for s in styles if prompts.instruction(question, s) == messages[-1:]), "of its own"
+            (s for s in styles if _ends_with(messages[-1]["content"], prompts.instruction(question, s))),
+            "of its own",
         )
         for option, asked, own in (("--form", form, own_form), ("--prompt", style, own_style)):
             if asked not in (None, own):
@@ -122,6 +130,11 @@ def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | Non
                     f"{option} {asked}: {where} is prepared as {own}; leave {option} out, or prepare it with "
                     f"`medr3 data prepare {option} {asked}`"
                 )
+
+
+def _ends_with(content: str, asked: Sequence[dict[str, str]]) -> bool:
+    """Whether a message puts a question so, alone or after examples."""
+    return content == asked[-1]["content"] or content.endswith("\n\n" + asked[-1]["content"])
 
 
 def _load(
@@ -150,19 +163,5 @@ def _load(
 
 
 def _question(row: dict[str, Any], where: str) -> Question:
-    info = row["extra_info"]
-    try:
-        sample = Sample(
-            id=str(info["id"]),
-            question=str(info["question"]),
-            response="",
-            answers=tuple(map(str, info.get("answers") or [row["reward_model"]["ground_truth"]])),
-            options=json.loads(info["options"]) if info.get("options") else None,
-            dataset=str(info.get("dataset") or row.get("data_source", "")),
-            gold_docs=tuple(map(str, info.get("gold_docs") or ())),
-        )
-    except (KeyError, json.JSONDecodeError) as error:
-        raise UserError(
-            f"{where}: {error!r} in extra_info; prepare it again with `medr3 data prepare`"
-        ) from error
-    return Question(sample, tuple({"role": m["role"], "content": m["content"]} for m in row["prompt"]))
+    prompt = tuple({"role": m["role"], "content": m["content"]} for m in row["prompt"])
+    return Question(sample_of(row, where), prompt)

@@ -8,9 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from medr3_plugin.evaluation.statistics import Comparison, Interval, compare, share_interval
-
-UNDECIDED = "rule:undecided"
-"""Source of the verdict on an answer that no rule decides, without a judge."""
+from medr3_plugin.rewards.verdict import UNDECIDED
 
 
 @dataclass(frozen=True, slots=True)

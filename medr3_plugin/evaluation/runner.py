@@ -11,7 +11,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +23,21 @@ from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, UserError
 from medr3_plugin.evaluation.benchmarks import Question
 from medr3_plugin.evaluation.policy import Policy, PolicyFailure, Sampling
-from medr3_plugin.evaluation.results import UNDECIDED
 from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
-from medr3_plugin.records import Hit, Sample, base_id
-from medr3_plugin.rewards.answer.verify import verify
+from medr3_plugin.records import Hit, Sample, canonical_id, gold_found
+from medr3_plugin.rewards.answer.alias import Names
 from medr3_plugin.rewards.retrieval import coverage
+from medr3_plugin.rewards.verdict import decide
+from medr3_plugin.runs.files import EVALUATION, TRAJECTORIES
 from medr3_plugin.runs.reader import read_json_lines
 from medr3_plugin.trajectory import THINK_OPEN, parse
 
-ROWS_FILE = "trajectories.jsonl"
-SETTINGS_FILE = "evaluation.json"
 ASKED = "asked"
 """Key of the settings file: benchmark -> samples asked for."""
 API = "api"
 """Key of the settings file: how a server was asked, see `chat_policy`."""
+SERVED = "served_model"
+"""Key of the settings file: the server's name for the model; folders of before lack it."""
 _PATIENCE = 20
 """So many samples failing one after the other mean that a service is down."""
 
@@ -70,10 +71,12 @@ class Rows:
         self, folder: Path, settings: Mapping[str, Any], asked: Mapping[str, int] | None = None
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / ROWS_FILE
-        written = folder / SETTINGS_FILE
+        self.path = folder / TRAJECTORIES
+        written = folder / EVALUATION
         if before := read_settings(folder):
             for key in sorted({*before, *settings} - {ASKED}):
+                if key == SERVED and key not in before:
+                    continue
                 if before.get(key) != settings.get(key):
                     raise UserError(
                         f"{folder} holds results with {key}={before.get(key)!r}, now it is "
@@ -118,7 +121,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: its file is damaged.
     """
-    file = folder / SETTINGS_FILE
+    file = folder / EVALUATION
     if not file.is_file():
         return {}
     try:
@@ -149,6 +152,7 @@ async def run_benchmark(
     policy: Policy,
     search: Search,
     judge: AnswerJudge | None,
+    vocabulary: Names | None = None,
     plan: Plan,
     rows: Rows,
 ) -> str:
@@ -179,7 +183,7 @@ async def run_benchmark(
                         "kind": "eval",
                         "step": 0,
                     }
-                row |= await _judged(row, question.sample, judge)
+                row |= await _judged(row, question.sample, judge, vocabulary)
                 rows.add(row)
                 failed = row["judge_failure"] or ("search" if row["reward"]["search_failures"] else None)
             except PolicyFailure as error:
@@ -247,32 +251,27 @@ async def _roll_out(
 
 def _gold_recall(episode: Episode, gold: Sequence[str]) -> float | None:
     """Share of the gold documents of which a passage was retrieved; None without known gold documents."""
-    found = {base_id(hit.document.id) for turn in episode.turns for hit in turn.hits}
-    return coverage(set(map(base_id, gold)), found) if gold else None
+    found = gold_found(
+        gold, {name for turn in episode.turns for hit in turn.hits for name in hit.document.ids}
+    )
+    return coverage(set(map(canonical_id, gold)), found) if gold else None
 
 
-async def _judged(row: Mapping[str, Any], sample: Sample, judge: AnswerJudge | None) -> dict[str, Any]:
+async def _judged(
+    row: Mapping[str, Any], sample: Sample, judge: AnswerJudge | None, vocabulary: Names | None
+) -> dict[str, Any]:
     """The verdict on a row, as its `reward`, `reasons` and `judge_failure`."""
-    answer = parse(row["response"]).answer
+    trajectory = parse(row["response"])
     failure = None
     if row["forged"]:
         verdict = Verdict(WRONG, "the model wrote a document tag itself", "rule:forged")
-    elif answer is None:
-        verdict = Verdict(WRONG, "no answer", "rule:format")
     else:
-        ruled = verify(answer, replace(sample, response=row["response"]))
-        verdict = ruled or Verdict(WRONG, "no rule decides it, and there is no judge", UNDECIDED)
-        if ruled is None and judge is not None:
-            try:
-                verdict = await judge.verdict(
-                    question=sample.question,
-                    answer=answer,
-                    answers=sample.answers,
-                    options=sample.options,
-                    dataset=sample.dataset,
-                )
-            except JudgeFailure as error:
-                failure = f"judge_{error.kind}"
+        try:
+            decided = await decide(trajectory, sample, vocabulary=vocabulary, judge=judge)
+            verdict = decided or Verdict(WRONG, "no answer", "rule:format")
+        except JudgeFailure as error:
+            failure = f"judge_{error.kind}"
+            verdict = Verdict(WRONG, "the judge failed", "rule:undecided")
     search_failures = [turn["failure"] for turn in row["searches"] if turn["failure"]]
     return {
         "reward": {
@@ -285,7 +284,7 @@ async def _judged(row: Mapping[str, Any], sample: Sample, judge: AnswerJudge | N
             "search_failures": float(len(search_failures)),
             "judge_failures": float(failure is not None),
         },
-        "reasons": {"answer": asdict(verdict) | {"given": answer}},
-        "answered": answer is not None,
+        "reasons": {"answer": asdict(verdict) | {"given": trajectory.answer}},
+        "answered": trajectory.answer is not None,
         "judge_failure": failure,
     }

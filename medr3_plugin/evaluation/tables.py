@@ -10,6 +10,7 @@ from medr3_plugin.evaluation.chat_policy import NOTES
 from medr3_plugin.evaluation.published import LLAMA_3_1_8B, published
 from medr3_plugin.evaluation.results import BenchmarkResult
 from medr3_plugin.evaluation.statistics import Comparison
+from medr3_plugin.runs.files import RESULTS
 
 _NOTE = (
     "Published: arXiv:2507.23541, Llama-3.1-8B-Instruct as backbone, read from the vertices of the paper's "
@@ -52,7 +53,7 @@ def write_tables(
     if with_published:
         document["published"] = {result.benchmark: published(result.benchmark) for result in results}
     files = {
-        "results.json": json.dumps(document, indent=2, ensure_ascii=False) + "\n",
+        RESULTS: json.dumps(document, indent=2, ensure_ascii=False) + "\n",
         "results.md": markdown(results, label, compared, other, with_published, notes=notes),
         "results.tex": latex(results, label, with_published, notes),
     }

@@ -1,1 +1,1 @@
-"""Answer judges: rule-based, OpenAI-compatible, verl reward router; verdict cache."""
+"""Answer judges: the verdict and the protocol, the LLM judge, judges from options."""

@@ -6,8 +6,20 @@ judge:
   base_url: http://127.0.0.1:8000/v1
   model: Qwen/Qwen2.5-14B-Instruct
   api_key_env: JUDGE_KEY       # the NAME of an environment variable; keys never stand in a config
-  cache: verdicts.sqlite
+  cache: verdicts.sqlite       # replies by prompt, model and parameters; the processes of one machine share it
 ```
+
+Every parameter of the request can be left out or replaced, as servers differ in what they take:
+
+```yaml
+  temperature: 0.0             # both have these defaults; null sends none
+  max_tokens: 512              # thoughts count: a judge that thinks needs more, one that is cut off gives no verdict
+  parameters: {max_tokens: null, max_completion_tokens: 2048, temperature: null, reasoning_effort: low}
+  extra_body: {chat_template_kwargs: {enable_thinking: false}}
+```
+
+`tokenizer` names the folder of the judge's model: the control tokens that its tokenizer lists are then kept from it
+besides those of the usual kinds (`<|im_end|>`, `</s>`, `[INST]`), which need no option.
 
 `router` is verl's own reward-model router (`reward.reward_model.enable: true`, see `stages.judge_model`): the cluster
 of the run serves the judge, in the same protocol under `http://<address>/v1`. The reward manager fills in `address`;
@@ -20,13 +32,13 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.judge.base import AnswerJudge
-from medr3_plugin.judge.chat import ChatClient, Structured
-from medr3_plugin.judge.prompt import RARE_DISEASE_DATASETS
-from medr3_plugin.judge.rule import RuleJudge
+from medr3_plugin.llm.client import Structured
+from medr3_plugin.llm.control_tokens import special_tokens_of
+from medr3_plugin.yaml_section import validated
 
 ROUTER_VARIABLE = "MEDR3_REWARD_ROUTER"
 
@@ -44,19 +56,20 @@ class JudgeOptions(BaseModel):
     timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
     attempts: Annotated[int, Field(ge=1)] = 4
     max_in_flight: Annotated[int, Field(ge=1)] = 256
-    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    max_tokens: Annotated[int, Field(ge=16)] = 512
+    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = 0.0
+    max_tokens: Annotated[int, Field(ge=16)] | None = 512
+    parameters: Mapping[str, Any] = Field(default_factory=dict)
     structured: Structured = "json_schema"
     extra_body: Mapping[str, Any] = Field(default_factory=dict)
+    tokenizer: str | None = None
     cache: str | None = None
-    rare_disease_datasets: tuple[str, ...] = tuple(sorted(RARE_DISEASE_DATASETS))
 
 
 def make_judge(options: Mapping[str, Any] | None, where: str = "medr3.reward.judge") -> AnswerJudge | None:
-    """The judge that `options` describe; None for no options.
+    """The judge that `options` describe; None for no options, and for `kind: rule`, which has only the rules.
 
-    >>> type(make_judge({"kind": "rule"})).__name__, make_judge(None)
-    ('RuleJudge', None)
+    >>> make_judge({"kind": "rule"}) is make_judge(None) is None
+    True
 
     Raises:
         UserError: an option is wrong or missing; names its yaml path under `where`.
@@ -66,10 +79,11 @@ def make_judge(options: Mapping[str, Any] | None, where: str = "medr3.reward.jud
         return None
     parsed = _read(options, where)
     if parsed.kind == "rule":
-        return RuleJudge()
+        return None
 
-    from medr3_plugin.judge.cache import VerdictCache
     from medr3_plugin.judge.llm import LLMJudge
+    from medr3_plugin.llm.client import ChatClient
+    from medr3_plugin.llm.store import ReplyStore
 
     chat = ChatClient(
         _base_url(parsed, where),
@@ -79,16 +93,26 @@ def make_judge(options: Mapping[str, Any] | None, where: str = "medr3.reward.jud
         attempts=parsed.attempts,
         max_in_flight=parsed.max_in_flight,
         structured=parsed.structured,
-        params={"temperature": parsed.temperature, "max_tokens": parsed.max_tokens},
+        params={"temperature": parsed.temperature, "max_tokens": parsed.max_tokens, **parsed.parameters},
         extra_body=parsed.extra_body,
         use_proxies=parsed.kind == "openai",
     )
     return LLMJudge(
         chat,
         source=parsed.kind,
-        cache=VerdictCache(parsed.cache) if parsed.cache else None,
-        rare_disease_datasets=parsed.rare_disease_datasets,
+        replies=ReplyStore(parsed.cache, setting=f"{where}.cache"),
+        special_tokens=_special_tokens(parsed.tokenizer, where),
     )
+
+
+def _special_tokens(folder: str | None, where: str) -> frozenset[str]:
+    found = special_tokens_of(folder) if folder else frozenset()
+    if folder and not found:
+        raise UserError(
+            f"{where}.tokenizer: {folder} holds no tokenizer.json or tokenizer_config.json with special tokens; name "
+            "the folder of the judge's model, or leave it out"
+        )
+    return found
 
 
 def _read(options: Mapping[str, Any], where: str) -> JudgeOptions:
@@ -97,15 +121,7 @@ def _read(options: Mapping[str, Any], where: str) -> JudgeOptions:
             f"{where}.api_key: keys do not belong in a config; put the key into an environment variable and "
             f"its name into {where}.api_key_env"
         )
-    try:
-        return JudgeOptions.model_validate(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join([where, *map(str, first["loc"])])
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(JudgeOptions.model_fields)
-            raise UserError(f"{path}: unknown key; known are {known}") from None
-        raise UserError(f"{path}: {first['msg']}, got {first['input']!r}") from None
+    return validated(JudgeOptions, options, where)
 
 
 def _base_url(options: JudgeOptions, where: str) -> str:

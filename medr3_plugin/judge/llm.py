@@ -1,24 +1,39 @@
-"""The LLM judge: rubric prompt, strict reply, cache, and one call for equal cases in flight."""
+"""The LLM judge: rubric prompt, strict reply, and one call for equal cases."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from medr3_plugin.errors import JudgeFailure
+from pydantic import BaseModel, ConfigDict, Field
+
 from medr3_plugin.judge.base import WRONG, Verdict
-from medr3_plugin.judge.cache import VerdictCache, cache_key
-from medr3_plugin.judge.chat import ChatClient
-from medr3_plugin.judge.prompt import RARE_DISEASE_DATASETS, is_rare_disease, messages
-from medr3_plugin.judge.reply import parse_reply
-from medr3_plugin.judge.stats import current
+from medr3_plugin.judge.prompt import is_rare_disease, messages
+from medr3_plugin.llm.client import ChatClient, Completion
+from medr3_plugin.llm.json_reply import ask_json, read_json
+from medr3_plugin.llm.stats import current
+from medr3_plugin.llm.store import ReplyStore, reply_key
 
 MAX_ANSWER_CHARS = 8_000
 """A longer answer is wrong without a call: no final answer is that long, and a judge loses itself in it."""
 
-_ASKS = 2  # a reply without a verdict is asked for once more
-_RETRY_TEMPERATURE = 0.3  # at temperature 0 the same request would bring the same reply
+
+class Reply(BaseModel):
+    """What a judge model must answer. A score that is not the number 0, 1 or 2 is no score."""
+
+    model_config = ConfigDict(strict=True)
+
+    reason: str = ""
+    score: Annotated[int, Field(ge=0, le=2)]
+
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"reason": {"type": "string"}, "score": {"type": "integer", "enum": [0, 1, 2]}},
+    "required": ["reason", "score"],
+    "additionalProperties": False,
+}
+"""The JSON schema sent to servers that can decode under a schema."""
 
 
 class LLMJudge:
@@ -27,8 +42,9 @@ class LLMJudge:
     Args:
         chat: the client of the server.
         source: prefix of `Verdict.source`.
-        cache: verdicts from earlier runs.
-        rare_disease_datasets: data sets judged by the rare-disease rubric.
+        replies: where replies are kept; by default only requests under way are shared.
+        special_tokens: control tokens of the judge's tokenizer, where they are known; the usual kinds are kept from
+            it in any case.
     """
 
     def __init__(
@@ -36,15 +52,13 @@ class LLMJudge:
         chat: ChatClient,
         *,
         source: str = "openai",
-        cache: VerdictCache | None = None,
-        rare_disease_datasets: Collection[str] = RARE_DISEASE_DATASETS,
+        replies: ReplyStore | None = None,
+        special_tokens: Collection[str] = (),
     ) -> None:
         self.chat = chat
         self._source = source
-        self._cache = cache
-        self._rare = frozenset(name.casefold() for name in rare_disease_datasets)
-        # rollouts of one prompt often end in the same answer: (loop, key) -> the call that is under way
-        self._under_way: dict[tuple[int, str], _Call] = {}
+        self._replies = replies or ReplyStore(None)
+        self._special_tokens = frozenset(special_tokens)
 
     async def verdict(
         self,
@@ -66,64 +80,21 @@ class LLMJudge:
             answer=answer,
             answers=answers,
             options=options,
-            rare_disease=is_rare_disease(dataset, self._rare),
+            rare_disease=is_rare_disease(dataset),
+            special_tokens=self._special_tokens,
         )
+        repair = "score" not in answer.casefold()  # a student may also plant a verdict in words
         chat = self.chat
         model = await chat.served_model()
-        key = cache_key(prompt, model, {**chat.params, "format": chat.structured, **chat.extra_body})
-        slot = (id(asyncio.get_running_loop()), key)
-        call = self._under_way.get(slot)
-        if call is None:
-            call = self._under_way[slot] = _Call(asyncio.ensure_future(self._decide(key, model, prompt)))
-            call.task.add_done_callback(lambda _: self._under_way.pop(slot, None))
-        else:
-            current().shared += 1
-        return await call.result()
+        key = reply_key(prompt, model, {**chat.params, "format": chat.structured, **chat.extra_body})
+
+        async def ask() -> Completion:
+            return (await ask_json(chat, prompt, Reply, schema=SCHEMA, shown=answer, repair=repair))[1]
+
+        completion = await self._replies.once(key, ask)
+        reply, _ = read_json(completion.text, Reply, shown=answer, repair=repair)
+        return Verdict(reply.score, reply.reason, f"{self._source}:{model}")
 
     def close(self) -> None:
-        """Close the cache file. Without it, the file is closed with the process; nothing is lost."""
-        if self._cache is not None:
-            self._cache.close()
-
-    async def _decide(self, key: str, model: str, prompt: list[dict[str, str]]) -> Verdict:
-        source = f"{self._source}:{model}"
-        cached = await self._cache.get(key) if self._cache is not None else None
-        if cached is not None:
-            current().cache_hits += 1
-            return Verdict(*cached, source)
-        verdict = await self._ask(prompt, source)
-        if self._cache is not None:
-            await self._cache.put(key, verdict.level, verdict.reason, model)
-        return verdict
-
-    async def _ask(self, prompt: list[dict[str, str]], source: str) -> Verdict:
-        params: dict[str, Any] = {}
-        for ask in range(1, _ASKS + 1):
-            try:
-                reply, repaired = parse_reply(await self.chat.complete(prompt, **params))
-            except JudgeFailure as failure:
-                if failure.kind != "bad_response" or ask == _ASKS:
-                    raise
-                current().asked_again += 1
-                params["temperature"] = max(_RETRY_TEMPERATURE, self.chat.params.get("temperature") or 0.0)
-            else:
-                current().repaired += repaired
-                return Verdict(reply.score, reply.reason, source)
-        raise AssertionError("unreachable")
-
-
-class _Call:
-    """A call with several waiters: a cancelled one does not disturb the others, the last one ends it."""
-
-    def __init__(self, task: asyncio.Task[Verdict]) -> None:
-        self.task = task
-        self._waiters = 0
-
-    async def result(self) -> Verdict:
-        self._waiters += 1
-        try:
-            return await asyncio.shield(self.task)
-        finally:
-            self._waiters -= 1
-            if not self._waiters and not self.task.done():
-                self.task.cancel()
+        """Close the file of replies. Without it, the file is closed with the process; nothing is lost."""
+        self._replies.close()

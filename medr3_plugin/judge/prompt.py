@@ -2,7 +2,8 @@
 
 The rubrics are text files in `prompts/`: `answer` and `rare_disease`, in English and Chinese. The student's
 answer is fenced by a marker line made from a hash of that answer: no answer can contain its own fence, and
-the same case always makes the same prompt (the verdict cache needs that).
+the same case always makes the same prompt (the store of replies needs that). Nothing in a case can be a control
+token of the judge's chat template.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from functools import lru_cache
 from pathlib import Path
 from string import Template
 
+from medr3_plugin.llm.control_tokens import neutralise_control_tokens
 from medr3_plugin.text import fold, has_cjk, plain
 
 PROMPTS = Path(__file__).parent / "prompts"
 RARE_DISEASE_DATASETS = frozenset(
     ("rarearena", "rarearena_rdc", "rarearena_rds", "rare_disease", "phenopacket_store")
 )
-"""Data sets judged by the rare-disease rubric unless the options say otherwise."""
+"""Datasets judged by the rare-disease rubric, in any case."""
 
 MAX_QUESTION_CHARS = 8_000
 """A longer question is cut in the middle: the case is at its start, what is asked at its end."""
@@ -36,31 +38,42 @@ def messages(
     answers: Sequence[str],
     options: Mapping[str, str] | None,
     rare_disease: bool,
+    special_tokens: Collection[str] = (),
 ) -> list[dict[str, str]]:
     """Chat messages that ask for a verdict on `answer`; in Chinese if the question is Chinese.
 
     The rare-disease rubric does not show the question: whether two names mean one disease does not depend on
     the case, and less text leaves less to be led astray by.
+
+    Args:
+        question, answer, answers, options: as in `AnswerJudge.verdict`.
+        rare_disease: whether the rare-disease rubric is used.
+        special_tokens: control tokens of the judge's tokenizer besides the usual kinds.
     """
     language = "zh" if has_cjk(question) or has_cjk(answers[0]) else "en"
     rubric, case = ("rare_disease", "rare_case") if rare_disease else ("answer", "case")
-    answer = plain(answer)
+
+    def as_data(text: str) -> str:
+        text = neutralise_control_tokens(text)
+        return neutralise_control_tokens(text, special_tokens) if special_tokens else text
+
+    answer = as_data(plain(answer))
     gold = {fold(name) for name in answers}
     texts = [str(text) for text in (options or {}).values() if text is not None and text != ""]
     distractors = [text for text in texts if fold(text) not in gold]
     user = Template(_text(f"{case}.{language}")).substitute(
-        question=_shortened(question),
-        answers=_bullets(answers[:MAX_ALIASES]),
-        distractors=_bullets(distractors) if distractors else "-",
+        question=as_data(_shortened(question)),
+        answers=as_data(_bullets(answers[:MAX_ALIASES])),
+        distractors=as_data(_bullets(distractors)) if distractors else "-",
         answer=answer,
         mark=fence(answer),
     )
     return [{"role": "system", "content": _text(f"{rubric}.{language}")}, {"role": "user", "content": user}]
 
 
-def is_rare_disease(dataset: str, datasets: Collection[str] = RARE_DISEASE_DATASETS) -> bool:
+def is_rare_disease(dataset: str) -> bool:
     """Whether `dataset` is judged by the rare-disease rubric."""
-    return dataset.casefold() in datasets
+    return dataset.casefold() in RARE_DISEASE_DATASETS
 
 
 def fence(answer: str) -> str:

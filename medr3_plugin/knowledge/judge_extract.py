@@ -7,18 +7,16 @@ a reference stems from the text.
 from __future__ import annotations
 
 import hashlib
-import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from medr3_plugin.errors import JudgeFailure, MissingExtra
-from medr3_plugin.judge.stats import current
 from medr3_plugin.knowledge.extract import MAX_TRIPLES
+from medr3_plugin.llm.control_tokens import neutralise_control_tokens
+from medr3_plugin.llm.json_reply import Chat, ask_json
 from medr3_plugin.records import Triple
 from medr3_plugin.text import has_cjk
 
@@ -26,11 +24,7 @@ PROMPTS = Path(__file__).parent / "prompts"
 MAX_CHARS = 24_000
 """Longer reasoning is cut: what a judge can read with care, and about 6,000 tokens."""
 
-_ASKS = 2  # a reply that is not in the protocol is asked for once more
-_RETRY_TEMPERATURE = 0.3
 _MAX_TOKENS = 4096
-_THINKING = re.compile(r"^.*?</think>", re.DOTALL)
-_FENCE = re.compile(r"^```(?:json)?|```$")
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -60,19 +54,21 @@ class _Item(BaseModel):
 
 
 class _Reply(BaseModel):
-    model_config = ConfigDict(strict=True)
+    """The triples; also as a bare list, or each as a list. One that is not whole is left out, the others stay."""
 
     triples: list[_Item]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, value: Any) -> Any:
+        return {"triples": value} if isinstance(value, list) else value
 
-class Chat(Protocol):
-    """What is needed of a chat client (`judge.chat.ChatClient`)."""
-
-    async def complete(
-        self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any] = ..., **params: Any
-    ) -> str:
-        """The text of the server's reply; raises JudgeFailure."""
-        ...
+    @field_validator("triples", mode="before")
+    @classmethod
+    def _whole_ones(cls, items: Any) -> Any:
+        if not isinstance(items, list):
+            return items
+        return [item for item in map(_item, items) if item is not None]
 
 
 class JudgeExtractor:
@@ -97,53 +93,25 @@ class JudgeExtractor:
         """
         if not text.strip():
             return ()
-        prompt = messages(text)
-        params: dict[str, Any] = {"max_tokens": _MAX_TOKENS}
-        for ask in range(1, _ASKS + 1):
-            try:
-                return self._read(await self._chat.complete(prompt, SCHEMA, **params))
-            except JudgeFailure as failure:
-                if failure.kind != "bad_response" or ask == _ASKS:
-                    raise
-                current().asked_again += 1
-                params["temperature"] = _RETRY_TEMPERATURE
-        raise AssertionError("unreachable")
-
-    def _read(self, reply: str) -> tuple[Triple, ...]:
-        bare = _FENCE.sub("", _THINKING.sub("", reply, count=1).strip()).strip()
-        try:
-            parsed = _Reply.model_validate_json(bare)
-        except ValidationError:
-            parsed = _repaired(bare)
-            current().repaired += 1
-        named = (item for item in parsed.triples if item.head.strip() and item.tail.strip())
+        reply, _ = await ask_json(
+            self._chat,
+            messages(text),
+            _Reply,
+            schema=SCHEMA,
+            shown=text,
+            max_tokens=_MAX_TOKENS,
+        )
+        named = (item for item in reply.triples if item.head.strip() and item.tail.strip())
         return tuple(Triple(item.head, item.relation, item.tail) for item in named)[: self._max_triples]
 
 
 def messages(text: str) -> list[dict[str, str]]:
     """Chat messages that ask for the triples of `text`, in its language."""
-    text = text[:MAX_CHARS]
+    text = neutralise_control_tokens(text[:MAX_CHARS])
     # made from the text, so that no text can hold its own marker
     mark = f"=====[ {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]} ]====="
     rubric = _prompt("extract.zh" if has_cjk(text) else "extract.en")
     return [{"role": "system", "content": rubric}, {"role": "user", "content": f"{mark}\n{text}\n{mark}"}]
-
-
-def _repaired(text: str) -> _Reply:
-    """The reply in a text that is not clean JSON: the object, or the bare list of triples."""
-    try:
-        from json_repair import repair_json
-    except ImportError:
-        raise MissingExtra("json-repair", "judge", "the judge extractor") from None
-    start = min((i for i in (text.find("{"), text.find("[")) if i >= 0), default=-1)
-    try:
-        value = json.loads(repair_json(text[start:]) or "null") if start >= 0 else None
-    except (ValueError, RecursionError):  # a model in a loop opens brackets without end
-        value = None
-    items = value.get("triples") if isinstance(value, Mapping) else value
-    if not isinstance(items, list):
-        raise JudgeFailure(f"the reply holds no triples: {text[:200]!r}", kind="bad_response")
-    return _Reply(triples=[item for item in map(_item, items) if item is not None])
 
 
 def _item(value: Any) -> _Item | None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from medr3_plugin.knowledge.text import word_form, word_forms
+from medr3_plugin.knowledge.stopwords import FUNCTION_WORDS
+from medr3_plugin.knowledge.text import join, word_form, word_forms
 
 _NEGATION_WORDS = """
 no not never none neither nor without lack lacking absent absence negative deny denied denies denying exclude
@@ -31,3 +32,15 @@ def is_negated(relation: str) -> bool:
     """
     count = sum(form in _NEGATIONS for form in word_forms(relation))
     return (count + len(_RULED_OUT.findall(relation)) + len(_CHINESE.findall(relation))) % 2 == 1
+
+
+@lru_cache(maxsize=16384)
+def relation_form(relation: str) -> str:
+    """Comparison key of a relation: its polarity and its words' normal forms without function words.
+
+    >>> relation_form("does not cause"), relation_form("can cause"), relation_form("causes")
+    ('- cause', '+ cause', '+ cause')
+    """
+    forms = [form for form in word_forms(relation) if form not in _NEGATIONS]
+    content = [form for form in forms if form not in FUNCTION_WORDS] or forms
+    return f"{'-' if is_negated(relation) else '+'} {join(content)}" if content else ""

@@ -112,7 +112,10 @@ class ProcessGroupBackend(Patch):
 
 
 class FsdpEngineOnCpu(Patch):
-    """verl's FSDP engines are registered for cuda and npu only, yet run on a CPU as they are."""
+    """verl's FSDP engines are registered for cuda and npu only, yet run on a CPU as they are.
+
+    Language models get a subclass that computes what trajectories share once (`shared_prefix`).
+    """
 
     module = "verl.workers.engine.fsdp.transformer_impl"
     why = "verl registers its FSDP engines for cuda and npu only"
@@ -124,12 +127,15 @@ class FsdpEngineOnCpu(Patch):
         return any("cpu" not in engines[model][backend] for model in self.models for backend in self.backends)
 
     def apply(self, module: ModuleType) -> None:  # noqa: D102
+        from medr3_plugin.platform_cpu.shared_prefix import SharedPrefixEngine
+
         registry = module.EngineRegistry
         for model in self.models:
             for backend in self.backends:
                 engines = registry._engines[model][backend]
                 if "cpu" not in engines:
-                    registry.register(model_type=model, backend=backend, device="cpu")(engines["cuda"])
+                    engine = SharedPrefixEngine if model == "language_model" else engines["cuda"]
+                    registry.register(model_type=model, backend=backend, device="cpu")(engine)
 
 
 class UnpinnedOffload(Patch):

@@ -8,6 +8,7 @@ installed package.
 
 from __future__ import annotations
 
+import difflib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +62,12 @@ def find_recipe(name: str) -> Recipe:
     path = Path(name).expanduser()
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return Recipe(path.stem, path.parent.resolve(), _summary(path.parent))
+    if path.suffix in (".yaml", ".yml"):
+        near = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        close = difflib.get_close_matches(path.name, near, n=1)
+        raise UserError(
+            f"no such file: {name}" + (f"; did you mean {path.parent / close[0]}?" if close else "")
+        )
     if path.is_dir():
         given = _read(path.resolve())
         if given is not None:
@@ -71,8 +78,6 @@ def find_recipe(name: str) -> Recipe:
         raise UserError(
             f"{path} is not a recipe: it needs one yaml with a `defaults` list (else give the yaml's path)"
         )
-    import difflib
-
     close = difflib.get_close_matches(name, shipped, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(shipped)}"
     raise UserError(f"no recipe {name!r}: {hint}")
@@ -113,6 +118,7 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Any:
         from hydra.core.global_hydra import GlobalHydra
         from hydra.errors import HydraException
         from omegaconf.errors import OmegaConfBaseException
+        from yaml import YAMLError
     except ImportError as error:
         raise MissingExtra("hydra-core", "verl", "composing a recipe") from error
     try:
@@ -123,7 +129,7 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Any:
     try:
         with initialize_config_dir(config_dir=str(recipe.folder), version_base=None):
             return hydra_compose(config_name=recipe.name, overrides=list(overrides))
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{recipe.config_file} does not compose: {reason}") from error
 

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from medr3_plugin.errors import RetrievalFailure, UserError
-from medr3_plugin.records import Document, Hit, SearchOutcome, SearchTurn
+from medr3_plugin.records import ID_COLUMNS, Document, Hit, SearchOutcome, SearchTurn
 
 if TYPE_CHECKING:
     from medr3_plugin.retrieval.index.filters import Filters
@@ -110,12 +110,15 @@ def response_from_wire(body: Any, queries: int) -> list[list[Hit]]:
 
 
 def turns_to_json(turns: Iterable[SearchTurn]) -> str:
-    """The searches of one trajectory as a JSON string (ASCII, so that any transport can carry it)."""
+    """The searches of one trajectory as a JSON string (ASCII, so that any transport can carry it).
+
+    Documents that were not shown travel without their texts: nothing reads them.
+    """
     return json.dumps([_turn_to_dict(turn) for turn in turns])
 
 
 def turns_from_json(text: str) -> tuple[SearchTurn, ...]:
-    """The inverse of `turns_to_json`.
+    """The inverse of `turns_to_json`, but for the texts that it leaves out.
 
     Raises:
         ValueError: the text is not such a record; the message names the search at fault.
@@ -136,6 +139,11 @@ def _columns(document: Document) -> dict[str, Any]:
     return {name: getattr(document, name) for name in _FIELDS}
 
 
+def _other_ids(document: Document) -> dict[str, Any]:
+    """The columns that gold documents may be known by; the others do not travel with a trajectory."""
+    return {name: value for name, value in document.extra.items() if name.lower() in ID_COLUMNS}
+
+
 def _finite(score: float) -> float:
     # JSON has no NaN and no infinity; an engine that yields one ranks that document last
     score = float(score)
@@ -145,7 +153,15 @@ def _finite(score: float) -> float:
 def _turn_to_dict(turn: SearchTurn) -> dict[str, Any]:
     return {
         "query": turn.query,
-        "hits": [{**_columns(hit.document), "score": _finite(hit.score)} for hit in turn.hits],
+        "hits": [
+            {
+                **_other_ids(hit.document),
+                **_columns(hit.document),
+                "text": hit.document.text if hit.document.id in turn.shown else "",
+                "score": _finite(hit.score),
+            }
+            for hit in turn.hits
+        ],
         "shown": list(turn.shown),
         "outcome": turn.outcome,
         "latency_s": turn.latency_s,
@@ -170,12 +186,12 @@ def _turn_from_dict(row: Mapping[str, Any]) -> SearchTurn:
 def _hit_from_wire(item: Any) -> Hit:
     try:
         document = item.get("document", item)
-        return Hit(_document(document, with_extra=True), float(item.get("score", 0.0)))
+        return Hit(_document(document), float(item.get("score", 0.0)))
     except _UNREADABLE as error:
         raise RetrievalFailure(f"a result is not a document: {error!r}", "bad_response") from error
 
 
-def _document(row: Mapping[str, Any], *, with_extra: bool = False) -> Document:
+def _document(row: Mapping[str, Any]) -> Document:
     text, title = row.get("text"), row.get("title")
     if text is None:
         # another Search-R1 server: only `contents`, the title (often in quotes) on its first line
@@ -191,5 +207,5 @@ def _document(row: Mapping[str, Any], *, with_extra: bool = False) -> Document:
         evidence_type=str(row.get("evidence_type") or ""),
         evidence_level=min(9, max(1, int(row.get("evidence_level") or 1))),
         year=None if year is None else int(year),
-        extra=extra if with_extra else {},
+        extra=extra,
     )

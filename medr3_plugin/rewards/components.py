@@ -1,26 +1,14 @@
-"""The scorer's parts from its options: judge, entity finder, extractor, sentence encoder."""
+"""The scorer's parts from its options: entity finder, extractor, sentence encoder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from medr3_plugin.errors import UserError
 from medr3_plugin.judge.base import AnswerJudge
-from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.knowledge.extract import EntityFinder, Extractor, LexiconExtractor
 from medr3_plugin.knowledge.phrases import PhraseFinder
 from medr3_plugin.knowledge.vocabulary import Vocabulary
 from medr3_plugin.rewards.encoder import SentenceEncoder, c0_for
 from medr3_plugin.rewards.options import EncoderOptions, ExtractorOptions
-
-
-def answer_judge(options: Mapping[str, Any]) -> AnswerJudge | None:
-    """The judge behind the rules; None if there is none (the rules have been asked before any judge is)."""
-    if options.get("kind", "rule") == "rule":
-        make_judge(options)  # for its validation
-        return None
-    return make_judge(options)
 
 
 def entity_finder(options: ExtractorOptions) -> EntityFinder:

@@ -45,7 +45,7 @@ def c0_for(path: str) -> float:
             return value
     raise UserError(
         f"medr3.reward.encoder.c0: not known for {path}; set it to the mean cosine of unrelated reasoning "
-        "texts (medr3_plugin.rewards.calibration.c0 measures it)"
+        "texts (medr3_plugin.rewards.encoder.calibrate measures it)"
     )
 
 
@@ -133,3 +133,14 @@ def windows(text: str, size: int) -> list[str]:
     bounds = np.linspace(0, len(found), count + 1).astype(int).tolist()
     cuts = [found[i][1] for i in bounds[1:-1]]
     return [text[a:b].strip() for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)][:MAX_CHUNKS]
+
+
+def calibrate(encoder: SentenceEncoder, texts: Sequence[str]) -> tuple[float, float]:
+    """c0 of an encoder: mean and standard deviation of the cosine over all pairs of `texts`.
+
+    Args:
+        texts: reasoning texts of the task's kind about different cases, one a case: a hundred will do.
+    """
+    vectors = encoder.encode_now(texts)
+    cosines = (vectors @ vectors.T)[np.triu_indices(len(texts), k=1)]
+    return float(cosines.mean()), float(cosines.std())

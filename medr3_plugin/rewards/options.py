@@ -3,7 +3,7 @@
 ```yaml
 medr3:
   reward:
-    preset: medr3                  # medr3: by the stage's name | authors | reasoning | retrieval | joint
+    preset: medr3                  # medr3, paper: by the stage's name | authors | reasoning | retrieval | joint
     stages:                        # what differs in a stage; every key of a stage may also stand above
       joint:
         weights: {reasoning: [0.6, 0.4], retrieval: 0.4}   # [at the start, at the end] moves linearly
@@ -16,16 +16,17 @@ medr3:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.rewards.paper import NonNegative, PaperOptions
+from medr3_plugin.yaml_section import validated
 
-Preset = Literal["medr3", "authors", "reasoning", "retrieval", "joint"]
+Preset = Literal["medr3", "paper", "authors", "reasoning", "retrieval", "joint"]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Section(BaseModel):
@@ -153,6 +154,7 @@ class StageOptions(_Section):
     retrieval: RetrievalWeights = RetrievalWeights()
     penalties: PenaltyScales = PenaltyScales()
     floors: Floors = Floors()
+    paper: PaperOptions = PaperOptions()
 
     @model_validator(mode="after")
     def _answer_decides(self) -> StageOptions:
@@ -208,7 +210,7 @@ def read_options(options: Mapping[str, Any], where: str = "medr3.reward") -> Rew
     Raises:
         UserError: names the yaml path at fault.
     """
-    return _validate(RewardOptions, options, where)
+    return validated(RewardOptions, options, where)
 
 
 def stage_options(options: Mapping[str, Any], stage: str, where: str = "medr3.reward") -> StageOptions:
@@ -220,9 +222,23 @@ def stage_options(options: Mapping[str, Any], stage: str, where: str = "medr3.re
     own = (options.get("stages") or {}).get(stage) or {}
     if not isinstance(own, Mapping):
         raise UserError(f"{where}.stages.{stage}: must be a mapping")
-    _validate(StageOptions, own, f"{where}.stages.{stage}")
+    validated(StageOptions, own, f"{where}.stages.{stage}")
     common = {key: value for key, value in options.items() if key not in _NOT_PER_STAGE}
-    return _validate(StageOptions, _merge(common, own), f"{where} with stages.{stage}")
+    return validated(StageOptions, _merge(common, own), f"{where} with stages.{stage}")
+
+
+def reward_options(section: Mapping[str, Any], router_address: str | None = None) -> dict[str, Any]:
+    """`medr3.reward` with the stages' own overrides and, for a judge behind verl's router, its address."""
+    options = dict(section.get("reward") or {})
+    stages = dict(options.get("stages") or {})
+    for stage in section.get("stages") or ():
+        stages[stage["name"]] = {**stages.get(stage["name"], {}), **(stage.get("reward") or {})}
+    if stages:
+        options["stages"] = stages
+    judge = options.get("judge")
+    if router_address and judge and judge.get("kind") == "router":
+        options["judge"] = {**judge, "address": router_address}
+    return options
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -233,17 +249,3 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         nested = key != "weights" and isinstance(old, Mapping) and isinstance(value, Mapping)
         merged[key] = _merge(old, value) if nested and isinstance(old, Mapping) else value
     return merged
-
-
-_S = TypeVar("_S", bound=BaseModel)
-
-
-def _validate(model: type[_S], options: Mapping[str, Any], where: str) -> _S:
-    try:
-        return model.model_validate(dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join((where, *(str(part) for part in first["loc"])))
-        if first["type"] == "extra_forbidden":
-            raise UserError(f"{path}: unknown key") from None
-        raise UserError(f"{path}: {first['msg'].removeprefix('Value error, ')}") from None

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from medr3_plugin.knowledge.graph import Graph
-from medr3_plugin.knowledge.score import jaccard, path_jaccard
+from medr3_plugin.knowledge.graph import Graph, jaccard, path_jaccard
 from medr3_plugin.rewards.options import ReasoningWeights
 
 

@@ -20,6 +20,14 @@ KEYS: tuple[str, ...] = (
     "retrieval_utilisation",
     "retrieval_breadth",
     "coordination",  # C
+    "paper_reasoning",  # terms of the preset paper, 0 under any other (`rewards.paper`)
+    "paper_semantic",
+    "paper_statistic",
+    "paper_logical",
+    "paper_retrieval_number",
+    "paper_retrieval",
+    "paper_quality",
+    "paper_breadth",
     "format",  # format score F, 1 = as asked
     "penalty_format",  # penalties are zero or negative: score = answer + gate * bonus + penalties
     "penalty_length",

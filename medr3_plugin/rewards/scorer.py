@@ -16,25 +16,35 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from medr3_plugin.errors import EncoderFailure, InfrastructureFailure, JudgeFailure
-from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
+from medr3_plugin.judge.base import RIGHT, AnswerJudge, Verdict
+from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.knowledge.extract import EntityFinder, Extractor
 from medr3_plugin.knowledge.graph import Graph
 from medr3_plugin.knowledge.vocabulary import Vocabulary
 from medr3_plugin.records import Sample, ScoredSample, Triple
-from medr3_plugin.rewards import components, reasons
+from medr3_plugin.rewards import components, paper
+from medr3_plugin.rewards import explain as reasons
 from medr3_plugin.rewards import record as reward_record
-from medr3_plugin.rewards.answer.verify import verify
-from medr3_plugin.rewards.compose import bonus, compose, gate
 from medr3_plugin.rewards.coordination import coordination
 from medr3_plugin.rewards.encoder import SentenceEncoder
 from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView, collect, own_texts
 from medr3_plugin.rewards.format import format_score
+from medr3_plugin.rewards.formula import (
+    AUTHORS_UNJUDGED,
+    STAGE_INDEX,
+    Formula,
+    NoFormula,
+    bonus,
+    compose,
+    formula,
+    gate,
+)
 from medr3_plugin.rewards.gold import in_words
 from medr3_plugin.rewards.options import read_options, stage_options
 from medr3_plugin.rewards.penalties import authors_penalties, penalties
-from medr3_plugin.rewards.presets import AUTHORS_UNJUDGED, STAGE_INDEX, Formula, formula
 from medr3_plugin.rewards.reasoning import best_reference, centred
-from medr3_plugin.rewards.retrieval_parts import retrieval_score
+from medr3_plugin.rewards.retrieval import retrieval_score
+from medr3_plugin.rewards.verdict import decide
 from medr3_plugin.trajectory import Trajectory, parse
 
 
@@ -56,7 +66,9 @@ class _Case:
 
     def failed(self, error: InfrastructureFailure) -> None:
         """Note a failure of the judge, the extractor or the encoder; the sample becomes invalid."""
-        self.failures.append(f"{error.service}_{error.kind}")
+        kind = f"{error.service}_{error.kind}"
+        self.failures.append(kind)
+        self.reasons.setdefault("said", {})[kind] = str(error)
         self.record["judge_failures"] += 1.0
 
 
@@ -169,27 +181,15 @@ class Scorer:
         # the release judges only what has its format score
         readable = record["format"] > 0 if stage_formula.is_authors else trajectory.answer is not None
         case = _Case(sample, trajectory, stage_formula, record, evidence, scored=readable and not forged)
-        case.failures.extend(f"retrieval_{kind}" for kind in evidence.failures)
+        case.failures += [*sample.failures, *(f"retrieval_{kind}" for kind in evidence.failures)]
         return case
 
     async def _verdict(self, case: _Case) -> Verdict | None:
         """How good the answer is; None if there is none to judge or the judge failed."""
-        if not case.scored or case.trajectory.answer is None:
+        if not case.scored:
             return None
-        sample, answer = case.sample, case.trajectory.answer
-        verdict = verify(answer, sample, self._names)
-        if verdict is not None:
-            return verdict
-        if self._judge is None:
-            return Verdict(WRONG, "no rule decides, and no judge is configured", "rule:undecided")
         try:
-            return await self._judge.verdict(
-                question=sample.question,
-                answer=answer,
-                answers=sample.answers,
-                options=sample.options,
-                dataset=sample.dataset,
-            )
+            return await decide(case.trajectory, case.sample, vocabulary=self._names, judge=self._judge)
         except JudgeFailure as error:
             case.failed(error)
             return None
@@ -206,7 +206,7 @@ class Scorer:
         if case.scored:
             if case.sample.triples is not None:
                 triples = case.sample.triples
-            elif not self._extractor.remote or case.formula.uses_reasoning or case.formula.uses_coordination:
+            elif not self._extractor.remote or case.formula.uses_graph:
                 try:
                     triples = await self._extractor.aextract(case.reasoning)
                 except JudgeFailure as error:
@@ -227,7 +227,7 @@ class Scorer:
         try:
             own, *others = await self._encoder.encode([case.reasoning, *texts])
         except EncoderFailure as error:
-            if case.formula.uses_reasoning:
+            if case.formula.uses_text:
                 case.failed(error)
             return [0.0] * len(references)
         return [float(own @ other) if text else 0.0 for other, text in zip(others, texts, strict=True)]
@@ -268,6 +268,9 @@ class Scorer:
             retrieval_breadth=retrieval.breadth,
             coordination=value,
         )
+        if case.formula.is_paper and case.scored:
+            graphs = [reference.graph for reference in references]
+            _measure_paper(case, case.graph, graphs, cosines)
         best = None if reasoning.reference is None else references[reasoning.reference].graph
         case.reasons["reasoning"] = reasons.of_reasoning(reasoning, case.graph, best)
         case.reasons["retrieval"] = reasons.of_retrieval(retrieval)
@@ -297,12 +300,36 @@ class Scorer:
             record["score"] = compose(record, level, stage_formula, progress)
             case.reasons["composition"] = {
                 "preset": stage_formula.preset,
+                "terms": paper.SUMMANDS[stage_formula.stage] if stage_formula.is_paper else (),
                 "bonus": bonus(record, stage_formula, progress),
                 "weights": list(stage_formula.weights.at(progress)),
                 "gate": gate(level, stage_formula),
                 "progress": progress,
             }
         return ScoredSample(case.sample.id, record, case.reasons, tuple(case.failures))
+
+
+def _measure_paper(case: _Case, own: Graph, references: Sequence[Graph], cosines: Sequence[float]) -> None:
+    """The terms of the preset `paper`, with their reasons."""
+    options, evidence = case.formula.options.paper, case.evidence
+    levels = [shown.document.evidence_level for shown in evidence.documents.values()]
+    flagged = [edge for edge in sorted(own.edges) if evidence.supports(edge[0], edge[2])]
+    terms = paper.measure(
+        options,
+        own,
+        references,
+        cosines,
+        searches=len(evidence.turns),
+        evidence_levels=levels,
+        flagged=frozenset(flagged),
+    )
+    case.record.update(terms.record())
+    case.reasons["paper"] = reasons.of_paper(
+        paper.SUMMANDS[case.formula.stage],
+        [paper.PYRAMID[options.rung(level) - 1] for level in levels],
+        own,
+        flagged,
+    )
 
 
 def build_scorer(options: Mapping[str, Any]) -> Scorer:
@@ -317,10 +344,17 @@ def build_scorer(options: Mapping[str, Any]) -> Scorer:
     def formula_of(stage: str) -> Formula:
         return formula(stage, stage_options(options, stage))
 
-    for stage in (*STAGE_INDEX, *parsed.stages):
-        formula_of(stage)  # a wrong stage section must show now, not in the middle of a run
+    for stage in (
+        *STAGE_INDEX,
+        *parsed.stages,
+    ):  # a wrong stage section must show now, not in the middle of a run
+        try:
+            formula_of(stage)
+        except NoFormula:
+            if stage in parsed.stages:  # the others need not take place
+                raise
     finder = components.entity_finder(parsed.extractor)
-    judge = components.answer_judge(parsed.judge)
+    judge = make_judge(parsed.judge)
     encoder, c0 = components.sentence_encoder(parsed.encoder)
     return Scorer(
         formula_of=formula_of,

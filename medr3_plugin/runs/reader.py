@@ -1,12 +1,8 @@
-"""Reading a run folder, finished or still being written.
+"""Reading a run folder, finished or still being written (see `runs.files` for what is in it).
 
-A run folder holds `metrics.jsonl` (a line a step), `stages.json` (one entry a stage), `trajectories.jsonl` (a
-sample of every step), and, as a courtesy, `config.yaml` and `environment.json`. Any of them may be missing,
-and the last line of the jsonl files may be half-written, because the trainer is writing it now. Nothing here
-fails on such a folder: what could not be read is said in `RunFolder.notes`.
-
-The output folder of `medr3 eval` has trajectories in the same form and `evaluation.json`, its settings, but no
-steps; it reads as a run folder too.
+Any file may be missing, and the last line of the jsonl files may be half-written, because the trainer is
+writing it now. Nothing here fails on such a folder: what could not be read is said in `RunFolder.notes`.
+The output folder of `medr3 eval` has no steps; it reads as a run folder too.
 """
 
 from __future__ import annotations
@@ -21,16 +17,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from medr3_plugin.errors import UserError
-
-METRICS_FILE = "metrics.jsonl"
-STAGES_FILE = "stages.json"
-TRAJECTORIES_FILE = "trajectories.jsonl"
-CONFIG_FILE = "config.yaml"
-ENVIRONMENT_FILE = "environment.json"
-EVALUATION_FILE = "evaluation.json"
-RESULTS_FILE = "results.json"
-
-_LABELS = ("step", "stage", "stage_step", "kind")
+from medr3_plugin.runs import files
+from medr3_plugin.runs.files import StageRecord
 
 
 class JsonLine(NamedTuple):
@@ -61,17 +49,6 @@ class StepMetrics:
 
 
 @dataclass(frozen=True, slots=True)
-class StageSpan:
-    """Steps `start` to `end` (inclusive) that one stage ran; `end` is None while it is running."""
-
-    name: str
-    start: int
-    end: int | None
-    reason: str = ""
-    checkpoint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class RunFolder:
     """What a run folder says.
 
@@ -87,7 +64,7 @@ class RunFolder:
 
     path: Path
     metrics: tuple[StepMetrics, ...] = ()
-    stages: tuple[StageSpan, ...] = ()
+    stages: tuple[StageRecord, ...] = ()
     trajectories: tuple[Mapping[str, Any], ...] = ()
     trajectory_total: int = 0
     config: str = ""
@@ -107,8 +84,8 @@ def read_run(path: Path, max_trajectories: int = 600, max_bytes: int = 24_000_00
 
     Args:
         path: the folder.
-        max_trajectories: at most so many trajectories are kept, evenly spaced over the file.
-        max_bytes: and at most so many bytes of them, so that the page stays light.
+        max_trajectories: keep at most this many trajectories, evenly spaced over the file.
+        max_bytes: and at most this many bytes of them, so that the page stays light.
 
     Raises:
         UserError: `path` is not a folder.
@@ -118,12 +95,12 @@ def read_run(path: Path, max_trajectories: int = 600, max_bytes: int = 24_000_00
             f"{path} is not a folder: give the run folder that the trainer writes metrics.jsonl into"
         )
     notes: list[str] = []
-    evaluation = (path / EVALUATION_FILE).is_file()
-    metrics = () if evaluation else _read_metrics(path / METRICS_FILE, notes)
-    trajectories, total = _read_trajectories(path / TRAJECTORIES_FILE, max_trajectories, max_bytes, notes)
-    written = _read_stages(path / STAGES_FILE, notes)
+    evaluation = (path / files.EVALUATION).is_file()
+    metrics = () if evaluation else read_metrics(path / files.METRICS, notes)
+    trajectories, total = _read_trajectories(path / files.TRAJECTORIES, max_trajectories, max_bytes, notes)
+    written = _read_stages(path / files.STAGES, notes)
     stages = _complete_stages(written, metrics)
-    config = _read_text(path / CONFIG_FILE, notes)
+    config = _read_text(path / files.CONFIG, notes)
     return RunFolder(
         path=path,
         metrics=metrics,
@@ -131,11 +108,11 @@ def read_run(path: Path, max_trajectories: int = 600, max_bytes: int = 24_000_00
         trajectories=trajectories,
         trajectory_total=total,
         config=config,
-        environment=_read_object(path / (EVALUATION_FILE if evaluation else ENVIRONMENT_FILE), notes),
+        environment=_read_object(path / (files.EVALUATION if evaluation else files.ENVIRONMENT), notes),
         evaluation=evaluation,
-        results=_read_results(path / RESULTS_FILE, notes) if evaluation else (),
+        results=_read_results(path / files.RESULTS, notes) if evaluation else (),
         finished=len(written) == len(stages) >= _planned_stages(config)
-        and all(s.end is not None for s in written),
+        and all(stage.end_step is not None for stage in written),
         notes=tuple(notes),
     )
 
@@ -143,7 +120,7 @@ def read_run(path: Path, max_trajectories: int = 600, max_bytes: int = 24_000_00
 def read_json_lines(path: Path, notes: list[str]) -> Iterator[JsonLine]:
     """The readable objects of a jsonl file.
 
-    A last line without a newline that does not parse is being written: it is left out without a word. Any
+    A last line without a newline that does not parse is being written: it is left out without a note. Any
     other line that is not a JSON object is left out with a note that names it.
     """
     offset = 0
@@ -175,7 +152,8 @@ def _integer(value: object) -> int | None:
     return None if number is None else int(number)
 
 
-def _read_metrics(path: Path, notes: list[str]) -> tuple[StepMetrics, ...]:
+def read_metrics(path: Path, notes: list[str]) -> tuple[StepMetrics, ...]:
+    """The lines of a `metrics.jsonl`, in order of step; what could not be read is added to `notes`."""
     if not path.is_file():
         notes.append(f"{path.name} is not there yet: the first step has not ended")
         return ()
@@ -186,11 +164,11 @@ def _read_metrics(path: Path, notes: list[str]) -> tuple[StepMetrics, ...]:
         if step is None:
             notes.append(f"{path.name} line {line.number} has no step and was left out")
             continue
-        kind = str(line.row.get("kind", "train"))
+        kind = str(line.row.get("kind", files.TRAIN))
         values = {
             name: _finite(value)
             for name, value in line.row.items()
-            if name not in _LABELS and (value is None or isinstance(value, (int, float)))
+            if name not in files.LABELS and (value is None or isinstance(value, (int, float)))
         }
         repeated += (step, kind) in latest
         latest[step, kind] = StepMetrics(step, str(line.row.get("stage", "")), kind, values)
@@ -234,50 +212,31 @@ def _evenly(places: list[Place], most: int, max_bytes: int) -> list[Place]:
     return [places[len(places) - 1 - (i * len(places)) // most] for i in range(most)][::-1]
 
 
-def _read_stages(path: Path, notes: list[str]) -> list[StageSpan]:
+def _read_stages(path: Path, notes: list[str]) -> list[StageRecord]:
     if not path.is_file():
         return []
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(entries, list):
-            raise TypeError("not a list")
-        return [
-            StageSpan(
-                name=str(entry["name"]),
-                start=int(entry["start_step"]),
-                end=None if entry.get("end_step") is None else int(entry["end_step"]),
-                reason=str(entry.get("reason") or ""),
-                checkpoint=str(entry.get("checkpoint") or ""),
-            )
-            for entry in entries
-        ]
-    except (
-        UnicodeDecodeError,
-        json.JSONDecodeError,
-        AttributeError,
-        KeyError,
-        TypeError,
-        ValueError,
-    ) as error:
-        notes.append(f"{path.name} could not be read ({error}): stages are taken from {METRICS_FILE}")
+        return files.read_stages(path)
+    except ValueError as error:
+        notes.append(f"{path.name} could not be read ({error}): stages are taken from {files.METRICS}")
         return []
 
 
-def _complete_stages(written: list[StageSpan], metrics: tuple[StepMetrics, ...]) -> tuple[StageSpan, ...]:
+def _complete_stages(written: list[StageRecord], metrics: tuple[StepMetrics, ...]) -> tuple[StageRecord, ...]:
     """The written stages, and after them the stages that so far are only in the metrics."""
-    known_to = max((stage.end for stage in written if stage.end is not None), default=-1)
-    if any(stage.end is None for stage in written):
+    known_to = max((stage.end_step for stage in written if stage.end_step is not None), default=-1)
+    if any(stage.end_step is None for stage in written):
         return tuple(written)
-    spans: list[StageSpan] = []
+    found: list[StageRecord] = []
     for row in metrics:
-        if row.step <= known_to or row.kind != "train" or not row.stage:
+        if row.step <= known_to or row.kind != files.TRAIN or not row.stage:
             continue
-        if spans and spans[-1].name == row.stage:
+        if found and found[-1].name == row.stage:
             continue
-        if spans:
-            spans[-1] = StageSpan(spans[-1].name, spans[-1].start, row.step - 1)
-        spans.append(StageSpan(row.stage, row.step, None))
-    return tuple(written + spans)
+        if found:
+            found[-1].end_step = row.step - 1
+        found.append(StageRecord(row.stage, len(written) + len(found), row.step))
+    return tuple(written + found)
 
 
 def _planned_stages(config: str) -> int:

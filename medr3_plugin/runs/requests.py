@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from medr3_plugin.errors import UserError
-
-PROMOTION = "promote.request"
+from medr3_plugin.runs.files import PROMOTION_REQUEST, STAGES, read_stages
 
 
 def request_promotion(run: Path) -> str:
@@ -16,23 +14,22 @@ def request_promotion(run: Path) -> str:
     Raises:
         UserError: `run` is no run folder, or all its stages have ended.
     """
-    file = run / "stages.json"
+    file = run / STAGES
     try:
-        history = json.loads(file.read_text(encoding="utf-8"))
+        history = read_stages(file)
     except FileNotFoundError as error:
         raise UserError(f"{file}: no such file; is {run} the folder of a training run?") from error
     except ValueError as error:
-        raise UserError(f"{file}: not JSON ({error})") from error
-    if not history or history[-1]["end_step"] is not None:
+        raise UserError(f"{file}: {error}") from error
+    if not history or history[-1].end_step is not None:
         raise UserError(f"{run}: every stage has ended")
-    stage = str(history[-1]["name"])
-    (run / PROMOTION).write_text(stage, encoding="utf-8")
-    return stage
+    (run / PROMOTION_REQUEST).write_text(history[-1].name, encoding="utf-8")
+    return history[-1].name
 
 
 def take_promotion(run: Path, stage: str) -> bool:
     """Whether a promotion of `stage` was asked for; forgets the request, also one for another stage."""
-    file = run / PROMOTION
+    file = run / PROMOTION_REQUEST
     if not file.is_file():
         return False
     asked = file.read_text(encoding="utf-8").strip()

@@ -7,6 +7,7 @@ under the keys of a run folder's `metrics.jsonl`.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from medr3_plugin.records import base_id
+from medr3_plugin.records import canonical_id, gold_found
 
 DETAIL_KEY = "detail"
 """Key of the JSON string in verl's `reward_extra_info` that holds what is not a number."""
 
 JUDGE_COUNTS = ("verdicts", "cache_hits", "shared", "requests", "retries", "asked_again", "repaired")
-"""Fields of `judge.stats.JudgeStats` that are logged as `judge/<field>`."""
+"""Fields of `llm.stats.LLMStats` that are logged as `judge/<field>`."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ class StepSample:
         return self.detail.get("searches", ())
 
 
+NOT_IN_EVERY_STEP = re.compile(
+    r"search/(hit_at_k|latency_p\d+)|failures/.+|judge/.+|zero_variance_groups|reward/[^/]+/.+"
+)
+"""Metrics that a step may lack although they exist."""
+
 LOST = "trajectory_lost"
 """Kind of failure of a trajectory that ended in an exception: verl logs it, and leaves it out of its group."""
 
@@ -73,13 +79,15 @@ def step_metrics(samples: Sequence[StepSample], lost: int = 0) -> dict[str, floa
         samples: the scored trajectories.
         lost: trajectories that were asked for and are not among them; they count as invalid.
 
-    Means of reward parts are over the valid samples, and left out without any: no value is not a value of 0.
+    A metric without a value is left out: no value is not a value of 0. Means of reward parts are over the valid
+    samples.
     Shares are in [0, 1], latencies in seconds, `failures/<kind>` are counts.
 
     `search/hit_at_k` is the share of trajectories with known gold documents that retrieved one of them,
-    or a passage of one.
+    or a passage of one. It is there only if gold documents are known, and `search/latency_p50` and
+    `search/latency_p95` only if a search was executed.
     `zero_variance_groups` is the share of groups without any reward difference (no gradient from them).
-    `judge/<count>`, `judge/latency_p50` and `judge/latency_p95` (see `judge.stats.JudgeStats`) and
+    `judge/<count>`, `judge/latency_p50` and `judge/latency_p95` (see `llm.stats.LLMStats`) and
     `judge/failures/<kind>` (requests given up) are there in steps in which a judge model was asked.
     """
     if not samples:
@@ -87,7 +95,7 @@ def step_metrics(samples: Sequence[StepSample], lost: int = 0) -> dict[str, floa
     metrics: dict[str, float] = {}
     valid = [sample for sample in samples if sample.valid]
     for key in dict.fromkeys(key for sample in valid for key in sample.record):
-        # a reward function of the user's own need not give the same keys for every sample
+        # a custom reward function need not give the same keys for every sample
         values = [sample.record[key] for sample in valid if key in sample.record]
         metrics[f"reward/{key}"] = float(np.mean(values))
     metrics.update(_search_metrics(samples))
@@ -103,7 +111,7 @@ def step_metrics(samples: Sequence[StepSample], lost: int = 0) -> dict[str, floa
 
 
 def by_dataset(samples: Sequence[StepSample], keys: Sequence[str] = ("score", "acc")) -> dict[str, float]:
-    """Means of `keys` for each data set, as `reward/<key>/<dataset>`, when there is more than one."""
+    """Means of `keys` for each dataset, as `reward/<key>/<dataset>`, when there is more than one."""
     groups: dict[str, list[StepSample]] = defaultdict(list)
     for sample in samples:
         if sample.valid:
@@ -116,6 +124,12 @@ def by_dataset(samples: Sequence[StepSample], keys: Sequence[str] = ("score", "a
         for key in keys
         if (values := [sample.record[key] for sample in members if key in sample.record])
     }
+
+
+def groups_without_right(samples: Sequence[StepSample]) -> set[str]:
+    """Groups none of whose valid samples has a right answer (`acc`)."""
+    right = {sample.group for sample in samples if sample.valid and sample.record.get("acc", 0.0) > 0}
+    return {sample.group for sample in samples} - right
 
 
 def zero_variance_share(samples: Sequence[StepSample]) -> float:
@@ -138,15 +152,21 @@ def _search_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
     metrics = {
         "search/per_trajectory": float(np.mean([len(turns) for turns in executed])),
         "search/share": float(np.mean([bool(turns) for turns in executed])),
-        "search/latency_p50": float(np.percentile(latencies, 50)) if latencies else 0.0,
-        "search/latency_p95": float(np.percentile(latencies, 95)) if latencies else 0.0,
     }
+    if latencies:
+        metrics["search/latency_p50"] = float(np.percentile(latencies, 50))
+        metrics["search/latency_p95"] = float(np.percentile(latencies, 95))
     hits = [
-        any(base_id(document["id"]) in gold for turn in turns for document in turn["documents"])
+        any(
+            gold_found(gold, document.get("ids") or [canonical_id(document["id"])])
+            for turn in turns
+            for document in turn["documents"]
+        )
         for sample, turns in zip(samples, executed, strict=True)
-        if (gold := set(map(base_id, sample.detail.get("gold_docs") or ())))
+        if (gold := sample.detail.get("gold_docs"))
     ]
-    metrics["search/hit_at_k"] = float(np.mean(hits)) if hits else 0.0
+    if hits:
+        metrics["search/hit_at_k"] = float(np.mean(hits))
     outcomes = Counter(turn["outcome"] for sample in samples for turn in sample.searches)
     for outcome in ("empty", "duplicate", "limit", "malformed"):
         metrics[f"search/{outcome}"] = float(outcomes[outcome])

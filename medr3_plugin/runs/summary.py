@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.runs.files import METRICS, TRAIN, VALIDATION
+from medr3_plugin.runs.reader import StepMetrics, read_metrics
 
 COLUMNS = (
     ("reward", "reward/score"),
@@ -25,17 +25,18 @@ def summary(run_dir: Path) -> str:
     Raises:
         UserError: there are no metrics in `run_dir`.
     """
-    file = run_dir / "metrics.jsonl"
+    file = run_dir / METRICS
     if not file.is_file():
         raise UserError(f"{file}: no such file; is {run_dir} a run folder?")
-    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    lines = read_metrics(file, notes=[])
+    training = [line for line in lines if line.kind == TRAIN]
     rows = [["", "steps", *(name for name, _ in COLUMNS)]]
-    for stage in dict.fromkeys(line["stage"] for line in lines if line["kind"] == "train"):
-        steps = [line for line in lines if line["kind"] == "train" and line["stage"] == stage]
+    for stage in dict.fromkeys(line.stage for line in training):
+        steps = [line for line in training if line.stage == stage]
         rows.append([stage, str(len(steps)), *_cells(steps)])
     for line in lines:
-        if line["kind"] == "val":
-            rows.append([f"validation, step {line['step']}", "", *_cells([line])])
+        if line.kind == VALIDATION:
+            rows.append([f"validation, step {line.step}", "", *_cells([line])])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
@@ -46,10 +47,11 @@ def summary(run_dir: Path) -> str:
     )
 
 
-def _cells(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+def _cells(lines: Sequence[StepMetrics]) -> list[str]:
+    """The mean of each of `COLUMNS`, empty without a value."""
     cells = []
     for name, key in COLUMNS:
-        values = [line[key] for line in lines if key in line]
+        values = [value for line in lines if (value := line.values.get(key)) is not None]
         mean = sum(values) / len(values) if values else None
         cells.append("" if mean is None else f"{mean:.1f} s" if name == "step time" else f"{mean:.2f}")
     return cells

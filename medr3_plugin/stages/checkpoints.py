@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.stages.state import STATE_FILE, write_json
+from medr3_plugin.runs.files import write_json
+from medr3_plugin.stages.state import STATE_FILE
 
 MARKER = "medr3_complete.json"
 _FOLDER = re.compile(r"^global_step_(\d+)$")

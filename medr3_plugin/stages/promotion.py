@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.runs.step_metrics import NOT_IN_EVERY_STEP
 from medr3_plugin.stages.schedule import VALIDATION, Until
 
 
@@ -14,11 +15,11 @@ def metric_value(metric: str, metrics: Mapping[str, float], *, seen: bool = Fals
     """The value of `metric` in a step's metrics: by its key, else as a reward part (`reward/<metric>`).
 
     Args:
-        seen: whether an earlier step had a value. Some metrics are not logged in every step, e.g. those of one data
-            set of a mixture.
+        seen: whether an earlier step had a value.
 
     Returns:
-        None in a step without a value: a validation metric where nothing was validated, a value that is not finite.
+        None in a step without a value: a validation metric where nothing was validated, a hit rate where no gold
+        document is known, a value that is not finite.
 
     Raises:
         UserError: if there is no such metric; lists the closest names.
@@ -28,7 +29,7 @@ def metric_value(metric: str, metrics: Mapping[str, float], *, seen: bool = Fals
             value = float(metrics[key])
             return value if math.isfinite(value) else None
     validated = any(key.startswith(VALIDATION) for key in metrics)
-    if seen or (metric.startswith(VALIDATION) and not validated):
+    if seen or NOT_IN_EVERY_STEP.fullmatch(metric) or (metric.startswith(VALIDATION) and not validated):
         return None
     close = difflib.get_close_matches(metric, list(metrics), n=3)
     raise UserError(

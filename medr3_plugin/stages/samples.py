@@ -10,25 +10,33 @@ import transfer_queue as tq
 from medr3_plugin.runs.step_metrics import StepSample
 
 
-def scored_samples(batch: Any) -> tuple[list[StepSample], list[int]]:
-    """The scored samples of `batch` without the rows that verl added to fill it up, and their places in it."""
-    rows = [i for i, tag in enumerate(batch.tags) if not tag.get("is_padding", False)]
-    data = _columns(batch, rows, "extra_fields", "uid", "rm_scores")
-    # what TransferQueue returns for non-tensor fields depends on its backend; iterating works for all
-    uids, fields, scores = (list(data[key]) for key in ("uid", "extra_fields", "rm_scores"))
-    samples = [
-        StepSample.from_reward_extra_info(str(uid), field["reward_extra_info"], float(score.sum()))
-        for uid, field, score in zip(uids, fields, scores, strict=True)
-    ]
-    return samples, rows
+class ScoredBatch:
+    """The scored trajectories of a batch, without the rows that verl added to fill it up.
 
+    Attributes:
+        rows: their places in the batch.
+        keys: their keys in TransferQueue.
+        samples: what is known of each; same order.
+    """
 
-def response_texts(batch: Any, rows: Sequence[int], tokenizer: Any) -> list[str]:
-    """The responses in these places of `batch`, special tokens left out."""
-    responses = _columns(batch, rows, "responses")["responses"]
-    return [tokenizer.decode(ids, skip_special_tokens=True) for ids in responses.unbind()]
+    def __init__(self, batch: Any) -> None:
+        self.rows = [i for i, tag in enumerate(batch.tags) if not tag.get("is_padding", False)]
+        self.keys = [batch.keys[i] for i in self.rows]
+        self._partition = batch.partition_id
+        data = self._columns(self.keys, "extra_fields", "uid", "rm_scores")
+        # what TransferQueue returns for non-tensor fields depends on its backend; iterating works for all
+        columns = (list(data[key]) for key in ("uid", "extra_fields", "rm_scores"))
+        self.samples = [
+            StepSample.from_reward_extra_info(str(uid), field["reward_extra_info"], float(score.sum()))
+            for uid, field, score in zip(*columns, strict=True)
+        ]
 
+    def responses(self, places: Sequence[int], tokenizer: Any) -> list[str]:
+        """The responses of these `samples`, special tokens left out."""
+        if not places:
+            return []
+        responses = self._columns([self.keys[i] for i in places], "responses")["responses"]
+        return [tokenizer.decode(ids, skip_special_tokens=True) for ids in responses.unbind()]
 
-def _columns(batch: Any, rows: Sequence[int], *fields: str) -> Any:
-    keys = [batch.keys[i] for i in rows]
-    return tq.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=list(fields))
+    def _columns(self, keys: Sequence[str], *fields: str) -> Any:
+        return tq.kv_batch_get(keys=list(keys), partition_id=self._partition, select_fields=list(fields))

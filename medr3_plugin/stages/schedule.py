@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.yaml_section import validated
 
 WHOLE_METRICS = ("invalid_share", "zero_variance_groups", "truncated_share")
 """Metrics of a step without a group in their name, besides bare reward parts."""
@@ -137,13 +138,7 @@ class Schedule(_Strict):
         """
         if not stages:
             raise UserError("medr3.stages: at least one stage is needed")
-        try:
-            return cls.model_validate({"stages": list(stages)})
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = _yaml_path(first["loc"])
-            message = first["msg"].removeprefix("Value error, ")
-            raise UserError(f"{where}: {message}") from error
+        return validated(cls, {"stages": list(stages)}, "medr3")
 
     def check_run_length(self, total_training_steps: int | None) -> None:
         """Check that the stages fit into the run where verl is given its length.
@@ -216,10 +211,3 @@ class Schedule(_Strict):
             for file in files:
                 if "://" not in file and not Path(file).expanduser().is_file():
                     raise UserError(f"{key}: no such file: {file}")
-
-
-def _yaml_path(location: Sequence[int | str]) -> str:
-    path = "medr3"
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return path

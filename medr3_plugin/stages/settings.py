@@ -20,6 +20,8 @@ class ProgressSettings(BaseModel):
         run_dir: folder for metrics, stages, trajectories and the report.
         trajectories_per_step: sampled trajectories written a step; 0 writes none.
         max_invalid_share: share of invalid samples (infrastructure failures) above which a step stops the run.
+        wrong_group_weight: factor of the advantages in groups without a right answer (estimator `medr3_grpo`): 1 trains
+            them as the others, 0 not at all, 0.25 as far as the gate lets wrong answers have the bonus.
         validate_at_handover, checkpoint_at_handover: what happens between two stages.
     """
 
@@ -28,6 +30,7 @@ class ProgressSettings(BaseModel):
     run_dir: str
     trajectories_per_step: int = Field(default=8, ge=0)
     max_invalid_share: float = Field(default=0.5, ge=0, le=1)
+    wrong_group_weight: float = Field(default=1.0, ge=0, le=1)
     validate_at_handover: bool = True
     checkpoint_at_handover: bool = True
 

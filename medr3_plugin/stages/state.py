@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.runs.files import StageRecord, write_json
 from medr3_plugin.stages.schedule import Schedule, StageSpec
 
 STATE_FILE = "medr3_stage.json"
-
-
-@dataclass
-class StageRecord:
-    """One entry of `stages.json`; `end_step`, `reason` and `checkpoint` are set at the hand-over."""
-
-    name: str
-    index: int
-    start_step: int
-    end_step: int | None = None
-    reason: str | None = None
-    checkpoint: str | None = None
 
 
 @dataclass
@@ -124,11 +112,3 @@ class StageState:
         if not state.finished(schedule) and state.metric != schedule.stages[state.index].until.metric:
             state.window = []  # of another metric, before the schedule was edited
         return state
-
-
-def write_json(file: Path, value: object) -> None:
-    """Write JSON so that a reader never sees a half-written file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(file)

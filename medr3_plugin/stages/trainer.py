@@ -12,30 +12,45 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
+import transfer_queue as tq
 from omegaconf import OmegaConf, open_dict
 from verl.trainer.ppo.v1 import PPOTrainerSync, register_trainer
 from verl.utils.debug import marked_timer
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.registered_names import TRAINER_MODE
+from medr3_plugin.runs.files import TRAIN, VALIDATION, metrics_line, trajectory_row
 from medr3_plugin.runs.requests import take_promotion
-from medr3_plugin.runs.step_metrics import StepSample, by_dataset, failure_summary, step_metrics
-from medr3_plugin.runs.writer import RunFolder, trajectory_rows
+from medr3_plugin.runs.step_metrics import (
+    StepSample,
+    by_dataset,
+    failure_summary,
+    groups_without_right,
+    step_metrics,
+)
+from medr3_plugin.runs.writer import RunWriter, group_scores, spread
 from medr3_plugin.stages.checkpoints import begin, mark_complete, resume_folder, step_of
 from medr3_plugin.stages.dataset import StampedLoader
 from medr3_plugin.stages.judge_model import ask_through_the_manager
 from medr3_plugin.stages.loader import stage_loader
 from medr3_plugin.stages.promotion import decide, metric_value
-from medr3_plugin.stages.samples import response_texts, scored_samples
+from medr3_plugin.stages.samples import ScoredBatch
 from medr3_plugin.stages.schedule import Schedule, StageSpec
 from medr3_plugin.stages.settings import ProgressSettings
 from medr3_plugin.stages.state import StageState
 from medr3_plugin.stages.worker import StagedActorWorker
-from medr3_plugin.verl_adapters.advantage import valid_samples
+from medr3_plugin.verl_adapters.advantage import damped_groups
+from medr3_plugin.verl_adapters.invalid_samples import (
+    check_estimator,
+    no_advantage_for_padding,
+    training_rows,
+)
 
 logger = logging.getLogger(__name__)
+
+_TIMES = {"time/step": "step", "timing_s/bookkeeping": "bookkeeping"}
+"""Metrics of a step's line -> verl's names of the times."""
 
 
 @register_trainer(TRAINER_MODE)
@@ -51,14 +66,16 @@ class ProgressiveTrainer(PPOTrainerSync):
         self.settings = ProgressSettings.from_section(section)
         self.schedule = Schedule.from_config(section.get("stages"))
         self.schedule.check_validation(config.trainer.test_freq)
+        check_estimator(config)
         ask_through_the_manager(config)
         self._run_train_files = _files(config.data.train_files)
         self.schedule.check_files(self._run_train_files)
         self.state = StageState.begin(self.schedule)
-        self.run_folder = RunFolder(self.settings.run_dir)
+        self.run_folder = RunWriter(self.settings.run_dir)
         self._validated_at = -1
         self._step_open = False
         self._save_due = False
+        self._scored: ScoredBatch
         self._val_outputs: list[str] = []
         super().__init__(config)
 
@@ -119,21 +136,36 @@ class ProgressiveTrainer(PPOTrainerSync):
 
     # ---- one step
 
-    def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
+    def _balance_batch(self, batch: Any, metrics: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Leave out what may not train; verl fills the batch up and orders it."""
+        return super()._balance_batch(self._without_invalid(batch), metrics, *args, **kwargs)
+
+    def _without_invalid(self, batch: Any) -> Any:
+        """`batch` without the samples that do not train; the records are of all of them."""
         with marked_timer("bookkeeping", self.timing_raw):
-            samples, rows = scored_samples(batch)
+            self._scored = ScoredBatch(batch)
+        samples = self._scored.samples
         lost = self._lost(samples)
         invalid = 1.0 - sum(sample.valid for sample in samples) / (len(samples) + lost)
+        failures = failure_summary(samples, lost)
         if invalid > self.settings.max_invalid_share:
             raise RuntimeError(
                 f"step {self.global_steps}: {invalid:.0%} of the samples are invalid, more than "
-                f"medr3.max_invalid_share={self.settings.max_invalid_share:.0%}; "
-                f"failures: {failure_summary(samples, lost)}"
+                f"medr3.max_invalid_share={self.settings.max_invalid_share:.0%}; failures: {failures}"
             )
-        valid = np.zeros(len(batch.keys), dtype=bool)
-        valid[rows] = [sample.valid for sample in samples]
-        with valid_samples(valid.tolist()):
-            return super()._compute_advantage(batch, metrics)
+        rollouts = self.config.actor_rollout_ref.rollout.n
+        trains = training_rows(samples, str(self.config.algorithm.adv_estimator), rollouts)
+        if not any(trains):
+            raise RuntimeError(
+                f"step {self.global_steps}: no sample is left to train on; failures: {failures}"
+            )
+        return batch.select_keys([key for key, kept in zip(batch.keys, trains, strict=True) if kept])
+
+    def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        samples = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding")]
+        with damped_groups(groups_without_right(self._scored.samples), self.settings.wrong_group_weight):
+            estimated = super()._compute_advantage(batch.select_keys(samples), metrics)
+        return no_advantage_for_padding(batch, estimated)
 
     def _lost(self, samples: Sequence[StepSample]) -> int:
         """Trajectories of the step that ended in an exception and are in no batch."""
@@ -146,7 +178,8 @@ class ProgressiveTrainer(PPOTrainerSync):
         super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
         self._step_open = False
         with marked_timer("bookkeeping", timing_raw):
-            self._record_step(batch, metrics, timing_raw, global_steps)
+            self._record_step(metrics, timing_raw)
+            self._clear_left_out(batch)
         metrics["timing_s/bookkeeping"] = timing_raw["bookkeeping"]
         self._end_stage_if_due()
         if self._save_due:
@@ -154,34 +187,56 @@ class ProgressiveTrainer(PPOTrainerSync):
                 self._save_checkpoint()
             metrics["timing_s/save_checkpoint"] = timing_raw["save_checkpoint"]
 
-    def _record_step(
-        self, batch: Any, metrics: dict[str, Any], timing_raw: Mapping[str, float], global_steps: int
-    ) -> None:
+    def _record_step(self, metrics: dict[str, Any], timing_raw: Mapping[str, float]) -> None:
         """Add our metrics to verl's, and write the step and a sample of its trajectories."""
-        samples, rows = scored_samples(batch)
-        stage = self.stage
+        samples = self._scored.samples
         self.state.stage_step += 1
         metrics.update(step_metrics(samples, self._lost(samples)))
         metrics.update(by_dataset(samples))
         metrics.update({"stage/index": self.state.index, "stage/step": self.state.stage_step})
-        metric = stage.until.metric
+        metric = self.stage.until.metric
         if metric is not None and any(sample.valid for sample in samples):
             value = metric_value(metric, metrics, seen=metric == self.state.metric)
             if value is not None:
                 self.state.remember(metric, value)
+        times = {key: timing_raw.get(name, 0.0) for key, name in _TIMES.items()}
+        self._write_metrics(TRAIN, {**times, **metrics})
+        places = spread(samples, self.settings.trajectories_per_step)
+        self._write_trajectories(TRAIN, samples, places, self._scored.responses(places, self.tokenizer))
+
+    def _write_metrics(self, kind: str, metrics: Mapping[str, Any]) -> None:
         self.run_folder.append_metrics(
-            {
-                "step": global_steps,
-                "stage": stage.name,
-                "stage_step": self.state.stage_step,
-                "kind": "train",
-                "time/step": timing_raw.get("step", 0.0),
-                "timing_s/bookkeeping": timing_raw.get("bookkeeping", 0.0),
-                **metrics,
-            }
+            metrics_line(
+                step=self.global_steps,
+                stage=self.stage.name,
+                stage_step=self.state.stage_step,
+                kind=kind,
+                metrics=metrics,
+            )
         )
-        if self.settings.trajectories_per_step:
-            self._write_trajectories(samples, response_texts(batch, rows, self.tokenizer), "train")
+
+    def _write_trajectories(
+        self, kind: str, samples: Sequence[StepSample], places: Sequence[int], texts: Sequence[str]
+    ) -> None:
+        """Write the samples at `places`, whose responses are `texts`."""
+        scores = group_scores(samples)
+        self.run_folder.append_trajectories(
+            trajectory_row(
+                step=self.global_steps,
+                stage=self.stage.name,
+                kind=kind,
+                detail=samples[place].detail,
+                response=text,
+                reward=samples[place].record,
+                group_scores=scores.get(samples[place].group, []),
+            )
+            for place, text in zip(places, texts, strict=True)
+        )
+
+    def _clear_left_out(self, batch: Any) -> None:
+        """Forget the trajectories that did not train; verl clears those of `batch`, which did."""
+        if left_out := sorted(set(self._scored.keys) - set(batch.keys)):
+            tq.kv_clear(keys=left_out, partition_id=batch.partition_id)
 
     def on_step_begin(self) -> None:
         """Mark the step as open: until its metrics are known it cannot be saved."""
@@ -270,8 +325,8 @@ class ProgressiveTrainer(PPOTrainerSync):
         data_sources: Any,
         sample_uids: Sequence[str],
         reward_extra_infos_dict: dict[str, list[Any]],
-        *args: Any,
-        **kwargs: Any,
+        sample_turns: Sequence[int],
+        expected_acc_counts: Any = None,  # noqa: ARG002 (verl's signature)
     ) -> dict[str, Any]:
         infos = {key: values for key, values in reward_extra_infos_dict.items() if key != "reward"}
         scores = reward_extra_infos_dict["reward"]
@@ -288,34 +343,20 @@ class ProgressiveTrainer(PPOTrainerSync):
                 "step %d: %.0f%% of the validation's samples are invalid; failures: %s",
                 *(self.global_steps, 100 * ours["invalid_share"], failure_summary(samples)),
             )
-        self.run_folder.append_metrics(
-            {
-                "step": self.global_steps,
-                "stage": self.stage.name,
-                "stage_step": self.state.stage_step,
-                "kind": "val",
-                **ours,
-            }
-        )
-        self._write_trajectories(samples, self._val_outputs, "val")
+        self._write_metrics(VALIDATION, ours)
+        places = spread(samples, self.settings.trajectories_per_step)
+        self._write_trajectories(VALIDATION, samples, places, [self._val_outputs[i] for i in places])
         self._validated_at = self.global_steps
+        valid = [i for i, sample in enumerate(samples) if sample.valid]
         metrics = super()._val_metrics_update(
-            data_sources, sample_uids, reward_extra_infos_dict, *args, **kwargs
+            [data_sources[i] for i in valid],
+            [sample_uids[i] for i in valid],
+            {key: [values[i] for i in valid] for key, values in reward_extra_infos_dict.items()},
+            sample_turns,
+            expected_acc_counts=None,  # with it verl counts what is missing as wrong
         )
         metrics.update({f"val/{key}": value for key, value in ours.items()})
         return metrics
-
-    def _write_trajectories(self, samples: Sequence[StepSample], texts: Sequence[str], kind: str) -> None:
-        self.run_folder.append_trajectories(
-            trajectory_rows(
-                samples,
-                texts,
-                step=self.global_steps,
-                stage=self.stage.name,
-                kind=kind,
-                count=self.settings.trajectories_per_step,
-            )
-        )
 
     # ---- checkpoints
 

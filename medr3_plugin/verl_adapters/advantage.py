@@ -1,12 +1,8 @@
-"""Advantage estimator `medr3_grpo`: GRPO over the valid samples of each group.
-
-verl's trainer hands an estimator rewards, masks and group ids, nothing else. Which samples are valid comes
-from the trainer mode, through `valid_samples`, around the call.
-"""
+"""Advantage estimator `medr3_grpo`: GRPO in which a sample without others of its group does not train."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -14,21 +10,20 @@ from typing import Any
 import numpy as np
 import torch
 
-_valid: ContextVar[np.ndarray | None] = ContextVar("medr3_valid_samples", default=None)
+_damped: ContextVar[tuple[Collection[str], float]] = ContextVar("medr3_damped_groups", default=((), 1.0))
 
 
 @contextmanager
-def valid_samples(valid: Sequence[bool]) -> Iterator[None]:
-    """Say which rows of the batch are valid, while the advantages are computed.
+def damped_groups(groups: Collection[str], weight: float) -> Iterator[None]:
+    """Multiply the advantages of these groups by `weight` while advantages are computed.
 
-    Args:
-        valid: shape (batch,), in the order of the batch's rows.
+    verl hands an estimator rewards, masks and groups, not which answers are right; the trainer mode knows.
     """
-    token = _valid.set(np.asarray(valid, dtype=bool))
+    token = _damped.set((frozenset(groups), weight))
     try:
         yield
     finally:
-        _valid.reset(token)
+        _damped.reset(token)
 
 
 def medr3_grpo(
@@ -39,11 +34,13 @@ def medr3_grpo(
     epsilon: float = 1e-6,
     **_: Any,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Group-relative advantages (GRPO, arXiv:2402.03300) that leave invalid samples out.
+    """Group-relative advantages (GRPO, arXiv:2402.03300).
 
-    The valid samples get exactly the advantages they would have if the invalid ones did not exist; invalid
-    ones get 0, and so do groups with fewer than two valid samples. verl's own GRPO gives a group of one its
-    raw reward; here a group that lost its baseline does not train.
+    A group of one gets 0: it has no baseline. verl's own GRPO gives it its raw reward. Invalid samples never get here
+    (`verl_adapters.invalid_samples`).
+
+    Dividing by the deviation turns small differences among wrong answers into advantages as large as those between
+    right and wrong ones; `medr3.wrong_group_weight` takes them back (`damped_groups`).
 
     Args:
         token_level_rewards: shape (batch, response); the outcome reward is their sum over the response.
@@ -55,29 +52,20 @@ def medr3_grpo(
 
     Returns:
         advantages and returns, both of shape (batch, response).
-
-    Raises:
-        RuntimeError: no one said which samples are valid (the trainer mode is not `medr3_progressive`).
     """
-    valid = _valid.get()
-    if valid is None:
-        raise RuntimeError(
-            "algorithm.adv_estimator=medr3_grpo needs trainer.v1.trainer_mode=medr3_progressive, which knows the "
-            "invalid samples; with another trainer mode use adv_estimator=grpo"
-        )
     scores = token_level_rewards.sum(dim=-1)
-    if len(valid) != len(scores):
-        raise RuntimeError(f"{len(valid)} validity flags for {len(scores)} samples")
     by_std = True if config is None else bool(config.get("norm_adv_by_std_in_grpo", True))
     advantages = torch.zeros_like(scores)
     groups = np.asarray(index)
+    damped, weight = _damped.get()
     with torch.no_grad():
         for group in dict.fromkeys(groups.tolist()):
-            rows = torch.from_numpy(np.flatnonzero((groups == group) & valid))
+            rows = torch.from_numpy(np.flatnonzero(groups == group))
             if len(rows) < 2:
                 continue
             values = scores[rows]
             centred = values - values.mean()
-            advantages[rows] = centred / (values.std() + epsilon) if by_std else centred
+            scale = weight if str(group) in damped else 1.0
+            advantages[rows] = scale * (centred / (values.std() + epsilon) if by_std else centred)
     advantages = advantages.unsqueeze(-1) * response_mask
     return advantages, advantages

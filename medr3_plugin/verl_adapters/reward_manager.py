@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from omegaconf import OmegaConf
 from verl.experimental.reward_loop.reward_manager import register
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
-from medr3_plugin.judge.stats import JudgeStats, collected
-from medr3_plugin.records import Reference, Sample, ScoredSample, Triple
+from medr3_plugin.llm.stats import LLMStats, collected
+from medr3_plugin.records import Sample, ScoredSample
 from medr3_plugin.registered_names import REWARD_MANAGER
 from medr3_plugin.retrieval.protocol import turns_from_json
+from medr3_plugin.rewards.options import reward_options
 from medr3_plugin.rewards.scorer import build_scorer
+from medr3_plugin.rows import sample_of
 from medr3_plugin.runs.step_metrics import DETAIL_KEY
 from medr3_plugin.trajectory import THINK_OPEN
+from medr3_plugin.verl_adapters.invalid_samples import check_estimator
+from medr3_plugin.verl_adapters.response_text import response_mask, response_text
 
 
 @register(REWARD_MANAGER)
@@ -36,6 +41,7 @@ class Medr3RewardManager(RewardManagerBase):
         reward_model_tokenizer: Any = None,
     ) -> None:
         super().__init__(config, tokenizer, compute_score)
+        check_estimator(config)
         section: Any = OmegaConf.to_container(config.medr3, resolve=True)
         self.scorer = build_scorer(reward_options(section, reward_router_address))
 
@@ -45,9 +51,16 @@ class Medr3RewardManager(RewardManagerBase):
         response_ids = item.batch["responses"]
         length = int(item.batch["attention_mask"][-response_ids.shape[-1] :].sum())
         fields = dict(item.non_tensor_batch.get("tool_extra_fields") or {})
-        response = self.tokenizer.decode(response_ids[:length], skip_special_tokens=True)
-        if fields.get("prefill_think"):
-            response = THINK_OPEN + response
+        response = fields.get("tag_text")  # of tool calls; made of what the model generated
+        if response is None:
+            mask = response_mask(item, length)
+            if mask is None:
+                response = self.tokenizer.decode(response_ids[:length], skip_special_tokens=True)
+            else:
+                response, own_documents = response_text(response_ids[:length].tolist(), mask, self.tokenizer)
+                fields["forged"] = bool(fields.get("forged")) or own_documents
+            if fields.get("prefill_think"):
+                response = THINK_OPEN + response
         sample = make_sample(item.non_tensor_batch, response, length, fields)
         with collected() as judged:
             scored = (await self.scorer.score([sample]))[0]
@@ -60,20 +73,6 @@ class Medr3RewardManager(RewardManagerBase):
         }
 
 
-def reward_options(section: Mapping[str, Any], router_address: str | None = None) -> dict[str, Any]:
-    """`medr3.reward` with the stages' own overrides and, for a judge behind verl's router, its address."""
-    options = dict(section.get("reward") or {})
-    stages = dict(options.get("stages") or {})
-    for stage in section.get("stages") or ():
-        stages[stage["name"]] = {**stages.get(stage["name"], {}), **(stage.get("reward") or {})}
-    if stages:
-        options["stages"] = stages
-    judge = options.get("judge")
-    if router_address and judge and judge.get("kind") == "router":
-        options["judge"] = {**judge, "address": router_address}
-    return options
-
-
 def make_sample(
     row: Mapping[str, Any], response: str, response_tokens: int, fields: Mapping[str, Any]
 ) -> Sample:
@@ -81,47 +80,20 @@ def make_sample(
 
     Args:
         row: verl's `non_tensor_batch` of the sample: the columns of the training data.
-        fields: what the environment recorded (`environment.agent_loop.episode_fields`); empty for a rollout
-            without our environment.
+        fields: what the environment recorded (`environment.agent_loop.episode_fields`; of tool calls,
+            `environment.tool_loop`); empty for a rollout without our environment.
     """
-    info = row.get("extra_info") or {}
-    truth = row["reward_model"]["ground_truth"]
-    answers = info.get("answers")
-    options = info.get("options")
-    return Sample(
-        id=str(info.get("id", info.get("index", ""))),
-        question=str(info.get("question", "")),
-        response=response,
-        answers=tuple(str(answer) for answer in answers)
-        if answers is not None and len(answers)
-        else (str(truth),),
-        options=json.loads(options) if options else None,
-        dataset=str(info.get("dataset") or row.get("data_source", "")),
-        gold_docs=tuple(str(identity) for identity in _sequence(info.get("gold_docs"))),
-        references=references_from_json(info.get("references") or "[]"),
+    return replace(
+        sample_of(row, "the training data's row", response=response),
         searches=turns_from_json(fields.get("searches") or "[]"),
-        stage=str(info.get("stage", "joint")),
-        stage_progress=float(info.get("stage_progress", 0.0)),
         forged=fields.get("forged"),
         response_tokens=response_tokens,
-    )
-
-
-def references_from_json(text: str) -> tuple[Reference, ...]:
-    """References as the training data store them: `[{"triples": [[h, r, t, bool], ...], "text"}, ...]`."""
-    return tuple(
-        Reference(
-            triples=tuple(
-                Triple(str(h), str(r), str(t), bool(flag)) for h, r, t, flag in row.get("triples", ())
-            ),
-            text=str(row.get("text", "")),
-        )
-        for row in json.loads(text)
+        failures=("rollout_aborted",) if fields.get("aborted") else (),
     )
 
 
 def detail(
-    sample: Sample, scored: ScoredSample, fields: Mapping[str, Any], judged: JudgeStats
+    sample: Sample, scored: ScoredSample, fields: Mapping[str, Any], judged: LLMStats
 ) -> dict[str, Any]:
     """What logs and the report show of a sample beside its numbers; JSON-able."""
     return {
@@ -136,7 +108,3 @@ def detail(
         "truncated": bool(fields.get("truncated")),
         "judge": judged.row(),
     }
-
-
-def _sequence(value: Sequence[str] | None) -> Sequence[str]:
-    return () if value is None else value

@@ -240,13 +240,13 @@ def test_signs_tell_options_apart(tmp_path):
     [
         ({"answer": "x"}, "'question' is missing"),
         ({"question": "Q?"}, "'answer' or 'answers' is missing"),
-        ({"question": "Q?", "options": {"A": "x"}, "answer": "x"}, "at least two"),
+        ({"question": "Q?", "options": {"A": "x"}, "answer": "x"}, "two options or more"),
         ({"question": "Q?", "options": {"A": "x", "B": "y"}, "answer_idx": "C"}, "none of the options"),
         (
             {"question": "Q?", "options": {"A": "x", "B": "y"}, "answer_idx": "A", "answer": "y"},
             "different options",
         ),
-        ({"question": "Q?", "options": ["x", "y"], "answer": 2}, "outside 0 to 1"),
+        ({"question": "Q?", "options": ["x", "y"], "answer": 2}, "index 2"),
         (
             {"question": "Vitamin?", "options": {"A": "B", "B": "A"}, "answer": "A"},
             "give the letter as 'answer_idx'",
@@ -267,7 +267,7 @@ def test_every_layout_has_a_line_of_help():
 
 
 def test_unknown_dataset():
-    with pytest.raises(UserError, match=r"unknown data set 'medqua'; known: .*medqa_us"):
+    with pytest.raises(UserError, match=r"'medqua'.*medqa_us"):
         load("medqua", "x.jsonl")
 
 

@@ -11,11 +11,13 @@ import pytest
 
 pytest.importorskip("verl")
 
+from byte_tokenizer import byte_tokenizer
 from verl.experimental.agent_loop.tool_agent_loop import AgentData
 from verl.experimental.agent_loop.tool_parser import FunctionCall
 from verl.tools.tool_registry import load_all_tools
 
-from medr3_plugin.environment.tool import max_searches
+from medr3_plugin.environment.tag_text import ToolTurn
+from medr3_plugin.environment.tool import Policy, max_searches
 from medr3_plugin.environment.tool_loop import MedicalToolAgentLoop, check_not_cut
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import MAX_QUERY_CHARS
@@ -80,10 +82,13 @@ class Loop:
         self._loop.tools = {self.tool.name: self.tool}
         self._loop.max_tool_response_length = max_tool_response_length
         self._loop.tool_response_truncate_side = "middle"
+        self._loop.tokenizer = byte_tokenizer()
         self.trajectory()
 
     def trajectory(self) -> None:
         self.agent_data = AgentData([], [], [], None, None, {}, "request", {})
+        self.agent_data._active_tools = self._loop.tools
+        self._loop._turns = [ToolTurn("")]
 
     async def call(self, arguments: object, name: str = "medical_search") -> str:
         call = FunctionCall(name=name, arguments=json.dumps(arguments))
@@ -190,24 +195,37 @@ async def test_verl_never_cuts_the_answer(index, tmp_path):
         check_not_cut(loop.tool, 256)
 
 
+class Characters:
+    """A lossless tokenizer: one token a character."""
+
+    def encode(self, text, *, add_special_tokens):
+        return [ord(character) for character in text]
+
+    def decode(self, token_ids, *, skip_special_tokens):
+        return "".join(map(chr, token_ids))
+
+
 async def test_documents_leave_room_for_the_answer(loop):
-    loop.tool.response_length = 400
-    loop.agent_data.response_mask = [1] * 100  # 44 tokens are left beside the reserve of 256
+    loop.tool.policy = Policy(Characters(), response_length=500, frame_tokens=10)
+    loop.agent_data.response_mask = [
+        1
+    ] * 100  # 134 tokens are left beside the reserve of 256 and the template's
     text = await loop.call({"query": "statins"})
-    assert len(text) <= 44 * 2.5
+    assert 100 < len(text) <= 134
     assert loop.turns[0].shown == ("d2",)
-    loop.agent_data.response_mask = [1] * 140
+    loop.agent_data.response_mask = [1] * 230
     assert "limit" in await loop.call({"query": "metformin"})
     assert loop.turns[1].shown == ()
 
 
 async def test_parallel_calls_share_the_room_of_their_turn(loop):
-    loop.tool.response_length, loop.agent_data.response_mask = 320, [1] * 10  # 54 tokens beside the reserve
+    loop.tool.policy = Policy(Characters(), response_length=420, frame_tokens=10)
+    loop.agent_data.response_mask = [1] * 10  # 144 tokens beside the reserve
     texts = await asyncio.gather(*(loop.call({"query": query}) for query in ("statins", "metformin")))
     assert [turn.shown for turn in loop.turns] == [("d2",), ()]
-    assert len(texts[0]) <= 54 * 2.5 and "limit" in texts[1]
+    assert len(texts[0]) <= 144 and "limit" in texts[1]
     loop.agent_data.response_mask += [0] * len(texts[0] + texts[1])  # the next turn
-    loop.tool.response_length = 900
+    loop.tool.policy = Policy(Characters(), response_length=900, frame_tokens=10)
     assert "Metformin" in await loop.call({"query": "metformin"})
 
 

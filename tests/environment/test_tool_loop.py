@@ -38,7 +38,7 @@ def yaml(tmp_path_factory):
     (folder / "tools.yaml").write_text(
         "tools:\n  - class_name: medr3_plugin.environment.tool.MedicalSearchTool\n    config:\n"
         f"      {{type: native, retrieval: {{index: {folder / 'index'}}}, response_chars: 400,"
-        " answer_reserve: 150, chars_per_token: 1.0}\n"
+        " answer_reserve: 150}\n"
     )
     return str(folder / "tools.yaml")
 

@@ -118,7 +118,7 @@ def test_missing_samples_are_an_error_and_the_same_command_goes_on(
     handler = Server(AutoTokenizer.from_pretrained(tokenizer_folder), refuses="Thick mucus?")
     serve(httpserver, handler)
     half = evaluate(files, httpserver, tokenizer_folder)
-    assert half.exit_code == 2 and "| rare | 1 | 100.0" in half.output
+    assert half.exit_code == 1 and "| rare | 1 | 100.0" in half.output
     missing = "missing: rare 1 of 2 samples"
     assert f"{missing}. Last failure: " in half.stderr and "400" in half.stderr
     assert "the same command goes on" in half.stderr
@@ -126,7 +126,7 @@ def test_missing_samples_are_an_error_and_the_same_command_goes_on(
     assert missing in (out / "results.md").read_text() and missing in (out / "results.tex").read_text()
     assert json.loads((out / "results.json").read_text())["missing"] == {"rare": 1}
     again = CliRunner().invoke(app, ["eval", "--out", str(out)])
-    assert again.exit_code == 2 and missing in again.output
+    assert again.exit_code == 1 and missing in again.output
     handler.refuses = None
     whole = evaluate(files, httpserver, tokenizer_folder)
     assert whole.exit_code == 0 and "| rare | 2 | 50.0" in whole.output and "missing:" not in whole.output
@@ -153,8 +153,9 @@ def test_undecided_answers_and_rows_left_out_are_said(
     ]
     (files / "rare.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions) + "{\n")
     serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder)))
-    result = evaluate(files, httpserver, tokenizer_folder)
-    assert result.exit_code == 0
+    assert evaluate(files, httpserver, tokenizer_folder).exit_code == 2
+    result = evaluate(files, httpserver, tokenizer_folder, "--skip-bad")
+    assert result.exit_code == 3
     (benchmark,) = json.loads((files / "out" / "results.json").read_text())["benchmarks"]
     assert benchmark["undecided"] == 1 and "| undecided |" in result.stdout
     assert "1 answers count as wrong" in result.stderr and "--judge" in result.stderr
@@ -203,7 +204,7 @@ def test_the_judge_is_the_recipes_unless_given() -> None:
 
 
 def test_the_recipe_gives_length_and_search_options(
-    files: Path, httpserver: Any, tokenizer_folder: Path
+    files: Path, httpserver: Any, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("verl")
     from transformers import AutoTokenizer
@@ -213,6 +214,8 @@ def test_the_recipe_gives_length_and_search_options(
     index = "    index: ${paths.data}/index\n"
     assert index in text
     mine.config_file.write_text(text.replace(index, index + "    search: {depth: 7}\n"))
+    monkeypatch.setenv("MEDR3_DATA", str(files))
+    (files / "vocab.jsonl").write_text('{"name": "Marfan syndrome", "synonyms": ["MFS"]}\n')
     serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder)))
     _register()
     arguments = ["eval", "--model", httpserver.url_for("/"), "--benchmark", "rare", "--data", str(files)]
@@ -250,3 +253,19 @@ def test_a_server_with_neither_api_is_named(files: Path, httpserver: Any, tokeni
     assert isinstance(result.exception, UserError) and "--api chat" in str(result.exception)
     result = evaluate(files, httpserver, tokenizer_folder, "--api", "words")
     assert isinstance(result.exception, UserError) and "known are auto, completions" in str(result.exception)
+
+
+def test_two_models_of_one_server_do_not_mix(files: Path, httpserver: Any, tokenizer_folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder)))
+    assert evaluate(files, httpserver, tokenizer_folder).exit_code == 0
+    again = evaluate(files, httpserver, tokenizer_folder, "--model-name", "served")
+    assert again.exit_code == 0  # the same one, by its name
+    other = evaluate(files, httpserver, tokenizer_folder, "--model-name", "another")
+    assert isinstance(other.exception, UserError) and "another" in str(other.exception)
+
+
+def test_a_judge_model_without_a_judge_is_refused() -> None:
+    with pytest.raises(UserError, match="--judge"):
+        _judge_options({}, None, "m")

@@ -4,33 +4,53 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
+
+import pytest
 
 
 def verdict_text(score: Any, reason: str = "because") -> str:
     return json.dumps({"reason": reason, "score": score})
 
 
-def completion(content: str | None) -> str:
+def completion(content: str | None, finish_reason: str | None = "stop") -> str:
     message = {"role": "assistant", "content": content}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    return json.dumps(
-        {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
-    )
+    choice = {"index": 0, "message": message, "finish_reason": finish_reason}
+    usage = {"prompt_tokens": 300, "completion_tokens": 20}
+    return json.dumps({"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage})
+
+
+class Cut(str):
+    """A reply that is cut off by the limit of tokens."""
+
+
+class Refused(str):
+    """What the server says with status 400."""
+
+
+class Raw(str):
+    """The body of a reply, with its status."""
+
+    def __new__(cls, body: str, status: int = 200) -> Raw:
+        made = super().__new__(cls, body)
+        made.status = status
+        return made
+
+    status: int
 
 
 class ChatServer:
     """Answers request after request by the next step of `script` (the last step repeats).
 
-    A step is a status code, the content of a good reply (`verdict_text(2)`), a function from the request to
-    such a content, or one of: `close` (hang up after reading), `half` (hang up in the middle of the reply),
-    `slow` (longer than any test), `trickle` (a byte now and then), `not-json`, `not-chat`, `no-choices`,
-    `empty`.
+    A step is a status code, the content of a good reply (`verdict_text(2)`), a `Cut`, `Refused` or `Raw` one, a
+    function from the request to any of these, or one of: `close` (hang up after reading), `half` (hang up in the
+    middle of the reply), `slow` (longer than any test), `trickle` (a byte now and then), `not-json`, `not-chat`,
+    `no-choices`, `empty`.
     """
 
     def __init__(self) -> None:
-        self.script: list[int | str | Callable[[dict[str, Any]], str]] = [verdict_text(2)]
+        self.script: list[int | str | Callable[[dict[str, Any]], int | str]] = [verdict_text(2)]
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
@@ -74,9 +94,12 @@ class ChatServer:
 
     async def _answer(self, step: Any, request: dict[str, Any], writer: asyncio.StreamWriter) -> bool:
         if callable(step):
-            return self._send(writer, 200, completion(step(request)))
-        if isinstance(step, int):
-            return self._send(writer, step, json.dumps({"error": {"message": "no"}}))
+            step = step(request)
+        if isinstance(step, int | Refused):
+            status, said = (step, "no") if isinstance(step, int) else (400, str(step))
+            return self._send(writer, status, json.dumps({"error": {"message": said}}))
+        if isinstance(step, Raw):
+            return self._send(writer, step.status, step)
         if step == "close":
             return False
         if step == "half":
@@ -98,7 +121,8 @@ class ChatServer:
             "no-choices": '{"id": "1", "object": "chat.completion", "choices": []}',
             "empty": completion(None),
         }
-        return self._send(writer, 200, bodies.get(step) or completion(step))
+        ended = "length" if isinstance(step, Cut) else "stop"
+        return self._send(writer, 200, bodies.get(step) or completion(str(step), ended))
 
     @staticmethod
     def _send(writer: asyncio.StreamWriter, status: int, body: str) -> bool:
@@ -106,3 +130,32 @@ class ChatServer:
         head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
         writer.write(head.encode() + data)
         return True
+
+
+@pytest.fixture
+async def chat_server() -> AsyncIterator[ChatServer]:
+    server = ChatServer()
+    tasks: set[asyncio.Task[None]] = set()
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(server.serve(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    listener = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v1"
+    yield server
+    listener.close()
+    for task in list(tasks):
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting() -> Iterator[None]:
+    """Retries happen as configured, without the pause between them."""
+    import stamina
+
+    stamina.set_testing(True, attempts=10, cap=True)
+    yield
+    stamina.set_testing(False)

@@ -7,7 +7,6 @@ from chat_server import verdict_text
 
 from medr3_plugin.errors import JudgeFailure, UserError
 from medr3_plugin.judge.factory import ROUTER_VARIABLE, make_judge
-from medr3_plugin.judge.rule import RuleJudge
 
 CASE = {"question": "What is it?", "answers": ("Gout",), "options": None, "dataset": ""}
 
@@ -17,12 +16,19 @@ def test_no_options_no_judge():
     assert make_judge({}) is None
 
 
-async def test_rule_judge_always_decides():
-    judge = make_judge({"kind": "rule"})
-    assert isinstance(judge, RuleJudge)
-    assert (await judge.verdict(answer="gout", **CASE)).level == 2
-    undecided = await judge.verdict(answer="a crystal arthropathy", **CASE)
-    assert (undecided.level, undecided.source) == (0, "rule:undecided")
+def test_rules_alone_are_no_judge():
+    assert make_judge({"kind": "rule"}) is None
+    with pytest.raises(UserError):
+        make_judge({"kind": "rule", "max_tokens": 1})
+
+
+async def test_parameters_are_left_out_and_replaced(chat_server):
+    options = {"kind": "openai", "base_url": chat_server.url, "model": "m", "temperature": None}
+    replaced = {"max_tokens": None, "max_completion_tokens": 900, "seed": 1}
+    await make_judge({**options, "parameters": replaced}).verdict(answer="x", **CASE)
+    sent = chat_server.requests[0]
+    assert (sent["max_completion_tokens"], sent["seed"]) == (900, 1)
+    assert not {"temperature", "max_tokens"} & sent.keys()
 
 
 @pytest.mark.parametrize("given", ["option", "environment"])
@@ -61,6 +67,10 @@ async def test_router_error_text_is_a_failure(chat_server):
         ({"kind": "openai", "base_url": "127.0.0.1:8000"}, "medr3.reward.judge.base_url"),
         ({"kind": "router"}, "medr3.reward.judge.address"),
         ({"kind": "rule", "modle": "x"}, "medr3.reward.judge.modle"),
+        (
+            {"kind": "openai", "base_url": "http://x/v1", "tokenizer": "no/such"},
+            "medr3.reward.judge.tokenizer",
+        ),
         ({"kind": "openai", "base_url": "http://x/v1", "timeout_s": -1}, "medr3.reward.judge.timeout_s"),
         ({"kind": "openai", "base_url": "http://x/v1", "api_key": "sk"}, "medr3.reward.judge.api_key_env"),
         ({"kind": "openai", "base_url": "http://x/v1", "attempts": 0}, "medr3.reward.judge.attempts"),

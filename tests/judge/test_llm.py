@@ -11,7 +11,7 @@ from medr3_plugin.errors import JudgeFailure
 from medr3_plugin.judge.base import AnswerJudge
 from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.judge.llm import MAX_ANSWER_CHARS
-from medr3_plugin.judge.stats import collected
+from medr3_plugin.llm.stats import collected
 
 CASE = {"question": "What is it?", "answers": ("Gout",), "options": None, "dataset": "medquad"}
 
@@ -139,9 +139,9 @@ async def test_empty_and_endless_answers_need_no_call(chat_server):
 
 
 async def test_the_rubric_follows_the_dataset(chat_server):
-    judge = judge_of(chat_server, rare_disease_datasets=["orphans"])
-    await judge.verdict(**{**CASE, "dataset": "Orphans", "answer": "x"})
-    await judge.verdict(**{**CASE, "dataset": "rarearena", "answer": "x"})
+    judge = judge_of(chat_server)
+    await judge.verdict(**{**CASE, "dataset": "RareArena", "answer": "x"})
+    await judge.verdict(**{**CASE, "dataset": "medquad", "answer": "x"})
     rubrics = [request["messages"][0]["content"] for request in chat_server.requests]
     assert "rare diseases" in rubrics[0]
     assert "rare diseases" not in rubrics[1]

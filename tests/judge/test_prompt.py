@@ -43,7 +43,6 @@ def test_rare_disease_rubric_hides_the_question(question, word):
 def test_rare_disease_datasets():
     assert is_rare_disease("RareArena_RDC")
     assert not is_rare_disease("medqa")
-    assert is_rare_disease("mine", {"mine"})
 
 
 def test_long_questions_keep_both_ends():

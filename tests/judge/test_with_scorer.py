@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
-from chat_server import verdict_text
+import pytest
+from chat_server import Cut, Refused, verdict_text
 
 from medr3_plugin.records import Sample
+from medr3_plugin.rewards.explain import explain
 from medr3_plugin.rewards.scorer import build_scorer
 
 
@@ -38,6 +40,30 @@ async def test_a_failing_judge_makes_its_samples_invalid_and_no_other(chat_serve
     assert (partly.record["valid"], partly.record["answer"]) == (1.0, 0.4)
     assert (right.record["valid"], right.record["acc"]) == (1.0, 1.0)
     assert broken.record.keys() == right.record.keys()
+
+
+@pytest.mark.parametrize(
+    ("step", "kind", "says"),
+    [
+        (Refused("this model takes no temperature"), "judge_status_400", "this model takes no temperature"),
+        (
+            Cut('<think>I would write {"reason": "same", "score": 2}. But'),
+            "judge_truncated",
+            "judge.max_tokens",
+        ),
+        (Cut(verdict_text(2)), "judge_truncated", "cut off"),
+        ('<think>I would write {"reason": "same", "score": 2}. But', "judge_truncated", "thoughts"),
+        ("nonsense", "judge_bad_response", "nonsense"),
+    ],
+)
+async def test_what_a_failure_said_is_told(chat_server, caplog, step, kind, says):
+    chat_server.script = [step]
+    options = {"kind": "openai", "base_url": chat_server.url, "model": "m"}
+    scored = await build_scorer({"judge": options}).score([sample("podagra"), sample("arthritis")])
+    for item in scored:
+        assert (item.record["valid"], item.failures) == (0.0, (kind,))
+        assert says in item.reasons["said"][kind] and says in explain(item)
+    assert caplog.text.count("the next ones of this kind") == 1
 
 
 async def test_an_absent_judge_server_never_becomes_a_score(chat_server):

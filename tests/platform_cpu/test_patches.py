@@ -47,7 +47,7 @@ print(sorted(type(p).__name__ + "=" + p.state for p in PATCHES))
     assert "cpu gloo cpu" in lines
     assert any("+cpu" in line for line in lines) or "VllmDistributionName=not needed" in out
     assert any("cpu:gloo" in line and line.count("cpu:") == 1 for line in lines)
-    assert "FSDPEngineWithLMHead" in lines
+    assert "SharedPrefixEngine" in lines
     for patch in ("FsdpEngineOnCpu", "UnpinnedOffload", "ProcessGroupBackend"):
         assert f"{patch}=applied" in out
 

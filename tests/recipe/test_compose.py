@@ -182,11 +182,12 @@ def composed() -> Any:
         ),
         ({"medr3.retrieval.backend": "grpc"}, "medr3.retrieval.backend", "Input should be"),
         ({"medr3.environment.answer_reserve": 20000}, "max_response_length", "too few for one document"),
-        ({"trainer.v1.trainer_mode": "sync"}, "adv_estimator", "medr3_progressive"),
+        ({"trainer.v1.trainer_mode": "sync"}, "trainer.v1.trainer_mode", "medr3_progressive"),
+        ({"algorithm.adv_estimator": "remax"}, "algorithm.adv_estimator", "medr3_grpo"),
         (
             {"actor_rollout_ref.rollout.agent.default_agent_loop": "medr3_s"},
             "default_agent_loop",
-            "is none of",
+            "medr3_search",
         ),
         ({"trainer.nnodes": 1, "trainer.n_gpus_per_node": 1}, "memory", "training is estimated at"),
         (
@@ -239,6 +240,7 @@ def test_cpu_precision_changes_what_is_multiplied_and_nothing_else() -> None:
         for role in (policy.actor, policy.ref):
             role.fsdp_config.mixed_precision.param_dtype = None
         policy.rollout.dtype = None
+        config.precision = None
     assert plain == fast
     assert [f for f in check(recipe, ["precision=bfloat16"], files=False) if f.level == "error"] == []
 

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from medr3_plugin.recipe.shipped import list_recipes
+from medr3_plugin.recipe.shipped import copy_recipe, list_recipes
 
-SEVERAL_NODES = [r.name for r in list_recipes() if "NNODES" in (r.folder / "run.sh").read_text()]
+SEVERAL_NODES = [r.name for r in list_recipes() if r.name != "medr3_cpu"]
 FOLDERS = {recipe.name: recipe.folder for recipe in list_recipes()}
 
 STUBS = {
     "ray": 'echo "ray $*" >> "$LOG"',
     # asked for the nodes that are alive it says one more each time
     "python": 'if [[ "$1" == -c ]]; then echo . >> "$LOG.asked"; wc -l < "$LOG.asked"; exit; fi\n'
+    'echo "${MEDR3_TOOLS:-}" > "${LOG%log}tools"\n'
     'echo "RAY_ADDRESS=${RAY_ADDRESS:-} python $*" >> "$LOG"; exit "${STATUS:-0}"',
     # as many nodes as do not fit a pipe: whoever closes it early kills scontrol
     "scontrol": "for i in {a..z}; do printf 'node-%s\\n' $i; done; printf '%0100000d\\n' 0",
@@ -89,6 +90,15 @@ def test_under_slurm_the_first_task_is_the_head(tmp_path: Path) -> None:
     assert worker == ["ray start --address node-a:6379 --block"]
 
 
-def test_the_tool_file_beside_the_recipe_is_handed_on() -> None:
-    text = (FOLDERS["qwen3_8b_tools"] / "run.sh").read_text()
-    assert 'export MEDR3_TOOLS="${MEDR3_TOOLS:-$recipe/tools.yaml}"' in text
+def test_the_tool_file_beside_the_recipe_is_handed_on(tmp_path: Path) -> None:
+    """In a copy of the recipe, whatever its folder is called."""
+    folder = tmp_path / "mine"
+    copy_recipe("qwen3_8b_tools", folder)
+    status, commands = start(folder, tmp_path, NNODES="1")
+    assert status == 0 and f"--config-dir {folder} --config-name qwen3_8b_tools" in commands[0]
+    assert (tmp_path / "tools").read_text().strip() == str(folder / "tools.yaml")
+
+
+def test_a_copied_recipe_has_files_of_its_own(tmp_path: Path) -> None:
+    copy_recipe("qwen2_5_7b", tmp_path / "mine")
+    assert not [path for path in (tmp_path / "mine").rglob("*") if path.is_symlink()]

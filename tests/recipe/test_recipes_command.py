@@ -32,8 +32,8 @@ def test_shipped_recipes_are_complete() -> None:
         assert (recipe.folder / "README.md").is_file(), recipe.name
         run = recipe.folder / "run.sh"
         assert run.stat().st_mode & 0o111, f"{run} is not executable"
-        text = run.read_text()
-        assert "set -euo pipefail" in text and f"--config-name {recipe.name}" in text
+        assert run.resolve() == recipes_folder().resolve() / "run.sh"
+        assert (recipe.folder / "REQUIRED_VERL.txt").read_text().splitlines()[-1] == "PIP_INSTALL=verl==0.9.1"
 
 
 def test_no_recipe_holds_a_path_of_one_machine() -> None:
@@ -53,7 +53,14 @@ def test_copy_is_complete_and_refuses_to_overwrite(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["recipes", "copy", "qwen3_8b_tools", str(tmp_path / "mine")])
     assert result.exit_code == 0, result.output
     copied = {p.name: p for p in (tmp_path / "mine").iterdir()}
-    assert set(copied) == {"qwen3_8b_tools.yaml", "run.sh", "README.md", "tools.yaml", "judge"}
+    assert set(copied) == {
+        "qwen3_8b_tools.yaml",
+        "run.sh",
+        "README.md",
+        "tools.yaml",
+        "judge",
+        "REQUIRED_VERL.txt",
+    }
     assert copied["run.sh"].stat().st_mode & 0o111
     again = CliRunner().invoke(app, ["recipes", "copy", "qwen3_8b_tools", str(tmp_path / "mine")])
     assert isinstance(again.exception, UserError) and "is not an empty folder" in str(again.exception)

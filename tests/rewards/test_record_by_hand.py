@@ -15,7 +15,7 @@ import networkx
 import pytest
 
 from medr3_plugin.rewards.record import KEYS
-from medr3_plugin.rewards.score_rows import sample_of
+from medr3_plugin.rewards.score_rows import trajectory_of
 from medr3_plugin.rewards.scorer import build_scorer
 
 TERMS = (
@@ -248,7 +248,7 @@ def scorer(tmp_path_factory):
 
 
 def record(scorer, case, stage):
-    [scored] = asyncio.run(scorer.score([sample_of(case, "rows.jsonl:1", stage)]))
+    [scored] = asyncio.run(scorer.score([trajectory_of(case, "rows.jsonl:1", stage)]))
     return scored.record
 
 

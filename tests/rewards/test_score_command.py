@@ -66,7 +66,6 @@ def test_one_record_a_row(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"id": None}, "field 'id' is missing"),
         ({"id": " "}, "field 'id': expected a string"),
         ({"response": 3}, "field 'response': expected a string, got 3"),
         ({"question": None}, "field 'question' is missing"),
@@ -74,7 +73,7 @@ def test_one_record_a_row(tmp_path):
         ({"answer": []}, "field 'answer'"),
         ({"answer": ["a", " "]}, "field 'answer'"),
         ({"options": ["a"]}, "field 'options'"),
-        ({"options": {"A": 1}}, "field 'options.A'"),
+        ({"options": {"A": [1], "B": "b"}}, "field 'options.A'"),
         ({"gold_docs": "d1"}, "field 'gold_docs'"),
         ({"retrieved": [{}]}, "field 'retrieved'"),
         ({"retrieved": [[1]]}, "retrieved[0][0]"),
@@ -236,3 +235,79 @@ def test_missing_input_writes_nothing(tmp_path):
     result = CliRunner().invoke(app, arguments)
     assert isinstance(result.exception, UserError)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_recipes_interpolations_and_stages_are_resolved(tmp_path, monkeypatch):
+    pytest.importorskip("omegaconf")
+    config = tmp_path / "recipe.yaml"
+    config.write_text(
+        "defaults: [ppo_trainer]\npaths: {share: 1.0}\ndata: {x: '${not.here}'}\nmedr3:\n  reward: {preset: medr3}\n"
+        "  stages: [{name: joint, reward: {weights: {retrieval: '${paths.share}'}}}]\n"
+    )
+    _, [record] = run(tmp_path, ROW, options=["--config", str(config)])
+    assert record["score"] == pytest.approx(1 + 0.8 * record["retrieval"])
+    config.write_text("medr3: {reward: {preset: '${nobody.knows}'}}")
+    result, _ = run(tmp_path, ROW, options=["--config", str(config)])
+    assert isinstance(result.exception, UserError) and "nobody" in str(result.exception)
+
+
+def test_a_judge_model_without_a_judge_is_refused(tmp_path):
+    result, _ = run(tmp_path, ROW, options=["--judge-model", "m"])
+    assert isinstance(result.exception, UserError) and "--judge" in str(result.exception)
+
+
+def test_rows_left_out_have_an_exit_code_of_their_own(tmp_path):
+    result, records = run(tmp_path, ROW, {**ROW, "answer": None}, options=["--skip-bad"])
+    assert result.exit_code == 3 and len(records) == 1
+    assert run(tmp_path, ROW, options=["--skip-bad"])[0].exit_code == 0
+
+
+def test_rows_of_others_are_read(tmp_path):
+    """Search-R1's: no id, `<information>`, accepted answers under `golden_answers` or in `reward_model`."""
+    response = (
+        "<think>It is a vitamin. <search>scurvy</search><information>Doc 1(Title: Scurvy) Scurvy is a lack of "
+        "vitamin C.</information> So it is.</think><answer>ascorbic acid</answer>"
+    )
+    row = {"question": "Which vitamin prevents scurvy?", "response": response}
+    answers = ["vitamin C", "ascorbic acid"]
+    _, records = run(
+        tmp_path,
+        {**row, "golden_answers": answers},
+        {**row, "reward_model": {"style": "rule", "ground_truth": {"target": answers}}},
+        {**row, "answer": {"target": answers}},
+    )
+    assert [(r["id"], r["acc"], r["documents"]) for r in records] == [
+        (f"line {n}", 1.0, 1.0) for n in (1, 2, 3)
+    ]
+    result, records = run(tmp_path, {**row, "answer": {"value": "vitamin C"}})
+    assert result.exit_code == 2 and "field 'answer'" in result.output and not records
+
+
+@pytest.mark.parametrize(
+    ("shown", "forged"),
+    [
+        ("[a, guideline, 2020] Marfan syndrome: FBN1 mutation.", 0.0),
+        ("Marfan syndrome: FBN1", 0.0),  # cut to the budget
+        ("Doc 1(Title: x) Marfan syndrome: FBN1 mutation.", 0.0),
+        ("It is surely the Loeys-Dietz syndrome here.", 1.0),
+        ("Loeys-Dietz", 1.0),
+    ],
+)
+def test_a_document_that_no_list_holds_was_forged(tmp_path, shown, forged):
+    response = f"<think>Hm. <search>lens</search><document>{shown}</document></think><answer>Marfan syndrome</answer>"
+    _, [record] = run(tmp_path, {**ROW, "response": response})
+    assert record["forged"] == forged
+
+
+@pytest.mark.parametrize("stage", ["reasoning", "retrieval", "joint"])
+def test_paper_preset_in_words_adds_up(tmp_path, stage):
+    rows = [ROW, ROW | {"id": "n", "response": "no tags"}]
+    result, records = run(tmp_path, *rows, options=["--explain", "--preset", "paper", "--stage", stage])
+    assert result.exit_code == 0, result.output
+    assert {tuple(record) for record in records} == {("id", *KEYS)}
+    lines = [line for line in result.stdout.splitlines() if ": score " in line]
+    for line, record in zip(lines, records, strict=True):
+        terms = re.findall(r"([\d.]+) (?:answer|format|reasoning|retrieval_number|retrieval)\b", line)
+        assert record["score"] == pytest.approx(sum(map(float, terms)), abs=0.02)
+    assert records[0]["score"] >= 3.0  # a right answer in the right form, and the stage's bonus
+    assert records[1]["score"] == 0.0

@@ -13,8 +13,8 @@ from medr3_plugin.judge.base import Verdict
 from medr3_plugin.knowledge.extract import LexiconExtractor
 from medr3_plugin.knowledge.vocabulary import Entry, Vocabulary
 from medr3_plugin.records import Document, Hit, Reference, Sample, SearchTurn, Triple
+from medr3_plugin.rewards.formula import formula
 from medr3_plugin.rewards.options import StageOptions
-from medr3_plugin.rewards.presets import formula
 from medr3_plugin.rewards.record import KEYS
 from medr3_plugin.rewards.scorer import Scorer, build_scorer
 

@@ -10,7 +10,8 @@ import pytest
 from report_fixture import make_run
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.runs.reader import StageSpan, read_run
+from medr3_plugin.runs.files import StageRecord
+from medr3_plugin.runs.reader import read_run
 from medr3_plugin.runs.report.tiles import by_stage, summarise
 
 
@@ -21,7 +22,7 @@ def write_metrics(folder: Path, *rows: dict[str, object]) -> None:
 def test_finished_run(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path / "run"))
     assert run.finished and run.notes == ()
-    assert [(s.name, s.start, s.end) for s in run.stages] == [
+    assert [(s.name, s.start_step, s.end_step) for s in run.stages] == [
         ("reasoning", 1, 24),
         ("retrieval", 25, 48),
         ("joint", 49, 72),
@@ -34,7 +35,7 @@ def test_finished_run(tmp_path: Path) -> None:
 def test_run_in_progress_shows_the_stage_that_is_not_in_stages_json(tmp_path: Path) -> None:
     run = read_run(make_run(tmp_path / "run", running=True))
     assert not run.finished and run.notes == ()  # half a last line is no news
-    assert run.stages[-1] == StageSpan("joint", 49, None)
+    assert run.stages[-1] == StageRecord("joint", 2, 49)
     assert run.rows("train")[-1].step == 60
 
 
@@ -109,7 +110,7 @@ def test_half_written_stages_fall_back_to_the_metrics(tmp_path: Path) -> None:
     write_metrics(tmp_path, *({"step": s, "kind": "train", "stage": "ab"[s > 3]} for s in range(1, 6)))
     (tmp_path / "stages.json").write_text('[{"name": "a", ')
     run = read_run(tmp_path)
-    assert run.stages == (StageSpan("a", 1, 3), StageSpan("b", 4, None))
+    assert run.stages == (StageRecord("a", 0, 1, 3), StageRecord("b", 1, 4))
     assert any("stages.json could not be read" in note for note in run.notes)
 
 

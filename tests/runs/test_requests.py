@@ -9,7 +9,7 @@ from medr3_plugin.runs.requests import request_promotion, take_promotion
 
 
 def stages(tmp_path, *ends):
-    rows = [{"name": f"s{i}", "end_step": end} for i, end in enumerate(ends)]
+    rows = [{"name": f"s{i}", "index": i, "start_step": 1, "end_step": end} for i, end in enumerate(ends)]
     (tmp_path / "stages.json").write_text(json.dumps(rows))
 
 

@@ -4,13 +4,14 @@ import json
 
 import pytest
 
-from medr3_plugin.judge.stats import JudgeStats
+from medr3_plugin.llm.stats import LLMStats
 from medr3_plugin.runs.step_metrics import (
     DETAIL_KEY,
     JUDGE_COUNTS,
     StepSample,
     by_dataset,
     failure_summary,
+    groups_without_right,
     step_metrics,
 )
 
@@ -55,6 +56,12 @@ def test_search_metrics_by_hand():
     assert metrics["search/hit_at_k"] == pytest.approx(1 / 3)
     assert metrics["search/latency_p50"] == pytest.approx(0.1)
     assert metrics["search/limit"] == 1 and metrics["search/duplicate"] == 1
+
+
+def test_without_a_search_or_known_gold_there_is_no_latency_and_no_hit_rate():
+    metrics = step_metrics([sample("a", 1.0), sample("a", 0.0, searches=[turn(outcome="limit")])])
+    assert metrics["search/share"] == 0.0
+    assert not {"search/latency_p50", "search/latency_p95", "search/hit_at_k"} & set(metrics)
 
 
 def test_zero_variance_groups():
@@ -106,7 +113,7 @@ def test_without_a_judge_no_judge_metrics():
     assert not any(
         key.startswith("judge/") for key in step_metrics([sample("a", 1.0, judge={}), sample("a", 0)])
     )
-    assert set(JUDGE_COUNTS) == set(vars(JudgeStats())) - {"latencies_s", "failures"}
+    assert set(JUDGE_COUNTS) < set(vars(LLMStats()))
 
 
 def test_by_dataset_only_when_there_are_several():
@@ -133,3 +140,14 @@ def test_reward_functions_need_not_give_the_same_keys_for_every_sample():
 
 def test_no_samples_no_metrics():
     assert step_metrics([]) == {}
+
+
+def test_a_group_has_a_right_answer_if_a_valid_sample_has_one():
+    samples = [
+        StepSample("right", {"score": 0.1, "acc": 0.0}),
+        StepSample("right", {"score": 1.0, "acc": 1.0}),
+        StepSample("wrong", {"score": 0.9, "acc": 0.0}),
+        StepSample("invalid", {"score": 1.0, "acc": 1.0, "valid": 0.0}),
+        StepSample("without", {"score": 1.0}),
+    ]
+    assert groups_without_right(samples) == {"wrong", "invalid", "without"}

@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 import math
 
+from medr3_plugin.runs.files import StageRecord
 from medr3_plugin.runs.requests import request_promotion, take_promotion
 from medr3_plugin.runs.step_metrics import StepSample
-from medr3_plugin.runs.writer import RunFolder, trajectory_rows
-from medr3_plugin.stages.state import StageRecord
+from medr3_plugin.runs.writer import RunWriter, group_scores, spread
 
 
 def lines(file):
@@ -14,7 +14,7 @@ def lines(file):
 
 
 def test_metrics_are_plain_finite_json(tmp_path):
-    folder = RunFolder(tmp_path / "run")
+    folder = RunWriter(tmp_path / "run")
     folder.append_metrics({"step": 1, "kind": "train", "a": 0.5, "nan": math.nan, "object": object()})
     folder.append_metrics({"step": 2, "kind": "train"})
     assert lines(folder.path / "metrics.jsonl") == [
@@ -24,7 +24,7 @@ def test_metrics_are_plain_finite_json(tmp_path):
 
 
 def test_a_resumed_run_forgets_later_steps_and_half_lines(tmp_path):
-    folder = RunFolder(tmp_path)
+    folder = RunWriter(tmp_path)
     for step in (1, 2, 3):
         folder.append_metrics({"step": step})
     with (tmp_path / "metrics.jsonl").open("a") as stream:
@@ -34,7 +34,7 @@ def test_a_resumed_run_forgets_later_steps_and_half_lines(tmp_path):
 
 
 def test_forgetting_keeps_text_with_line_separators_and_survives_half_a_character(tmp_path):
-    folder = RunFolder(tmp_path)
+    folder = RunWriter(tmp_path)
     kept = {"step": 1, "response": "a\u2028b\u0085c"}
     folder.append_trajectories([kept, {"step": 2, "response": "x"}])
     with (tmp_path / "trajectories.jsonl").open("ab") as stream:
@@ -44,7 +44,7 @@ def test_forgetting_keeps_text_with_line_separators_and_survives_half_a_characte
 
 
 def test_a_run_from_the_beginning_keeps_the_earlier_one(tmp_path):
-    folder = RunFolder(tmp_path)
+    folder = RunWriter(tmp_path)
     assert folder.set_aside() is None
     for number in (1, 2):
         folder.append_metrics({"step": number})
@@ -58,19 +58,20 @@ def test_a_run_from_the_beginning_keeps_the_earlier_one(tmp_path):
 
 
 def test_stage_history_and_environment(tmp_path):
-    folder = RunFolder(tmp_path)
+    folder = RunWriter(tmp_path)
     folder.write_stages([StageRecord("reasoning", 0, 1, 4, "max_steps 4", None)])
     assert json.loads((tmp_path / "stages.json").read_text())[0]["end_step"] == 4
     folder.write_environment()
     assert "medr3-plugin" in json.loads((tmp_path / "environment.json").read_text())["versions"]
 
 
-def test_trajectories_span_the_scores():
-    samples = [StepSample("g", {"score": float(i)}, {"id": str(i)}) for i in range(10)]
-    rows = trajectory_rows(samples, [str(i) for i in range(10)], step=1, stage="joint", kind="train", count=3)
-    assert [row["id"] for row in rows] == ["0", "4", "9"]
-    assert rows[1]["group_scores"] == [float(i) for i in reversed(range(10))]
-    assert rows[0]["reward"] == {"score": 0.0} and rows[2]["response"] == "9"
-    assert (
-        trajectory_rows(samples[:2], ["a", "b"], step=1, stage="s", kind="val", count=8)[1]["response"] == "b"
-    )
+def test_the_chosen_trajectories_span_the_scores():
+    samples = [StepSample("g", {"score": float(i)}) for i in (3, 0, 1, 2, 4, 5, 6, 9, 8, 7)]
+    assert [samples[i].record["score"] for i in spread(samples, 3)] == [0.0, 4.0, 9.0]
+    assert sorted(spread(samples, 99)) == list(range(10)) and spread(samples, 0) == spread([], 3) == []
+    assert group_scores(samples[:3])["g"] == [3.0, 1.0, 0.0]
+
+
+def test_invalid_samples_have_no_score_to_compare_with():
+    samples = [StepSample("a", {"score": 1.0}), StepSample("a", {"score": 0.0, "valid": 0.0})]
+    assert group_scores(samples) == {"a": [1.0]}

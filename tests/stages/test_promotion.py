@@ -86,9 +86,16 @@ def test_a_validation_metric_has_a_value_only_where_something_was_validated():
 
 
 def test_a_metric_may_be_absent_once_it_has_been_seen():
-    assert metric_value("reward/acc/medqa", {"reward/acc": 0.1}, seen=True) is None
-    with pytest.raises(UserError, match="not logged"):
-        metric_value("reward/acc/medqa", {"reward/acc": 0.1})
+    assert metric_value("actor/entropy", {"reward/acc": 0.1}, seen=True) is None
+    with pytest.raises(UserError, match="actor/entropy"):
+        metric_value("actor/entropy", {"reward/acc": 0.1})
+
+
+@pytest.mark.parametrize(
+    "metric", ["search/hit_at_k", "search/latency_p95", "reward/acc/medqa", "judge/retries"]
+)
+def test_a_step_may_lack_what_depends_on_its_questions(metric):
+    assert metric_value(metric, {"reward/acc": 0.1}) is None
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -13,83 +13,80 @@ pytest.importorskip("verl")
 
 import torch
 from omegaconf import OmegaConf
+from transfer_queue import KVBatchMeta
 from verl.workers.engine_workers import TrainingWorker
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.runs.requests import request_promotion
 from medr3_plugin.runs.step_metrics import DETAIL_KEY
-from medr3_plugin.runs.writer import RunFolder
+from medr3_plugin.runs.writer import RunWriter
 from medr3_plugin.stages import samples
 from medr3_plugin.stages.schedule import Schedule, StageSpec
 from medr3_plugin.stages.settings import ProgressSettings
 from medr3_plugin.stages.state import StageState
 from medr3_plugin.stages.trainer import PPOTrainerSync, ProgressiveTrainer
-from medr3_plugin.verl_adapters import advantage
 
 PADDING = None
 
 
-def batch(*valid: float | None) -> Any:
-    """Rows of one prompt with these `valid` values; `PADDING` for a row that verl added to fill up."""
-    tags = [{"is_padding": value is PADDING} for value in valid]
-    return SimpleNamespace(keys=list(range(len(valid))), tags=tags, partition_id="train", valid=valid)
+def batch(*valid: float) -> KVBatchMeta:
+    """Rows of one prompt with these `valid` values."""
+    keys = [f"a_{i}_0" for i in range(len(valid))]
+    return KVBatchMeta(keys=keys, tags=[{"valid": value} for value in valid], partition_id="train")
 
 
 @pytest.fixture
 def trainer(monkeypatch):
-    """A trainer as far as one step's advantages need it; what it told the estimator is in `told`."""
+    """A trainer as far as it decides what trains."""
     made = ProgressiveTrainer.__new__(ProgressiveTrainer)
-    made.timing_raw, made.global_steps, made.told = {}, 7, None
+    made.timing_raw, made.global_steps = {}, 7
     made.settings = SimpleNamespace(max_invalid_share=0.5)
     made.config = OmegaConf.create(
-        {"data": {"train_batch_size": 1}, "actor_rollout_ref": {"rollout": {"n": 3}}}
+        {
+            "data": {"train_batch_size": 1},
+            "actor_rollout_ref": {"rollout": {"n": 3}},
+            "algorithm": {"adv_estimator": "medr3_grpo"},
+        }
     )
 
     def read(keys, partition_id, select_fields):
-        rows = [made.batch.valid[key] for key in keys]
+        tags = dict(zip(made.batch.keys, made.batch.tags, strict=True))
+        failures = {key: [] if tags[key]["valid"] else ["judge_timeout"] for key in keys}
         infos = [
-            {
-                "score": 1.0,
-                "valid": value,
-                DETAIL_KEY: json.dumps({"failures": [] if value else ["judge_timeout"]}),
-            }
-            for value in rows
+            {"score": 1.0, "valid": tags[key]["valid"], DETAIL_KEY: json.dumps({"failures": failures[key]})}
+            for key in keys
         ]
         return {
-            "uid": ["a"] * len(rows),
+            "uid": ["a"] * len(keys),
             "extra_fields": [{"reward_extra_info": info} for info in infos],
-            "rm_scores": torch.ones(len(rows), 3),
+            "rm_scores": torch.ones(len(keys), 3),
         }
 
     monkeypatch.setattr(samples.tq, "kv_batch_get", read)
-    monkeypatch.setattr(
-        PPOTrainerSync, "_compute_advantage", lambda self, *_: setattr(self, "told", advantage._valid.get())
-    )
     return made
 
 
-def test_invalid_and_padding_rows_are_told_apart_from_the_valid_ones(trainer):
-    trainer.batch = batch(1.0, 0.0, PADDING, 1.0, PADDING)
-    trainer._compute_advantage(trainer.batch, {})
-    assert trainer.told.tolist() == [True, False, False, True, False]
-
-
 def test_too_many_invalid_samples_stop_the_run_and_name_the_service(trainer):
-    trainer.batch = batch(1.0, 0.0, 0.0, PADDING)
+    trainer.batch = batch(1.0, 0.0, 0.0)
     message = r"step 7: 67% of the samples are invalid, .*max_invalid_share=50%; failures: judge_timeout: 2"
     with pytest.raises(RuntimeError, match=message):
-        trainer._compute_advantage(trainer.batch, {})
-    assert trainer.told is None
+        trainer._without_invalid(trainer.batch)
+
+
+def test_a_step_in_which_nothing_is_left_stops_the_run(trainer):
+    trainer.settings.max_invalid_share = 1.0
+    trainer.batch = batch(1.0, 0.0, 0.0)  # one sample is valid, and has nothing to be compared with
+    with pytest.raises(RuntimeError, match="judge_timeout: 2"):
+        trainer._without_invalid(trainer.batch)
 
 
 def test_trajectories_that_verl_lost_count_as_invalid(trainer):
-    trainer.batch = batch(1.0, 1.0, PADDING)
-    trainer._compute_advantage(trainer.batch, {})
-    assert trainer.told.tolist() == [True, True, False]
+    trainer.batch = batch(1.0, 1.0)
+    assert trainer._without_invalid(trainer.batch).keys == ["a_0_0", "a_1_0"]
     trainer.config.actor_rollout_ref.rollout.n = 5
     message = r"60% of the samples are invalid.*failures: trajectory_lost: 3 \(exceptions are in the log\)"
     with pytest.raises(RuntimeError, match=message):
-        trainer._compute_advantage(trainer.batch, {})
+        trainer._without_invalid(trainer.batch)
 
 
 def test_the_schedule_of_a_stage_counts_the_trainers_steps_as_verl_moves_it(trainer):
@@ -134,7 +131,7 @@ def run(monkeypatch, tmp_path):
         trainer.settings = ProgressSettings(run_dir=str(tmp_path / "run"), **section)
         trainer.schedule = Schedule.from_config(stages)
         trainer.state = StageState.begin(trainer.schedule)
-        trainer.run_folder = RunFolder(trainer.settings.run_dir)
+        trainer.run_folder = RunWriter(trainer.settings.run_dir)
         trainer.told = []
         trainer.actor_rollout_wg = Workers(trainer.told)
         trainer.config = OmegaConf.create(
@@ -363,7 +360,8 @@ def record(trainer: Any, batch: Any, step: int, metrics: dict[str, Any] | None =
     trainer.global_steps = step
     trainer.tokenizer = SimpleNamespace(decode=lambda ids, skip_special_tokens: ids[0])
     metrics = {} if metrics is None else metrics
-    trainer._record_step(batch, metrics, {"step": 2.0, "bookkeeping": 0.0}, step)
+    trainer._scored = samples.ScoredBatch(batch)
+    trainer._record_step(metrics, {"step": 2.0, "bookkeeping": 0.0})
     return metrics
 
 
@@ -398,9 +396,6 @@ def test_a_step_without_a_value_adds_none_to_the_window(run, rows):
 
 
 def test_validation_is_written_and_joins_verls_metrics(run, monkeypatch, caplog):
-    monkeypatch.setattr(
-        PPOTrainerSync, "_val_metrics_update", lambda *_, **__: {"val-core/a/acc/mean@1": 0.5}
-    )
     trainer = run()
     trainer.global_steps, trainer._val_outputs = 4, ["one", "two", "three"]
     infos = {
@@ -413,8 +408,11 @@ def test_validation_is_written_and_joins_verls_metrics(run, monkeypatch, caplog)
             json.dumps({"dataset": "b", "failures": ["judge_timeout"]}),
         ],
     }
-    metrics = trainer._val_metrics_update(["a", "a", "b"], ["1", "2", "3"], infos, [])
+    expected = {("a", "1"): 1, ("a", "2"): 1, ("b", "3"): 1}
+    metrics = trainer._val_metrics_update(["a", "a", "b"], ["1", "2", "3"], infos, [2, 2, 2], expected)
+    # verl's own means: what is invalid is no 0
     assert metrics["val-core/a/acc/mean@1"] == 0.5
+    assert not any("/b/" in key for key in metrics)
     [line] = lines(trainer, "metrics.jsonl")
     assert (line["kind"], line["step"], line["reward/acc"], line["failures/judge_timeout"]) == (
         "val",
@@ -427,5 +425,6 @@ def test_validation_is_written_and_joins_verls_metrics(run, monkeypatch, caplog)
     assert {row["response"] for row in lines(trainer, "trajectories.jsonl")} == {"one", "two", "three"}
     assert not caplog.records
     infos["valid"] = [0.0, 1.0, 0.0]
-    trainer._val_metrics_update(["a", "a", "b"], ["1", "2", "3"], infos, [])
+    metrics = trainer._val_metrics_update(["a", "a", "b"], ["1", "2", "3"], infos, [2, 2, 2], expected)
+    assert metrics["val-core/a/acc/mean@1"] == 0.0
     assert "67% of the validation's samples are invalid; failures: judge_timeout: 1" in caplog.text

@@ -1,4 +1,4 @@
-"""medr3_grpo against verl's own GRPO on the group without the invalid samples."""
+"""medr3_grpo against verl's own GRPO."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 core_algos = pytest.importorskip("verl.trainer.ppo.core_algos")
 
-from medr3_plugin.verl_adapters.advantage import medr3_grpo, valid_samples  # noqa: E402
+from medr3_plugin.verl_adapters.advantage import damped_groups, medr3_grpo  # noqa: E402
 
 REWARDS = st.one_of(
     st.floats(-1, 2, width=32),
     st.sampled_from([0.0, 1.0, 0.1, -0.4]),  # equal rewards in a group: a deviation of 0
     st.floats(-1e4, 1e4, width=32),
 )
-ROWS = st.lists(
-    st.tuples(st.integers(0, 3), REWARDS, st.booleans(), st.integers(1, 5)), min_size=1, max_size=24
-)
+ROWS = st.lists(st.tuples(st.integers(0, 3), REWARDS, st.integers(1, 5)), min_size=1, max_size=24)
 
 
 def batch(scores, lengths=None):
@@ -35,64 +33,47 @@ def batch(scores, lengths=None):
 
 @settings(max_examples=100, deadline=None)
 @given(ROWS, st.booleans())
-def test_valid_samples_get_what_verl_gives_the_reduced_group(rows, by_std):
+def test_groups_get_what_verl_gives_them_and_a_group_of_one_nothing(rows, by_std):
     groups = np.array([group for group, *_ in rows], dtype=object)
-    valid = np.array([ok for _, _, ok, _ in rows])
-    rewards, mask = batch([score for _, score, *_ in rows], lengths=[length for *_, length in rows])
+    rewards, mask = batch([score for _, score, _ in rows], lengths=[length for *_, length in rows])
     mask[:, 1] = 0  # a document's token
     given = rewards.clone()
-    config = {"norm_adv_by_std_in_grpo": by_std}
-    with valid_samples(valid.tolist()):
-        ours, returns = medr3_grpo(rewards, mask, groups, config=config)
+    ours, returns = medr3_grpo(rewards, mask, groups, config={"norm_adv_by_std_in_grpo": by_std})
     assert torch.equal(rewards, given) and torch.equal(ours, returns)
     assert torch.isfinite(ours).all() and torch.all(ours[mask == 0] == 0)
-    assert torch.all(ours[~torch.from_numpy(valid)] == 0)
-    kept = np.flatnonzero(valid)
-    if not len(kept):
-        return
     theirs, _ = core_algos.compute_grpo_outcome_advantage(
-        rewards[kept], mask[kept], groups[kept], norm_adv_by_std_in_grpo=by_std
+        rewards.clone(), mask, groups, norm_adv_by_std_in_grpo=by_std
     )
-    for place, row in enumerate(kept):
-        size = int(sum(groups[kept] == groups[row]))
-        if size < 2:
+    for row, group in enumerate(groups):
+        if int(sum(groups == group)) < 2:
             assert torch.all(ours[row] == 0)
         else:
-            torch.testing.assert_close(ours[row], theirs[place], atol=1e-6, rtol=1e-6)
-
-
-def test_groups_of_one_and_lost_groups_do_not_train():
-    rewards, mask = batch([2.0, 1.0, 0.0, 1.0, 0.0])
-    groups = np.array(["alone", "lost", "lost", "left", "left"], dtype=object)
-    with valid_samples([True, False, False, True, False]):
-        advantages, _ = medr3_grpo(rewards, mask, groups)
-    assert not advantages.any()
-
-
-def test_an_invalid_reward_reaches_nobody():
-    rewards, mask = batch([1.0, 0.0, float("nan")])
-    with valid_samples([True, True, False]):
-        advantages, _ = medr3_grpo(rewards, mask, np.array(["a"] * 3))
-    assert torch.isfinite(advantages).all() and not advantages[2].any() and advantages[0, 0] > 0
+            torch.testing.assert_close(ours[row], theirs[row], atol=1e-6, rtol=1e-6)
 
 
 def test_advantages_respect_the_response_mask():
     rewards, mask = batch([1.0, 0.0], lengths=[2, 5])
-    with valid_samples([True, True]):
-        advantages, returns = medr3_grpo(rewards, mask, np.array(["a", "a"]))
+    advantages, returns = medr3_grpo(rewards, mask, np.array(["a", "a"]))
     assert torch.equal(advantages, returns)
     assert torch.all(advantages[0, 2:] == 0) and advantages[0, 0] > 0 > advantages[1, 4]
-
-
-def test_without_validity_it_refuses():
-    rewards, mask = batch([1.0, 0.0])
-    with pytest.raises(RuntimeError, match="trainer_mode=medr3_progressive"):
-        medr3_grpo(rewards, mask, np.array(["a", "a"]))
-    with valid_samples([True]), pytest.raises(RuntimeError, match="1 validity flags for 2 samples"):
-        medr3_grpo(rewards, mask, np.array(["a", "a"]))
 
 
 def test_registered_with_verl():
     import verl  # noqa: F401
 
     assert core_algos.get_adv_estimator_fn("medr3_grpo") is medr3_grpo
+
+
+@pytest.mark.parametrize("by_std", [True, False])
+def test_groups_without_a_right_answer_count_as_told(by_std):
+    rewards, mask = batch([0.1, 0.3, 1.0, 0.2])
+    groups = np.array(["wrong", "wrong", "mixed", "mixed"], dtype=object)
+    config = {"norm_adv_by_std_in_grpo": by_std}
+    plain, _ = medr3_grpo(rewards, mask, groups, config=config)
+    with damped_groups({"wrong"}, 0.25):
+        damped, _ = medr3_grpo(rewards, mask, groups, config=config)
+    torch.testing.assert_close(damped[:2], 0.25 * plain[:2])
+    assert torch.equal(damped[2:], plain[2:])
+    with damped_groups({"wrong"}, 0.0):
+        assert not medr3_grpo(rewards, mask, groups, config=config)[0][:2].any()
+    assert torch.equal(medr3_grpo(rewards, mask, groups, config=config)[0], plain)

@@ -15,12 +15,15 @@ from omegaconf import OmegaConf  # noqa: E402
 from tensordict import TensorDict  # noqa: E402
 from verl import DataProto  # noqa: E402
 
-from medr3_plugin.judge.stats import current  # noqa: E402
+from medr3_plugin.errors import UserError  # noqa: E402
+from medr3_plugin.llm.stats import current  # noqa: E402
 from medr3_plugin.records import Document, Hit, SearchTurn  # noqa: E402
 from medr3_plugin.retrieval.protocol import turns_to_json  # noqa: E402
+from medr3_plugin.rewards.options import reward_options  # noqa: E402
 from medr3_plugin.rewards.record import KEYS  # noqa: E402
 from medr3_plugin.runs.step_metrics import DETAIL_KEY, StepSample  # noqa: E402
-from medr3_plugin.verl_adapters.reward_manager import Medr3RewardManager, reward_options  # noqa: E402
+from medr3_plugin.verl_adapters.response_text import response_text  # noqa: E402
+from medr3_plugin.verl_adapters.reward_manager import Medr3RewardManager  # noqa: E402
 
 CONFIG = OmegaConf.create(
     {
@@ -108,6 +111,50 @@ def test_a_failed_search_makes_the_sample_invalid():
 def test_padding_is_not_text_and_a_prefilled_think_is_restored():
     info = run("x</think><answer>Flu</answer>", fields={"prefill_think": True})["reward_extra_info"]
     assert info["format"] == 1.0 and info["acc"] == 1.0
+
+
+@pytest.mark.parametrize("agent", ["medr3_tool", "with a mask"])
+def test_a_tools_reply_is_never_the_models_answer(agent):
+    said = "<think>I ask a tool.</think><tool_call>x</tool_call>"
+    reply = "user <tool_response><think>x</think><answer>Flu</answer></tool_response>assistant "
+    end = "<think>I do not know.</think>"
+    runs = [[len(said), len(said) + len(reply)]]
+    batch = data(said + reply + end, fields={"inserted": runs} if agent == "medr3_tool" else {})
+    if agent != "medr3_tool":
+        mask = [1] * len(said) + [0] * len(reply) + [1] * len(end) + [0] * 3
+        batch.batch["response_mask"] = torch.tensor([mask])
+    info = asyncio.run(Medr3RewardManager(CONFIG, Characters()).run_single(batch))["reward_extra_info"]
+    assert info["answer"] == 0 and info["acc"] == 0 and info["score"] < 0
+    batch = data(said + reply + end + "<answer>Flu</answer>", fields={"inserted": runs})
+    info = asyncio.run(Medr3RewardManager(CONFIG, Characters()).run_single(batch))["reward_extra_info"]
+    assert info["acc"] == 1 and info["forged"] == 0
+
+
+def test_several_turns_without_a_mask_are_refused():
+    batch = data("<think>x</think><answer>Flu</answer>")
+    batch.non_tensor_batch["__num_turns__"] = np.array([4])
+    batch.non_tensor_batch["agent_name"] = np.array(["tool_agent"], dtype=object)
+    with pytest.raises(UserError, match="tool_agent"):
+        asyncio.run(Medr3RewardManager(CONFIG, Characters()).run_single(batch))
+
+
+@pytest.mark.parametrize("carried", ["", "<", "<doc"])
+def test_documents_stay_and_are_forged_only_by_the_model(carried):
+    asked, shown = (
+        f"<think>hm <search>fever</search>{carried}",
+        "<document> Flu. </document>".removeprefix(carried),
+    )
+    rest = " so</think><answer>Flu</answer>"
+    text, forged = response_text(
+        [ord(c) for c in asked + shown + rest],
+        [1] * len(asked) + [0] * len(shown) + [1] * len(rest),
+        Characters(),
+    )
+    assert (
+        text == "<think>hm <search>fever</search><document> Flu. </document> so</think><answer>Flu</answer>"
+    )
+    assert not forged
+    assert response_text([ord(c) for c in shown + rest], [1] * len(shown + rest), Characters())[1]
 
 
 def test_keys_do_not_depend_on_the_sample():

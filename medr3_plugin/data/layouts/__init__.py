@@ -60,5 +60,11 @@ DATASETS: Mapping[str, Layout] = {
     ),
     "bioasq": Layout(bioasq.parser, "BioASQ task b, yes/no and factoid"),
     "rare_disease": Layout(generic.parser("rare_disease"), "rare-disease cases (source 'hpo': generated)"),
-    "generic": Layout(generic.parser("generic"), "any jsonl with question, answer(s), options"),
+    "search_r1": Layout(
+        generic.parser("search_r1"), "Search-R1's training rows", "PeterJinGo/nq_hotpotqa_train:train"
+    ),
+    "generic": Layout(
+        generic.parser("generic"),
+        "your own rows with question, answer(s), options; jsonl, json, csv, tsv, parquet",
+    ),
 }

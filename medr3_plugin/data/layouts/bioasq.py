@@ -12,7 +12,6 @@ from typing import Any
 
 from medr3_plugin.data.questions.items import (
     Item,
-    RowError,
     choice_item,
     clean,
     options_of,
@@ -21,7 +20,7 @@ from medr3_plugin.data.questions.items import (
     stable_id,
 )
 from medr3_plugin.data.questions.reading import RawRow
-from medr3_plugin.data.skipped import RowSkipped
+from medr3_plugin.errors import RowError, RowSkipped
 
 DATASET = "bioasq"
 YES_NO = {"A": "yes", "B": "no"}

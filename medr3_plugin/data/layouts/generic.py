@@ -3,9 +3,11 @@
     {"id": "1", "question": "…", "options": {"A": "…", "B": "…"}, "answer_idx": "B"}
     {"id": "2", "question": "…", "answers": ["Marfan syndrome", "MFS"], "gold_docs": ["hpoa:OMIM:154700"]}
 
-Also accepted: `options` or `choices` as a list, `answer` as a letter, `label`/`correct` for the letter,
-`answer_aliases`, `answer` as a list of accepted answers (or of synonym lists), `split`, `dataset`. A number as
-`answer` is the option with this text if there is one, else an index from 0, as a number as `label` always is.
+Also accepted: `options` or `choices` as a list, or a column for each (`A`, `B`, … or `option_a`, …), `answer` as a
+letter, `label`/`correct` for the letter, `answer_aliases`, `answer` as a list of accepted answers (or of synonym
+lists), `split`, `dataset`, and verl rows of other recipes (see `rows`). A number as `answer` is the option with this
+text if there is one, else an index from 0, as a number as `label` always is. Where several options are accepted, each
+of them is a right answer.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ from typing import Any
 from medr3_plugin.data.questions.items import (
     LETTERS,
     Item,
-    RowError,
     choice_item,
     clean,
     letters_by_text,
@@ -26,6 +27,8 @@ from medr3_plugin.data.questions.items import (
     stable_id,
 )
 from medr3_plugin.data.questions.reading import RawRow, split_name
+from medr3_plugin.errors import RowError
+from medr3_plugin.rows import is_missing, sample_of
 
 _LETTER_KEYS = ("answer_idx", "label", "correct", "correct_option", "answer_letter")
 
@@ -37,9 +40,8 @@ def parser(dataset: str) -> Callable[[Sequence[RawRow]], Callable[[RawRow], Item
 
 def fits(data: Mapping[str, Any]) -> bool:
     """Whether a row is in the generic layout."""
-    return "question" in data and (
-        "answers" in data or "answer" in data or any(key in data for key in _LETTER_KEYS)
-    )
+    keys = ("answers", "answer", "golden_answers", *_LETTER_KEYS)
+    return "reward_model" in data or ("question" in data and any(key in data for key in keys))
 
 
 def item(dataset: str, row: RawRow) -> Item:
@@ -49,22 +51,23 @@ def item(dataset: str, row: RawRow) -> Item:
         RowError: question or answer is missing, or the answer is none of the options.
     """
     data = row.data
+    if "reward_model" in data:
+        return _verl_item(dataset, row)
     question = require(data, "question")
     if dataset == "generic":
         dataset = clean(data.get("dataset")) or dataset
     own_id = data.get("id", data.get("_id", data.get("qid")))
     gold_docs = _texts(data.get("gold_docs"), "gold_docs")
     split = split_name(data.get("split")) or row.split or "train"
-    options = data.get("options", data.get("choices"))
-    if options:
+    options = _options(data)
+    if not is_missing(options) and options not in ("", [], {}):
         letters = options_of(options)
-        letter = _letter(data, letters)
         return choice_item(
             dataset,
             own_id=own_id,
             question=question,
             options=letters,
-            letter=letter,
+            letter=_accepted_letters(data, letters),
             gold_docs=gold_docs,
             split=split,
         )
@@ -81,18 +84,63 @@ def item(dataset: str, row: RawRow) -> Item:
     )
 
 
+def _verl_item(dataset: str, row: RawRow) -> Item:
+    """The item of a row in the form of verl's training data, of whatever recipe."""
+    sample = sample_of(row.data, row.where)
+    if dataset in ("generic", "search_r1"):
+        dataset = sample.dataset or dataset
+    own = "" if sample.id == row.where else sample.id
+    info = row.data.get("extra_info") or {}
+    split = split_name(info.get("split")) or row.split or "train"
+    common: dict[str, Any] = {"gold_docs": sample.gold_docs, "split": split}
+    if sample.options:
+        letters = tuple(dict.fromkeys(right_letter(sample.options, answer) for answer in sample.answers))
+        return choice_item(
+            dataset, own_id=own, question=sample.question, options=sample.options, letter=letters, **common
+        )
+    question = clean(sample.question)
+    return Item(stable_id(dataset, own, question), dataset, question, sample.answers, **common)
+
+
+def _options(data: Mapping[str, Any]) -> Any:
+    options = data.get("options", data.get("choices"))
+    if options is None:
+        for form in ("{}", "option_{}"):
+            columns = {key.lower(): value for key, value in data.items() if len(key) <= len("option_a")}
+            named = [columns.get(form.format(letter.lower())) for letter in LETTERS]
+            last = next((i for i, value in enumerate(named) if value is None), len(named))
+            if last >= 2:
+                return named[:last]
+    return options
+
+
+def _accepted_letters(data: Mapping[str, Any], options: Mapping[str, str]) -> tuple[str, ...]:
+    answer = data.get("answer")
+    several = answer if isinstance(answer, list) and len(answer) > 1 else None
+    if several is None or any(data.get(key) is not None for key in _LETTER_KEYS):
+        return (_letter(data, options),)
+    return tuple(dict.fromkeys(_letter({"answer": one}, options) for one in several))
+
+
 def _letter(data: Mapping[str, Any], options: Mapping[str, str]) -> str:
     label = next((data[key] for key in _LETTER_KEYS if data.get(key) is not None), None)
     answer = data.get("answer")
     if isinstance(answer, list):
         answer = answer[0] if answer else None
+    if isinstance(label, list):
+        if len(label) != 1:
+            raise RowError(
+                f"the right option is {label!r}; give one letter, or several as a list under 'answer'"
+            )
+        label = label[0]
     if (number := _number(label)) is None and label is None and not letters_by_text(options, clean(answer)):
         number = _number(answer)
     if number is None or str(number) in options:  # options named 1, 2, …
         return right_letter(options, label if number is None else str(number), answer)
-    letters = sorted(options)
-    if not 0 <= number < len(letters):
-        raise RowError(f"answer index {number} is outside 0 to {len(letters) - 1}")
+    # counted over the letters, not over what is there: an option that is null keeps its place
+    letters = LETTERS if options.keys() <= set(LETTERS) else sorted(options)
+    if not 0 <= number < len(letters) or letters[number] not in options:
+        raise RowError(f"answer index {number} names none of the options {', '.join(sorted(options))}")
     return right_letter(options, letters[number], answer if isinstance(answer, str) else None)
 
 
@@ -103,7 +151,9 @@ def _number(value: Any) -> int | None:
 
 
 def _answers(data: Mapping[str, Any]) -> tuple[str, ...]:
-    value = data.get("answers", data.get("answer"))
+    value = next(
+        (data[key] for key in ("answers", "answer", "golden_answers") if data.get(key) is not None), None
+    )
     if isinstance(value, list) and value and all(isinstance(entry, list) for entry in value):
         # lists of synonyms: one list is one answer with aliases; several are an enumeration
         if len(value) > 1:

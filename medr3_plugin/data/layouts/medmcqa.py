@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from medr3_plugin.data.layouts import generic
-from medr3_plugin.data.questions.items import Item, RowError, choice_item, options_of, require
+from medr3_plugin.data.questions.items import Item, choice_item, options_of, require
 from medr3_plugin.data.questions.reading import RawRow
-from medr3_plugin.data.skipped import RowSkipped
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import RowError, RowSkipped, UserError
 
 _COLUMNS = ("opa", "opb", "opc", "opd")
 

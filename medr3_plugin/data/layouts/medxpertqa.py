@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from medr3_plugin.data.questions.items import Item, choice_item, options_of, require, right_letter
 from medr3_plugin.data.questions.reading import RawRow
-from medr3_plugin.data.skipped import RowSkipped
+from medr3_plugin.errors import RowSkipped
 
 _CHOICES = re.compile(r"\s*Answer Choices:\s*\(A\).*$", re.DOTALL)
 

@@ -12,17 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from medr3_plugin.data.layouts import generic
-from medr3_plugin.data.questions.items import (
-    Item,
-    RowError,
-    choice_item,
-    clean,
-    options_of,
-    require,
-    right_letter,
-)
+from medr3_plugin.data.questions.items import Item, choice_item, clean, options_of, require, right_letter
 from medr3_plugin.data.questions.reading import RawRow
-from medr3_plugin.data.skipped import RowSkipped
+from medr3_plugin.errors import RowError, RowSkipped
 
 SUBJECTS = frozenset(
     {

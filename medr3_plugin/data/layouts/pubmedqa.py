@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from medr3_plugin.data.layouts import generic
-from medr3_plugin.data.questions.items import Item, RowError, choice_item, require
+from medr3_plugin.data.questions.items import Item, choice_item, require
 from medr3_plugin.data.questions.reading import RawRow
-from medr3_plugin.data.skipped import RowSkipped
+from medr3_plugin.errors import RowError, RowSkipped
 
 OPTIONS = {"A": "yes", "B": "no", "C": "maybe"}
 
@@ -27,7 +27,10 @@ def _parse(row: RawRow) -> Item:
     data = row.data
     if "final_decision" not in data:
         if generic.fits(data):
-            return generic.item("pubmedqa", row)
+            item = generic.item("pubmedqa", row)
+            if item.options and not {text.lower() for text in item.options.values()} <= set(OPTIONS.values()):
+                raise RowError("its options are not yes, no and maybe: is this file of another data set?")
+            return item
         raise RowSkipped(
             "no final_decision (the unlabelled and artificial parts, or a test file without labels)"
         )

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from medr3_plugin.data.questions.items import Item, clean, require, stable_id
 from medr3_plugin.data.questions.reading import RawRow
-from medr3_plugin.data.skipped import RowSkipped
+from medr3_plugin.errors import RowSkipped
 
 ASK = "Which rare disease does this patient most likely have?"
 

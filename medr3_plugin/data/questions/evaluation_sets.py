@@ -11,9 +11,8 @@ from typing import Any
 
 from medr3_plugin.data.layouts import DATASETS, Parser
 from medr3_plugin.data.questions import reading
-from medr3_plugin.data.questions.items import Item, RowError, clean, options_of
-from medr3_plugin.data.skipped import RowSkipped
-from medr3_plugin.errors import UserError
+from medr3_plugin.data.questions.items import Item, clean, options_of
+from medr3_plugin.errors import RowError, RowSkipped, UserError
 
 # `generic` before those that fall back on it: the ids of a file of one's own must not pass for theirs
 _LAYOUTS = (

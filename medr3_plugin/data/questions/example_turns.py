@@ -1,19 +1,19 @@
 """Example turns of one's own: questions with whole trajectories that are shown before every question.
 
-A model too small for the instruction, or a base model, learns the tag format from them. One example a line:
+A model too small for the instruction, or a base model, learns the tag format from them. One example per line:
 
     {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": trajectory}]}
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from medr3_plugin.data.questions import reading
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.rewards.format import format_score
 from medr3_plugin.trajectory import parse
 
@@ -33,6 +33,62 @@ def read(source: Path, *, searches: bool = True) -> list[Example]:
         UserError: naming the line and what is wrong with it.
     """
     return [_example(row, searches) for row in reading.read(str(source))]
+
+
+def lost_turns(
+    messages: Sequence[Mapping[str, Any]], render: Callable[[list[dict[str, Any]]], str]
+) -> list[str]:
+    """The earlier assistant turns of a prompt that a chat template does not show whole.
+
+    Args:
+        messages: a row's prompt.
+        render: the chat template with the prompt for the next turn, as text.
+    """
+    earlier = [str(m.get("content")) for m in messages if m.get("role") == "assistant"]
+    rendered = "".join(render([dict(message) for message in messages]).split()) if earlier else ""
+    return [text for text in earlier if "".join(text.split()) not in rendered]
+
+
+def check_template(rows: Iterable[Mapping[str, Any]], tokenizer: str) -> None:
+    """Refuse prompts whose example turns the chat template of a model would cut.
+
+    Args:
+        rows: training rows; the first tells, as all have the same turns.
+        tokenizer: folder or Hub name of the model.
+
+    Raises:
+        UserError: names the model and what is lost.
+    """
+    render = renderer(tokenizer)
+    for row in rows:
+        if lost := lost_turns(row["prompt"], render):
+            raise UserError(
+                f"the chat template of {tokenizer} does not show earlier turns whole: of {lost[0][:60]!r} the "
+                "reasoning and the searches are dropped; use --examples-as user"
+            )
+        return
+
+
+def renderer(tokenizer: str) -> Callable[[list[dict[str, Any]]], str]:
+    """The chat template of a model.
+
+    Raises:
+        UserError: there is no tokenizer with a chat template.
+    """
+    try:
+        from transformers import AutoTokenizer
+    except ImportError as error:
+        raise MissingExtra("transformers", "verl", "reading a chat template") from error
+    try:
+        loaded: Any = AutoTokenizer.from_pretrained(tokenizer)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{tokenizer}: no tokenizer can be loaded from it ({reason})") from error
+    if not loaded.chat_template:
+        raise UserError(f"{tokenizer}: it has no chat template")
+    return lambda messages: str(
+        loaded.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    )
 
 
 def _example(row: reading.RawRow, searches: bool) -> Example:

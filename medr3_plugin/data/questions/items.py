@@ -9,15 +9,12 @@ import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from medr3_plugin import rows
 from medr3_plugin.data.quickstart.disease_names import fold
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import RowError
 from medr3_plugin.records import Reference
 
 LETTERS = string.ascii_uppercase
-
-
-class RowError(UserError):
-    """A row cannot be used; the message says which key is at fault and what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,33 +73,15 @@ def require(row: Mapping[str, object], *keys: str) -> str:
 
 
 def options_of(value: object) -> dict[str, str]:
-    """Options in any of the usual shapes -> letter -> text.
-
-    A mapping letter -> text, a list of texts, or a list of objects (`key`/`value`, `letter`/`content`,
-    `label`/`text`). Empty options (four options in a five-column table) are left out.
+    """The options of a choice question, see `rows.options_of`, with their texts cleaned.
 
     Raises:
-        RowError: another shape, or fewer than two options.
+        RowError: another shape, an empty option, or fewer than two.
     """
-    pairs: list[tuple[str, str]] = []
-    if isinstance(value, Mapping) and {"label", "text"} <= value.keys():  # ARC's column-wise shape
-        labels, texts = value["label"], value["text"]
-        pairs = [(clean(label), clean(text)) for label, text in zip(labels, texts, strict=False)]
-    elif isinstance(value, Mapping):
-        pairs = [(clean(letter), clean(text)) for letter, text in value.items()]
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        for letter, entry in zip(LETTERS, value, strict=False):
-            if isinstance(entry, Mapping):
-                name = entry.get("key", entry.get("letter", entry.get("label", letter)))
-                pairs.append(
-                    (clean(name), clean(entry.get("value", entry.get("content", entry.get("text")))))
-                )
-            else:
-                pairs.append((letter, clean(entry)))
-    options = {letter.strip("().").upper(): text for letter, text in pairs if text and text != "None"}
-    if len(options) < 2:
-        raise RowError("options must be at least two: an object letter -> text, or a list")
-    return options
+    options = rows.options_of(value, "key 'options'")
+    if options is None:
+        raise RowError("key 'options': expected two options or more, an object letter -> text, or a list")
+    return {letter: clean(text) for letter, text in options.items()}
 
 
 def right_letter(options: Mapping[str, str], label: object, text: object = None) -> str:
@@ -146,16 +125,16 @@ def choice_item(
     own_id: object,
     question: str,
     options: Mapping[str, str],
-    letter: str,
+    letter: str | Sequence[str],
     gold_docs: Sequence[str] = (),
     split: str = "train",
 ) -> Item:
-    """An item of a choice question."""
+    """An item of a choice question; `letter`: the right option, or several of which each is."""
     return Item(
         id=stable_id(dataset, own_id, question, options),
         dataset=dataset,
         question=question,
-        answers=(options[letter],),
+        answers=tuple(options[one] for one in letter),
         options=dict(options),
         gold_docs=tuple(gold_docs),
         split=split,

@@ -7,6 +7,7 @@ what was left out on purpose (no label, duplicate, overlap) is listed in `<out>.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import json
 import re
 from collections import Counter
@@ -15,17 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from medr3_plugin.data.layouts import DATASETS
-from medr3_plugin.data.questions import evaluation_sets, parquet, prompts, reading
-from medr3_plugin.data.questions.items import Item, RowError
+from medr3_plugin.data.layouts import DATASETS, mirage
+from medr3_plugin.data.questions import evaluation_sets, origin, parquet, prompts, reading
+from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.questions.overlap import Overlap, OverlapIndex
 from medr3_plugin.data.quickstart import hpo, rare_disease
-from medr3_plugin.data.skipped import RowSkipped
-from medr3_plugin.errors import UserError
-from medr3_plugin.records import Reference, Triple
+from medr3_plugin.errors import RowError, RowSkipped, UserError
+from medr3_plugin.rows import options_of, references_of
 
 Form = Literal["choice", "open"]
 
+_PLACE = re.compile(r"(?:[:#][^:#\\/]*|#[^#]*)$")  # of a row in its file
 _OPTIONS = re.compile(r"\n[A-Z][.)] ")
 
 
@@ -41,20 +42,33 @@ class Loaded:
     not_compared: list[str] = field(default_factory=list)
 
 
-def load(dataset: str, source: str, *, split: str = "", config: str = "") -> Loaded:
+def load(
+    dataset: str, source: str, *, split: str = "", config: str = "", mixed_options: bool = False
+) -> Loaded:
     """Read and parse a source; duplicates are removed, the first of equal questions stays.
 
     Equal questions (same folded question and options) with different answers are all rejected: one of the
     labels is wrong, and which one cannot be known here.
 
+    Args:
+        mixed_options: whether files whose questions have different numbers of options may be mixed.
+
     Raises:
-        UserError: unknown data set, unreadable source, or a whole file that cannot be understood.
+        UserError: unknown data set, unreadable source, a source of another data set, files with different numbers
+            of options, or a whole file that cannot be understood.
     """
     if dataset not in DATASETS:
-        raise UserError(f"unknown data set {dataset!r}; known: {', '.join(DATASETS)}")
+        raise UserError(f"unknown data set {dataset!r}; {_closest(dataset)}")
     layout = DATASETS[dataset]
-    rows = list(reading.read(source, split=split, config=config, hub_file=layout.hub_file))
-    parse = layout.parser(rows)
+    rows = _of_part(
+        dataset, list(reading.read(source, split=split, config=config, hub_file=layout.hub_file)), source
+    )
+    origin.check(dataset, rows, source)
+    whole = layout.parser([row for row in rows if reading.MIRAGE_PART not in row.data])
+
+    def parse(row: reading.RawRow) -> Item:
+        return mirage.item(dataset, row) if reading.MIRAGE_PART in row.data else whole(row)
+
     loaded = Loaded()
     parsed: list[tuple[reading.RawRow, Item]] = []
     for row in rows:
@@ -67,8 +81,42 @@ def load(dataset: str, source: str, *, split: str = "", config: str = "") -> Loa
             loaded.skipped[str(reason)] += 1
         except RowError as error:
             loaded.rejected.append((row, str(error)))
+    if not mixed_options:
+        _check_option_counts(parsed, source)
     _deduplicate(parsed, loaded)
     return loaded
+
+
+def _closest(dataset: str) -> str:
+    close = difflib.get_close_matches(dataset, DATASETS, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return f"{hint}known: {', '.join(DATASETS)}"
+
+
+def _of_part(dataset: str, rows: list[reading.RawRow], source: str) -> list[reading.RawRow]:
+    """Of MIRAGE's file the part that belongs to `dataset`; all of it for `generic`."""
+    parts = {row.data[reading.MIRAGE_PART] for row in rows if reading.MIRAGE_PART in row.data}
+    if not parts or dataset == "generic":
+        return rows
+    if mirage.PARTS.get(dataset) not in parts:
+        own = ", ".join(name for name, part in mirage.PARTS.items() if part in parts)
+        raise UserError(f"{source}: no part of this MIRAGE file is {dataset}; it has {own}")
+    return [row for row in rows if row.data.get(reading.MIRAGE_PART, "") in ("", mirage.PARTS[dataset])]
+
+
+def _check_option_counts(parsed: Sequence[tuple[reading.RawRow, Item]], source: str) -> None:
+    """Refuse files that have no number of options in common, as MedQA with four and with five options."""
+    counts: dict[str, set[int]] = {}
+    for row, item in parsed:
+        if item.options:
+            counts.setdefault(_PLACE.sub("", row.where), set()).add(len(item.options))
+    files = list(counts.items())
+    for file, own in files[1:]:
+        if own.isdisjoint(files[0][1]):
+            raise UserError(
+                f"{source}: {files[0][0]} has questions with {max(files[0][1])} options and {file} with {max(own)}: "
+                "give one of the files, or mix them with --mix-option-counts"
+            )
 
 
 def _deduplicate(parsed: Sequence[tuple[reading.RawRow, Item]], loaded: Loaded) -> None:
@@ -172,19 +220,15 @@ def _keep_apart(loaded: Loaded, index: OverlapIndex) -> None:
 
 def item_of(info: Mapping[str, Any]) -> Item:
     """The item of a training row, from its `extra_info`."""
-    references = json.loads(info.get("references") or "[]")
     return Item(
         id=info["id"],
         dataset=info["dataset"],
         question=info.get("original_question") or info["question"],
         answers=tuple(info["answers"]),
-        options=json.loads(info.get("options") or "null"),
+        options=options_of(info.get("options"), "extra_info.options"),
         gold_docs=tuple(info.get("gold_docs") or ()),
         split=info.get("split") or "train",
-        references=tuple(
-            Reference(tuple(Triple(*triple) for triple in reference["triples"]), reference["text"])
-            for reference in references
-        ),
+        references=references_of(info.get("references"), "extra_info"),
     )
 
 
@@ -195,6 +239,7 @@ def training_rows(
     style: prompts.Style = "search",
     stage: str = "joint",
     examples: Sequence[tuple[str, str]] = (),
+    examples_as: prompts.ExamplesAs = "user",
 ) -> Iterable[dict[str, Any]]:
     """Training rows of items.
 
@@ -202,7 +247,8 @@ def training_rows(
         form: `choice` shows the options and accepts the letter; `open` hides them and asks for the answer.
         style: what the prompt instructs, see `prompts.Style`.
         stage: name of the training stage the file is meant for, recorded in the rows.
-        examples: (question, trajectory) pairs shown before each question, put in the same style.
+        examples: (question, trajectory) pairs shown before each question.
+        examples_as: how, see `prompts.instruction`.
     """
     for index, item in enumerate(items):
         options = item.options if form == "choice" else None
@@ -214,7 +260,7 @@ def training_rows(
             index=index,
             question=question,
             original_question=item.question,
-            prompt=prompts.instruction(question, style, examples=examples),
+            prompt=prompts.instruction(question, style, examples=examples, examples_as=examples_as),
             answers=item.answers,
             options=options,
             gold_docs=item.gold_docs,

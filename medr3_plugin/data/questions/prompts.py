@@ -5,15 +5,20 @@ The instructions are text files beside this module, one for each style and langu
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from medr3_plugin.trajectory import THINK_CLOSE, THINK_OPEN, parse
+
 Message = dict[str, str]
 Style = Literal["search", "plain", "tools", "bare"]
 """`search`: the tag protocol; `plain`: reasoning without search; `tools`: a tool-calling model; `bare`: the
 question alone."""
+
+ExamplesAs = Literal["user", "turns"]
 
 AGENTS: Mapping[str, str] = {
     "search": "medr3_search",
@@ -37,21 +42,67 @@ def instruction(
     style: Style = "search",
     language: str = "",
     examples: Sequence[tuple[str, str]] = (),
+    examples_as: ExamplesAs = "user",
 ) -> list[Message]:
     """One user message: the instruction in the question's language, then the question.
 
     Args:
-        examples: (question, assistant trajectory) pairs shown before it, their questions put likewise.
+        examples: (question, trajectory) pairs shown before it.
+        examples_as: `user` shows them at the start of the user message; `turns` as earlier turns of the chat, their
+            questions put likewise. Chat templates that drop earlier reasoning (Qwen3, R1 distillations) leave nothing
+            of a trajectory in an earlier turn but its answer.
     """
 
     def put(asked: str) -> str:
         if style == "bare":
             return asked
-        file = _FOLDER / f"{style}_{language or language_of(asked)}.txt"
-        # not str.format: the question is data and may hold braces
-        return file.read_text(encoding="utf-8").strip().replace("{question}", asked)
+        return _text(style, language or language_of(asked)).replace("{question}", asked)
 
+    if examples_as == "user":
+        frames = [_text("example", language or language_of(asked)) for asked, _ in examples]
+        shown = [
+            answered.join(frame.replace("{question}", asked).split("{response}"))
+            for frame, (asked, answered) in zip(frames, examples, strict=True)
+        ]
+        return [{"role": "user", "content": "\n\n".join([*shown, put(question)])}]
     return with_examples(put(question), [(put(asked), answered) for asked, answered in examples])
+
+
+def _text(name: str, language: str) -> str:
+    # filled by replace, not str.format: questions are data and may hold braces
+    return (_FOLDER / f"{name}_{language}.txt").read_text(encoding="utf-8").strip()
+
+
+def in_tool_calls(trajectory: str, tool: str = "medical_search") -> list[Message]:
+    """A trajectory of the tag protocol as the messages of a model that calls a tool.
+
+    The calls are text of the assistant (`<tool_call>{...}</tool_call>`, the form of Qwen and Hermes), so that any chat
+    template shows them. Scored, both are the same (`environment.tag_text`).
+
+    >>> text = "<think> A <search> q </search><document> d </document> B </think><answer> x </answer>"
+    >>> [message["role"] for message in in_tool_calls(text)]
+    ['assistant', 'tool', 'assistant']
+    >>> in_tool_calls(text)[2]["content"]
+    '<think> B </think><answer> x </answer>'
+    """
+    parsed = parse(trajectory)
+    messages: list[Message] = []
+    said = ""
+    for span in parsed.spans:
+        whole, inner = trajectory[span.start : span.end], parsed.inner(span).strip()
+        if span.kind == "think" and inner:
+            said += f"{THINK_OPEN} {inner} {THINK_CLOSE}"
+        elif span.kind == "search":
+            call = json.dumps({"name": tool, "arguments": {"query": inner}}, ensure_ascii=False)
+            said += f"<tool_call>{call}</tool_call>"
+        elif span.kind == "document" and messages and not said:
+            messages[-1]["content"] += whole
+        elif span.kind == "document":
+            messages += [{"role": "assistant", "content": said}, {"role": "tool", "content": whole}]
+            said = ""
+        elif span.kind != "think":
+            said += whole
+    return [*messages, {"role": "assistant", "content": said}]
 
 
 def with_options(question: str, options: Mapping[str, str]) -> str:
@@ -60,14 +111,18 @@ def with_options(question: str, options: Mapping[str, str]) -> str:
     return f"{question}\n{listed}"
 
 
-def with_examples(question: str, examples: Sequence[tuple[str, str]], system: str = "") -> list[Message]:
+def with_examples(
+    question: str, examples: Sequence[tuple[str, str]], system: str = "", *, tools: bool = False
+) -> list[Message]:
     """Messages with earlier turns as examples.
 
     Args:
         examples: (user question, assistant trajectory) pairs, shown before the question.
+        tools: show the trajectories' searches as tool calls.
         system: system message; empty leaves it to the chat template's default.
     """
     messages: list[Message] = [{"role": "system", "content": system}] if system else []
     for asked, answered in examples:
-        messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
+        shown = in_tool_calls(answered) if tools else [{"role": "assistant", "content": answered}]
+        messages += [{"role": "user", "content": asked}, *shown]
     return [*messages, {"role": "user", "content": question}]

@@ -15,10 +15,13 @@ from typing import Any
 
 from medr3_plugin.data.questions import hub
 from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.hub_name import is_hub_name
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 WRITTEN_BESIDE = (".parquet.report.json", ".parquet.rejected.jsonl")
 """Ends of the names that `medr3 data` gives to the reports beside a parquet: no rows of a data set."""
+MIRAGE_PART = "_part"
+"""Key of a row of MIRAGE's file: the question set it stands in."""
 _SPLITS = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
 
 
@@ -33,16 +36,6 @@ class RawRow:
     data: Mapping[str, Any]
     split: str = ""
     error: str = ""
-
-
-def is_hub_name(source: str) -> bool:
-    """Whether `source` looks like `owner/name[[:config]:split]` on the Hub and is no local path."""
-    return (
-        not Path(source).exists()
-        and bool(re.fullmatch(r"[\w.-]+/[\w.-]+(:[\w.-]+){0,2}", source))
-        and not source.startswith(".")
-        and _suffix(Path(source.partition(":")[0])) not in SUFFIXES  # a file that is missing
-    )
 
 
 def read(source: str, *, split: str = "", config: str = "", hub_file: str = "") -> Iterator[RawRow]:
@@ -186,7 +179,7 @@ def _checked(where: str, data: Any, split: str) -> RawRow:
 
 
 def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
-    """A JSON array of rows, an object id -> row, or an object with the rows under `questions` or `data`."""
+    """A JSON array of rows, an object id -> row, one with the rows under `questions` or `data`, or MIRAGE's file."""
     try:
         document = json.loads(raw.decode("utf-8"))
     except ValueError as error:  # UnicodeDecodeError is one
@@ -194,11 +187,14 @@ def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
     except RecursionError as error:
         raise UserError(f"{path}: nested too deeply; expected a list of rows") from error
     if isinstance(document, Mapping):
-        for key in ("questions", "data"):
-            if isinstance(document.get(key), list):
-                document = document[key]
-                break
-    if isinstance(document, list):
+        document = next(
+            (document[k] for k in ("questions", "data") if isinstance(document.get(k), list)), document
+        )
+    if _is_mirage(document):
+        for part, rows in document.items():
+            for key, data in rows.items():
+                yield _checked(f"{path}#{part}/{key}", {"_key": key, MIRAGE_PART: part, **data}, split)
+    elif isinstance(document, list):
         for number, data in enumerate(document, start=1):
             yield _checked(f"{path}#{number}", data, split)
     elif (
@@ -210,6 +206,20 @@ def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
         yield _checked(f"{path}#1", document, split)
     else:
         raise UserError(f"{path}: expected a list of rows or an object, found {type(document).__name__}")
+
+
+def _is_mirage(document: Any) -> bool:
+    """Whether it is MIRAGE's `benchmark.json`: question sets by name, in each of them id -> row."""
+    return (
+        isinstance(document, Mapping)
+        and bool(document)
+        and document.keys() <= {"medqa", "medmcqa", "pubmedqa", "bioasq", "mmlu"}
+        and all(
+            isinstance(rows, Mapping)
+            and all(isinstance(row, Mapping) and "question" in row for row in rows.values())
+            for rows in document.values()
+        )
+    )
 
 
 # an unlikely last line: a quote that is never closed takes it into its field

@@ -36,7 +36,10 @@ def write(
     seed: int = 0,
     wording: rare_disease.Wording | None = None,
 ) -> QuickstartFiles:
-    """Write `corpus.jsonl.gz`, `vocab.jsonl`, `train.parquet` and `val.parquet` into `out` (30 s)."""
+    """Write `corpus.jsonl.gz`, `vocab.jsonl`, `train.parquet` and `val.parquet` into `out` (30 s).
+
+    `train_tools.parquet` and `val_tools.parquet` are the same questions for a model that calls tools.
+    """
     ontology = hpo.load()
     out.mkdir(parents=True, exist_ok=True)
     files = {name: out / name for name in ("corpus.jsonl.gz", "vocab.jsonl", "train.parquet", "val.parquet")}
@@ -47,10 +50,13 @@ def write(
         "vocab": write_jsonl(vocabulary.entries(ontology), files["vocab.jsonl"]),
     }
     questions = rare_disease.RareDiseaseQuestions(ontology, seed=seed, wording=wording)
-    examples = rare_disease.example_turns(ontology)
+    examples = rare_disease.example_turns(ontology, terms_named=questions.wording.terms_named)
     for split, count, name in (("train", train, "train.parquet"), ("validation", validation, "val.parquet")):
-        items = rare_disease.rows(questions.generate(split, count), examples, system=SYSTEM)
+        asked = list(questions.generate(split, count))
+        items = rare_disease.rows(iter(asked), examples, system=SYSTEM)
         rows[name.removesuffix(".parquet")] = parquet.write_parquet(items, files[name])
+        with_tools = rare_disease.rows(iter(asked), examples, system=SYSTEM, tools=True)
+        parquet.write_parquet(with_tools, out / name.replace(".parquet", "_tools.parquet"))
     return QuickstartFiles(
         corpus=files["corpus.jsonl.gz"],
         vocabulary=files["vocab.jsonl"],

@@ -36,11 +36,13 @@ class Wording:
         signs: how many signs a question lists.
         layperson_share: chance that a sign with a layperson synonym is put in those words, in [0, 1].
         max_sign_characters: longer sign names are not asked.
+        terms_named: the example turns put signs in layperson words, name the medical terms and search with those.
     """
 
     signs: int = 4
     layperson_share: float = 0.3
     max_sign_characters: int = 32
+    terms_named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,17 +173,10 @@ class RareDiseaseQuestions:
         return tuple(sorted(pool, key=lambda term: -keys[term])[: self.wording.signs])
 
     def _word(self, term: str, rng: random.Random) -> str:
-        entry = self.ontology.terms[term]
-        plain = [
-            word
-            for word in entry.layperson_words
-            if "," not in word
-            and len(word) <= self.wording.max_sign_characters
-            and self.ontology.wordings[disease_names.fold(word)] == 1  # else it may mean another sign
-        ]
+        plain = layperson_words(self.ontology, term, self.wording.max_sign_characters)
         if plain and rng.random() < self.wording.layperson_share:
             return rng.choice(plain).lower()
-        return entry.name.lower()
+        return self.ontology.terms[term].name.lower()
 
     def references(self, disease: hpo.Disease, signs: Sequence[str]) -> tuple[Reference, ...]:
         """Two references: the disease with the patient's signs, and with the signs its profile opens with."""
@@ -197,39 +192,76 @@ class RareDiseaseQuestions:
         )
 
 
+def layperson_words(ontology: hpo.Ontology, term: str, max_characters: int) -> list[str]:
+    """The layperson words for a sign that mean no other sign, are no list and no longer than `max_characters`."""
+    return [
+        word
+        for word in ontology.terms[term].layperson_words
+        if "," not in word
+        and len(word) <= max_characters
+        and ontology.wordings[disease_names.fold(word)] == 1
+    ]
+
+
 def question_text(words: Sequence[str]) -> str:
     """The question for a list of signs."""
     return f"Which disease has the signs {', '.join(words)}?"
 
 
-def example_turns(ontology: hpo.Ontology) -> list[tuple[str, str]]:
-    """Two short example turns (question, full trajectory) rendered from the corpus' own profiles."""
+def _beginnings(text: str) -> set[str]:
+    return {word[:4] for word in text.lower().split()}
+
+
+def example_turns(ontology: hpo.Ontology, *, terms_named: bool = False) -> list[tuple[str, str]]:
+    """Two short example turns (question, full trajectory) rendered from the corpus' own profiles.
+
+    Args:
+        terms_named: see `Wording`.
+    """
     turns = []
     for identifier in EXAMPLE_DISEASES:
         disease = ontology.diseases[identifier]
         headline = corpora.headline_signs(ontology, disease)
         others = [
-            ontology.terms[term].name.lower()
+            (name, layperson_words(ontology, term, 20))
             for term in ontology.characteristic_signs(disease)
-            if ontology.terms[term].name.lower() not in headline and len(ontology.terms[term].name) <= 20
+            if (name := ontology.terms[term].name.lower()) not in headline and len(name) <= 20
         ]
-        asked = [headline[1], others[0], headline[3], headline[0]]
-        title, query = disease_names.display_name(disease.name), ", ".join(asked)
+        if terms_named:
+            # words of their own, not the term's in another order
+            named = [
+                (word.lower(), name)
+                for name, words in others
+                for word in words[:1]
+                if not _beginnings(word) & _beginnings(name)
+            ][:2]
+            asked = [named[0][0], headline[0], named[1][0], headline[1]]
+            query = [named[0][1], headline[0], named[1][1], headline[1]]
+            opening = f"{'. '.join(f'{words} is {name}' for words, name in named)}. "
+            seen: tuple[str, ...] = (query[1], query[3])
+        else:
+            asked = query = [headline[1], others[0][0], headline[3], headline[0]]
+            opening, seen = "", (asked[0], asked[2], asked[3])
+        title = disease_names.display_name(disease.name)
         turns.append(
             (
                 question_text(asked),
-                f"<think> <search> {query} </search>"
+                f"<think> {opening}<search> {', '.join(query)} </search>"
                 f"<document> {title}. {corpora.profile_summary(ontology, disease)} </document> "
-                f"{title} has {asked[0]}, {asked[2]}, {asked[3]}. </think><answer> {title} </answer>",
+                f"{title} has {', '.join(seen)}. </think><answer> {title} </answer>",
             )
         )
     return turns
 
 
 def rows(
-    questions: Iterator[Question], examples: Sequence[tuple[str, str]], system: str = ""
+    questions: Iterator[Question],
+    examples: Sequence[tuple[str, str]],
+    system: str = "",
+    *,
+    tools: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """Training rows of the questions, each prompt opened by the example turns."""
+    """Training rows of the questions, each prompt opened by the example turns; `tools`: with tool calls for tags."""
     for index, item in enumerate(questions):
         yield parquet.training_row(
             id=item.id,
@@ -237,7 +269,8 @@ def rows(
             split=item.split,
             index=index,
             question=item.question,
-            prompt=prompts.with_examples(item.question, examples, system),
+            prompt=prompts.with_examples(item.question, examples, system, tools=tools),
+            agent_name=prompts.AGENTS["tools" if tools else "search"],
             answers=item.answers,
             gold_docs=item.gold_docs,
             references=item.references,

@@ -15,14 +15,15 @@ from tqdm import tqdm
 from medr3_plugin.data.questions import parquet, prepare, prompts, reading
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.references import offline
-from medr3_plugin.data.references.caller import Caller, Costs, MeteredClient
-from medr3_plugin.data.references.journal import Journal
+from medr3_plugin.data.references.caller import POLICY_SETTINGS, TEACHER_SETTINGS, Caller, Costs
 from medr3_plugin.data.references.pipeline import BuildOptions, Outcome, Pipeline, summary
-from medr3_plugin.errors import JudgeFailure, RetrievalFailure, UserError
+from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.judge.base import RIGHT
-from medr3_plugin.judge.factory import make_judge
+from medr3_plugin.judge.llm import LLMJudge
 from medr3_plugin.knowledge.vocabulary import Vocabulary
-from medr3_plugin.records import Document
+from medr3_plugin.llm.client import ChatClient
+from medr3_plugin.llm.store import ReplyStore
+from medr3_plugin.records import Document, canonical_id
 from medr3_plugin.retrieval.backend import RetrievalBackend, make_backend
 from medr3_plugin.retrieval.corpus.documents import read_corpus
 
@@ -83,11 +84,11 @@ def build_offline(
     items: Sequence[Item], corpus: Sequence[Path], vocabularies: Sequence[Path]
 ) -> list[Outcome]:
     """References from vocabularies and gold documents, see `offline`."""
-    wanted = {name for item in items for name in item.gold_docs}
+    wanted = {canonical_id(name) for item in items for name in item.gold_docs}
     documents: dict[str, Document] = {}
     for document in read_corpus(corpus):
-        if document.id in wanted:
-            documents[document.id] = document
+        for name in document.ids & wanted:
+            documents[name] = document
     return offline.build(items, documents, Vocabulary.load(*vocabularies))
 
 
@@ -108,27 +109,24 @@ async def build_online(
         retrieval: the options of `make_backend`; None lets the teacher reason without searches.
     """
     backend = await _searchable(retrieval) if retrieval else None
-    clients = [
-        MeteredClient(role=role, **settings)
-        for role, settings in (("teacher", teacher), ("policy", policy))
-        if settings
-    ]
-    journal = Journal(journal_path)  # first: it makes the folder that the verdicts go to as well
-    judge = make_judge(
-        {
-            "kind": "openai",
-            **{
-                key: value
-                for key, value in teacher.items()
-                if key in ("base_url", "model", "api_key_env", "structured")
-            },
-            "cache": f"{journal_path}.verdicts",
-        }
+    journal = ReplyStore(journal_path, setting="--journal", must_keep=True)
+    asked = Caller(
+        ChatClient(role="teacher", settings=TEACHER_SETTINGS, **teacher),
+        journal,
+        costs,
+        max_tokens=options.max_tokens,
+    )
+    of_policy = None
+    if policy:
+        client = ChatClient(role="policy", settings=POLICY_SETTINGS, **policy)
+        of_policy = Caller(client, journal, costs, max_tokens=options.max_tokens)
+    judging = {"temperature": 0.0, "max_tokens": options.max_tokens, **(teacher.get("params") or {})}
+    judge = LLMJudge(
+        ChatClient(role="teacher", settings=TEACHER_SETTINGS, **{**teacher, "params": judging}),
+        replies=journal,
     )
 
     async def check(item: Item, answer: str) -> bool:
-        if judge is None:
-            raise JudgeFailure("no judge", kind="unavailable")
         verdict = await judge.verdict(
             question=item.question, answer=answer, answers=item.answers, options=None, dataset=item.dataset
         )
@@ -136,9 +134,9 @@ async def build_online(
 
     bar = tqdm(total=len(items), unit="item", disable=not sys.stderr.isatty())
     pipeline = Pipeline(
-        Caller(clients[0], journal, costs, max_tokens=options.max_tokens),
+        asked,
         options,
-        policy=Caller(clients[1], journal, costs, max_tokens=options.max_tokens) if policy else None,
+        policy=of_policy,
         backend=backend,
         check=check,
         progress=lambda _: _advance(bar),
@@ -172,7 +170,6 @@ def write(
     rows: Sequence[Row],
     out: Path,
     costs: Costs,
-    prices: tuple[float, float] = (0.0, 0.0),
     *,
     style: prompts.Style | None = None,
     form: prepare.Form | None = None,
@@ -187,7 +184,7 @@ def write(
             with their options.
         keep_dropped: also write dropped items, without references.
     """
-    report = summary(outcomes, costs, prices)
+    report = summary(outcomes, costs)
     out.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report, ensure_ascii=False, indent=1)
     out.with_name(out.name + ".report.json").write_text(text + "\n", encoding="utf-8")
@@ -230,17 +227,17 @@ def told(report: Mapping[str, Any], out: Path) -> list[str]:
             f"{numbers['prompt_tokens']} + {numbers['completion_tokens']} tokens, "
             f"{numbers['bad_replies']} unreadable replies"
         )
-    return [*lines, f"cost: {report['cost']}"] if report["cost"] else lines
+    return lines
 
 
 def raise_for(report: Mapping[str, Any], out: Path, stopped: str) -> None:
     """End the command with an error if items failed, were not reached, or none was built.
 
     Raises:
-        UserError: saying how to go on.
+        UserError: saying how to resume.
     """
     failed, unreached = report["items"].get("failed", 0), report["items"].get("unreached", 0)
-    again = "what was paid is in the journal; run the same command to go on"
+    again = "what was paid is in the journal; run the same command to resume"
     if stopped:
         raise UserError(f"stopped with {unreached} items not reached: {stopped}; {again}")
     if failed:

@@ -1,81 +1,47 @@
-"""Asking a model for one step: journal first, then the endpoint; JSON replies validated, asked again if bad."""
+"""Asking a model for one step: the journal of paid replies first, then the endpoint.
+
+The journal is a store of replies (`llm.store`): a run that is killed and started again, or two at the same time, pay
+once. A reply is known by everything that decides it: step, model, messages, parameters and the number of the attempt.
+"""
 
 from __future__ import annotations
 
 import json
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import aiohttp
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from medr3_plugin.data.questions.prompts import language_of
-from medr3_plugin.data.references.journal import Call, Journal, call_key
-from medr3_plugin.errors import JudgeFailure, MissingExtra
-from medr3_plugin.judge.chat import ChatClient
+from medr3_plugin.errors import UserError
+from medr3_plugin.llm.client import ChatClient, Completion, Messages
+from medr3_plugin.llm.control_tokens import neutralise_control_tokens
+from medr3_plugin.llm.json_reply import ask_json
+from medr3_plugin.llm.stats import LLMStats, collected
+from medr3_plugin.llm.store import ReplyStore, reply_key
 
 _PROMPTS = Path(__file__).parent / "prompts"
-_THINKING = re.compile(r"^.*?</think>", re.DOTALL)
-_FENCE = re.compile(r"^```(?:json)?\s*|\s*```$")
-_usage: ContextVar[tuple[int, int]] = ContextVar("usage", default=(0, 0))
 
 Reply = TypeVar("Reply", bound=BaseModel)
 
-OPTIONS = {
-    "teacher": ("--model", "--structured"),
-    "policy": ("--policy-model", "--structured"),
-    "evidence judge": ("--evidence-model", "--evidence-structured"),
+TEACHER_SETTINGS = {
+    "model": "--model",
+    "structured": "--structured none",
+    "parameters": "--parameters '{%s}'",
+    "length": "--max-tokens",
 }
-"""Role -> the options of a command that name its model and its way of decoding."""
+POLICY_SETTINGS = {**TEACHER_SETTINGS, "model": "--policy-model"}
+"""What messages call the options of `medr3 data build-references`, see `llm.client.YAML_SETTINGS`."""
 
 
-class MeteredClient(ChatClient):
-    """A chat client that tells what the last reply of the running task cost.
+class Costs(defaultdict[str, LLMStats]):
+    """What each step took: `replies` were paid for, `cache_hits` came from the journal."""
 
-    Args:
-        role: a key of `OPTIONS`, for messages.
-    """
-
-    def __init__(self, base_url: str, *, role: str, **settings: Any) -> None:
-        super().__init__(base_url, **settings)
-        self._role = role
-
-    def _failure(self, kind: str, what: str) -> JudgeFailure:
-        super()._failure(kind, what)  # counts it; its words are those of a config, not of a command
-        model, structured = OPTIONS[self._role]
-        what = what.replace("judge.model", model)
-        what = what.replace("set `structured` to none", f"give {structured} none")
-        return JudgeFailure(f"the {self._role} at {self.base_url} {what}", kind=kind)
-
-    async def _with_retries(
-        self, session: aiohttp.ClientSession, method: str, path: str, body: Mapping[str, Any] | None
-    ) -> Any:
-        reply = await super()._with_retries(session, method, path, body)
-        usage = reply.get("usage") if isinstance(reply, Mapping) else None
-        counts = usage if isinstance(usage, Mapping) else {}
-        _usage.set((_count(counts.get("prompt_tokens")), _count(counts.get("completion_tokens"))))
-        return reply
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
-
-
-@dataclass
-class Costs:
-    """Calls and tokens by step; replayed calls cost nothing and are counted apart."""
-
-    calls: Counter[str] = field(default_factory=Counter)
-    replayed: Counter[str] = field(default_factory=Counter)
-    prompt_tokens: Counter[str] = field(default_factory=Counter)
-    completion_tokens: Counter[str] = field(default_factory=Counter)
-    bad_replies: Counter[str] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        super().__init__(LLMStats)
 
 
 class Caller:
@@ -83,7 +49,7 @@ class Caller:
 
     Args:
         client: the endpoint; its `structured` mode serves the JSON steps.
-        journal: where replies are kept.
+        journal: where replies are kept, unreadable ones too: they were paid for.
         costs: shared counters.
         max_attempts: how often a reply that cannot be read is asked for, at most.
         max_tokens: longest reply; steps that ask for less get less.
@@ -91,8 +57,8 @@ class Caller:
 
     def __init__(
         self,
-        client: MeteredClient,
-        journal: Journal,
+        client: ChatClient,
+        journal: ReplyStore,
         costs: Costs,
         *,
         max_attempts: int = 3,
@@ -104,91 +70,90 @@ class Caller:
         self.max_attempts = max_attempts
         self.max_tokens = max_tokens
 
-    async def text(
-        self,
-        step: str,
-        item: str,
-        messages: Sequence[Mapping[str, str]],
-        *,
-        attempt: int = 0,
-        schema: Mapping[str, Any] | None = None,
-        **params: Any,
-    ) -> str:
-        """The reply to `messages`, from the journal if this very call was answered before.
+    def of(self, step: str) -> StepChat:
+        """The endpoint as a chat client for one step."""
+        return StepChat(self, step)
 
-        Args:
-            schema: JSON schema that the reply is decoded under, where the client's `structured` mode has it;
-                None for free text.
+    async def text(self, step: str, messages: Messages, *, attempt: int = 0, **params: Any) -> str:
+        """The free text of the reply to `messages`; empty if it was cut off, as it holds no answer then.
 
         Raises:
             JudgeFailure: the endpoint gave no usable reply.
         """
-        params["max_tokens"] = min(params.get("max_tokens", self.max_tokens), self.max_tokens)
-        asked = {**params, "schema": schema} if schema else params
-        key = call_key(step, await self.client.served_model(), messages, asked, attempt)
-        known = self.journal.get(key)
-        if known is None and not self.client.model:
-            # journals once knew an unnamed model by its address
-            known = self.journal.rename(call_key(step, self.client.base_url, messages, asked, attempt), key)
-        if known is not None:
-            self.costs.replayed[step] += 1
-            return known.reply
-        reply = await self.client.complete(messages, schema, **params)
-        prompt_tokens, completion_tokens = _usage.get()
-        self.journal.put(key, step, item, Call(reply, prompt_tokens, completion_tokens))
-        self.costs.calls[step] += 1
-        self.costs.prompt_tokens[step] += prompt_tokens
-        self.costs.completion_tokens[step] += completion_tokens
-        return reply
+        reply = await self.of(step).complete(messages, attempt=attempt, may_be_cut=True, **params)
+        return "" if reply.truncated else reply.text
 
-    async def json(
-        self, step: str, item: str, messages: Sequence[Mapping[str, str]], model: type[Reply], **params: Any
-    ) -> Reply:
+    async def json(self, step: str, messages: Messages, model: type[Reply], **params: Any) -> Reply:
         """The reply to `messages` as a `model`; asked again while it cannot be read, `max_attempts` times.
 
         Raises:
-            JudgeFailure: the endpoint failed, or no attempt could be read (kind `bad_response`).
+            JudgeFailure: the endpoint failed, or no attempt could be read (kind `bad_response` or `truncated`).
         """
-        text = ""
-        for attempt in range(self.max_attempts):
-            text = await self.text(
-                step, item, messages, attempt=attempt, schema=model.model_json_schema(), **params
+        with collected(self.costs[step]):
+            reply, _ = await ask_json(
+                self.of(step),
+                messages,
+                model,
+                shown=messages[-1]["content"],
+                asks=self.max_attempts,
+                **params,
             )
-            try:
-                return parse_json(text, model)
-            except ValueError:  # pydantic's ValidationError is one
-                self.costs.bad_replies[step] += 1
-        raise JudgeFailure(
-            f"step {step}: no readable reply in {self.max_attempts} attempts, the last was {text[:120]!r}",
-            kind="bad_response",
-        )
+        return reply
 
 
-def parse_json(text: str, model: type[Reply]) -> Reply:
-    """A reply as `model`: reasoning and code fences taken off, the JSON repaired if it must be.
+class StepChat:
+    """A `llm.json_reply.Chat` for one step of a `Caller`: through its journal, within its limits."""
+
+    def __init__(self, caller: Caller, step: str) -> None:
+        self._caller = caller
+        self._step = step
+        self.name = caller.client.name
+
+    async def complete(
+        self,
+        messages: Messages,
+        schema: Mapping[str, Any] | None = None,
+        *,
+        attempt: int = 0,
+        may_be_cut: bool = False,
+        **params: Any,
+    ) -> Completion:
+        """See `ChatClient.complete`."""
+        caller = self._caller
+        params["max_tokens"] = min(params.get("max_tokens", caller.max_tokens), caller.max_tokens)
+        with collected(caller.costs[self._step]):
+            model = await caller.client.served_model()
+            asked = {**caller.client.params, **params, **({"schema": schema} if schema else {})}
+            key = reply_key(self._step, model, list(messages), asked, attempt)
+            reply = await caller.journal.once(
+                key,
+                lambda: caller.client.complete(messages, schema, attempt=attempt, may_be_cut=True, **params),
+            )
+            if reply.truncated and not may_be_cut:
+                raise caller.client.cut_off()
+        return reply
+
+
+def request_parameters(option: str, given: str) -> dict[str, Any]:
+    """The value of a command's option as `params` of a `ChatClient`.
 
     Raises:
-        ValueError: nothing in the text fits.
+        UserError: no JSON object.
     """
-    bare = _FENCE.sub("", _THINKING.sub("", text, count=1).strip())
     try:
-        return model.model_validate_json(bare)
-    except ValidationError:
-        pass
-    try:
-        from json_repair import repair_json
-    except ImportError:
-        raise MissingExtra("json-repair", "judge", "reading replies that are not clean JSON") from None
-    start = bare.find("{")
-    if start < 0:
-        raise ValueError("no JSON object in the reply")
-    return model.model_validate(json.loads(repair_json(bare[start:]) or "null"))
+        value = json.loads(given or "{}")
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise UserError(f'{option} {given!r}: expected a JSON object such as {{"max_tokens": null}}')
+    return value
 
 
 def step_messages(step: str, question: str, **parts: str) -> list[dict[str, str]]:
     """System prompt of a step in the question's language, and the parts between markers."""
     rubric = _prompt(f"{step}.{language_of(question)}")
-    sections = [f"## {name}\n{text}" for name, text in {"question": question, **parts}.items() if text]
+    shown = {name: neutralise_control_tokens(text) for name, text in {"question": question, **parts}.items()}
+    sections = [f"## {name}\n{text}" for name, text in shown.items() if text]
     return [{"role": "system", "content": rubric}, {"role": "user", "content": "\n\n".join(sections)}]
 
 

@@ -18,15 +18,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import aiohttp
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from medr3_plugin.data.references.caller import Caller, Costs, MeteredClient
-from medr3_plugin.data.references.journal import Journal
-from medr3_plugin.data.references.pipeline import FATAL_KINDS
+from medr3_plugin.data.references.caller import Caller, Costs
 from medr3_plugin.errors import JudgeFailure, UserError
-from medr3_plugin.judge.chat import Structured
 from medr3_plugin.judge.prompt import fence
+from medr3_plugin.llm.client import ChatClient, Structured
+from medr3_plugin.llm.control_tokens import neutralise_control_tokens
+from medr3_plugin.llm.store import ReplyStore
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval.corpus.evidence import GUESSED, LEVELS, LOWEST, normalise_type
 
@@ -35,12 +34,19 @@ Scope = Literal["guessed", "lowest"]
 STEP = "evidence"
 """Of the journal and the costs."""
 
+SETTINGS = {
+    "model": "--evidence-model",
+    "structured": "--evidence-structured none",
+    "parameters": "--evidence-parameters '{%s}'",
+    "length": "its limit with --evidence-parameters '{\"max_tokens\": 4096}'",
+}
+"""What messages call the options of `medr3 corpus build`, see `llm.client.YAML_SETTINGS`."""
+
 MAX_TEXT_CHARACTERS = 6_000
 """A longer text is cut: a study says early what it is."""
 GIVE_UP_AFTER = 20
 """Failures of the server in a row after which the other documents are not asked about."""
 _WINDOW = 1024  # documents held in memory at a time
-_TEMPERATURES = (0.0, 0.3)  # at 0 the same question would bring the same unreadable reply
 _MAX_TOKENS = 1024  # the reply is short, but a thinking model thinks first
 
 
@@ -59,31 +65,11 @@ class EvidenceReply(BaseModel):
     type: Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": list(LEVELS)})]
 
 
-class _Client(MeteredClient):
-    """A client that gives a dead server up. What is in the journal does not get here, so it is used all the same."""
-
-    _failures_in_a_row = 0
-
-    async def _with_retries(
-        self, session: aiohttp.ClientSession, method: str, path: str, body: Mapping[str, Any] | None
-    ) -> Any:
-        if self._failures_in_a_row >= GIVE_UP_AFTER:
-            raise JudgeFailure(f"the evidence judge at {self.base_url} was given up", kind="not_asked")
-        try:
-            reply = await super()._with_retries(session, method, path, body)
-        except JudgeFailure as failure:
-            if failure.kind in FATAL_KINDS or failure.kind.startswith("status_5"):
-                self._failures_in_a_row += 1
-            raise
-        self._failures_in_a_row = 0
-        return reply
-
-
 class EvidenceJudge:
     """Passes documents on, those without a known level with the judge's.
 
     Args:
-        caller: the server, with its journal. One attempt a reply: unreadable ones are asked for again here.
+        caller: the server, with its journal.
         scope: `guessed` asks about every document whose level no metadata tells, `lowest` only about those of them
             that the rules left at the lowest level.
         concurrency: questions at the same time.
@@ -110,15 +96,14 @@ class EvidenceJudge:
             yield from asyncio.run(self._judged(window))
 
     async def _judged(self, documents: list[Document]) -> list[Document]:
-        asked = {_question(document): document for document in documents if self._asks(document)}
+        asked = list(dict.fromkeys(_question(document) for document in documents if self._asks(document)))
         slots = asyncio.Semaphore(self._concurrency)
 
-        async def ask(question: str, document: Document) -> str | JudgeFailure:
+        async def ask(question: str) -> str | JudgeFailure:
             async with slots:
-                return await self._ask(question, document)
+                return await self._ask(question)
 
-        replies = await asyncio.gather(*(ask(*item) for item in asked.items()))
-        types = dict(zip(asked, replies, strict=True))
+        types = dict(zip(asked, await asyncio.gather(*map(ask, asked)), strict=True))
         return [
             self._with(document, types[_question(document)]) if self._asks(document) else document
             for document in documents
@@ -128,41 +113,34 @@ class EvidenceJudge:
         guessed = document.extra.get("evidence_type_method") in GUESSED
         return guessed and (self._scope == "guessed" or document.evidence_level == LOWEST)
 
-    async def _ask(self, question: str, document: Document) -> str | JudgeFailure:
+    async def _ask(self, question: str) -> str | JudgeFailure:
         messages = [{"role": "system", "content": _rubric()}, {"role": "user", "content": question}]
-        for temperature in _TEMPERATURES:
-            try:
-                reply = await self._caller.json(
-                    STEP, document.id, messages, EvidenceReply,
-                    temperature=temperature, max_tokens=_MAX_TOKENS,
-                )  # fmt: skip
-            except JudgeFailure as failure:
-                if failure.kind == "bad_response" and temperature != _TEMPERATURES[-1]:
-                    continue
-                self.first_failure = self.first_failure or str(failure)
-                return failure
-            return reply.type
-        raise AssertionError("unreachable")
+        try:
+            reply = await self._caller.json(STEP, messages, EvidenceReply, temperature=0.0)
+        except JudgeFailure as failure:
+            self.first_failure = self.first_failure or str(failure)
+            return failure
+        return reply.type
 
     def told(self) -> str:
         """What was judged and what it cost, in a line."""
-        costs = self._caller.costs
+        took = self._caller.costs[STEP]
         return (
-            f"evidence judge: {self.judged:,} documents ({costs.calls[STEP]:,} calls, {costs.replayed[STEP]:,} from "
-            f"the journal, {costs.prompt_tokens[STEP]:,} + {costs.completion_tokens[STEP]:,} tokens)"
+            f"evidence judge: {self.judged:,} documents ({took.replies:,} calls, {took.cache_hits:,} from the journal, "
+            f"{took.prompt_tokens:,} + {took.completion_tokens:,} tokens)"
         )
 
     def raise_for_failures(self) -> None:
         """End a command whose corpus is written, but not judged to the end.
 
         Raises:
-            UserError: how many documents, why, and how to go on.
+            UserError: how many documents, why, and how to resume.
         """
         if not self.failures:
             return
         kinds = ", ".join(f"{kind} {count}" for kind, count in self.failures.most_common())
         again = "run the same command to ask for these again, what was paid is in the journal"
-        if self.failures.keys() == {"bad_response"}:
+        if self.failures.keys() <= {"bad_response", "truncated"}:
             again = "unreadable replies are in the journal, too: try another --evidence-model"
         raise UserError(
             f"{self.failures.total()} documents keep the level of the rules ({kinds}): {self.first_failure}; {again}"
@@ -182,7 +160,7 @@ class EvidenceJudge:
 
 
 def _question(document: Document) -> str:
-    text = f"{document.title}\n\n{document.text[:MAX_TEXT_CHARACTERS]}".strip()
+    text = neutralise_control_tokens(f"{document.title}\n\n{document.text[:MAX_TEXT_CHARACTERS]}".strip())
     return f"{fence(text)}\n{text}\n{fence(text)}"
 
 
@@ -193,12 +171,22 @@ def _rubric() -> str:
 
 @contextmanager
 def judging(
-    journal: Path, *, url: str, model: str, scope: str, concurrency: int, structured: str
+    journal: Path,
+    *,
+    url: str,
+    model: str,
+    scope: str,
+    concurrency: int,
+    structured: str,
+    parameters: Mapping[str, Any] | None = None,
 ) -> Iterator[EvidenceJudge]:
     """An `EvidenceJudge` from the options of a command, its journal open meanwhile.
 
+    Args:
+        parameters: of every request, see `ChatClient`; what is None is left out.
+
     Raises:
-        UserError: a wrong option, or a journal that another run holds.
+        UserError: a wrong option, or a journal that cannot be used.
     """
     for option, value, known in (
         ("--evidence-for", scope, get_args(Scope)),
@@ -208,15 +196,20 @@ def judging(
             raise UserError(f"{option} {value!r}: expected {', '.join(known)}")
     if not url.startswith(("http://", "https://")):
         raise UserError(f"--evidence-judge {url!r}: expected an address such as http://127.0.0.1:8000/v1")
-    settings: dict[str, Any] = {
-        "model": model or None,
-        "structured": structured,
-        "max_in_flight": concurrency,
-    }
-    client = _Client(url, role="evidence judge", **settings)
-    calls = Journal(journal)
+    client = ChatClient(
+        url,
+        role="evidence judge",
+        settings=SETTINGS,
+        model=model or None,
+        structured=structured,  # type: ignore[arg-type]  # checked above
+        max_in_flight=concurrency,
+        params=parameters,
+        give_up_after=GIVE_UP_AFTER,
+    )
+    calls = ReplyStore(journal, setting="--out", must_keep=True)
     try:
-        caller = Caller(client, calls, Costs(), max_attempts=1)
+        max_tokens = (parameters or {}).get("max_tokens") or _MAX_TOKENS
+        caller = Caller(client, calls, Costs(), max_attempts=2, max_tokens=max_tokens)
         yield EvidenceJudge(caller, scope=scope, concurrency=concurrency)  # type: ignore[arg-type]  # checked above
     finally:
         calls.close()

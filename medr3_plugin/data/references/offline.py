@@ -14,7 +14,7 @@ from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.references.pipeline import Outcome
 from medr3_plugin.knowledge.extract import LexiconExtractor, sentences
 from medr3_plugin.knowledge.vocabulary import Vocabulary
-from medr3_plugin.records import Document, Reference, Triple
+from medr3_plugin.records import Document, Reference, Triple, canonical_id
 
 MAX_SENTENCES = 12
 ASSOCIATED = "is associated with"
@@ -24,14 +24,15 @@ def build(items: Iterable[Item], documents: Mapping[str, Document], vocabulary: 
     """An outcome for each item; items that have references keep them.
 
     Args:
-        documents: id -> document, at least the gold documents.
+        documents: canonical id -> document, at least the gold documents.
     """
     outcomes = []
     for item in items:
         if item.references:
             outcomes.append(Outcome(item, "built", "had references"))
             continue
-        gold = [documents[name] for name in item.gold_docs if name in documents]
+        names = map(canonical_id, item.gold_docs)
+        gold = [documents[name] for name in names if name in documents]
         if not gold:
             reason = "gold document not in the corpus" if item.gold_docs else "no gold document"
             outcomes.append(Outcome(item, "dropped", f"{reason}: {', '.join(item.gold_docs)}"))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,10 +24,9 @@ from medr3_plugin.data.references import steps
 from medr3_plugin.data.references.caller import Caller, Costs
 from medr3_plugin.errors import InfrastructureFailure
 from medr3_plugin.knowledge.judge_extract import JudgeExtractor
+from medr3_plugin.llm.server_failure import is_gone
 from medr3_plugin.records import Reference
 from medr3_plugin.retrieval.backend import RetrievalBackend
-
-FATAL_KINDS = frozenset({"connection", "timeout", "status_401", "status_402", "status_403", "status_404"})
 
 
 class BuildOptions(BaseModel):
@@ -131,7 +130,7 @@ class Pipeline:
         try:
             outcome = await self._build(item)
         except InfrastructureFailure as failure:
-            if failure.kind in FATAL_KINDS or failure.kind.startswith("status_5"):
+            if is_gone(failure.kind):
                 self._failures_in_a_row += 1
                 if self._failures_in_a_row >= self.options.give_up_after:
                     self.stopped_by = str(failure)
@@ -166,7 +165,7 @@ class Pipeline:
 
     async def _references(self, item: Item, outcome: Outcome) -> list[Reference]:
         searching = steps.Searching(topk=self.options.topk, max_searches=self.options.max_searches)
-        extractor = self.extractor or JudgeExtractor(_GraphChat(self.teacher, item.id))
+        extractor = self.extractor or JudgeExtractor(self.teacher.of("graph"))
         references: list[Reference] = []
         for attempt in range(self.options.max_trajectories):
             if len(references) >= self.options.references:
@@ -181,29 +180,8 @@ class Pipeline:
         return references
 
 
-class _GraphChat:
-    """The teacher as the judge extractor's chat client, through the journal."""
-
-    def __init__(self, caller: Caller, item: str) -> None:
-        self._caller = caller
-        self._item = item
-
-    async def complete(
-        self, messages: Sequence[Mapping[str, str]], schema: Mapping[str, Any] | None = None, **params: Any
-    ) -> str:
-        return await self._caller.text("graph", self._item, messages, schema=schema, **params)
-
-
-def summary(
-    outcomes: Sequence[Outcome], costs: Costs, prices: tuple[float, float] = (0.0, 0.0)
-) -> dict[str, Any]:
-    """What was built, dropped and failed, why, and what it cost.
-
-    Args:
-        prices: price of a million prompt tokens and of a million completion tokens.
-    """
-    steps_seen = sorted(costs.calls.keys() | costs.replayed.keys())
-    tokens_in, tokens_out = sum(costs.prompt_tokens.values()), sum(costs.completion_tokens.values())
+def summary(outcomes: Sequence[Outcome], costs: Costs) -> dict[str, Any]:
+    """What was built, dropped and failed, why, and what it took."""
     return {
         "items": dict(Counter(outcome.status for outcome in outcomes)),
         "references": sum(len(o.item.references) for o in outcomes if o.status == "built"),
@@ -212,14 +190,16 @@ def summary(
         "not_built": [{"id": o.item.id, "reason": o.reason} for o in outcomes if o.status == "dropped"],
         "steps": {
             step: {
-                "calls": costs.calls[step],
-                "replayed": costs.replayed[step],
-                "prompt_tokens": costs.prompt_tokens[step],
-                "completion_tokens": costs.completion_tokens[step],
-                "bad_replies": costs.bad_replies[step],
+                "calls": stats.replies,
+                "replayed": stats.cache_hits,
+                "prompt_tokens": stats.prompt_tokens,
+                "completion_tokens": stats.completion_tokens,
+                "bad_replies": stats.unreadable,
             }
-            for step in steps_seen
+            for step, stats in sorted(costs.items())
         },
-        "tokens": {"prompt": tokens_in, "completion": tokens_out},
-        "cost": round((tokens_in * prices[0] + tokens_out * prices[1]) / 1e6, 4),
+        "tokens": {
+            "prompt": sum(stats.prompt_tokens for stats in costs.values()),
+            "completion": sum(stats.completion_tokens for stats in costs.values()),
+        },
     }

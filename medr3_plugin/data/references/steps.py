@@ -15,6 +15,7 @@ from medr3_plugin.data.quickstart.disease_names import fold
 from medr3_plugin.data.references.caller import Caller, step_messages
 from medr3_plugin.judge.base import RIGHT, WRONG
 from medr3_plugin.knowledge.extract import Extractor
+from medr3_plugin.llm.control_tokens import neutralise_control_tokens
 from medr3_plugin.records import Document, Reference, Sample, Triple
 from medr3_plugin.retrieval.backend import RetrievalBackend
 from medr3_plugin.rewards.answer.verify import verify
@@ -85,7 +86,7 @@ async def is_suitable(caller: Caller, item: Item) -> Suitability:
     if not item.options:
         return Suitability(suitable=True)
     messages = step_messages("suitability", item.question, options=_listed(item), answer=item.answers[0])
-    return await caller.json("suitability", item.id, messages, Suitability, max_tokens=256)
+    return await caller.json("suitability", messages, Suitability, max_tokens=256)
 
 
 async def open_form(caller: Caller, item: Item) -> str:
@@ -93,7 +94,7 @@ async def open_form(caller: Caller, item: Item) -> str:
     if not item.options:
         return item.question
     messages = step_messages("rewrite", item.question, options=_listed(item), answer=item.answers[0])
-    reply = await caller.json("rewrite", item.id, messages, Rewritten, max_tokens=2048)
+    reply = await caller.json("rewrite", messages, Rewritten, max_tokens=2048)
     return " ".join(reply.question.split())
 
 
@@ -102,9 +103,7 @@ async def pass_rate(caller: Caller, item: Item, attempts: int, check: AnswerChec
     messages = prompts.instruction(item.question, "plain")
     right = 0
     for attempt in range(attempts):
-        text = await caller.text(
-            "difficulty", item.id, messages, attempt=attempt, temperature=1.0, max_tokens=2048
-        )
+        text = await caller.text("difficulty", messages, attempt=attempt, temperature=1.0, max_tokens=2048)
         answer = parse(text).answer
         right += bool(answer) and await _is_right(item, answer or "", text, check)
     return right / attempts
@@ -134,7 +133,7 @@ async def trajectory(
     seen: set[str] = set()
     for turn in range(searching.max_searches + 2):
         said = await caller.text(
-            "trajectory", item.id, messages, attempt=attempt, temperature=0.9, max_tokens=4096, stop=_STOP
+            "trajectory", messages, attempt=attempt, temperature=0.9, max_tokens=4096, stop=_STOP
         )
         said = said.split(DOCUMENT_OPEN)[0]
         query = re.search(rf"{SEARCH_OPEN}([^<]+)(?:{SEARCH_CLOSE})?\s*$", said)
@@ -167,7 +166,8 @@ async def _search(
         seen.add(document.id)
         done.documents.append(document)
         text = f"{document.title}. {document.text}"[: searching.max_document_characters]
-        shown.append(f"{DOCUMENT_OPEN}{neutralise_tags(text)}{DOCUMENT_CLOSE}")
+        text = neutralise_control_tokens(neutralise_tags(text))
+        shown.append(f"{DOCUMENT_OPEN}{text}{DOCUMENT_CLOSE}")
     return "".join(shown)
 
 
@@ -186,7 +186,7 @@ async def grade(caller: Caller, item: Item, attempt: Attempt) -> Grade:
         reasoning=parsed.reasoning,
         answer=parsed.answer,
     )
-    return await caller.json("verify", item.id, messages, Grade, max_tokens=512)
+    return await caller.json("verify", messages, Grade, max_tokens=512)
 
 
 async def graph(extractor: Extractor, attempt: Attempt) -> Reference:

@@ -19,7 +19,7 @@ from medr3_plugin.recipe.checks.sections import registrations, retrieval_options
 from medr3_plugin.recipe.checks.sizes import budgets, counts, lengths, memory
 from medr3_plugin.recipe.shipped import Recipe, compose
 
-__all__ = ["Finding", "check", "check_config"]
+__all__ = ["Finding", "check", "check_config", "other_verl"]
 
 
 def check(
@@ -32,9 +32,6 @@ def check(
         files: also check that data, models and indexes exist and are large enough.
         gpu_memory_gib: memory of one GPU.
     """
-    for name in ("run.sh", "README.md"):
-        if not (recipe.folder / name).is_file():
-            return [Finding("error", recipe.name, f"{name} is missing in {recipe.folder}")]
     try:
         config = compose(recipe, overrides)
     except UserError as error:
@@ -56,8 +53,23 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
     return sorted(findings, key=lambda finding: ("error", "missing", "note").index(finding.level))
 
 
+def other_verl() -> str | None:
+    """What to say if another verl is installed than the one this package is written for."""
+    from medr3_plugin.doctor import VERL_VERSION, versions
+
+    installed = versions()["verl"]
+    if installed == VERL_VERSION:
+        return None
+    return (
+        f"{installed} is installed, and this package is written for {VERL_VERSION}: pip install verl=={VERL_VERSION}, "
+        "or see what differs with pytest tests/compatibility"
+    )
+
+
 def _verl(config: Any) -> Iterator[Finding]:
     """verl's own check of a configuration, which its trainer runs first, and the dataclasses it makes later."""
+    if (other := other_verl()) is not None:
+        yield Finding("note", "verl", other)
     from hydra.errors import HydraException
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import omega_conf_to_dataclass, validate_config

@@ -7,28 +7,30 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.recipe.checks.finding import Finding, section
+from medr3_plugin.recipe.checks.rows import rows_fit
 
 
 def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """Data of every stage, model, indexes and vocabularies; `retrieval`: backend options by yaml path."""
     ours = section(config)
     batch = config.data.train_batch_size
-    train = _listed(config.data.train_files)
+    train = listed(config.data.train_files)
     of_stages = {
-        f"medr3.stages[{index}].train_files" if stage.get("train_files") else "data.train_files": _listed(
+        f"medr3.stages[{index}].train_files" if stage.get("train_files") else "data.train_files": listed(
             stage.get("train_files")
         )
         or train
         for index, stage in enumerate(ours.get("stages") or ())
     }
     if config.trainer.test_freq > 0 or config.trainer.val_before_train:
-        of_stages["data.val_files"] = _listed(config.data.val_files)
+        of_stages["data.val_files"] = listed(config.data.val_files)
     multi_turn = config.actor_rollout_ref.rollout.multi_turn
     loops = {"medr3_search": "retrieval" in ours, "medr3_tool": bool(multi_turn.tool_config_path)}
     without = {loop for loop, is_set_up in loops.items() if not is_set_up}
+    model = str(config.actor_rollout_ref.model.path)
     for key, files in of_stages.items():
         yield from _parquet(key, files, 1 if key == "data.val_files" else batch, without)
-    model = str(config.actor_rollout_ref.model.path)
+        yield from rows_fit(key, files, model, [options.get("index") for options in retrieval.values()])
     if _is_path(model) and not Path(model).expanduser().is_dir():
         yield Finding(
             "missing", "actor_rollout_ref.model.path", f"no such folder: {model}{_model_remedy(model)}"
@@ -75,7 +77,8 @@ def _maker(file: str, usual: str, *, first: bool = False) -> str:
     return f"{quickstart}, then {usual}" if first else quickstart
 
 
-def _listed(files: Any) -> list[str]:
+def listed(files: Any) -> list[str]:
+    """One file, a list of them or None, as a list."""
     if files is None:
         return []
     return [str(files)] if isinstance(files, str) else [str(file) for file in files]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import difflib
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,15 @@ from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.recipe.checks.finding import Finding, section
 from medr3_plugin.yaml_section import validated
 
-_REGISTERED_LOOPS = (names.AGENT_LOOP, names.TOOL_LOOP)
+_LOGGER_PACKAGES = {
+    "wandb": "wandb",
+    "mlflow": "mlflow",
+    "swanlab": "swanlab",
+    "tensorboard": "tensorboard",
+    "clearml": "clearml",
+    "trackio": "trackio",
+}
+"""What verl imports for a logger when training begins."""
 
 
 def sections(config: Any) -> Iterator[Finding]:
@@ -20,11 +30,13 @@ def sections(config: Any) -> Iterator[Finding]:
     from medr3_plugin.environment.settings import EnvironmentSettings
     from medr3_plugin.judge.factory import make_judge
     from medr3_plugin.retrieval.backend import BackendOptions
+    from medr3_plugin.rewards.formula import formula
     from medr3_plugin.rewards.options import read_options, stage_options
     from medr3_plugin.rewards.record import KEYS
     from medr3_plugin.stages.judge_model import ask_through_the_manager
     from medr3_plugin.stages.schedule import Schedule
     from medr3_plugin.stages.settings import ProgressSettings
+    from medr3_plugin.verl_adapters.reward_manager import reward_options
 
     ours = section(config)
     if not ours:
@@ -32,12 +44,11 @@ def sections(config: Any) -> Iterator[Finding]:
         return
 
     def rewards() -> None:
-        options = dict(ours.get("reward") or {})
-        stages = {s["name"]: s.get("reward") or {} for s in ours.get("stages") or ()}
-        options["stages"] = {**(options.get("stages") or {}), **stages}
+        options = reward_options(ours)  # as the reward manager merges them
         read_options(options)
-        for name in stages:
-            stage_options(options, name)
+        if config.reward.reward_manager.name == names.REWARD_MANAGER:
+            for stage in ours.get("stages") or ():
+                formula(stage["name"], stage_options(options, stage["name"]))
         if (options.get("judge") or {}).get("kind") != "router":  # verl gives the router its address later
             make_judge(options.get("judge"))
 
@@ -75,12 +86,13 @@ def sections(config: Any) -> Iterator[Finding]:
 def registrations(config: Any) -> Iterator[Finding]:
     """The names a recipe uses must be the ones the plug-in (or verl) registers."""
     trainer_mode = config.trainer.v1.trainer_mode
-    if config.algorithm.adv_estimator == names.ADVANTAGE_ESTIMATOR and trainer_mode != names.TRAINER_MODE:
-        yield Finding(
-            "error",
-            "algorithm.adv_estimator",
-            f"medr3_grpo needs trainer.v1.trainer_mode={names.TRAINER_MODE}",
-        )
+    from medr3_plugin.verl_adapters.invalid_samples import check_estimator
+
+    try:
+        check_estimator(config)
+    except UserError as error:
+        where, _, message = str(error).partition(": ")
+        yield Finding("error", where, message)
     if section(config).get("stages") and trainer_mode != names.TRAINER_MODE:
         yield Finding(
             "error",
@@ -90,13 +102,83 @@ def registrations(config: Any) -> Iterator[Finding]:
         )
     if not config.trainer.use_v1:
         yield Finding("error", "trainer.use_v1", "must be true: the plug-in extends the v1 trainer")
-    loop = config.actor_rollout_ref.rollout.agent.default_agent_loop
-    if loop.startswith("medr3") and loop not in _REGISTERED_LOOPS:
-        yield Finding(
-            "error",
+    yield from _known_to_verl(config)
+
+
+def _known_to_verl(config: Any) -> Iterator[Finding]:
+    """Names that verl looks up in a registry only when it is about to use them, minutes after the start."""
+    from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
+    from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
+    from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, get_adv_estimator_fn
+    from verl.trainer.ppo.v1 import get_trainer_cls
+    from verl.utils.tracking import Tracking
+
+    def found(look: Callable[[str], Any]) -> Callable[[str], bool]:
+        def looked(name: str) -> bool:
+            try:
+                look(name)
+            except (ValueError, KeyError):
+                return False
+            return True
+
+        return looked
+
+    agent, manager = config.actor_rollout_ref.rollout.agent, config.reward.reward_manager
+    loops = {*_agent_loop_registry, *_listed_loops(agent.agent_loop_config_path)}
+    estimators = [str(getattr(name, "value", name)) for name in ADV_ESTIMATOR_REGISTRY]
+    wanted: list[tuple[str, Any, Callable[[str], bool], Iterable[str]]] = [
+        ("algorithm.adv_estimator", config.algorithm.adv_estimator, found(get_adv_estimator_fn), estimators),
+        (
+            "trainer.v1.trainer_mode",
+            config.trainer.v1.trainer_mode,
+            found(get_trainer_cls),
+            [names.TRAINER_MODE],
+        ),
+        (
             "actor_rollout_ref.rollout.agent.default_agent_loop",
-            f"{loop!r} is none of {_REGISTERED_LOOPS}",
+            agent.default_agent_loop,
+            loops.__contains__,
+            loops,
+        ),
+    ]
+    if manager.source == "register":
+        wanted.append(
+            (
+                "reward.reward_manager.name",
+                manager.name,
+                found(get_reward_manager_cls),
+                [names.REWARD_MANAGER, "naive"],
+            )
         )
+    for logger in _loggers(config):
+        known = Tracking.supported_backend
+        wanted.append(("trainer.logger", logger, known.__contains__, known))
+    for key, name, is_known, near in wanted:
+        if not is_known(str(name)):
+            close = difflib.get_close_matches(str(name), sorted(near), n=1)
+            hint = f"did you mean {close[0]}?" if close else f"such as {', '.join(sorted(near))}"
+            yield Finding("error", key, f"{name!r} is registered nowhere; {hint}")
+    for logger in _loggers(config):
+        package = _LOGGER_PACKAGES.get(logger)
+        if package and importlib.util.find_spec(package) is None:
+            yield Finding(
+                "error", "trainer.logger", f"{logger} needs the package {package}: pip install {package}"
+            )
+
+
+def _loggers(config: Any) -> list[str]:
+    given = config.trainer.logger
+    return [str(given)] if isinstance(given, str) else [str(name) for name in given or ()]
+
+
+def _listed_loops(path: str | None) -> list[str]:
+    """Names of the agent loops in a file of the user's."""
+    if not path or not Path(path).expanduser().is_file():
+        return []
+    from omegaconf import OmegaConf
+
+    listed: Any = OmegaConf.to_container(OmegaConf.load(Path(path).expanduser()))
+    return [str(loop.get("name")) for loop in listed]
 
 
 def tools(config: Any, folder: Path) -> Iterator[Finding]:
@@ -109,7 +191,7 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
     if not given:
         yield Finding("error", key, "the agent loop medr3_tool needs a tool file")
         return
-    path = _tool_file(given, folder)
+    path = tool_file(given, folder)
     if path is None:
         yield Finding("error", key, f"no such file: {given}")
         return
@@ -120,13 +202,25 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
             f"{config.data.tool_config_path} is not {key} ({given}): prompts would be measured without the tool's "
             "description",
         )
+    from verl.experimental.agent_loop.tool_parser import ToolParser
+
+    from medr3_plugin.environment.settings import EnvironmentSettings
     from medr3_plugin.environment.tool import ToolSettings
     from medr3_plugin.retrieval.backend import BackendOptions
 
+    if rollout.multi_turn.format not in ToolParser._registry:
+        yield Finding(
+            "error",
+            "actor_rollout_ref.rollout.multi_turn.format",
+            f"{rollout.multi_turn.format!r} is no tool parser of verl: {', '.join(sorted(ToolParser._registry))}",
+        )
     for options in _search_tools(path):
         try:
             settings = validated(ToolSettings, options, f"{path.name}: config")
-            validated(BackendOptions, settings.retrieval, f"{path.name}: config.retrieval")
+            if settings.retrieval is not None:
+                validated(BackendOptions, settings.retrieval, f"{path.name}: config.retrieval")
+            elif not section(config).get("retrieval"):
+                raise UserError(f"medr3.retrieval: missing, and {path.name} has no retrieval of its own")
         except UserError as error:
             yield Finding("error", key, str(error))
             continue
@@ -137,7 +231,8 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
                 f"{rollout.multi_turn.max_tool_response_length} characters are fewer than the tool's "
                 f"response_chars {settings.response_chars}: verl would cut the middle out of the evidence",
             )
-        yield from _tool_turns(config, settings.max_searches)
+        environment = EnvironmentSettings.from_mapping(section(config).get("environment"))
+        yield from _tool_turns(config, settings.over(environment).max_searches)
 
 
 def _tool_turns(config: Any, of_tool: int) -> Iterator[Finding]:
@@ -159,12 +254,18 @@ def retrieval_options(config: Any, folder: Path) -> dict[str, dict[str, Any]]:
     loop = rollout.agent.default_agent_loop
     if loop == "medr3_search":
         return {"medr3.retrieval": section(config).get("retrieval") or {}}
-    path = _tool_file(rollout.multi_turn.tool_config_path, folder) if loop == "medr3_tool" else None
+    path = tool_file(rollout.multi_turn.tool_config_path, folder) if loop == "medr3_tool" else None
     listed = _search_tools(path) if path else []
-    return {f"{path.name if path else ''}: config.retrieval": tool.get("retrieval") or {} for tool in listed}
+    return {
+        f"{path.name if path else ''}: config.retrieval"
+        if tool.get("retrieval")
+        else "medr3.retrieval": tool.get("retrieval") or section(config).get("retrieval") or {}
+        for tool in listed
+    }
 
 
-def _tool_file(given: str | None, folder: Path) -> Path | None:
+def tool_file(given: str | None, folder: Path) -> Path | None:
+    """The tool file of a configuration, or the one of that name beside the recipe; None if there is neither."""
     # run.sh names the file beside the recipe; without run.sh a bare name means the same one
     return next((p for p in (Path(given), folder / Path(given).name) if p.is_file()), None) if given else None
 

@@ -29,8 +29,16 @@ _PREFILL_TOKENS = 8
 
 
 def counts(config: Any) -> Iterator[Finding]:
-    """What the other checks calculate with are whole numbers."""
+    """What the other checks calculate with: whole numbers, and stages that are mappings with a name."""
     from omegaconf import OmegaConf
+
+    stages = section(config).get("stages")
+    if not isinstance(stages or [], list) or not all(
+        isinstance(s, dict) and s.get("name") for s in stages or ()
+    ):
+        yield Finding(
+            "error", "medr3.stages", "a list of mappings is needed: {name: joint, until: {max_steps: 100}}"
+        )
 
     for key in _COUNTS:
         value = OmegaConf.select(config, key)
@@ -98,7 +106,7 @@ def lengths(config: Any) -> Iterator[Finding]:
     if settings.document_tokens > settings.search_tokens:
         yield Finding("error", "medr3.environment.document_tokens", "is larger than search_tokens")
     searches = [s.get("max_searches") for s in ours.get("stages") or ()]
-    most = max([n for n in searches if n is not None] or [settings.max_searches])
+    most = max([settings.max_searches if n is None else n for n in searches] or [settings.max_searches])
     documents = most * settings.search_tokens
     share = documents / data.max_response_length
     if share > 0.75:
@@ -112,8 +120,10 @@ def lengths(config: Any) -> Iterator[Finding]:
 
 def budgets(config: Any) -> Iterator[Finding]:
     """Groups, batches and steps."""
+    from medr3_plugin.stages.schedule import Schedule
+
     data, rollout, actor = config.data, config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
-    if rollout.n < 2 and str(config.algorithm.adv_estimator) in ("grpo", "medr3_grpo"):
+    if rollout.n < 2 and "grpo" in str(config.algorithm.adv_estimator):
         yield Finding(
             "error",
             "actor_rollout_ref.rollout.n",
@@ -125,13 +135,17 @@ def budgets(config: Any) -> Iterator[Finding]:
             "actor_rollout_ref.actor.ppo_mini_batch_size",
             f"{actor.ppo_mini_batch_size} does not divide data.train_batch_size {data.train_batch_size}",
         )
-    steps = sum(int(s["until"]["max_steps"]) for s in section(config).get("stages") or () if "until" in s)
+    try:
+        steps = Schedule.from_config(section(config).get("stages")).max_steps
+    except UserError:
+        steps = 0  # already reported
     rollouts = data.train_batch_size * rollout.n
-    yield Finding(
-        "note",
-        "budget",
-        f"at most {steps} steps of {data.train_batch_size} x {rollout.n} = {rollouts} trajectories",
-    )
+    if steps:
+        yield Finding(
+            "note",
+            "budget",
+            f"at most {steps} steps of {data.train_batch_size} x {rollout.n} = {rollouts} trajectories",
+        )
     if config.trainer.test_freq > 0 and not config.data.val_files:
         yield Finding("error", "data.val_files", "needed, because trainer.test_freq is positive")
 

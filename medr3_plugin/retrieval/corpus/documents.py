@@ -17,9 +17,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from medr3_plugin.errors import RowError
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval.corpus import evidence
-from medr3_plugin.retrieval.corpus.rows import SUFFIXES, BadRows, RowError, rows_of
+from medr3_plugin.retrieval.corpus.rows import SUFFIXES, BadRows, rows_of
 from medr3_plugin.retrieval.index.id_set import IdSet
 
 __all__ = ["SUFFIXES", "BadRows", "RowError", "document_of", "documents_of", "read_corpus", "rows_of"]

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import MissingExtra, RowError, UserError
+from medr3_plugin.hub_name import is_hub_name
 
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 
@@ -36,10 +37,6 @@ class BadRows:
             self.record(message)
         if len(self.messages) < self.limit:
             self.messages.append(message)
-
-
-class RowError(UserError):
-    """One row of a corpus is wrong."""
 
 
 def rows_of(
@@ -80,20 +77,6 @@ def files_of(source: str | Path) -> list[Path]:
 
 def _is_saved_dataset(path: Path) -> bool:
     return (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
-
-
-def is_hub_name(source: str | Path) -> bool:
-    """Whether a source is `owner/name[...]` and nothing on this machine."""
-    if Path(source).exists():
-        return False
-    name = str(source)
-    owner, _, rest = name.partition("/")
-    return (
-        bool(owner and rest)
-        and "/" not in rest
-        and not name.startswith((".", "/", "~"))
-        and not name.endswith(SUFFIXES)
-    )
 
 
 def _file_rows(path: Path, bad_rows: BadRows | None) -> Iterator[tuple[str, Mapping[str, Any]]]:

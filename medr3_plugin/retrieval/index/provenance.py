@@ -14,7 +14,8 @@ from typing import Any
 from tqdm import tqdm
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.retrieval.corpus.rows import files_of, is_hub_name
+from medr3_plugin.hub_name import is_hub_name
+from medr3_plugin.retrieval.corpus.rows import files_of
 from medr3_plugin.retrieval.index.encoder import EncoderConfig
 from medr3_plugin.retrieval.index.manifest import file_digest
 

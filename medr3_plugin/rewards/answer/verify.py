@@ -7,7 +7,7 @@ does not know can cost a judge's call, but never earns a reward.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from medr3_plugin.judge.base import RIGHT, WRONG, Verdict
 from medr3_plugin.records import Sample
@@ -24,11 +24,14 @@ _LONGER_THAN_GOLD = 4
 _COPY_CHARS = 60  # from this length on, an answer that is a piece of the question was copied
 
 
-def verify(answer: str, sample: Sample, vocabulary: Names | None = None) -> Verdict | None:
+def verify(  # noqa: PLR0911
+    answer: str | Sequence[str], sample: Sample, vocabulary: Names | None = None
+) -> Verdict | None:
     """Verdict on `answer` by rule, or None if no rule can tell.
 
     Args:
-        answer: the final answer alone, as `Trajectory.answer` gives it.
+        answer: the final answer alone, or all of a trajectory's answers (`Trajectory.answers`): several
+            different ones are a hedge, and wrong.
         sample: the question, its accepted answers and options.
         vocabulary: synonyms to use besides `sample.answers`.
 
@@ -43,6 +46,10 @@ def verify(answer: str, sample: Sample, vocabulary: Names | None = None) -> Verd
     >>> verify("A connective tissue disease", gold) is None
     True
     """
+    if not isinstance(answer, str):
+        if len({fold(one) for one in answer}) != 1:
+            return Verdict(WRONG, "several different answers" if answer else "no answer", "rule:several")
+        answer = answer[-1]
     limit = max(MAX_CHARS, _LONGER_THAN_GOLD * max(map(len, sample.answers), default=0))
     if len(answer) > limit:
         return Verdict(WRONG, f"the answer is longer than {limit} characters", "rule:length")

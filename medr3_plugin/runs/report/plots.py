@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.errors import MissingExtra
+from medr3_plugin.runs.files import TRAIN, VALIDATION
 from medr3_plugin.runs.reader import RunFolder, StepMetrics
 
 FIGURES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -48,7 +49,7 @@ def write_plots(run: RunFolder, folder: Path) -> list[Path]:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtra("matplotlib", "eval", "drawing PNG plots") from error
-    train, val = run.rows("train"), run.rows("val")
+    train, val = run.rows(TRAIN), run.rows(VALIDATION)
     written = []
     for name, (title, metrics) in FIGURES.items():
         known = [metric for metric in metrics if any(metric in row.values for row in (*train, *val))]
@@ -101,8 +102,8 @@ def _smooth(values: Sequence[float], stages: Sequence[str]) -> list[float]:
 def _stages(axes: Any, run: RunFolder) -> None:
     for index, stage in enumerate(run.stages):
         if index:
-            axes.axvline(stage.start - 0.5, color="#8a949b", linewidth=0.9, linestyle=(0, (2, 3)))
+            axes.axvline(stage.start_step - 0.5, color="#8a949b", linewidth=0.9, linestyle=(0, (2, 3)))
         axes.annotate(
-            stage.name, (stage.start, 1.0), xycoords=("data", "axes fraction"), xytext=(2, 4),
+            stage.name, (stage.start_step, 1.0), xycoords=("data", "axes fraction"), xytext=(2, 4),
             textcoords="offset points", fontsize=8, color="#66717a",
         )  # fmt: skip

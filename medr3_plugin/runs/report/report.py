@@ -22,7 +22,8 @@ from typing import Any
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.rewards.explain import in_words
-from medr3_plugin.runs.reader import METRICS_FILE, RunFolder, StepMetrics, read_run
+from medr3_plugin.runs.files import METRICS, REPORT, TRAIN, VALIDATION
+from medr3_plugin.runs.reader import RunFolder, StepMetrics, read_run
 from medr3_plugin.runs.report.segments import segments
 from medr3_plugin.runs.report.tiles import by_stage, summarise
 
@@ -51,7 +52,7 @@ def write_report(
         UserError: `run_dir` is not a folder, or `out` cannot be written.
     """
     run = read_run(run_dir, max_trajectories=max_trajectories)
-    target = out or run_dir / "report.html"
+    target = out or run_dir / REPORT
     text = render(run, title or run_dir.resolve().name)
     draft = target.with_name(target.name + ".part")
     try:
@@ -92,7 +93,7 @@ def embed(value: object) -> str:
 
 def payload(run: RunFolder, title: str) -> dict[str, Any]:
     """Everything the page shows, as JSON values."""
-    metrics_file = run.path / METRICS_FILE
+    metrics_file = run.path / METRICS
     written = metrics_file.stat().st_mtime if metrics_file.is_file() else None
     as_of = (
         None
@@ -109,11 +110,17 @@ def payload(run: RunFolder, title: str) -> dict[str, Any]:
         "byStage": by_stage(run),
         "results": _plain(run.results),
         "stages": [
-            {"name": s.name, "start": s.start, "end": s.end, "reason": s.reason, "checkpoint": s.checkpoint}
+            {
+                "name": s.name,
+                "start": s.start_step,
+                "end": s.end_step,
+                "reason": s.reason,
+                "checkpoint": s.checkpoint,
+            }
             for s in run.stages
         ],
-        "train": curves(run.rows("train")),
-        "val": curves(run.rows("val")),
+        "train": curves(run.rows(TRAIN)),
+        "val": curves(run.rows(VALIDATION)),
         "trajectories": [_trajectory(row) for row in run.trajectories],
         "trajectoryTotal": run.trajectory_total,
         "config": _SECRET.sub(r"\1(hidden)", run.config),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from medr3_plugin.runs.files import TRAIN, VALIDATION
 from medr3_plugin.runs.reader import RunFolder, StepMetrics
 
 
@@ -17,7 +18,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         best, best_step} over the validations; `hours` of training; `invalid` mean share of invalid samples;
         `failures` kind -> total count of the run.
     """
-    train, val = run.rows("train"), run.rows("val")
+    train, val = run.rows(TRAIN), run.rows(VALIDATION)
     seconds = [v for row in train if (v := row.values.get("time/step")) is not None]
     failures: dict[str, float] = {}
     for row in train:
@@ -68,11 +69,11 @@ def by_stage(run: RunFolder) -> list[dict[str, Any]]:
         rows = [
             row
             for row in run.metrics
-            if span.start <= row.step and (span.end is None or row.step <= span.end)
+            if span.start_step <= row.step and (span.end_step is None or row.step <= span.end_step)
         ]
-        train = [row for row in rows if row.kind == "train"]
+        train = [row for row in rows if row.kind == TRAIN]
         ends = {column: _ends(train, name) for column, name in STAGE_METRICS.items()}
-        validation = _validations([row for row in rows if row.kind == "val"])
+        validation = _validations([row for row in rows if row.kind == VALIDATION])
         stages.append(
             {
                 "name": span.name,

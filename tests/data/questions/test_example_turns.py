@@ -52,7 +52,8 @@ def prepare(tmp_path: Path, *more: str, name: str = "out") -> tuple[Path, str]:
 @pytest.mark.parametrize("style", ["search", "bare"])
 def test_every_prompt_opens_with_them_in_its_own_style(tmp_path: Path, style: str) -> None:
     examples = write(tmp_path / "turns.jsonl", *GOOD, question="Which gland is large?")
-    out, output = prepare(tmp_path, "--examples", str(examples), "--prompt", style)
+    out, output = prepare(tmp_path, "--examples", str(examples), "--prompt", style, "--examples-as", "turns")
+    assert "--examples-as user" in output  # what a chat template may do to turns
     assert "2 rows" in output
     messages = pq.read_table(out).to_pylist()[0]["prompt"]
     assert [m["role"] for m in messages] == ["user", "assistant"] * 2 + ["user"]
@@ -62,6 +63,51 @@ def test_every_prompt_opens_with_them_in_its_own_style(tmp_path: Path, style: st
         "Which gland is large?"
     )
     assert all(("You are" in q) == (style == "search") for q in questions)
+
+
+# as Qwen3's: of earlier assistant turns only what follows </think>
+DROPPING = (
+    "{% for m in messages %}[{{ m.role }}] "
+    "{{ m.content.split('</think>')[-1] if m.role == 'assistant' else m.content }}"
+    "{% endfor %}[assistant] "
+)
+
+
+def tokenizer_of(folder: Path, template: str) -> str:
+    transformers = pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, models
+
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()))
+    fast.chat_template = template
+    fast.save_pretrained(folder)
+    return str(folder)
+
+
+def test_examples_survive_a_template_that_drops_reasoning(tmp_path: Path) -> None:
+    examples = str(write(tmp_path / "turns.jsonl", *GOOD, question="Which gland is large?"))
+    model = tokenizer_of(tmp_path / "model", DROPPING)
+    out, _ = prepare(tmp_path, "--examples", examples)
+    (message,) = pq.read_table(out).to_pylist()[0]["prompt"]
+    assert all(text in message["content"] for text in GOOD) and message["content"].endswith("A. C\nB. D")
+    render = example_turns.renderer(model)
+    assert GOOD[0] in render([message])
+    refused = prepare(tmp_path, "--examples", examples, "--examples-as", "turns", "--tokenizer", model)[1]
+    assert "--examples-as user" in refused and "toe urate" in refused
+    whole = tokenizer_of(tmp_path / "whole", DROPPING.replace(".split('</think>')[-1]", ""))
+    more = ("--examples-as", "turns", "--tokenizer", whole)
+    assert "2 rows" in prepare(tmp_path, "--examples", examples, *more)[1]
+
+
+def test_a_recipe_with_turns_that_its_model_cuts_is_found(tmp_path: Path) -> None:
+    from medr3_plugin.recipe.checks.rows import rows_fit
+
+    examples = str(write(tmp_path / "turns.jsonl", *GOOD, question="Which gland is large?"))
+    model = tokenizer_of(tmp_path / "model", DROPPING)
+    out, _ = prepare(tmp_path, "--examples", examples, "--examples-as", "turns")
+    (found,) = rows_fit("data.train_files", [str(out)], model, [])
+    assert found.level == "error" and "--examples-as user" in found.message
+    out, _ = prepare(tmp_path, "--examples", examples)
+    assert not list(rows_fit("data.train_files", [str(out)], model, []))
 
 
 def test_a_question_that_an_example_answers_is_left_out(tmp_path: Path) -> None:
@@ -79,7 +125,7 @@ def test_an_evaluation_knows_the_style_behind_examples(tmp_path: Path) -> None:
     examples = write(tmp_path / "turns.jsonl", GOOD[0], question="Which gland is large?")
     prepare(tmp_path, "--examples", str(examples), "--prompt", "bare", name="mine")
     _, (question, _) = load_benchmark("mine", tmp_path, style="bare")
-    assert len(question.prompt) == 3
+    assert len(question.prompt) == 1
     with pytest.raises(UserError, match="prepared as bare"):
         load_benchmark("mine", tmp_path, style="search")
 

@@ -15,7 +15,7 @@ from medr3_plugin.data.quickstart import build as quickstart
 from medr3_plugin.data.quickstart import corpora, disease_names, hpo, rare_disease
 from medr3_plugin.errors import UserError
 from medr3_plugin.knowledge.extract import LexiconExtractor
-from medr3_plugin.knowledge.score import logic, statistic
+from medr3_plugin.knowledge.graph import Graph, jaccard, path_jaccard
 from medr3_plugin.knowledge.vocabulary import Entry, Vocabulary
 from medr3_plugin.trajectory import parse
 
@@ -116,9 +116,8 @@ def test_imitating_the_examples_earns_reasoning_reward(ontology, questions):
     for item in questions.generate("train", 120):
         triples = extractor.extract(f"{item.answers[0]} has {', '.join(item.words)}.")
         reference = item.references[0].triples
-        scores.append(
-            (logic(triples, reference, lexicon.normalise), statistic(triples, reference, lexicon.normalise))
-        )
+        own, expected = Graph(triples, lexicon.normalise), Graph(reference, lexicon.normalise)
+        scores.append((path_jaccard(own, expected), jaccard(own.entities, expected.entities)))
     assert sum(s[0] for s in scores) / len(scores) > 0.95
     assert sum(s[1] for s in scores) / len(scores) > 0.97
     for _, response in rare_disease.example_turns(ontology):

@@ -20,21 +20,21 @@ def folder(path: Path, **tokenizer: object) -> Path:
     }
     (path / "config.json").write_text(json.dumps({"architectures": ["LlamaForCausalLM"]}))
     (path / "tokenizer_config.json").write_text(json.dumps({**settings, **tokenizer}))
-    (path / "smollm.safetensors").write_bytes(b"x")
+    (path / "model.safetensors").write_bytes(b"x")
     return path
 
 
 def test_a_complete_folder_is_reused(tmp_path):
     done = folder(tmp_path / "m")
-    before = (done / "smollm.safetensors").stat().st_mtime_ns
+    before = (done / "model.safetensors").stat().st_mtime_ns
     assert smollm.convert(done, tmp_path / "no.gguf") == done
-    assert (done / "smollm.safetensors").stat().st_mtime_ns == before
+    assert (done / "model.safetensors").stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda f: (f / "smollm.safetensors").unlink(),
+        lambda f: (f / "model.safetensors").unlink(),
         lambda f: (f / "config.json").write_text("{"),
         lambda f: (f / "tokenizer_config.json").unlink(),
     ],

@@ -14,8 +14,7 @@ from werkzeug import Request, Response
 from medr3_plugin.data.questions import prepare, prompts
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.references import build, offline, steps
-from medr3_plugin.data.references.caller import Costs, parse_json
-from medr3_plugin.data.references.journal import Call, Journal, call_key
+from medr3_plugin.data.references.caller import Costs
 from medr3_plugin.data.references.pipeline import BuildOptions, summary
 from medr3_plugin.errors import UserError
 from medr3_plugin.knowledge.vocabulary import Entry, Vocabulary
@@ -51,6 +50,7 @@ class Endpoint:
         self.holds_call: int | None = None  # paid, but not answered before `go_on` is set
         self.go_on = threading.Event()
         self.garbage: Counter[str] = Counter()
+        self.cut_off: set[str] = set()
         self.answer = "Gout"
         self.score: object = 5
         self.url = server.url_for("/v1")
@@ -72,7 +72,8 @@ class Endpoint:
         if hold:
             self.go_on.wait(30)
         usage = {"prompt_tokens": 100, "completion_tokens": 10}
-        message = {"message": {"role": "assistant", "content": text}}
+        ended = "length" if step in self.cut_off else "stop"
+        message = {"message": {"role": "assistant", "content": text}, "finish_reason": ended}
         return Response(json.dumps({"choices": [message], "usage": usage}), content_type="application/json")
 
     @staticmethod
@@ -167,10 +168,11 @@ def test_two_items_from_choice_question_to_references(tmp_path, endpoint, index)
     assert "Urate crystals cause gout, thought 2." in reference.text and "joint" not in reference.text
     assert (dropped.status, dropped.reason) == ("dropped", "unsuitable: asks for what is wrong")
     assert endpoint.paid == {"suitability": 2, "rewrite": 1, "trajectory": 4, "verify": 2, "graph": 2}
-    assert sum(costs.prompt_tokens.values()) == 100 * sum(costs.calls.values())
-    told = summary([built, dropped], costs, (2.0, 10.0))
+    told = summary([built, dropped], costs)
     assert told["items"] == {"built": 1, "dropped": 1} and told["references"] == 2
-    assert told["cost"] == round(sum(costs.calls.values()) * (100 * 2 + 10 * 10) / 1e6, 4)
+    calls = sum(endpoint.paid.values())
+    assert told["tokens"] == {"prompt": 100 * calls, "completion": 10 * calls}
+    assert {step: numbers["calls"] for step, numbers in told["steps"].items()} == endpoint.paid
 
 
 def test_documents_are_the_next_user_message_and_never_the_teachers_own(tmp_path, endpoint, index):
@@ -194,7 +196,9 @@ def test_a_run_that_is_killed_pays_for_no_call_twice(tmp_path, endpoint, index):
     (built, _), _, costs = run([GOUT, EXCEPT], endpoint, tmp_path / "resumed", index, concurrency=1)
     assert built.status == "built" and len(built.item.references) == 2
     assert endpoint.paid == expected
-    assert sum(costs.calls.values()) == 1 and sum(costs.replayed.values()) == sum(expected.values()) - 1
+    steps_of_it = summary([built], costs)["steps"].values()
+    assert sum(numbers["calls"] for numbers in steps_of_it) == 1
+    assert sum(numbers["replayed"] for numbers in steps_of_it) == sum(expected.values()) - 1
 
 
 def test_cancelled_in_the_middle_the_journal_has_what_was_answered(tmp_path, endpoint, index):
@@ -245,12 +249,44 @@ def test_an_endpoint_that_is_gone_ends_the_run(tmp_path, endpoint):
 def test_unreadable_replies_are_asked_again_a_bounded_number_of_times(tmp_path, endpoint, index):
     endpoint.garbage["suitability"] = 2
     (built,), _, costs = run([GOUT], endpoint, tmp_path / "a", index, references=1)
-    assert built.status == "built" and costs.bad_replies["suitability"] == 2
+    assert built.status == "built" and costs["suitability"].unreadable == 2
     endpoint.garbage["suitability"] = 10**6
     before = endpoint.paid["suitability"]
     (failed,), _, _ = run([GOUT], endpoint, tmp_path / "b", index)
-    assert failed.status == "failed" and "no readable reply in 3 attempts" in failed.reason
+    assert failed.status == "failed" and "the teacher at" in failed.reason
     assert endpoint.paid["suitability"] - before == 3
+
+
+@pytest.mark.parametrize("step", ["suitability", "rewrite", "verify", "graph"])
+def test_a_reply_that_is_cut_off_is_never_read(tmp_path, endpoint, index, step):
+    endpoint.cut_off = {step}
+    (failed,), _, _ = run([GOUT], endpoint, tmp_path / "j", index, references=1)
+    assert failed.status == "failed" and "cut off" in failed.reason and "--max-tokens" in failed.reason
+    paid = endpoint.paid[step]
+    assert paid == (2 if step == "graph" else 3)
+    endpoint.cut_off = set()
+    run([GOUT], endpoint, tmp_path / "j", index, references=1)
+    assert endpoint.paid[step] == paid, "what was paid for is in the journal"
+    (built,), _, _ = run([GOUT], endpoint, tmp_path / "j", index, references=1, max_tokens=100)
+    assert built.status == "built"
+
+
+def test_a_trajectory_that_is_cut_off_has_no_answer(tmp_path, endpoint, index):
+    endpoint.cut_off = {"trajectory"}
+    (dropped,), _, _ = run([GOUT], endpoint, tmp_path / "j", index)
+    assert (dropped.status, dropped.scores) == ("dropped", [1, 1, 1])
+    assert not endpoint.paid["verify"]
+
+
+def test_two_runs_at_the_same_time_pay_once(tmp_path, endpoint, index):
+    runs = [threading.Thread(target=run, args=([GOUT], endpoint, tmp_path / "j", index)) for _ in range(2)]
+    for each in runs:
+        each.start()
+    for each in runs:
+        each.join()
+    (built,), _, _ = run([GOUT], endpoint, tmp_path / "j", index)
+    assert built.status == "built"
+    assert endpoint.paid == {"suitability": 1, "rewrite": 1, "trajectory": 4, "verify": 2, "graph": 2}
 
 
 @pytest.mark.parametrize(("answer", "status"), [("Gout", "dropped"), ("Cellulitis", "built")])
@@ -325,9 +361,7 @@ def test_command_end_to_end(tmp_path, endpoint, index):
     assert sum(endpoint.paid.values()) == paid
     endpoint.dies_after = 0
     result = CliRunner().invoke(app, [*arguments, "--journal", str(tmp_path / "new")])
-    assert isinstance(result.exception, UserError) and "run the same command to go on" in str(
-        result.exception
-    )
+    assert isinstance(result.exception, UserError) and "run the same command" in str(result.exception)
     result = CliRunner().invoke(app, ["data", "build-references", "--in", str(source), "--out", str(out)])
     assert "--base-url" in str(result.exception)
 
@@ -436,6 +470,18 @@ def test_a_wrong_option_is_named_before_anything_is_paid(tmp_path, endpoint, opt
     assert not endpoint.paid and not (tmp_path / "out.parquet").exists()
 
 
+def test_parameters_of_the_requests_are_left_out_and_replaced(tmp_path, endpoint):
+    source = prepared(tmp_path / "in.parquet", [GOUT])
+    teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
+    replaced = '{"max_tokens": null, "max_completion_tokens": 900, "temperature": null}'
+    result = references_command(source, tmp_path / "out.parquet", *teacher, "--parameters", replaced)
+    assert result.exit_code == 0, result.exception
+    assert not [body for body in endpoint.bodies if {"max_tokens", "temperature"} & body.keys()]
+    assert {body["max_completion_tokens"] for body in endpoint.bodies} == {256, 512, 2048, 4096}
+    result = references_command(source, tmp_path / "out.parquet", *teacher, "--parameters", "[1]")
+    assert isinstance(result.exception, UserError) and "--parameters" in str(result.exception)
+
+
 def test_a_failure_names_the_teacher_and_not_a_judge(tmp_path, endpoint):
     endpoint.dies_after = 0
     (failed,), _, _ = run([GOUT], endpoint, tmp_path / "j")
@@ -472,60 +518,6 @@ def test_an_unnamed_model_is_known_by_the_name_that_its_server_gives(tmp_path, e
     assert paid(endpoint.url) == whole
     served[0] = "one"
     assert paid(endpoint.url) == 0
-
-
-def test_a_journal_by_address_goes_to_the_first_model_that_asks(tmp_path):
-    journal = Journal(tmp_path / "j")
-    by_address, one, two = (call_key("s", m, [], {}, 0) for m in ("http://h/v1", "one", "two"))
-    journal.put(by_address, "s", "item", Call("reply", 1, 2))
-    assert journal.rename(by_address, one) == journal.get(one) == Call("reply", 1, 2)
-    assert journal.rename(by_address, two) is None
-    journal.close()
-
-
-def test_journal(tmp_path):
-    journal = Journal(tmp_path / "deep" / "j")
-    key = call_key("s", "m", [{"role": "user", "content": "é"}], {"b": 1, "a": 2}, 0)
-    assert key == call_key("s", "m", [{"content": "é", "role": "user"}], {"a": 2, "b": 1}, 0)
-    assert key != call_key("s", "m", [{"role": "user", "content": "é"}], {"b": 1, "a": 2}, 1)
-    assert journal.get(key) is None
-    journal.put(key, "s", "item", Call("reply", 1, 2))
-    with pytest.raises(UserError, match="another run may be using it"):
-        Journal(tmp_path / "deep" / "j")
-    journal.close()
-    again = Journal(tmp_path / "deep" / "j")
-    assert again.get(key) == Call("reply", 1, 2) and len(again) == 1
-    again._db.execute("PRAGMA query_only = ON")  # as on a full disk
-    with pytest.raises(UserError, match="j: cannot be written to"):
-        again.put("other", "s", "item", Call("reply"))
-    again.close()
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot be used as journal"):
-        Journal(tmp_path / "file" / "j")
-    (tmp_path / "text").write_text("no database " * 100)
-    with pytest.raises(UserError, match="cannot be used as journal"):
-        Journal(tmp_path / "text")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        '{"score": 5, "reason": "x"}',
-        '```json\n{"score": 5}\n```',
-        '<think>{"score": 1}</think> {"score": 5}',
-        "The grade: {'score': 5,}",
-    ],
-)
-def test_parse_json(text):
-    pytest.importorskip("json_repair")
-    assert parse_json(text, steps.Grade).score == 5
-
-
-@pytest.mark.parametrize("text", ["", "five", '{"score": 9}', '{"grade": 5}', "[]"])
-def test_parse_json_never_guesses(text):
-    pytest.importorskip("json_repair")
-    with pytest.raises(ValueError, match=r"\w"):
-        parse_json(text, steps.Grade)
 
 
 def test_options_are_checked():

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 from index_helpers import rows, write_jsonl
 
-from medr3_plugin.errors import UserError
-from medr3_plugin.retrieval.corpus.documents import BadRows, RowError, read_corpus
+from medr3_plugin.errors import RowError, UserError
+from medr3_plugin.retrieval.corpus.documents import BadRows, read_corpus
 
 
 def nested(levels):

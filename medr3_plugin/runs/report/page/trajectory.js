@@ -39,7 +39,7 @@ function rewardCard(t, list) {
   const group = (title, value, keys) => h("div", {}, h("h4", {}, title, h("span", {}, value)), keys.filter((k) => k in r).map(part));
   const penalties = PENALTIES.filter((k) => k in r);
   const total = penalties.reduce((sum, k) => sum + (r[k] || 0), 0);
-  const extra = Object.keys(r).filter((k) => !named.has(k));
+  const extra = Object.keys(r).filter((k) => !named.has(k) && !(k.startsWith("paper_") && !r[k])); // 0 under other presets
   return h("div", { class: "reward" },
     h("div", { class: "reward-top" }, h("strong", {}, t.outcome === "invalid" ? "–" : fmt(r.score)), h("span", { class: `outcome ${t.outcome}` }, OUTCOMES[t.outcome]),
       h("span", { class: "muted" }, FLAGS.filter((k) => r[k] !== undefined && (r[k] || !k.endsWith("failures"))).map((k) => `${k.replace("_", " ")} ${fmt(r[k])}`).join(" · "))),

@@ -1,0 +1,439 @@
+"""What training with each arm's rewards teaches: runs, the table and the picture of docs/LEARNING.md.
+
+python benchmarks/learning.py run ARM SEED     train one arm with one seed (resumes; see ARMS)
+python benchmarks/learning.py table            the tables, from docs/learning/<arm>/<seed>/metrics.jsonl alone
+python benchmarks/learning.py plot             docs/images/learning.png, from the same files
+
+A run that was stopped goes on from its last checkpoint with the same command. Its folder, runs/learning/<arm>/<seed>,
+holds everything; what the tables need is copied to docs/learning when a validation is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from medr3_plugin.data.quickstart.rare_disease import Wording
+from medr3_plugin.errors import UserError
+from medr3_plugin.evaluation.statistics import Comparison, Interval, compare, share_interval
+from medr3_plugin.records import base_id
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS, RUNS, DATA = ROOT / "docs/learning", ROOT / "runs/learning", ROOT / "data/learning"
+METRICS = "metrics.jsonl"
+
+WORDING = Wording(signs=4, layperson_share=1.0, terms_named=True)
+"""Half of the signs are then in layperson words: copying them finds the gold document first for 0.56 of the questions,
+the medical terms for 0.82 (benchmarks/rare_disease_task.py)."""
+QUESTIONS = 400
+"""Validation questions there are; no training question is about their diseases."""
+
+ARMS = {
+    "medr3": "three stages, our rewards",
+    "paper": "three stages, rewards of the paper's figures",
+    "joint_only": "one stage, our joint reward",
+    "answer_only": "one stage, the answer alone",
+    "reverse": "the three stages in reverse",
+    "none": "no training",
+}
+"""Arm -> what it is. Each but `medr3` and `none` is a file of the recipe's group `ablation`."""
+
+MEASURES = {
+    "acc": "right",
+    "supported": "right, gold shown",
+    "searches": "searches",
+    "format": "well-formed",
+    "tokens": "tokens",
+}
+"""What is kept of every validation question -> its heading."""
+SHARES = ("acc", "supported", "format")
+PARTS = ("score", "acc", "format", "reasoning", "retrieval", "coordination", "searches", "documents")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all arms have in common; runs of different settings are not compared.
+
+    Attributes:
+        steps: of the whole run, a third of them in each stage of three.
+        questions, samples: questions a step, and trajectories for each.
+        validation: questions of each validation, answered greedily: after each third of the steps.
+    """
+
+    steps: int = 48
+    questions: int = 8
+    samples: int = 4
+    validation: int = 400
+    learning_rate: float = 2e-5
+    temperature: float = 0.7
+    precision: str = "bfloat16"
+
+    @property
+    def third(self) -> int:
+        """Steps between validations."""
+        return self.steps // 3
+
+
+# ---- run
+
+
+def run(arm: str, seed: int, setting: Setting) -> None:
+    """Train one arm, or go on with it, and copy what the tables need."""
+    if setting.steps < 3 or setting.steps % 3:
+        raise UserError(f"--steps: {setting.steps} is not three stages of equal length")
+    if not 1 <= setting.validation <= QUESTIONS:
+        raise UserError(f"--validation: {setting.validation}; there are 1 to {QUESTIONS} questions")
+    folder = RUNS / arm / str(seed)
+    claim(folder, arm, seed, setting)
+    prepare(setting)
+    if not any(
+        line["kind"] == "val" and line["step"] == last_step(arm, setting) for line in lines(folder / METRICS)
+    ):
+        command = [sys.executable, "-m", "medr3_plugin.cli", "train", str(ROOT / "recipes/medr3_cpu")]
+        done = subprocess.run([*command, *overrides(arm, seed, setting, folder)], check=False)
+        collect(folder, arm, seed, setting)
+        if done.returncode:
+            sys.exit(done.returncode)
+    collect(folder, arm, seed, setting)
+
+
+def claim(folder: Path, arm: str, seed: int, setting: Setting) -> None:
+    """Mark the folder as this run's.
+
+    Raises:
+        UserError: it holds a run of another arm, seed or setting.
+    """
+    mark = folder / "learning.json"
+    mine = {"arm": arm, "seed": seed, **asdict(setting)}
+    if not mark.is_file():
+        if (folder / METRICS).is_file():
+            raise UserError(f"{folder}: a run that this command did not start; move it away")
+        folder.mkdir(parents=True, exist_ok=True)
+        mark.write_text(json.dumps(mine) + "\n", encoding="utf-8")
+        return
+    found = json.loads(mark.read_text(encoding="utf-8"))
+    if found != mine:
+        keys = sorted(key for key in mine.keys() | found.keys() if mine.get(key) != found.get(key))
+        was = ", ".join(f"{key} {found.get(key)}, not {mine.get(key)}" for key in keys)
+        raise UserError(f"{folder}: holds another run ({was}); move it away, or give the same options")
+
+
+def prepare(setting: Setting) -> None:
+    """Questions, corpus and index of the setting, made where they are not there yet."""
+    if not (DATA / "val.parquet").is_file():
+        from medr3_plugin.data.quickstart.build import write
+
+        write(DATA, train=2000, validation=QUESTIONS, wording=WORDING)
+    if not validation_file(setting).is_file():
+        from pyarrow import parquet
+
+        # a file of its own: verl would draw another subset for every seed
+        parquet.write_table(
+            parquet.read_table(DATA / "val.parquet")[: setting.validation], validation_file(setting)
+        )
+    if not (DATA / "index/manifest.json").is_file():
+        build = [
+            "index",
+            "build",
+            "--corpus",
+            f"{DATA}/corpus.jsonl.gz",
+            "--out",
+            f"{DATA}/index",
+            "--engine",
+            "bm25",
+        ]
+        subprocess.run([sys.executable, "-m", "medr3_plugin.cli", *build], check=True)
+
+
+def validation_file(setting: Setting) -> Path:
+    """The first questions of the validation set."""
+    return DATA / f"val-{setting.validation}.parquet"
+
+
+def overrides(arm: str, seed: int, setting: Setting, folder: Path) -> list[str]:
+    """What turns the recipe `medr3_cpu` into a run of the arm."""
+    stages = 1 if arm in ("joint_only", "answer_only", "none") else 3
+    chosen = {"medr3": [], "none": ["ablation=answer_only", "trainer.val_only=true"]}
+    actor, rollout = "actor_rollout_ref.actor", "actor_rollout_ref.rollout"
+    return [
+        *chosen.get(arm, [f"ablation={arm}"]),
+        f"paths={{data: {DATA}, run: {folder}, model: {ROOT}/models/SmolLM2-135M-Instruct, "
+        f"encoder: {ROOT}/models/all-MiniLM-L6-v2}}",
+        *(f"medr3.stages.{i}.until.max_steps={setting.steps // stages}" for i in range(stages)),
+        f"medr3.trajectories_per_step={max(setting.validation, setting.questions * setting.samples)}",
+        f"precision={setting.precision}",
+        f"data.seed={seed}",
+        f"data.train_batch_size={setting.questions}",
+        f"data.val_files={validation_file(setting)}",
+        "data.val_max_samples=-1",
+        "data.max_prompt_length=352",
+        f"{actor}.ppo_mini_batch_size={setting.questions}",
+        f"{actor}.ppo_micro_batch_size_per_gpu={min(8, setting.questions * setting.samples)}",
+        f"{actor}.optim.lr={setting.learning_rate}",
+        f"{rollout}.n={setting.samples}",
+        f"{rollout}.seed={seed}",
+        f"{rollout}.temperature={setting.temperature}",
+        f"{rollout}.val_kwargs.do_sample=false",
+        f"{rollout}.val_kwargs.temperature=0",
+        f"trainer.val_before_train={str(arm == 'none').lower()}",
+        f"trainer.test_freq={setting.third}",
+        f"trainer.save_freq={max(1, setting.third // 4)}",
+        "trainer.max_actor_ckpt_to_keep=1",
+    ]  # fmt: skip
+
+
+def last_step(arm: str, setting: Setting) -> int:
+    """The step of the last validation."""
+    return 0 if arm == "none" else setting.steps
+
+
+def collect(folder: Path, arm: str, seed: int, setting: Setting) -> None:
+    """Write `docs/learning/<arm>/<seed>/metrics.jsonl` from a run folder."""
+    metrics = list(lines(folder / METRICS))
+    validated = [line for line in metrics if line["kind"] == "val"]
+    if not validated:
+        return
+    gold = gold_documents()
+    count = token_counter()
+    answered: dict[int, dict[str, dict[str, float]]] = {}
+    for row in lines(folder / "trajectories.jsonl"):
+        if row["kind"] == "val":
+            answered.setdefault(row["step"], {})[row["id"]] = question_result(row, gold[row["id"]], count)
+    environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    head = {"kind": "run", "arm": arm, "seed": seed, "commit": environment["commit"], **asdict(setting)}
+    out = [head | {"seconds": round(sum(line.get("time/step", 0) for line in metrics))}]
+    for line in metrics:
+        short = {"kind": line["kind"], "step": line["step"], "stage": line["stage"]}
+        if line["kind"] == "val":
+            out.append(short | by_question(answered[line["step"]]))
+        else:
+            parts = {part: round(line[f"reward/{part}"], 4) for part in PARTS if f"reward/{part}" in line}
+            tokens = {"tokens": round(line["response_length/mean"], 1)}
+            out.append(short | parts | tokens | {"zero_variance": round(line["zero_variance_groups"], 3)})
+    target = RESULTS / arm / str(seed) / METRICS
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("".join(json.dumps(line) + "\n" for line in out), encoding="utf-8")
+    print(f"{target}: {len(out)} lines", file=sys.stderr)
+
+
+def question_result(row: Mapping[str, Any], gold: set[str], count: Any) -> dict[str, float]:
+    """What is kept of one answered question."""
+    shown = {base_id(document["id"]) for turn in row["searches"] for document in turn["documents"]}
+    right = int(row["reward"]["acc"] > 0)
+    return {
+        "acc": right,
+        "supported": right * bool(shown & gold),
+        "format": int(row["reward"]["format"] >= 1),
+        "searches": int(row["reward"]["searches"]),
+        "tokens": count(row["response"]),
+    }
+
+
+def by_question(results: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """The results in the order of the questions' ids, and what identifies the set of questions."""
+    ids = sorted(results)
+    digest = hashlib.sha256("\n".join(ids).encode()).hexdigest()[:12]
+    return {"questions": digest} | {key: [results[i][key] for i in ids] for key in MEASURES}
+
+
+def gold_documents() -> dict[str, set[str]]:
+    """Gold document ids by question id."""
+    from pyarrow import parquet
+
+    rows = parquet.read_table(DATA / "val.parquet", columns=["extra_info"]).to_pylist()
+    return {row["extra_info"]["id"]: set(map(base_id, row["extra_info"]["gold_docs"])) for row in rows}
+
+
+def token_counter() -> Any:
+    """A function that counts the tokens of a response."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(ROOT / "models/SmolLM2-135M-Instruct")
+    return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
+
+
+# ---- table
+
+
+@dataclass(frozen=True)
+class Run:
+    """One committed run."""
+
+    head: Mapping[str, Any]
+    train: Sequence[Mapping[str, Any]]
+    val: Sequence[Mapping[str, Any]]
+
+
+def committed() -> dict[str, list[Run]]:
+    """The runs of every arm in the order of ARMS.
+
+    Raises:
+        UserError: there is none, or two runs have not the same setting or questions.
+    """
+    found: dict[str, list[Run]] = {}
+    first: tuple[Path, Any] | None = None
+    for arm in ARMS:
+        for file in sorted(RESULTS.glob(f"{arm}/*/{METRICS}")):
+            head, *rest = lines(file)
+            val = [line for line in rest if line["kind"] == "val"]
+            setting = {key: head[key] for key in asdict(Setting())}
+            same = (setting, sorted({line["questions"] for line in val}))
+            first = first or (file, same)
+            if same != first[1]:
+                raise UserError(
+                    f"{file}: another setting or other questions than {first[0]}; they do not compare"
+                )
+            train = [line for line in rest if line["kind"] == "train"]
+            found.setdefault(arm, []).append(Run(head, train, val))
+    if not found:
+        raise UserError(f"{RESULTS}: no run yet; python benchmarks/learning.py run medr3 1")
+    return found
+
+
+def scores(runs: Sequence[Run], step: int, measure: str) -> dict[str, float] | None:
+    """Each question's mean over the runs that were validated at the step."""
+    rows = [line[measure] for r in runs for line in r.val if line["step"] == step]
+    if not rows:
+        return None
+    return {str(i): sum(values) / len(rows) for i, values in enumerate(zip(*rows, strict=True))}
+
+
+def table() -> str:
+    """All tables, as they stand in docs/LEARNING.md."""
+    runs = committed()
+    text = [
+        f"| arm | seeds | trajectories | {' | '.join(MEASURES.values())} |",
+        "|---|---|---|" + "---|" * len(MEASURES),
+    ]
+    for arm, members in runs.items():
+        each = members[0].head["questions"] * members[0].head["samples"]
+        for step in sorted({line["step"] for r in members for line in r.val}):
+            cells = []
+            for measure in MEASURES:
+                values = list((scores(members, step, measure) or {}).values())
+                mean = sum(values) / len(values)
+                cells.append(shown(share_interval(values)) if measure in SHARES else f"{mean:.2f}")
+            text.append(f"| {arm} | {len(members)} | {step * each} | {' | '.join(cells)} |")
+    text += ["", "| right, at the end | difference | p | questions better / worse |", "|---|---|---|---|"]
+    text += [f"| {name} | {paired(found)} |" for name, found in comparisons(runs)]
+    text += ["", f"| arm | stage | {' | '.join(PARTS)} |", "|---|---|" + "---|" * len(PARTS)]
+    for arm, members in runs.items():
+        for stage in dict.fromkeys(line["stage"] for r in members for line in r.train):
+            text.append(f"| {arm} | {stage} | {' | '.join(moved(members, stage, part) for part in PARTS)} |")
+    return "\n".join(text)
+
+
+def comparisons(runs: Mapping[str, Sequence[Run]]) -> Iterator[tuple[str, Comparison]]:
+    """Every pair of arms at the end of their runs, on the same questions."""
+    final = {}
+    for arm, members in runs.items():
+        step = 0 if arm == "none" else members[0].head["steps"]
+        if (found := scores(members, step, "acc")) is not None:
+            final[arm] = found
+    for i, first in enumerate(final):
+        for second in list(final)[i + 1 :]:
+            yield f"{first} - {second}", compare(final[first], final[second])
+
+
+def shown(interval: Interval) -> str:
+    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def paired(found: Comparison) -> str:
+    mean, low, high = found.difference
+    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}] | {found.p_value:.3f} | {found.better} / {found.worse}"
+
+
+def moved(members: Sequence[Run], stage: str, part: str) -> str:
+    """Mean of a part over the first and the last third of a stage's steps."""
+    ends: list[list[float]] = [[], []]
+    for r in members:
+        values = [line[part] for line in r.train if line["stage"] == stage and part in line]
+        third = max(1, len(values) // 3)
+        ends[0] += values[:third]
+        ends[1] += values[-third:]
+    return " to ".join(f"{sum(end) / len(end):.2f}" for end in ends) if all(ends) else ""
+
+
+# ---- plot
+
+
+def plot(file: Path) -> None:
+    """Curves of the shares over trajectories, with bands: the lowest and highest seed, or one run's interval."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    runs = committed()
+    figure, axes = plt.subplots(1, len(SHARES), figsize=(4 * len(SHARES), 3.2), sharex=True)
+    start = runs.get("none")
+    for axis, measure in zip(axes, SHARES, strict=True):
+        for arm, members in runs.items():
+            each = members[0].head["questions"] * members[0].head["samples"]
+            points = [(0, scores(start, 0, measure))] if start and arm != "none" else []
+            points += [
+                (s, scores(members, s, measure)) for s in sorted({v["step"] for r in members for v in r.val})
+            ]
+            bands = [share_interval(list(found.values())) for _, found in points if found]
+            x = [step * each for step, _ in points]
+            (line,) = axis.plot(x, [band.mean for band in bands], marker="o", markersize=3, label=arm)
+            axis.fill_between(
+                x, [b.low for b in bands], [b.high for b in bands], alpha=0.12, color=line.get_color()
+            )
+        axis.set_title(MEASURES[measure], fontsize=10)
+        axis.set_xlabel("trained trajectories")
+        axis.grid(alpha=0.3)
+    axes[0].legend(fontsize=8)
+    figure.tight_layout()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=110, metadata={"Software": None})
+    print(file)
+
+
+def lines(file: Path) -> Iterator[dict[str, Any]]:
+    """The JSON lines of a file; nothing if there is no such file."""
+    if file.is_file():
+        with file.open(encoding="utf-8") as stream:
+            yield from map(json.loads, stream)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("run", help="train one arm with one seed")
+    one.add_argument("arm", choices=ARMS)
+    one.add_argument("seed", type=int)
+    for name, value in asdict(Setting()).items():
+        one.add_argument(
+            f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default: {value}"
+        )
+    commands.add_parser("table", help="print the tables")
+    commands.add_parser("plot", help="draw the picture").add_argument(
+        "--out", type=Path, default=ROOT / "docs/images/learning.png"
+    )
+    given = vars(parser.parse_args(arguments))
+    command = given.pop("command")
+    try:
+        if command == "run":
+            run(given.pop("arm"), given.pop("seed"), Setting(**given))
+        elif command == "table":
+            print(table())
+        else:
+            plot(given["out"])
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Asking language models behind OpenAI-compatible servers: client, reading of replies, store, statistics."""

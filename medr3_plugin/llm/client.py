@@ -1,0 +1,369 @@
+"""A client of OpenAI-compatible chat servers for many short requests at the same time.
+
+It limits the requests in flight, sends again only what may pass by itself (connection, time-out, 408, 429,
+5xx), bounds the time of every attempt, and turns all trouble into a `JudgeFailure` with a short kind. A reply that
+the server cut off is such trouble: it holds no answer.
+
+It speaks the protocol over aiohttp and not through the openai package: that takes a third to an eighth of the CPU
+time (docs/benchmarks/judge.md), and 256 requests a second must leave time to compute rewards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+from weakref import WeakKeyDictionary
+
+import aiohttp
+
+from medr3_plugin.errors import JudgeFailure, MissingExtra, UserError
+from medr3_plugin.llm.server_failure import (
+    RefusedError,
+    is_gone,
+    may_pass,
+    proxy_of,
+    quoted,
+    without_credentials,
+)
+from medr3_plugin.llm.stats import current, note_failure
+
+DEFAULT_KEY_VARIABLE = "MEDR3_JUDGE_API_KEY"
+Structured = Literal["json_schema", "json_object", "none"]
+Messages = Sequence[Mapping[str, str]]
+
+YAML_SETTINGS = {
+    "model": "judge.model",
+    "structured": "judge.structured: none",
+    "parameters": "judge.parameters: {%s}",
+    "length": "judge.max_tokens",
+}
+"""What messages call the settings that a user can change; `%s` is JSON of parameters."""
+
+_BACKOFF_INITIAL_S, _BACKOFF_MAX_S = 0.5, 20.0
+_MAX_REPLY_BYTES = 4_000_000
+_ASK_AGAIN_TEMPERATURE = 0.3  # at temperature 0 the same request would bring the same reply
+_CUT_OFF = frozenset({"length", "max_tokens", "model_length"})
+_ABANDONED = frozenset({"abort", "cancelled", "error", "content_filter"})
+_SILENT = logging.NullHandler()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A reply: its text, its tokens (0 where the server does not say), and whether the server cut it off."""
+
+    text: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    truncated: bool = False
+
+
+@dataclass
+class _PerLoop:
+    """Connections and locks belong to the event loop they were made in."""
+
+    slots: asyncio.Semaphore
+    session: aiohttp.ClientSession | None = None
+    users: int = 0
+    model: asyncio.Task[str] | None = None
+
+
+class ChatClient:
+    """Sends chat requests to one server.
+
+    May be used from several event loops, one after the other or in different threads; the limit of requests
+    in flight holds for each loop (in verl: for each reward worker process). Connections are kept while any
+    request is under way and closed after the last one, so there is nothing to close.
+
+    Args:
+        base_url: address up to and with `/v1`.
+        role: what the server is for, as messages call it.
+        settings: how messages call what the user can set, see `YAML_SETTINGS`.
+        model: model name; None asks the server for the one it serves.
+        api_key_env: environment variable with the key; a server without keys needs none.
+        timeout_s: longest time for one attempt, in seconds.
+        attempts: how often a request is sent at most.
+        max_in_flight: requests at the same time.
+        structured: how the server is asked to decode: under the JSON schema, to any JSON, or freely.
+        params: parameters of every request (`temperature`, `max_tokens`, ...). One that is None is never sent,
+            whoever asks for it; a length asked for then goes under `max_completion_tokens`, if that is set.
+        extra_body: further fields of the request body, e.g. `chat_template_kwargs`.
+        use_proxies: whether the proxy variables of the environment count; not for a server in the cluster.
+        give_up_after: failures in a row that show the server to be gone; the next requests are not sent
+            (kind `not_asked`). 0 never gives up.
+
+    Raises:
+        UserError: the named environment variable is not set.
+        MissingExtra: stamina is not installed.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        role: str = "judge",
+        settings: Mapping[str, str] = YAML_SETTINGS,
+        model: str | None = None,
+        api_key_env: str | None = None,
+        timeout_s: float = 60.0,
+        attempts: int = 4,
+        max_in_flight: int = 256,
+        structured: Structured = "json_schema",
+        params: Mapping[str, Any] | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        use_proxies: bool = True,
+        give_up_after: int = 0,
+    ) -> None:
+        try:
+            import stamina  # noqa: F401  # absent must show now, not with the first answer
+        except ImportError:
+            raise MissingExtra("stamina", "judge", "the LLM judge") from None
+        # without a handler of the user's, Python prints the bare name of stamina's message for every retry
+        logging.getLogger("stamina").addHandler(_SILENT)
+        if api_key_env and not os.environ.get(api_key_env):
+            raise UserError(f"judge.api_key_env: the environment variable {api_key_env} is not set")
+        self.base_url = base_url.rstrip("/")
+        self.name = f"the {role} at {without_credentials(self.base_url)}"
+        self.model = model
+        self.params = dict(params or {})
+        self.extra_body = dict(extra_body or {})
+        self.structured = structured
+        self._settings = settings
+        self._key = os.environ.get(api_key_env or DEFAULT_KEY_VARIABLE)
+        self._headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        self._timeout_s = timeout_s
+        self._attempts = attempts
+        self._max_in_flight = max_in_flight
+        self._give_up_after = give_up_after
+        self._failures_in_a_row = 0
+        # looked up once: aiohttp's trust_env reads the environment and .netrc for every request
+        self._proxy = proxy_of(self.base_url) if use_proxies else None
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _PerLoop] = WeakKeyDictionary()
+
+    async def complete(
+        self,
+        messages: Messages,
+        schema: Mapping[str, Any] | None = None,
+        *,
+        attempt: int = 0,
+        may_be_cut: bool = False,
+        **params: Any,
+    ) -> Completion:
+        """The server's reply to `messages`.
+
+        Args:
+            messages: chat messages.
+            schema: JSON schema of the reply, for servers asked to decode under it; None for free text.
+            attempt: how often this was asked before. From the first repetition on a temperature below 0.3 is
+                raised to that.
+            may_be_cut: a reply that was cut off is returned; else it is a failure.
+            params: parameters that replace the client's own.
+
+        Raises:
+            JudgeFailure: no usable reply; kind `timeout`, `connection`, `status_<code>`, `truncated`,
+                `bad_response` or `not_asked`.
+        """
+        per_loop = self._per_loop()
+        async with per_loop.slots, self._session(per_loop) as session:
+            body = {
+                "messages": list(messages),
+                "model": await self.served_model(),
+                **self._parameters(params, attempt),
+                **self._response_format(schema),
+                **self.extra_body,
+            }
+            sent = time.perf_counter()
+            try:
+                reply = await self._with_retries(session, "POST", "/chat/completions", body)
+            finally:
+                current().latencies_s.append(time.perf_counter() - sent)
+        return self._completion(reply, may_be_cut)
+
+    def _completion(self, reply: Any, may_be_cut: bool) -> Completion:
+        try:
+            choice = reply["choices"][0]
+            text, reason = choice["message"]["content"], choice.get("finish_reason")
+        except (KeyError, IndexError, TypeError, AttributeError):
+            raise self._failure("bad_response", "sent something other than a chat completion") from None
+        stats, usage = current(), reply.get("usage")
+        prompt_tokens, completion_tokens = map(_count, _pair(usage))
+        stats.replies += 1
+        stats.prompt_tokens += prompt_tokens
+        stats.completion_tokens += completion_tokens
+        text = text if isinstance(text, str) else ""
+        truncated = reason in _CUT_OFF
+        if truncated and not may_be_cut:
+            raise self.cut_off()
+        if reason in _ABANDONED:
+            raise self._failure("bad_response", f"broke off its reply (finish_reason {reason})")
+        if not text.strip() and not truncated:
+            raise self._failure("bad_response", "sent a reply without text")
+        return Completion(text, prompt_tokens, completion_tokens, truncated)
+
+    def cut_off(self) -> JudgeFailure:
+        """The failure of a reply that the server cut off."""
+        return self._failure(
+            "truncated",
+            f"was cut off before the end of its reply; raise {self._settings['length']}, or switch off the thinking "
+            "of its model",
+        )
+
+    def _parameters(self, wanted: Mapping[str, Any], attempt: int) -> dict[str, Any]:
+        left_out = {name for name, value in self.params.items() if value is None}
+        params = {**self.params, **wanted}
+        if "max_tokens" in left_out and "max_tokens" in wanted and "max_completion_tokens" in params:
+            params["max_completion_tokens"] = wanted["max_tokens"]
+        if attempt and params.get("temperature") is not None:
+            params["temperature"] = max(_ASK_AGAIN_TEMPERATURE, params["temperature"])
+        return {name: value for name, value in params.items() if name not in left_out and value is not None}
+
+    def _per_loop(self) -> _PerLoop:
+        loop = asyncio.get_running_loop()
+        if loop not in self._loops:
+            self._loops[loop] = _PerLoop(asyncio.Semaphore(self._max_in_flight))
+        return self._loops[loop]
+
+    @asynccontextmanager
+    async def _session(self, per_loop: _PerLoop) -> AsyncIterator[aiohttp.ClientSession]:
+        """The session of the loop, opened by its first user and closed by its last."""
+        if per_loop.session is None:
+            per_loop.session = aiohttp.ClientSession(
+                headers=self._headers,
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                connector=aiohttp.TCPConnector(limit=0),  # the slots are the limit
+            )
+        session = per_loop.session
+        per_loop.users += 1
+        try:
+            yield session
+        finally:
+            per_loop.users -= 1
+            if not per_loop.users:
+                per_loop.session = None
+                await session.close()
+
+    def _response_format(self, schema: Mapping[str, Any] | None) -> dict[str, Any]:
+        if schema is None or self.structured == "none":
+            return {}
+        if self.structured == "json_object":
+            return {"response_format": {"type": "json_object"}}
+        named = {"name": "reply", "schema": dict(schema), "strict": True}
+        return {"response_format": {"type": "json_schema", "json_schema": named}}
+
+    async def served_model(self) -> str:
+        """Name of the model that answers: the given one, else the server's first, asked once for each event loop.
+
+        Raises:
+            JudgeFailure: the server does not say.
+        """
+        if self.model:
+            return self.model
+        per_loop = self._per_loop()
+        if per_loop.model is None:
+            per_loop.model = asyncio.ensure_future(self._ask_model(per_loop))
+        try:
+            return await asyncio.shield(per_loop.model)
+        except JudgeFailure:
+            per_loop.model = None  # the next request asks again
+            raise
+
+    async def _ask_model(self, per_loop: _PerLoop) -> str:
+        async with self._session(per_loop) as session:
+            reply = await self._with_retries(session, "GET", "/models", None)
+        try:
+            name = reply["data"][0]["id"]
+        except (KeyError, IndexError, TypeError):
+            name = None
+        if not isinstance(name, str):
+            raise self._failure("bad_response", f"names no model; set {self._settings['model']}")
+        return name
+
+    async def _with_retries(
+        self, session: aiohttp.ClientSession, method: str, path: str, body: Mapping[str, Any] | None
+    ) -> Any:
+        if self._give_up_after and self._failures_in_a_row >= self._give_up_after:
+            raise self._failure("not_asked", "was given up")
+        try:
+            reply = await self._sent(session, method, path, body)
+        except JudgeFailure as failure:
+            self._failures_in_a_row += is_gone(failure.kind)
+            raise
+        self._failures_in_a_row = 0
+        return reply
+
+    async def _sent(
+        self, session: aiohttp.ClientSession, method: str, path: str, body: Mapping[str, Any] | None
+    ) -> Any:
+        import stamina
+
+        retries = stamina.retry_context(
+            on=may_pass,
+            attempts=self._attempts,
+            timeout=None,
+            wait_initial=_BACKOFF_INITIAL_S,
+            wait_max=_BACKOFF_MAX_S,
+        )
+        try:
+            async for attempt in retries:
+                with attempt:
+                    current().requests += 1
+                    current().retries += attempt.num > 1
+                    return json.loads(await self._send(session, method, path, body))
+        except asyncio.TimeoutError as error:
+            raise self._failure("timeout", f"did not answer within {self._timeout_s:g} s") from error
+        except RefusedError as error:
+            said = f"answered {error}{self._hint(str(error), body)}"
+            raise self._failure(f"status_{error.status}", said) from error
+        except aiohttp.ClientError as error:
+            raise self._failure("connection", f"cannot be reached: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise self._failure("bad_response", f"did not answer in JSON: {error}") from error
+        raise AssertionError("stamina ends with a return or an exception")
+
+    async def _send(
+        self, session: aiohttp.ClientSession, method: str, path: str, body: Mapping[str, Any] | None
+    ) -> bytes:
+        url = self.base_url + path
+        async with session.request(
+            method, url, json=body, proxy=self._proxy, allow_redirects=False
+        ) as response:
+            text = bytearray()
+            async for chunk in response.content.iter_any():
+                text += chunk
+                if len(text) > _MAX_REPLY_BYTES:
+                    raise ValueError(f"more than {_MAX_REPLY_BYTES} bytes")
+            if response.status != 200:
+                said = quoted(text.decode(errors="replace"), self._key)
+                raise RefusedError(response.status, said, response.headers.get("Retry-After", ""))
+            return bytes(text)
+
+    def _hint(self, said: str, body: Mapping[str, Any] | None) -> str:
+        if re.search("response_format|schema|structured|grammar", said):
+            return f"; if it cannot decode under a schema, set {self._settings['structured']}"
+        refused = [name for name in body or () if name in said and name not in ("messages", "model")]
+        if not refused or refused[0] == "response_format":
+            return ""
+        instead = ', "max_completion_tokens": 2048' if refused[0] == "max_tokens" else ""
+        setting = self._settings["parameters"] % f'"{refused[0]}": null{instead}'
+        return f"; to leave out what it refuses, set {setting}"
+
+    def _failure(self, kind: str, what: str) -> JudgeFailure:
+        failure = JudgeFailure(f"{self.name} {what}", kind=kind)
+        note_failure(failure, self.name)
+        return failure
+
+
+def _pair(usage: Any) -> tuple[Any, Any]:
+    counts = usage if isinstance(usage, Mapping) else {}
+    return counts.get("prompt_tokens"), counts.get("completion_tokens")
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0

@@ -1,0 +1,110 @@
+"""The rows of the data: the rewards can read them, the index holds their documents, the model sees them whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from medr3_plugin.data.questions.example_turns import lost_turns, renderer
+from medr3_plugin.errors import RowError, UserError
+from medr3_plugin.recipe.checks.finding import Finding
+from medr3_plugin.records import canonical_id
+from medr3_plugin.rows import sample_of
+
+_SEARCHED = 1_000_000
+"""Documents of an index that are looked through; of a larger one nothing is said."""
+_COLUMNS = ("data_source", "prompt", "reward_model", "extra_info")
+
+
+def rows_fit(key: str, files: Sequence[str], model: str, indexes: Sequence[Any]) -> Iterator[Finding]:
+    """Findings on the rows of the files under `key`; files that are missing or unreadable are left to others.
+
+    Args:
+        model: the policy's folder or hub name.
+        indexes: the folders of the indexes that are searched.
+    """
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        return
+    gold: set[str] = set()
+    for file in files:
+        path = Path(file).expanduser()
+        try:
+            table = pq.ParquetFile(path)
+            if not set(_COLUMNS) <= set(table.schema_arrow.names):
+                continue
+            batches = table.iter_batches(batch_size=1024, columns=list(_COLUMNS))
+            rows = (row for batch in batches for row in batch.to_pylist())
+            for number, row in enumerate(rows, start=1):
+                if number == 1:
+                    yield from _turns_survive(key, file, row["prompt"], model)
+                gold.update(sample_of(row, f"{file}#{number}").gold_docs)
+        except RowError as error:
+            yield Finding(
+                "error", key, f"{error}; the rewards cannot read it: make it again with `medr3 data prepare`"
+            )
+        except (pa.ArrowException, OSError):
+            continue
+    yield from _gold_is_indexed(key, gold, [str(index) for index in indexes if index])
+
+
+def _turns_survive(key: str, file: str, prompt: Any, model: str) -> Iterator[Finding]:
+    messages = [message for message in prompt or () if isinstance(message, dict)]
+    if (
+        all(message.get("role") != "assistant" for message in messages)
+        or not Path(model).expanduser().is_dir()
+    ):
+        return
+    try:
+        render = renderer(str(Path(model).expanduser()))
+    except UserError:
+        return  # the model is another check's
+    if lost_turns(messages, render):
+        yield Finding(
+            "error",
+            key,
+            f"{file}: the chat template of {model} drops the reasoning and the searches of the example turns: prepare "
+            "the file again with --examples-as user",
+        )
+
+
+def _gold_is_indexed(key: str, gold: set[str], indexes: Sequence[str]) -> Iterator[Finding]:
+    """Whether any gold document is in an index of this machine; silent where no index can be read."""
+    wanted = set(map(canonical_id, gold))
+    known = False
+    for index in indexes:
+        if not wanted or not Path(index).expanduser().is_dir():
+            continue
+        try:
+            found = indexed(Path(index).expanduser(), wanted)
+        except (UserError, OSError):
+            continue
+        if found:
+            return
+        known = True
+    if known:
+        example = min(gold)
+        yield Finding(
+            "error",
+            key,
+            f"no gold document of it, such as {example}, is in {', '.join(indexes)}: retrieval would earn nothing for "
+            "finding one; index the corpus that they are of, or a corpus with a column pmid or doi",
+        )
+
+
+def indexed(index: Path, wanted: set[str]) -> set[str]:
+    """Those of the canonical ids `wanted` that documents of an index are known by; reads until the first is found."""
+    from medr3_plugin.retrieval.index.store import DocumentStore
+
+    with closing(DocumentStore(index / "documents")) as store:
+        for document in islice(store, _SEARCHED):
+            if found := wanted & document.ids:
+                return found
+        if len(store) > _SEARCHED:
+            raise UserError(f"{index}: too large to look through")
+    return set()

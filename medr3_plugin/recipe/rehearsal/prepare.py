@@ -1,0 +1,302 @@
+"""From a recipe to the configuration of its rehearsal: what is at hand is used, the rest is named or replaced."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.recipe.checks import check_config
+from medr3_plugin.recipe.checks.files import listed
+from medr3_plugin.recipe.checks.finding import Finding
+from medr3_plugin.recipe.checks.sections import retrieval_options, sections, tool_file
+from medr3_plugin.recipe.rehearsal import replaced, stand_ins
+from medr3_plugin.recipe.rehearsal.replaced import Replaced
+from medr3_plugin.recipe.rehearsal.tiny_model import TinyModel, build_tiny_model
+from medr3_plugin.recipe.shipped import Recipe, compose
+
+CONFIG_NAME = "rehearsal"
+_SAMPLE = 2000
+"""Prompts that are measured, and that a stand-in tokenizer learns from."""
+
+
+@dataclass
+class Prepared:
+    """A rehearsal that is ready to start.
+
+    Attributes:
+        folder: holds the configuration `rehearsal.yaml`, the tiny model and the stand-ins.
+        run_dir: the run folder of the rehearsal.
+        stages: names of the stages, in order; `steps` in all.
+        prompts: lengths in tokens of the prompts measured, sorted.
+        prompt_limit: the recipe's `data.max_prompt_length`.
+        judged: whether a judge model is asked.
+        notes: estimates of the recipe as it is (memory, budget).
+    """
+
+    folder: Path
+    run_dir: Path
+    model: TinyModel
+    stages: list[str]
+    steps: int
+    ranks: int
+    prompts: list[int]
+    prompt_limit: int
+    judged: bool
+    replaced: list[Replaced] = field(default_factory=list)
+    stand_ins: list[str] = field(default_factory=list)
+    notes: list[Finding] = field(default_factory=list)
+
+
+class _Missing:
+    """What is not at hand; with stand-ins it is replaced, without them it is all named at once."""
+
+    def __init__(self, allowed: bool) -> None:
+        self.allowed = allowed
+        self.said: list[str] = []
+
+    def stand_in(self, what: str, remedy: str) -> bool:
+        self.said.append(what if self.allowed else f"{what}: {remedy}")
+        return self.allowed
+
+    def check(self) -> None:
+        if self.said and not self.allowed:
+            listed_ = "\n  ".join(self.said)
+            raise UserError(
+                f"not at hand:\n  {listed_}\nprovide them, or add --stand-ins to rehearse without them"
+            )
+
+
+def prepare(
+    recipe: Recipe,
+    overrides: Sequence[str],
+    folder: Path,
+    *,
+    allow_stand_ins: bool,
+    gpu_memory_gib: float,
+    resources: ExitStack,
+) -> Prepared:
+    """Write everything that the rehearsal of `recipe` starts from into `folder`.
+
+    Args:
+        overrides: the user's hydra overrides.
+        allow_stand_ins: replace what is not at hand instead of refusing.
+        resources: closes the stand-in judge at the end.
+
+    Raises:
+        UserError: the recipe has an error that a start would meet, too, or something is not at hand.
+    """
+    if (tools := recipe.folder / "tools.yaml").is_file():
+        os.environ.setdefault("MEDR3_TOOLS", str(tools))  # as the recipe's run.sh does
+    config = compose(recipe, overrides)
+    findings = check_config(config, recipe.folder, files=True, gpu_memory_gib=gpu_memory_gib)
+    for finding in findings:
+        if finding.level == "error":
+            raise UserError(f"{finding.where}: {finding.message}")
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = _Missing(allow_stand_ins)
+    changed: list[Replaced] = []
+    changed += replaced.replace(config, _data(config, folder, missing))
+    changed += replaced.replace(config, _retrieval(config, recipe.folder, folder, missing))
+    changed += replaced.replace(config, _rewards(config, folder, missing))
+    judged = _judge(config, missing)
+    missing.check()
+    if judged == "stand-in":
+        changed += replaced.replace(config, _stand_in_judge(resources))
+    stages = [stage["name"] for stage in config.medr3.stages]
+    files = _train_files(config)
+    model = build_tiny_model(
+        str(config.actor_rollout_ref.model.path),
+        folder / "model",
+        texts=_texts(files),
+        stand_ins=allow_stand_ins,
+    )
+    lengths = _prompt_lengths(model.folder, files)
+    limit = int(config.data.max_prompt_length)
+    inside = [length for length in lengths if length <= limit]
+    if not inside:
+        raise UserError(
+            f"data.max_prompt_length: all {len(lengths)} prompts measured are longer than {limit} tokens"
+        )
+    ranks = 2 if config.trainer.nnodes * config.trainer.n_gpus_per_node > 1 else 1
+    changed += replaced.replace(config, {"actor_rollout_ref.model.path": str(model.folder)})
+    if config.critic.enable:
+        paths = dict.fromkeys(("critic.model.path", "critic.model.tokenizer_path"), str(model.folder))
+        changed += replaced.replace(config, paths)
+    changed += replaced.replace(config, replaced.sizes(config, inside[-1] + 8))
+    changed += replaced.replace(config, replaced.devices(config, ranks))
+    run_dir = folder / "run"
+    changed += replaced.replace(config, replaced.schedule(config, run_dir))
+    changed += replaced.replace(config, replaced.scripted(config, folder / "agent_loops.yaml"))
+    for finding in sections(config):  # a mistake of the rehearsal's own shows here, not minutes later
+        if finding.level == "error":
+            raise UserError(f"{finding.where}: {finding.message}")
+    _write(config, folder)
+    return Prepared(
+        folder=folder,
+        run_dir=run_dir,
+        model=model,
+        stages=stages,
+        steps=max(2, len(stages)),
+        ranks=ranks,
+        prompts=lengths,
+        prompt_limit=limit,
+        judged=bool(judged),
+        replaced=changed,
+        stand_ins=[*missing.said, *([] if model.real_tokenizer else [f"tokenizer: {model.tokenizer}"])],
+        notes=[finding for finding in findings if finding.level == "note"],
+    )
+
+
+def _write(config: Any, folder: Path) -> None:
+    from omegaconf import OmegaConf
+
+    text = OmegaConf.to_yaml(config, resolve=False)
+    (folder / f"{CONFIG_NAME}.yaml").write_text(text, encoding="utf-8")
+
+
+def _train_files(config: Any) -> list[str]:
+    own = [file for stage in config.medr3.stages for file in listed(stage.get("train_files"))]
+    return list(dict.fromkeys([*(own or listed(config.data.train_files))]))
+
+
+def _absent(files: Iterable[str]) -> list[str]:
+    return [file for file in files if "://" not in file and not Path(file).expanduser().is_file()]
+
+
+def _data(config: Any, folder: Path, missing: _Missing) -> dict[str, Any]:
+    """Stand-in questions for training files that are not there, validation files included."""
+    train = _absent(_train_files(config))
+    validation = _absent(listed(config.data.val_files))
+    if not train and not validation:
+        return {}
+    what = f"data ({', '.join(train or validation)})"
+    if not missing.stand_in(what, "make it with `medr3 data prepare`"):
+        return {}
+    style = "tools" if config.actor_rollout_ref.rollout.agent.default_agent_loop == "medr3_tool" else "search"
+    file = str(stand_ins.write_data(folder, style))
+    wanted: dict[str, Any] = {"data.val_files": file}
+    if train:
+        wanted["data.train_files"] = file
+        for index, stage in enumerate(config.medr3.stages):
+            if stage.get("train_files"):
+                wanted[f"medr3.stages[{index}].train_files"] = [file]
+    return wanted
+
+
+def _retrieval(config: Any, recipe: Path, folder: Path, missing: _Missing) -> dict[str, Any]:
+    """The stand-in index where an index folder or a service is not there."""
+    by_path = retrieval_options(config, recipe)
+    gone = [what for options in by_path.values() if (what := _not_there(options))]
+    searches = any((stage.get("max_searches") != 0) for stage in config.medr3.stages)
+    limit = (config.medr3.get("environment") or {}).get("max_searches", 1)
+    if not gone or (not searches or limit == 0):
+        return {}
+    if not missing.stand_in(f"index ({gone[0]})", "make it with `medr3 index build`, or start `medr3 serve`"):
+        return {}
+    index = {"backend": "inprocess", "index": str(stand_ins.write_index(folder))}
+    if "medr3.retrieval" in by_path:
+        return {"medr3.retrieval": index}
+    from omegaconf import OmegaConf
+
+    given = config.actor_rollout_ref.rollout.multi_turn.tool_config_path
+    tools: Any = OmegaConf.to_container(OmegaConf.load(tool_file(given, recipe) or given), resolve=True)
+    for tool in tools["tools"]:
+        if "retrieval" in (tool.get("config") or {}):
+            tool["config"]["retrieval"] = index
+    file = folder / "tools.yaml"
+    OmegaConf.save(OmegaConf.create(tools), file)
+    keys = ("data.tool_config_path", "actor_rollout_ref.rollout.multi_turn.tool_config_path")
+    return dict.fromkeys(keys, str(file))
+
+
+def _not_there(options: dict[str, Any]) -> str:
+    """The index folder or service that is not there; "" if all is."""
+    url = options.get("url")
+    if url:
+        return "" if stand_ins.answers(f"{str(url).rstrip('/')}/health") else str(url)
+    folders = [options.get("index"), *(options.get("shards") or ())]
+    return next((str(f) for f in folders if f and not Path(f).expanduser().is_dir()), "")
+
+
+def _rewards(config: Any, folder: Path, missing: _Missing) -> dict[str, Any]:
+    """Vocabularies and the sentence encoder of the reward."""
+    reward = config.medr3.get("reward") or {}
+    wanted: dict[str, Any] = {}
+    vocabularies = listed((reward.get("extractor") or {}).get("vocabularies"))
+    if absent := _absent(vocabularies):
+        what = f"vocabulary ({absent[0]})"
+        if missing.stand_in(what, "make it with `medr3 data vocab`"):
+            wanted["medr3.reward.extractor.vocabularies"] = [str(stand_ins.write_vocabulary(folder))]
+    encoder = (reward.get("encoder") or {}).get("path")
+    if (
+        encoder
+        and not _model_at_hand(encoder)
+        and missing.stand_in(
+            f"encoder ({encoder}; the semantic term is 0 without it)",
+            "download it once, or give a local folder",
+        )
+    ):
+        wanted["medr3.reward.encoder.path"] = None
+    return wanted
+
+
+def _model_at_hand(path: str) -> bool:
+    if Path(path).expanduser().is_dir():
+        return True
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return False
+    return isinstance(try_to_load_from_cache(path, "config.json"), str)
+
+
+def _judge(config: Any, missing: _Missing) -> str:
+    """`own` or `stand-in` if a judge model is asked, else ""."""
+    judge = (config.medr3.get("reward") or {}).get("judge") or {}
+    kind = judge.get("kind", "rule")
+    if kind == "rule" or config.reward.reward_manager.name != "medr3":
+        return ""
+    if kind == "router":
+        where = "reward.reward_model.model_path"
+        missing.stand_in("judge (served by verl: a model of its own)", f"{where} is not run in a rehearsal")
+        return "stand-in"
+    if stand_ins.answers(f"{str(judge.get('base_url')).rstrip('/')}/models"):
+        return "own"
+    missing.stand_in(f"judge ({judge.get('base_url')})", "start it, or set medr3.reward.judge.base_url")
+    return "stand-in"
+
+
+def _stand_in_judge(resources: ExitStack) -> dict[str, Any]:
+    url = resources.enter_context(stand_ins.judge_server())
+    return {
+        "medr3.reward.judge": {"kind": "openai", "base_url": url, "model": "stand-in"},
+        "reward.reward_model.enable": False,
+    }
+
+
+def _texts(files: Sequence[str]) -> Iterable[str]:
+    for number, messages in enumerate(replaced.prompts(files)):
+        if number >= _SAMPLE:
+            return
+        yield from (message["content"] for message in messages)
+
+
+def _prompt_lengths(model: Path, files: Sequence[str]) -> list[int]:
+    from itertools import islice
+
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(model), local_files_only=True)
+    return sorted(
+        len(
+            tokenizer.apply_chat_template(
+                messages, add_generation_prompt=True, tokenize=True, return_dict=False
+            )
+        )
+        for messages in islice(replaced.prompts(files), _SAMPLE)
+    )

@@ -1,0 +1,76 @@
+"""Whether the documents in a trajectory's text are those that its searches brought, where only the text tells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from medr3_plugin.records import Document, SearchTurn
+from medr3_plugin.trajectory import Trajectory
+
+_WORD = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")
+_RUN = 3
+"""Words in a row that a document shares with what was retrieved; shorter ones are compared whole."""
+_FRAME = frozenset(["doc", "document", "passage", "title", "source", "year", "result"])
+"""Words that renderings put around a document."""
+_FOREIGN = 0.1
+"""Largest share of words that may stem from elsewhere: a rendering's own, or changed by a clean-up."""
+_NOTICE = 30
+"""Longest notice, in words, that stands where a search brought nothing new."""
+
+
+def was_retrieved(trajectory: Trajectory, searches: Sequence[SearchTurn]) -> bool:
+    """Whether every document of the text was brought by the search before it, or by an earlier one.
+
+    A document is known by its words: nine of ten stand in the title, the text or the header of a retrieved one, in
+    runs of `_RUN`. Where a search brought nothing new, a short notice may stand in a document's place.
+    """
+    runs: set[tuple[str, ...]] = set()
+    words: set[str] = set(_FRAME)
+    turn = -1
+    after_search = False
+    for span in trajectory.spans:
+        if span.kind == "search":
+            turn += 1
+            after_search = True
+            if turn < len(searches):
+                for text in _texts(hit.document for hit in searches[turn].hits):
+                    found = _words(text)
+                    words.update(found)
+                    runs.update(_runs(found))
+        elif span.kind == "document":
+            own = _words(trajectory.inner(span))
+            if turn < 0 or (after_search and turn >= len(searches)):
+                return False
+            notice = after_search and searches[turn].outcome != "ok" and len(own) <= _NOTICE
+            if not notice and not _held(own, runs, words):
+                return False
+            after_search = False
+    return True
+
+
+def _held(own: Sequence[str], runs: set[tuple[str, ...]], words: set[str]) -> bool:
+    if len(own) < _RUN:
+        return words.issuperset(own)
+    known = [word in _FRAME or word.isdigit() for word in own]
+    for start, run in enumerate(_runs(own)):
+        if run in runs:
+            known[start : start + _RUN] = [True] * _RUN
+    foreign = known.count(False)
+    return foreign <= _FOREIGN * len(own) + 2 and 2 * foreign <= len(own)
+
+
+def _texts(documents: Iterable[Document]) -> Iterable[str]:
+    for document in documents:
+        header = f"{document.source} {document.evidence_type} {document.year or ''}"
+        yield f"{header} {document.title} {document.text}"
+        if summary := document.extra.get("summary"):
+            yield f"{document.title} {summary}"
+
+
+def _runs(words: Sequence[str]) -> list[tuple[str, ...]]:
+    return [tuple(words[i : i + _RUN]) for i in range(len(words) - _RUN + 1)]
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())

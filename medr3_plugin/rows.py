@@ -1,0 +1,307 @@
+"""A row of data, whoever wrote it, as the `Sample` that rewards and evaluation look at: read here and nowhere else.
+
+Known rows are verl's (ours by `medr3 data prepare`, or another recipe's, such as Search-R1's), and plain ones with
+`question` and `answer` (`medr3 score`). In a verl row the accepted answers are `extra_info.answers`, else
+`reward_model.ground_truth`: a text, a list of texts, or `{"target": …}` of either.
+
+Columns of a parquet that has rows of four and of five options are merged: an option, or a whole field, that is null
+is not there. A text such as "None", "NA" or "null" is content like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from string import ascii_uppercase as LETTERS  # noqa: N812 (a constant here)
+from typing import Any
+
+from medr3_plugin.errors import RowError
+from medr3_plugin.records import Reference, Sample, Triple
+
+
+def sample_of(row: Mapping[str, Any], where: str, *, response: str = "") -> Sample:
+    """The sample of a row, checked; what the environment recorded is not part of a row.
+
+    Args:
+        row: columns of the row; arrays of numpy count as lists.
+        where: file and line, for messages.
+        response: the trajectory's text.
+
+    Raises:
+        RowError: names `where`, the field, and what is expected.
+
+    >>> row = {"reward_model": {"ground_truth": {"target": ["vitamin C", "ascorbic acid"]}}, "extra_info": {"index": 7},
+    ...        "prompt": [{"role": "user", "content": "Which vitamin prevents scurvy?"}]}
+    >>> sample = sample_of(row, "train.parquet#1")
+    >>> sample.id, sample.question, sample.answers
+    ('7', 'Which vitamin prevents scurvy?', ('vitamin C', 'ascorbic acid'))
+    """
+    info = _plain(row.get("extra_info")) or {}
+    if not isinstance(info, Mapping):
+        raise RowError(f"{where}: field 'extra_info': expected an object, got {shown(info)}")
+    options = options_of(_first("options", info, row), f"{where}: field 'options'")
+    return Sample(
+        id=_identity(info, row, where),
+        question=_question(info, row, options, where),
+        response=response,
+        answers=_answers(info, row, where),
+        options=options,
+        dataset=str(_first("dataset", info, row) or row.get("data_source") or ""),
+        gold_docs=texts_of(_first("gold_docs", info, row), f"{where}: field 'gold_docs'"),
+        references=references_of(_first("references", info, row), where),
+        stage=str(info.get("stage") or row.get("stage") or "joint"),
+        stage_progress=float(info.get("stage_progress") or 0.0),
+    )
+
+
+def _identity(info: Mapping[str, Any], row: Mapping[str, Any], where: str) -> str:
+    for value in (info.get("id"), row.get("id"), info.get("index")):
+        if is_missing(value):
+            continue
+        if (
+            isinstance(value, bool | float)
+            or not str(value).strip()
+            or isinstance(_plain(value), list | Mapping)
+        ):
+            raise RowError(f"{where}: field 'id': expected a string or a whole number, got {shown(value)}")
+        return str(value)
+    return where
+
+
+def _question(
+    info: Mapping[str, Any], row: Mapping[str, Any], options: Mapping[str, str] | None, where: str
+) -> str:
+    value = _first("question", info, row)
+    if value is not None and not isinstance(value, str):
+        raise RowError(f"{where}: field 'question': expected a string, got {shown(value)}")
+    if value:
+        bare = info.get("original_question")
+        return bare if bare and options and value.startswith(bare) else without_options(value, options)
+    messages = _plain(_first("prompt", row))
+    messages = _plain(_first("raw_prompt", row)) if messages is None else messages
+    asked = [m.get("content") for m in messages or () if isinstance(m, Mapping) and m.get("role") == "user"]
+    if asked and isinstance(asked[-1], str):
+        return without_options(asked[-1], options)
+    raise RowError(f"{where}: field 'question' is missing")
+
+
+def without_options(question: str, options: Mapping[str, str] | None) -> str:
+    """The question without a list of its options at the end, one "A. text" a line.
+
+    >>> without_options("Which?\\nA. this\\nB. that", {"A": "this", "B": "that"})
+    'Which?'
+    """
+    for mark in (".", ")"):
+        listed = "".join(f"\n{letter}{mark} {text}" for letter, text in (options or {}).items())
+        if listed and question.rstrip().endswith(listed):
+            return question.rstrip().removesuffix(listed).rstrip()
+    return question
+
+
+def _answers(info: Mapping[str, Any], row: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    reward_model = row.get("reward_model")
+    candidates = [(info, "answers")]
+    if isinstance(reward_model, Mapping):
+        candidates.append((reward_model, "ground_truth"))  # before the row's: they may hold the solution
+    candidates += [(row, key) for key in ("answers", "answer", "golden_answers")]
+    for holder, key in candidates:
+        value = _plain(holder.get(key))
+        if not is_missing(value) and value != []:
+            return accepted(value, f"{where}: field {key!r}")
+    raise RowError(f"{where}: field 'answer' is missing (nor is there a reward_model.ground_truth)")
+
+
+def accepted(value: Any, place: str) -> tuple[str, ...]:
+    """Accepted answers from a text, a number, a list of them, `{"target": …}`, or any of these as JSON.
+
+    Raises:
+        RowError: another shape, or an empty answer.
+
+    >>> accepted('{"target": ["A"]}', "x"), accepted(3, "x")
+    (('A',), ('3',))
+    """
+    value = _plain(value)
+    expected = f"{place}: expected an accepted answer, or a list of them, or {{'target': …}}"
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        try:
+            read = json.loads(value)
+        except (ValueError, RecursionError):
+            read = value
+            if value.lstrip().startswith(("{'", "['")):
+                raise RowError(
+                    f"{expected}; {shown(value)} is the text of an object: write the object"
+                ) from None
+        if isinstance(read, Mapping) or (
+            isinstance(read, list) and read and all(isinstance(v, str) for v in read)
+        ):
+            value = read
+    if isinstance(value, Mapping):
+        present = {key: held for key, held in value.items() if not is_missing(held)}
+        if set(present) != {"target"}:
+            raise RowError(f"{expected}, got an object with {', '.join(map(repr, present)) or 'no key'}")
+        return accepted(present["target"], f"{place}.target")
+    entries = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    answers = [
+        str(entry) if isinstance(entry, int | float) and not isinstance(entry, bool) else entry
+        for entry in entries
+    ]
+    if not answers or not all(isinstance(answer, str) and answer.strip() for answer in answers):
+        raise RowError(f"{expected}, none empty; got {shown(value)}")
+    return tuple(dict.fromkeys(answers))
+
+
+def options_of(value: Any, place: str) -> dict[str, str] | None:
+    """Options in any of the usual shapes -> letter -> text; None where there are none.
+
+    A mapping letter -> text, a list of texts, a list of objects (`key`/`value`, `letter`/`content`, `label`/`text`),
+    `{"label": [...], "text": [...]}`, or one of these as JSON. A letter is given by place before anything is left
+    out. Left out are null and, at the end, empty texts: four options in a table of five columns.
+
+    Raises:
+        RowError: another shape, an empty option, or fewer than two options.
+
+    >>> options_of(["None", "One", "Two"], "x"), options_of({"A": "yes", "B": "no", "C": None}, "x")
+    ({'A': 'None', 'B': 'One', 'C': 'Two'}, {'A': 'yes', 'B': 'no'})
+    """
+    value = _plain(value)
+    if isinstance(value, str) and value.strip():
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise RowError(f"{place}: expected options, got {shown(value)}") from None
+    if is_missing(value) or value in ("", [], {}):
+        return None
+    pairs = list(_pairs(value))
+    while pairs and (is_missing(pairs[-1][1]) or pairs[-1][1] == ""):
+        pairs.pop()
+    if not isinstance(value, Mapping | list) or not (2 <= len(pairs) <= len(LETTERS)):
+        raise RowError(
+            f"{place}: expected two options or more: an object letter -> text, or a list; got {shown(value)}"
+        )
+    options: dict[str, str] = {}
+    for letter, given in pairs:
+        if is_missing(given) and isinstance(value, Mapping):  # a merged column of other rows
+            continue
+        text = _number_as_text(given)
+        if not isinstance(text, str) or not text.strip():
+            raise RowError(f"{place.removesuffix(chr(39))}.{letter}': expected a string, got {shown(text)}")
+        if letter in options:
+            raise RowError(f"{place}: the letter {letter} is there twice")
+        options[letter] = text
+    if len(options) < 2:
+        raise RowError(f"{place}: expected two options or more, got {shown(value)}")
+    return options
+
+
+def _pairs(value: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, Mapping) and {"label", "text"} <= value.keys():  # ARC's column-wise shape
+        value = [
+            {"label": label, "text": text} for label, text in zip(value["label"], value["text"], strict=False)
+        ]
+    if isinstance(value, Mapping):
+        yield from ((_letter(name), text) for name, text in value.items())
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for number, entry in enumerate(value):
+            letter = LETTERS[number] if number < len(LETTERS) else str(number + 1)
+            if isinstance(entry, Mapping):
+                name = entry.get("key", entry.get("letter", entry.get("label", letter)))
+                yield _letter(name), entry.get("value", entry.get("content", entry.get("text")))
+            else:
+                yield letter, entry
+
+
+def _number_as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _letter(name: Any) -> str:
+    return str(name).strip().strip("().:").upper()
+
+
+def references_of(value: Any, where: str) -> tuple[Reference, ...]:
+    """References: `[{"triples": [[head, relation, tail, from_retrieval], …], "text"}, …]`, or that as JSON.
+
+    Raises:
+        RowError: another shape.
+    """
+    value = _plain(value)
+    if isinstance(value, str):
+        try:
+            value = json.loads(value or "[]")
+        except (ValueError, RecursionError):
+            raise RowError(f"{where}: field 'references': not JSON: {shown(value)}") from None
+    if is_missing(value):
+        return ()
+    if not isinstance(value, list):
+        raise RowError(f"{where}: field 'references': expected a list, got {shown(value)}")
+    references = []
+    for number, item in enumerate(value):
+        place = f"{where}: field 'references[{number}]"
+        if not isinstance(item, Mapping):
+            raise RowError(f"{place}': expected an object, got {shown(item)}")
+        text = item.get("text") or ""
+        if not isinstance(text, str):
+            raise RowError(f"{place}.text': expected a string, got {shown(text)}")
+        references.append(Reference(triples_of(item.get("triples"), f"{place}.triples'"), text))
+    return tuple(references)
+
+
+def triples_of(value: Any, place: str) -> tuple[Triple, ...]:
+    """Triples of a graph from `[[head, relation, tail, from_retrieval], …]`; the last may be left out.
+
+    Raises:
+        RowError: another shape.
+    """
+    value = _plain(value)
+    if is_missing(value):
+        return ()
+    expected = f"expected a list of [head, relation, tail, from_retrieval], got {shown(value)}"
+    if not isinstance(value, list):
+        raise RowError(f"{place}: {expected}")
+    triples = []
+    for number, item in enumerate(map(_plain, value)):
+        fits = (
+            isinstance(item, list) and len(item) in (3, 4) and all(isinstance(part, str) for part in item[:3])
+        )
+        if not fits or not isinstance(item[3] if len(item) == 4 else False, bool):
+            raise RowError(
+                f"{place} item {number}: expected [head, relation, tail, true or false], got {shown(item)}"
+            )
+        triples.append(Triple(*item))
+    return tuple(triples)
+
+
+def texts_of(value: Any, place: str) -> tuple[str, ...]:
+    """A list of texts; empty for null.
+
+    Raises:
+        RowError: another shape.
+    """
+    value = _plain(value)
+    if is_missing(value):
+        return ()
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise RowError(f"{place}: expected a list of strings, got {shown(value)}")
+    return tuple(value)
+
+
+def is_missing(value: Any) -> bool:
+    """Null, or NaN, as pandas writes it."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def shown(value: Any) -> str:
+    """A value in a message, cut to 60 characters."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _first(key: str, *holders: Mapping[str, Any]) -> Any:
+    """The value of the first holder that has one."""
+    return next((holder[key] for holder in holders if not is_missing(holder.get(key))), None)
+
+
+def _plain(value: Any) -> Any:
+    """Lists and numbers for numpy's arrays and scalars."""
+    return value.tolist() if hasattr(value, "tolist") else value

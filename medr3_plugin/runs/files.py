@@ -1,0 +1,136 @@
+"""The files of a run folder: what they are called, and what each holds.
+
+A training run writes:
+
+- `metrics.jsonl`: a line per step, a line per validation, see `metrics_line`.
+- `trajectories.jsonl`: a sample of every step's trajectories, see `trajectory_row`.
+- `stages.json`: a list of `StageRecord`.
+- `config.yaml` (resolved), `environment.json` (versions, commit, hardware), `train.log`.
+- `promote.request`, while `medr3 promote` waits to be heard.
+
+`medr3 eval` writes the same trajectories, `evaluation.json` (its settings) and `results.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+METRICS = "metrics.jsonl"
+STAGES = "stages.json"
+TRAJECTORIES = "trajectories.jsonl"
+CONFIG = "config.yaml"
+ENVIRONMENT = "environment.json"
+LOG = "train.log"
+REPORT = "report.html"
+PROMOTION_REQUEST = "promote.request"
+EVALUATION = "evaluation.json"
+RESULTS = "results.json"
+
+TRAIN, VALIDATION = "train", "val"
+"""Kinds of lines in `metrics.jsonl` and `trajectories.jsonl`."""
+
+LABELS = ("step", "stage", "stage_step", "kind")
+"""Keys of a line of metrics that say what it is of; all others are metrics."""
+
+
+@dataclass
+class StageRecord:
+    """One entry of `stages.json`; `end_step`, `reason` and `checkpoint` are set at the hand-over.
+
+    Steps count from 1, both ends inclusive.
+    """
+
+    name: str
+    index: int
+    start_step: int
+    end_step: int | None = None
+    reason: str | None = None
+    checkpoint: str | None = None
+
+
+def read_stages(file: Path) -> list[StageRecord]:
+    """The entries of a `stages.json`.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is not such a file.
+    """
+    try:
+        return [
+            StageRecord(
+                name=str(entry["name"]),
+                index=int(entry.get("index", number)),
+                start_step=int(entry["start_step"]),
+                end_step=None if entry.get("end_step") is None else int(entry["end_step"]),
+                reason=entry.get("reason"),
+                checkpoint=entry.get("checkpoint"),
+            )
+            for number, entry in enumerate(json.loads(file.read_text(encoding="utf-8")))
+        ]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"not a list of stages ({error!r})") from error
+
+
+def metrics_line(
+    *, step: int, stage: str, stage_step: int, kind: str, metrics: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A line of `metrics.jsonl`.
+
+    Args:
+        step: training steps done in the run.
+        stage: name of the stage.
+        stage_step: training steps done in it.
+        kind: `TRAIN` or `VALIDATION`.
+        metrics: name -> number.
+    """
+    return {"step": step, "stage": stage, "stage_step": stage_step, "kind": kind, **metrics}
+
+
+def trajectory_row(
+    *,
+    step: int,
+    stage: str,
+    kind: str,
+    detail: Mapping[str, Any],
+    response: str,
+    reward: Mapping[str, float],
+    group_scores: Sequence[float],
+) -> dict[str, Any]:
+    """A row of `trajectories.jsonl`.
+
+    Args:
+        step: training steps done when the trajectory was used.
+        stage: name of the stage that it was drawn in.
+        kind: `TRAIN` or `VALIDATION`.
+        detail: `id`, `dataset`, `question`, `answer` (gold), `searches` (see `records.SearchTurn.row`), `reasons`.
+        response: the whole model-side text, documents included.
+        reward: the reward record.
+        group_scores: scores of all valid samples of the prompt, highest first.
+    """
+    return {
+        "step": step,
+        "stage": stage,
+        "kind": kind,
+        "id": detail.get("id", ""),
+        "dataset": detail.get("dataset", ""),
+        "question": detail.get("question", ""),
+        "answer": detail.get("answer", ""),
+        "response": response,
+        "searches": detail.get("searches", []),
+        "reward": dict(reward),
+        "reasons": detail.get("reasons", {}),
+        "group_scores": list(group_scores),
+    }
+
+
+def write_json(file: Path, value: object) -> None:
+    """Write JSON so that a reader never sees a half-written file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary.replace(file)

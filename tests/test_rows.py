@@ -1,0 +1,160 @@
+"""A row of data as a sample, whoever wrote it, also as verl hands it over: arrays of numpy."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medr3_plugin.errors import RowError
+from medr3_plugin.records import Document, Triple, canonical_id, gold_found
+from medr3_plugin.rows import accepted, options_of, sample_of, without_options
+
+QUESTION = "Which of these is a loop diuretic?"
+OPTIONS = {"A": "Amiloride", "B": "Furosemide", "C": "None"}
+LISTED = "".join(f"\n{letter}. {text}" for letter, text in OPTIONS.items())
+
+
+def verl_row(truth: Any, **info: Any) -> dict[str, Any]:
+    """As verl's agent loop wraps the columns: each value in an array of one, of which one is taken."""
+    row = {
+        "data_source": "nq",
+        "raw_prompt": [{"role": "system", "content": "Be short."}, {"role": "user", "content": QUESTION}],
+        "reward_model": {"style": "rule", "ground_truth": truth},
+        "extra_info": {"split": "train", "index": 7, **info},
+        "golden_answers": ["furosemide", "frusemide"],
+    }
+    return {key: np.array([value])[0] for key, value in row.items()}
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [
+        {"target": ["furosemide", "frusemide"]},
+        {"target": np.array(["furosemide", "frusemide"], dtype=object)},
+        ["furosemide", "frusemide"],
+        np.array(["furosemide", "frusemide"]),
+        '{"target": ["furosemide", "frusemide"]}',
+        '["furosemide", "frusemide"]',
+        {"target": ["furosemide", "frusemide"], "score": None},  # a merged column of other rows
+    ],
+    ids=str,
+)
+def test_accepted_answers_in_every_shape(truth: Any) -> None:
+    sample = sample_of(verl_row(truth), "a.parquet#1")
+    assert sample.answers == ("furosemide", "frusemide")
+    assert (sample.id, sample.question, sample.dataset) == ("7", QUESTION, "nq")
+
+
+@pytest.mark.parametrize(
+    "truth", [{"value": 1}, {}, [], "", None, [""], ["a", 2.5j], True, {"target": {"x": 1}}], ids=str
+)
+def test_a_ground_truth_without_an_answer_names_the_row(truth: Any) -> None:
+    row = {"question": "Q?", "reward_model": {"ground_truth": truth}}
+    with pytest.raises(RowError, match="parquet#1"):
+        sample_of(row, "a.parquet#1")
+
+
+def test_an_answer_that_only_looks_like_json_is_a_text() -> None:
+    assert accepted("[3H]-glucose", "x") == ("[3H]-glucose",)
+    assert accepted("{gene}", "x") == ("{gene}",)
+    with pytest.raises(RowError):
+        accepted("{'target': ['vitamin C']}", "x")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        OPTIONS,
+        list(OPTIONS.values()),
+        json.dumps(OPTIONS),
+        {**OPTIONS, "D": None, "E": None},
+        {**OPTIONS, "D": float("nan")},
+        [{"key": letter, "value": text} for letter, text in OPTIONS.items()],
+        {"label": list(OPTIONS), "text": list(OPTIONS.values())},
+        np.array(list(OPTIONS.values()), dtype=object),
+        [*OPTIONS.values(), "", None],
+        {f"({letter.lower()})": text for letter, text in OPTIONS.items()},
+    ],
+    ids=str,
+)
+def test_options_in_every_shape(options: Any) -> None:
+    assert options_of(options, "x") == OPTIONS
+    row = verl_row("B", options=options, question=QUESTION + LISTED)
+    sample = sample_of(row, "x")
+    assert sample.options == OPTIONS and sample.question == QUESTION
+
+
+@pytest.mark.parametrize(
+    "options", [["one"], ["", "b", "c"], {"A": "x", "B": ""} | {"C": "y"}, [1.5j, "b"], "free text", 3]
+)
+def test_options_that_cannot_be_read(options: Any) -> None:
+    with pytest.raises(RowError, match="options"):
+        options_of(options, "field 'options'")
+
+
+@given(st.lists(st.sampled_from(["None", "NA", "null", "nan", "0", "[]", "x"]), min_size=2, max_size=8))
+def test_no_option_is_dropped_for_its_words(texts: list[str]) -> None:
+    assert list((options_of(texts, "x") or {}).values()) == texts
+
+
+def test_only_a_list_of_the_options_is_cut_from_a_question() -> None:
+    assert without_options(QUESTION + LISTED, OPTIONS) == QUESTION
+    assert without_options("Amiloride or\nB. Furosemide", OPTIONS) == "Amiloride or\nB. Furosemide"
+    rewritten = sample_of(
+        {"extra_info": {"question": "New?", "original_question": "Old?", "answers": ["a"]}}, "x"
+    )
+    assert rewritten.question == "New?"
+
+
+def test_what_is_beside_the_answer() -> None:
+    references = [{"triples": [["a", "causes", "b", True], ["b", "treats", "c"]], "text": "t"}]
+    info = {
+        "references": json.dumps(references),
+        "gold_docs": np.array(["d1"]),
+        "stage": "retrieval",
+        "stage_progress": 0.5,
+    }
+    sample = sample_of(verl_row("x", **info), "x")
+    assert sample.references[0].triples == (Triple("a", "causes", "b", True), Triple("b", "treats", "c"))
+    assert (sample.gold_docs, sample.stage, sample.stage_progress) == (("d1",), "retrieval", 0.5)
+    for bad in (
+        {"references": "[{"},
+        {"references": [{"triples": [["a"]]}]},
+        {"gold_docs": "d1"},
+        {"id": ["x"]},
+    ):
+        with pytest.raises(RowError):
+            sample_of(verl_row("x", **bad), "x")
+
+
+@pytest.mark.parametrize(
+    ("gold", "document"),
+    [
+        ("pubmedqa:123", Document("pubmed:123", "t")),
+        ("pubmedqa:123", Document("PMID123#c2", "t")),
+        ("bioasq:123", Document("pubmed23n0001_0", "t", extra={"PMID": 123})),
+        ("bioasq:123", Document("x", "t", extra={"pmid": "123"})),
+        ("https://pubmed.ncbi.nlm.nih.gov/123/", Document("x", "t", extra={"pmid": 123.0})),
+        ("doi:10.1000/ABC", Document("x", "t", extra={"DOI": "https://doi.org/10.1000/abc"})),
+        ("d1", Document("d1#c0", "t")),
+    ],
+)
+def test_an_article_is_the_same_under_its_other_ids(gold: str, document: Document) -> None:
+    assert gold_found([gold, "other"], document.ids) == {canonical_id(gold)}
+    assert not gold_found(["pubmedqa:124", "d2"], document.ids)
+    from medr3_plugin.records import Hit, SearchTurn
+    from medr3_plugin.retrieval.protocol import turns_from_json, turns_to_json
+
+    [turn] = turns_from_json(turns_to_json([SearchTurn("q", (Hit(document, 1.0),))]))
+    assert gold_found([gold], turn.hits[0].document.ids)  # also after the way to the reward manager
+    assert gold_found([gold], turn.row()["documents"][0]["ids"])  # and in what hit@k is counted from
+
+
+def test_empty_columns_are_no_ids() -> None:
+    document = Document("x", "t", extra={"pmid": None, "doi": "", "PMID": "n/a"})
+    assert document.ids == {"x"}
