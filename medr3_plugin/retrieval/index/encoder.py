@@ -80,7 +80,7 @@ def with_own_prompts(config: EncoderConfig) -> EncoderConfig:
     A prefix that is given stays. The prompts become the prefixes that an index records, so that an index built
     without them is still searched without them. A model that is not on this machine is left as it is, with a warning.
     """
-    found = {}
+    found: dict[str, Any] = {}
     for prefix, path, names in (
         ("query_prefix", config.path, ("query",)),
         ("article_prefix", config.article_path or config.path, ("document", "passage", "corpus")),
