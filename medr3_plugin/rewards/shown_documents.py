@@ -15,6 +15,8 @@ _FRAME = frozenset(["doc", "document", "passage", "title", "source", "year", "re
 """Words that renderings put around a document."""
 _FOREIGN = 0.1
 """Largest share of words that may stem from elsewhere: a rendering's own, or changed by a clean-up."""
+_BEGINNING = 40
+"""Characters of a document's text that are looked for in what was shown."""
 _NOTICE = 30
 """Longest notice, in words, that stands where a search brought nothing new."""
 
@@ -25,8 +27,7 @@ def was_retrieved(trajectory: Trajectory, searches: Sequence[SearchTurn]) -> boo
     A document is known by its words: nine of ten stand in the title, the text or the header of a retrieved one, in
     runs of `_RUN`. Where a search brought nothing new, a short notice may stand in a document's place.
     """
-    runs: set[tuple[str, ...]] = set()
-    words: set[str] = set(_FRAME)
+    brought: list[Document] = []
     turn = -1
     after_search = False
     for span in trajectory.spans:
@@ -34,24 +35,38 @@ def was_retrieved(trajectory: Trajectory, searches: Sequence[SearchTurn]) -> boo
             turn += 1
             after_search = True
             if turn < len(searches):
-                for text in _texts(hit.document for hit in searches[turn].hits):
-                    found = _words(text)
-                    words.update(found)
-                    runs.update(_runs(found))
+                brought += (hit.document for hit in searches[turn].hits)
         elif span.kind == "document":
-            own = _words(trajectory.inner(span))
             if turn < 0 or (after_search and turn >= len(searches)):
                 return False
-            notice = after_search and searches[turn].outcome != "ok" and len(own) <= _NOTICE
-            if not notice and not _held(own, runs, words):
+            shown = " ".join(trajectory.inner(span).split())
+            notice = after_search and searches[turn].outcome != "ok" and len(_words(shown)) <= _NOTICE
+            if not (
+                notice or any(_is_cut_of(shown, document) for document in brought) or _held(shown, brought)
+            ):
                 return False
             after_search = False
     return True
 
 
-def _held(own: Sequence[str], runs: set[tuple[str, ...]], words: set[str]) -> bool:
+def _is_cut_of(shown: str, document: Document) -> bool:
+    """Whether it is a known header and then the document's text from its start on: what most renderings write."""
+    text = " ".join(document.text.split())
+    start = shown.find(text[:_BEGINNING])
+    if start < 0 or not text.startswith(shown[start:].rstrip(" .…")):
+        return False
+    header = f"{document.source} {document.evidence_type} {document.year or ''} {document.title}"
+    return _FRAME.union(_words(header)).issuperset(
+        word for word in _words(shown[:start]) if not word.isdigit()
+    )
+
+
+def _held(shown: str, brought: Sequence[Document]) -> bool:
+    own = _words(shown)
+    texts = list(map(_words, _texts(brought)))
     if len(own) < _RUN:
-        return words.issuperset(own)
+        return _FRAME.union(*texts).issuperset(own)
+    runs = {run for words in texts for run in _runs(words)}
     known = [word in _FRAME or word.isdigit() for word in own]
     for start, run in enumerate(_runs(own)):
         if run in runs:

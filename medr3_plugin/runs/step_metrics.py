@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from medr3_plugin.records import canonical_id, gold_found
+from medr3_plugin.rewards.verdict import UNDECIDED
 
 DETAIL_KEY = "detail"
 """Key of the JSON string in verl's `reward_extra_info` that holds what is not a number."""
@@ -86,6 +87,7 @@ def step_metrics(samples: Sequence[StepSample], lost: int = 0) -> dict[str, floa
     `search/hit_at_k` is the share of trajectories with known gold documents that retrieved one of them,
     or a passage of one. It is there only if gold documents are known, and `search/latency_p50` and
     `search/latency_p95` only if a search was executed.
+    `undecided_share` is the share of answers that count as wrong because no rule decides them and there is no judge.
     `zero_variance_groups` is the share of groups without any reward difference (no gradient from them).
     `judge/<count>`, `judge/latency_p50` and `judge/latency_p95` (see `llm.stats.LLMStats`) and
     `judge/failures/<kind>` (requests given up) are there in steps in which a judge model was asked.
@@ -106,6 +108,10 @@ def step_metrics(samples: Sequence[StepSample], lost: int = 0) -> dict[str, floa
     metrics["invalid_share"] = 1.0 - len(valid) / (len(samples) + lost)
     if len({sample.group for sample in samples}) < len(samples):  # validation may have one sample a prompt
         metrics["zero_variance_groups"] = zero_variance_share(samples)
+    verdicts = [verdict for s in samples if (verdict := (s.detail.get("reasons") or {}).get("answer"))]
+    if verdicts:
+        undecided = [verdict.get("source") == UNDECIDED for verdict in verdicts]
+        metrics["undecided_share"] = float(np.mean(undecided))
     metrics["truncated_share"] = float(np.mean([bool(sample.detail.get("truncated")) for sample in samples]))
     return metrics
 

@@ -151,3 +151,11 @@ def test_a_group_has_a_right_answer_if_a_valid_sample_has_one():
         StepSample("without", {"score": 1.0}),
     ]
     assert groups_without_right(samples) == {"wrong", "invalid", "without"}
+
+
+def test_answers_that_nothing_decides_are_counted():
+    verdicts = [
+        {"answer": {"source": source}} for source in ("rule:undecided", "rule:alias", None, "rule:undecided")
+    ]
+    assert step_metrics([sample("a", 0.1, reasons=reasons) for reasons in verdicts])["undecided_share"] == 0.5
+    assert "undecided_share" not in step_metrics([sample("a", 0.1)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import io
 import warnings
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from medr3_plugin.recipe.checks.parallel import divisions
 from medr3_plugin.recipe.checks.sections import registrations, retrieval_options, sections, tools
 from medr3_plugin.recipe.checks.sizes import budgets, counts, lengths, memory
 from medr3_plugin.recipe.shipped import Recipe, compose
+from medr3_plugin.registered_names import VERL_VERSION
 
 __all__ = ["Finding", "check", "check_config", "other_verl"]
 
@@ -55,9 +57,10 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
 
 def other_verl() -> str | None:
     """What to say if another verl is installed than the one this package is written for."""
-    from medr3_plugin.doctor import VERL_VERSION, versions
-
-    installed = versions()["verl"]
+    try:
+        installed = importlib.metadata.version("verl")
+    except importlib.metadata.PackageNotFoundError:
+        return None  # composing says so
     if installed == VERL_VERSION:
         return None
     return (
