@@ -264,7 +264,7 @@ def test_no_answer():
 
 
 def test_hedging_is_wrong():
-    r = score(with_answer("Marfan syndrome or homocystinuria"), judge=FakeJudge())[0].record
+    r = score(with_answer("Marfan syndrome or homocystinuria"))[0].record
     assert r["acc"] == 0.0 and r["score"] <= 0.3
 
 
