@@ -5,9 +5,9 @@ folder that is half written, or half deleted by `max_actor_ckpt_to_keep`. So eac
 marker inside, and a run resumes from the folder that was marked last. That is not always the one of the highest
 step: a run may have been sent back to an earlier checkpoint, or to its beginning, beside the later ones.
 
-The marker records sizes and, for small files, checksums. Large ones (weights, optimizer) are what `torch.save`
-writes: zip archives with a checksum of every tensor. So damage is found when a run resumes, and saving costs
-nothing more.
+The marker records sizes and checksums: of whole files, and of the ends of large ones. Those (weights, optimizer) are
+what `torch.save` writes: zip archives with a checksum of every tensor and a directory at the end. So damage is found
+when a run resumes, and saving costs next to nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from medr3_plugin.stages.state import STATE_FILE
 
 MARKER = "medr3_complete.json"
 _SMALL = 32 * 2**20
-"""Bytes up to which a file's checksum is in the marker."""
+"""Bytes up to which the checksum in the marker is of the whole file."""
+
+_END = 2**20
+"""Bytes at the end of a larger file that the checksum is of."""
 
 _FOLDER = re.compile(r"^global_step_(\d+)$")
 
@@ -63,7 +66,9 @@ def mark_complete(folder: Path) -> None:
         *(folder / "actor").glob("*.pt"),
         *(file for file in (folder / "transfer_queue").rglob("*") if file.is_file()),
     ]
-    files = {str(file.relative_to(folder)): _fingerprint(file) for file in sorted(written)}
+    files = {
+        str(file.relative_to(folder)): (file.stat().st_size, _checksum(file)) for file in sorted(written)
+    }
     write_json(folder / MARKER, {"step": step_of(folder), "saved_at": time.time(), "files": files})
 
 
@@ -110,20 +115,17 @@ def damage_of(folder: Path) -> str | None:
     Reads all of its files: at the speed of the disk, once per resume.
     """
     marker = _marker(folder) or {}
-    recorded: dict[str, list[int | None]] = marker.get("files") or {
-        # markers of before name the actor's files alone
-        name: [None, None]
-        for name in (STATE_FILE, "data.pt", *(f"actor/{file}" for file in marker.get("actor_files", ())))
-    }
+    before = [STATE_FILE, "data.pt", *(f"actor/{file}" for file in marker.get("actor_files", ()))]
+    # markers of earlier versions name the actor's files alone
+    recorded: dict[str, Any] = marker.get("files") or dict.fromkeys(before, (None, None))
     for name, (size, checksum) in recorded.items():
         file = folder / name
         try:
             found = file.stat().st_size
             if found == 0 or found != (size or found):
                 return f"{name} has {found} bytes" + (f" of {size}" if size else "")
-            if checksum is not None and zlib.crc32(file.read_bytes()) != checksum:
-                return f"{name} is corrupted"
-            if checksum is None and size and file.suffix == ".pt" and not _sound_archive(file):
+            changed = checksum is not None and _checksum(file) != checksum
+            if changed or (found > _SMALL and file.suffix == ".pt" and not _sound_archive(file)):
                 return f"{name} is corrupted"
         except OSError as error:
             return f"{name} cannot be read ({error.strerror})"
@@ -139,9 +141,11 @@ def _sound_archive(file: Path) -> bool:
         return False
 
 
-def _fingerprint(file: Path) -> list[int | None]:
-    size = file.stat().st_size
-    return [size, zlib.crc32(file.read_bytes()) if size <= _SMALL else None]
+def _checksum(file: Path) -> int:
+    with file.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(0 if size <= _SMALL else size - _END)
+        return zlib.crc32(stream.read())
 
 
 def _marker(folder: Path) -> dict[str, Any] | None:
