@@ -1,16 +1,18 @@
-"""Normalisation of names and answers: two spellings of one name get one key.
+"""Words of a text in the form in which they are compared.
 
-`fold` is a many-to-one map used only to compare; its result is never shown. It removes what does not change
-which thing a medical name names: width, case, accents, invisible characters, punctuation, British spelling,
-plural, possessive, the notation of numbers, units and Greek letters. It keeps every word that does: negation,
-qualifiers, the order of words.
+A word's key is the same for every spelling that names the same thing: width, case, accents, invisible
+characters, British spelling, plural, possessive, the notation of numbers, units and Greek letters do not
+matter. Whatever does matter is kept: every word, their order, numbers, and every sign that is not mere
+punctuation (`<5` and `>5`, `Rh+` and `Rh-`, `1/10` and `1 in 10` differ).
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Literal, NamedTuple
 
 
 def listed(words: str) -> tuple[str, ...]:
@@ -18,31 +20,16 @@ def listed(words: str) -> tuple[str, ...]:
     return tuple(words.split())
 
 
-_GREEK_LETTERS = "αβγδεζηθικλμνξοπρστυφχψω"
 _GREEK_NAMES = listed(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau "
     "upsilon phi chi psi omega"
 )
-GREEK = dict(zip(_GREEK_LETTERS, _GREEK_NAMES, strict=True))
+GREEK = dict(zip("αβγδεζηθικλμνξοπρστυφχψω", _GREEK_NAMES, strict=True))
 _ROMAN_NUMERALS = listed("i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi xvii xviii xix xx")
-ROMAN = {numeral: str(value) for value, numeral in enumerate(_ROMAN_NUMERALS, start=1)}
 _NUMBERS = listed("zero one two three four five six seven eight nine ten eleven twelve")
-NUMBER_WORDS = {word: str(value) for value, word in enumerate(_NUMBERS)}
 _ORDINALS = listed("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth")
-ORDINALS = {
-    word: (str(value), {1: "st", 2: "nd", 3: "rd"}.get(value, "th"))
-    for value, word in enumerate(_ORDINALS, start=1)
-}
-UNITS = dict(
-    pair.split(":")
-    for pair in listed(
-        "microgram:ug mcg:ug milligram:mg gram:g kilogram:kg milliliter:ml liter:l hour:h hr:h hrs:h "
-        "minute:min mins:min percent:%"
-    )
-)
-
 # plurals and British spellings (and words that only look like one) that the rules below would get wrong
-IRREGULAR = dict(
+_IRREGULAR = dict(
     pair.split(":")
     for pair in listed(
         "metastases:metastasis diagnoses:diagnosis diastases:diastasis emphases:emphasis bases:basis "
@@ -56,22 +43,23 @@ IRREGULAR = dict(
         "measles:measles lens:lens grey:gray mould:mold aluminium:aluminum"
     )
 )
-_PLURAL_ENDINGS = (("oses", "osis"), ("yses", "ysis"), ("itides", "itis"), ("omata", "oma"))
-# written apart, with a hyphen or together, these prefixes belong to the word after them
-PREFIXES = frozenset(
-    listed(
-        "non post pre anti hyper hypo intra inter sub pseudo micro macro neo poly multi auto semi peri para "
-        "extra supra trans"
+# words with one spelling as a key, and the two keys of an ordinal ("1st")
+_KEYS: dict[str, tuple[str, ...]] = {
+    **{numeral: (str(value),) for value, numeral in enumerate(_ROMAN_NUMERALS, start=1)},
+    **{word: (str(value),) for value, word in enumerate(_NUMBERS)},
+    **{
+        word: (str(value), {1: "st", 2: "nd", 3: "rd"}.get(value, "th"))
+        for value, word in enumerate(_ORDINALS, start=1)
+    },
+}
+_UNITS = dict(
+    pair.split(":")
+    for pair in listed(
+        "microgram:ug mcg:ug milligram:mg gram:g kilogram:kg milliliter:ml liter:l hour:h hr:h hrs:h "
+        "minute:min mins:min percent:%"
     )
 )
-
-_ACCENT = re.compile("[\u0300-\u036f]")
-_POSSESSIVE = re.compile(r"(?<=\w)['’‘ʼ`´]s\b")
-_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-# two Latin words; the endings keep English phrases out
-_SPECIES = re.compile(r"([A-Z])[a-z]{3,}[aeimsx] ([a-z]{3,}(?:a|ae|ans|e|ens|i|is|os|um|us|or|ix|ax))")
-_RANGE = re.compile(r"(?<=\d) to (?=\d)")
-_MICRO = re.compile(r"μ(?=(?:g|l|m|mol)\b)")
+_PLURAL_ENDINGS = (("oses", "osis"), ("yses", "ysis"), ("itides", "itis"), ("omata", "oma"))
 _BRITISH = (
     (re.compile("ae|oe"), "e"),
     (re.compile("(?<=.{2})our$"), "or"),
@@ -80,19 +68,62 @@ _BRITISH = (
     (re.compile("sulph"), "sulf"),
     (re.compile("^leuc"), "leuk"),
 )
-_MINUS = re.compile(r"(?<![\w.)])[-−](?=\d)")
-_TOKEN = re.compile(r"\d+(?:\.\d+)?|[^\W\d_]+|[%<>≤≥=±+¬\u2190-\u21ff]")
+# beside these words X is a chromosome, not the number ten
+_CHROMOSOMAL = frozenset(listed("chromosome trisomy monosomy fragile linked ray inactivation"))
+
+_CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_HAS_CJK = re.compile(f"[{_CJK}]")
+_EXPONENT = re.compile("(?<=[0-9])([⁺⁻]?[⁰¹²³⁴-⁹]+)")
+_ACCENT = re.compile("[\u0300-\u036f]")
+_POSSESSIVE = re.compile(r"(?<=\w)['’‘ʼ`´]s\b")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_RANGE = re.compile(r"(?<=\d) to (?=\d)")
+_MICRO = re.compile(r"μ(?=(?:g|l|m|mol)\b)")
 _ROMAN_AND_LETTER = re.compile(r"(i{1,3}|iv|vi{0,3}|ix)([a-h])")
+_CODE_LETTERS = 6  # an upper-case word of at most that many letters is a code: its S is no plural
 # "a stroke" and "A stroke", but neither "A. fumigatus" nor "A Ceftriaxone"
 _ARTICLE = re.compile(r"^\s*(?:an?|An|A(?=\s+[a-z]))\s+(?=\w)")
-_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+# two Latin words; the endings keep English phrases out
+_SPECIES = re.compile(r"([A-Z])[a-z]{3,}[aeimsx] ([a-z]{3,}(?:a|ae|ans|e|ens|i|is|os|um|us|or|ix|ax))")
+
+_TOKEN = re.compile(
+    rf"""(?P<number>\d+(?:\.\d+)?)
+    |(?P<word>[^\W\d_{_CJK}]+|[{_CJK}])
+    |(?P<stop>\n|[.!](?=\s|$|[{_CJK}])|[;。])
+    |(?P<minus>(?<![\w.)])[-−](?=\d)|(?<=[\w+])[-−](?=$|[\s,;.)\]])|(?<=\()[-−](?=\)))
+    |(?P<dash>(?<=\w)[-−–—‐](?=\w))
+    |(?P<sign>(?<=\d):(?=\d)|[^\s\w.!,:()\[\]{{}}"'’‘“”′″`*_\#$\-−–—‐·•、【】「」《》®\\])
+    |(?P<mark>\S)""",
+    re.VERBOSE,
+)
 
 _CACHED_CHARS = 256  # gold names and options are short and come back for every sample of a group
 
+TokenKind = Literal["word", "sign", "stop", "mark", "dash"]
+
+
+class Token(NamedTuple):
+    """A piece of a text.
+
+    Attributes:
+        raw: as it is written, after NFKC.
+        keys: comparison keys of a word or sign, one or two; none of anything else.
+        kind: `word` (a number, a word, one Chinese character), `sign` (a symbol that carries meaning), `stop` (the
+            end of a sentence or line), `dash` (a hyphen inside a word), `mark` (any other punctuation).
+    """
+
+    raw: str
+    keys: tuple[str, ...]
+    kind: TokenKind
+
 
 def plain(text: str) -> str:
-    """NFKC text without invisible format characters; lines kept, blanks in a line squeezed, ends stripped."""
-    text = unicodedata.normalize("NFKC", text)
+    """NFKC text without invisible format characters; lines kept, blanks in a line squeezed, ends stripped.
+
+    >>> plain("ｆｕｌｌ\u200b  width, 10⁵")
+    'full width, 10^5'
+    """
+    text = unicodedata.normalize("NFKC", _EXPONENT.sub(r"^\1", text))
     if not text.isascii():
         text = "".join(char for char in text if unicodedata.category(char) != "Cf")
     lines = (" ".join(line.split()) for line in text.splitlines())
@@ -101,12 +132,61 @@ def plain(text: str) -> str:
 
 def has_cjk(text: str) -> bool:
     """Whether `text` holds Chinese, Japanese or Korean characters."""
-    return _CJK.search(text) is not None
+    return _HAS_CJK.search(text) is not None
+
+
+def scan(text: str) -> list[Token]:
+    """The tokens of `text`, in order and in linear time.
+
+    >>> [token.raw for token in scan("HBsAg-, 5 mg/dl.") if token.keys]
+    ['HBsAg', '-', '5', 'mg', '/', 'dl']
+    """
+    text = plain(text).replace("&", " and ")
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFD", text)))
+        text = _MICRO.sub("u", text)
+        for letter in {char.lower() for char in text} & GREEK.keys():
+            text = re.sub(letter, GREEK[letter], text, flags=re.IGNORECASE)
+    text = _RANGE.sub("-", _THOUSANDS.sub("", _POSSESSIVE.sub("", text)))
+    tokens: list[Token] = []
+    for match in _TOKEN.finditer(text):
+        raw, group = match[0], match.lastgroup
+        if group in ("number", "word"):
+            tokens.append(Token(raw, _keys(raw), "word"))
+        elif group == "minus":
+            tokens.append(Token(raw, ("¬",), "sign"))
+        elif group == "sign":
+            tokens.append(Token(raw, (raw,), "sign"))
+        else:
+            tokens.append(Token(raw, (), group))  # type: ignore[arg-type]  # one of the remaining kinds
+    return [_chromosome(tokens, i) if token.raw in ("x", "X") else token for i, token in enumerate(tokens)]
+
+
+def _chromosome(tokens: list[Token], i: int) -> Token:
+    near = [token.raw.casefold() for token in tokens[max(i - 2, 0) : i + 3]]
+    return Token(tokens[i].raw, ("x",), "word") if not _CHROMOSOMAL.isdisjoint(near) else tokens[i]
+
+
+@lru_cache(maxsize=65536)
+def _keys(raw: str) -> tuple[str, ...]:
+    word = raw.casefold()
+    if word in _KEYS:
+        return _KEYS[word]
+    if word[0].isdigit():
+        return (word.rstrip("0").rstrip(".") if "." in word else word.lstrip("0") or "0",)
+    if match := _ROMAN_AND_LETTER.fullmatch(word):  # "type IIa" is "type 2A"
+        return (*_KEYS[match[1]], match[2])
+    if not (raw.isupper() and len(raw) <= _CODE_LETTERS):
+        word = _singular(word)
+    # also applied to words that are not British, which does no harm in a key
+    for british, american in _BRITISH:
+        word = british.sub(american, word)
+    return (_UNITS.get(word, word),)
 
 
 def _singular(word: str) -> str:
-    if word in IRREGULAR:
-        return IRREGULAR[word]
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
     if len(word) > 6:
         for ending, replacement in _PLURAL_ENDINGS:
             if word.endswith(ending):
@@ -120,58 +200,13 @@ def _singular(word: str) -> str:
     return word
 
 
-@lru_cache(maxsize=65536)
-def _canonical(word: str) -> tuple[str, ...]:
-    """One or two key tokens for a case-folded word or number."""
-    if word in ROMAN:
-        return (ROMAN[word],)
-    if word in NUMBER_WORDS:
-        return (NUMBER_WORDS[word],)
-    if word[0].isdigit():
-        return (word.rstrip("0").rstrip(".") if "." in word else word.lstrip("0") or "0",)
-    if match := _ROMAN_AND_LETTER.fullmatch(word):  # "type IIa" is "type 2A"
-        return (ROMAN[match[1]], match[2])
-    if word in ORDINALS:
-        return ORDINALS[word]
-    word = _singular(word)
-    # also applied to words that are not British, which does no harm in a key
-    for british, american in _BRITISH:
-        word = british.sub(american, word)
-    return (UNITS.get(word, word),)
-
-
 def tokens(text: str) -> list[str]:
-    """The comparable words of `text`, in order.
+    """The keys of `text`, in order.
 
     >>> tokens("Ehlers–Danlos syndromes, type II")
     ['ehler', 'danlo', 'syndrome', 'type', '2']
-    >>> tokens("non-Hodgkin lymphoma, 1,000.50 mg/dl")
-    ['nonhodgkin', 'lymphoma', '1000.5', 'mg', 'dl']
     """
-    text = plain(text).casefold().replace("&", " and ")
-    if not text.isascii():
-        text = _ACCENT.sub("", unicodedata.normalize("NFD", text))
-        text = unicodedata.normalize("NFC", text)
-        text = _MICRO.sub("u", text)
-        for letter in set(text) & GREEK.keys():
-            text = text.replace(letter, f" {GREEK[letter]} ")
-    text = _MINUS.sub(" ¬ ", _RANGE.sub(" ", _THOUSANDS.sub("", _POSSESSIVE.sub("", text))))
-    words: list[str] = []
-    for raw in _TOKEN.findall(text):
-        for word in _canonical(raw):
-            if words and words[-1] in PREFIXES and word.isalpha():
-                words[-1] += word
-            else:
-                words.append(word)
-    return words
-
-
-def _fold(text: str) -> str:
-    words = tokens(_ARTICLE.sub("", text, count=1))
-    return " ".join([word for word in words if word != "the"] or words)
-
-
-_fold_cached = lru_cache(maxsize=32768)(_fold)
+    return [key for token in scan(text) for key in token.keys]
 
 
 def fold(text: str) -> str:
@@ -187,6 +222,83 @@ def fold(text: str) -> str:
     return _fold_cached(text) if len(text) <= _CACHED_CHARS else _fold(text)
 
 
+def _fold(text: str) -> str:
+    words = tokens(_ARTICLE.sub("", text, count=1))
+    return " ".join([word for word in words if word != "the"] or words)
+
+
+_fold_cached = lru_cache(maxsize=32768)(_fold)
+
+
+class Line(NamedTuple):
+    """Tokens written together, so that "PD-L1", "PD L1" and "PDL1" are one name.
+
+    Numbers stay apart, and so does a single letter from what follows it after a mark ("B. d" is not "bd").
+
+    Attributes:
+        text: the keys of the tokens, joined.
+        starts: for each token, where it begins in `text`.
+        ends: where a token ends in `text` -> the index of the next token.
+    """
+
+    text: str
+    starts: list[int]
+    ends: dict[int, int]
+
+
+def _is_letter(token: Token) -> bool:
+    return len(token.raw) == 1 and token.raw.isalpha() and not has_cjk(token.raw)
+
+
+def write(tokens: Sequence[Token]) -> Line:
+    """The line of `tokens`."""
+    parts: list[str] = []
+    starts: list[int] = []
+    ends: dict[int, int] = {}
+    length = 0
+    before: Token | None = None  # the last token with a key
+    for i, token in enumerate(tokens):
+        for k, key in enumerate(token.keys):
+            if k == 0 and before is not None:
+                apart = _is_letter(before) and (_is_letter(token) or tokens[i - 1].kind in ("mark", "stop"))
+                digits = before.keys[-1][-1].isdigit() and key[0].isdigit()
+                parts.append("." if apart else " " if digits else "")
+                length += len(parts[-1])
+            if k == 0:
+                starts.append(length)
+            parts.append(key)
+            length += len(key)
+        if token.keys:
+            ends[length] = i + 1
+            before = token
+        else:
+            starts.append(length)
+    return Line("".join(parts), starts, ends)
+
+
+def without_the(tokens: Iterable[Token]) -> list[Token]:
+    """The tokens but for the definite article; the word after a "The" takes over its capital."""
+    kept: list[Token] = []
+    article = ""
+    for token in tokens:
+        if token.raw.casefold() == "the":
+            article = token.raw
+            continue
+        kept.append(token._replace(raw=token.raw.capitalize()) if article.istitle() else token)
+        article = ""
+    return kept
+
+
+@lru_cache(maxsize=32768)
+def name_key(name: str) -> str:
+    """Key of a name in a `Line`: its words and signs in order, articles aside.
+
+    >>> name_key("The PD-L1 status") == name_key("PDL1 Status"), name_key("HBsAg-") == name_key("HBsAg+")
+    (True, False)
+    """
+    return write(without_the(scan(_ARTICLE.sub("", name, count=1)))).text
+
+
 def abbreviated(name: str) -> str:
     """A species with its genus cut to one letter; empty for anything else.
 
@@ -195,13 +307,3 @@ def abbreviated(name: str) -> str:
     """
     species = _SPECIES.fullmatch(name)
     return f"{species[1]}. {species[2]}" if species else ""
-
-
-@lru_cache(maxsize=32768)
-def compact(key: str) -> str:
-    """A `fold` key without blanks, except between numbers: "PDL 1" is "PD L1", but "1 2" is not "12".
-
-    >>> compact("pd l 1"), compact("type 1 2")
-    ('pdl1', 'type1 2')
-    """
-    return re.sub(r"(?<!\d) | (?!\d)", "", key)

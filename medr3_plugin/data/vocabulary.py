@@ -13,9 +13,14 @@ _SCOPES = ("EXACT", "RELATED")
 def phenotype_entries(ontology: hpo.Ontology) -> Iterator[dict[str, Any]]:
     """HPO terms with their exact and related synonyms, layperson words among them."""
     for term in ontology.terms.values():
-        synonyms = {s.text: None for s in term.synonyms if s.scope in _SCOPES and len(s.text) > 2}
+        # an exact synonym is a plain string; any other says so
+        synonyms = {
+            s.text: s.text if s.scope == "EXACT" else {"text": s.text, "scope": s.scope}
+            for s in term.synonyms
+            if s.scope in _SCOPES and len(s.text) > 2
+        }
         synonyms.pop(term.name, None)
-        yield {"id": term.id, "name": term.name, "synonyms": list(synonyms), "kind": "phenotype"}
+        yield {"id": term.id, "name": term.name, "synonyms": list(synonyms.values()), "kind": "phenotype"}
 
 
 def disease_entries(ontology: hpo.Ontology) -> Iterator[dict[str, Any]]:

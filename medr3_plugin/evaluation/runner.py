@@ -25,7 +25,7 @@ from medr3_plugin.evaluation.benchmarks import Question
 from medr3_plugin.evaluation.policy import Policy, PolicyFailure, Sampling
 from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
 from medr3_plugin.records import Hit, Sample, canonical_id, gold_found
-from medr3_plugin.rewards.answer.alias import Names
+from medr3_plugin.rewards.answer.names import Names
 from medr3_plugin.rewards.retrieval import coverage
 from medr3_plugin.rewards.verdict import decide
 from medr3_plugin.runs.files import EVALUATION, TRAJECTORIES

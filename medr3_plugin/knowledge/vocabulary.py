@@ -6,13 +6,14 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.knowledge.stopwords import STOPWORDS
 from medr3_plugin.knowledge.text import Word, name_forms, normal_form, words
+from medr3_plugin.text import fold
 
 _SHORT = 600  # characters of the longest text whose mentions are remembered
 
@@ -27,10 +28,15 @@ class Mention(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One concept: its preferred name and its synonyms."""
+    """One concept: its preferred name and its synonyms.
+
+    Attributes:
+        loose: the synonyms among them that may name something else too (related, broader or narrower).
+    """
 
     name: str
     synonyms: tuple[str, ...] = ()
+    loose: frozenset[str] = frozenset()
 
 
 class _Target(NamedTuple):
@@ -54,7 +60,7 @@ class Vocabulary:
         self._canonical: set[str] = set()
         self._size = 0
         self._remembered = lru_cache(maxsize=8192)(self._find)
-        entries = list(entries)
+        entries = self._entries = tuple(entries)
         # preferred names first: a synonym must not take another concept's own name
         canonical = [self._add(entry.name, None) for entry in entries]
         for entry, entity in zip(entries, canonical, strict=True):
@@ -76,6 +82,44 @@ class Vocabulary:
     def __len__(self) -> int:
         """Number of entries with a usable name."""
         return self._size
+
+    def synonyms(self, name: str) -> tuple[str, ...]:
+        """Other names of exactly the thing that `name` names.
+
+        For a preferred name its exact synonyms; for an exact synonym of one entry that entry's preferred name (two
+        synonyms of one entry need not be the same thing). Signs, numbers and the order of words count, so
+        "HBsAg-" is no "HBsAg+". A synonym that is another entry's preferred name, or of two entries, is none.
+
+        >>> vocabulary = Vocabulary([Entry("Croup", ("viral croup", "laryngitis"), frozenset(["laryngitis"]))])
+        >>> vocabulary.synonyms("croup"), vocabulary.synonyms("Viral croup"), vocabulary.synonyms("laryngitis")
+        (('viral croup',), ('Croup',), ())
+        """
+        key = fold(name)
+        preferred, owners = self._by_key
+        if key in preferred:
+            own = preferred[key]
+            return tuple(
+                synonym
+                for synonym in own.synonyms
+                if synonym not in own.loose and owners.get(fold(synonym)) == {own.name}
+            )
+        return tuple(owners[key]) if len(owners.get(key, ())) == 1 else ()
+
+    @cached_property
+    def _by_key(self) -> tuple[dict[str, Entry], dict[str, set[str]]]:
+        """Folded preferred name -> its entry, and folded exact synonym -> the preferred names of its entries."""
+        preferred: dict[str, Entry] = {}
+        for entry in self._entries:
+            known = preferred.get(fold(entry.name))
+            synonyms = (*known.synonyms, *entry.synonyms) if known else entry.synonyms
+            loose = known.loose | entry.loose if known else entry.loose
+            preferred[fold(entry.name)] = Entry(known.name if known else entry.name, synonyms, loose)
+        owners: dict[str, set[str]] = {}
+        for entry in preferred.values():
+            for synonym in entry.synonyms:
+                if synonym not in entry.loose and (key := fold(synonym)) not in preferred:
+                    owners.setdefault(key, set()).add(entry.name)
+        return preferred, owners
 
     def knows(self, entity: str) -> bool:
         """Whether this is a canonical entity of the vocabulary."""
@@ -148,7 +192,8 @@ class Vocabulary:
 def read_entries(path: str | Path) -> Iterator[Entry]:
     """Entries of a vocabulary file: jsonl, plain or gzipped.
 
-    A row has `name` and optionally `synonyms`, a list of strings or of objects with `text`; other keys are ignored.
+    A row has `name` and optionally `synonyms`, a list of strings or of objects with `text` and optionally `scope`
+    (OBO's: EXACT, RELATED, BROAD or NARROW; EXACT if absent); other keys are ignored.
 
     Raises:
         UserError: the file is missing or a row is wrong; names file, line and key.
@@ -180,4 +225,5 @@ def _entry(line: str, where: str) -> Entry:
     names = tuple(text for text in texts if isinstance(text, str))
     if len(names) < len(texts):
         raise UserError(f"{where}: key 'synonyms' must hold strings or objects with 'text'")
-    return Entry(name, names)
+    loose = (s["text"] for s in synonyms if isinstance(s, Mapping) and s.get("scope", "EXACT") != "EXACT")
+    return Entry(name, names, frozenset(loose))

@@ -1,10 +1,11 @@
-"""Coordination C of reasoning and retrieval: is what leads to the answer supported by what was retrieved."""
+"""Coordination C of reasoning and retrieval: does what was retrieved support what leads to the answer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Set
 
 from medr3_plugin.knowledge.graph import Edge
+from medr3_plugin.knowledge.statements import Said
 
 
 def leading_to(edges: Collection[Edge], answers: Set[str]) -> list[Edge]:
@@ -27,26 +28,43 @@ def leading_to(edges: Collection[Edge], answers: Set[str]) -> list[Edge]:
     return sorted(e for e in edges if e[2] in reaching or e[0] in answers)
 
 
-def coordination(
-    edges: Collection[Edge], answers: Set[str], supports: Callable[[str, str], bool]
+def coordination(  # noqa: PLR0917 - what is measured on both sides
+    edges: Collection[Edge],
+    answers: Set[str],
+    supports: Callable[[Edge], bool],
+    stated: Said,
+    written: Said,
+    statements: int,
 ) -> tuple[float, list[Edge]]:
-    """Share of the edges that lead to the answer which a retrieved document supports.
+    """How far what was retrieved supports the model's reasoning, in [-1, 1]; contradiction counts against it.
+
+    If its statements contradict the relevant documents more often than they agree with them, the balance of the two
+    (negative). Else the larger of two shares: of the edges that lead to the answer, those that a relevant document
+    supports; of the statements, those that agree with one, less those that contradict one.
 
     Args:
         edges: the model's own graph.
         answers: entities that the model's answer names.
-        supports: whether one retrieved document mentions both entities.
+        supports: whether one relevant document says so.
+        stated: agreement of the model's own statements with the relevant documents.
+        written: the same of all that it wrote, copies included.
+        statements: number of its own statements.
 
     Returns:
-        The share in [0, 1], 0 if no edge leads to the answer, and the supported edges.
+        C and the supported edges; 0 without any support.
 
-    Two edges lead to "flu"; one is supported:
+    Two edges lead to "flu"; one is supported. Then all that is said contradicts:
 
-    >>> documents = [{"flu", "fever"}]
     >>> graph = [("fever", "+", "flu"), ("rash", "+", "fever"), ("x", "+", "y")]
-    >>> coordination(graph, {"flu"}, lambda a, b: any({a, b} <= d for d in documents))
+    >>> coordination(graph, {"flu"}, lambda edge: edge[0] == "fever", Said(1, 0), Said(1, 0), 4)
     (0.5, [('fever', '+', 'flu')])
+    >>> coordination(graph, {"flu"}, lambda edge: edge[0] == "fever", Said(), Said(0, 3), 4)[0]
+    -1.0
     """
     relevant = leading_to(edges, answers)
-    supported = [edge for edge in relevant if supports(edge[0], edge[2])]
-    return (len(supported) / len(relevant) if relevant else 0.0), supported
+    supported = [edge for edge in relevant if supports(edge)]
+    if written.contradicting > written.agreeing:
+        return written.balance, supported
+    of_edges = len(supported) / len(relevant) if relevant else 0.0
+    of_statements = (stated.agreeing - stated.contradicting) / statements if statements else 0.0
+    return max(of_edges, of_statements), supported

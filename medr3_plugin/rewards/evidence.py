@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from medr3_plugin.knowledge.extract import EntityFinder
+from medr3_plugin.knowledge.graph import Edge
+from medr3_plugin.knowledge.statements import Statement, StatementIndex, content_words, statements
 from medr3_plugin.knowledge.text import name_forms, words
 from medr3_plugin.records import Document, Hit, Sample, SearchTurn
 from medr3_plugin.retrieval.corpus.evidence import assess
@@ -19,6 +22,9 @@ from medr3_plugin.rewards.copying import (
     without_pieces,
 )
 from medr3_plugin.trajectory import Trajectory
+
+_TOOL_CALL = re.compile(r"<tool_(call|response)>.*?(?:</tool_\1>|\Z)", re.DOTALL)
+"""A search in the tool protocol: neither its query nor what came back is the model's reasoning."""
 
 EXECUTED = frozenset(("ok", "empty", "duplicate"))
 """Outcomes of searches that reached the backend and came back."""
@@ -44,8 +50,14 @@ class TextView:
         """canonical entities found in it"""
         self.runs = runs(forms)
         """its runs of words, see `rewards.copying`"""
+        self._text = text
         self.source = Source(forms)
         """its short runs of words and their order, see `rewards.copying`"""
+
+    @cached_property
+    def stated(self) -> StatementIndex:
+        """its statements, see `knowledge.statements`"""
+        return StatementIndex(statements(self._text))
 
     def mentions(self, entity: str) -> bool:
         """Whether it names `entity` (a canonical or normal form), by a synonym or word for word."""
@@ -95,6 +107,10 @@ class Evidence:
     failures: tuple[str, ...]
 
     @cached_property
+    def _stating(self) -> dict[tuple[tuple[str, ...], bool], frozenset[str]]:
+        return {}
+
+    @cached_property
     def _mentioning(self) -> dict[str, frozenset[str]]:
         return {}
 
@@ -106,17 +122,45 @@ class Evidence:
             self._mentioning[entity] = found
         return found
 
-    def supports(self, head: str, tail: str) -> bool:
-        """Whether both entities meet in one document."""
-        return not self.mentioning(head).isdisjoint(self.mentioning(tail))
+    def stating(self, *entities: str, denied: bool = False) -> frozenset[str]:
+        """Ids of the documents that say something of all the entities together, in this polarity.
+
+        Where one clause names them, the clauses' polarity decides; else a document that names each of them counts, as
+        its clauses may use other words for them.
+        """
+        key = (entities, denied)
+        if key not in self._stating:
+            both = frozenset.intersection(*map(self.mentioning, entities))
+            names = [content_words(entity) for entity in entities]
+            self._stating[key] = frozenset(
+                identity
+                for identity in both
+                if not (clauses := self.documents[identity].view.stated.naming(*names))
+                or any(clause.denied == denied for clause in clauses)
+            )
+        return self._stating[key]
+
+    def stating_edge(self, edge: Edge) -> frozenset[str]:
+        """Ids of the documents that say so, in the edge's polarity."""
+        head, polarity, tail = edge
+        return self.stating(head, tail, denied=polarity == "-")
 
 
 @dataclass(frozen=True, slots=True)
 class OwnText:
-    """A piece of text the model wrote itself, copies cut out, and where it starts in the trajectory."""
+    """A piece of text the model wrote, and where it starts in the trajectory.
 
+    Attributes:
+        text: without what was copied.
+        stated: statements of `text`; none of an answer, which is judged by itself.
+        written: statements of all that was written: who quotes a document to deny it denies it.
+    """
+
+    kind: str
     text: str
     start: int
+    stated: tuple[Statement, ...] = ()
+    written: tuple[Statement, ...] = ()
 
 
 def collect(sample: Sample, trajectory: Trajectory, view: Callable[[str], TextView]) -> Evidence:
@@ -152,7 +196,7 @@ def own_texts(trajectory: Trajectory, question: TextView, evidence: Evidence) ->
     views = [question, *(shown.view for shown in evidence.documents.values())]
     sources, found = [view.source for view in views], [view.runs for view in views]
     spans = [
-        (span, trajectory.inner(span))
+        (span, _TOOL_CALL.sub(" ", trajectory.inner(span)))
         for span in trajectory.spans
         if span.kind in ("think", "text", "answer")
     ]
@@ -164,21 +208,40 @@ def own_texts(trajectory: Trajectory, question: TextView, evidence: Evidence) ->
             if span.kind != "answer":  # near copies first: cutting a run would tear their trails apart
                 own = without_near_copies(text, sources)
                 own = without_copies(without_pieces(own, scattered) if scattered else own, found)
-            pieces.append(OwnText(own, span.start))
+            written = tuple(statements(text)) if span.kind != "answer" else ()
+            stated = written if own == text else tuple(statements(own))
+            pieces.append(OwnText(span.kind, own, span.start, stated, written))
             if span.kind == "think":
                 reasoning.append(own)
     return pieces, "\n".join(reasoning)
 
 
 def _offsets(searches: Sequence[SearchTurn], trajectory: Trajectory) -> list[int]:
-    """Where each search stands in the text: the next one with its query, else 0 (a tool call, say)."""
+    """Where each search's documents end in the text: what stands before cannot be their use.
+
+    By the documents, if the text shows as many as the searches did: a stray tag in a query hides the search, but not
+    what came back. Else by the query's place; 0 if the text shows neither.
+    """
+    ends = [span.end for span in trajectory.spans if span.kind == "document"]
+    if ends and len(ends) == sum(len(search.shown) for search in searches):
+        offsets, count = [], 0
+        for search in searches:
+            count += len(search.shown)
+            offsets.append(ends[count - 1] if count else 0)
+        return offsets
     spans = [(trajectory.inner(s).strip(), s.end) for s in trajectory.spans if s.kind == "search"]
     offsets = []
     position = 0
+    after = 0
     for search in searches:
         match = next((i for i in range(position, len(spans)) if spans[i][0] == search.query.strip()), None)
-        offsets.append(0 if match is None else spans[match][1])
-        position = position if match is None else match + 1
+        if match is None:
+            found = trajectory.text.find(search.query, after) if search.query.strip() else -1
+            offsets.append(found + len(search.query) if found >= 0 else after)
+        else:
+            offsets.append(spans[match][1])
+            position = match + 1
+        after = max(after, offsets[-1])
     return offsets
 
 

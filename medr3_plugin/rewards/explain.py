@@ -14,7 +14,7 @@ from medr3_plugin.knowledge.graph import Edge, Graph
 from medr3_plugin.records import ScoredSample
 from medr3_plugin.rewards.formula import PENALTIES
 from medr3_plugin.rewards.reasoning import ReasoningScore
-from medr3_plugin.rewards.retrieval import RetrievalScore
+from medr3_plugin.rewards.retrieval import Relevant, RetrievalScore
 
 MAX_LISTED = 20
 """Items of a list that are kept: the reasons travel with every sample."""
@@ -46,11 +46,11 @@ def of_reasoning(score: ReasoningScore, own: Graph, reference: Graph | None) -> 
     }
 
 
-def of_retrieval(score: RetrievalScore) -> dict[str, Any]:
+def of_retrieval(relevant: Relevant, score: RetrievalScore) -> dict[str, Any]:
     """What coverage was measured on, and the documents that counted."""
     return {
-        "coverage_of": score.basis,
-        "relevant": list(score.relevant[:MAX_LISTED]),
+        "coverage_of": relevant.basis,
+        "relevant": list(relevant.documents[:MAX_LISTED]),
         "used": list(score.used[:MAX_LISTED]),
     }
 

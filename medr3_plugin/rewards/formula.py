@@ -125,13 +125,14 @@ PENALTIES = ("penalty_format", "penalty_length", "penalty_language", "penalty_ov
 
 
 def bonus(record: Mapping[str, float], formula: Formula, progress: float) -> float:
-    """B: weighted sum of S, T and C at `progress` of the stage, in [0, 1]."""
+    """B: weighted sum of S, T and C at `progress` of the stage, in [0, 1]; C may be negative, B not."""
     reasoning, retrieval, coordination = formula.weights.at(progress)
-    return (
+    total = (
         reasoning * record["reasoning"]
         + retrieval * record["retrieval"]
         + coordination * record["coordination"]
     )
+    return max(0.0, total)
 
 
 def gate(level: int | None, formula: Formula) -> float:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from medr3_plugin.knowledge.text import normal_form
 from medr3_plugin.records import Sample
 
+_LETTER = re.compile(r"[\W_]*([A-Za-z])(?:[\W_]*|\s*[).:、．：,-][\W_]*\s*\S.*)", re.DOTALL)
 _NOT_NAMES = frozenset(("yes", "no", "maybe", "true", "false", "是", "否", "对", "错", "不确定"))
 
 
@@ -19,9 +22,14 @@ def gold_names(sample: Sample) -> tuple[str, ...]:
 
 
 def in_words(answer: str, sample: Sample) -> str:
-    """An answer that is an option's letter as that option's text; any other answer unchanged."""
-    letter = answer.strip().strip("().:").upper()
-    return sample.options.get(letter, answer) if sample.options else answer
+    """An answer that is an option's letter as that option's text, whatever its form; any other answer unchanged.
+
+    >>> sample = Sample("1", "Which drug?", "", ("B",), options={"A": "Aspirin", "B": "Heparin"})
+    >>> [in_words(form, sample) for form in ("B", "**B**", "(b)", "B. Heparin", "Heparin", "B vitamins")]
+    ['Heparin', 'Heparin', 'Heparin', 'Heparin', 'Heparin', 'B vitamins']
+    """
+    letter = _LETTER.fullmatch(answer.strip())
+    return sample.options.get(letter[1].upper(), answer) if sample.options and letter else answer
 
 
 def _is_name(text: str) -> bool:

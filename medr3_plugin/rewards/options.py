@@ -97,13 +97,13 @@ class ReasoningWeights(_Section):
 class RetrievalWeights(_Section):
     """Weights of the parts of T; they are divided by their sum.
 
-    Coverage counts most: it alone is tied to what the question needs.
+    Utilisation and coverage count most: what came of the search, and what the question needed.
     """
 
-    quality: NonNegative = 0.2
-    coverage: NonNegative = 0.4
-    utilisation: NonNegative = 0.2
-    breadth: NonNegative = 0.2
+    quality: NonNegative = 0.1
+    coverage: NonNegative = 0.3
+    utilisation: NonNegative = 0.35
+    breadth: NonNegative = 0.25
 
     @model_validator(mode="after")
     def _some(self) -> RetrievalWeights:
@@ -222,8 +222,8 @@ def stage_options(options: Mapping[str, Any], stage: str, where: str = "medr3.re
     own = (options.get("stages") or {}).get(stage) or {}
     if not isinstance(own, Mapping):
         raise UserError(f"{where}.stages.{stage}: must be a mapping")
-    validated(StageOptions, own, f"{where}.stages.{stage}")
     common = {key: value for key, value in options.items() if key not in _NOT_PER_STAGE}
+    # a stage's keys mean something only together with the common ones: a gate may need the section's ladder
     return validated(StageOptions, _merge(common, own), f"{where} with stages.{stage}")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medr3_plugin.knowledge.graph import Graph, jaccard, path_jaccard
+from medr3_plugin.knowledge.statements import Said
 from medr3_plugin.rewards.options import ReasoningWeights
 
 
@@ -31,24 +32,69 @@ def centred(cosine: float, c0: float) -> float:
     return min(1.0, max(0.0, (cosine - c0) / (1.0 - c0)))
 
 
-def best_reference(
-    own: Graph, references: Sequence[Graph], semantic: Sequence[float], weights: ReasoningWeights
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """The model's statements against one reference (`knowledge.statements`).
+
+    Attributes:
+        facts: facts of the reference's graph that they state, and that they deny.
+        stating: statements that state one.
+        statements: all of them.
+        written: agreement of all that was written, copies included, with the reference's facts and text.
+    """
+
+    facts: Said
+    stating: int
+    statements: int
+    written: Said
+
+
+NOTHING_STATED = Stated(Said(), 0, 0, Said())
+
+
+def fact_jaccard(stated: Stated, facts: int) -> float:
+    """Jaccard index of the model's statements and the reference's facts, facts that are denied counted against it.
+
+    Two of four facts stated, one denied, by six statements: (2 − 1) / (4 + 6 − 2)
+
+    >>> fact_jaccard(Stated(Said(2, 1), stating=2, statements=6, written=Said(2, 1)), 4)
+    0.125
+    """
+    common = min(stated.facts.agreeing, stated.stating)
+    signed = common - stated.facts.contradicting
+    return max(0.0, signed / (facts + stated.statements - common)) if common else 0.0
+
+
+def best_reference(  # noqa: PLR0917 - one argument a term
+    own: Graph,
+    references: Sequence[Graph],
+    semantic: Sequence[float],
+    stated: Sequence[Stated],
+    evidence: Said,
+    weights: ReasoningWeights,
 ) -> ReasoningScore:
     """S against each reference, the best one wins (the first of equals).
+
+    S = weighted mean of logic, semantic and statistic, times the balance of agreement and contradiction (at least
+    0): of the statements with the reference's facts and text, and with the relevant documents. A text that denies
+    what it quotes is as similar to it as one that asserts it; only the balance tells them apart.
 
     Args:
         own: the model's graph.
         references: the references' graphs, K of them.
         semantic: the centred cosine with each reference, K numbers.
+        stated: the statements against each reference, K of them.
+        evidence: agreement of the statements with the relevant documents.
     """
     total_weight = weights.logic + weights.semantic + weights.statistic
     best = ReasoningScore()
-    for index, (reference, similarity) in enumerate(zip(references, semantic, strict=True)):
-        logic = path_jaccard(own, reference)
+    for index, (reference, similarity, said) in enumerate(zip(references, semantic, stated, strict=True)):
+        logic = max(path_jaccard(own, reference), fact_jaccard(said, len(reference.edges)))
         statistic = jaccard(own.entities, reference.entities)
-        total = (
+        mean = (
             weights.logic * logic + weights.semantic * similarity + weights.statistic * statistic
         ) / total_weight
+        total = mean * max(0.0, said.written.plus(evidence).balance)
         if best.reference is None or total > best.total:
             best = ReasoningScore(total, logic, similarity, statistic, index)
     return best

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence, Set
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from medr3_plugin.knowledge.extract import EntityFinder, sentences
+from medr3_plugin.knowledge.graph import Edge
+from medr3_plugin.knowledge.statements import agreement, denies
 from medr3_plugin.records import Sample, canonical_id, gold_found
 from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView
 from medr3_plugin.rewards.gold import gold_names
@@ -13,9 +15,6 @@ from medr3_plugin.rewards.options import RetrievalWeights
 
 TOP_LEVEL = 9
 """Evidence level of a meta-analysis, the highest."""
-
-ENOUGH_SOURCES = 2
-"""Distinct sources from which on more earn nothing."""
 
 
 def quality(levels: Sequence[int]) -> float:
@@ -39,63 +38,67 @@ def coverage(needed: Collection[object], found: Collection[object]) -> float:
     return len(needed.intersection(found)) / len(needed) if needed else 0.0
 
 
-def utilisation(
-    documents: Sequence[Set[str]], earlier: Sequence[Set[str]], later: Sequence[Set[str]]
-) -> float:
-    """Share of documents that brought an entity which the model then used.
+def utilisation(relevant: Collection[str], used: Collection[str], denied: Collection[str]) -> float:
+    """Share of the relevant documents that the model used, less the share that it contradicted; in [-1, 1].
 
     Args:
-        documents: for each document its entities.
-        earlier: for each document the entities known before it: the question's, earlier documents', and those
-            of the model's own text before.
-        later: for each document the entities of the model's own text after it.
+        relevant: ids of the relevant documents: use of any other earns nothing.
+        used: ids of the documents that the model used.
+        denied: ids of the documents that it contradicted.
 
-    Two documents; the model goes on to use "aspirin", which the first one brought. The second one only holds
-    the question's "stroke":
+    Of two relevant documents one was used; the use of "d9" does not count:
 
-    >>> utilisation([{"stroke", "aspirin"}, {"stroke"}], [{"stroke"}] * 2, [{"stroke", "aspirin"}] * 2)
+    >>> utilisation({"d1", "d2"}, {"d1", "d9"}, set())
     0.5
     """
-    if not documents:
+    if not relevant:
         return 0.0
-    used = sum(
-        bool((brought & after) - before)
-        for brought, before, after in zip(documents, earlier, later, strict=True)
-    )
-    return used / len(documents)
+    return (len(set(relevant).intersection(used)) - len(set(relevant).intersection(denied))) / len(relevant)
 
 
-def breadth(returned: Sequence[Sequence[str]], sources: Collection[str]) -> float:
-    """Share of returned documents that had not been returned before, times min(1, distinct sources / 2).
+def breadth(returned: Sequence[Sequence[str]], relevant: Collection[str]) -> float:
+    """Share of the returned documents that were relevant and new; 0 if nothing came back.
 
-    A search that returns nothing, or nothing new, earns nothing.
+    A search that returns noise, or nothing new, lowers it.
 
     Args:
         returned: for each search the ids of the documents that came back.
-        sources: sources of the distinct documents.
+        relevant: ids of the relevant documents.
 
-    The second search repeats one of its two documents; the documents stem from two sources:
+    Two searches returned four documents: two relevant ones, one of them again, and one that is not:
 
-    >>> breadth([["a", "b"], ["b", "c"]], {"PubMed", "guidelines"})
-    0.75
-    >>> breadth([["a", "b"], ["b", "c"]], {"PubMed"})
-    0.375
+    >>> breadth([["a", "b"], ["b", "c"]], {"a", "b"})
+    0.5
     """
     total = sum(len(ids) for ids in returned)
-    if not total:
-        return 0.0
-    distinct = len({identity for ids in returned for identity in ids})
-    return distinct / total * min(1.0, len(set(sources)) / ENOUGH_SOURCES)
+    return (
+        len({identity for ids in returned for identity in ids}.intersection(relevant)) / total
+        if total
+        else 0.0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Relevant:
+    """What the search was for, and what of it was found.
+
+    Attributes:
+        basis: what coverage was measured on: `gold_docs`, `references`, `answer`, `nothing` (neither known).
+        coverage: see `coverage`.
+        documents: ids of the documents that cover something of it, in order.
+    """
+
+    basis: str = "nothing"
+    coverage: float = 0.0
+    documents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalScore:
-    """T and its parts, all in [0, 1], with what they rest on.
+    """T and its parts, all in [0, 1] but utilisation, which is negative where evidence was contradicted.
 
     Attributes:
-        basis: what coverage was measured on: `gold_docs`, `references`, `answer`, `nothing` (neither known).
-        relevant: ids of the documents that cover something of it.
-        used: ids of the documents whose new entities the model used.
+        used: ids of the relevant documents that the model used.
     """
 
     total: float = 0.0
@@ -103,103 +106,123 @@ class RetrievalScore:
     coverage: float = 0.0
     utilisation: float = 0.0
     breadth: float = 0.0
-    basis: str = "nothing"
-    relevant: tuple[str, ...] = ()
     used: tuple[str, ...] = ()
 
 
-def retrieval_score(
-    sample: Sample,
-    evidence: Evidence,
-    question: TextView,
-    own: Sequence[OwnText],
-    *,
-    needed: Sequence[frozenset[tuple[str, str]]],
-    finder: EntityFinder,
-    weights: RetrievalWeights,
-) -> RetrievalScore:
-    """Measure T; all zero without an executed search.
+def find_relevant(
+    sample: Sample, evidence: Evidence, needed: Sequence[frozenset[Edge]], finder: EntityFinder
+) -> Relevant:
+    """The relevant documents among those shown.
+
+    They are the gold documents; if none are known, those that state a fact which a reference took from retrieval
+    (in its polarity); without such, those that state the answer. A document that excludes it does not.
 
     Args:
-        own: the model's own words, see `evidence.own_texts`.
-        needed: for each reference the pairs of entities of its from_retrieval triples.
+        needed: for each reference the edges of its from_retrieval triples.
         finder: gives the entities' canonical forms.
     """
-    if not evidence.turns:
-        return RetrievalScore()
-    documents = evidence.documents
-    covered, relevant, basis = _coverage(sample, evidence, needed, finder)
-    used_share, used = _utilisation(evidence, question, own, finder)
-    parts = {
-        "quality": quality([documents[identity].document.evidence_level for identity in relevant]),
-        "coverage": covered,
-        "utilisation": used_share,
-        "breadth": breadth(
-            [turn.returned for turn in evidence.turns],
-            {shown.document.source for shown in documents.values()},
-        ),
-    }
-    weighted = weights.model_dump()
-    total = sum(weighted[name] * value for name, value in parts.items()) / sum(weighted.values())
-    return RetrievalScore(total, **parts, basis=basis, relevant=tuple(relevant), used=used)
-
-
-def _coverage(
-    sample: Sample, evidence: Evidence, needed: Sequence[frozenset[tuple[str, str]]], finder: EntityFinder
-) -> tuple[float, list[str], str]:
-    """Coverage, the ids of the documents that contribute to it, and what it was measured on."""
     documents = evidence.documents
     if sample.gold_docs:
         hits = {id_: gold_found(sample.gold_docs, shown.document.ids) for id_, shown in documents.items()}
-        relevant = [identity for identity, gold in hits.items() if gold]
         gold = set(map(canonical_id, sample.gold_docs))
-        return coverage(gold, set().union(*hits.values())), relevant, "gold_docs"
+        found = tuple(identity for identity, of_gold in hits.items() if of_gold)
+        return Relevant("gold_docs", coverage(gold, set().union(*hits.values())), found)
     if any(needed):
-        best: tuple[float, list[str]] = (0.0, [])
-        for pairs in filter(None, needed):
-            found = [pair for pair in pairs if evidence.supports(*pair)]
-            if (share := coverage(pairs, found)) > best[0]:
-                meeting = frozenset().union(
-                    *(evidence.mentioning(head) & evidence.mentioning(tail) for head, tail in found)
+        best = Relevant("references")
+        for edges in filter(None, needed):
+            stating = {edge: evidence.stating_edge(edge) for edge in edges}
+            covered = [edge for edge, ids in stating.items() if ids]
+            if (share := coverage(edges, covered)) > best.coverage:
+                ids = frozenset().union(*stating.values())
+                best = Relevant(
+                    "references", share, tuple(identity for identity in documents if identity in ids)
                 )
-                best = (share, [identity for identity in documents if identity in meeting])
-        return *best, "references"
+        return best
     if names := [finder.normalise(name) for name in gold_names(sample)]:
-        stating = frozenset().union(*map(evidence.mentioning, names))
-        return float(bool(stating)), [identity for identity in documents if identity in stating], "answer"
-    return 0.0, [], "nothing"
+        ids = frozenset().union(*map(evidence.stating, names))
+        return Relevant(
+            "answer", float(bool(ids)), tuple(identity for identity in documents if identity in ids)
+        )
+    return Relevant()
 
 
-def _utilisation(
-    evidence: Evidence, question: TextView, own: Sequence[OwnText], finder: EntityFinder
-) -> tuple[float, tuple[str, ...]]:
-    """Utilisation over the documents shown, and the ids of those that were used."""
-    pieces = [(piece.start, _entities(piece.text, finder)) for piece in own]
-    everything = frozenset().union(*(entities for _, entities in pieces))
-    known = {entity for entity in everything if question.mentions(entity)}
-    named: dict[str, set[str]] = {identity: set() for identity in evidence.documents}
-    for entity in everything:
-        for identity in evidence.mentioning(entity):
-            named[identity].add(entity)
-    brought, earlier, later, ids = [], [], [], []
+def retrieval_score(
+    evidence: Evidence,
+    relevant: Relevant,
+    question: TextView,
+    own: Sequence[OwnText],
+    *,
+    finder: EntityFinder,
+    weights: RetrievalWeights,
+) -> RetrievalScore:
+    """Measure T; all zero without a relevant document.
+
+    Args:
+        own: the model's own words, see `evidence.own_texts`.
+    """
+    if not relevant.documents:
+        return RetrievalScore()
+    documents = evidence.documents
+    used, denied = _used(evidence, relevant.documents, question, own, finder)
+    parts = {
+        "quality": quality([documents[identity].document.evidence_level for identity in relevant.documents]),
+        "coverage": relevant.coverage,
+        "utilisation": utilisation(relevant.documents, used, denied),
+        "breadth": breadth([turn.returned for turn in evidence.turns], relevant.documents),
+    }
+    weighted = weights.model_dump()
+    total = sum(weighted[name] * value for name, value in parts.items()) / sum(weighted.values())
+    return RetrievalScore(max(0.0, total), **parts, used=tuple(used))
+
+
+def _used(
+    evidence: Evidence,
+    relevant: Sequence[str],
+    question: TextView,
+    own: Sequence[OwnText],
+    finder: EntityFinder,
+) -> tuple[list[str], list[str]]:
+    """Ids of the relevant documents that the model's words after them use, and of those that they contradict.
+
+    A document is used if words after it agree with one of its statements, or assert something of an entity that it
+    brought: one that is neither in the question nor was named or shown before.
+    """
+    entities = [_entities(piece.text, finder) for piece in own]
+    known = {entity for found, _ in entities for entity in found if question.mentions(entity)}
+    used, denied = [], []
+    seen: set[str] = set()
     for turn in evidence.turns:
-        before = [entities for start, entities in pieces if start < turn.offset]
-        after = frozenset().union(*(entities for start, entities in pieces if start >= turn.offset))
-        known = known.union(*before)
+        known |= {
+            entity
+            for piece, (found, _) in zip(own, entities, strict=True)
+            if piece.start < turn.offset
+            for entity in found
+        }
+        later = [i for i, piece in enumerate(own) if piece.start >= turn.offset]
+        asserted = frozenset().union(*(entities[i][1] for i in later))
         for identity in turn.shown:
-            brought.append(named[identity])
-            earlier.append(known)
-            later.append(after)
-            ids.append(identity)
-        known = known.union(*(named[identity] for identity in turn.shown))
-    used = tuple(
-        identity
-        for identity, found, before_it, after_it in zip(ids, brought, earlier, later, strict=True)
-        if (found & after_it) - before_it
-    )
-    return utilisation(brought, earlier, later), used
+            if identity in relevant and identity not in seen:
+                seen.add(identity)
+                states = [evidence.documents[identity].view.stated]
+                said = agreement((statement for i in later for statement in own[i].stated), states)
+                written = agreement((statement for i in later for statement in own[i].written), states)
+                brought = any(identity in evidence.mentioning(entity) for entity in asserted - known)
+                if written.contradicting and written.contradicting >= written.agreeing:
+                    denied.append(identity)
+                elif said.agreeing or brought:
+                    used.append(identity)
+        known |= {entity for entity in asserted if not evidence.mentioning(entity).isdisjoint(turn.shown)}
+    return used, denied
 
 
-def _entities(text: str, finder: EntityFinder) -> frozenset[str]:
+def _entities(text: str, finder: EntityFinder) -> tuple[frozenset[str], frozenset[str]]:
+    """The entities that a text names, and those of its sentences that deny nothing."""
     # sentence by sentence, as the lexicon extractor does, so that a finder that remembers need not look twice
-    return frozenset(mention.entity for sentence in sentences(text) for mention in finder.find(sentence))
+    named: set[str] = set()
+    asserted: set[str] = set()
+    for sentence in sentences(text):
+        found = {mention.entity for mention in finder.find(sentence)}
+        named |= found
+        if found and not denies(sentence):
+            asserted |= found
+    return frozenset(named), frozenset(asserted)

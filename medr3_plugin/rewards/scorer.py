@@ -19,9 +19,10 @@ from medr3_plugin.errors import EncoderFailure, InfrastructureFailure, JudgeFail
 from medr3_plugin.judge.base import RIGHT, AnswerJudge, Verdict
 from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.knowledge.extract import EntityFinder, Extractor
-from medr3_plugin.knowledge.graph import Graph
+from medr3_plugin.knowledge.graph import Edge, Graph
+from medr3_plugin.knowledge.statements import ENOUGH, Fact, Said, StatementIndex, agreement, fact, stated
 from medr3_plugin.knowledge.vocabulary import Vocabulary
-from medr3_plugin.records import Sample, ScoredSample, Triple
+from medr3_plugin.records import Reference, Sample, ScoredSample, Triple
 from medr3_plugin.rewards import components, paper
 from medr3_plugin.rewards import explain as reasons
 from medr3_plugin.rewards import record as reward_record
@@ -42,8 +43,8 @@ from medr3_plugin.rewards.formula import (
 from medr3_plugin.rewards.gold import in_words
 from medr3_plugin.rewards.options import read_options, stage_options
 from medr3_plugin.rewards.penalties import authors_penalties, penalties
-from medr3_plugin.rewards.reasoning import best_reference, centred
-from medr3_plugin.rewards.retrieval import retrieval_score
+from medr3_plugin.rewards.reasoning import NOTHING_STATED, Stated, best_reference, centred
+from medr3_plugin.rewards.retrieval import find_relevant, retrieval_score
 from medr3_plugin.rewards.verdict import decide
 from medr3_plugin.trajectory import Trajectory, parse
 
@@ -73,15 +74,17 @@ class _Case:
 
 
 class _ReferenceView(NamedTuple):
-    """A reference's graph, and the pairs of entities of its triples that stem from retrieval."""
+    """A reference's graph, the edges that stem from retrieval, and its triples as facts."""
 
     graph: Graph
-    retrieved: frozenset[tuple[str, str]]
+    retrieved: frozenset[Edge]
+    facts: tuple[Fact, ...]
 
     @classmethod
     def of(cls, triples: tuple[Triple, ...], finder: EntityFinder) -> _ReferenceView:
-        pairs = ((finder.normalise(t.head), finder.normalise(t.tail)) for t in triples if t.from_retrieval)
-        return cls(Graph(triples, finder.normalise), frozenset(pairs))
+        retrieved = Graph([t for t in triples if t.from_retrieval], finder.normalise).edges
+        facts = tuple(fact(t.head, t.relation, t.tail) for t in triples)
+        return cls(Graph(triples, finder.normalise), retrieved, facts)
 
 
 class Scorer:
@@ -239,23 +242,63 @@ class Scorer:
         options = case.formula.options
         c0 = 0.0 if case.formula.is_authors else self._c0
         references = [self._reference(reference.triples) for reference in case.sample.references]
+        relevant = find_relevant(
+            case.sample, case.evidence, [reference.retrieved for reference in references], self._finder
+        )
+        thoughts = [piece for piece in case.own if piece.kind == "think" and case.scored]
+        own = [claim for piece in thoughts for claim in piece.stated if len(claim.words) >= ENOUGH]
+        written = [claim for piece in thoughts for claim in piece.written if len(claim.words) >= ENOUGH]
+        own_index = StatementIndex(own)
+        written_index = own_index if written == own else StatementIndex(written)
+        documents = [case.evidence.documents[identity].view.stated for identity in relevant.documents]
+        against_documents = agreement(written, documents)
+        # what was said before the first relevant document came cannot rest on it
+        came = min(
+            (
+                turn.offset
+                for turn in case.evidence.turns
+                if not set(turn.shown).isdisjoint(relevant.documents)
+            ),
+            default=0,
+        )
+        after = [
+            claim
+            for piece in thoughts
+            if piece.start >= came
+            for claim in piece.stated
+            if len(claim.words) >= ENOUGH
+        ]
         reasoning = best_reference(
             case.graph,
             [reference.graph for reference in references],
             [centred(cosine, c0) for cosine in cosines],
+            [
+                NOTHING_STATED  # the release compares graphs and vectors alone
+                if case.formula.is_authors
+                else self._stated(
+                    own_index, written_index, view, reference, given=case.sample.triples is not None
+                )
+                for view, reference in zip(references, case.sample.references, strict=True)
+            ],
+            Said() if case.formula.is_authors else against_documents,
             options.reasoning,
         )
-        question = self._view(case.sample.question)
         retrieval = retrieval_score(
-            case.sample,
             case.evidence,
-            question,
+            relevant,
+            self._view(case.sample.question),
             case.own,
-            needed=[reference.retrieved for reference in references],
             finder=self._finder,
             weights=options.retrieval,
         )
-        value, supported = coordination(case.graph.edges, self._answer_entities(case), case.evidence.supports)
+        value, supported = coordination(
+            case.graph.edges,
+            self._answer_entities(case),
+            lambda edge: not case.evidence.stating_edge(edge).isdisjoint(relevant.documents),
+            agreement(after, documents),
+            against_documents,
+            len(own),
+        )
         case.record.update(
             reasoning=reasoning.total,
             reasoning_logic=reasoning.logic,
@@ -273,8 +316,27 @@ class Scorer:
             _measure_paper(case, case.graph, graphs, cosines)
         best = None if reasoning.reference is None else references[reasoning.reference].graph
         case.reasons["reasoning"] = reasons.of_reasoning(reasoning, case.graph, best)
-        case.reasons["retrieval"] = reasons.of_retrieval(retrieval)
+        case.reasons["retrieval"] = reasons.of_retrieval(relevant, retrieval)
         case.reasons["coordination"] = reasons.of_coordination(supported)
+
+    def _stated(
+        self,
+        own: StatementIndex,
+        written: StatementIndex,
+        view: _ReferenceView,
+        reference: Reference,
+        *,
+        given: bool,
+    ) -> Stated:
+        """The statements against one reference; a graph that is `given` speaks for itself."""
+        facts, stating = stated(own, view.facts)
+        of_written = facts if written is own else stated(written, view.facts)[0]
+        of_text = (
+            agreement(written.statements, [self._view(reference.text).stated]) if reference.text else Said()
+        )
+        if given:
+            facts, stating = Said(), 0
+        return Stated(facts, stating, len(own.statements), of_written.plus(of_text))
 
     def _answer_entities(self, case: _Case) -> set[str]:
         """Entities that the model's answer names, and the answer as a whole."""
@@ -313,7 +375,7 @@ def _measure_paper(case: _Case, own: Graph, references: Sequence[Graph], cosines
     """The terms of the preset `paper`, with their reasons."""
     options, evidence = case.formula.options.paper, case.evidence
     levels = [shown.document.evidence_level for shown in evidence.documents.values()]
-    flagged = [edge for edge in sorted(own.edges) if evidence.supports(edge[0], edge[2])]
+    flagged = [edge for edge in sorted(own.edges) if evidence.stating_edge(edge)]
     terms = paper.measure(
         options,
         own,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medr3_plugin.judge.base import WRONG, AnswerJudge, Verdict
 from medr3_plugin.records import Sample
-from medr3_plugin.rewards.answer.alias import Names
+from medr3_plugin.rewards.answer.names import Names
 from medr3_plugin.rewards.answer.verify import verify
 from medr3_plugin.trajectory import Trajectory
 

@@ -23,7 +23,6 @@ class Attack:
     Attributes:
         level: the best answer level it may reach (`FORGED` and `NO_ANSWER` are the floors below wrong).
         reasoning, retrieval, coordination: the most it may earn of S, T and C.
-        blind: must be stopped by rules alone, before a judge sees it: a judge could be talked into anything.
     """
 
     name: str
@@ -36,4 +35,3 @@ class Attack:
     options: Mapping[str, str] | None = None
     question: str = QUESTION
     answers: tuple[str, ...] = ANSWERS
-    blind: bool = False

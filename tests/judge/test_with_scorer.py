@@ -19,9 +19,9 @@ def sample(answer: str, think: str = "a secret thought") -> Sample:
 
 async def test_only_undecided_answers_reach_the_judge_and_never_the_thinking(chat_server):
     scorer = build_scorer({"judge": {"kind": "openai", "base_url": chat_server.url, "model": "m"}})
-    answers = ["Gout", "gout or sepsis", "podagra", "not gout"]
+    answers = ["Gout", "podagra", "the diagnosis is gout."]
     scored = await scorer.score([sample(answer) for answer in answers])
-    assert [item.record["acc"] for item in scored] == [1.0, 0.0, 1.0, 0.0]
+    assert [item.record["acc"] for item in scored] == [1.0, 1.0, 1.0]
     assert chat_server.asked() == 1
     assert "podagra" in chat_server.requests[0]["messages"][1]["content"]
     assert "secret" not in str(chat_server.requests)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.knowledge.graph import Graph
+from medr3_plugin.knowledge.statements import Said
 from medr3_plugin.knowledge.text import word_forms
 from medr3_plugin.records import Triple
 from medr3_plugin.rewards.coordination import coordination, leading_to
@@ -18,7 +20,7 @@ from medr3_plugin.rewards.format import format_score
 from medr3_plugin.rewards.language import language, same_cjk_flag_share, same_language_share
 from medr3_plugin.rewards.options import BonusWeights, Overlong, ReasoningWeights, read_options, stage_options
 from medr3_plugin.rewards.penalties import length_score, overlong_penalty, think_and_answer
-from medr3_plugin.rewards.reasoning import best_reference, centred
+from medr3_plugin.rewards.reasoning import NOTHING_STATED, best_reference, centred
 from medr3_plugin.rewards.retrieval import breadth, coverage, quality, utilisation
 from medr3_plugin.trajectory import parse
 
@@ -201,20 +203,19 @@ def test_coverage():
 
 
 def test_utilisation():
-    assert utilisation([], [], []) == 0.0
-    assert utilisation([{"x"}], [set()], [{"x"}]) == 1.0
-    assert utilisation([{"x"}], [{"x"}], [{"x"}]) == 0.0  # known before
-    assert utilisation([{"x"}], [set()], [{"y"}]) == 0.0  # not used
-    assert utilisation([{"x"}, {"y"}, set()], [set()] * 3, [{"x", "y"}] * 3) == pytest.approx(2 / 3)
+    assert utilisation([], ["a"], []) == 0.0
+    assert utilisation(["a", "b"], ["a"], []) == 0.5
+    assert utilisation(["a", "b"], ["a"], ["b"]) == 0.0  # use and contradiction count with opposite sign
+    assert utilisation(["a"], [], ["a"]) == -1.0
+    assert utilisation(["a"], ["z"], ["y"]) == 0.0  # of documents that are not relevant, neither counts
 
 
 def test_breadth():
-    two = {"PubMed", "guidelines"}
-    assert breadth([], two) == breadth([[], []], two) == 0.0
-    assert breadth([["a", "b"]], two) == 1.0
-    assert breadth([["a", "b"], []], two) == 1.0
-    assert breadth([["a", "b"], ["a", "b"]], two) == 0.5
-    assert breadth([["a", "b"]], {"PubMed"}) == 0.5
+    assert breadth([], {"a"}) == breadth([[], []], {"a"}) == 0.0
+    assert breadth([["a", "b"]], {"a", "b"}) == 1.0
+    assert breadth([["a", "b"], []], {"a", "b"}) == 1.0
+    assert breadth([["a", "b"], ["a", "b"]], {"a", "b"}) == 0.5  # nothing new the second time
+    assert breadth([["a", "b"]], {"a"}) == 0.5
     assert breadth([["a", "b"]], set()) == 0.0
 
 
@@ -229,10 +230,12 @@ def test_leading_to_the_answer():
 
 
 def test_coordination():
-    documents = [{"fever", "flu"}, {"rash", "cough"}]
-    supports = lambda a, b: any({a, b} <= d for d in documents)  # noqa: E731
-    assert coordination(EDGES, {"flu"}, supports) == (pytest.approx(1 / 3), [EDGES[0]])
-    assert coordination(EDGES, {"z"}, supports) == (0.0, [])
+    supports = lambda edge: edge == EDGES[0]  # noqa: E731
+    none = Said()
+    assert coordination(EDGES, {"flu"}, supports, none, none, 0) == (pytest.approx(1 / 3), [EDGES[0]])
+    assert coordination(EDGES, {"z"}, supports, none, none, 0) == (0.0, [])
+    assert coordination(EDGES, {"z"}, supports, Said(3, 1), Said(3, 1), 4)[0] == 0.5
+    assert coordination(EDGES, {"flu"}, supports, none, Said(1, 3), 4)[0] == -0.5
 
 
 def test_centred():
@@ -246,15 +249,19 @@ def graph(*edges):
 
 
 def test_best_reference_wins_as_a_whole():
-    own = graph(("a", "b"), ("b", "c"))
+    own, nothing = graph(("a", "b"), ("b", "c")), [NOTHING_STATED] * 3
     references = [graph(("c", "b")), graph(("a", "b")), graph(("a", "b"))]
-    score = best_reference(own, references, [0.9, 0.0, 0.6], ReasoningWeights())
+    score = best_reference(own, references, [0.9, 0.0, 0.6], nothing, Said(), ReasoningWeights())
     assert score.reference == 2
     assert (score.logic, score.statistic, score.semantic) == (pytest.approx(1 / 3), pytest.approx(2 / 3), 0.6)
     assert score.total == pytest.approx((1 / 3 + 2 / 3 + 0.6) / 3)
     only_semantic = ReasoningWeights(logic=0, statistic=0)
-    assert best_reference(own, references, [0.9, 0.0, 0.6], only_semantic).reference == 0
-    assert best_reference(own, [], [], ReasoningWeights()).total == 0.0
+    assert best_reference(own, references, [0.9, 0.0, 0.6], nothing, Said(), only_semantic).reference == 0
+    denied = [replace(NOTHING_STATED, written=Said(1, 3))] * 3
+    assert best_reference(own, references, [0.9, 0.0, 0.6], denied, Said(), ReasoningWeights()).total == 0.0
+    agreed = best_reference(own, references, [0.9, 0.0, 0.6], denied, Said(6, 0), ReasoningWeights())
+    assert agreed.total == pytest.approx(score.total * (7 - 3) / (7 + 3))
+    assert best_reference(own, [], [], [], Said(), ReasoningWeights()).total == 0.0
 
 
 def test_weights_move_linearly():

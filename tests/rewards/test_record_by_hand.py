@@ -84,12 +84,11 @@ TWO_TURNS = {
     "retrieved": [[CAUSES, FLARES], [CAUSES, ASTHMA]],
 }
 # utilisation: d1 brought hyperuricemia, d2 colchicine, and both are named later; d3 brought asthma, never named.
-# breadth: 3 of 4 returned documents are new, from two sources
-UTILISATION, BREADTH = 2 / 3, 3 / 4
+# breadth: of the four documents returned, d1 counts once, d2 once, if they are relevant
 
 
-def t(coverage, quality, utilisation=UTILISATION, breadth=BREADTH):
-    return 0.4 * coverage + 0.2 * quality + 0.2 * utilisation + 0.2 * breadth
+def t(coverage, quality, utilisation=1.0, breadth=1 / 4):
+    return 0.3 * coverage + 0.1 * quality + 0.35 * utilisation + 0.25 * breadth
 
 
 def answered(score, answer, **parts):
@@ -110,7 +109,7 @@ CYCLE = [*CHAIN, [D, "causes", A, False]]
 CYCLE_S = (logic(CHAIN, CYCLE) + 1) / 3
 DENIED = [[A, "does not cause", B, False], *CHAIN[1:]]
 DENIED_S = (logic(DENIED, CHAIN) + 1) / 3
-TWO = {"searches": 2.0, "documents": 3.0, "retrieval_utilisation": UTILISATION, "retrieval_breadth": BREADTH}
+TWO = {"searches": 2.0, "documents": 3.0, "retrieval_utilisation": 1.0, "retrieval_breadth": 1 / 4}
 HAND_MADE = [
     [B, "causes", "gout", True],
     [A, "causes", B, True],
@@ -179,8 +178,8 @@ CASES = {
         # of the two triples from retrieval, thiazide-hyperuricemia meets in d1, hyperuricemia-urate crystals in d2
         row(**TWO_TURNS, references=[{"triples": CHAIN}, {"triples": [["alcohol", "causes", "pain", True]]}],
             triples=[]),
-        answered(1 + 0.8 * t(1.0, 7 / 9), 1.0, retrieval=t(1.0, 7 / 9),
-                 retrieval_coverage=1.0, retrieval_quality=7 / 9, **TWO),
+        answered(1 + 0.8 * t(1.0, 7 / 9, breadth=2 / 4), 1.0, retrieval=t(1.0, 7 / 9, breadth=2 / 4),
+                 retrieval_coverage=1.0, retrieval_quality=7 / 9, **TWO | {"retrieval_breadth": 2 / 4}),
     ),
     "retrieval: the answer is stated": (
         "retrieval",
@@ -191,7 +190,7 @@ CASES = {
     "retrieval: nothing to cover": (
         "retrieval",
         row(**TWO_TURNS, said="yes", answer="yes", triples=[]),
-        answered(1 + 0.8 * t(0.0, 0.0), 1.0, retrieval=t(0.0, 0.0), **TWO),
+        answered(1.0, 1.0, searches=2.0, documents=3.0),
     ),
     "retrieval: a search without hits": (
         "retrieval",
@@ -201,14 +200,14 @@ CASES = {
     "retrieval: no search": ("retrieval", row(gold_docs=["d1"]), answered(1.0, 1.0)),
     "joint: everything": (
         "joint",
-        # to gout lead hyperuricemia-gout (not in one document: gout stands in d2 with hyperuricemia, so it is),
-        # thiazide-hyperuricemia (d1) and alcohol-hyperuricemia (none): 2 of 3; inflammation-pain leads nowhere
+        # to gout lead hyperuricemia-gout (in d2, which is not relevant), thiazide-hyperuricemia (in d1, which is) and
+        # alcohol-hyperuricemia (none): 1 of 3; inflammation-pain leads nowhere
         row(**TWO_TURNS, gold_docs=["d1"], triples=HAND_MADE, references=[{"triples": HAND_MADE}]),
         answered(
-            1 + 0.8 * (0.4 * 2 / 3 + 0.4 * t(1.0, 8 / 9) + 0.2 * 2 / 3),
+            1 + 0.8 * (0.4 * 2 / 3 + 0.4 * t(1.0, 8 / 9) + 0.2 * 1 / 3),
             1.0,
             reasoning=2 / 3, reasoning_logic=1.0, reasoning_statistic=1.0, retrieval=t(1.0, 8 / 9),
-            retrieval_coverage=1.0, retrieval_quality=8 / 9, coordination=2 / 3, **TWO,
+            retrieval_coverage=1.0, retrieval_quality=8 / 9, coordination=1 / 3, **TWO,
         ),
     ),
     "a short thought in another language": (

@@ -58,7 +58,7 @@ def test_one_record_a_row(tmp_path):
     assert record["id"] == "r1"
     assert record["acc"] == 1.0
     assert record["retrieval_quality"] == pytest.approx(7 / 9)  # a guideline
-    assert record["retrieval_breadth"] == 1.0
+    assert record["retrieval_breadth"] == 0.5  # one of two is relevant
     b = 0.4 * record["reasoning"] + 0.4 * record["retrieval"] + 0.2 * record["coordination"]
     assert record["score"] == pytest.approx(1 + 0.8 * b)
 

@@ -110,7 +110,9 @@ def test_example_turns_are_well_formed_and_in_the_form_of_the_corpus(ontology, p
 def test_imitating_the_examples_earns_reasoning_reward(ontology, questions):
     """A thought in the examples' form, read by the lexicon extractor, is the reference graph."""
     rows = vocabulary.entries(ontology)
-    lexicon = Vocabulary(Entry(r["name"], tuple(r["synonyms"])) for r in rows)
+    lexicon = Vocabulary(
+        Entry(r["name"], tuple(s if isinstance(s, str) else s["text"] for s in r["synonyms"])) for r in rows
+    )
     extractor = LexiconExtractor(lexicon)
     scores = []
     for item in questions.generate("train", 120):

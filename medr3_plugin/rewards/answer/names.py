@@ -1,0 +1,198 @@
+"""What an answer to one question may name: lettered options, yes/no/maybe, or the accepted names.
+
+Every candidate is a label: an option's letter, `yes`, `no` or `maybe`, or `accepted` in an open question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, Protocol
+
+from medr3_plugin.text import abbreviated, fold, listed, name_key, plain
+
+ACCEPTED = "accepted"
+_YES_NO = {
+    "yes": listed("yes true 是 是的 对 正确"),
+    "no": listed("no false 否 不 不是 不对 错误"),
+    "maybe": listed("maybe perhaps possibly 可能 也许 不一定"),
+}
+# accepted answers that make a question a yes/no question; "correct" may be the name of something
+_GOLD_WORDS = listed("yes no maybe true false 是 否 可能")
+_ASIDE = re.compile(r"\s*\(([^()]{1,120})\)")
+_PRODUCT = re.compile(r"(?<=[A-Z0-9]) (?:gene|protein)s?$")  # behind a symbol these words say nothing new
+_SYMBOL = re.compile(r"(?=.*[A-Z])[A-Z0-9-]{2,10}")
+_INDEX_NUMBER = re.compile(r"(?:type )?(?:\d+[A-Za-z]?|[IVX]+)")
+_IN_ORDER = frozenset(listed("and or not no with without of in to from then before after"))
+_ALTERNATIVES = re.compile(r"\b(?:or|versus|vs|either)\b|还是|或")
+_MAX_INITIALS = 8
+_MAX_INVERTED = 4  # parts of an index entry: "Leukemia, myeloid, chronic" has three
+
+
+class Names(Hashable, Protocol):
+    """What the rules need of a vocabulary (`knowledge.vocabulary.Vocabulary` has it)."""
+
+    def synonyms(self, name: str) -> Collection[str]:
+        """Other names of exactly the thing that `name` names; empty if it is unknown or ambiguous."""
+        ...
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the answers to one question are compared with.
+
+    Attributes:
+        labels: what may be answered, in order.
+        right: the labels that are accepted.
+        names: names of a label, as `text.name_key` gives them -> label.
+        inverted: the names among them that stand for an index entry ("Syndrome, X"): they hold no comma.
+        letters: whether the labels are option letters.
+        verdicts: whether all labels stand for yes, no or maybe.
+        text: the question, in lower case; empty where it offers alternatives itself ("croup or epiglottitis?").
+        codes: the accepted names that are one upper-case word.
+    """
+
+    labels: tuple[str, ...]
+    right: frozenset[str]
+    names: Mapping[str, str]
+    inverted: frozenset[str]
+    letters: bool
+    verdicts: bool
+    text: str
+    codes: frozenset[str] = frozenset()
+
+    @property
+    def open(self) -> bool:
+        """Whether nothing but the accepted names is known."""
+        return self.labels == (ACCEPTED,)
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The words of the question."""
+        return frozenset(re.findall(r"[^\W_]+", self.text))
+
+    @cached_property
+    def by_start(self) -> Mapping[str, tuple[str, ...]]:
+        """First character -> the names that begin with it, the longest first."""
+        starts: dict[str, list[str]] = {}
+        for name in sorted(self.names, key=len, reverse=True):
+            starts.setdefault(name[0], []).append(name)
+        return {start: tuple(names) for start, names in starts.items()}
+
+
+def question_of(
+    question: str, answers: Sequence[str], options: Mapping[str, Any] | None, vocabulary: Names | None
+) -> Question:
+    """The `Question` with these accepted answers; options of None (absent columns) do not count."""
+    given = tuple(
+        (letter.strip().upper(), plain(str(text)))
+        for letter, text in (options or {}).items()
+        if text is not None
+    )
+    return _question_of(question, tuple(answers), given, vocabulary)
+
+
+@lru_cache(maxsize=2048)
+def _question_of(
+    question: str, answers: tuple[str, ...], options: tuple[tuple[str, str], ...], vocabulary: Names | None
+) -> Question:
+    by_letter = dict(options)
+    text = plain(question).casefold()
+    text = "" if _ALTERNATIVES.search(text) else text
+    if right := _right_letters(by_letter, answers):
+        others = [name for name in answers if name.strip().upper() not in by_letter]
+        names = _option_names(by_letter, right, others)
+        verdicts = all(map(_verdict_word, by_letter.values()))
+        return Question(tuple(by_letter), frozenset(right), names, frozenset(), True, verdicts, text)
+    said = {_verdict_word(name) for name in answers}
+    if len(said) == 1 and (label := said.pop()):
+        return Question(tuple(_YES_NO), frozenset([label]), _MEANING, frozenset(), False, True, text)
+    spelled = [name for answer in answers for name in _spelled(answer)]
+    if vocabulary is not None:
+        spelled += [name for answer in answers for name in vocabulary.synonyms(answer)]
+    keys = {key for name in spelled if (key := name_key(name))}
+    inverted = {key for name in answers if (key := name_key(natural_order(name)))} - keys
+    names = dict.fromkeys(keys | inverted, ACCEPTED)
+    codes = frozenset(name for name in spelled if name.isalpha() and name.isupper())
+    return Question((ACCEPTED,), frozenset([ACCEPTED]), names, frozenset(inverted), False, False, text, codes)
+
+
+_MEANING = {name_key(word): label for label, words in _YES_NO.items() for word in words}
+
+
+def _verdict_word(name: str) -> str | None:
+    """Yes, no or maybe if `name`, as an accepted answer or option, says that."""
+    name = _spelling(name)
+    return _MEANING[name_key(name)] if name in _GOLD_WORDS else None
+
+
+def _right_letters(options: Mapping[str, str], answers: Sequence[str]) -> set[str]:
+    """Letters of the accepted options: by text, else by normalised text, else by letter."""
+    for key in (_spelling, name_key):
+        gold = {key(answer) for answer in answers} - {""}
+        if right := {letter for letter, text in options.items() if key(text) in gold}:
+            return right
+    return {answer.strip().upper() for answer in answers} & options.keys()
+
+
+def _spelling(text: str) -> str:
+    return plain(text).casefold().strip(" .")
+
+
+def _option_names(
+    options: Mapping[str, str], right: Collection[str], others: Sequence[str]
+) -> dict[str, str]:
+    """Names of the options. A key that two different texts share names neither of them."""
+    spelled: dict[str, dict[str, str]] = {}
+    for letter, text in options.items():
+        for name in (text, abbreviated(text)):
+            spelled.setdefault(name_key(name), {}).setdefault(_spelling(name), letter)
+        if word := _verdict_word(text):
+            for name in _YES_NO[word]:
+                spelled.setdefault(name_key(name), {}).setdefault(_spelling(text), letter)
+    names = {
+        key: next(iter(by_text.values())) for key, by_text in spelled.items() if key and len(by_text) == 1
+    }
+    if len(right) == 1:
+        for name in others:
+            names.setdefault(name_key(name), next(iter(right)))
+    names.pop("", None)
+    return names
+
+
+def _spelled(name: str) -> list[str]:
+    """`name` and its sure variants: "long name (ABC)" apart if ABC abbreviates it; the short form of a species."""
+    name = _PRODUCT.sub("", plain(name))
+    asides = _ASIDE.findall(name)
+    base = " ".join(_ASIDE.sub(" ", name).split())
+    names = [name, abbreviated(name)]
+    if len(asides) == 1 and asides[0] in initials(base):
+        names += [base, asides[0]]
+    if _SYMBOL.fullmatch(name):
+        names += [f"{name} gene", f"{name} protein"]
+    # an abbreviation beside the name it stands for adds nothing
+    names += [beside for short in initials(base) for beside in (f"{base} {short}", f"{short} {base}")]
+    return [spelled for spelled in names if spelled]
+
+
+def natural_order(name: str) -> str:
+    """An index entry as one says it; empty for any other name.
+
+    >>> natural_order("Leukemia, myeloid, chronic"), natural_order("Immunodeficiency, common variable, 13")
+    ('chronic myeloid Leukemia', 'common variable Immunodeficiency 13')
+    """
+    parts = [part.strip() for part in plain(name).split(",")]
+    if not 1 < len(parts) <= _MAX_INVERTED or not all(parts) or not _IN_ORDER.isdisjoint(fold(name).split()):
+        return ""
+    last = [parts.pop()] if len(parts) > 2 and _INDEX_NUMBER.fullmatch(parts[-1]) else []
+    return " ".join([*reversed(parts), *last])
+
+
+def initials(name: str) -> set[str]:
+    """The first letters of the words of `name`, with and without its small words ("SLE")."""
+    words = re.findall(r"[^\W\d_]+", name)
+    content = [word for word in words if word.casefold() not in ("of", "the", "and", "with", "in", "a")]
+    found = {"".join(word[0] for word in some).upper() for some in (words, content)}
+    return {short for short in found if 2 <= len(short) <= _MAX_INITIALS}

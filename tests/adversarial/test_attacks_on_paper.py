@@ -1,0 +1,109 @@
+"""What the formulas of the preset `paper` invite, and what the same earns under `medr3` (table: docs/FIDELITY.md).
+
+python tests/adversarial/test_attacks_on_paper.py        prints the table
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cases import CONCLUSION, REASONING, VOCABULARY, respond, sample, search, turn
+
+from medr3_plugin.records import Document
+from medr3_plugin.rewards.scorer import build_scorer
+
+GUIDELINES = tuple(
+    Document(
+        f"g{i}",
+        f"Hand hygiene prevents infection on the ward, part {i}.",
+        "Hygiene",
+        f"body {i}",
+        "guideline",
+        7,
+    )
+    for i in range(4)
+)
+PADDED = Document(
+    "p1",
+    "Colchicine reduces pain. Salbutamol relieves bronchospasm in asthma. Inhaled corticosteroids reduce "
+    "exacerbations. Sepsis causes fever. Lupus causes fever.",
+    "Pharmacology",
+    "textbook",
+    "textbook",
+    1,
+)
+PADDING = (
+    "Pain calls for colchicine. In asthma salbutamol works. Fever comes with sepsis. With lupus comes fever. "
+)
+NOTHING = turn(query="x", outcome="empty")
+
+CASES = {
+    "honest": ("retrieval", sample(respond())),
+    "guidelines only, all irrelevant": (
+        "retrieval",
+        sample(respond(think=f"{REASONING}{search(*GUIDELINES)}{CONCLUSION}"), searches=(turn(*GUIDELINES),)),
+    ),
+    "graph padded with retrieved facts": (
+        "retrieval",
+        sample(respond(think=f"{search(PADDED)}{PADDING}"), searches=(turn(PADDED),)),
+    ),
+    "reasoning, no search": ("reasoning", sample(respond(think=REASONING + CONCLUSION), searches=())),
+    "reasoning, one search for nothing": (
+        "reasoning",
+        sample(respond(think=f"{REASONING}<search>x</search>{CONCLUSION}"), searches=(NOTHING,)),
+    ),
+    "no reasoning, one search for nothing": (
+        "reasoning",
+        sample(respond(think="It must be so, everybody can see it. <search>x</search>"), searches=(NOTHING,)),
+    ),
+}
+
+
+def bonuses(vocabulary: str) -> dict[str, tuple[float, float]]:
+    """For each case what a right answer earns beyond answer and format: under `paper`, under `medr3`."""
+    found: dict[str, list[float]] = {name: [] for name in CASES}
+    for preset, base in (("paper", 3.0), ("medr3", 1.0)):
+        scorer = build_scorer({"preset": preset, "extractor": {"vocabularies": [vocabulary]}})
+        for name, (stage, case) in CASES.items():
+            staged = replace(case, stage=stage)
+            [one] = asyncio.run(scorer.score([staged]))
+            assert one.record["acc"] == 1.0
+            found[name].append(one.record["score"] - base)
+    return {name: (paper, ours) for name, (paper, ours) in found.items()}
+
+
+def vocabulary_in(folder: Path) -> str:
+    path = folder / "terms.jsonl"
+    path.write_text("\n".join(json.dumps({"name": name}) for name in VOCABULARY), encoding="utf-8")
+    return str(path)
+
+
+def test_what_the_formulas_of_the_paper_pay_for_and_ours_do_not(tmp_path):
+    found = bonuses(vocabulary_in(tmp_path))
+    paper = {name: of_paper for name, (of_paper, _) in found.items()}
+    ours = {name: of_ours for name, (_, of_ours) in found.items()}
+    # six levels count whatever they are about: four irrelevant guidelines earn the most that quality can give
+    assert paper["guidelines only, all irrelevant"] >= 0.5
+    assert ours["guidelines only, all irrelevant"] == 0.0
+    # facts of a document about something else count as breadth
+    assert paper["graph padded with retrieved facts"] > 0.3
+    assert ours["graph padded with retrieved facts"] == 0.0
+    # a search for nothing is worth as much as all of the reasoning
+    assert paper["reasoning, one search for nothing"] == pytest.approx(paper["reasoning, no search"] + 1.0)
+    assert paper["no reasoning, one search for nothing"] > paper["reasoning, no search"]
+    assert ours["reasoning, one search for nothing"] <= ours["reasoning, no search"] + 1e-9
+    assert ours["no reasoning, one search for nothing"] < ours["reasoning, no search"]
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        rows = bonuses(vocabulary_in(Path(folder)))
+    sys.stdout.write("| what | stage | paper | medr3 |\n|---|---|---|---|\n")
+    for title, (of_paper, of_ours) in rows.items():
+        sys.stdout.write(f"| {title} | {CASES[title][0]} | +{of_paper:.2f} | +{of_ours:.2f} |\n")
