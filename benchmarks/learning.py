@@ -321,12 +321,20 @@ def table() -> str:
                 mean = sum(values) / len(values)
                 cells.append(shown(share_interval(values)) if measure in SHARES else f"{mean:.2f}")
             text.append(f"| {arm} | {len(members)} | {step * each} | {' | '.join(cells)} |")
-    text += ["", "| right, at the end | difference | p | questions better / worse |", "|---|---|---|---|"]
-    text += [f"| {name} | {paired(found)} |" for name, found in comparisons(runs)]
-    text += ["", f"| arm | stage | {' | '.join(PARTS)} |", "|---|---|" + "---|" * len(PARTS)]
-    for arm, members in runs.items():
-        for stage in dict.fromkeys(line["stage"] for r in members for line in r.train):
-            text.append(f"| {arm} | {stage} | {' | '.join(moved(members, stage, part) for part in PARTS)} |")
+    if pairs := [f"| {name} | {paired(found)} |" for name, found in comparisons(runs)]:
+        text += [
+            "",
+            "| right, at the end | difference | p | questions better / worse |",
+            "|---|---|---|---|",
+            *pairs,
+        ]
+    stages = [
+        f"| {arm} | {stage} | {' | '.join(moved(members, stage, part) for part in PARTS)} |"
+        for arm, members in runs.items()
+        for stage in dict.fromkeys(line["stage"] for r in members for line in r.train)
+    ]
+    if stages:
+        text += ["", f"| arm | stage | {' | '.join(PARTS)} |", "|---|---|" + "---|" * len(PARTS), *stages]
     return "\n".join(text)
 
 

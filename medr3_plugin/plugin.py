@@ -43,6 +43,7 @@ def _register_agent_loop(module: ModuleType) -> None:
 
 def _register_trainer(_: ModuleType) -> None:
     importlib.import_module("medr3_plugin.stages.trainer")  # registers itself
+    importlib.import_module("medr3_plugin.stages.async_trainer")
 
 
 def _register_advantage(module: ModuleType) -> None:

@@ -19,7 +19,10 @@ if grep -q '^  platform: cpu' "$config"; then
   while IFS='=' read -r name value; do
     [[ -n "${!name:-}" ]] || export "$name=$value"
   done < <(python -m medr3_plugin.platform_cpu.speed)
-  set -- precision="$MEDR3_PRECISION" "$@"
+  # only where the recipe leaves it open, and the arguments too: hydra refuses a second choice
+  if grep -q '^  - precision: auto' "$config" && [[ " $*" != *" precision="* ]]; then
+    set -- "$@" precision="$MEDR3_PRECISION"
+  fi
 fi
 
 nodes="${NNODES:-$(sed -n 's/^  nnodes: *\([0-9]*\).*/\1/p' "$config")}"

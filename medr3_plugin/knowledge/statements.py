@@ -20,7 +20,7 @@ from medr3_plugin.knowledge.text import word_forms
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 _CLAUSE_END = re.compile(
-    r"[;；，、]|,\s|:\s|：|\b(?:and|but|because|so|whereas|while|although|which|when|if|until|since|that)\b|(?<=.)(?:而且|因此|所以|但是|而)",
+    r"[;；，、]|,\s|:\s|：|\b(?:and|but|because|so|whereas|while|although|which|when|if|until|since)\b|(?<=.)(?:而且|因此|所以|但是|而)",
     re.IGNORECASE,
 )
 # what denies a whole clause, as "no fever" does not; "does not exclude" asserts

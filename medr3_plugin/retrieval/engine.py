@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Hit
+from medr3_plugin.retrieval.index import analyser
 from medr3_plugin.retrieval.index import manifest as manifest_file
 from medr3_plugin.retrieval.index.filters import Filters, Mask, MaskCache
 from medr3_plugin.retrieval.index.lexical import LexicalIndex, Rows, Scores
@@ -172,6 +174,8 @@ def open_index(
 
 
 def _retriever(folder: Path, content: dict[str, Any], options: SearchOptions) -> Retriever:
+    if content["engine"] != "dense":
+        _check_analyser(folder, content)
     if content["engine"] == "bm25":
         return LexicalIndex(folder / "bm25")
     from dataclasses import replace
@@ -188,3 +192,19 @@ def _retriever(folder: Path, content: dict[str, Any], options: SearchOptions) ->
     from medr3_plugin.retrieval.hybrid import HybridRetriever
 
     return HybridRetriever(LexicalIndex(folder / "bm25"), dense, depth=options.depth)
+
+
+def _check_analyser(folder: Path, content: dict[str, Any]) -> None:
+    """Refuse an index whose terms are not those that queries get now."""
+    built = content["bm25"].get("analyser", 1)
+    if built == analyser.VERSION:
+        return
+    corpus = " ".join(
+        f"--corpus {shlex.quote(part['source'])}" for part in content.get("built_from", {}).get("corpus", ())
+    )
+    encoder = content.get("dense", {}).get("encoder", {}).get("path")
+    raise UserError(
+        f"{folder}: built with version {built} of the analyser, this one is {analyser.VERSION}: words would not be "
+        f"found. Build it again: `medr3 index build {corpus or '--corpus ...'} --engine {content['engine']} "
+        f"{f'--encoder {shlex.quote(encoder)} ' if encoder else ''}--out {shlex.quote(str(folder))} --overwrite`"
+    )

@@ -75,7 +75,10 @@ class CrossEncoderReranker:
         self._lock = threading.Lock()
 
     def apply(self, queries: Sequence[str], results: Sequence[Sequence[Hit]]) -> list[list[Hit]]:
-        """The hits of each query, reordered, with the cross-encoder's scores."""
+        """The hits of each query, reordered, with the cross-encoder's scores.
+
+        Hits past `depth` follow in their order; they have no score of the cross-encoder and get the lowest given.
+        """
         pairs = [
             (query[:MAX_QUERY_CHARACTERS], indexed_text(hit.document))
             for query, hits in zip(queries, results, strict=True)
@@ -87,7 +90,8 @@ class CrossEncoderReranker:
         reordered = []
         for hits in results:
             scored = [Hit(hit.document, float(next(scores))) for hit in hits[: self.depth]]
-            reordered.append(sorted(scored, key=lambda hit: -hit.score))
+            scored.sort(key=lambda hit: -hit.score)
+            reordered.append(scored + [Hit(hit.document, scored[-1].score) for hit in hits[self.depth :]])
         return reordered
 
     def warm_up(self) -> None:

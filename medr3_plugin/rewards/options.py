@@ -222,8 +222,8 @@ def stage_options(options: Mapping[str, Any], stage: str, where: str = "medr3.re
     own = (options.get("stages") or {}).get(stage) or {}
     if not isinstance(own, Mapping):
         raise UserError(f"{where}.stages.{stage}: must be a mapping")
-    validated(StageOptions, own, f"{where}.stages.{stage}")
     common = {key: value for key, value in options.items() if key not in _NOT_PER_STAGE}
+    # a stage's keys mean something only together with the common ones: a gate may need the section's ladder
     return validated(StageOptions, _merge(common, own), f"{where} with stages.{stage}")
 
 

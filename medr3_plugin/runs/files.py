@@ -18,7 +18,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 METRICS = "metrics.jsonl"
 STAGES = "stages.json"
@@ -34,8 +34,21 @@ RESULTS = "results.json"
 TRAIN, VALIDATION = "train", "val"
 """Kinds of lines in `metrics.jsonl` and `trajectories.jsonl`."""
 
-LABELS = ("step", "stage", "stage_step", "kind")
-"""Keys of a line of metrics that say what it is of; all others are metrics."""
+
+class Labels(NamedTuple):
+    """What a line of `metrics.jsonl` is of; every other key of a line is a metric.
+
+    Attributes:
+        step: training steps done in the run.
+        stage: name of the stage.
+        stage_step: training steps done in it.
+        kind: `TRAIN` or `VALIDATION`.
+    """
+
+    step: int
+    stage: str
+    stage_step: int
+    kind: str
 
 
 @dataclass
@@ -76,26 +89,14 @@ def read_stages(file: Path) -> list[StageRecord]:
         raise ValueError(f"not a list of stages ({error!r})") from error
 
 
-def metrics_line(
-    *, step: int, stage: str, stage_step: int, kind: str, metrics: Mapping[str, Any]
-) -> dict[str, Any]:
-    """A line of `metrics.jsonl`.
-
-    Args:
-        step: training steps done in the run.
-        stage: name of the stage.
-        stage_step: training steps done in it.
-        kind: `TRAIN` or `VALIDATION`.
-        metrics: name -> number.
-    """
-    return {"step": step, "stage": stage, "stage_step": stage_step, "kind": kind, **metrics}
+def metrics_line(labels: Labels, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """A line of `metrics.jsonl`."""
+    return {**labels._asdict(), **metrics}
 
 
 def trajectory_row(
+    labels: Labels,
     *,
-    step: int,
-    stage: str,
-    kind: str,
     detail: Mapping[str, Any],
     response: str,
     reward: Mapping[str, float],
@@ -104,18 +105,16 @@ def trajectory_row(
     """A row of `trajectories.jsonl`.
 
     Args:
-        step: training steps done when the trajectory was used.
-        stage: name of the stage that it was drawn in.
-        kind: `TRAIN` or `VALIDATION`.
+        labels: the step that the trajectory was used in, and the stage that it was drawn in.
         detail: `id`, `dataset`, `question`, `answer` (gold), `searches` (see `records.SearchTurn.row`), `reasons`.
         response: the whole model-side text, documents included.
         reward: the reward record.
         group_scores: scores of all valid samples of the prompt, highest first.
     """
     return {
-        "step": step,
-        "stage": stage,
-        "kind": kind,
+        "step": labels.step,
+        "stage": labels.stage,
+        "kind": labels.kind,
         "id": detail.get("id", ""),
         "dataset": detail.get("dataset", ""),
         "question": detail.get("question", ""),

@@ -168,7 +168,7 @@ def read_metrics(path: Path, notes: list[str]) -> tuple[StepMetrics, ...]:
         values = {
             name: _finite(value)
             for name, value in line.row.items()
-            if name not in files.LABELS and (value is None or isinstance(value, (int, float)))
+            if name not in files.Labels._fields and (value is None or isinstance(value, (int, float)))
         }
         repeated += (step, kind) in latest
         latest[step, kind] = StepMetrics(step, str(line.row.get("stage", "")), kind, values)

@@ -94,8 +94,8 @@ def step_metrics(samples: Sequence[StepSample], lost: int = 0) -> dict[str, floa
     """
     if not samples:
         return {}
-    metrics: dict[str, float] = {}
     valid = [sample for sample in samples if sample.valid]
+    metrics: dict[str, float] = {"samples": float(len(valid))}
     for key in dict.fromkeys(key for sample in valid for key in sample.record):
         # a custom reward function need not give the same keys for every sample
         values = [sample.record[key] for sample in valid if key in sample.record]

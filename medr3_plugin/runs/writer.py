@@ -22,7 +22,10 @@ from medr3_plugin.runs.files import (
     PROMOTION_REQUEST,
     STAGES,
     TRAJECTORIES,
+    Labels,
     StageRecord,
+    metrics_line,
+    trajectory_row,
     write_json,
 )
 from medr3_plugin.runs.step_metrics import StepSample
@@ -47,14 +50,37 @@ class RunWriter:
         """The stage history so far; the running stage has no `end_step`."""
         write_json(self.path / STAGES, [asdict(record) for record in history])
 
-    def append_metrics(self, line: Mapping[str, Any]) -> None:
-        """A line of metrics, see `metrics_line`; values that are not finite numbers are left out."""
-        clean = {key: value for key, raw in line.items() if (value := _plain(raw)) is not None}
-        self._append(METRICS, [clean])
+    def append_metrics(self, labels: Labels, metrics: Mapping[str, Any]) -> None:
+        """A line of metrics; values that are not finite numbers are left out."""
+        line = metrics_line(labels, metrics)
+        self._append(METRICS, [{k: value for k, raw in line.items() if (value := _plain(raw)) is not None}])
 
-    def append_trajectories(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """A sample of one step's trajectories, see `trajectory_row`."""
+    def append_trajectories(
+        self, labels: Labels, samples: Sequence[StepSample], places: Sequence[int], texts: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """A sample of one step's trajectories.
+
+        Args:
+            samples: all scored trajectories of the step.
+            places: which of them to write.
+            texts: their responses.
+
+        Returns:
+            The rows as they were written.
+        """
+        scores = _group_scores(samples)
+        rows = [
+            trajectory_row(
+                labels,
+                detail=samples[place].detail,
+                response=text,
+                reward=samples[place].record,
+                group_scores=scores.get(samples[place].group, []),
+            )
+            for place, text in zip(places, texts, strict=True)
+        ]
         self._append(TRAJECTORIES, rows)
+        return rows
 
     def set_aside(self) -> Path | None:
         """Move what an earlier run left here into `previous-<n>/`; None if there was nothing.
@@ -103,7 +129,7 @@ def spread(samples: Sequence[StepSample], count: int) -> list[int]:
     return order
 
 
-def group_scores(samples: Sequence[StepSample]) -> dict[str, list[float]]:
+def _group_scores(samples: Sequence[StepSample]) -> dict[str, list[float]]:
     """Scores of the valid samples of each prompt, highest first."""
     scores: dict[str, list[float]] = defaultdict(list)
     for sample in samples:

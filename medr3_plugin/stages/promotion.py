@@ -39,24 +39,23 @@ def metric_value(metric: str, metrics: Mapping[str, float], *, seen: bool = Fals
 
 
 def moving_average(values: Sequence[float], window: int) -> list[float]:
-    """Means over `window` values each, oldest first; none before there are so many."""
+    """Means over `window` values each, oldest first; none before there are that many."""
     return [sum(values[i : i + window]) / window for i in range(len(values) - window + 1)]
 
 
-def steps_without_progress(averages: Sequence[float], min_delta: float, mode: str = "max") -> int:
-    """Steps since the average last improved on its best by more than `min_delta`."""
-    sign = 1.0 if mode == "max" else -1.0
+def steps_without_progress(averages: Sequence[float], min_delta: float) -> int:
+    """Steps since the average last rose above its best by more than `min_delta`."""
     best, since = float("-inf"), 0
     for average in averages:
-        if sign * average > best + min_delta:
-            best, since = sign * average, 0
+        if average > best + min_delta:
+            best, since = average, 0
         else:
             since += 1
     return since
 
 
 def decide(until: Until, stage_step: int, history: Sequence[float]) -> str | None:
-    """Why the stage ends now, or None if it goes on.
+    """Why the stage ends now, or None if it continues.
 
     Args:
         stage_step: steps done in the stage.
@@ -71,16 +70,15 @@ def decide(until: Until, stage_step: int, history: Sequence[float]) -> str | Non
     if until.metric is None or stage_step < until.min_steps or not averages:
         return None
     latest = averages[-1]
-    if until.threshold is not None:
-        reached = latest >= until.threshold if until.mode == "max" else latest <= until.threshold
-        if reached:
-            return f"threshold: {until.metric} averaged {latest:.4f} over {until.window} steps ({until.threshold})"
+    if until.threshold is not None and latest >= until.threshold:
+        return (
+            f"threshold: {until.metric} averaged {latest:.4f} over {until.window} steps ({until.threshold})"
+        )
     if until.patience is not None:
-        idle = steps_without_progress(averages, until.min_delta, until.mode)
+        idle = steps_without_progress(averages, until.min_delta)
         if idle >= until.patience:
-            best = max(averages) if until.mode == "max" else min(averages)
             return (
                 f"plateau: {until.metric} did not improve by {until.min_delta} for {idle} steps "
-                f"(average {latest:.4f}, best {best:.4f})"
+                f"(average {latest:.4f}, best {max(averages):.4f})"
             )
     return None

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import transfer_queue as tq
 
 from medr3_plugin.runs.step_metrics import StepSample
 
+TRAIN = "train"
+"""TransferQueue's partition of training samples."""
+
 
 class ScoredBatch:
-    """The scored trajectories of a batch, without the rows that verl added to fill it up.
+    """The scored trajectories of a batch.
 
     Attributes:
-        rows: their places in the batch.
         keys: their keys in TransferQueue.
         samples: what is known of each; same order.
     """
 
     def __init__(self, batch: Any) -> None:
-        self.rows = [i for i, tag in enumerate(batch.tags) if not tag.get("is_padding", False)]
-        self.keys = [batch.keys[i] for i in self.rows]
-        self._partition = batch.partition_id
-        data = self._columns(self.keys, "extra_fields", "uid", "rm_scores")
+        self.keys: list[str] = list(batch.keys)
+        data = _columns(self.keys, "extra_fields", "uid", "rm_scores")
         # what TransferQueue returns for non-tensor fields depends on its backend; iterating works for all
         columns = (list(data[key]) for key in ("uid", "extra_fields", "rm_scores"))
         self.samples = [
@@ -31,12 +31,36 @@ class ScoredBatch:
             for uid, field, score in zip(*columns, strict=True)
         ]
 
-    def responses(self, places: Sequence[int], tokenizer: Any) -> list[str]:
-        """The responses of these `samples`, special tokens left out."""
-        if not places:
-            return []
-        responses = self._columns([self.keys[i] for i in places], "responses")["responses"]
-        return [tokenizer.decode(ids, skip_special_tokens=True) for ids in responses.unbind()]
 
-    def _columns(self, keys: Sequence[str], *fields: str) -> Any:
-        return tq.kv_batch_get(keys=list(keys), partition_id=self._partition, select_fields=list(fields))
+def response_texts(keys: Sequence[str], tokenizer: Any) -> list[str]:
+    """The responses of these trajectories, special tokens left out."""
+    if not keys:
+        return []
+    responses = _columns(keys, "responses")["responses"]
+    return [tokenizer.decode(ids, skip_special_tokens=True) for ids in responses.unbind()]
+
+
+def _columns(keys: Sequence[str], *fields: str) -> Any:
+    return tq.kv_batch_get(keys=list(keys), partition_id=TRAIN, select_fields=list(fields))
+
+
+def prompts_in_flight() -> dict[str, str]:
+    """Training prompts that were drawn and not yet trained on: key -> status in TransferQueue."""
+    tags = (tq.kv_list(TRAIN) or {}).get(TRAIN, {})
+    return {key: tag["status"] for key, tag in tags.items() if tag.get("is_prompt", False)}
+
+
+def forget_prompts(keys: Collection[str]) -> None:
+    """Remove prompts and all of their trajectories."""
+    listed = (tq.kv_list(TRAIN) or {}).get(TRAIN, {})
+    gone = [key for key in listed if key.partition("_")[0] in keys]
+    if gone:
+        tq.kv_clear(keys=gone, partition_id=TRAIN)
+
+
+def forget_strays() -> None:
+    """Remove trajectories whose prompt is gone: those of the step that a checkpoint was written in."""
+    listed = (tq.kv_list(TRAIN) or {}).get(TRAIN, {})
+    strays = [key for key in listed if key.partition("_")[0] not in listed]
+    if strays:
+        tq.kv_clear(keys=strays, partition_id=TRAIN)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -43,7 +43,6 @@ class Until(_Strict):
             many steps.
         min_delta: smallest rise that counts, in units of the metric.
         threshold: promotion as soon as the average reaches it.
-        mode: `max` if the metric should rise, `min` if it should fall.
     """
 
     max_steps: int = Field(ge=1)
@@ -53,7 +52,6 @@ class Until(_Strict):
     patience: int | None = Field(default=None, ge=1)
     min_delta: float = Field(default=0.005, ge=0)
     threshold: float | None = None
-    mode: Literal["max", "min"] = "max"
 
     @model_validator(mode="after")
     def _consistent(self) -> Until:
@@ -73,7 +71,7 @@ class StageSpec(_Strict):
     Attributes:
         name: unique in the schedule; also the reward preset unless `reward.preset` names one.
         train_files: parquet files of the stage; None takes `data.train_files`.
-        mixture: weight of each data set (`data_source`) in the stage's batches; empty takes the rows as they are.
+        mixture: weight of each dataset (`data_source`) in the stage's batches; empty takes the rows as they are.
         max_searches: overrides `medr3.environment.max_searches`.
         reward: overrides of `medr3.reward` for this stage (preset, weights, ...).
         until: when the stage ends.
@@ -130,7 +128,7 @@ class Schedule(_Strict):
         return sum(stage.until.max_steps for stage in self.stages)
 
     @classmethod
-    def from_config(cls, stages: Sequence[Mapping[str, Any]] | None) -> Schedule:
+    def from_config(cls, stages: Any) -> Schedule:
         """Validate the yaml list `medr3.stages`.
 
         Raises:
@@ -138,6 +136,10 @@ class Schedule(_Strict):
         """
         if not stages:
             raise UserError("medr3.stages: at least one stage is needed")
+        if isinstance(stages, str) or not isinstance(stages, Sequence):
+            raise UserError(
+                f"medr3.stages: must be a list of stages, each with name and until, got {stages!r}"
+            )
         return validated(cls, {"stages": list(stages)}, "medr3")
 
     def check_run_length(self, total_training_steps: int | None) -> None:

@@ -1,8 +1,9 @@
-"""verl trainer mode `medr3_progressive`: one verl job that runs all stages.
+"""One verl job that runs all stages.
 
-A subclass of verl's synchronous trainer. verl's loop stays as it is; this class decides, after each step's
-metrics, whether the stage ends, and if so hands over before the next step begins: new data, restarted
-learning-rate schedule and optimizer, validation, checkpoint.
+verl has a trainer for each way of sharing devices between training and rollout. `StagedTrainer` goes before any of
+them in the class's bases. verl's loop stays as it is; `StagedTrainer` decides, after each step's metrics, whether the
+stage ends, and if so hands over before the next step begins: new data, restarted learning-rate schedule and
+optimizer, validation, checkpoint. Here is the synchronous mode `medr3_progressive`; `async_trainer` has the others.
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import ray
 import transfer_queue as tq
 from omegaconf import OmegaConf, open_dict
-from verl.trainer.ppo.v1 import PPOTrainerSync, register_trainer
+from verl.trainer.ppo.v1 import PPOTrainer, PPOTrainerSync, register_trainer
 from verl.utils.debug import marked_timer
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.registered_names import TRAINER_MODE
-from medr3_plugin.runs.files import TRAIN, VALIDATION, metrics_line, trajectory_row
+from medr3_plugin.runs.files import TRAIN, VALIDATION, Labels
 from medr3_plugin.runs.requests import take_promotion
 from medr3_plugin.runs.step_metrics import (
     StepSample,
@@ -29,13 +30,14 @@ from medr3_plugin.runs.step_metrics import (
     groups_without_right,
     step_metrics,
 )
-from medr3_plugin.runs.writer import RunWriter, group_scores, spread
+from medr3_plugin.runs.writer import RunWriter, spread
 from medr3_plugin.stages.checkpoints import begin, mark_complete, resume_folder, step_of
 from medr3_plugin.stages.dataset import StampedLoader
 from medr3_plugin.stages.judge_model import ask_through_the_manager
 from medr3_plugin.stages.loader import stage_loader
 from medr3_plugin.stages.promotion import decide, metric_value
-from medr3_plugin.stages.samples import ScoredBatch
+from medr3_plugin.stages.sample_table import log_table
+from medr3_plugin.stages.samples import ScoredBatch, response_texts
 from medr3_plugin.stages.schedule import Schedule, StageSpec
 from medr3_plugin.stages.settings import ProgressSettings
 from medr3_plugin.stages.state import StageState
@@ -53,9 +55,16 @@ _TIMES = {"time/step": "step", "timing_s/bookkeeping": "bookkeeping"}
 """Metrics of a step's line -> verl's names of the times."""
 
 
-@register_trainer(TRAINER_MODE)
-class ProgressiveTrainer(PPOTrainerSync):
-    """Runs the stages of `medr3.stages` one after another inside one job."""
+class StagedTrainer(PPOTrainer):
+    """Runs the stages of `medr3.stages` one after another inside one job.
+
+    Attributes:
+        verl_mode: the mode of verl that the class runs stages in. verl tests the mode by name in a few places.
+        worker: the actor's worker.
+    """
+
+    verl_mode: ClassVar[str]
+    worker: ClassVar[type] = StagedActorWorker
 
     train_dataset: Any
     train_dataloader: Any
@@ -75,14 +84,16 @@ class ProgressiveTrainer(PPOTrainerSync):
         self._validated_at = -1
         self._step_open = False
         self._save_due = False
-        self._scored: ScoredBatch
+        self._scored: list[ScoredBatch] = []
         self._val_outputs: list[str] = []
         super().__init__(config)
 
-    # ---- verl tests the mode by name in a few places; a synchronous subclass must take their "sync" branch
-
     def _build_replay_buffer(self) -> Any:
-        self.trainer_mode = "sync"
+        # called by verl's constructor right after it has read these two under the name of our mode
+        self.trainer_mode = self.verl_mode
+        self.parameter_sync_step = self.config.trainer.v1.get(self.verl_mode, {}).get(
+            "parameter_sync_step", 1
+        )
         return super()._build_replay_buffer()
 
     def init(self) -> None:
@@ -94,7 +105,7 @@ class ProgressiveTrainer(PPOTrainerSync):
         super()._init_resource_pool_mgr()
         for role in self.role_worker_mapping:
             if str(role) in ("actor", "actor_rollout", "actor_rollout_ref"):
-                self.role_worker_mapping[role] = ray.remote(StagedActorWorker)
+                self.role_worker_mapping[role] = ray.remote(self.worker)
 
     # ---- data
 
@@ -143,9 +154,10 @@ class ProgressiveTrainer(PPOTrainerSync):
     def _without_invalid(self, batch: Any) -> Any:
         """`batch` without the samples that do not train; the records are of all of them."""
         with marked_timer("bookkeeping", self.timing_raw):
-            self._scored = ScoredBatch(batch)
-        samples = self._scored.samples
-        lost = self._lost(samples)
+            scored = ScoredBatch(batch)
+        self._scored.append(scored)
+        samples = scored.samples
+        lost = self._lost(len(samples), self.config.data.train_batch_size // self.parameter_sync_step)
         invalid = 1.0 - sum(sample.valid for sample in samples) / (len(samples) + lost)
         failures = failure_summary(samples, lost)
         if invalid > self.settings.max_invalid_share:
@@ -163,14 +175,13 @@ class ProgressiveTrainer(PPOTrainerSync):
 
     def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
         samples = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding")]
-        with damped_groups(groups_without_right(self._scored.samples), self.settings.wrong_group_weight):
+        with damped_groups(groups_without_right(self._scored[-1].samples), self.settings.wrong_group_weight):
             estimated = super()._compute_advantage(batch.select_keys(samples), metrics)
         return no_advantage_for_padding(batch, estimated)
 
-    def _lost(self, samples: Sequence[StepSample]) -> int:
-        """Trajectories of the step that ended in an exception and are in no batch."""
-        asked = self.config.data.train_batch_size * self.config.actor_rollout_ref.rollout.n
-        return max(0, int(asked) - len(samples))
+    def _lost(self, samples: int, prompts: int) -> int:
+        """How many trajectories of `prompts` ended in an exception and are in no batch."""
+        return max(0, int(prompts) * int(self.config.actor_rollout_ref.rollout.n) - samples)
 
     def _compute_metrics(
         self, batch: Any, metrics: dict[str, Any], timing_raw: dict[str, float], global_steps: int, epoch: int
@@ -178,83 +189,84 @@ class ProgressiveTrainer(PPOTrainerSync):
         super()._compute_metrics(batch, metrics, timing_raw, global_steps, epoch)
         self._step_open = False
         with marked_timer("bookkeeping", timing_raw):
-            self._record_step(metrics, timing_raw)
+            reason = self._record_step(metrics, timing_raw)
             self._clear_left_out(batch)
         metrics["timing_s/bookkeeping"] = timing_raw["bookkeeping"]
-        self._end_stage_if_due()
+        if reason is not None:
+            self._hand_over(reason)
         if self._save_due:
             with marked_timer("save_checkpoint", timing_raw, color="green"):
                 self._save_checkpoint()
             metrics["timing_s/save_checkpoint"] = timing_raw["save_checkpoint"]
 
-    def _record_step(self, metrics: dict[str, Any], timing_raw: Mapping[str, float]) -> None:
-        """Add our metrics to verl's, and write the step and a sample of its trajectories."""
-        samples = self._scored.samples
+    def _record_step(self, metrics: dict[str, Any], timing_raw: Mapping[str, float]) -> str | None:
+        """Count the step, add our metrics to verl's, write both and a sample of the trajectories.
+
+        Returns:
+            Why the stage ends with this step, or None.
+        """
+        samples = [sample for scored in self._scored for sample in scored.samples]
         self.state.stage_step += 1
-        metrics.update(step_metrics(samples, self._lost(samples)))
+        metrics.update(step_metrics(samples, self._lost(len(samples), self.config.data.train_batch_size)))
         metrics.update(by_dataset(samples))
-        metrics.update({"stage/index": self.state.index, "stage/step": self.state.stage_step})
-        metric = self.stage.until.metric
-        if metric is not None and any(sample.valid for sample in samples):
-            value = metric_value(metric, metrics, seen=metric == self.state.metric)
-            if value is not None:
-                self.state.remember(metric, value)
+        self._remember(metrics, samples)
+        reason = self._reason_to_end()
+        metrics.update(
+            {
+                "stage/index": self.state.index,
+                "stage/step": self.state.stage_step,
+                "stage/ended": float(reason is not None),
+            }
+        )
         times = {key: timing_raw.get(name, 0.0) for key, name in _TIMES.items()}
-        self._write_metrics(TRAIN, {**times, **metrics})
+        labels = self._labels(TRAIN)
+        self.run_folder.append_metrics(labels, {**times, **metrics})
         places = spread(samples, self.settings.trajectories_per_step)
-        self._write_trajectories(TRAIN, samples, places, self._scored.responses(places, self.tokenizer))
+        keys = [key for scored in self._scored for key in scored.keys]
+        texts = response_texts([keys[i] for i in places], self.tokenizer)
+        rows = self.run_folder.append_trajectories(labels, samples, places, texts)
+        if reason is not None:
+            log_table(self.logger, rows, self.global_steps)
+        return reason
 
-    def _write_metrics(self, kind: str, metrics: Mapping[str, Any]) -> None:
-        self.run_folder.append_metrics(
-            metrics_line(
-                step=self.global_steps,
-                stage=self.stage.name,
-                stage_step=self.state.stage_step,
-                kind=kind,
-                metrics=metrics,
-            )
-        )
+    def _remember(self, metrics: Mapping[str, Any], samples: Sequence[StepSample]) -> None:
+        """Keep the step's value of the metric that may end the stage."""
+        metric = self.stage.until.metric
+        if metric is None or not any(sample.valid for sample in samples):
+            return
+        value = metric_value(metric, metrics, seen=metric == self.state.metric)
+        if value is not None:
+            self.state.remember(metric, value)
 
-    def _write_trajectories(
-        self, kind: str, samples: Sequence[StepSample], places: Sequence[int], texts: Sequence[str]
-    ) -> None:
-        """Write the samples at `places`, whose responses are `texts`."""
-        scores = group_scores(samples)
-        self.run_folder.append_trajectories(
-            trajectory_row(
-                step=self.global_steps,
-                stage=self.stage.name,
-                kind=kind,
-                detail=samples[place].detail,
-                response=text,
-                reward=samples[place].record,
-                group_scores=scores.get(samples[place].group, []),
-            )
-            for place, text in zip(places, texts, strict=True)
-        )
+    def _reason_to_end(self) -> str | None:
+        if take_promotion(self.run_folder.path, self.stage.name):
+            return "manual: medr3 promote"
+        return decide(self.stage.until, self.state.stage_step, self.state.window)
+
+    def _labels(self, kind: str) -> Labels:
+        return Labels(self.global_steps, self.stage.name, self.state.stage_step, kind)
 
     def _clear_left_out(self, batch: Any) -> None:
         """Forget the trajectories that did not train; verl clears those of `batch`, which did."""
-        if left_out := sorted(set(self._scored.keys) - set(batch.keys)):
+        drawn = {key for scored in self._scored for key in scored.keys}
+        if left_out := sorted(drawn - set(batch.keys)):
             tq.kv_clear(keys=left_out, partition_id=batch.partition_id)
 
     def on_step_begin(self) -> None:
         """Mark the step as open: until its metrics are known it cannot be saved."""
         super().on_step_begin()
         self._step_open = True
+        self._scored = []
 
     # ---- stages
 
-    def _end_stage_if_due(self) -> None:
-        reason = decide(self.stage.until, self.state.stage_step, self.state.window)
-        if take_promotion(self.run_folder.path, self.stage.name):
-            reason = "manual: medr3 promote"
-        if reason is not None:
-            self._hand_over(reason)
+    def _drain(self) -> None:
+        """Leave nothing of the ended stage in flight; synchronous steps leave nothing anyway."""
 
     def _hand_over(self, reason: str) -> None:
         """End the stage after the current step: next stage's data and optimizer, validation, checkpoint."""
         ended, trainer = self.stage, self.config.trainer
+        self._drain()
         # where the last stage ends is the run's end, which verl validates and saves; it expects it at max_steps only
         last = self.state.index == len(self.schedule.stages) - 1
         validate = self.settings.validate_at_handover or (last and trainer.test_freq > 0)
@@ -295,7 +307,8 @@ class ProgressiveTrainer(PPOTrainerSync):
 
     def _begin_stage_on_workers(self, stage: StageSpec, reset_optimizer: bool) -> None:
         self.actor_rollout_wg.begin_stage(
-            total_steps=stage.until.max_steps,  # verl moves the schedule once a step, however many mini-batches it has
+            # verl moves the schedule once per local update, however many mini-batches that has
+            total_steps=stage.until.max_steps * self.parameter_sync_step,
             learning_rate=stage.learning_rate,
             reset_optimizer=reset_optimizer,
         )
@@ -343,9 +356,15 @@ class ProgressiveTrainer(PPOTrainerSync):
                 "step %d: %.0f%% of the validation's samples are invalid; failures: %s",
                 *(self.global_steps, 100 * ours["invalid_share"], failure_summary(samples)),
             )
-        self._write_metrics(VALIDATION, ours)
+        labels = self._labels(VALIDATION)
+        self.run_folder.append_metrics(labels, ours)
         places = spread(samples, self.settings.trajectories_per_step)
-        self._write_trajectories(VALIDATION, samples, places, [self._val_outputs[i] for i in places])
+        texts = [self._val_outputs[i] for i in places]
+        log_table(
+            self.logger,
+            self.run_folder.append_trajectories(labels, samples, places, texts),
+            self.global_steps,
+        )
         self._validated_at = self.global_steps
         valid = [i for i, sample in enumerate(samples) if sample.valid]
         metrics = super()._val_metrics_update(
@@ -380,9 +399,9 @@ class ProgressiveTrainer(PPOTrainerSync):
         mark_complete(folder)
 
     def _load_checkpoint(self) -> None:
-        folder, incomplete = resume_folder(self.config.trainer)
-        for skipped in incomplete:
-            print(f"[medr3] {skipped} is incomplete and skipped", flush=True)
+        folder, passed_over = resume_folder(self.config.trainer)
+        for skipped in passed_over:
+            print(f"[medr3] {skipped.folder} is skipped: {skipped.reason}", flush=True)
         step = 0 if folder is None else step_of(folder)
         added = changed = False
         if folder is None:
@@ -419,6 +438,13 @@ class ProgressiveTrainer(PPOTrainerSync):
         self.run_folder.write_config(OmegaConf.to_yaml(self.config, resolve=True))
         self.run_folder.write_environment()
         self.run_folder.write_stages(self.state.history)
+
+
+@register_trainer(TRAINER_MODE)
+class ProgressiveTrainer(StagedTrainer, PPOTrainerSync):
+    """Stages in verl's synchronous mode: each step draws, rolls out and trains on its own prompts."""
+
+    verl_mode = "sync"
 
 
 def _files(files: Any) -> list[str]:

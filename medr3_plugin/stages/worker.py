@@ -1,7 +1,10 @@
-"""The actor worker of the progressive trainer: verl's, with one more call for the start of a stage."""
+"""The actor workers of the progressive trainers: verl's, with one more call for the start of a stage."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from verl.experimental.separation.engine_workers import DetachActorWorker
 from verl.single_controller.base.decorator import Dispatch, register
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngine
 from verl.workers.engine_workers import ActorRolloutRefWorker
@@ -9,12 +12,14 @@ from verl.workers.engine_workers import ActorRolloutRefWorker
 from medr3_plugin.stages.schedule import KEEPS_OPTIMIZER
 
 
-class StagedActorWorker(ActorRolloutRefWorker):
-    """`ActorRolloutRefWorker` that can restart its optimizer and learning-rate schedule."""
+class BeginsStages:
+    """Adds the restart of optimizer and learning-rate schedule to an actor worker of verl."""
+
+    actor: Any
 
     @register(dispatch_mode=Dispatch.ONE_TO_ALL)
     def begin_stage(self, total_steps: int, learning_rate: float | None, reset_optimizer: bool) -> None:
-        """Restart the learning-rate schedule, over `total_steps` training steps.
+        """Restart the learning-rate schedule, over `total_steps` local updates.
 
         Engines other than FSDP (Megatron) keep their optimizer and one schedule over the whole run.
 
@@ -35,5 +40,13 @@ class StagedActorWorker(ActorRolloutRefWorker):
             group["lr"] = group["initial_lr"] = peak
         engine.optimizer_config.total_training_steps = total_steps
         engine.lr_scheduler = engine._build_lr_scheduler(optimizer)
-        # the checkpoint manager keeps its own reference and would go on saving the old schedule
+        # the checkpoint manager keeps its own reference and would keep saving the old schedule
         engine.checkpoint_manager.lr_scheduler = engine.lr_scheduler
+
+
+class StagedActorWorker(BeginsStages, ActorRolloutRefWorker):
+    """Of the modes in which the actor shares its devices with the rollout."""
+
+
+class StagedDetachedWorker(BeginsStages, DetachActorWorker):
+    """Of `separate_async`."""

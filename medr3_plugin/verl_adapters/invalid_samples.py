@@ -18,7 +18,7 @@ from tensordict import TensorDict
 from transfer_queue import KVBatchMeta
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.registered_names import ADVANTAGE_ESTIMATOR, REWARD_MANAGER, TRAINER_MODE
+from medr3_plugin.registered_names import ADVANTAGE_ESTIMATOR, REWARD_MANAGER, TRAINER_MODE, TRAINER_MODES
 
 WITHOUT_GROUP_BASELINE = ("gae", "reinforce_plus_plus")
 """Estimators whose baseline is not the group's."""
@@ -50,7 +50,7 @@ def check_estimator(config: Any) -> None:
     """
     mode = OmegaConf.select(config, "trainer.v1.trainer_mode")
     manager = OmegaConf.select(config, "reward.reward_manager.name")
-    if manager == REWARD_MANAGER and mode not in (TRAINER_MODE, None):
+    if manager == REWARD_MANAGER and mode not in (*TRAINER_MODES, None):
         raise UserError(
             f"trainer.v1.trainer_mode: {mode!r} would train on samples whose judge or search failed, as if they were "
             f"worth 0; with reward.reward_manager.name={REWARD_MANAGER} set it to {TRAINER_MODE}, which leaves them "
@@ -63,7 +63,7 @@ def check_estimator(config: Any) -> None:
             f"medr3.wrong_group_weight: {weight} says nothing to {estimator!r}; set algorithm.adv_estimator to "
             f"{ADVANTAGE_ESTIMATOR}, or leave the weight at 1"
         )
-    if mode == TRAINER_MODE and estimator in NOT_IN_V1:
+    if mode in TRAINER_MODES and estimator in NOT_IN_V1:
         raise UserError(
             f"algorithm.adv_estimator: verl's v1 trainer does not hand {estimator!r} what it needs; "
             "take medr3_grpo, grpo, rloo, reinforce_plus_plus or gae"

@@ -76,3 +76,19 @@ def test_a_cross_encoder_reorders(tmp_path):
     assert [hit.score for hit in found[0]] == pytest.approx(
         [float(oracle[place]) for place in best], rel=1e-4
     )
+
+
+def test_hits_past_the_depth_follow(monkeypatch):
+    reranker = CrossEncoderReranker("owner/name", depth=2)
+
+    class Model:
+        def predict(self, pairs, **options):
+            import numpy as np
+
+            return np.arange(len(pairs), dtype=np.float32)
+
+    monkeypatch.setattr(reranker, "_loaded", Model)
+    reordered = reranker.apply(["query", "nothing"], [hits(1, 1, 1, 1), []])
+    assert order(reordered[0]) == ["1", "0", "2", "3"]
+    assert [hit.score for hit in reordered[0]] == sorted((hit.score for hit in reordered[0]), reverse=True)
+    assert reordered[1] == []

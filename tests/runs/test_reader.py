@@ -55,6 +55,19 @@ def test_stages_are_compared_by_their_own_steps(tmp_path: Path) -> None:
     assert second["validation"] == 0.5 and set(second["values"]) == {"accuracy"}
 
 
+def test_shares_say_what_they_stand_on(tmp_path: Path) -> None:
+    step = {"stage": "a", "kind": "train", "samples": 8}
+    write_metrics(
+        tmp_path,
+        *({"step": i, "reward/acc": acc, **step} for i, acc in enumerate([0.0, 0.5, 0.5, 1.0], start=1)),
+        {"step": 4, "stage": "a", "kind": "val", "reward/acc": 1.0, "samples": 12},
+    )
+    found = summarise(read_run(tmp_path))
+    assert (found["acc"]["first"], found["acc"]["last"], found["acc"]["samples"]) == (0.25, 0.75, 16)
+    assert 0.5 < found["acc"]["low"] < 0.75 < found["acc"]["high"] < 0.92
+    assert found["val_acc"]["last"] == found["val_acc"]["high"] == 1 and 0.7 < found["val_acc"]["low"] < 0.8
+
+
 def test_between_two_stages_the_config_says_that_more_is_to_come(tmp_path: Path) -> None:
     write_metrics(tmp_path, {"step": 1, "stage": "a", "kind": "train"})
     (tmp_path / "stages.json").write_text('[{"name": "a", "index": 0, "start_step": 1, "end_step": 1}]')

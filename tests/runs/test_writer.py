@@ -3,10 +3,14 @@ from __future__ import annotations
 import json
 import math
 
-from medr3_plugin.runs.files import StageRecord
+from medr3_plugin.runs.files import TRAIN, Labels, StageRecord
 from medr3_plugin.runs.requests import request_promotion, take_promotion
 from medr3_plugin.runs.step_metrics import StepSample
-from medr3_plugin.runs.writer import RunWriter, group_scores, spread
+from medr3_plugin.runs.writer import RunWriter, spread
+
+
+def at(step: int) -> Labels:
+    return Labels(step, "reasoning", step, TRAIN)
 
 
 def lines(file):
@@ -15,18 +19,18 @@ def lines(file):
 
 def test_metrics_are_plain_finite_json(tmp_path):
     folder = RunWriter(tmp_path / "run")
-    folder.append_metrics({"step": 1, "kind": "train", "a": 0.5, "nan": math.nan, "object": object()})
-    folder.append_metrics({"step": 2, "kind": "train"})
+    folder.append_metrics(at(1), {"a": 0.5, "nan": math.nan, "object": object()})
+    folder.append_metrics(at(2), {})
     assert lines(folder.path / "metrics.jsonl") == [
-        {"step": 1, "kind": "train", "a": 0.5},
-        {"step": 2, "kind": "train"},
+        {"step": 1, "stage": "reasoning", "stage_step": 1, "kind": "train", "a": 0.5},
+        {"step": 2, "stage": "reasoning", "stage_step": 2, "kind": "train"},
     ]
 
 
 def test_a_resumed_run_forgets_later_steps_and_half_lines(tmp_path):
     folder = RunWriter(tmp_path)
     for step in (1, 2, 3):
-        folder.append_metrics({"step": step})
+        folder.append_metrics(at(step), {})
     with (tmp_path / "metrics.jsonl").open("a") as stream:
         stream.write('{"step": 4, "rew')
     folder.forget_after(2)
@@ -35,8 +39,9 @@ def test_a_resumed_run_forgets_later_steps_and_half_lines(tmp_path):
 
 def test_forgetting_keeps_text_with_line_separators_and_survives_half_a_character(tmp_path):
     folder = RunWriter(tmp_path)
-    kept = {"step": 1, "response": "a\u2028b\u0085c"}
-    folder.append_trajectories([kept, {"step": 2, "response": "x"}])
+    samples = [StepSample("g", {"score": 1.0})]
+    [kept] = folder.append_trajectories(at(1), samples, [0], ["a\u2028b\u0085c"])
+    folder.append_trajectories(at(2), samples, [0], ["x"])
     with (tmp_path / "trajectories.jsonl").open("ab") as stream:
         stream.write('{"step": 3, "response": "é'.encode()[:-1])
     folder.forget_after(1)
@@ -47,12 +52,14 @@ def test_a_run_from_the_beginning_keeps_the_earlier_one(tmp_path):
     folder = RunWriter(tmp_path)
     assert folder.set_aside() is None
     for number in (1, 2):
-        folder.append_metrics({"step": number})
+        folder.append_metrics(at(number), {})
         folder.write_stages([StageRecord("reasoning", 0, 1)])
         request_promotion(tmp_path)  # meant for the earlier run
         aside = folder.set_aside()
         assert aside == tmp_path / f"previous-{number}"
-        assert lines(aside / "metrics.jsonl") == [{"step": number}] and (aside / "stages.json").is_file()
+        assert [line["step"] for line in lines(aside / "metrics.jsonl")] == [number] and (
+            aside / "stages.json"
+        ).is_file()
         assert not (tmp_path / "metrics.jsonl").exists()
         assert not take_promotion(tmp_path, "reasoning")
 
@@ -69,9 +76,15 @@ def test_the_chosen_trajectories_span_the_scores():
     samples = [StepSample("g", {"score": float(i)}) for i in (3, 0, 1, 2, 4, 5, 6, 9, 8, 7)]
     assert [samples[i].record["score"] for i in spread(samples, 3)] == [0.0, 4.0, 9.0]
     assert sorted(spread(samples, 99)) == list(range(10)) and spread(samples, 0) == spread([], 3) == []
-    assert group_scores(samples[:3])["g"] == [3.0, 1.0, 0.0]
 
 
-def test_invalid_samples_have_no_score_to_compare_with():
-    samples = [StepSample("a", {"score": 1.0}), StepSample("a", {"score": 0.0, "valid": 0.0})]
-    assert group_scores(samples) == {"a": [1.0]}
+def test_a_trajectory_stands_beside_the_valid_ones_of_its_prompt(tmp_path):
+    scores = [("a", 1.0, 1.0), ("a", 3.0, 1.0), ("a", 9.0, 0.0), ("b", 2.0, 1.0)]
+    samples = [StepSample(group, {"score": score, "valid": valid}) for group, score, valid in scores]
+    RunWriter(tmp_path).append_trajectories(at(7), samples, [1, 3], ["x", "y"])
+    rows = lines(tmp_path / "trajectories.jsonl")
+    assert [(row["step"], row["stage"], row["kind"], row["response"]) for row in rows] == [
+        (7, "reasoning", "train", "x"),
+        (7, "reasoning", "train", "y"),
+    ]
+    assert [row["group_scores"] for row in rows] == [[3.0, 1.0], [2.0]]

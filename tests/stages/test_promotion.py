@@ -36,13 +36,6 @@ def test_threshold_needs_a_full_window():
     until = Until(max_steps=99, metric="reward/score", window=3, threshold=0.5)
     assert decide(until, 2, [0.9, 0.9]) is None
     assert decide(until, 3, [0.9, 0.9, 0.9]).startswith("threshold")
-    falling = Until(max_steps=99, metric="loss", window=1, threshold=0.5, mode="min")
-    assert decide(falling, 1, [0.6]) is None
-    assert decide(falling, 1, [0.4]).startswith("threshold")
-
-
-def test_mode_min():
-    assert steps_without_progress([3.0, 2.0, 2.0, 2.0], 0.0, "min") == 2
 
 
 @given(st.lists(st.floats(-1, 1), max_size=30), st.integers(1, 10))

@@ -1,430 +1,320 @@
-"""What the trainer mode tells the advantage estimator, and when it stops a run (tests/training has the real one)."""
+"""Stages in verl's own loop, in its three modes, without models (tests/training has real ones)."""
 
 from __future__ import annotations
 
 import inspect
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 pytest.importorskip("verl")
 
-import torch
-from omegaconf import OmegaConf
-from transfer_queue import KVBatchMeta
+from loop_without_models import BATCH, MODES, make, run, trained
 from verl.workers.engine_workers import TrainingWorker
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.runs.requests import request_promotion
-from medr3_plugin.runs.step_metrics import DETAIL_KEY
-from medr3_plugin.runs.writer import RunWriter
-from medr3_plugin.stages import samples
-from medr3_plugin.stages.schedule import Schedule, StageSpec
-from medr3_plugin.stages.settings import ProgressSettings
 from medr3_plugin.stages.state import StageState
-from medr3_plugin.stages.trainer import PPOTrainerSync, ProgressiveTrainer
 
-PADDING = None
+ASYNC = [mode for mode in MODES if mode.endswith("async")]
 
-
-def batch(*valid: float) -> KVBatchMeta:
-    """Rows of one prompt with these `valid` values."""
-    keys = [f"a_{i}_0" for i in range(len(valid))]
-    return KVBatchMeta(keys=keys, tags=[{"valid": value} for value in valid], partition_id="train")
+STAGES = [
+    {"name": "reasoning", "until": {"max_steps": 3}, "learning_rate": 1e-5, "temperature": 0.9},
+    {"name": "retrieval", "until": {"max_steps": 2}, "handover": "weights+optimizer"},
+    {"name": "joint", "until": {"max_steps": 4}},
+]
+STAGE_OF_STEP = ["reasoning"] * 3 + ["retrieval"] * 2 + ["joint"] * 4
+EARLY = {"max_steps": 9, "metric": "acc", "threshold": 0.4, "window": 1, "min_steps": 2}
 
 
 @pytest.fixture
-def trainer(monkeypatch):
-    """A trainer as far as it decides what trains."""
-    made = ProgressiveTrainer.__new__(ProgressiveTrainer)
-    made.timing_raw, made.global_steps = {}, 7
-    made.settings = SimpleNamespace(max_invalid_share=0.5)
-    made.config = OmegaConf.create(
-        {
-            "data": {"train_batch_size": 1},
-            "actor_rollout_ref": {"rollout": {"n": 3}},
-            "algorithm": {"adv_estimator": "medr3_grpo"},
-        }
-    )
+def trainer(tmp_path, monkeypatch):
+    def build(mode: str = "medr3_progressive", stages=STAGES, *overrides: str, **options: Any):
+        return make(mode, tmp_path, stages, *overrides, monkeypatch=monkeypatch, **options)
 
-    def read(keys, partition_id, select_fields):
-        tags = dict(zip(made.batch.keys, made.batch.tags, strict=True))
-        failures = {key: [] if tags[key]["valid"] else ["judge_timeout"] for key in keys}
-        infos = [
-            {"score": 1.0, "valid": tags[key]["valid"], DETAIL_KEY: json.dumps({"failures": failures[key]})}
-            for key in keys
-        ]
+    return build
+
+
+def lines(trainer: Any, name: str = "metrics.jsonl") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (trainer.run_folder.path / name).read_text().splitlines()]
+
+
+def history(trainer: Any) -> list[tuple[str, int, int, str]]:
+    stages = json.loads((trainer.run_folder.path / "stages.json").read_text())
+    return [(stage["name"], stage["start_step"], stage["end_step"], stage["reason"]) for stage in stages]
+
+
+def told(trainer: Any, *kinds: str) -> list[tuple[Any, ...]]:
+    return [entry[:2] for entry in trainer.told if entry[0] in kinds]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_each_step_trains_on_prompts_of_its_own_stage(trainer, mode):
+    done = run(trainer(mode))
+    steps = trained(done)
+    assert [{prompt.stage for prompt in steps[step]} for step in sorted(steps)] == [
+        {s} for s in STAGE_OF_STEP
+    ]
+    assert all(len(prompts) == BATCH for prompts in steps.values())
+    questions = [prompt.question for prompts in steps.values() for prompt in prompts]
+    assert len(set(questions)) == len(questions)
+    assert history(done) == [
+        ("reasoning", 1, 3, "max_steps 3"),
+        ("retrieval", 4, 5, "max_steps 2"),
+        ("joint", 6, 9, "max_steps 4"),
+    ]
+    temperatures = {entry[1]: entry[3] for entry in done.told if entry[0] == "train"}
+    assert temperatures[3] == 0.9 and temperatures[4] == 0.6
+    assert not any(done.queue.tags.values()) and not done.rollouts.waiting  # nothing was rolled out in vain
+
+
+@pytest.mark.parametrize("mode", ASYNC)
+def test_asynchronous_modes_roll_out_ahead_within_a_stage(trainer, mode):
+    steps = trained(run(trainer(mode)))
+    lag = {step: max(step - prompt.drawn for prompt in prompts) for step, prompts in steps.items()}
+    assert [lag[first] for first in (1, 4, 6)] == [0, 0, 0]  # nothing can be drawn before its stage
+    assert max(lag.values()) >= 1 and all(lag[step] >= 1 for step in (3, 5, 9))
+
+
+def test_the_synchronous_mode_does_not(trainer):
+    assert all(prompt.drawn == step for step, drawn in trained(run(trainer())).items() for prompt in drawn)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_stage_that_ends_early_leaves_nothing_to_the_next_one(trainer, mode, capsys):
+    done = run(trainer(mode, [{"name": "reasoning", "until": EARLY}, STAGES[2]]))
+    assert history(done)[0][1:3] == (1, 2)
+    steps = trained(done)
+    assert [{prompt.stage for prompt in steps[step]} for step in sorted(steps)] == [{"reasoning"}] * 2 + [
+        {"joint"}
+    ] * 4
+    assert not any(done.queue.tags.values())
+    assert (f"{BATCH} prompts" in capsys.readouterr().out) == (mode in ASYNC)
+
+
+KILLS = [("rollout", 2), ("save", 3), ("saved", 3), ("rollout", 4), ("update", 8)]
+
+
+@pytest.mark.parametrize("kill", KILLS, ids=lambda kill: f"{kill[0]}-{kill[1]}")
+@pytest.mark.parametrize("mode", MODES)
+def test_a_killed_run_ends_as_one_that_was_not(trainer, mode, kill):
+    killed = run(trainer(mode, STAGES, "trainer.save_freq=1", kill_at=kill))
+    resumed = run(trainer(mode, STAGES, "trainer.save_freq=1", seed=1))
+    assert [line["stage"] for line in lines(resumed) if line["kind"] == "train"] == STAGE_OF_STEP
+    assert [line["step"] for line in lines(resumed) if line["kind"] == "train"] == list(range(1, 10))
+    assert [entry[:3] for entry in history(resumed)] == [
+        ("reasoning", 1, 3),
+        ("retrieval", 4, 5),
+        ("joint", 6, 9),
+    ]
+    steps = trained(killed, resumed)
+    assert [{prompt.stage for prompt in steps[step]} for step in sorted(steps)] == [
+        {s} for s in STAGE_OF_STEP
+    ]
+    assert not any(resumed.queue.tags.values())
+    # every question once, the same ones as without a kill
+    questions = sorted(prompt.question for prompts in steps.values() for prompt in prompts)
+    assert len(set(questions)) == len(questions)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_kill_does_not_change_the_questions_of_a_stage(tmp_path, monkeypatch, mode):
+    def questions(folder, kill_at):
+        folder.mkdir()
+        killed = run(
+            make(mode, folder, STAGES, "trainer.save_freq=1", kill_at=kill_at, monkeypatch=monkeypatch)
+        )
+        again = run(make(mode, folder, STAGES, "trainer.save_freq=1", monkeypatch=monkeypatch, seed=5))
         return {
-            "uid": ["a"] * len(keys),
-            "extra_fields": [{"reward_extra_info": info} for info in infos],
-            "rm_scores": torch.ones(len(keys), 3),
+            (prompt.stage, prompt.question)
+            for prompts in trained(killed, again).values()
+            for prompt in prompts
         }
 
-    monkeypatch.setattr(samples.tq, "kv_batch_get", read)
-    return made
+    assert questions(tmp_path / "a", None) == questions(tmp_path / "b", ("update", 2))
 
 
-def test_too_many_invalid_samples_stop_the_run_and_name_the_service(trainer):
-    trainer.batch = batch(1.0, 0.0, 0.0)
-    message = r"step 7: 67% of the samples are invalid, .*max_invalid_share=50%; failures: judge_timeout: 2"
-    with pytest.raises(RuntimeError, match=message):
-        trainer._without_invalid(trainer.batch)
+def test_a_hand_over_in_order(trainer):
+    done = run(trainer())
+    first = [entry for entry in done.told if entry[0] != "train"]
+    assert first[1:4] == [  # after the call that starts the first stage
+        ("validate", 3),
+        ("begin", {"total_steps": 2, "learning_rate": None, "reset_optimizer": True}),
+        ("save", 3),
+    ]
+    assert first[0][1] == {"total_steps": 3, "learning_rate": 1e-5, "reset_optimizer": False}
+    assert first[5][1]["reset_optimizer"] is False  # of joint: retrieval hands over its optimizer
+    folder = done.run_folder.path / "checkpoints/global_step_3"
+    assert StageState.load(folder, done.schedule).index == 1
+    stages = json.loads((done.run_folder.path / "stages.json").read_text())
+    assert stages[0]["checkpoint"] == str(folder)
 
 
-def test_a_step_in_which_nothing_is_left_stops_the_run(trainer):
-    trainer.settings.max_invalid_share = 1.0
-    trainer.batch = batch(1.0, 0.0, 0.0)  # one sample is valid, and has nothing to be compared with
-    with pytest.raises(RuntimeError, match="judge_timeout: 2"):
-        trainer._without_invalid(trainer.batch)
-
-
-def test_trajectories_that_verl_lost_count_as_invalid(trainer):
-    trainer.batch = batch(1.0, 1.0)
-    assert trainer._without_invalid(trainer.batch).keys == ["a_0_0", "a_1_0"]
-    trainer.config.actor_rollout_ref.rollout.n = 5
-    message = r"60% of the samples are invalid.*failures: trajectory_lost: 3 \(exceptions are in the log\)"
-    with pytest.raises(RuntimeError, match=message):
-        trainer._without_invalid(trainer.batch)
-
-
-def test_the_schedule_of_a_stage_counts_the_trainers_steps_as_verl_moves_it(trainer):
-    told = {}
-    trainer.actor_rollout_wg = SimpleNamespace(begin_stage=lambda **values: told.update(values))
-    trainer.config = OmegaConf.create(
-        {"data": {"train_batch_size": 256}, "actor_rollout_ref": {"actor": {"ppo_mini_batch_size": 64}}}
+def test_a_learning_rate_schedule_covers_the_local_updates_of_its_stage(trainer, tmp_path):
+    sync, separate = (
+        run(trainer()),
+        run(trainer("medr3_separate_async", STAGES, f"paths.run={tmp_path / 'separate'}")),
     )
-    stage = StageSpec(name="reasoning", until={"max_steps": 120})
-    trainer._begin_stage_on_workers(stage, reset_optimizer=True)
-    assert told["total_steps"] == 120
-    # four mini-batches a step, and verl moves the schedule after the last one alone
+    totals = [
+        [entry[1]["total_steps"] for entry in done.told if entry[0] == "begin"] for done in (sync, separate)
+    ]
+    assert totals == [[3, 2, 4], [6, 4, 8]]  # two parameter updates per step in `separate_async`
+    # however many mini-batches an update has: verl moves the schedule after the last one alone
     source = inspect.getsource(TrainingWorker.train_mini_batch)
     assert "update_lr_scheduler=batch_idx == total_num_iterations - 1" in source
 
 
-STAGES = [
-    {"name": "reasoning", "until": {"max_steps": 4}, "learning_rate": 1e-5},
-    {"name": "joint", "until": {"max_steps": 6}, "handover": "weights+optimizer"},
-]
+ALONE = [{"name": "reasoning", "until": EARLY}]
+NO_HANDOVER = ("medr3.checkpoint_at_handover=false", "medr3.validate_at_handover=false")
 
 
-class Workers:
-    """Stands for the actor's workers: what was asked of them, in order."""
-
-    def __init__(self, told: list[Any]) -> None:
-        self.told = told
-
-    def begin_stage(self, **arguments: Any) -> None:
-        self.told.append(("begin", arguments))
-
-
-@pytest.fixture
-def run(monkeypatch, tmp_path):
-    """A trainer as far as stages, checkpoints and validation go; verl's own part only notes what it was asked."""
-
-    def make(
-        *, at_handover: bool = False, save_freq: int = -1, test_freq: int = -1, stages=STAGES, mode="auto"
-    ):
-        trainer = ProgressiveTrainer.__new__(ProgressiveTrainer)
-        section = {"validate_at_handover": at_handover, "checkpoint_at_handover": at_handover}
-        trainer.settings = ProgressSettings(run_dir=str(tmp_path / "run"), **section)
-        trainer.schedule = Schedule.from_config(stages)
-        trainer.state = StageState.begin(trainer.schedule)
-        trainer.run_folder = RunWriter(trainer.settings.run_dir)
-        trainer.told = []
-        trainer.actor_rollout_wg = Workers(trainer.told)
-        trainer.config = OmegaConf.create(
-            {
-                "trainer": {
-                    "save_freq": save_freq,
-                    "test_freq": test_freq,
-                    "default_local_dir": str(tmp_path / "checkpoints"),
-                    "resume_mode": mode,
-                    "resume_from_path": None,
-                },
-                "data": {"train_batch_size": 8},
-                "actor_rollout_ref": {
-                    "actor": {"ppo_mini_batch_size": 2},
-                    "rollout": {"temperature": 1.0, "n": 1},
-                },
-            }
-        )
-        trainer.global_steps, trainer.total_training_steps = 0, trainer.schedule.max_steps
-        trainer._validated_at, trainer._step_open, trainer._save_due = -1, False, False
-        trainer.train_dataset = range(64)
-        return trainer
-
-    def saved(self):
-        folder = self._checkpoint_folder()
-        (folder / "actor").mkdir(parents=True, exist_ok=True)
-        for file in ("actor/model.pt", "data.pt"):
-            (folder / file).write_text("x")
-        self.told.append(("save", self.global_steps))
-
-    def loaded(self):
-        path = self.config.trainer.resume_from_path
-        self.global_steps = int(path.rpartition("_")[2]) if path else 0
-        self.told.append(("load", self.global_steps))
-
-    def opened(self):
-        self.train_dataset = range(64)
-        self.total_training_steps = self.schedule.max_steps
-        self.told.append(("data", self.stage.name))
-
-    def validated(self):
-        self._validated_at = self.global_steps
-        self.told.append(("validate", self.global_steps))
-
-    monkeypatch.setattr(PPOTrainerSync, "_save_checkpoint", saved)
-    monkeypatch.setattr(PPOTrainerSync, "_load_checkpoint", loaded)
-    monkeypatch.setattr(ProgressiveTrainer, "_validate_and_log", validated)
-    monkeypatch.setattr(ProgressiveTrainer, "_init_dataloader", opened)
-    return make
-
-
-def end_step(trainer: Any, step: int, *, saves: bool = False) -> None:
-    """The end of one step, as `_compute_metrics` has it; `saves` if verl saved inside of the step."""
-    trainer.global_steps = step
-    trainer._step_open = True
-    if saves:
-        trainer._save_checkpoint()
-    trainer._step_open = False
-    trainer.state.stage_step += 1
-    trainer._end_stage_if_due()
-    if trainer._save_due:
-        trainer._save_checkpoint()
-
-
-def begin(**expected: Any) -> tuple[str, dict[str, Any]]:
-    return ("begin", {"learning_rate": None, "reset_optimizer": False, **expected})
-
-
-def test_a_hand_over_in_order(run):
-    trainer = run(at_handover=True)
-    for step in range(1, 5):
-        end_step(trainer, step)
-    assert trainer.told == [
-        ("validate", 4),
-        ("data", "joint"),
-        begin(total_steps=6, reset_optimizer=True),  # 6 steps, whatever the mini-batches of a step
-        ("save", 4),
-    ]
-    assert trainer.total_training_steps == 10
-    assert StageState.load(trainer._checkpoint_folder(), trainer.schedule) == trainer.state
-    assert trainer.state.history[0].checkpoint == str(trainer._checkpoint_folder())
-
-
-def test_a_run_that_ends_early_is_saved_and_validated_as_one_that_does_not(run):
+def test_a_run_that_ends_early_is_saved_and_validated_as_one_that_does_not(trainer):
     """verl saves and validates at the step it was told to be the last; a plateau comes before."""
-    trainer = run(save_freq=50, test_freq=50)
-    trainer.state.end_stage(trainer.schedule, 4, "max_steps 4", None)
-    request_promotion_of(trainer, "joint")
-    end_step(trainer, 5)
-    assert trainer.told == [("validate", 5), ("save", 5)]
-    assert trainer.total_training_steps == 5
-    assert trainer.state.history[-1].checkpoint == str(trainer._checkpoint_folder())
-
-
-def test_without_saving_and_validation_an_early_end_does_neither(run):
-    trainer = run()
-    trainer.state.end_stage(trainer.schedule, 4, "max_steps 4", None)
-    request_promotion_of(trainer, "joint")
-    end_step(trainer, 5)
-    assert trainer.told == [] and trainer.state.history[-1].checkpoint is None
-
-
-def test_a_save_inside_a_step_waits_for_its_end_and_happens_once(run):
-    trainer = run(at_handover=False, save_freq=2)
-    trainer.state.stage_step = 1
-    end_step(trainer, 2, saves=True)
-    assert trainer.told == [("save", 2)] and trainer.state.stage_step == 2
-    end_step(trainer, 3)
-    end_step(trainer, 4, saves=True)
-    assert [entry for entry in trainer.told if entry[0] == "save"] == [("save", 2), ("save", 4)]
-    assert StageState.load(trainer._checkpoint_folder(), trainer.schedule).index == 1
-    assert trainer.state.history[0].checkpoint == str(trainer._checkpoint_folder())
-
-
-def request_promotion_of(trainer: Any, stage: str) -> None:
-    trainer.run_folder.write_stages(trainer.state.history)
-    assert request_promotion(trainer.run_folder.path) == stage
-
-
-def test_a_resumed_run_goes_on_in_its_stage(run):
-    first = run(at_handover=True)
-    for step in range(1, 5):
-        end_step(first, step)
-    first.run_folder.append_metrics({"step": 5})
-    again = run(at_handover=True)
-    again._load_checkpoint()
-    assert again.told == [("data", "joint"), begin(total_steps=6), ("load", 4)]
-    assert again.total_training_steps == 10 and again.state == first.state
-    assert (again.run_folder.path / "metrics.jsonl").read_text() == ""
-
-
-def test_a_position_in_other_data_is_not_restored(run, capsys):
-    first = run(save_freq=1)
-    end_step(first, 1, saves=True)
-    same = run()
-    same._load_checkpoint()
-    assert [entry[0] for entry in same.told] == ["data", "begin", "load"]
-    assert same.state.data == [64, 8] and not capsys.readouterr().out.count("begin from the start")
-    other = run()
-    other.config.data.train_batch_size = 4
-    other._load_checkpoint()
-    assert [entry[0] for entry in other.told] == ["data", "begin", "load", "data"]
-    assert "were [64, 8] and are [64, 4]" in capsys.readouterr().out
-    assert other.total_training_steps == 1 + 3 + 6
-
-
-def test_a_schedule_that_got_a_stage_after_its_end_goes_on_with_it(run):
-    first = run(at_handover=True)
-    for step in range(1, 11):
-        end_step(first, step)
-    assert first.state.finished(first.schedule)
-    added = {"name": "more", "until": {"max_steps": 3}, "learning_rate": 1e-6}
-    again = run(at_handover=True, stages=[STAGES[0], {**STAGES[1], "handover": "weights"}, added])
-    again._load_checkpoint()
-    # loaded, then begun as after any hand-over: its own data from the start, a new optimizer
-    assert again.told[-3:] == [
-        ("load", 10),
-        ("data", "more"),
-        begin(total_steps=3, learning_rate=1e-6, reset_optimizer=True),
-    ]
-    assert again.total_training_steps == 13
-    assert json.loads((again.run_folder.path / "stages.json").read_text())[-1]["start_step"] == 11
-
-
-def test_a_finished_run_that_is_started_again_has_nothing_to_do(run):
-    first = run(at_handover=True)
-    for step in range(1, 11):
-        end_step(first, step)
-    again = run(at_handover=True)
-    again._load_checkpoint()
-    assert again.total_training_steps == 10 and again.told[-1] == ("load", 10)
-
-
-def test_a_changed_schedule_is_refused_before_anything_is_forgotten(run):
-    first = run(at_handover=True)
-    for step in range(1, 5):
-        end_step(first, step)
-    first.run_folder.append_metrics({"step": 9})
-    again = run(stages=[{**STAGES[0], "name": "other"}, STAGES[1]])
-    with pytest.raises(UserError, match=r"medr3\.stages has changed"):
-        again._load_checkpoint()
-    assert json.loads((again.run_folder.path / "metrics.jsonl").read_text()) == {"step": 9}
-
-
-class Ids(list):
-    """Stands for a nested tensor of responses."""
-
-    def unbind(self):
-        return list(self)
-
-
-@pytest.fixture
-def rows(monkeypatch):
-    """What TransferQueue holds: (group, reward, valid) of each row, or `PADDING`."""
-
-    def hold(*held):
-        def read(keys, partition_id, select_fields):
-            assert all(held[key] is not PADDING for key in keys)
-            infos = [
-                {
-                    "acc": float(held[key][1] > 0.5),
-                    "valid": held[key][2],
-                    DETAIL_KEY: json.dumps({"id": str(key)}),
-                }
-                for key in keys
-            ]
-            return {
-                "uid": [held[key][0] for key in keys],
-                "extra_fields": [{"reward_extra_info": info} for info in infos],
-                "rm_scores": torch.tensor([[0.0, held[key][1]] for key in keys]),
-                "responses": Ids([f"text {key}"] for key in keys),
-            }
-
-        monkeypatch.setattr(samples.tq, "kv_batch_get", read)
-        tags = [{"is_padding": row is PADDING} for row in held]
-        return SimpleNamespace(keys=list(range(len(held))), tags=tags, partition_id="train")
-
-    return hold
-
-
-def lines(trainer: Any, name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (trainer.run_folder.path / name).read_text().splitlines()]
-
-
-def record(trainer: Any, batch: Any, step: int, metrics: dict[str, Any] | None = None) -> dict[str, Any]:
-    trainer.global_steps = step
-    trainer.tokenizer = SimpleNamespace(decode=lambda ids, skip_special_tokens: ids[0])
-    metrics = {} if metrics is None else metrics
-    trainer._scored = samples.ScoredBatch(batch)
-    trainer._record_step(metrics, {"step": 2.0, "bookkeeping": 0.0})
-    return metrics
-
-
-PLATEAU = [{"name": "x", "until": {"max_steps": 9, "metric": "acc", "patience": 2}}]
-
-
-def test_a_step_is_written_without_padding_and_its_metric_remembered(run, rows):
-    trainer = run(stages=PLATEAU)
-    trainer.config.data.train_batch_size = 5  # with one sample a prompt; one is lost, one invalid
-    batch = rows(("a", 1.0, 1.0), PADDING, ("a", 0.0, 1.0), ("b", 9.0, 0.0), ("b", 1.0, 1.0), PADDING)
-    metrics = record(trainer, batch, 1, {"actor/lr": 1e-5})
-    [line] = lines(trainer, "metrics.jsonl")
-    assert (line["step"], line["stage"], line["stage_step"], line["kind"]) == (1, "x", 1, "train")
-    assert line["reward/acc"] == metrics["reward/acc"] == pytest.approx(2 / 3)
-    assert (line["invalid_share"], line["zero_variance_groups"], line["actor/lr"]) == (0.4, 0.5, 1e-5)
-    assert line["failures/trajectory_lost"] == 1
-    assert trainer.state.window == [line["reward/acc"]]
-    written = {row["id"]: row["response"] for row in lines(trainer, "trajectories.jsonl")}
-    assert written == {key: f"text {key}" for key in "0234"}
-
-
-def test_a_step_without_a_value_adds_none_to_the_window(run, rows):
-    trainer = run(stages=PLATEAU)
-    record(trainer, rows(("a", 1.0, 0.0)), 1)
-    assert trainer.state.window == [] and trainer.state.stage_step == 1
-    until = {"max_steps": 9, "metric": "val/reward/acc", "patience": 2}
-    trainer = run(stages=[{"name": "x", "until": until}], test_freq=2)
-    record(trainer, rows(("a", 1.0, 1.0)), 1)
-    record(trainer, rows(("a", 1.0, 1.0)), 2, {"val/reward/acc": 0.25})
-    record(trainer, rows(("a", 1.0, 1.0)), 3, {"val/reward/acc": float("nan")})
-    assert trainer.state.window == [0.25] and trainer.state.stage_step == 3
-
-
-def test_validation_is_written_and_joins_verls_metrics(run, monkeypatch, caplog):
-    trainer = run()
-    trainer.global_steps, trainer._val_outputs = 4, ["one", "two", "three"]
-    infos = {
-        "reward": [1.0, 0.0, 0.0],
-        "acc": [1.0, 0.0, 0.0],
-        "valid": [1.0, 1.0, 0.0],
-        DETAIL_KEY: [
-            json.dumps({"dataset": "a"}),
-            None,
-            json.dumps({"dataset": "b", "failures": ["judge_timeout"]}),
-        ],
-    }
-    expected = {("a", "1"): 1, ("a", "2"): 1, ("b", "3"): 1}
-    metrics = trainer._val_metrics_update(["a", "a", "b"], ["1", "2", "3"], infos, [2, 2, 2], expected)
-    # verl's own means: what is invalid is no 0
-    assert metrics["val-core/a/acc/mean@1"] == 0.5
-    assert not any("/b/" in key for key in metrics)
-    [line] = lines(trainer, "metrics.jsonl")
-    assert (line["kind"], line["step"], line["reward/acc"], line["failures/judge_timeout"]) == (
-        "val",
-        4,
-        0.5,
-        1,
+    done = run(
+        trainer("medr3_progressive", ALONE, "trainer.save_freq=50", "trainer.test_freq=50", *NO_HANDOVER)
     )
-    assert metrics["val/reward/acc"] == 0.5 and "zero_variance_groups" not in line  # one sample a prompt
-    assert trainer._validated_at == 4
-    assert {row["response"] for row in lines(trainer, "trajectories.jsonl")} == {"one", "two", "three"}
-    assert not caplog.records
-    infos["valid"] = [0.0, 1.0, 0.0]
-    metrics = trainer._val_metrics_update(["a", "a", "b"], ["1", "2", "3"], infos, [2, 2, 2], expected)
-    assert metrics["val-core/a/acc/mean@1"] == 0.0
-    assert "67% of the validation's samples are invalid; failures: judge_timeout: 1" in caplog.text
+    assert told(done, "validate", "save") == [("validate", 2), ("save", 2)]
+
+
+def test_without_saving_and_validation_an_early_end_does_neither(trainer):
+    done = run(
+        trainer("medr3_progressive", ALONE, "trainer.save_freq=-1", "trainer.test_freq=-1", *NO_HANDOVER)
+    )
+    assert told(done, "validate", "save") == [] and history(done)[0][2] == 2
+
+
+def test_a_save_inside_a_step_waits_for_its_end_and_happens_once(trainer):
+    done = run(trainer("medr3_progressive", STAGES, "trainer.save_freq=1"))
+    assert told(done, "save") == [("save", step) for step in range(1, 10)]
+    for step in (1, 3, 4):
+        state = StageState.load(done.run_folder.path / f"checkpoints/global_step_{step}", done.schedule)
+        assert (state.index, state.stage_step) == {1: (0, 1), 3: (1, 0), 4: (1, 1)}[step]
+
+
+def test_a_stage_ends_by_hand(trainer):
+    waiting = trainer()
+    waiting.run_folder.write_stages(waiting.state.history)
+    assert request_promotion(waiting.run_folder.path) == "reasoning"
+    waiting.run_folder.set_aside = lambda: None  # the request is of this run
+    assert history(run(waiting))[0][2:] == (1, "manual: medr3 promote")
+
+
+def test_a_schedule_that_got_a_stage_after_its_end_resumes_with_it(trainer):
+    run(trainer())
+    added = {"name": "more", "until": {"max_steps": 2}, "learning_rate": 1e-6}
+    again = run(trainer("medr3_progressive", [*STAGES, added]))
+    begins = [entry[1] for entry in again.told if entry[0] == "begin"]
+    # loaded, then begun as after any hand-over: its own data from the start, a new optimizer
+    assert begins[-1] == {"total_steps": 2, "learning_rate": 1e-6, "reset_optimizer": True}
+    assert history(again)[-1][:3] == ("more", 10, 11)
+    assert {prompt.stage for prompts in trained(again).values() for prompt in prompts} == {"more"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_finished_run_that_is_started_again_has_nothing_to_do(trainer, mode):
+    run(trainer(mode))
+    again = run(trainer(mode))
+    assert trained(again) == {} and len(lines(again)) == 12  # nine steps, three validations
+    assert not again.rollouts.waiting
+
+
+def test_a_position_in_other_data_is_not_restored(trainer, tmp_path, capsys):
+    for name, rows, restarted in (("same", "", False), ("longer", "80", True)):
+        folder = tmp_path / name
+        folder.mkdir()
+        run(
+            trainer(
+                "medr3_progressive",
+                STAGES,
+                f"paths.run={folder}",
+                "trainer.save_freq=1",
+                kill_at=("update", 3),
+            )
+        )
+        (tmp_path / "reasoning.parquet").write_text(rows)
+        again = run(trainer("medr3_progressive", STAGES, f"paths.run={folder}", "trainer.save_freq=1"))
+        assert ("they begin from the start" in capsys.readouterr().out) == restarted
+        assert [line["step"] for line in lines(again) if line["kind"] == "train"] == list(range(1, 10))
+
+
+def test_a_changed_schedule_is_refused_before_anything_is_forgotten(trainer):
+    done = run(trainer("medr3_progressive", STAGES, "trainer.save_freq=1", kill_at=("update", 3)))
+    done.run_folder.append_trajectories(done._labels("train")._replace(step=99), [], [], [])
+    before = (done.run_folder.path / "metrics.jsonl").read_text()
+    with pytest.raises(UserError, match=r"medr3\.stages has changed"):
+        run(trainer("medr3_progressive", [{**STAGES[0], "name": "other"}, *STAGES[1:]]))
+    assert (done.run_folder.path / "metrics.jsonl").read_text() == before
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_a_step_leaves(trainer, mode):
+    done = run(trainer(mode))
+    train = [line for line in lines(done) if line["kind"] == "train"]
+    assert [line["stage/ended"] for line in train] == [0, 0, 1, 0, 1, 0, 0, 0, 1]
+    assert [line["stage_step"] for line in train] == [1, 2, 3, 1, 2, 1, 2, 3, 4]
+    assert all(line["reward/acc"] == 0.5 and line["actor/lr"] == 1e-5 for line in train)
+    assert all(line["zero_variance_groups"] == 0 and line["invalid_share"] == 0 for line in train)
+    rows = [row for row in lines(done, "trajectories.jsonl") if row["kind"] == "train"]
+    assert {(row["step"], row["stage"]) for row in rows} == set(enumerate(STAGE_OF_STEP, start=1))
+    assert all(row["response"] == f"answer to {row['id']}" for row in rows)
+    assert all(row["group_scores"] == [1.0, 0.0] for row in rows)
+
+
+def test_what_a_validation_leaves(trainer, caplog):
+    done = run(trainer("medr3_progressive", [STAGES[1]]))
+    [line] = [line for line in lines(done) if line["kind"] == "val"]
+    assert (line["step"], line["reward/acc"], line["failures/judge_timeout"]) == (2, 0.5, 1)
+    assert "zero_variance_groups" not in line  # one sample a prompt
+    texts = {row["response"] for row in lines(done, "trajectories.jsonl") if row["kind"] == "val"}
+    assert texts == {"one", "two", "three"}
+    assert not [entry for entry in caplog.records if entry.levelname == "ERROR"]
+
+
+def test_validation_metrics_leave_invalid_samples_out_and_many_are_an_error(trainer, caplog):
+    waiting = trainer("medr3_progressive", [STAGES[1]])
+    waiting.init()
+    waiting.logger = type("Tracking", (), {"logger": {}})
+    metrics = waiting._validate()
+    assert metrics["val-core/a/acc/mean@1"] == metrics["val/reward/acc"] == 0.5
+    assert not any("/b/" in key for key in metrics)
+    waiting.validation = (0.0, 1.0, 0.0)
+    assert waiting._validate()["val-core/a/acc/mean@1"] == 0.0
+    assert "67%" in caplog.text and "judge_timeout: 1" in caplog.text
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_too_many_invalid_samples_stop_the_run_and_name_the_service(trainer, mode):
+    with pytest.raises(RuntimeError, match=r"step \d: .*medr3\.max_invalid_share.*judge_timeout: "):
+        run(trainer(mode, STAGES, invalid=0.9))
+
+
+def test_a_step_in_which_nothing_is_left_stops_the_run(trainer):
+    with pytest.raises(RuntimeError, match=r"step 1: .*judge_timeout"):
+        run(trainer("medr3_progressive", STAGES, "medr3.max_invalid_share=1.0", invalid=1.0))
+
+
+def test_trajectories_that_verl_lost_count_as_invalid(trainer):
+    with pytest.raises(RuntimeError, match=r"step 1: .*trajectory_lost: 4"):
+        run(trainer("medr3_progressive", STAGES, "medr3.max_invalid_share=0.4", lost=1))
+
+
+def test_tensorboard_shows_our_metrics_the_stages_and_trajectories(trainer, tmp_path, monkeypatch):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    monkeypatch.setenv("TENSORBOARD_DIR", str(tmp_path / "board"))
+    done = run(trainer("medr3_progressive", STAGES, "trainer.logger=[tensorboard]"))
+    done.logger.finish()
+    board = accumulator.EventAccumulator(str(tmp_path / "board"))
+    board.Reload()
+    ended = [(event.step, event.value) for event in board.Scalars("stage/ended")]
+    assert [step for step, value in ended if value] == [3, 5, 9] and len(ended) == 9
+    assert {"reward/acc", "search/share", "invalid_share", "stage/index", "val/reward/acc"} <= set(
+        board.Tags()["scalars"]
+    )
+    texts = [
+        event.tensor_proto.string_val[0].decode()
+        for tag in board.Tags()["tensors"]
+        if tag.startswith("medr3/trajectories")
+        for event in board.Tensors(tag)
+    ]
+    assert any("answer to reasoning:" in text for text in texts) and any("two" in text for text in texts)

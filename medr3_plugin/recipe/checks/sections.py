@@ -93,12 +93,11 @@ def registrations(config: Any) -> Iterator[Finding]:
     except UserError as error:
         where, _, message = str(error).partition(": ")
         yield Finding("error", where, message)
-    if section(config).get("stages") and trainer_mode != names.TRAINER_MODE:
+    if section(config).get("stages") and trainer_mode not in names.TRAINER_MODES:
         yield Finding(
             "error",
             "trainer.v1.trainer_mode",
-            f"{trainer_mode!r} would ignore medr3.stages: stages run in {names.TRAINER_MODE}, which is synchronous "
-            "(in the asynchronous modes samples of two stages would mix in one update)",
+            f"{trainer_mode!r} would ignore medr3.stages: stages run in {', '.join(names.TRAINER_MODES)}",
         )
     if not config.trainer.use_v1:
         yield Finding("error", "trainer.use_v1", "must be true: the plug-in extends the v1 trainer")

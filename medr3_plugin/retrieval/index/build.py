@@ -21,6 +21,7 @@ from medr3_plugin.records import Document
 from medr3_plugin.retrieval.corpus.chunking import Chunker, model_tokens, word_tokens
 from medr3_plugin.retrieval.corpus.documents import BadRows, read_corpus
 from medr3_plugin.retrieval.corpus.evidence import Classifier
+from medr3_plugin.retrieval.index import analyser
 from medr3_plugin.retrieval.index import manifest as manifest_file
 from medr3_plugin.retrieval.index.build_folder import (
     VECTORS,
@@ -31,7 +32,7 @@ from medr3_plugin.retrieval.index.build_folder import (
     recover,
 )
 from medr3_plugin.retrieval.index.dense_build import KINDS
-from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig
+from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig, with_own_prompts
 from medr3_plugin.retrieval.index.lexical import K1, B
 from medr3_plugin.retrieval.index.lexical_build import build_lexical
 from medr3_plugin.retrieval.index.provenance import CorpusFiles, provenance
@@ -47,6 +48,7 @@ _PACKAGES = (
     "medr3-plugin",
     "numpy",
     "PyStemmer",
+    "opencc",
     "faiss-cpu",
     "sentence-transformers",
     "torch",
@@ -115,7 +117,7 @@ def build_index(
     if engine not in get_args(EngineName):
         raise UserError(f"engine {engine!r}: expected one of {', '.join(get_args(EngineName))}")
     config = EncoderConfig(encoder) if isinstance(encoder, str) else encoder
-    dense_config = config or EncoderConfig("")
+    dense_config = with_own_prompts(config) if config and engine != "bm25" else EncoderConfig("")
     if engine != "bm25" and not dense_config.path:
         raise UserError(f"engine {engine}: needs --encoder, the folder or hub name of a sentence encoder")
     if options.dense_index not in KINDS:
@@ -177,7 +179,8 @@ def build_index(
 def _deciding(options: BuildOptions, engine: str) -> dict[str, Any]:
     """The options that the index depends on."""
     without = {"batch_size", *{"bm25": ("dense_index",), "dense": ("k1", "b")}.get(engine, ())}
-    return {name: value for name, value in asdict(options).items() if name not in without}
+    deciding = {name: value for name, value in asdict(options).items() if name not in without}
+    return deciding if engine == "dense" else {**deciding, "analyser": analyser.VERSION}
 
 
 def _write_documents(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ import numpy.typing as npt
 
 from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.retrieval.index.manifest import sample_digest
+
+logger = logging.getLogger(__name__)
 
 Vectors = npt.NDArray[np.float32]
 
@@ -69,6 +72,41 @@ class EncoderConfig:
                 "article": fingerprint(self.article_path) if self.article_path else None,
             },
         }
+
+
+def with_own_prompts(config: EncoderConfig) -> EncoderConfig:
+    """The configuration with the prompts that the models bring along (`config_sentence_transformers.json`).
+
+    A prefix that is given stays. The prompts become the prefixes that an index records, so that an index built
+    without them is still searched without them. A model that is not on this machine is left as it is, with a warning.
+    """
+    found: dict[str, Any] = {}
+    for prefix, path, names in (
+        ("query_prefix", config.path, ("query",)),
+        ("article_prefix", config.article_path or config.path, ("document", "passage", "corpus")),
+    ):
+        if not getattr(config, prefix):
+            prompts = _prompts(path)
+            found[prefix] = next((prompts[name] for name in names if prompts.get(name)), "")
+    return replace(config, **found)
+
+
+def _prompts(path: str) -> Mapping[str, str]:
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        logger.warning(
+            "encoder %s: not a folder, so its own prompts for queries and documents are not read; give them with "
+            "--query-prefix and --article-prefix if it has any", path,
+        )  # fmt: skip
+        return {}
+    file = folder / "config_sentence_transformers.json"
+    if not file.is_file():
+        return {}
+    try:
+        prompts = json.loads(file.read_text(encoding="utf-8")).get("prompts") or {}
+        return {str(name): str(prompt) for name, prompt in prompts.items() if prompt}
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{file}: not readable as JSON with prompts ({error})") from error
 
 
 def fingerprint(path: str) -> str | None:
@@ -122,10 +160,11 @@ class Encoder:
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
         # half surrogate pairs cannot be encoded and would stop the tokenizer
-        clean = [(prefix + text).encode("utf-8", "replace").decode() for text in texts]
+        clean = [text.encode("utf-8", "replace").decode() for text in texts]
         with self._lock:
             encoded = model.encode(
                 clean,
+                prompt=prefix or None,  # not joined here: some models leave their prompt out of the mean
                 batch_size=batch_size or _batch_size(model),
                 convert_to_numpy=True,
                 show_progress_bar=False,

@@ -9,8 +9,6 @@ query when numba is absent, and takes a second to import.
 from __future__ import annotations
 
 import json
-import re
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.retrieval.index.analyser import terms
 from medr3_plugin.retrieval.index.filters import Mask
 
 Rows = npt.NDArray[np.int64]
@@ -28,38 +27,11 @@ MAX_QUERY_CHARACTERS = 16_384
 """Longer queries are cut: some 2,500 words are more than any question, and bound the time of a search."""
 
 K1, B = 1.5, 0.75
-_STOP_WORDS = """
-    a an and are as at be but by for if in into is it no not of on or such that the their then there these
-    they this to was will with
-"""
-STOP_WORDS = frozenset(_STOP_WORDS.split())
-"""Lucene's English stop words, which bm25s calls "en"."""
-
-_WORD = re.compile(r"\b\w\w+\b")
-_local = threading.local()
 
 
-def stem(words: list[str]) -> list[str]:
-    """English (Porter 2) stems."""
-    # a Stemmer is not safe to share between threads
-    stemmer = getattr(_local, "stemmer", None)
-    if stemmer is None:
-        import Stemmer
-
-        stemmer = _local.stemmer = Stemmer.Stemmer("english")
-    return stemmer.stemWords(words)
-
-
-def words_of(text: str) -> list[str]:
-    """Lower-case words of two or more characters."""
-    return _WORD.findall(text.lower())
-
-
-def stems_of(query: str) -> list[str]:
-    """The stems a query is searched with, repeated as often as they occur."""
-    # half a surrogate pair cannot be encoded and would stop the stemmer
-    text = query[:MAX_QUERY_CHARACTERS].encode("utf-8", "replace").decode()
-    return stem([word for word in words_of(text) if word not in STOP_WORDS])
+def query_terms(query: str) -> list[str]:
+    """The terms a query is searched with, repeated as often as they occur."""
+    return terms(query[:MAX_QUERY_CHARACTERS])
 
 
 class LexicalIndex:
@@ -92,12 +64,7 @@ class LexicalIndex:
 
     def terms(self, query: str) -> list[int]:
         """Term numbers of a query, repeated as often as they occur; unknown words are left out."""
-        return [number for word in stems_of(query) if (number := self._vocabulary.get(word)) is not None]
-
-    def idf(self, term: int) -> float:
-        """Inverse document frequency ln(1 + (N − df + 0.5) / (df + 0.5)) of a term number."""
-        frequency = int(self._starts[term + 1] - self._starts[term])
-        return float(np.log(1 + (self._size - frequency + 0.5) / (frequency + 0.5)))
+        return [number for term in query_terms(query) if (number := self._vocabulary.get(term)) is not None]
 
     def search(self, queries: Sequence[str], topk: int, mask: Mask | None = None) -> tuple[Rows, Scores]:
         """`[queries, topk]` row numbers and scores, best first; -1 where fewer documents match.

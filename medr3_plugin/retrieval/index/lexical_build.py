@@ -16,6 +16,7 @@ import os
 from array import array
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,33 +24,33 @@ import numpy as np
 import numpy.typing as npt
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.retrieval.index.lexical import K1, STOP_WORDS, B, stem, words_of
+from medr3_plugin.retrieval.index import analyser
+from medr3_plugin.retrieval.index.analyser import surfaces, terms_of
+from medr3_plugin.retrieval.index.lexical import K1, B
 
 _BLOCK = 1 << 22  # postings handled at a time: 4 M, about 150 MB of arrays
-_KNOWN_WORDS = 4_000_000  # surface words whose stem is remembered
+_KNOWN_SURFACES = 4_000_000  # whose terms are remembered
 
 
-class _Vocabulary:
-    """Numbers for stems, in order of first occurrence; surface words are looked up before stemming."""
+class _Vocabulary(dict[str, tuple[int, ...]]):
+    """Surfaces and the numbers of their terms, each analysed when it is first met.
+
+    Attributes:
+        numbers: of the terms, in order of first occurrence.
+    """
 
     def __init__(self) -> None:
         self.numbers: dict[str, int] = {}
-        self._known: dict[str, int] = dict.fromkeys(STOP_WORDS, -1)
-        self._stop_words = dict(self._known)
+
+    def __missing__(self, surface: str) -> tuple[int, ...]:
+        numbers = self.numbers
+        found = self[surface] = tuple(numbers.setdefault(term, len(numbers)) for term in terms_of(surface))
+        return found
 
     def terms(self, text: str) -> list[int]:
-        words = words_of(text)
-        known = self._known
-        new = [word for word in set(words) if word not in known]
-        if new:
-            if len(known) > _KNOWN_WORDS:
-                known = self._known = dict(self._stop_words)
-                new = list({word for word in words if word not in known})
-            # sorted, so that the same corpus always gives the same files
-            new.sort()
-            for word, stemmed in zip(new, stem(new), strict=True):
-                known[word] = self.numbers.setdefault(stemmed, len(self.numbers))
-        return [number for word in words if (number := known[word]) >= 0]
+        if len(self) > _KNOWN_SURFACES:
+            self.clear()
+        return list(chain.from_iterable(map(self.__getitem__, surfaces(text))))
 
 
 def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: float = B) -> dict[str, Any]:
@@ -80,8 +81,7 @@ def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: floa
                 counted = Counter(terms)
                 lengths.append(len(terms))
                 distinct.append(len(counted))
-                for pair in counted.items():
-                    buffer.extend(pair)
+                buffer.extend(chain.from_iterable(counted.items()))
                 if len(buffer) >= 2 * _BLOCK:
                     flush()
                     buffer = array("i")
@@ -97,8 +97,7 @@ def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: floa
     _write_parameters(folder, len(lengths), parameters)
     return {
         **parameters,
-        "stemmer": "english",
-        "stop_words": "en",
+        "analyser": analyser.VERSION,
         "terms": len(vocabulary.numbers),
         "postings": int(frequencies.sum()),
     }

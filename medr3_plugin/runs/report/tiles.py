@@ -14,9 +14,11 @@ def summarise(run: RunFolder) -> dict[str, Any]:
 
     Returns:
         `steps` (training steps done); `acc`, `score`, `searches`, `searched`, `hit`, each {first, last} as
-        means over the first and last tenth of the training steps (at least one step); `val_acc` {first, last,
-        best, best_step} over the validations; `hours` of training; `invalid` mean share of invalid samples;
-        `failures` kind -> total count of the run.
+        means over the first and last tenth of the training steps; for `acc` and `hit` over more of them until
+        they hold `ENOUGH` trajectories; `val_acc` {first, last, best, best_step} over the validations; in both
+        accuracies and `hit` also the 95 % interval {low, high} of `last` and the `samples` behind it, where the
+        run says how many; `hours` of training; `invalid` mean share of invalid samples; `failures` kind -> total
+        count of the run.
     """
     train, val = run.rows(TRAIN), run.rows(VALIDATION)
     seconds = [v for row in train if (v := row.values.get("time/step")) is not None]
@@ -29,11 +31,11 @@ def summarise(run: RunFolder) -> dict[str, Any]:
                 )
     return {
         "steps": train[-1].step if train else 0,
-        "acc": _ends(train, "reward/acc"),
+        "acc": _share(train, "reward/acc"),
         "score": _ends(train, "reward/score"),
         "searches": _ends(train, "search/per_trajectory"),
         "searched": _ends(train, "search/share"),
-        "hit": _ends(train, "search/hit_at_k"),
+        "hit": _share(train, "search/hit_at_k"),
         "val_acc": _validations(val),
         "hours": sum(seconds) / 3600 if seconds else None,
         "invalid": _mean([v for row in train if (v := row.values.get("invalid_share")) is not None]),
@@ -85,6 +87,10 @@ def by_stage(run: RunFolder) -> list[dict[str, Any]]:
     return stages
 
 
+ENOUGH = 64
+"""Trajectories that a mean should stand on: the share of eight right ones says next to nothing."""
+
+
 def _ends(rows: Sequence[StepMetrics], name: str) -> dict[str, float] | None:
     values = [value for row in rows if (value := row.values.get(name)) is not None]
     if not values:
@@ -93,12 +99,44 @@ def _ends(rows: Sequence[StepMetrics], name: str) -> dict[str, float] | None:
     return {"first": sum(values[:size]) / size, "last": sum(values[-size:]) / size}
 
 
+def _share(rows: Sequence[StepMetrics], name: str) -> dict[str, float] | None:
+    """`_ends` over enough trajectories (at most half of the steps), with the interval of the last share."""
+    counted = [row for row in rows if row.values.get(name) is not None and row.values.get("samples")]
+    if not counted:
+        return _ends(rows, name)
+    a_step = sum(row.values["samples"] for row in counted) / len(counted)
+    size = max(1, len(counted) // 10, min(round(ENOUGH / a_step), len(counted) // 2))
+    first, last = (_pooled(part, name) for part in (counted[:size], counted[-size:]))
+    return {"first": first[0], "last": last[0], **_interval(*last)}
+
+
 def _validations(rows: Sequence[StepMetrics]) -> dict[str, float] | None:
-    scored = [(row.step, value) for row in rows if (value := row.values.get("reward/acc")) is not None]
+    scored = [row for row in rows if row.values.get("reward/acc") is not None]
     if not scored:
         return None
-    best_step, best = max(scored, key=lambda item: item[1])
-    return {"first": scored[0][1], "last": scored[-1][1], "best": best, "best_step": float(best_step)}
+    best = max(scored, key=lambda row: row.values["reward/acc"])
+    last = scored[-1]
+    found = {
+        "first": scored[0].values["reward/acc"],
+        "last": last.values["reward/acc"],
+        "best": best.values["reward/acc"],
+        "best_step": float(best.step),
+    }
+    return found | (_interval(*_pooled([last], "reward/acc")) if last.values.get("samples") else {})
+
+
+def _pooled(rows: Sequence[StepMetrics], name: str) -> tuple[float, float]:
+    """The share over the trajectories of these steps, and how many they are."""
+    samples = sum(row.values["samples"] for row in rows)
+    return sum(row.values[name] * row.values["samples"] for row in rows) / samples, samples
+
+
+def _interval(share: float, samples: float) -> dict[str, float]:
+    """95 % interval of a share (Wilson 1927), as if the trajectories were independent."""
+    z = 1.96
+    middle = (share + z * z / (2 * samples)) / (1 + z * z / samples)
+    half = z / (1 + z * z / samples) * (share * (1 - share) / samples + z * z / (4 * samples**2)) ** 0.5
+    return {"low": max(0.0, middle - half), "high": min(1.0, middle + half), "samples": samples}
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -75,3 +75,10 @@ def test_a_document_that_fits_is_untouched():
 def test_wrong_sizes(tokens, overlap):
     with pytest.raises(UserError):
         Chunker(tokens, overlap)
+
+
+def test_chinese_is_cut_at_the_ends_of_its_sentences():
+    text = "痛风由血尿酸升高引起，急性发作用秋水仙碱。" * 20
+    passages = Chunker(50).split(text)
+    assert len(passages) > 5
+    assert all(text[start:end].endswith("。") for start, end in passages)

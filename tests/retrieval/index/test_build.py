@@ -225,7 +225,7 @@ def test_a_really_full_disk_does_not_kill_the_process(tmp_path):
 def test_a_killed_build_goes_on_after_the_last_step(tmp_path, corpus, monkeypatch):
     code = (
         "import sys, time\n"
-        "from medr3_plugin.retrieval import build\n"
+        "from medr3_plugin.retrieval.index import build\n"
         "build._build_bm25 = lambda *args: (print('at bm25', flush=True), time.sleep(60))\n"
         "build.build_index(sys.argv[1], sys.argv[2])\n"
     )
@@ -255,7 +255,7 @@ def test_a_build_killed_while_replacing_loses_nothing(tmp_path, corpus, monkeypa
     build_index(write_jsonl(tmp_path / "other.jsonl", rows(7)), index)
     code = (
         "import os, pathlib, sys\n"
-        "from medr3_plugin.retrieval import build, build_folder\n"
+        "from medr3_plugin.retrieval.index import build, build_folder\n"
         "rename, left = pathlib.Path.rename, [int(sys.argv[3])]\n"
         "def limited(path, target):\n"
         "    if not left[0]:\n        os._exit(9)\n"
@@ -410,3 +410,23 @@ def test_the_manifest_says_what_is_inside(tmp_path, corpus):
         for path in (tmp_path / "index").rglob("*")
         if path.is_file() and path.name != "manifest.json"
     }
+
+
+def test_an_index_of_an_older_analyser_is_refused_with_the_remedy(tmp_path, corpus):
+    from medr3_plugin.retrieval.index import manifest as manifest_file
+
+    index = tmp_path / "index"
+    build_index(corpus, index)
+    content = manifest_file.read(index)
+    for key in ("files", "digest", "format", "format_version", "created"):
+        del content[key]
+    del content["bm25"]["analyser"], content["built_from"]["options"]["analyser"]
+    manifest_file.write(index, content)
+    with pytest.raises(UserError) as refused:
+        open_index(index)
+    assert f"--corpus {corpus}" in str(refused.value)
+    assert "--overwrite" in str(refused.value)
+    with pytest.raises(UserError, match="analyser"):
+        build_index(corpus, index)
+    build_index(corpus, index, overwrite=True)
+    open_index(index).close()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -372,3 +373,27 @@ def test_approximate_kinds_from_the_command_options(tmp_path, corpus, model):
             corpus, tmp_path / "pq", "dense", encoder=str(model), options=BuildOptions(dense_index="PQ")
         )
     assert STATE not in {path.name for path in (tmp_path / "index").rglob("*")}
+
+
+def test_the_prompts_that_a_model_brings_are_used(tmp_path):
+    tiny_encoder(tmp_path / "model")
+    config = tmp_path / "model" / "config_sentence_transformers.json"
+    given = json.loads(config.read_text()) if config.is_file() else {}
+    prompts = {"query": "metformin glucose insulin: ", "document": "stroke warfarin: "}
+    config.write_text(json.dumps({**given, "prompts": prompts}))
+    build_index(
+        write_jsonl(tmp_path / "corpus.jsonl", rows(8)),
+        tmp_path / "index",
+        "dense",
+        encoder=str(tmp_path / "model"),
+    )
+    engine = open_index(tmp_path / "index")
+    from sentence_transformers import SentenceTransformer
+
+    own = SentenceTransformer(str(tmp_path / "model")).encode(
+        ["heart failure"], prompt_name="query", normalize_embeddings=True
+    )
+    ours = engine.retriever.encoder.encode_queries(["heart failure"])
+    assert float((own * ours).sum()) > 0.99
+    assert engine.manifest["dense"]["encoder"]["query_prefix"] == prompts["query"]
+    assert engine.manifest["dense"]["encoder"]["article_prefix"] == prompts["document"]

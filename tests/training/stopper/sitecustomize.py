@@ -52,10 +52,10 @@ def during_handover(original, trainer, args, kwargs):
 
 
 POINTS = {
-    "rollout": ("ProgressiveTrainer.on_sample_begin", during_rollout),
-    "update": ("ProgressiveTrainer._update_actor", during_update),
+    "rollout": ("StagedTrainer.on_sample_begin", during_rollout),
+    "update": ("StagedTrainer._update_actor", during_update),
     "save": ("mark_complete", during_save),
-    "handover": ("ProgressiveTrainer._enter_stage", during_handover),
+    "handover": ("StagedTrainer._enter_stage", during_handover),
 }
 
 if POINT:

@@ -49,15 +49,17 @@ function tiles(s) {
     const by = ends.last - ends.first;
     return h("small", {}, "from ", show(ends.first), by ? h("span", { class: by > 0 ? "up" : "down" }, by > 0 ? " ↑" : " ↓") : "");
   };
-  const tile = (label, value, below) => h("div", { class: "tile" }, h("dt", {}, label), h("dd", {}, value, below));
+  const tile = (label, value, ...below) => h("div", { class: "tile" }, h("dt", {}, label), h("dd", {}, value, ...below));
+  // a share without its interval says nothing when few trajectories stand behind it
+  const range = (share) => share.samples ? h("small", {}, `${percent(share.low)} to ${percent(share.high)} (95 %, ${fmt(share.samples)} trajectories) `) : null;
   const failures = Object.values(s.failures).reduce((a, b) => a + b, 0);
   return h("dl", { class: "tiles" }, [
     tile("steps", fmt(s.steps), h("small", {}, s.hours === null ? "" : s.hours < 1 ? `${Math.round(s.hours * 60)} min` : `${fmt(s.hours)} h`)),
-    s.acc && tile("accuracy, training", percent(s.acc.last), change(s.acc, percent)),
-    s.val_acc && tile("accuracy, validation", percent(s.val_acc.last), h("small", {}, `best ${percent(s.val_acc.best)} at step ${s.val_acc.best_step}`)),
+    s.acc && tile("accuracy, training", percent(s.acc.last), range(s.acc), change(s.acc, percent)),
+    s.val_acc && tile("accuracy, validation", percent(s.val_acc.last), range(s.val_acc), h("small", {}, `best ${percent(s.val_acc.best)} at step ${s.val_acc.best_step}`)),
     s.score && tile("reward", fmt(s.score.last), change(s.score, fmt)),
     s.searches && tile("searches a trajectory", fmt(s.searches.last), change(s.searches, fmt)),
-    s.hit && tile("gold document found", percent(s.hit.last), change(s.hit, percent)),
+    s.hit && tile("gold document found", percent(s.hit.last), range(s.hit), change(s.hit, percent)),
     tile("failures", fmt(failures), h("small", {}, s.invalid === null ? "" : `${percent(s.invalid)} of samples invalid`)),
   ].filter(Boolean));
 }

@@ -1,0 +1,272 @@
+"""The one analyser of BM25: text of a document or a query to terms, the same for both.
+
+* Unicode forms, accents, case and Greek letters are folded: full-width letters, ligatures and subscripts become
+  plain ones, Sjögren is sjogren, TNFα is tnf alpha.
+* A word of two or more characters is its English stem, in American spelling too (`spelling`); Cyrillic, Greek,
+  Arabic and Devanagari words are stemmed by Snowball's Russian, Greek, Arabic and Hindi.
+* **A single letter or digit means nothing alone and much beside its word**, so it is joined with the word before it
+  (hepatitis C: `hepatc`, type 1: `type1`, COVID-19: `covid19`) and often with the word after it (B cells: `bcell`,
+  5-HT: `5ht`, H. pylori: `hpylori`). IL-6, IL 6 and IL6 thereby share a term. After type, grade and their like a Roman
+  numeral is a number (type II: `type2`). "a" is an article except after words such as vitamin, after a hyphen, as a
+  capital, or at the end of a phrase. (As terms of their own, single digits cost 0.03 nDCG@10 on lists of findings;
+  docs/benchmarks/retrieval.md.)
+* Scripts written without spaces, and Korean, are cut into pairs of characters, Chinese into single ones too;
+  traditional Chinese is folded into simplified. A Latin letter or number joins the character beside it
+  (维生素C: `素c`, 2型: `2型`).
+
+`VERSION` goes into the manifest of an index; an index of another version is refused, for its terms are others.
+"""
+
+# ruff: noqa: SIM905  (word lists are easier to read and to check on one line)
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+import threading
+import unicodedata
+
+from medr3_plugin.retrieval.index.spelling import spellings
+
+VERSION = 2
+"""Raise it with every change of what text gives which terms."""
+
+STOP_WORDS = frozenset(
+    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they "
+    "this to was will with".split()
+)
+"""Lucene's English stop words: no terms."""
+
+_NEVER_JOINED = STOP_WORDS | frozenset(
+    "what which who whom whose how why when where do does did can could should would may might must has have had "
+    "he she we you his her its our your from than also am been were about after before between during over under "
+    "versus vs per only both each all any one two three".split()
+)
+_BEFORE_A = frozenset(
+    "vitamin vitamins hepatitis influenza flu group groups type types class grade category factor protein lipid "
+    "coenzyme toxin enterotoxin exotoxin botulinum haemophilia hemophilia apolipoprotein immunoglobulin amyloid "
+    "cyclosporin cyclosporine ciclosporin coxsackie coxsackievirus enterovirus rotavirus concanavalin galactosidase "
+    "sulfatase arylsulfatase monoamine oxidase mao hla haemoglobin hemoglobin kinase calcineurin lamin annexin cyclin "
+    "stanford pugh blood streptococcus streptococci streptococcal strep subtype variant serogroup ring trisomy "
+    "neuraminidase spectrin cathepsin filamin receptor receptors gaba nucleoprotein chromogranin mucopolysaccharidosis "
+    "endothelin".split()
+)
+_CONJUNCTIONS = frozenset({"and", "or"})
+_NUMBERED = frozenset(
+    "type types subtype grade grades stage stages class classes phase phases factor factors group groups category "
+    "degree level levels".split()
+)
+_ROMAN = {
+    numeral: str(number)
+    for number, numeral in enumerate("i ii iii iv v vi vii viii ix x xi xii xiii".split(), 1)
+}
+_NUMBERS = frozenset([*_ROMAN, "10", "11", "12", "13"])
+
+# letters, marks and digits of scripts that are cut into pairs of characters: CJK, Hangul, Thai, Lao, Tibetan,
+# Myanmar, Khmer
+_GRAMS = (
+    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u0f40-\u0fbc\u1000-\u1049\u1780-\u17d3\u1100-\u11ff\u2e80-\u2fdf\u3005-\u3007"
+    "\u3041-\u309f\u30a1-\u30ff\u3105-\u312f\u3131-\u318e\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f"
+    "\uac00-\ud7ff\uf900-\ufaff\U00020000-\U000323af"
+)
+_MARKS = "\u0591-\u05c7\u064b-\u065f\u0670\u0900-\u0963\u0970-\u0dff"  # of scripts whose words \w would cut at vowels
+
+_WORD = re.compile(r"\w\w+")
+_WORD_WITH_MARKS = re.compile(rf"[\w{_MARKS}]{{2,}}")
+# every pattern here starts with a set of characters that it is quickly tried at; what is too much, code leaves out
+_SINGLE = re.compile(r"[ \-/][a-z0-9][ivx\d]{0,3}\b")
+_BEFORE = re.compile(r"[^\W\d]\w+\Z")
+_ENUMERATED = re.compile(r"([^\W\d]\w+)[ -][a-z0-9]{1,2}(?:, ?[a-z0-9]{1,2})*,?(?: and| or)?\Z")
+_LONGEST_BEFORE = 40
+_LEADING = re.compile(r"[\s\-(/\[\"](?:[b-hj-z](?:\. ?|[ -])|[ai]-|\d\d?-|\d (?=[a-z]{2,3}\b))[a-z0-9]\w*")
+_LEADING_PARTS = re.compile(r"[\s\-(/\[\"](\w+)([ .-] ?)(\w+)")
+
+_HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U000323af]")
+_GRAM_RUN = re.compile(f"[{_GRAMS}]+")
+_LATIN_BEFORE = re.compile(r"([a-z0-9]{1,4})[ -]?\Z")
+_LATIN_AFTER = re.compile(r"[ -]?([a-z]|\d{1,3})(?![a-z0-9])")
+_HAN_NUMERAL = re.compile("[一二三四五](?=[型期级度])")
+
+_PLAIN = str.maketrans({
+    **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff"),
+    **dict.fromkeys("™®©℠", " "),
+    **dict.fromkeys("‐‑‒–—―−﹣－", "-"),
+    **dict.fromkeys("‘’ʼ′`´", "'"),
+})  # fmt: skip
+_LETTERS = str.maketrans(
+    {"ß": "ss", "ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
+)
+# accents of Latin, Greek and Cyrillic letters (й is a letter of its own), points of Hebrew and Arabic
+_ACCENTS = re.compile("(?<!и)[\u0300-\u036f]+|[\u0591-\u05c7\u064b-\u065f\u0670\u0640]+")
+_GREEK = dict(zip(
+    "αβγδεζηθικλμνξοπρστυφχψω",
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi "
+    "psi omega".split(),
+    strict=True,
+))  # fmt: skip
+_GREEK_SIGN = re.compile("(?<![α-ως])([α-ω]|[αγ][βδ])(?![α-ως])")
+_MICRO = re.compile("(?<!\\w)μ(?=(?:g|l|m|s|mol|kat|u|v|w|a|gy|sv)\\b)")
+_STEMMERS = (
+    (re.compile("[\u0400-\u052f]"), "russian"),
+    (re.compile("[\u0370-\u03ff]"), "greek"),
+    (re.compile("[\u0600-\u06ff]"), "arabic"),
+    (re.compile("[\u0900-\u097f]"), "hindi"),
+)
+_local = threading.local()
+
+
+def surfaces(text: str) -> list[str]:
+    """The pieces of a text that have terms, in no particular order: words, joins, pairs of characters.
+
+    A piece is given to `terms_of`; a builder remembers what it gave, for most pieces occur again and again.
+    """
+    capitals = text
+    if not text.isascii():
+        capitals = text = fold(text)
+    lowered = text.lower()
+    if lowered.isascii():
+        found = _WORD.findall(lowered)
+    else:
+        lowered, found = _script_pieces(lowered)
+    lowered = f" {lowered} "
+    found += _LEADING.findall(lowered)
+    for match in _SINGLE.finditer(lowered):
+        piece, start = match.group(), match.start()
+        single = piece[1:]
+        if len(single) > 1 and single not in _NUMBERS and not (piece[0] == "-" and single.isdecimal()):
+            continue
+        word = lowered[lowered.rfind(" ", 0, start) + 1 : start]
+        if piece == " a" and word not in _BEFORE_A and not _names(capitals, lowered, start):
+            continue
+        if not word.isalpha() or len(word) == 1 or word in _CONJUNCTIONS or piece[0] == "/":
+            word = _word_before(lowered, start)
+        if word:
+            found.append(f"{word} {single}")
+    return found
+
+
+def _names(capitals: str, lowered: str, start: int) -> bool:
+    """Whether the "a" after `start` is no article: a capital, or the end of a phrase."""
+    if lowered[start + 2 : start + 4].lstrip()[:1].isalnum():
+        return len(lowered) == len(capitals) + 2 and capitals[start] == "A"
+    return True
+
+
+def _word_before(text: str, end: int) -> str:
+    """The word that a single letter or number after `end` belongs to; empty if there is none."""
+    first = max(0, end - _LONGEST_BEFORE)
+    before = _BEFORE.search(text, first, end)
+    if before is None or before.group() in _CONJUNCTIONS:  # hepatitis B and C
+        before = _ENUMERATED.search(text, first, end)
+        return before.group(1) if before else ""
+    return "" if text[end] == "/" else before.group()
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def terms_of(surface: str) -> tuple[str, ...]:
+    """The terms of one of `surfaces`: none for a stop word, two for a word with a British spelling."""
+    if leading := _LEADING_PARTS.fullmatch(surface):
+        single, between, word = leading.groups()
+        return (single + _stem(word),) if _leads(single, between, word) else ()
+    word, space, single = surface.rpartition(" ")
+    if space:
+        if word in _NEVER_JOINED or (len(single) > 1 and single in _ROMAN and word not in _NUMBERED):
+            return ()
+        return (_stem(word) + (_ROMAN.get(single, single) if word in _NUMBERED else single),)
+    if not surface.isascii():
+        return (surface if _GRAM_RUN.search(surface) else _stem(surface),)
+    if surface in STOP_WORDS:
+        return ()
+    return tuple(dict.fromkeys(map(stem, spellings(surface))))
+
+
+def _leads(single: str, between: str, word: str) -> bool:
+    """Whether a letter or number belongs to the word after it."""
+    if word in STOP_WORDS or between in {"- ", "  "} or not (single.isdecimal() or len(single) == 1):
+        return False
+    if between == "-":
+        return True
+    if single.isdecimal():  # 5 HT, 5 mg
+        return between == " " and len(single) == 1 and len(word) in {2, 3} and word.isalpha()
+    return single not in {"a", "i"}
+
+
+def terms(text: str) -> list[str]:
+    """The terms of a text, repeated as often as they occur, in no particular order."""
+    return [term for surface in surfaces(text) for term in terms_of(surface)]
+
+
+def fold(text: str) -> str:
+    """Text in one form: Unicode's variants, accents, Greek letters that stand for their names."""
+    # word by word, for most words are plain and the others come again
+    return " ".join([word if word.isascii() else _folded(word) for word in text.split(" ")])
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _folded(text: str) -> str:
+    # half a surrogate pair cannot be encoded and would stop the stemmer
+    text = text.translate(_PLAIN).encode("utf-8", "replace").decode()
+    text = unicodedata.normalize("NFKC", text)
+    if text.isascii():
+        return text
+    text = _ACCENTS.sub("", unicodedata.normalize("NFD", text).lower())
+    text = unicodedata.normalize("NFC", text).translate(_LETTERS)
+    text = _GREEK_SIGN.sub(_greek_name, _MICRO.sub("u", text))
+    return text.translate(_simplified()) if _GRAM_RUN.search(text) else text
+
+
+def _greek_name(sign: re.Match[str]) -> str:
+    names = "-".join(_GREEK[letter] for letter in sign.group())
+    # TNFα is TNF-alpha
+    return f"-{names}" if sign.start() and sign.string[sign.start() - 1].isalnum() else names
+
+
+def _script_pieces(text: str) -> tuple[str, list[str]]:
+    """The text without runs of scripts that are cut into characters, and the pieces so far."""
+    if not _GRAM_RUN.search(text):
+        return text, _WORD_WITH_MARKS.findall(text)
+    text = _HAN_NUMERAL.sub(lambda numeral: str("一二三四五".index(numeral.group()) + 1), text)
+    pieces: list[str] = []
+    for run in _GRAM_RUN.finditer(text):
+        characters = run.group()
+        pieces += _HAN.findall(characters) if len(characters) > 1 else characters
+        pieces += map("".join, itertools.pairwise(characters))
+        if latin := _LATIN_BEFORE.search(text, max(0, run.start() - 6), run.start()):
+            pieces.append(_ROMAN.get(latin[1], latin[1]) + characters[0])
+        if latin := _LATIN_AFTER.match(text, run.end()):
+            pieces.append(characters[-1] + latin[1])
+    text = _GRAM_RUN.sub(" ", text)
+    return text, pieces + _WORD_WITH_MARKS.findall(text)
+
+
+def _stem(word: str) -> str:
+    if word.isascii():
+        return stem(spellings(word)[0])
+    language = next((name for script, name in _STEMMERS if script.search(word)), "english")
+    return stem(word, language)
+
+
+def stem(word: str, language: str = "english") -> str:
+    """Snowball's stem."""
+    # a Stemmer is not safe to share between threads
+    stemmers = _local.__dict__.setdefault("stemmers", {})
+    stemmer = stemmers.get(language)
+    if stemmer is None:
+        import Stemmer
+
+        stemmer = stemmers[language] = Stemmer.Stemmer(language)
+    return str(stemmer.stemWord(word))
+
+
+@functools.cache
+def _simplified() -> dict[int, str]:
+    """Traditional characters and the simplified ones that stand for them, one by one."""
+    import opencc
+
+    characters = [
+        chr(code) for first, last in ((0x3400, 0x4DC0), (0x4E00, 0xA000)) for code in range(first, last)
+    ]
+    converted = opencc.OpenCC("t2s").convert("\n".join(characters)).split("\n")
+    table = {ord(old): new for old, new in zip(characters, converted, strict=True) if old != new}
+    return {**table, ord("著"): "着"}

@@ -1,0 +1,167 @@
+# ruff: noqa: SIM905, E501
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import unicodedata
+
+import pytest
+from chinese_corpus import CHINESE
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from medr3_plugin.retrieval.index.analyser import STOP_WORDS, terms
+from medr3_plugin.retrieval.index.lexical import LexicalIndex
+from medr3_plugin.retrieval.index.lexical_build import build_lexical
+
+
+def best(folder, documents: dict[str, str], query: str) -> str | None:
+    build_lexical(documents.values(), folder)
+    row = LexicalIndex(folder).search([query], 1)[0][0, 0]
+    return list(documents)[row] if row >= 0 else None
+
+
+@pytest.mark.parametrize(
+    ("query", "expected", "others"),
+    [
+        ("hepatitis C treatment", "hepatitis C", ["autoimmune hepatitis treatment", "hepatitis B treatment"]),
+        (
+            "hepatitis A",
+            "infection with the hepatitis A virus",
+            ["a hepatitis of unknown cause", "hepatitis E"],
+        ),
+        ("vitamin a deficiency", "deficiency of vitamin A", ["vitamin D deficiency", "a vitamin deficiency"]),
+        ("vitamin K deficiency", "deficiency of vitamin K", ["vitamin D deficiency", "vitamin C deficiency"]),
+        ("influenza A", "influenza A in a ward", ["influenza B in a ward", "a ward with influenza"]),
+        ("type 1 diabetes", "diabetes mellitus type 1", ["type 2 diabetes", "diabetes type 2, 1 patient"]),
+        ("type I diabetes", "type 1 diabetes", ["type II diabetes", "type 2 diabetes"]),
+        ("factor X deficiency", "deficiency of factor X", ["factor V deficiency", "factor VIII deficiency"]),
+        ("factor 10", "inherited lack of factor X", ["inherited lack of factor IX"]),
+        ("grade 3 glioma", "a glioma of grade III", ["grade 2 glioma", "grade 4 glioma"]),
+        ("B cell lymphoma", "lymphoma of B cells", ["T cell lymphoma", "cell lymphoma B"]),
+        ("HLA-B27", "HLA B27 in spondylitis", ["HLA B51 in vasculitis"]),
+        ("IL6", "raised IL-6 in plasma", ["raised IL-10 in plasma", "raised IL-17 in plasma"]),
+        ("interleukin 6", "interleukin-6 in plasma", ["interleukin-1 in plasma"]),
+        ("CD-4 count", "count of CD4+ cells", ["count of CD8+ cells"]),
+        ("covid 19", "a trial in COVID-19", ["a trial in 19 wards"]),
+        ("COVID19", "a trial in COVID-19", ["a trial in pneumonia"]),
+        ("5HT receptors", "receptors of 5-HT", ["receptors of HT"]),
+        ("H pylori", "eradication of H. pylori", ["pylori of dogs"]),
+        ("vitamin B 12", "vitamin B12 in serum", ["vitamin B6 in serum"]),
+        ("hepatitis B and C", "hepatitis B or C, both", ["hepatitis B", "hepatitis E"]),
+        ("neurofibromatosis 2", "neurofibromatosis type 2; neurofibromatosis 2", ["neurofibromatosis 1"]),
+        ("Sjogren syndrome", "Sjögren’s syndrome", ["Down syndrome"]),
+        ("Sjoegren syndrome", "Sjögren syndrome", ["Down syndrome"]),
+        ("Henoch-Schoenlein purpura", "Henoch–Schönlein purpura", ["fulminant purpura"]),
+        ("Ménière", "Meniere disease", ["Crohn disease"]),
+        ("Meniere", unicodedata.normalize("NFD", "Ménière disease"), ["Crohn disease"]),
+        ("beta blocker", "a β-blocker", ["a blocker of calcium channels"]),
+        ("TNFα", "TNF-alpha in serum", ["TNF receptors in serum"]),
+        ("TNF alpha", "TNF-α in serum", ["TNF-β in serum"]),
+        ("interferon gamma", "interferon-γ assay", ["interferon-β assay"]),
+        ("NF-kappa B", "activation of NF-κB", ["activation of NF-AT"]),
+        ("alpha 1 antitrypsin", "α1-antitrypsin deficiency", ["alpha 2 antiplasmin deficiency"]),
+        ("omega-3", "ω-3 fatty acids", ["ω-6 fatty acids"]),
+        ("anaemia of oesophageal haemorrhage", "anemia, esophageal hemorrhage", ["oral ulcer"]),
+        ("tumor behavior", "behaviour of tumours", ["behest of tutors"]),
+        ("hospitalisation of randomised patients", "hospitalization, randomized", ["patients"]),
+        ("ｈｅｐａｔｉｔｉｓ　Ｃ", "hepatitis C", ["hepatitis B"]),
+        ("CO2 retention", "CO₂ retention", ["urine retention"]),
+        ("fibrosis", "ﬁbrosis of the lung", ["cyst of the lung"]),
+        ("type II", "type Ⅱ lesions", ["type Ⅰ lesions"]),
+        ("25 ug", "25 μg daily", ["25 mg daily"]),
+        ("维生素C", "缺乏维生素 C", ["缺乏维生素 D", "维生素缺乏"]),
+        ("二型糖尿病", "2型糖尿病", ["1型糖尿病"]),
+        ("瘧疾", "疟疾由按蚊传播", ["登革热由伊蚊传播"]),
+        ("癌", "肺癌", ["肺炎"]),
+        ("糖尿病の治療", "糖尿病の治療について", ["高血圧の治療について"]),
+        ("당뇨병", "당뇨병의 치료", ["고혈압의 치료"]),
+        ("лечения диабета", "лечение диабета", ["лечение астмы"]),
+        ("مرض السكري", "علاج مرض السكري", ["علاج الربو"]),
+        ("โรคเบาหวาน", "การรักษาโรคเบาหวาน", ["การรักษาโรคหัวใจ"]),
+        ("मधुमेह", "मधुमेह का इलाज", ["दमा का इलाज"]),
+        ("διαβητης", "θεραπεία του διαβήτη", ["θεραπεία του άσθματος"]),
+    ],
+)
+def test_what_is_asked_for_comes_first(tmp_path, query, expected, others):
+    documents = {other: other for other in others} | {expected: expected}
+    assert best(tmp_path, documents, query) == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("hepatitis is a disease", "hepatitis is disease"),
+        ("should I take aspirin", "should take aspirin"),
+        ("Crohn's disease", "Crohn disease"),
+        ("larvae in toes, does it", "larvae in toes, does it"),
+        ("Aspirin™", "aspirin"),
+    ],
+)
+def test_what_means_the_same_has_the_same_terms(one, other):
+    assert sorted(terms(one)) == sorted(terms(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("toe", "tea"),
+        ("four", "for"),
+        ("hour", "her"),
+        ("larva", "lava"),
+        ("leucine", "leukine"),
+        ("disease", "dizzy"),
+    ],
+)
+def test_words_of_different_meaning_stay_apart(one, other):
+    assert set(terms(one)).isdisjoint(terms(other))
+
+
+def test_british_and_american_words_share_a_term():
+    pairs = (
+        "anaemia anemia oesophagus esophagus haemorrhage hemorrhage oedema edema foetus fetus diarrhoea diarrhea "
+        "leukaemia leukemia paediatric pediatric gynaecology gynecology caesarean cesarean aetiology etiology "
+        "anaesthesia anesthesia faeces feces oestrogen estrogen coeliac celiac apnoea apnea analysed analyzed "
+        "paralysed paralyzed tumours tumors labour labor fibre fiber millilitre milliliter centres centers titre titer "
+        "goitre goiter manoeuvre maneuver labelled labeled signalling signaling enrolment enrollment defence defense "
+        "sulphonamide sulfonamide catalogue catalog analogues analogs leucocyte leukocyte phaeochromocytoma "
+        "pheochromocytoma paraesthesia paresthesia ischaemia ischemia septicaemia septicemia haem heme ageing aging "
+        "neurone neuron sterilise sterilize catheterisation catheterization gonorrhoea gonorrhea naevus nevus "
+        "myxoedema myxedema dialysed dialyzed immunisations immunizations odour odor grey gray"
+    ).split()
+    assert [
+        pair
+        for pair in zip(pairs[::2], pairs[1::2], strict=True)
+        if set(terms(pair[0])).isdisjoint(terms(pair[1]))
+    ] == []
+
+
+def test_the_chinese_set(tmp_path):
+    build_lexical([document for _, document, _ in CHINESE], tmp_path)
+    found = LexicalIndex(tmp_path).search([question for _, _, question in CHINESE], 1)[0][:, 0]
+    right = sum(int(row == number) for number, row in enumerate(found))
+    assert len(CHINESE) >= 60
+    assert right / len(CHINESE) >= 0.95
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=200)
+def test_any_text_has_terms_that_can_be_stored(text):
+    found = terms(text)
+    assert all(found)
+    assert "".join(found).encode().decode() == "".join(found)
+    # whatever holds a letter is found by something
+    letters = [c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) == "Lo"]
+    assert found or len(letters) < 2 or " " in text or not text.isalpha()
+
+
+def test_stop_words_are_lucenes():
+    stopwords = pytest.importorskip("bm25s.stopwords")
+    assert frozenset(stopwords.STOPWORDS_EN) == STOP_WORDS
+
+
+def test_english_needs_no_chinese_tables():
+    code = "import sys; from medr3_plugin.retrieval.index.analyser import terms; terms('Sjögren β-blocker'); print('opencc' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

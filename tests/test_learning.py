@@ -1,0 +1,110 @@
+"""The driver of the learning runs: its tables come from the committed files alone, and it mixes no two runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from medr3_plugin.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def learning(monkeypatch, tmp_path):
+    spec = importlib.util.spec_from_file_location("learning", ROOT / "benchmarks/learning.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "learning", module)  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "RESULTS", tmp_path / "learning")
+    return module
+
+
+def write_run(learning, arm, seed, right, *, setting=None, questions="q"):
+    """A committed run whose last validation got the questions of `right` right."""
+    setting = setting or learning.Setting()
+    head = {"kind": "run", "arm": arm, "seed": seed, "commit": "c", **learning.asdict(setting), "seconds": 1}
+    results = {key: list(map(int, right)) for key in learning.MEASURES}
+    step = learning.last_step(arm, setting)
+    rows = [head, {"kind": "val", "step": step, "stage": "joint", "questions": questions, **results}]
+    rows.insert(1, {"kind": "train", "step": 1, "stage": "joint", "score": 0.25, "acc": 0.5})
+    file = learning.RESULTS / arm / str(seed) / "metrics.jsonl"
+    file.parent.mkdir(parents=True)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def test_seeds_are_averaged_by_question_and_arms_compared_in_pairs(learning):
+    write_run(learning, "medr3", 1, "1110")
+    write_run(learning, "medr3", 2, "1100")
+    write_run(learning, "joint_only", 1, "1000")
+    text = learning.table()
+    assert text == learning.table()
+    assert re.search(r"\| medr3 \| 2 \| 1536 \| 0\.625 ", text)
+    assert re.search(r"\| joint_only \| 1 \| 1536 \| 0\.250 ", text)
+    assert re.search(r"\| medr3 - joint_only \| \+0\.375 .* \| 2 / 0 \|", text)
+    assert "| medr3 | joint | 0.25 to 0.25 | 0.50 to 0.50 |" in text
+
+
+@pytest.mark.parametrize("other", ["setting", "questions"])
+def test_runs_that_do_not_compare_are_refused(learning, other):
+    write_run(learning, "medr3", 1, "10")
+    changed = {"setting": learning.Setting(steps=12)} if other == "setting" else {"questions": "others"}
+    file = write_run(learning, "none", 1, "10", **changed)
+    with pytest.raises(UserError, match=re.escape(str(file))):
+        learning.table()
+
+
+def test_a_folder_of_another_run_is_refused_by_its_path(learning, tmp_path):
+    folder = tmp_path / "run"
+    learning.claim(folder, "medr3", 1, learning.Setting())
+    learning.claim(folder, "medr3", 1, learning.Setting())  # the same command goes on
+    for arm, seed, setting in (
+        ("paper", 1, learning.Setting()),
+        ("medr3", 2, learning.Setting()),
+        ("medr3", 1, learning.Setting(samples=8)),
+    ):
+        with pytest.raises(UserError, match=re.escape(str(folder))):
+            learning.claim(folder, arm, seed, setting)
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "metrics.jsonl").write_text("{}\n")
+    with pytest.raises(UserError, match=re.escape(str(foreign))):
+        learning.claim(foreign, "medr3", 1, learning.Setting())
+
+
+def test_evidence_supports_a_right_answer_only_if_the_gold_document_was_shown(learning):
+    def result(acc, *shown):
+        searches = [{"documents": [{"id": document} for document in shown]}]
+        record = {"acc": acc, "format": 1.0, "searches": 1.0}
+        row = {"reward": record, "searches": searches, "response": "a b"}
+        return learning.question_result(row, {"hpoa:1"}, lambda text: len(text.split()))
+
+    assert result(1.0, "hpoa:1")["supported"] == 1
+    assert result(1.0, "hpoa:2")["supported"] == 0
+    assert result(0.0, "hpoa:1")["supported"] == 0
+    assert result(1.0, "hpoa:1") == {"acc": 1, "supported": 1, "format": 1, "searches": 1, "tokens": 2}
+
+
+def test_every_arm_composes(learning, tmp_path):
+    pytest.importorskip("verl")
+    from medr3_plugin.recipe.shipped import compose, find_recipe
+    from medr3_plugin.stages.schedule import Schedule
+
+    setting = learning.Setting()
+    for arm in learning.ARMS:
+        config = compose(find_recipe("medr3_cpu"), learning.overrides(arm, 3, setting, tmp_path))
+        assert Schedule.from_config(config.medr3.stages).max_steps == setting.steps
+        assert config.data.seed == config.actor_rollout_ref.rollout.seed == 3
+
+
+def test_the_page_shows_what_the_files_give(learning, monkeypatch):
+    monkeypatch.setattr(learning, "RESULTS", ROOT / "docs/learning")
+    if not any((ROOT / "docs/learning").glob("*/*/metrics.jsonl")):
+        pytest.skip("no run is committed")
+    assert learning.table() in (ROOT / "docs/LEARNING.md").read_text(encoding="utf-8")
