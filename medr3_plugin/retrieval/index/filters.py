@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from medr3_plugin.errors import UserError
-
-if TYPE_CHECKING:
-    from medr3_plugin.retrieval.index.store import DocumentStore
+from medr3_plugin.retrieval.index.store import NO_YEAR, DocumentStore
 
 Mask = npt.NDArray[np.bool_]
 
@@ -74,10 +71,6 @@ class Filters:
         if self.max_year is not None:
             mask &= store.years <= self.max_year
         return mask
-
-
-NO_YEAR = -32768
-"""How the year column (int16) says that a document has none."""
 
 
 class MaskCache:
