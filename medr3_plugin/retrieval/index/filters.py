@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.index.store import NO_YEAR, DocumentStore
 
 Mask = npt.NDArray[np.bool_]
+_LISTED = 20  # sources that an error names
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,28 @@ class Filters:
             return False
         return self.max_year is None or (year is not None and year <= self.max_year)
 
+    def check_sources(self, known: Collection[str]) -> None:
+        """Refuse a source that is not among those of the index.
+
+        Raises:
+            UserError: names it, and the sources there are.
+        """
+        if unknown := sorted(set(self.sources or ()) - set(known)):
+            names = sorted(known)
+            listed = ", ".join(map(repr, names[:_LISTED])) + f" and {len(names) - _LISTED} more" * (
+                len(names) > _LISTED
+            )
+            raise UserError(f"filters.sources: the index has no source {unknown[0]!r}; it has {listed}")
+
     def mask(self, store: DocumentStore) -> Mask:
-        """`[documents]` booleans, true where the document passes."""
+        """`[documents]` booleans, true where the document passes.
+
+        Raises:
+            UserError: a source that no document has, which would otherwise look like a search without hits.
+        """
         mask = np.ones(len(store), dtype=np.bool_)
         if self.sources is not None:
+            self.check_sources(store.sources)
             codes = [code for code, name in enumerate(store.sources) if name in self.sources]
             mask &= np.isin(store.source_codes, codes)
         if self.min_evidence_level is not None:
