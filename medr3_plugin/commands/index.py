@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 _Corpus = Annotated[
     list[str],
-    typer.Option("--corpus", help="jsonl, json, csv, tsv, parquet, txt or md, a folder of these, or a Hugging Face dataset; repeatable."),
+    typer.Option(
+        "--corpus",
+        help="jsonl, json, csv, tsv, parquet, txt or md, a folder of these, or a Hugging Face dataset; repeatable.",
+    ),
 ]
 _Encoder = Annotated[str, typer.Option(help="Folder or hub name of the sentence encoder (dense, hybrid).")]
 _ArticleEncoder = Annotated[str, typer.Option(help="Encoder of documents, where it is another one.")]

@@ -49,8 +49,8 @@ def read_corpus(
     """The documents of a corpus, validated, with their evidence levels.
 
     Args:
-        source: a file, a folder of files (sorted by name; see `rows.files_of`), a folder written by `Dataset.save_to_disk`, a
-            Hugging Face dataset `owner/name` (optionally `owner/name:split`), or several of these.
+        source: a file, a folder of files (see `rows.files_of`), a folder written by `Dataset.save_to_disk`, a Hugging
+            Face dataset `owner/name[[:config]:split]`, or several of these.
         bad_rows: when given, wrong rows are counted there and skipped; else the first one raises.
 
     Raises:
@@ -145,7 +145,9 @@ def _known_columns(row: Mapping[str, Any]) -> dict[str, Any]:
 def _identity(columns: dict[str, Any], where: str) -> str:
     """The id, taken out; else the PMID or DOI of an article, which stays."""
     name = next((name for name in _NAMES["id"] if name in columns), "")
-    identity = columns.pop(name, None) if name else next(iter(sorted(article_ids(columns), reverse=True)), None)
+    identity = (
+        columns.pop(name, None) if name else next(iter(sorted(article_ids(columns), reverse=True)), None)
+    )
     if isinstance(identity, int) and not isinstance(identity, bool):
         identity = str(identity)
     if not isinstance(identity, str) or not identity.strip():

@@ -8,7 +8,8 @@ The level of a document comes from, in this order:
 5. the guessed `evidence_type` of 2.
 
 A type that is none of ours (`banana`, `Level 1a`) is no type: the level comes from 3 on, and the document keeps what
-was stated as `evidence_type_stated`, which builds and `medr3 index info` count. How a level was found stays with the document as `evidence_type_method`, also when a corpus is read and written again.
+was stated as `evidence_type_stated`, which builds and `medr3 index info` count. How a level was found stays with the
+document as `evidence_type_method`, also when a corpus is read and written again.
 """
 
 from __future__ import annotations

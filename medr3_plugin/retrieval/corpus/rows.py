@@ -72,8 +72,12 @@ def files_of(source: str | Path) -> list[Path]:
         raise UserError(f"{source}: no such corpus file, folder or Hugging Face dataset (owner/name)")
     if _is_saved_dataset(path):
         return sorted(file for file in path.rglob("*") if file.is_file())
-    inside = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path)))
-    rows = [file for file in inside if tables.suffix_of(file) in tables.SUFFIXES and file.name not in _NO_ROWS]
+    inside = sorted(
+        file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path))
+    )
+    rows = [
+        file for file in inside if tables.suffix_of(file) in tables.SUFFIXES and file.name not in _NO_ROWS
+    ]
     # beside rows, a text is a README or a licence
     files = (
         [file for file in rows if file.parent == path]

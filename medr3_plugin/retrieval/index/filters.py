@@ -44,18 +44,6 @@ class Filters:
             if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
                 raise UserError(f"filters.{name}: expected a whole number, got {value!r}")
 
-    def accepts(self, source: str, evidence_level: int, year: int | None) -> bool:
-        """Whether a document with these columns passes."""
-        if self.sources is not None and source not in self.sources:
-            return False
-        if self.min_evidence_level is not None and evidence_level < self.min_evidence_level:
-            return False
-        if self.max_evidence_level is not None and evidence_level > self.max_evidence_level:
-            return False
-        if self.min_year is not None and (year is None or year < self.min_year):
-            return False
-        return self.max_year is None or (year is not None and year <= self.max_year)
-
     def check_sources(self, known: Collection[str]) -> None:
         """Refuse a source that is not among those of the index.
 

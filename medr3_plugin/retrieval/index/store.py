@@ -161,7 +161,9 @@ class DocumentStore:
         by_code = np.bincount(self.source_codes, minlength=len(self.sources))
         years, counts = np.unique(self.years[self.years != NO_YEAR], return_counts=True)
         return {
-            "sources": {self.sources[code]: int(by_code[code]) for code in np.argsort(-by_code, kind="stable")},
+            "sources": {
+                self.sources[code]: int(by_code[code]) for code in np.argsort(-by_code, kind="stable")
+            },
             "years": {str(year): int(count) for year, count in zip(years, counts, strict=True)},
         }
 
