@@ -399,9 +399,9 @@ class StagedTrainer(PPOTrainer):
         mark_complete(folder)
 
     def _load_checkpoint(self) -> None:
-        folder, incomplete = resume_folder(self.config.trainer)
-        for skipped in incomplete:
-            print(f"[medr3] {skipped} is incomplete and skipped", flush=True)
+        folder, passed_over = resume_folder(self.config.trainer)
+        for skipped in passed_over:
+            print(f"[medr3] {skipped.folder} is skipped: {skipped.reason}", flush=True)
         step = 0 if folder is None else step_of(folder)
         added = changed = False
         if folder is None:

@@ -113,7 +113,7 @@ def test_each_start_goes_on_from_the_newest_whole_checkpoint(disturbed):
 
 def test_a_half_written_checkpoint_is_named(disturbed):
     assert re.search(
-        r"\[medr3\] .*global_step_4 is incomplete and skipped", (disturbed / "train.log").read_text()
+        r"\[medr3\] .*global_step_4 is skipped: it was not finished", (disturbed / "train.log").read_text()
     )
 
 
