@@ -145,7 +145,7 @@ class LostWorkers:
         """Look at what was logged since the last call.
 
         Args:
-            progressed: whether metrics were written since then: the run goes on in spite of a kill.
+            progressed: whether metrics were written since then: the run continues in spite of a kill.
 
         Raises:
             UserError: processes were killed, and the run has stood still since.

@@ -19,13 +19,7 @@ def serve(  # noqa: PLR0917 (the options of a command)
     topk: Annotated[int, typer.Option(min=1, help="Hits a query when the request does not say.")] = 5,
     max_topk: Annotated[int, typer.Option(min=1, help="Largest top-k of a request.")] = 100,
     max_queries: Annotated[int, typer.Option(min=1, help="Most queries of a request.")] = 4096,
-    max_batch: Annotated[
-        int, typer.Option(min=1, help="Queries joined into one engine call; 1 switches joining off.")
-    ] = 256,
     max_pending: Annotated[int, typer.Option(min=1, help="Queries that may wait; 429 beyond.")] = 2048,
-    cache_hits: Annotated[
-        int, typer.Option(min=0, help="Hits the result cache holds; 0: no cache.")
-    ] = 20_000,
     timeout: Annotated[float, typer.Option(min=0.001, help="Longest time for a search, in seconds.")] = 10.0,
     encoder: Annotated[str, typer.Option(help="Where the encoder of a dense index is now.")] = "",
     article_encoder: Annotated[
@@ -38,7 +32,6 @@ def serve(  # noqa: PLR0917 (the options of a command)
         str,
         typer.Option(help="Environment variable with the bearer token; if it is set, a token is asked for."),
     ] = TOKEN_ENV,
-    access_log: Annotated[bool, typer.Option(help="Log every request.")] = False,
 ) -> None:
     """Serve an index: POST /retrieve (Search-R1's protocol), GET /health, GET /metrics."""
     from medr3_plugin.retrieval.engine import SearchOptions
@@ -59,13 +52,11 @@ def serve(  # noqa: PLR0917 (the options of a command)
         topk=min(topk, max_topk),
         max_topk=max_topk,
         max_queries=max_queries,
-        max_batch=max_batch,
         max_pending=max_pending,
-        cache_hits=cache_hits,
         timeout_s=timeout,
         token_env=token_env,
     )
-    run_server(options, host=host, port=port, workers=workers, access_log=access_log)
+    run_server(options, host=host, port=port, workers=workers)
 
 
 def register(app: typer.Typer) -> None:

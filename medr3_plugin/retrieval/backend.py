@@ -60,12 +60,9 @@ class BackendOptions(BaseModel):
         search: how the index is searched, see `engine.SearchOptions` (`inprocess`, `ray`); `medr3 serve` has
             the same as options.
         timeout_s: deadline of one search, everything included.
-        max_batch: queries joined into one engine call (`inprocess`, `ray`).
-        cache_hits: capacity of the result cache in hits; 0 switches it off (`inprocess`, `ray`).
-        retries, max_connections, token_env, breaker_failures, breaker_cooldown_s: see `RetrievalClient`.
+        retries, token_env, breaker_cooldown_s: see `RetrievalClient` (`http`).
         ray_replicas: actors for each shard.
         ray_cpus: cores Ray reserves for each actor.
-        ray_namespace: Ray namespace of the shard actors; jobs that share it share the actors.
         ray_start_timeout_s: longest time for Ray to place the actors and for their indexes to open.
     """
 
@@ -77,16 +74,11 @@ class BackendOptions(BaseModel):
     url: str = ""
     search: SearchOptions = SearchOptions()
     timeout_s: float = Field(30.0, gt=0)
-    max_batch: int = Field(256, ge=1)
-    cache_hits: int = Field(20_000, ge=0)
-    retries: int = Field(4, ge=0)
-    max_connections: int = Field(64, ge=1)
+    retries: int | None = Field(None, ge=0)
     token_env: str = TOKEN_ENV
-    breaker_failures: int = Field(8, ge=0)
     breaker_cooldown_s: float = Field(5.0, ge=0)
     ray_replicas: int = Field(1, ge=1)
     ray_cpus: float = Field(1.0, ge=0)
-    ray_namespace: str = "medr3"
     ray_start_timeout_s: float = Field(900.0, gt=0)
 
     @model_validator(mode="before")
@@ -169,9 +161,7 @@ def _build(options: BackendOptions) -> RetrievalBackend:
             options.url,
             timeout_s=options.timeout_s,
             retries=options.retries,
-            max_connections=options.max_connections,
             token_env=options.token_env,
-            breaker_failures=options.breaker_failures,
             breaker_cooldown_s=options.breaker_cooldown_s,
         )
     if options.backend == "ray":
@@ -179,12 +169,7 @@ def _build(options: BackendOptions) -> RetrievalBackend:
 
         return RayBackend(options)
 
-    batcher = Batcher(
-        lambda: open_index(options.index, options.search),
-        max_batch=options.max_batch,
-        cache_hits=options.cache_hits,
-    )
-    return InProcessBackend(batcher, options.timeout_s)
+    return InProcessBackend(Batcher(lambda: open_index(options.index, options.search)), options.timeout_s)
 
 
 def forget(backend: RetrievalBackend) -> None:

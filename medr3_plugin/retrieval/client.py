@@ -1,14 +1,16 @@
 """Asynchronous client of the retrieval service (ours, or any server of Search-R1's protocol).
 
-One aiohttp session per event loop; one deadline per call, retries included; retries with full jitter, and
-only where another try can help (connection lost, 408, 429, 5xx); a circuit breaker, so that a dead service
-fails fast instead of stalling a training step for every trajectory. Every failure is a `RetrievalFailure`
-with a kind; an empty result is never a failure.
+One aiohttp session per event loop; one deadline per call, retries included. A service that is away (restarting,
+overloaded) is tried again with full jitter until the deadline, because a search that waits costs less than a batch
+of invalid samples; an answer that another try can hardly better (500, 408) is asked for a few times more. A circuit
+breaker makes calls fail at once while a service stays dead. Every failure is a `RetrievalFailure` with a kind; an
+empty result is never a failure.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -27,7 +29,11 @@ if TYPE_CHECKING:
     from medr3_plugin.retrieval.index.filters import Filters
 
 RETRIED_STATUS = frozenset({408, 429})  # and every 5xx
+_AWAY_STATUS = frozenset({429, 502, 503, 504})  # the service is overloaded, loading, or gone behind a proxy
+_FAULT_RETRIES = 4  # further tries after an answer that blames this request or the engine
 _BACKOFF_S = (0.1, 3.0)  # first and longest ceiling of a pause between two tries
+_CONNECTIONS = 64  # per event loop; the service joins what waits, so that more would not be faster
+_BREAKER_FAILURES = 8  # in a row; one call's failure has used its whole deadline already
 
 
 class CircuitBreaker:
@@ -79,12 +85,14 @@ class RetrievalClient:
 
     Args:
         url: address of the service, e.g. `http://127.0.0.1:8765`; `/retrieve` is added unless it is there.
-        timeout_s: deadline of one call, its retries and the wait for a free connection included.
-        retries: further tries after the first.
-        max_connections: connections per event loop; calls beyond that wait for one.
+        timeout_s: deadline of one call, its retries included. It begins when the call has one of this client's
+            connections: waiting for another call of the same process says nothing about the service.
+        retries: further tries after the first, whatever failed; None: until the deadline while the service is away,
+            and a few after any other answer that may change.
         token_env: name of the environment variable that holds the bearer token; not set or empty: no token.
-        breaker_failures: consecutive failed calls after which calls fail at once (`circuit_open`); 0: never.
-        breaker_cooldown_s: for how long.
+        breaker_cooldown_s: how long calls fail at once (`circuit_open`) after several failed in a row.
+        max_connections: calls per event loop that are on their way at once; those beyond wait.
+        breaker_failures: how many failed calls in a row open the breaker; 0: never (load generators).
         max_response_bytes: a longer response is refused (`bad_response`).
     """
 
@@ -93,11 +101,11 @@ class RetrievalClient:
         url: str,
         *,
         timeout_s: float = 30.0,
-        retries: int = 4,
-        max_connections: int = 64,
+        retries: int | None = None,
         token_env: str = TOKEN_ENV,
-        breaker_failures: int = 8,
         breaker_cooldown_s: float = 5.0,
+        max_connections: int = _CONNECTIONS,
+        breaker_failures: int = _BREAKER_FAILURES,
         max_response_bytes: int = 64 << 20,
     ) -> None:
         if not url.startswith(("http://", "https://")):
@@ -113,6 +121,9 @@ class RetrievalClient:
         self._sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = (
             weakref.WeakKeyDictionary()
         )
+        self._places: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
+            weakref.WeakKeyDictionary()
+        )
 
     async def search(
         self, queries: Sequence[str], topk: int, filters: Filters | None = None
@@ -124,29 +135,26 @@ class RetrievalClient:
         """
         if not queries:
             return []
-        if not self._breaker.allow():
-            await asyncio.sleep(0)  # a caller that asks again at once must not block the event loop
-            raise RetrievalFailure(f"{self.url} failed repeatedly, not asked again yet", "circuit_open")
         # half a surrogate pair is no UTF-8, and one such query must not fail the others of a request
         body = json.dumps(request_to_wire(queries, topk, filters), ensure_ascii=False).encode(
             "utf-8", "replace"
         )
-        try:
-            answer = await asyncio.wait_for(self._post(body), self._timeout_s)
-            results = self._hits(answer, len(queries))
-        except (TimeoutError, asyncio.TimeoutError) as error:
-            self._breaker.failed()
-            message = f"{self.url} did not answer within {self._timeout_s:g} s"
-            raise RetrievalFailure(message, "timeout") from error
-        except RetrievalFailure as failure:
-            # a refusal for load or for a bad request proves that the service lives
-            if failure.kind.startswith("status_4"):
-                self._breaker.succeeded()
-            else:
-                self._breaker.failed()
-            raise
-        self._breaker.succeeded()
-        return results
+        async with self._place():
+            # asked with a place in hand: those that wait learn from the failures of those before them
+            if not self._breaker.allow():
+                await asyncio.sleep(0)  # a caller that asks again at once must not block the event loop
+                raise RetrievalFailure(f"{self.url} failed repeatedly, not asked again yet", "circuit_open")
+            try:
+                results = self._hits(await self._answer(body), len(queries))
+            except RetrievalFailure as failure:
+                # a refusal for load or for a bad request proves that the service lives
+                if failure.kind.startswith("status_4"):
+                    self._breaker.succeeded()
+                else:
+                    self._breaker.failed()
+                raise
+            self._breaker.succeeded()
+            return results
 
     async def close(self) -> None:
         """Close the session of the running loop, and drop those of other loops."""
@@ -158,22 +166,36 @@ class RetrievalClient:
             elif session.connector is not None:
                 session.connector.close()
 
-    async def _post(self, body: bytes) -> Any:
-        """Try until an answer or a failure for good; the caller holds the deadline."""
-        for tried in range(self._retries + 1):
-            pause: float | None = None
+    async def _answer(self, body: bytes) -> Any:
+        """Try until there is an answer, a failure for good, or the deadline."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._timeout_s
+        again: _AgainError | None = None
+        for tries in itertools.count(1):
             try:
-                return await self._post_once(body)
-            except _AgainError as again:
-                failure, pause = again.failure, again.pause_s
-            if tried == self._retries:
-                raise failure
-            ceiling = min(_BACKOFF_S[0] * 2**tried, _BACKOFF_S[1])
-            # full jitter: the trajectories of a batch fail together and must not come back together
-            await asyncio.sleep(pause if pause is not None else random.uniform(0, ceiling))  # noqa: S311
+                return await asyncio.wait_for(self._post(body), deadline - clock())
+            except (TimeoutError, asyncio.TimeoutError) as error:
+                if again is None:
+                    raise self._failure(f"no answer within {self._timeout_s:g} s", "timeout") from error
+                pause = 0.0  # what the tries before met says more than that the last one was cut short
+            except _AgainError as error:
+                again = error
+                retries = self._retries
+                if retries is None and not again.away:
+                    retries = _FAULT_RETRIES
+                if retries is not None and tries > retries:
+                    raise again.failure from None
+                # full jitter: the trajectories of a batch fail together and must not come back together
+                ceiling = min(_BACKOFF_S[0] * 2 ** (tries - 1), _BACKOFF_S[1])
+                pause = random.uniform(0, ceiling) if again.pause_s is None else again.pause_s  # noqa: S311
+            if clock() + pause >= deadline:
+                failure = again.failure
+                message = f"{failure} ({tries} tries in {self._timeout_s:g} s)"
+                raise RetrievalFailure(message, failure.kind) from failure
+            await asyncio.sleep(pause)
         raise AssertionError("unreachable")
 
-    async def _post_once(self, body: bytes) -> Any:
+    async def _post(self, body: bytes) -> Any:
         try:
             # no redirects: they would turn the POST into a GET and take the token elsewhere
             async with self._session().post(
@@ -183,10 +205,12 @@ class RetrievalClient:
                     await self._raise_for_status(response)
                 raw = await self._read(response)
         except aiohttp.ClientPayloadError as error:
-            raise _AgainError(self._failure(f"the answer broke off: {error}", "connection")) from error
+            raise _AgainError(
+                self._failure(f"the answer broke off: {error}", "connection"), away=True
+            ) from error
         except (aiohttp.ClientConnectionError, ConnectionError) as error:
             raise _AgainError(
-                self._failure(f"no connection: {error or type(error).__name__}", "connection")
+                self._failure(f"no connection: {error or type(error).__name__}", "connection"), away=True
             ) from error
         except aiohttp.ClientError as error:
             raise self._failure(f"not an HTTP answer: {error}", "bad_response") from error
@@ -214,7 +238,11 @@ class RetrievalClient:
         detail = (await response.content.read(300)).decode("utf-8", "replace")
         failure = self._failure(f"status {response.status}: {detail}", f"status_{response.status}")
         if response.status in RETRIED_STATUS or response.status >= 500:
-            raise _AgainError(failure, _retry_after(response.headers.get("Retry-After")))
+            raise _AgainError(
+                failure,
+                away=response.status in _AWAY_STATUS,
+                pause_s=_retry_after(response.headers.get("Retry-After")),
+            )
         raise failure
 
     def _failure(self, message: str, kind: str) -> RetrievalFailure:
@@ -227,13 +255,20 @@ class RetrievalClient:
             headers["Authorization"] = f"Bearer {token}"
         return headers
 
+    def _place(self) -> asyncio.Semaphore:
+        loop = asyncio.get_running_loop()
+        place = self._places.get(loop)
+        if place is None:
+            place = self._places[loop] = asyncio.Semaphore(self._max_connections)
+        return place
+
     def _session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None or session.closed:
             # timeouts are ours (one deadline per call); aiohttp's default of 300 s must not interfere
             session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._max_connections),
+                connector=aiohttp.TCPConnector(limit=0),  # the places bound them
                 timeout=aiohttp.ClientTimeout(total=None),
             )
             self._sessions[loop] = session
@@ -241,11 +276,12 @@ class RetrievalClient:
 
 
 class _AgainError(Exception):
-    """A try failed in a way that another may not."""
+    """A try failed in a way that another may not; `away`: the service did not look at the request."""
 
-    def __init__(self, failure: RetrievalFailure, pause_s: float | None = None) -> None:
+    def __init__(self, failure: RetrievalFailure, *, away: bool, pause_s: float | None = None) -> None:
         super().__init__(str(failure))
         self.failure = failure
+        self.away = away
         self.pause_s = pause_s
 
 

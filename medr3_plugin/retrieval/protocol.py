@@ -13,6 +13,7 @@ Two forms:
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -199,8 +200,15 @@ def _document(row: Mapping[str, Any]) -> Document:
         title = head.strip().strip('"') if title is None else title
     year = row.get("year")
     extra = {key: value for key, value in row.items() if key not in (*_FIELDS, "contents", "score")}
+    if row.get("id") is None and "contents" in row:
+        # Search-R1's servers of web searches send contents alone; equal contents are one document
+        identity = (
+            "contents:" + hashlib.sha256(f"{title}\n{text}".encode("utf-8", "replace")).hexdigest()[:16]
+        )
+    else:
+        identity = row["id"]
     return Document(
-        id=str(row["id"]),
+        id=str(identity),
         text=str(text),
         title=str(title or ""),
         source=str(row.get("source") or ""),

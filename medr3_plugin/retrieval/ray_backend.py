@@ -33,13 +33,14 @@ logger = logging.getLogger(__name__)
 Results = list[list[Hit]]
 _CONCURRENCY = 1000  # searches an actor holds at once: they wait in its batcher, not in threads
 _WARN_EVERY_S = 30.0
+_NAMESPACE = "medr3"
 
 
 class ShardActor:
     """One shard in a process of its own. Failures are returned, not raised, so that they keep their kind."""
 
-    def __init__(self, index: str, search: SearchOptions, max_batch: int, cache_hits: int) -> None:
-        self._batcher = Batcher(lambda: open_index(index, search), max_batch=max_batch, cache_hits=cache_hits)
+    def __init__(self, index: str, search: SearchOptions) -> None:
+        self._batcher = Batcher(lambda: open_index(index, search))
         self._batcher.start()
 
     async def search(
@@ -139,11 +140,11 @@ class RayBackend:
             [
                 make(
                     name=_actor_name(folder, replica, options),
-                    namespace=options.ray_namespace,
+                    namespace=_NAMESPACE,
                     get_if_exists=True,
                     num_cpus=options.ray_cpus,
                     max_concurrency=_CONCURRENCY,
-                ).remote(folder, options.search, options.max_batch, options.cache_hits)
+                ).remote(folder, options.search)
                 for replica in range(options.ray_replicas)
             ]
             for folder in self._folders
@@ -187,5 +188,5 @@ def merge(parts: Sequence[Results], topk: int) -> Results:
 
 def _actor_name(folder: str, replica: int, options: BackendOptions) -> str:
     # jobs that share a namespace but not the options must not share an actor
-    key = f"{folder}|{options.search}|{options.max_batch}|{options.cache_hits}|{options.ray_cpus}"
+    key = f"{folder}|{options.search}|{options.ray_cpus}"
     return f"medr3-shard-{hashlib.sha256(key.encode()).hexdigest()[:12]}-{replica}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-import random
 import socket
+import subprocess
+import sys
 
 import pytest
 from service_helpers import CORPUS, answers, sends, serving
@@ -119,11 +121,117 @@ async def test_a_server_that_drips_meets_the_deadline(connect):
         assert (await failure_of(connect(server.url, timeout_s=0.3))).kind == "timeout"
 
 
-async def test_the_deadline_covers_the_retries(connect, monkeypatch):
-    monkeypatch.setattr(client_module, "_BACKOFF_S", (30.0, 30.0))
-    monkeypatch.setattr(random, "uniform", lambda low, high: high)
+async def test_a_service_that_stays_away_is_tried_until_the_deadline(connect, monkeypatch):
+    monkeypatch.setattr(client_module, "_BACKOFF_S", (0.01, 0.02))
+    loading = answers(503, b"the index is loading")
+    async with serving(loading) as server:
+        began = asyncio.get_running_loop().time()
+        failure = await failure_of(connect(server.url, timeout_s=0.5, retries=None))
+        assert asyncio.get_running_loop().time() - began < 5
+        # the kind says what was wrong, and not that the time was over
+        assert failure.kind == "status_503"
+        assert len(server.requests) > 10
     async with serving(answers(500, b"broken")) as server:
-        assert (await failure_of(connect(server.url, timeout_s=0.3))).kind == "timeout"
+        assert (await failure_of(connect(server.url, retries=None))).kind == "status_500"
+        assert len(server.requests) == 5
+
+
+async def test_no_pause_reaches_beyond_the_deadline(connect):
+    async with serving(answers(503, b"", "Retry-After: 30\r\n")) as server:
+        failure = await failure_of(connect(server.url, timeout_s=5, retries=None))
+        assert (failure.kind, len(server.requests)) == ("status_503", 1)
+
+
+SERVER = """
+import asyncio, sys
+
+async def answer(reader, writer):
+    head = await reader.readuntil(b"\\r\\n\\r\\n")
+    size = next(int(l.split(b":")[1]) for l in head.lower().split(b"\\r\\n") if l.startswith(b"content-length"))
+    await reader.readexactly(size)
+    body = sys.argv[2].encode()
+    writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\nConnection: close\\r\\n\\r\\n" % len(body) + body)
+    await writer.drain()
+    writer.close()
+
+async def main():
+    server = await asyncio.start_server(answer, "127.0.0.1", int(sys.argv[1]))
+    print("listening", flush=True)
+    await server.serve_forever()
+
+asyncio.run(main())
+"""
+
+
+def start_server(port: int) -> subprocess.Popen:
+    body = json.dumps(response_to_wire([[Hit(CORPUS[0], 2.5)]], return_scores=True))
+    return subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(port), body], stdout=subprocess.PIPE, text=True
+    )
+
+
+async def test_a_restart_of_the_service_costs_no_search(monkeypatch):
+    """The service is killed under a batch of searches and comes back 3 seconds later; the options are the defaults."""
+    monkeypatch.undo()  # the real pauses
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    client = RetrievalClient(f"http://127.0.0.1:{port}")
+    first = start_server(port)
+    again = None
+    try:
+        assert first.stdout.readline()
+        assert await client.search(["fever"], 3) == EXPECTED
+        first.kill()
+        first.wait()
+        batch = asyncio.gather(*(client.search(["fever"], 3) for _ in range(200)))
+        await asyncio.sleep(3)
+        assert not batch.done()
+        again = start_server(port)
+        assert await batch == [EXPECTED] * 200
+    finally:
+        await client.close()
+        for process in (first, again):
+            if process is not None:
+                process.kill()
+                process.communicate()
+
+
+async def test_waiting_for_this_clients_own_connection_is_no_failure(connect):
+    async def slow(reader, writer):
+        await asyncio.sleep(0.2)
+        await GOOD(reader, writer)
+
+    async with serving(slow) as server:
+        # one after another they take five times the deadline of one
+        client = connect(server.url, max_connections=1, timeout_s=0.9, breaker_failures=1)
+        assert await asyncio.gather(*(client.search(["fever"], 3) for _ in range(20))) == [EXPECTED] * 20
+
+
+async def test_those_who_wait_for_a_connection_learn_that_the_service_is_dead(connect):
+    async with serving(sends(b"", close=False)) as server:
+        client = connect(
+            server.url, max_connections=2, timeout_s=0.3, breaker_failures=2, breaker_cooldown_s=60
+        )
+        kinds = [
+            failure.kind
+            for failure in await asyncio.gather(
+                *(client.search(["fever"], 3) for _ in range(50)), return_exceptions=True
+            )
+        ]
+        assert sorted(set(kinds)) == ["circuit_open", "timeout"]
+        assert kinds.count("timeout") == len(server.requests) == 2
+
+
+async def test_a_caller_that_gives_up_leaves_its_connection_to_the_next(connect):
+    async with serving(sends(b"", close=False), GOOD) as server:
+        client = connect(server.url, max_connections=1)
+        gone = asyncio.create_task(client.search(["fever"], 3))
+        while not server.requests:
+            await asyncio.sleep(0.01)
+        gone.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await gone
+        assert await client.search(["fever"], 3) == EXPECTED
 
 
 async def test_nobody_listens(connect):

@@ -106,6 +106,18 @@ def test_reads_documents_of_another_search_r1_server():
     assert hit == Hit(Document("17", "Aspirin is a drug.\nIt is old.", "Aspirin"), 3.0)
 
 
+def test_documents_without_an_id_are_told_apart_by_their_contents():
+    """As Search-R1's servers of web searches answer: `{"document": {"contents": ...}}`."""
+    rows = ['"Aspirin"\nA drug.', '"Aspirin"\nAnother text.', '"Aspirin"\nA drug.']
+    body = {"result": [[{"document": {"contents": contents}} for contents in rows]]}
+    first, second, same = (hit.document for hit in response_from_wire(body, 1)[0])
+    assert (first.title, first.text) == ("Aspirin", "A drug.")
+    assert first == same
+    assert first.id != second.id
+    with pytest.raises(RetrievalFailure):
+        response_from_wire({"result": [[{"document": {"title": "neither text nor contents"}}]]}, 1)
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -55,7 +55,7 @@ def cluster():
 
 
 def options(shards: list[str], **more) -> dict:
-    return {"backend": "ray", "shards": shards, "ray_cpus": 0.25, "cache_hits": 0, **more}
+    return {"backend": "ray", "shards": shards, "ray_cpus": 0.25, **more}
 
 
 @pytest.mark.slow
@@ -105,13 +105,13 @@ def test_workers_of_a_job_share_the_actors(cluster, shards):
             found = await asyncio.gather(*(backend.search([sign], 3) for sign in SIGNS))
             return [hit.document.id for hits in found for hit in hits[0]]
 
-    section = options(shards, ray_namespace="shared")
+    section = options(shards, timeout_s=59)
     workers = [AgentLoopWorker.remote() for _ in range(2)]
     first, second = ray.get([worker.search.remote(section) for worker in workers], timeout=120)
     assert first == second
     assert len(first) == 3 * len(SIGNS)
     actors = ray.util.list_named_actors(all_namespaces=True)
-    assert len([actor for actor in actors if actor["namespace"] == "shared"]) == len(shards)
+    assert len([actor for actor in actors if actor["namespace"] == "medr3"]) == len(shards)
 
 
 hits = st.builds(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from medr3_plugin.errors import UserError
-
-if TYPE_CHECKING:
-    from medr3_plugin.retrieval.index.store import DocumentStore
+from medr3_plugin.retrieval.index.store import NO_YEAR, DocumentStore
 
 Mask = npt.NDArray[np.bool_]
+_LISTED = 20  # sources that an error names
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +44,28 @@ class Filters:
             if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
                 raise UserError(f"filters.{name}: expected a whole number, got {value!r}")
 
-    def accepts(self, source: str, evidence_level: int, year: int | None) -> bool:
-        """Whether a document with these columns passes."""
-        if self.sources is not None and source not in self.sources:
-            return False
-        if self.min_evidence_level is not None and evidence_level < self.min_evidence_level:
-            return False
-        if self.max_evidence_level is not None and evidence_level > self.max_evidence_level:
-            return False
-        if self.min_year is not None and (year is None or year < self.min_year):
-            return False
-        return self.max_year is None or (year is not None and year <= self.max_year)
+    def check_sources(self, known: Collection[str]) -> None:
+        """Refuse a source that is not among those of the index.
+
+        Raises:
+            UserError: names it, and the sources there are.
+        """
+        if unknown := sorted(set(self.sources or ()) - set(known)):
+            names = sorted(known)
+            listed = ", ".join(map(repr, names[:_LISTED])) + f" and {len(names) - _LISTED} more" * (
+                len(names) > _LISTED
+            )
+            raise UserError(f"filters.sources: the index has no source {unknown[0]!r}; it has {listed}")
 
     def mask(self, store: DocumentStore) -> Mask:
-        """`[documents]` booleans, true where the document passes."""
+        """`[documents]` booleans, true where the document passes.
+
+        Raises:
+            UserError: a source that no document has, which would otherwise look like a search without hits.
+        """
         mask = np.ones(len(store), dtype=np.bool_)
         if self.sources is not None:
+            self.check_sources(store.sources)
             codes = [code for code, name in enumerate(store.sources) if name in self.sources]
             mask &= np.isin(store.source_codes, codes)
         if self.min_evidence_level is not None:
@@ -74,10 +79,6 @@ class Filters:
         if self.max_year is not None:
             mask &= store.years <= self.max_year
         return mask
-
-
-NO_YEAR = -32768
-"""How the year column (int16) says that a document has none."""
 
 
 class MaskCache:

@@ -237,6 +237,9 @@ class Batcher:
                 outcomes = [
                     (request, [list(found[query]) for query in request.queries]) for request in wanted
                 ]
+            except RetrievalFailure as failure:
+                # the engine's own server failed, whatever was asked: no use in asking for each alone
+                outcomes = [(request, failure) for request in wanted]
             except Exception as error:
                 if len(wanted) > 1:
                     # one caller's query must not fail the others: search each alone
@@ -280,6 +283,8 @@ class Batcher:
 
 
 def _engine_failure(error: Exception) -> RetrievalFailure:
+    if isinstance(error, RetrievalFailure):
+        return error
     failure = RetrievalFailure(f"the search engine failed: {error!r}", "engine")
     failure.__cause__ = error
     return failure

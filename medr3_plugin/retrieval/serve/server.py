@@ -26,9 +26,7 @@ _GRACE_S = 10  # what is being answered at a shutdown may take that long
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
-def run_server(
-    options: ServiceOptions, *, host: str, port: int, workers: int = 1, access_log: bool = False
-) -> None:
+def run_server(options: ServiceOptions, *, host: str, port: int, workers: int = 1) -> None:
     """Serve until SIGTERM or SIGINT; requests in work are answered first.
 
     Raises:
@@ -51,7 +49,7 @@ def run_server(
     if workers > 1:  # one is looked at when it opens the index
         warn_if_short(Path(options.index), memory, workers)
     settings: dict[str, Any] = {
-        "access_log": access_log,
+        "access_log": False,  # /metrics counts requests; a log line for each would cost as much as the answer
         "log_level": "info",
         "timeout_graceful_shutdown": _GRACE_S,
         # longer than clients keep idle connections (aiohttp: 15 s), so that they close first: a request sent

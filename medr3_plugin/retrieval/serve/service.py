@@ -1,9 +1,10 @@
 """The retrieval service: an index behind HTTP, in Search-R1's protocol.
 
-`POST /retrieve` answers searches, `GET /health` is 200 once the index is loaded, `GET /metrics` is for
-Prometheus. One asyncio process does the HTTP, one thread of it runs the engine over greedily joined queries
-(`batching`); more uvicorn workers share a memory-mapped index. Refusals are explicit: 401, 413 (body), 422
-(fields), 429 (queue full), 503 (not loaded), 504 (too slow), each with a one-line `detail`.
+`POST /retrieve` answers searches, `GET /health` is 200 once the index is loaded, `GET /metrics` is for Prometheus,
+`GET /` says what is served, and `/docs` is FastAPI's page about the routes. One asyncio process does the HTTP, one
+thread of it runs the engine over greedily joined queries (`batching`); more uvicorn workers share a memory-mapped
+index. Refusals are explicit: 401, 413 (body), 422 (fields), 429 (queue full), 503 (not loaded), 504 (too slow), each
+with a one-line `detail`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from medr3_plugin import __version__
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
 from medr3_plugin.retrieval.engine import IndexEngine, SearchOptions, open_index
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, filters_from_wire, response_to_wire
 from medr3_plugin.retrieval.serve.batching import Batcher
 from medr3_plugin.retrieval.serve.metrics import ServiceMetrics
+from medr3_plugin.retrieval.serve.openapi import openapi
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
@@ -40,8 +43,7 @@ class ServiceOptions(BaseModel):
         topk: hits a query when the request does not say.
         max_topk, max_queries, max_query_chars, max_body_bytes: larger requests are refused.
         max_pending: queries that may wait or be worked on; 429 beyond.
-        max_batch: queries joined into one engine call; 1 switches joining off.
-        cache_hits: capacity of the result cache, in hits; 0 switches it off.
+        max_batch, cache_hits: see `Batcher`; for measurements without the one or the other.
         timeout_s: longest time for a search, its wait included; 504 beyond.
         body_timeout_s: longest time for a client to send its body; 408 beyond.
         token_env: name of the environment variable with the bearer token; not set or empty: no token asked.
@@ -66,6 +68,9 @@ class ServiceOptions(BaseModel):
 
 class RetrieveRequest(BaseModel):
     """The body of `POST /retrieve`; `filters` is our addition to Search-R1's protocol."""
+
+    # a misspelt field (top_k) would silently have no effect
+    model_config = ConfigDict(extra="forbid")
 
     queries: list[str]
     topk: int | None = None
@@ -122,7 +127,8 @@ class RetrievalService:
         except RetrievalFailure as failure:
             raise Refusal(_STATUS.get(failure.kind, 500), str(failure)) from failure
         except UserError as error:
-            raise Refusal(503, f"the index is not loaded: {error}") from error
+            # the engine is open, so the request asks for something that the index does not have
+            raise Refusal(422, str(error)) from error
         results = [next(found) if query.strip() else [] for query in request.queries]
         return response_to_wire(results, return_scores=request.return_scores)
 
@@ -145,7 +151,10 @@ class RetrievalService:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"])) or "body"
-            raise Refusal(422, f"{where}: {first['msg']}") from error
+            message = first["msg"]
+            if first["type"] == "extra_forbidden":
+                message = f"unknown field; known are {', '.join(RetrieveRequest.model_fields)}"
+            raise Refusal(422, f"{where}: {message}") from error
         if len(request.queries) > options.max_queries:
             raise Refusal(422, f"queries: {len(request.queries)} given, at most {options.max_queries}")
         for number, query in enumerate(request.queries):
@@ -180,7 +189,8 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
         yield
         await asyncio.to_thread(service.batcher.close)
 
-    app = FastAPI(title="medr3 retrieval", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(title="medr3 retrieval", version=__version__, redoc_url=None, lifespan=lifespan)
+    app.openapi = lambda: openapi(app.title, app.version, RetrieveRequest)  # type: ignore[method-assign]
     app.state.service = service
 
     def reply(status: int, content: Any) -> Response:
@@ -202,6 +212,13 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
     async def health(_: Request) -> Response:
         return reply(*service.health())
 
+    async def about(_: Request) -> Response:
+        routes = {
+            "retrieve": "POST /retrieve",
+            **{name: f"GET /{name}" for name in ("health", "metrics", "docs")},
+        }
+        return reply(200, {"service": app.title, "version": app.version, "routes": routes})
+
     async def metrics(request: Request) -> Response:
         try:
             service.authorise(request.headers.get("authorization"))
@@ -213,6 +230,7 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
     app.add_route("/retrieve", retrieve, methods=["POST"])
     app.add_route("/health", health, methods=["GET"])
     app.add_route("/metrics", metrics, methods=["GET"])
+    app.add_route("/", about, methods=["GET"])
     return app
 
 

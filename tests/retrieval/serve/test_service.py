@@ -18,6 +18,8 @@ pytest.importorskip("fastapi")
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.client import RetrievalClient
+from medr3_plugin.retrieval.index.build import build_index
+from medr3_plugin.retrieval.index.store import document_to_row
 from medr3_plugin.retrieval.serve.service import ServiceOptions, create_app
 
 Reply = tuple[int, bytes]
@@ -161,6 +163,46 @@ def test_odd_queries_are_only_text(url, query):
 def test_other_methods_and_paths(url):
     assert get(url, "/retrieve")[0] == 405
     assert get(url, "/nothing")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ({"queries": ["fever"], "top_k": 3}, "top_k"),
+        ({"queries": ["fever"], "filter": {}}, "filter"),
+        ({"queries": ["fever"], "filters": {"source": ["trials"]}}, "source"),
+    ],
+)
+def test_a_field_that_would_have_no_effect_is_refused(url, body, names):
+    status, answer = post(url, body)
+    assert status == 422
+    assert f"{names!r}" in json.loads(answer)["detail"] or names + ":" in json.loads(answer)["detail"]
+
+
+def test_a_source_that_the_index_does_not_have_is_refused(tmp_path):
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("".join(json.dumps(document_to_row(document)) + "\n" for document in CORPUS))
+    build_index([str(corpus)], tmp_path / "index", "bm25")
+    with running(create_app(ServiceOptions(index=str(tmp_path / "index")))) as address:
+        while get(address, "/health")[0] != 200:
+            threading.Event().wait(0.01)
+        status, answer = post(address, {"queries": ["fever"], "filters": {"sources": ["trials", "Trials"]}})
+        assert status == 422
+        assert "'Trials'" in json.loads(answer)["detail"]
+        assert "'reviews'" in json.loads(answer)["detail"]
+        assert post(address, {"queries": ["fever"], "filters": {"sources": ["trials"]}})[0] == 200
+
+
+def test_the_service_says_what_it_is(url):
+    status, answer = get(url, "/")
+    assert status == 200
+    assert json.loads(answer)["routes"]["retrieve"] == "POST /retrieve"
+    status, page = get(url, "/docs")
+    assert (status, b"swagger" in page) == (200, True)
+    status, document = get(url, "/openapi.json")
+    assert status == 200
+    fields = json.loads(document)["paths"]["/retrieve"]["post"]["requestBody"]["content"]["application/json"]
+    assert set(fields["schema"]["properties"]) == {"queries", "topk", "return_scores", "filters"}
 
 
 @pytest.mark.parametrize(
