@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     group = typer.Typer(help="Build and inspect retrieval indexes.", no_args_is_help=True)
     group.command("build")(build)
-    group.command("info")(info)
+    group.command("info", short_help="Check an index and say what it holds.")(info)
     app.add_typer(group, name="index")
     app.command("search")(search)
 
