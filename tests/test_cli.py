@@ -119,7 +119,6 @@ def test_the_help_needs_the_core_only() -> None:
         (["serve", "--index", "/nowhere/index"], "/nowhere/index"),
         (
             ["score", "--in", "/nowhere/t.jsonl", "--out", "o.jsonl", "--stage", "joint"],
-            2,
             "/nowhere/t.jsonl",
         ),
         (["score", "--in", "t.jsonl", "--out", "o.jsonl", "--stage", "last"], "joint"),

@@ -263,8 +263,8 @@ def _notes(documents: dict[str, Any]) -> Iterator[str]:
         yield unknown_types(unknown)
     if long := documents.get("long", 0):
         yield (
-            f"{counted(long, 'document')} longer than {LONG:,} characters, the longest {documents['longest']:,}: each hit "
-            "returns its whole text, and only its beginning fits into a prompt or an encoder; "
+            f"{counted(long, 'document')} longer than {LONG:,} characters, the longest {documents['longest']:,}: each "
+            "hit returns its whole text, and only its beginning fits into a prompt or an encoder; "
             "--chunk-tokens 256 cuts them into passages"
         )
 
