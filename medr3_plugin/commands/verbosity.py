@@ -65,5 +65,5 @@ def taken_from(arguments: Sequence[str]) -> list[str]:
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         logging.getLogger("medr3_plugin").setLevel(logging.DEBUG)
     if any(argument in _QUIET for argument in before) and not isinstance(sys.stderr, OnlyErrors):
-        sys.stderr = OnlyErrors(sys.stderr)  # type: ignore[assignment]  # all that print and tqdm need
+        sys.stderr = OnlyErrors(sys.stderr)  # all that print and tqdm need
     return [a for a in before if a not in (*_VERBOSE, *_QUIET)] + arguments[end:]
