@@ -46,7 +46,7 @@ medr3_setup() {
   # with its dependencies: the CUDA build, where no CPU build is offered, does not load without them
   medr3_pip torch==2.13.0 || return
   if [ "${1:-}" = --dev ]; then
-    medr3_pip --no-deps -r "$medr3_root/requirements/dev.txt" || return
+    medr3_pip --no-deps -r "$medr3_root/requirements/dev.txt" -r "$medr3_root/requirements/docs.txt" || return
     medr3_pip --no-deps --upgrade --target "$medr3_venv/trl" -r "$medr3_root/requirements/trl.txt" || return
   fi
   # hatchling builds the editable install

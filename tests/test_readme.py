@@ -14,11 +14,13 @@ from typer.testing import CliRunner
 
 from medr3_plugin.cli import _register, app
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks() -> list[str]:
-    return re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+def blocks(*pages: Path) -> list[str]:
+    texts = (page.read_text(encoding="utf-8") for page in pages or (PAGES[0],))
+    return [block for text in texts for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL)]
 
 
 def test_one_part_only_works_as_pasted(tmp_path: Path) -> None:
@@ -30,8 +32,10 @@ def test_one_part_only_works_as_pasted(tmp_path: Path) -> None:
         ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    assert "right: vitamin C" in done.stdout and "Scurvy" in done.stdout
-    assert json.loads((tmp_path / "scored.jsonl").read_text())["acc"] == 1.0
+    assert "right: vitamin C" in done.stdout and "Hepatitis C" in done.stdout
+    record = json.loads((tmp_path / "scored.jsonl").read_text())
+    # an example that shows the method: every part of the reward has something to say
+    assert record["acc"] == 1.0 and record["retrieval"] > 0.5 and record["reasoning"] > 0
 
 
 def test_help_shows_whole_option_names_and_defaults() -> None:
@@ -52,7 +56,7 @@ def test_help_shows_whole_option_names_and_defaults() -> None:
 def test_every_command_and_option_exists() -> None:
     _register()
     root = get_command(app)
-    text = "\n".join(blocks()).replace("\\\n", " ")
+    text = "\n".join(blocks(*PAGES)).replace("\\\n", " ")
     commands = [line.split("#")[0].split() for line in text.splitlines() if line.startswith("medr3 ")]
     assert len(commands) > 10
     for words in commands:
@@ -62,3 +66,10 @@ def test_every_command_and_option_exists() -> None:
         assert not hasattr(command, "commands"), words
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in rest if word.startswith("--")} <= known, words
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    generated = {"configuration.md", "command_line.md"}  # made by docs/hooks
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists() or Path(target).name in generated, f"{page.name}: {target}"

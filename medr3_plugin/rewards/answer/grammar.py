@@ -62,17 +62,18 @@ _LOADED = frozenset(
 )
 _LINKS = frozenset(listed("is are was were be : = 是 为"))
 _LINK_PHRASE = re.compile(
-    r"(?:^| )(?:(?:consistent|compatible|keeping|go) with|suggestive of|indicative of|characteristic of|suggests?|"
-    r"indicates?|supports?|points? to|explained by|diagnosis of|presence of|that|choose|select|pick|answer|diagnose|"
+    r"(?:^| )(?:(?:consistent|compatible|keeping|go|going) with|suggestive of|indicative of|characteristic of|"
+    r"suggests?|indicates?|supports?|points? to|explained by|diagnosis of|presence of|that|choose|select|pick|"
+    r"answer|diagnose|"
     r"conclude|opt for|has|have|mostlikely|called|named|known as|therefore|thus|so|hence|overall|finally|conclusion|dx|"
     r"diagnosis|choice|option|ans)(?: ,)?$"
     r"|(?:answer|ans|diagnosis|option) [-–—]$"
 )
 _CHINESE_CARRIER = re.compile(
-    r"(?:(?:因此|所以|综上所述|综上|总之|故|由此可见|由此可得|根据以上分析|根据上述分析|经分析)[,:]? ?)?"
+    r"(?:(?:因此|所以|经过分析|综上所述|综上|总之|故|由此可见|由此可得|根据以上分析|根据上述分析|经分析)[,:]? ?)?"
     r"(?:(?:本题|本例|该题|此题|该患者|患者|该病例|我|我认为|这道题|这个问题)?的?"
     r"(?:最终|正确|最佳|最有可能|最可能|最符合|临床|首选|应该|标准|参考)?的?"
-    r"(?:答案|诊断|选项|疾病|治疗|药物|检查|处理|病因|选择)?(?:应该是|应为|应是|应选择?|应该选择?|是|为|选择?|:|诊断为|"
+    r"(?:答案|诊断|选项|疾病|治疗|药物|检查|处理|病因|选择)?(?:应该是|应当是|应为|应是|应选择?|应该选择?|是|为|选择?|:|诊断为|"
     r"患有)? ?"
     r"[::]? ?)"
     r"(?:选项? ?:?)?"
@@ -133,11 +134,12 @@ _TAKES_BACK = re.compile(
     r"alternatively|alternative (?:answer|diagnosis|option|choice)|equally|a tie|toss|runner|backup|fallback|"
     r"(?:also|still|too) (?:be )?(?:correct|possible|acceptable|right|likely|plausible|true|fits?|considered)|"
     r"as (?:likely|good|plausible|possible)|as well(?! as)|, too|either (?:is|one|way)|both (?:are|answers|options)|"
-    r"any of (?:these|them|above)|all of (?:above|them|these)|none of|neither of|"
+    r"any of (?:these|them|above)|(?<!considering )all of (?:above|them|these)|none of|neither of|"
     r"can(?:not| t) (?:be )?(?:determin\w+|exclude\w*|rule\w*|decide|say|tell)|first (?:option|letter|one)|"
     r"(?:second|third|fourth|fifth|last|another|previous|next|former|latter|other) (?:one|option|choice|answer|place|"
     r"candidate|possibility|diagnosis|guess|letter)|a second|one (?:above|below|before|after)|maybe|perhaps|"
-    r"i (?:am|m|think|guess|suppose|may|might|could|can(?:not| t)|do(?: not|n t)|would also|also|d))\b"
+    r"i (?:(?:am|m)(?! (?:going|choosing|selecting) )|think|guess|suppose|may|might|could|can(?:not| t)|do(?: "
+    r"not|n t)|would also|also|d))\b"
     r"|不确定|不肯定|也可能|也有可能|也可以|也对|也正确|都对|都正确|均正确|均可|或者|还是|不能排除|无法排除|待排|其次|另一|"
     r"猜|存疑|不一定|备选|第[一二三四五]个?选?项|前一|后一|上一|下一|更正|不对|错了"
 )
@@ -156,6 +158,9 @@ _REF = re.compile(REF)
 _AROUND = " .,:;()[]-–—"
 _MARKS = frozenset(",:()[]-–—‐.")
 _ARTICLES = re.compile(r"(?:(?:^| )(?:an?|\(|\[|<)){1,3}$")
+_OPENS = frozenset(
+    listed("of among from given considering based after upon in according overall therefore thus hence so")
+)
 _REASON_WORDS = frozenset(listed("because since given as due"))
 _VERDICT_GOES_ON = re.compile(r"[,:(–—-]|(?=(?:there|it|this|that|these|they|we)\b)")
 _CHINESE_PLAIN = re.compile(
@@ -183,7 +188,7 @@ def label_of(text: str, question: Question) -> str | None:
             claimed.add(claim[0])
             reasons.append(claim[1])
         else:
-            comments.append(rest)
+            (reasons if excluded else comments).append(rest)
     if len(claimed) != 1 or claimed & set(denied):
         return None
     own = claimed.pop()
@@ -210,7 +215,7 @@ def _without_denied(sentence: str) -> tuple[str, str]:
     rest, others = _OTHERS_DENIED.subn(" ", rest)
     if denied or others:
         rest = _EMPTY_END.sub("", _EMPTY_START.sub("", rest.strip()))
-    return " ".join(rest.split()), denied
+    return " ".join(rest.split()).replace("( )", "").strip(), denied
 
 
 def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
@@ -223,6 +228,7 @@ def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
     for aside in (_SAME_AS, _RECORD):
         if (match := aside.match(after)) and set(_REF.findall(match[0])) <= {ref[0]}:
             after = after[match.end() :].strip()
+    after = after.removeprefix(", ") if after.startswith(", is ") else after
     ending = _ENDING.match(after)
     if ending:
         said = (ending["said"] or "").split()
@@ -251,8 +257,10 @@ def _is_carrier(before: str, question: Question) -> bool:
             before[-1] in "是为:" and _is_plain(before[:-1].split(), question)
         )
     words = before.split()
-    if words[0] in ("of", "among", "from", "given") and words[-1] == ",":
-        return _PLAIN.issuperset(words[:-1])
+    if question.letters and (_LOADED.isdisjoint(words) and not _TAKES_BACK.search(before)):
+        # where the other options are known, any words may lead to the answer
+        led = words[-1] in _LINKS or (words[0] in _OPENS and words[-1] == ",")
+        return (led or _LINK_PHRASE.search(before) is not None) and not _ODD.search(before)
     if words[-1] in _LINKS:
         return _is_plain(words[:-1], question)
     return _LINK_PHRASE.search(before) is not None and _PLAIN.issuperset(w for w in words if w not in _MARKS)
@@ -260,7 +268,7 @@ def _is_carrier(before: str, question: Question) -> bool:
 
 def _is_plain(words: list[str], question: Question) -> bool:
     """Whether all words are plain or the question's own; "1." may number the answer."""
-    return words == ["1"] or all(
+    return (len(words) == 1 and words[0].isdigit() and (question.letters or words[0] == "1")) or all(
         word in _MARKS
         or ((word in _PLAIN or word in question.words) and word not in _LOADED)
         or (has_cjk(word) and all(part in question.text for part in _CHINESE_PLAIN.split(word)))

@@ -10,7 +10,7 @@ _FENCE = re.compile(r"\s*```[\w-]*\s*\n?(?P<inside>[^`]*)```\s*", re.DOTALL)
 _MACRO = re.compile(r"\\(?:boxed|fbox|text|textbf|textit|mathrm|mathbf|mathit|mathsf|emph)\s*\{([^{}]*)\}")
 _MACRO_DEPTH = 3
 _MATH = re.compile(r"\\[()\[\],; ]|\$")
-_HTML = re.compile(r"</?(?:b|i|u|em|strong|p|span|code|sub|sup|br)\s*/?>", re.IGNORECASE)
+_HTML = re.compile(r"</?(?:b|i|u|em|strong|p|span|code|answer|sub|sup|br)\s*/?>", re.IGNORECASE)
 _EMPHASIS = re.compile(r"\*\*|__|`|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])")
 _LINE_START = re.compile(r"(?m)^[ \t]*(?:#{1,6}|>|[-*+•])[ \t]+")
 _ALONE_IN_BRACKETS = re.compile(r"<([^<>\n]{1,80})>")
