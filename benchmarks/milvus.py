@@ -67,7 +67,7 @@ def sample(data: Path, corpora: tuple[str, ...], gold: set[str], size: int) -> l
     lines = [line for name in corpora for line in read_lines(data / "corpus" / f"{name}.jsonl.gz")]
     relevant = [line for line in lines if json.loads(line)["id"] in gold]
     others = [line for line in lines if json.loads(line)["id"] not in gold]
-    random.Random(0).shuffle(others)  # noqa: S311
+    random.Random(0).shuffle(others)
     return relevant + others[: max(0, size - len(relevant))]
 
 
