@@ -138,18 +138,17 @@ def prepare(setting: Setting) -> None:
         parquet.write_table(
             parquet.read_table(DATA / "val.parquet")[: setting.validation], validation_file(setting)
         )
-    if not (DATA / "index/manifest.json").is_file():
-        build = [
-            "index",
-            "build",
-            "--corpus",
-            f"{DATA}/corpus.jsonl.gz",
-            "--out",
-            f"{DATA}/index",
-            "--engine",
-            "bm25",
-        ]
-        subprocess.run([sys.executable, "-m", "medr3_plugin.cli", *build], check=True)
+    # made anew each time, in seconds: an index of an older analyser finds other documents
+    build = ["index", "build", "--corpus", f"{DATA}/corpus.jsonl.gz", "--out", f"{DATA}/index"]
+    options = ["--engine", "bm25", "--overwrite"]
+    subprocess.run([sys.executable, "-m", "medr3_plugin.cli", *build, *options], check=True)
+
+
+def index_digest() -> str:
+    """What the searches of a run depend on: documents and analyser."""
+    manifest = json.loads((DATA / "index/manifest.json").read_text(encoding="utf-8"))
+    parts = json.dumps([manifest["documents"]["sha256"], manifest["bm25"]], sort_keys=True)
+    return hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 
 def validation_file(setting: Setting) -> Path:
@@ -207,7 +206,13 @@ def collect(folder: Path, arm: str, seed: int, setting: Setting) -> None:
         if row["kind"] == "val":
             answered.setdefault(row["step"], {})[row["id"]] = question_result(row, gold[row["id"]], count)
     environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    head = {"kind": "run", "arm": arm, "seed": seed, "commit": environment["commit"], **asdict(setting)}
+    head = {
+        "kind": "run",
+        "arm": arm,
+        "seed": seed,
+        "commit": environment["commit"],
+        "index": index_digest(),
+    } | asdict(setting)
     out = [head | {"seconds": round(sum(line.get("time/step", 0) for line in metrics))}]
     for line in metrics:
         short = {"kind": line["kind"], "step": line["step"], "stage": line["stage"]}
@@ -275,7 +280,7 @@ def committed() -> dict[str, list[Run]]:
     """The runs of every arm in the order of ARMS.
 
     Raises:
-        UserError: there is none, or two runs have not the same setting or questions.
+        UserError: there is none, or two runs have not the same setting, index or questions.
     """
     found: dict[str, list[Run]] = {}
     first: tuple[Path, Any] | None = None
@@ -283,12 +288,12 @@ def committed() -> dict[str, list[Run]]:
         for file in sorted(RESULTS.glob(f"{arm}/*/{METRICS}")):
             head, *rest = lines(file)
             val = [line for line in rest if line["kind"] == "val"]
-            setting = {key: head[key] for key in asdict(Setting())}
+            setting = {key: head.get(key) for key in ("index", *asdict(Setting()))}
             same = (setting, sorted({line["questions"] for line in val}))
             first = first or (file, same)
             if same != first[1]:
                 raise UserError(
-                    f"{file}: another setting or other questions than {first[0]}; they do not compare"
+                    f"{file}: another setting, index or other questions than {first[0]}; they do not compare"
                 )
             train = [line for line in rest if line["kind"] == "train"]
             found.setdefault(arm, []).append(Run(head, train, val))

@@ -30,8 +30,8 @@ trap 'echo "stopped: the same command reuses what is ready; \`medr3 doctor\` say
 medr3 data model --out "$model"
 medr3 data encoder --out "$encoder"
 [ -f "$data/val.parquet" ] || medr3 data quickstart --out "$data"
-[ -f "$data/index/manifest.json" ] ||
-  medr3 index build --corpus "$data/corpus.jsonl.gz" --out "$data/index" --engine bm25
+# seconds; one of an earlier version may be refused
+medr3 index build --corpus "$data/corpus.jsonl.gz" --out "$data/index" --engine bm25 --overwrite
 
 medr3 train medr3_cpu \
   paths.data="$data" paths.model="$model" paths.encoder="$encoder" paths.run="$out" \

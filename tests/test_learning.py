@@ -91,6 +91,56 @@ def test_evidence_supports_a_right_answer_only_if_the_gold_document_was_shown(le
     assert result(1.0, "hpoa:1") == {"acc": 1, "supported": 1, "format": 1, "searches": 1, "tokens": 2}
 
 
+def test_a_run_folder_becomes_a_small_file(learning, tmp_path, monkeypatch):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    data, folder = tmp_path / "data", tmp_path / "run"
+    (data / "index").mkdir(parents=True)
+    manifest = {"documents": {"sha256": "d"}, "bm25": {"analyser": 2}}
+    (data / "index/manifest.json").write_text(json.dumps(manifest))
+    rows = [{"extra_info": {"id": i, "gold_docs": [f"hpoa:{i}"]}} for i in "ba"]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), data / "val.parquet")
+    monkeypatch.setattr(learning, "DATA", data)
+    monkeypatch.setattr(learning, "token_counter", lambda: len)
+
+    def answered(question, acc, shown):
+        record = {"acc": acc, "format": 1.0, "searches": 1.0}
+        searches = [{"documents": [{"id": shown}]}]
+        return {
+            "kind": "val", "step": 4, "id": question, "reward": record, "searches": searches, "response": "abc",
+        }  # fmt: skip
+
+    train = {
+        "kind": "train", "step": 1, "stage": "joint", "reward/acc": 0.123456, "response_length/mean": 90.04,
+        "zero_variance_groups": 0.25, "time/step": 3.0, "perf/unwanted": 1.0,
+    }  # fmt: skip
+    folder.mkdir()
+    for name, lines in {
+        "metrics.jsonl": [train, {"kind": "val", "step": 4, "stage": "joint"}],
+        "trajectories.jsonl": [answered("b", 1.0, "hpoa:b"), answered("a", 1.0, "hpoa:b")],
+    }.items():
+        (folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "environment.json").write_text(json.dumps({"commit": "abc"}))
+
+    learning.collect(folder, "joint_only", 7, learning.Setting(steps=12))
+    head, step, val = map(
+        json.loads, (learning.RESULTS / "joint_only/7/metrics.jsonl").read_text().splitlines()
+    )
+    assert (head["arm"], head["seed"], head["commit"], head["steps"], head["seconds"]) == (
+        "joint_only",
+        7,
+        "abc",
+        12,
+        3,
+    )
+    assert step == {
+        "kind": "train", "step": 1, "stage": "joint", "acc": 0.1235, "tokens": 90.0, "zero_variance": 0.25,
+    }  # fmt: skip
+    # in the order of the ids: a, b
+    assert (val["acc"], val["supported"], val["tokens"]) == ([1, 1], [0, 1], [3, 3])
+
+
 def test_every_arm_composes(learning, tmp_path):
     pytest.importorskip("verl")
     from medr3_plugin.recipe.shipped import compose, find_recipe

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 _Corpus = Annotated[
     list[str],
-    typer.Option("--corpus", help="jsonl(.gz), parquet, a folder, or a Hugging Face dataset; repeatable."),
+    typer.Option(
+        "--corpus",
+        help="jsonl, json, csv, tsv, parquet, txt or md, a folder of these, or a Hugging Face dataset; repeatable.",
+    ),
 ]
 _Encoder = Annotated[str, typer.Option(help="Folder or hub name of the sentence encoder (dense, hybrid).")]
 _ArticleEncoder = Annotated[str, typer.Option(help="Encoder of documents, where it is another one.")]
@@ -38,7 +41,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     group = typer.Typer(help="Build and inspect retrieval indexes.", no_args_is_help=True)
     group.command("build")(build)
-    group.command("info")(info)
+    group.command("info", short_help="Check an index and say what it holds.")(info)
     app.add_typer(group, name="index")
     app.command("search")(search)
 
@@ -75,7 +78,8 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
 ) -> None:
     """Build an index folder from a corpus.
 
-    Started again after a stop, it goes on where it was; an index that is up to date is left alone.
+    Started again after a stop, it resumes where it was; an index that is up to date is left alone. The exit code is 3
+    if rows were left out (--skip-bad).
     """
     from medr3_plugin.retrieval.corpus.documents import BadRows
     from medr3_plugin.retrieval.index.build import BuildOptions, build_index
@@ -118,6 +122,8 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         notify=lambda message: typer.echo(message, err=True),
     )
     typer.echo(f"{out}: {_summary(manifest)}")
+    for note in _notes(manifest["documents"]):
+        typer.echo(note, err=True)
     typer.echo(f"memory when open: {estimate_memory(manifest)}")
     _list_bad_rows(bad, out)
 
@@ -125,19 +131,29 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
 def info(
     index: _Index,
     verify: Annotated[bool, typer.Option("--verify", help="Hash every file whole.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The manifest.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The manifest, with sources and years.")] = False,
 ) -> None:
-    """Check an index and say what it is and how much memory it takes."""
+    """Check an index and say what it holds: sources, evidence types and years with counts, files, memory."""
     from medr3_plugin.retrieval.index import manifest as manifest_file
     from medr3_plugin.retrieval.index.memory import estimate_memory
+    from medr3_plugin.retrieval.index.store import DocumentStore
 
     manifest = manifest_file.read(index, "full" if verify else "quick")
+    store = DocumentStore(index / "documents")
+    columns = store.columns()
+    store.close()
     if as_json:
-        typer.echo(json.dumps(manifest, indent=2, ensure_ascii=False))
+        documents = {**manifest["documents"], **columns}
+        typer.echo(json.dumps({**manifest, "documents": documents}, indent=2, ensure_ascii=False))
         return
     typer.echo(f"{index}: {_summary(manifest)}")
-    levels = manifest["documents"]["evidence_levels"]
-    typer.echo("evidence levels: " + ", ".join(f"{level}: {count}" for level, count in levels.items()))
+    typer.echo(f"sources: {_counts(columns['sources'], 30)}")
+    typer.echo(f"evidence levels: {_counts(manifest['documents']['evidence_levels'])}")
+    if types := manifest["documents"].get("evidence_types"):
+        typer.echo(f"evidence types: {_counts(types)}")
+    typer.echo(f"years: {_years(columns['years'], manifest['documents']['count'])}")
+    for note in _notes(manifest["documents"]):
+        typer.echo(note)
     for line in _corpus_lines(manifest):
         typer.echo(line)
     typer.echo(f"memory when open: {estimate_memory(manifest)}")
@@ -220,6 +236,37 @@ def _summary(manifest: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
+def _counts(counts: dict[str, int], most: int | None = None) -> str:
+    shown = list(counts.items())[:most]
+    named = ", ".join(f"{name or '(none)'}: {count:,}" for name, count in shown)
+    return named + (f" and {len(counts) - len(shown)} more (--json)" if len(shown) < len(counts) else "")
+
+
+def _years(years: dict[str, int], documents: int) -> str:
+    """Counts by decade; by year with --json."""
+    decades: dict[str, int] = {}
+    for year, count in years.items():
+        decade = f"{int(year) // 10 * 10}s"
+        decades[decade] = decades.get(decade, 0) + count
+    without = documents - sum(years.values())
+    return _counts({**decades, **({"without a year": without} if without else {})})
+
+
+def _notes(documents: dict[str, Any]) -> Iterator[str]:
+    """What a user should know of the documents of an index."""
+    from medr3_plugin.commands.corpus import unknown_types
+    from medr3_plugin.retrieval.index.store import LONG
+
+    if unknown := documents.get("unknown_evidence_types"):
+        yield unknown_types(unknown)
+    if long := documents.get("long", 0):
+        yield (
+            f"{long:,} documents are longer than {LONG:,} characters, the longest {documents['longest']:,}: each hit "
+            "returns its whole text, and only its beginning fits into a prompt or an encoder; "
+            "--chunk-tokens 256 cuts them into passages"
+        )
+
+
 def _corpus_lines(manifest: dict[str, Any]) -> Iterator[str]:
     for part in manifest.get("built_from", {}).get("corpus", ()):
         yield f"built from {part['source']}"
@@ -238,3 +285,4 @@ def _list_bad_rows(bad: BadRows | None, index: Path) -> None:
     if bad.count > len(bad.messages):
         listed = index / "documents" / SKIPPED
         typer.echo(f"  and {bad.count - len(bad.messages)} more, see {listed}", err=True)
+    raise typer.Exit(3)

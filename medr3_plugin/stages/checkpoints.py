@@ -4,6 +4,10 @@ verl marks its latest checkpoint in a file of its own, which a kill at the wrong
 folder that is half written, or half deleted by `max_actor_ckpt_to_keep`. So each finished checkpoint gets a
 marker inside, and a run resumes from the folder that was marked last. That is not always the one of the highest
 step: a run may have been sent back to an earlier checkpoint, or to its beginning, beside the later ones.
+
+The marker records sizes and checksums: of whole files, and of the ends of large ones. Those (weights, optimizer) are
+what `torch.save` writes: zip archives with a checksum of every tensor and a directory at the end. So damage is found
+when a run resumes, and saving costs next to nothing.
 """
 
 from __future__ import annotations
@@ -11,15 +15,30 @@ from __future__ import annotations
 import json
 import re
 import time
+import zipfile
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.runs.files import write_json
 from medr3_plugin.stages.state import STATE_FILE
 
 MARKER = "medr3_complete.json"
+_SMALL = 32 * 2**20
+"""Bytes up to which the checksum in the marker is of the whole file."""
+
+_END = 2**20
+"""Bytes at the end of a larger file that the checksum is of."""
+
 _FOLDER = re.compile(r"^global_step_(\d+)$")
+
+
+class Skipped(NamedTuple):
+    """A checkpoint that a run does not resume from, and why."""
+
+    folder: Path
+    reason: str
 
 
 def step_of(folder: Path) -> int:
@@ -42,38 +61,97 @@ def begin(folder: Path) -> None:
 
 def mark_complete(folder: Path) -> None:
     """Say that everything of the checkpoint is on disk; called last."""
-    files = sorted(file.name for file in (folder / "actor").glob("*.pt"))
-    write_json(folder / MARKER, {"step": step_of(folder), "saved_at": time.time(), "actor_files": files})
+    written = [
+        *(file for file in folder.iterdir() if file.is_file() and file.name != MARKER),
+        *(folder / "actor").glob("*.pt"),
+        *(file for file in (folder / "transfer_queue").rglob("*") if file.is_file()),
+    ]
+    files = {
+        str(file.relative_to(folder)): (file.stat().st_size, _checksum(file)) for file in sorted(written)
+    }
+    write_json(folder / MARKER, {"step": step_of(folder), "saved_at": time.time(), "files": files})
 
 
-def latest(root: Path) -> tuple[Path | None, list[Path]]:
-    """The complete checkpoint in `root` that was saved last, or None, and the incomplete ones of later steps."""
+def latest(root: Path) -> tuple[Path | None, list[Skipped]]:
+    """The whole checkpoint in `root` that was saved last, or None, and the ones that were passed over."""
     if not root.is_dir():
         return None, []
     folders = sorted(
         (p for p in root.iterdir() if p.is_dir() and _FOLDER.match(p.name)), key=step_of, reverse=True
     )
-    saved = {folder: at for folder in folders if (at := _saved_at(folder)) is not None}
-    newest = max(saved, key=saved.__getitem__, default=None)
+    saved = {folder: float(marker["saved_at"]) for folder in folders if (marker := _marker(folder))}
+    skipped: list[Skipped] = []
+    newest = None
+    for folder in sorted(saved, key=saved.__getitem__, reverse=True):
+        damage = damage_of(folder)
+        if damage is None:
+            newest = folder
+            break
+        skipped.append(Skipped(folder, damage))
     behind = -1 if newest is None else step_of(newest)
-    return newest, [folder for folder in folders if folder not in saved and step_of(folder) > behind]
+    unfinished = [folder for folder in folders if folder not in saved and step_of(folder) > behind]
+    return newest, [*(Skipped(folder, "it was not finished") for folder in unfinished), *skipped]
 
 
-def resume_folder(trainer: Any) -> tuple[Path | None, list[Path]]:
-    """The checkpoint that verl's section `trainer` asks to go on from, or None, and those that `auto` passed over."""
+def resume_folder(trainer: Any) -> tuple[Path | None, list[Skipped]]:
+    """The checkpoint that verl's section `trainer` asks to resume from, or None, and those that `auto` passed over.
+
+    Raises:
+        UserError: the checkpoint that `resume_path` names is damaged.
+    """
     if trainer.resume_mode == "disable":
         return None, []
     if trainer.resume_mode == "resume_path":
-        return Path(trainer.resume_from_path).absolute(), []
+        folder = Path(trainer.resume_from_path).absolute()
+        if _marker(folder) and (damage := damage_of(folder)):
+            raise UserError(f"trainer.resume_from_path: {folder}: {damage}; name another checkpoint")
+        return folder, []
     return latest(Path(trainer.default_local_dir).absolute())
 
 
-def _saved_at(folder: Path) -> float | None:
-    """When a checkpoint was finished (Unix time); None if it was not, or if parts of it are gone."""
+def damage_of(folder: Path) -> str | None:
+    """What of a finished checkpoint is missing, cut short or changed; None if it is whole.
+
+    Reads all of its files: at the speed of the disk, once per resume.
+    """
+    marker = _marker(folder) or {}
+    before = [STATE_FILE, "data.pt", *(f"actor/{file}" for file in marker.get("actor_files", ()))]
+    # markers of earlier versions name the actor's files alone
+    recorded: dict[str, Any] = marker.get("files") or dict.fromkeys(before, (None, None))
+    for name, (size, checksum) in recorded.items():
+        file = folder / name
+        try:
+            found = file.stat().st_size
+            if found == 0 or found != (size or found):
+                return f"{name} has {found} bytes" + (f" of {size}" if size else "")
+            changed = checksum is not None and _checksum(file) != checksum
+            if changed or (found > _SMALL and file.suffix == ".pt" and not _sound_archive(file)):
+                return f"{name} is corrupted"
+        except OSError as error:
+            return f"{name} cannot be read ({error.strerror})"
+    return None
+
+
+def _sound_archive(file: Path) -> bool:
+    """Whether every tensor of what `torch.save` wrote still has its checksum."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError):
+        return False
+
+
+def _checksum(file: Path) -> int:
+    with file.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(0 if size <= _SMALL else size - _END)
+        return zlib.crc32(stream.read())
+
+
+def _marker(folder: Path) -> dict[str, Any] | None:
+    """The marker of a finished checkpoint; None if there is none that can be read."""
     try:
         marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-        wanted = [folder / STATE_FILE, folder / "data.pt"]
-        wanted += [folder / "actor" / name for name in marker["actor_files"]]
-        return float(marker["saved_at"]) if all(file.stat().st_size > 0 for file in wanted) else None
-    except (OSError, ValueError, KeyError):
+        return marker if isinstance(marker["saved_at"], int | float) else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -351,7 +351,7 @@ class StagedTrainer(PPOTrainer):
         ]
         ours = {**step_metrics(samples), **by_dataset(samples)}
         if ours.get("invalid_share", 0.0) > self.settings.max_invalid_share:
-            # no reason to lose the training that was done; the next step stops the run if it goes on like this
+            # no reason to lose the training that was done; the next step stops the run if this continues
             logger.error(
                 "step %d: %.0f%% of the validation's samples are invalid; failures: %s",
                 *(self.global_steps, 100 * ours["invalid_share"], failure_summary(samples)),
@@ -399,9 +399,9 @@ class StagedTrainer(PPOTrainer):
         mark_complete(folder)
 
     def _load_checkpoint(self) -> None:
-        folder, incomplete = resume_folder(self.config.trainer)
-        for skipped in incomplete:
-            print(f"[medr3] {skipped} is incomplete and skipped", flush=True)
+        folder, passed_over = resume_folder(self.config.trainer)
+        for skipped in passed_over:
+            print(f"[medr3] {skipped.folder} is skipped: {skipped.reason}", flush=True)
         step = 0 if folder is None else step_of(folder)
         added = changed = False
         if folder is None:
