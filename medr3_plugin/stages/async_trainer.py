@@ -8,8 +8,8 @@ the next one begins:
 - A stage that ends earlier (plateau, threshold, `medr3 promote`) waits for what is in flight and discards it: at most
   `num_warmup_batches` batches of rollouts.
 
-Either way the first step of the next stage waits for its rollouts as a synchronous one does, while the prefetching
-begins anew. Checkpoints hold the prompts in flight (verl saves TransferQueue), all of one stage; a resumed run
+Either way the first step of the next stage waits for its rollouts as a synchronous one does, while prefetching
+starts over. Checkpoints hold the prompts in flight (verl saves TransferQueue), all of one stage; a resumed run
 finishes them first.
 """
 

@@ -1,4 +1,4 @@
-"""The data of a stage: rows that carry the stage they are drawn in, and mixtures of data sets by weight."""
+"""The data of a stage: rows that carry the stage they are drawn in, and mixtures of datasets by weight."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from medr3_plugin.stages.schedule import StageSpec
 
 
 def mixture(sources: Sequence[str], weights: Mapping[str, float], seed: int) -> list[int]:
-    """Row numbers of one epoch in which each data set has its share of `weights`.
+    """Row numbers of one epoch in which each dataset has its share of `weights`.
 
-    The epoch is as long as the data. A data set that is too small for its share repeats its rows, each
+    The epoch is as long as the data. A dataset that is too small for its share repeats its rows, each
     equally often (give or take one); a larger one is cut to a random part. The same seed gives the same rows.
 
     Args:
         sources: `data_source` of each row.
-        weights: weight of each data set, >= 0; those not named are left out.
+        weights: weight of each dataset, >= 0; those not named are left out.
 
     Raises:
-        UserError: a named data set has no row, or no weight is positive.
+        UserError: a named dataset has no row, or no weight is positive.
 
     >>> [["a", "a", "a", "b"][i] for i in mixture(["a", "a", "a", "b"], {"a": 1, "b": 1}, seed=0)]
     ['a', 'a', 'b', 'b']

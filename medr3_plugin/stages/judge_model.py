@@ -21,7 +21,7 @@ def ask_through_the_manager(config: Any) -> None:
     """Check the two sections against each other, and make verl ask the reward manager beside a reward model.
 
     verl 0.9.1 (`RewardLoopWorker.compute_score`) takes any reward model for a classifier that replaces the reward
-    manager, unless a reward function of one's own is set. Ours is set here and never called: the manager scores.
+    manager, unless a custom reward function is set. Ours is set here and never called: the manager scores.
 
     Args:
         config: the run's configuration; `reward.custom_reward_function` is changed in place.

@@ -15,14 +15,14 @@ from medr3_plugin.stages.dataset import mixture
 
 
 def stage_loader(dataset: Any, weights: Mapping[str, float], data: Any, stage: int) -> StatefulDataLoader:
-    """A loader like the one verl builds, in an order of the stage's own.
+    """A loader like the one verl builds, in the stage's own order.
 
     verl seeds the order by `data.seed` alone: every stage would begin with the same questions, and stages shorter than
     an epoch would see no others.
 
     Args:
         dataset: the stage's training rows.
-        weights: of data sets, see `mixture`; empty for all rows.
+        weights: of datasets, see `mixture`; empty for all rows.
         data: the config section `data`.
         stage: index of the stage.
 

@@ -78,7 +78,7 @@ class StageSpec(_Strict):
         handover: what the *next* stage keeps: the weights, or the optimizer's state too. A critic keeps its own, and
             one learning-rate schedule over the whole run.
         learning_rate: learning rate of the stage; None keeps the run's. Like `handover`, it is read where a stage
-            begins: a resume goes on with the rate of the checkpoint.
+            begins: a resumed run keeps the rate of the checkpoint.
         temperature, top_p: sampling of the training rollouts of `medr3_search`; None keeps the run's.
     """
 

@@ -18,7 +18,7 @@ class ProgressSettings(BaseModel):
 
     Attributes:
         run_dir: folder for metrics, stages, trajectories and the report.
-        trajectories_per_step: sampled trajectories written a step; 0 writes none.
+        trajectories_per_step: sampled trajectories written per step; 0 writes none.
         max_invalid_share: share of invalid samples (infrastructure failures) above which a step stops the run.
         wrong_group_weight: factor of the advantages in groups without a right answer (estimator `medr3_grpo`): 1 trains
             them as the others, 0 not at all, 0.25 as far as the gate lets wrong answers have the bonus.

@@ -20,7 +20,7 @@ class StageState:
     Attributes:
         index: position of the current stage in the schedule.
         stage_step: steps done in it.
-        window: values of the promotion metric in the current stage, one a step (or a validation).
+        window: values of the promotion metric in the current stage, one per step (or validation).
         metric: the promotion metric that the window is of.
         data: rows and batch size of the current stage's training data, what a position in them depends on.
         history: finished and running stages, in order.
@@ -74,7 +74,7 @@ class StageState:
         """Steps still to do if no stage ends early."""
         if self.finished(schedule):
             return 0
-        # max_steps may have been lowered before a resume: the stage still ends by a step of its own
+        # max_steps may have been lowered before a resume: the stage still ends with a step of its own
         current = max(1, schedule.stages[self.index].until.max_steps - self.stage_step)
         return current + sum(stage.until.max_steps for stage in schedule.stages[self.index + 1 :])
 

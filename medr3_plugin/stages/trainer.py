@@ -351,7 +351,7 @@ class StagedTrainer(PPOTrainer):
         ]
         ours = {**step_metrics(samples), **by_dataset(samples)}
         if ours.get("invalid_share", 0.0) > self.settings.max_invalid_share:
-            # no reason to lose the training that was done; the next step stops the run if it goes on like this
+            # no reason to lose the training that was done; the next step stops the run if this continues
             logger.error(
                 "step %d: %.0f%% of the validation's samples are invalid; failures: %s",
                 *(self.global_steps, 100 * ours["invalid_share"], failure_summary(samples)),

@@ -16,7 +16,7 @@ from medr3_plugin.stages.loader import stage_loader
 
 
 class Rows(torch.utils.data.Dataset):
-    """A data set as verl has it: rows, and their columns as a frame."""
+    """A dataset as verl has it: rows, and their columns as a frame."""
 
     dataframe = pd.DataFrame({"data_source": ["a"] * 12 + ["b"] * 4})
 

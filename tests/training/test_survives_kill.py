@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -39,29 +40,25 @@ def processes(mark: str) -> list[int]:
     return found
 
 
-def killed_at(point: str, out: Path, arguments: list[str]) -> None:
-    """Start the run, let it come to the point, kill all of it at once."""
-    mark, reached, said = uuid4().hex, out.with_name("reached"), out.with_name("stderr")
-    environment = clean_environment(
-        {
-            "MEDR3_TEST_STOP": point,
-            "MEDR3_TEST_STOP_FILE": str(reached),
-            "MEDR3_TEST_MARK": mark,
-            "PYTHONPATH": str(Path(__file__).with_name("stopper")),
-        }
-    )
+def kill_when(
+    due: Callable[[], bool], out: Path, arguments: list[str], extra: Mapping[str, str] | None = None
+) -> bool:
+    """Start the run and kill all of it at once as soon as `due`; False if it ended before."""
+    mark, said = uuid4().hex, out.with_name(f"{out.name}.stderr")
     with said.open("w") as stream:
         run = subprocess.Popen(
             command("train", *arguments, f"paths.run={out}"),
-            env=environment,
+            env=clean_environment({"MEDR3_TEST_MARK": mark, **(extra or {})}),
             stdout=subprocess.DEVNULL,
             stderr=stream,
         )
     try:
         deadline = time.monotonic() + 900
-        while not reached.exists():
-            assert run.poll() is None, said.read_text()[-4000:]
-            assert time.monotonic() < deadline, f"{point} was not reached"
+        while not due():
+            if run.poll() is not None:
+                assert run.returncode == 0, said.read_text()[-4000:]
+                return False
+            assert time.monotonic() < deadline, f"not reached in {out}"
             time.sleep(0.05)
     finally:
         for _ in range(20):
@@ -72,7 +69,19 @@ def killed_at(point: str, out: Path, arguments: list[str]) -> None:
             if not alive:
                 break
             time.sleep(0.2)
-        reached.unlink(missing_ok=True)
+    return True
+
+
+def killed_at(point: str, out: Path, arguments: list[str]) -> None:
+    """Start the run, let it come to the point, kill all of it at once."""
+    reached = out.with_name("reached")
+    stopper = {
+        "MEDR3_TEST_STOP": point,
+        "MEDR3_TEST_STOP_FILE": str(reached),
+        "PYTHONPATH": str(Path(__file__).with_name("stopper")),
+    }
+    assert kill_when(reached.exists, out, arguments, stopper), f"{point} was not reached"
+    reached.unlink(missing_ok=True)
 
 
 def questions(run: Path) -> list[tuple[int, str, list[str]]]:

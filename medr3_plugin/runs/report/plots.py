@@ -91,7 +91,7 @@ def _curve(
 
 
 def _smooth(values: Sequence[float], stages: Sequence[str]) -> list[float]:
-    """Exponential moving average that starts anew with each stage, as the page does it."""
+    """Exponential moving average that starts over with each stage, as the page does it."""
     smoothed: list[float] = []
     for i, value in enumerate(values):
         new = i == 0 or stages[i] != stages[i - 1]

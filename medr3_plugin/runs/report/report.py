@@ -46,7 +46,7 @@ def write_report(
         run_dir: the run folder; may be of a run in progress, or empty.
         out: the file to write; default `run_dir/report.html`.
         title: heading of the page; default the folder's name.
-        max_trajectories: at most so many are embedded (evenly spaced over the run).
+        max_trajectories: embed at most this many, evenly spaced over the run.
 
     Raises:
         UserError: `run_dir` is not a folder, or `out` cannot be written.
@@ -175,7 +175,7 @@ def _trajectory(row: Mapping[str, Any]) -> dict[str, Any]:
         "step": row["step"] if _is_number(row.get("step")) else None,
         "stage": str(row.get("stage", "")),
         "kind": str(row.get("kind", "")),
-        # ids are `<data set>:<...>`, so runs that did not write the data set can still be filtered by it
+        # ids are `<dataset>:<...>`, so runs that did not write the dataset can still be filtered by it
         "dataset": str(row.get("dataset") or identifier.partition(":")[0]),
         "id": identifier,
         "question": str(row.get("question", "")),

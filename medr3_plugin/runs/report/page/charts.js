@@ -41,7 +41,7 @@ function ticks(low, high, count) {
   return found;
 }
 
-/** Exponential moving average that starts at the first value, skips gaps and starts anew at `breaks`. */
+/** Exponential moving average that starts at the first value, skips gaps and starts over at `breaks`. */
 function smoothed(steps, values, weight, breaks) {
   let last = null, next = 0;
   return values.map((value, i) => {

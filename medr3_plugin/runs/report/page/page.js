@@ -4,7 +4,7 @@ const RUN = JSON.parse(document.getElementById("run-data").textContent);
 
 const FAMILIES = [
   ["Accuracy", ["reward/acc"]],
-  ["Accuracy by data set", /^reward\/acc\//],
+  ["Accuracy by dataset", /^reward\/acc\//],
   ["Reward", ["reward/score", "reward/answer", "reward/reasoning", "reward/retrieval", "reward/coordination"]],
   ["Reasoning parts", ["reward/reasoning_logic", "reward/reasoning_semantic", "reward/reasoning_statistic"]],
   ["Retrieval parts", ["reward/retrieval_quality", "reward/retrieval_coverage", "reward/retrieval_utilisation", "reward/retrieval_breadth"]],

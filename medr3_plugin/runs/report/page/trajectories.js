@@ -17,7 +17,7 @@ const COLUMNS = [
   { key: "step", label: "step", num: true, value: (t) => t.step },
   { key: "stage", label: "stage", value: (t) => t.stage },
   { key: "kind", label: "kind", value: (t) => t.kind, optional: true },
-  { key: "dataset", label: "data set", value: (t) => t.dataset, optional: true },
+  { key: "dataset", label: "dataset", value: (t) => t.dataset, optional: true },
   { key: "question", label: "question", value: (t) => t.question },
   { key: "searches", label: "searches", num: true, value: (t) => t.searches.length, optional: true },
   { key: "outcome", label: "outcome", value: (t) => t.outcome },
@@ -57,7 +57,7 @@ class Trajectories {
     const between = (...ends) => h("span", { class: "between" }, ends);
     root.append(...[
       h("input", { type: "search", id: "filter-text", placeholder: "Find in questions, answers, queries, documents", "aria-label": "Find text", "on:input": changed("text") }),
-      choice("stage", "stage"), choice("dataset", "data set"), choice("kind", "kind"), choice("outcome", "outcome", OUTCOMES),
+      choice("stage", "stage"), choice("dataset", "dataset"), choice("kind", "kind"), choice("outcome", "outcome", OUTCOMES),
       choice("failures", "failure", {}, 1), this.steps[0] < this.steps[1] && between(number("from", "step ≥", "first step", 1, this.steps[0]), number("to", "≤", "last step", 1, this.steps[1])),
       between(number("min", "reward ≥", "reward at least", 0.1, this.scores[0]), number("max", "≤", "reward at most", 0.1, this.scores[1])),
       h("button", { type: "button", class: "quiet", id: "filter-clear", "on:click": () => { this.state.clear(FILTERS); this.apply(); } }, "clear"),
