@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from medr3_plugin.errors import InfrastructureFailure, UserError
+from medr3_plugin.errors import InfrastructureFailure, RunFailed, UserError
 
 app = typer.Typer(
     name="medr3",
@@ -36,7 +36,7 @@ def main() -> None:
     _register()
     try:
         app()
-    except (UserError, InfrastructureFailure) as error:
+    except (UserError, RunFailed, InfrastructureFailure) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UserError) else 1)
     except BrokenPipeError:

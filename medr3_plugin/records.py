@@ -76,6 +76,11 @@ def gold_found(gold: Iterable[str], ids: Iterable[str]) -> set[str]:
     return set(map(canonical_id, gold)).intersection(ids)
 
 
+def article_ids(columns: Mapping[str, Any]) -> set[str]:
+    """PMIDs and DOIs in the columns of a corpus, in the form of `canonical_id`."""
+    return {known for column, value in columns.items() for known in _article_ids(column, value)}
+
+
 def _article_ids(column: str, value: object) -> set[str]:
     """Ids in a column of a corpus; none if the column is not about ids, or is empty."""
     name = column.lower()
@@ -111,10 +116,7 @@ class Document:
     @property
     def ids(self) -> frozenset[str]:
         """Every id the document is known by, in the form of `canonical_id`: its own, its PMID, its DOI."""
-        found = {canonical_id(self.id)}
-        for column, value in self.extra.items():
-            found |= _article_ids(column, value)
-        return frozenset(found)
+        return frozenset({canonical_id(self.id), *article_ids(self.extra)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     """Collect sources into a folder of jsonl.gz files with evidence levels, licences kept.
 
     With --evidence-judge it is resumable: started again after a kill or a failure, no reply is paid for twice.
+    The exit code is 3 if rows were left out (--skip-bad).
     """
     from medr3_plugin.data.benchmark_corpora import FROM_QUESTIONS
     from medr3_plugin.data.quickstart.corpora import SOURCES
@@ -67,7 +68,8 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     sources = source or sorted(SOURCES)
     bad = BadRows() if skip_bad else None
     if not evidence_judge:
-        _tell(build_corpus(sources, out, SOURCES, readers=FROM_QUESTIONS, bad_rows=bad), out, bad)
+        _tell(build_corpus(sources, out, SOURCES, readers=FROM_QUESTIONS, bad_rows=bad), out)
+        _end(bad)
         return
 
     from medr3_plugin.data.references.caller import request_parameters
@@ -83,21 +85,37 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         parameters=request_parameters("--evidence-parameters", evidence_parameters),
     ) as judge:
         summary = build_corpus(sources, out, SOURCES, readers=FROM_QUESTIONS, judge=judge, bad_rows=bad)
-        _tell(summary, out, bad)
+        _tell(summary, out)
         typer.echo(judge.told())
         judge.raise_for_failures()
+    _end(bad)
 
 
-def _tell(summary: Mapping[str, Mapping[str, Any]], out: Path, bad: BadRows | None) -> None:
+def unknown_types(counts: Mapping[str, int]) -> str:
+    """Evidence types that were not understood, in words."""
+    named = ", ".join(f"{name} ({count:,})" for name, count in list(counts.items())[:10])
+    more = f" and {len(counts) - 10} more" if len(counts) > 10 else ""
+    return f"unknown evidence types: {named}{more}; the levels of these documents come from their text"
+
+
+def _tell(summary: Mapping[str, Mapping[str, Any]], out: Path) -> None:
     for file, about in summary.items():
         levels = ", ".join(f"level {level}: {count}" for level, count in about["evidence_levels"].items())
         typer.echo(f"{out / file}: {about['documents']:,} documents ({levels})")
         for licence, count in about["licenses"].items():
             typer.echo(f"   {licence}: {count:,}")
-    if bad is not None and bad.count:
-        typer.echo(f"{bad.count} wrong rows were left out:", err=True)
-        for message in bad.messages:
-            typer.echo(f"  {message}", err=True)
+        if unknown := about.get("unknown_evidence_types"):
+            typer.echo(f"   {unknown_types(unknown)}", err=True)
+
+
+def _end(bad: BadRows | None) -> None:
+    """Exit with 3 if rows were left out, and list them."""
+    if bad is None or not bad.count:
+        return
+    typer.echo(f"{bad.count} wrong rows were left out:", err=True)
+    for message in bad.messages:
+        typer.echo(f"  {message}", err=True)
+    raise typer.Exit(3)
 
 
 def sources() -> None:

@@ -8,15 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medr3_plugin.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from medr3_plugin.records import Hit
     from medr3_plugin.retrieval.corpus.documents import BadRows
+    from medr3_plugin.retrieval.index.build import BuildOptions
+    from medr3_plugin.retrieval.index.encoder import EncoderConfig
 
 _Corpus = Annotated[
     list[str],
-    typer.Option("--corpus", help="jsonl(.gz), parquet, a folder, or a Hugging Face dataset; repeatable."),
+    typer.Option(
+        "--corpus",
+        help="jsonl, json, csv, tsv, parquet, txt or md, a folder of these, or a Hugging Face dataset; repeatable.",
+    ),
 ]
 _Encoder = Annotated[str, typer.Option(help="Folder or hub name of the sentence encoder (dense, hybrid).")]
 _ArticleEncoder = Annotated[str, typer.Option(help="Encoder of documents, where it is another one.")]
@@ -38,15 +45,22 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     group = typer.Typer(help="Build and inspect retrieval indexes.", no_args_is_help=True)
     group.command("build")(build)
-    group.command("info")(info)
+    group.command("info", short_help="Check an index and say what it holds.")(info)
     app.add_typer(group, name="index")
     app.command("search")(search)
 
 
 def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     corpus: _Corpus,
-    out: Annotated[Path, typer.Option(help="Index folder to create.")],
-    engine: Annotated[str, typer.Option(help="bm25, dense or hybrid.")] = "bm25",
+    out: Annotated[Path | None, typer.Option(help="Index folder to create; not for milvus.")] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="bm25, dense or hybrid; milvus fills a collection, with vectors if --encoder is given."
+        ),
+    ] = "bm25",
+    uri: Annotated[str, typer.Option(help="Milvus: http://HOST:PORT of a server, or a file NAME.db.")] = "",
+    collection: Annotated[str, typer.Option(help="Milvus: the collection to fill.")] = "medr3",
     encoder: _Encoder = "",
     article_encoder: _ArticleEncoder = "",
     query_prefix: Annotated[str, typer.Option(help='Put before each query, e.g. "query: ".')] = "",
@@ -75,7 +89,8 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
 ) -> None:
     """Build an index folder from a corpus.
 
-    Started again after a stop, it goes on where it was; an index that is up to date is left alone.
+    Started again after a stop, it resumes where it was; an index that is up to date is left alone. The exit code is 3
+    if rows were left out (--skip-bad).
     """
     from medr3_plugin.retrieval.corpus.documents import BadRows
     from medr3_plugin.retrieval.index.build import BuildOptions, build_index
@@ -101,6 +116,13 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         batch_size=batch_size,
     )
     bad = BadRows() if skip_bad else None
+    if engine == "milvus":
+        _fill_milvus(
+            corpus, out, uri, collection, config if encoder else None, options, bad, overwrite, encode_with
+        )
+        return
+    if out is None:
+        raise UserError("--out: missing; name the index folder to create")
     encode = None
     if _one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
         from medr3_plugin.retrieval.index.ray_encoding import ray_encode
@@ -109,7 +131,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     manifest = build_index(
         corpus,
         out,
-        _one_of("--engine", engine, ("bm25", "dense", "hybrid")),
+        _one_of("--engine", engine, ("bm25", "dense", "hybrid", "milvus")),
         encoder=config if encoder else None,
         options=options,
         bad_rows=bad,
@@ -118,26 +140,70 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         notify=lambda message: typer.echo(message, err=True),
     )
     typer.echo(f"{out}: {_summary(manifest)}")
+    for note in _notes(manifest["documents"]):
+        typer.echo(note, err=True)
     typer.echo(f"memory when open: {estimate_memory(manifest)}")
     _list_bad_rows(bad, out)
+
+
+def _fill_milvus(  # noqa: PLR0917
+    corpus: list[str],
+    out: Path | None,
+    uri: str,
+    collection: str,
+    encoder: EncoderConfig | None,
+    options: BuildOptions,
+    bad: BadRows | None,
+    overwrite: bool,
+    encode_with: str,
+) -> None:
+    from medr3_plugin.retrieval.milvus_build import fill_collection
+
+    if not uri:
+        raise UserError("--engine milvus: needs --uri, http://HOST:PORT of a Milvus server or a file NAME.db")
+    if out is not None or encode_with != "process":
+        raise UserError("--engine milvus: takes neither --out nor --encode-with; the collection is the index")
+    manifest = fill_collection(
+        corpus,
+        uri,
+        collection,
+        encoder=encoder,
+        options=options,
+        bad_rows=bad,
+        overwrite=overwrite,
+        notify=lambda message: typer.echo(message, err=True),
+    )
+    vectors = f", vectors of {manifest['dense']['dimension']} dimensions" if manifest["dense"] else ""
+    typer.echo(f"{uri} {collection}: {manifest['documents']['count']:,} documents, BM25{vectors}")
+    _list_bad_rows(bad, None)
 
 
 def info(
     index: _Index,
     verify: Annotated[bool, typer.Option("--verify", help="Hash every file whole.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The manifest.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The manifest, with sources and years.")] = False,
 ) -> None:
-    """Check an index and say what it is and how much memory it takes."""
+    """Check an index and say what it holds: sources, evidence types and years with counts, files, memory."""
     from medr3_plugin.retrieval.index import manifest as manifest_file
     from medr3_plugin.retrieval.index.memory import estimate_memory
+    from medr3_plugin.retrieval.index.store import DocumentStore
 
     manifest = manifest_file.read(index, "full" if verify else "quick")
+    store = DocumentStore(index / "documents")
+    columns = store.columns()
+    store.close()
     if as_json:
-        typer.echo(json.dumps(manifest, indent=2, ensure_ascii=False))
+        documents = {**manifest["documents"], **columns}
+        typer.echo(json.dumps({**manifest, "documents": documents}, indent=2, ensure_ascii=False))
         return
     typer.echo(f"{index}: {_summary(manifest)}")
-    levels = manifest["documents"]["evidence_levels"]
-    typer.echo("evidence levels: " + ", ".join(f"{level}: {count}" for level, count in levels.items()))
+    typer.echo(f"sources: {_counts(columns['sources'], 30)}")
+    typer.echo(f"evidence levels: {_counts(manifest['documents']['evidence_levels'])}")
+    if types := manifest["documents"].get("evidence_types"):
+        typer.echo(f"evidence types: {_counts(types)}")
+    typer.echo(f"years: {_years(columns['years'], manifest['documents']['count'])}")
+    for note in _notes(manifest["documents"]):
+        typer.echo(note)
     for line in _corpus_lines(manifest):
         typer.echo(line)
     typer.echo(f"memory when open: {estimate_memory(manifest)}")
@@ -187,8 +253,6 @@ def search(  # noqa: PLR0917
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> Any:
-    from medr3_plugin.errors import UserError
-
     if value not in allowed:
         raise UserError(f"{option} {value!r}: expected one of {', '.join(allowed)}")
     return value
@@ -220,6 +284,37 @@ def _summary(manifest: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
+def _counts(counts: dict[str, int], most: int | None = None) -> str:
+    shown = list(counts.items())[:most]
+    named = ", ".join(f"{name or '(none)'}: {count:,}" for name, count in shown)
+    return named + (f" and {len(counts) - len(shown)} more (--json)" if len(shown) < len(counts) else "")
+
+
+def _years(years: dict[str, int], documents: int) -> str:
+    """Counts by decade; by year with --json."""
+    decades: dict[str, int] = {}
+    for year, count in years.items():
+        decade = f"{int(year) // 10 * 10}s"
+        decades[decade] = decades.get(decade, 0) + count
+    without = documents - sum(years.values())
+    return _counts({**decades, **({"without a year": without} if without else {})})
+
+
+def _notes(documents: dict[str, Any]) -> Iterator[str]:
+    """What a user should know of the documents of an index."""
+    from medr3_plugin.commands.corpus import unknown_types
+    from medr3_plugin.retrieval.index.store import LONG
+
+    if unknown := documents.get("unknown_evidence_types"):
+        yield unknown_types(unknown)
+    if long := documents.get("long", 0):
+        yield (
+            f"{long:,} documents are longer than {LONG:,} characters, the longest {documents['longest']:,}: each hit "
+            "returns its whole text, and only its beginning fits into a prompt or an encoder; "
+            "--chunk-tokens 256 cuts them into passages"
+        )
+
+
 def _corpus_lines(manifest: dict[str, Any]) -> Iterator[str]:
     for part in manifest.get("built_from", {}).get("corpus", ()):
         yield f"built from {part['source']}"
@@ -227,7 +322,7 @@ def _corpus_lines(manifest: dict[str, Any]) -> Iterator[str]:
             yield f"   {name}: {file['bytes']:,} bytes, sha256 {file['sha256']}"
 
 
-def _list_bad_rows(bad: BadRows | None, index: Path) -> None:
+def _list_bad_rows(bad: BadRows | None, index: Path | None) -> None:
     from medr3_plugin.retrieval.index.build import SKIPPED
 
     if bad is None or not bad.count:
@@ -236,5 +331,6 @@ def _list_bad_rows(bad: BadRows | None, index: Path) -> None:
     for message in bad.messages:
         typer.echo(f"  {message}", err=True)
     if bad.count > len(bad.messages):
-        listed = index / "documents" / SKIPPED
-        typer.echo(f"  and {bad.count - len(bad.messages)} more, see {listed}", err=True)
+        listed = f", see {index / 'documents' / SKIPPED}" if index else ""
+        typer.echo(f"  and {bad.count - len(bad.messages)} more{listed}", err=True)
+    raise typer.Exit(3)

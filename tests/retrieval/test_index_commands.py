@@ -143,12 +143,12 @@ def test_skipped_rows_are_listed(tmp_path, medr3):
     path = write_jsonl(tmp_path / "c.jsonl", [*rows(2), {"id": "x"}, {"text": "y"}])
     code, _, err = medr3("index", "build", "--corpus", path, "--out", tmp_path / "index")
     assert code == 2
-    assert err == f"error: {path}, line 3: field 'text' is missing\n"
+    assert err == f"error: {path}:3: field 'text' is missing\n"
     code, out, err = medr3("index", "build", "--corpus", path, "--out", tmp_path / "index", "--skip-bad")
-    assert code == 0
+    assert code == 3
     assert "2 documents" in out
     assert "2 wrong rows were left out:" in err
-    assert "line 4" in err
+    assert "c.jsonl:4: " in err
     write_jsonl(path, [*rows(2), *[{"id": "x"}] * 23])
     code, out, err = medr3("index", "build", "--corpus", path, "--out", tmp_path / "other", "--skip-bad")
     listed = tmp_path / "other" / "documents" / "skipped_rows.jsonl"
@@ -195,6 +195,38 @@ def test_corpus_build_writes_a_corpus(tmp_path, corpus, medr3):
     code, out, _ = medr3("index", "build", "--corpus", tmp_path / "out", "--out", tmp_path / "index")
     assert code == 0
     assert "30 documents" in out
+
+
+def test_corpus_build_says_what_it_left_out_and_did_not_understand(tmp_path, medr3):
+    path = tmp_path / "own.csv"
+    path.write_text("pmid,title,abstract,evidence_type\n1,T,Sodium,banana\n2,T,,rct\n3,T,Iron,Level 1a\n")
+    build = ("corpus", "build", "--out", tmp_path / "out", "--source", path)
+    assert medr3(*build)[0] == 2
+    code, out, err = medr3(*build, "--skip-bad")
+    assert (code, "2 documents" in out) == (3, True)
+    assert "own.csv:3: " in err
+    code, _, err = medr3("index", "build", "--corpus", tmp_path / "out", "--out", tmp_path / "index")
+    assert (code, "banana (1), Level 1a (1)" in err) == (0, True)
+    code, out, _ = medr3("search", "--index", tmp_path / "index", "sodium", "--json")
+    assert (json.loads(out)["id"], json.loads(out)["evidence_type_method"]) == ("pmid:1", "none")
+
+
+def test_info_counts_sources_types_and_years_and_names_long_documents(tmp_path, medr3):
+    long = {"id": "long", "text": "asthma " * 30_000, "source": "books"}
+    path = write_jsonl(tmp_path / "c.jsonl", [*rows(30), long])
+    code, _, err = medr3("index", "build", "--corpus", path, "--out", tmp_path / "index")
+    assert (code, "210,000" in err) == (0, True)
+    code, out, _ = medr3("index", "info", "--index", tmp_path / "index", "--json")
+    documents = json.loads(out)["documents"]
+    assert documents["sources"]["books"] == 1
+    assert sum(documents["sources"].values()) == sum(documents["evidence_types"].values()) == 31
+    undated = 31 - sum(documents["years"].values())
+    assert documents["years"] and undated
+    code, out, _ = medr3("index", "info", "--index", tmp_path / "index")
+    assert "books: 1" in out and f"without a year: {undated}" in out and "210,000" in out
+    chunked = ("--chunk-tokens", 256)
+    _, _, err = medr3("index", "build", "--corpus", path, "--out", tmp_path / "cut", *chunked)
+    assert "210,000" not in err
 
 
 def test_named_sources_are_listed(medr3):

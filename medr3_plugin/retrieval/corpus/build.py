@@ -19,11 +19,12 @@ from typing import Any
 
 from tqdm import tqdm
 
+from medr3_plugin import tables
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval.corpus.documents import BadRows, documents_of, rows_of
-from medr3_plugin.retrieval.corpus.evidence import Classifier
-from medr3_plugin.retrieval.index.id_set import IdSet
+from medr3_plugin.retrieval.corpus.evidence import STATED
+from medr3_plugin.retrieval.corpus.rows import SUMMARY, TEXTS
 from medr3_plugin.retrieval.index.store import document_to_row
 
 Named = Mapping[str, Callable[[], Iterator[dict[str, Any]]]]
@@ -37,7 +38,6 @@ def build_corpus(
     named: Named,
     *,
     readers: Readers | None = None,
-    classifier: Classifier | None = None,
     judge: Judge | None = None,
     bad_rows: BadRows | None = None,
 ) -> dict[str, dict[str, Any]]:
@@ -48,12 +48,12 @@ def build_corpus(
         out: folder, created; a file of the same name is replaced when the new one is complete.
         named: sources that go by a name, `name -> function yielding rows`.
         readers: for sources of the form `NAME=FILE`, `name -> function from the file to places and rows`.
-        classifier: see `evidence.assess`.
         judge: passes all documents on, some with another level (`data.evidence_judge`).
         bad_rows: count and skip wrong rows instead of raising.
 
     Returns:
-        For each file: `source`, `documents`, `evidence_levels`, `licenses`; also written to `SOURCES.json`.
+        For each file: `source`, `documents`, `evidence_levels`, `licenses`, and `unknown_evidence_types` if there are
+        any; also written to `SOURCES.json`.
 
     Raises:
         UserError: a wrong source or row, or an id that two sources share.
@@ -64,16 +64,14 @@ def build_corpus(
         raise UserError(f"sources {', '.join(sources)}: two of them would be written to the same file")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        seen = IdSet()
+        seen: set[str] = set()
         summary = {}
         for source, file in zip(sources, files, strict=True):
-            documents = _documents(
-                _rows(source, named, readers or {}, bad_rows), source, seen, classifier, bad_rows
-            )
+            documents = _documents(_rows(source, named, readers or {}, bad_rows), source, seen, bad_rows)
             if judge is not None:
                 documents = judge(documents)
             summary[file] = {"source": source, **_write(documents, folder / file)}
-        (folder / "SOURCES.json").write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+        (folder / SUMMARY).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise UserError(f"{error.filename or folder}: {error.strerror or error}") from error
     return summary
@@ -97,17 +95,17 @@ def _rows(
 def _documents(
     rows: Iterable[tuple[str, Mapping[str, Any]]],
     source: str,
-    seen: IdSet,
-    classifier: Classifier | None,
+    seen: set[str],
     bad_rows: BadRows | None,
 ) -> Iterator[Document]:
     bar = tqdm(rows, desc=source, unit=" documents", disable=None)
-    yield from documents_of(bar, seen, bad_rows, classifier)
+    yield from documents_of(bar, seen, bad_rows)
 
 
 def _write(documents: Iterable[Document], path: Path) -> dict[str, Any]:
     levels: Counter[int] = Counter()
     licenses: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         # mtime=0, so that the same rows give the same bytes
@@ -116,6 +114,8 @@ def _write(documents: Iterable[Document], path: Path) -> dict[str, Any]:
                 file.write(json.dumps(document_to_row(document), ensure_ascii=False).encode() + b"\n")
                 levels[document.evidence_level] += 1
                 licenses[str(document.extra.get("license", "not stated"))] += 1
+                if stated := document.extra.get(STATED):
+                    unknown[str(stated)] += 1
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -123,11 +123,14 @@ def _write(documents: Iterable[Document], path: Path) -> dict[str, Any]:
         "documents": levels.total(),
         "evidence_levels": {str(level): levels[level] for level in sorted(levels)},
         "licenses": dict(licenses.most_common()),
+        **({"unknown_evidence_types": dict(unknown.most_common())} if unknown else {}),
     }
 
 
 def _file_name(source: str) -> str:
     if re.fullmatch(r"\w+=.*", source):
         source = source.partition("=")[0]
-    stem = source.replace("/", "_") if not Path(source).exists() else Path(source).name.split(".jsonl")[0]
-    return re.sub(r"[^\w.-]+", "_", stem.removesuffix(".parquet"))
+    name = Path(source).name if Path(source).exists() else source.replace("/", "_")
+    if tables.suffix_of(Path(name)) in (*tables.SUFFIXES, *TEXTS):
+        name = Path(name.removesuffix(".gz")).stem
+    return re.sub(r"[^\w.-]+", "_", name)

@@ -1,15 +1,16 @@
 """Reading a corpus: rows checked where they are read, as documents with their evidence levels.
 
-Rows have `id` and `text` (MedRAG: `content`, beside a `contents` that repeats the title; Search-R1: `contents`
-alone, the title on its first line), and may have `title, source, evidence_type, evidence_type_method,
-evidence_level, publication_types, year, license, ...`; other columns are kept in `Document.extra`. NaN counts
-as a missing value, as pandas writes one; an infinity anywhere, or a NaN inside a list or object, is refused:
-JSON has neither. A wrong row names its file, line and field. Nothing is held in memory but the row at hand and
-eight bytes a document for the uniqueness of ids.
+A row has an id and a text and may have `title, source, year, evidence_type, evidence_type_method, evidence_level,
+publication_types`, under these names or those of `_NAMES`, in any case; other columns (pmid, doi, license, ...) are
+kept in `Document.extra`. Without an id, a PMID or DOI is one. MedRAG's `contents` repeats title and `content`;
+Search-R1's has both alone, the title on its first line. HTML entities are resolved. NaN counts as a missing value, as
+pandas writes one; an infinity anywhere, or a NaN inside a list or object, is refused: JSON has neither. A wrong row
+names its file, line and field. Nothing is held in memory but the row at hand and the ids.
 """
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
@@ -18,13 +19,23 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.errors import RowError
-from medr3_plugin.records import Document
+from medr3_plugin.records import Document, article_ids
 from medr3_plugin.retrieval.corpus import evidence
-from medr3_plugin.retrieval.corpus.rows import SUFFIXES, BadRows, rows_of
-from medr3_plugin.retrieval.index.id_set import IdSet
+from medr3_plugin.retrieval.corpus.rows import BadRows, rows_of
 
-__all__ = ["SUFFIXES", "BadRows", "RowError", "document_of", "documents_of", "read_corpus", "rows_of"]
+__all__ = ["BadRows", "RowError", "document_of", "documents_of", "read_corpus", "rows_of"]
 
+_NAMES = {
+    "id": ("id", "_id", "_key", "doc_id", "docid", "document_id"),
+    "text": ("text", "content", "contents", "abstract", "passage", "body"),
+    "year": ("year", "publication_year", "publication year"),
+}
+"""Field -> the columns it is read from, the first that is there."""
+_KNOWN = frozenset((
+    *(name for names in _NAMES.values() for name in names), "title", "source", "publication_types",
+    "evidence_type", "evidence_type_method", "evidence_level",
+))  # fmt: skip
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _YEARS = range(-3000, 3001)  # an int16 column, and nothing written before Sumer
 _WHOLE = re.compile(r"\s*-?\d{1,9}\s*")
 _DEEPEST = 64  # of lists and objects in a column; what reads the index later gives up at some depth, too
@@ -34,65 +45,55 @@ def read_corpus(
     source: str | Path | Iterable[str | Path],
     *,
     bad_rows: BadRows | None = None,
-    classifier: evidence.Classifier | None = None,
 ) -> Iterator[Document]:
     """The documents of a corpus, validated, with their evidence levels.
 
     Args:
-        source: a file, a folder of files (sorted by name), a folder written by `Dataset.save_to_disk`, a
-            Hugging Face dataset `owner/name` (optionally `owner/name:split`), or several of these.
+        source: a file, a folder of files (see `rows.files_of`), a folder written by `Dataset.save_to_disk`, a Hugging
+            Face dataset `owner/name[[:config]:split]`, or several of these.
         bad_rows: when given, wrong rows are counted there and skipped; else the first one raises.
-        classifier: see `evidence.assess`.
 
     Raises:
         RowError: a wrong row (file, line, field).
         UserError: a source that cannot be read at all.
     """
-    yield from documents_of(rows_of(source, bad_rows), IdSet(), bad_rows, classifier)
+    yield from documents_of(rows_of(source, bad_rows), set(), bad_rows)
 
 
 def documents_of(
     rows: Iterable[tuple[str, Mapping[str, Any]]],
-    seen: IdSet,
+    seen: set[str],
     bad_rows: BadRows | None = None,
-    classifier: evidence.Classifier | None = None,
 ) -> Iterator[Document]:
     """Checked documents from `(place, row)` pairs; `seen` holds the ids so far. See `read_corpus`."""
     for where, row in rows:
         try:
-            document = document_of(row, where, classifier)
-            if not seen.add(document.id):
+            document = document_of(row, where)
+            if document.id in seen:
                 raise RowError(f"{where}: field 'id': {document.id!r} occurred before; ids must be unique")
         except RowError as error:
             if bad_rows is None:
                 raise
             bad_rows.add(str(error))
             continue
+        seen.add(document.id)
         yield document
 
 
-def document_of(
-    row: Mapping[str, Any], where: str, classifier: evidence.Classifier | None = None
-) -> Document:
+def document_of(row: Mapping[str, Any], where: str) -> Document:
     """A checked document from a raw row; a column that is NaN is missing.
 
     Raises:
         RowError: with `where`, the field and what was expected.
     """
-    columns = {
-        name: value for name, value in row.items() if not (isinstance(value, float) and math.isnan(value))
-    }
-    identity = columns.pop("id", None)
-    if isinstance(identity, int) and not isinstance(identity, bool):
-        identity = str(identity)
-    if not isinstance(identity, str) or not identity.strip():
-        raise RowError(f"{where}: field 'id': expected a non-empty string, got {_shown(identity)}")
-    # Search-R1's corpora have title and text in `contents`; MedRAG's have them apart, too
-    joined = not {"text", "content", "title"} & columns.keys()
-    text = _text(columns, where, "text", "content", "contents")
-    if "content" in row and "text" not in row:
+    columns = _known_columns(row)
+    identity = _identity(columns, where)
+    joined = "contents" in columns and not {"text", "content", "title"} & columns.keys()
+    repeated = "content" in columns and "text" not in columns
+    text = _resolved(_text(columns, where, *_NAMES["text"]))
+    if repeated:
         columns.pop("contents", None)
-    title = _text(columns, where, "title")
+    title = _resolved(_text(columns, where, "title"))
     if joined:
         title, text = _apart(text)
     if not text.strip():
@@ -100,7 +101,8 @@ def document_of(
     source = _text(columns, where, "source")
     for name, value in (("id", identity), ("title", title), ("text", text), ("source", source)):
         _check_encodable(where, name, value)
-    year = _whole_number(columns.pop("year", None), where, "year", _YEARS)
+    named = next((name for name in _NAMES["year"] if name in columns), "year")
+    year = _whole_number(columns.pop(named, None), where, named, _YEARS)
     levels = range(evidence.LOWEST, evidence.HIGHEST + 1)
     level = _whole_number(columns.pop("evidence_level", None), where, "evidence_level", levels)
     kind = columns.pop("evidence_type", None)
@@ -112,9 +114,11 @@ def document_of(
             f"{where}: field 'publication_types': expected a string or a list of strings, got {_shown(types)}"
         )
     found = evidence.assess(
-        {**columns, "title": title, "text": text, "evidence_type": kind, "evidence_level": level}, classifier
+        {**columns, "title": title, "text": text, "evidence_type": kind, "evidence_level": level}
     )
     columns["evidence_type_method"] = found.method
+    if kind and level is None and evidence.is_unknown(kind):
+        columns[evidence.STATED] = kind
     return Document(
         id=identity,
         title=title,
@@ -125,6 +129,41 @@ def document_of(
         year=year,
         extra=_plain(columns, where),
     )
+
+
+def _known_columns(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that are not NaN; those that mean something here under their names in lower case."""
+    columns = {}
+    for name, value in row.items():
+        if isinstance(value, float) and math.isnan(value):
+            continue
+        lower = str(name).strip().lower()
+        columns[lower if lower in _KNOWN and lower not in row else name] = value
+    return columns
+
+
+def _identity(columns: dict[str, Any], where: str) -> str:
+    """The id, taken out; else the PMID or DOI of an article, which stays."""
+    name = next((name for name in _NAMES["id"] if name in columns), "")
+    identity = (
+        columns.pop(name, None) if name else next(iter(sorted(article_ids(columns), reverse=True)), None)
+    )
+    if isinstance(identity, int) and not isinstance(identity, bool):
+        identity = str(identity)
+    if not isinstance(identity, str) or not identity.strip():
+        raise RowError(
+            f"{where}: field 'id': expected a non-empty string (or 'pmid' or 'doi' in place of it), "
+            f"got {_shown(identity)}"
+        )
+    return identity
+
+
+def _resolved(text: str) -> str:
+    """`Na&#43;` as Na+; twice, for PubMed's releases hold `&amp;lt;`. An ampersand that begins no entity stays."""
+    if "&" in text:
+        for _ in range(2):
+            text = _ENTITY.sub(lambda entity: html.unescape(entity.group()), text)
+    return text
 
 
 def _text(columns: dict[str, Any], where: str, *names: str) -> str:

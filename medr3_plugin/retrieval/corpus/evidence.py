@@ -1,20 +1,21 @@
 """Evidence levels, 1 (expert opinion and everything else) to 9 (meta-analysis).
 
 The level of a document comes from, in this order:
-1. its `evidence_level` column (a level that `evidence_type_method` calls guessed counts only without a classifier);
+1. its `evidence_level` column;
 2. its `evidence_type` column, unless `evidence_type_method` says that a rule guessed it;
 3. its `publication_types` column (PubMed's vocabulary);
-4. a classifier given by the caller (a judge LLM, say);
-5. the rules of `evidence_rules` over title and abstract (English);
-6. the guessed `evidence_type` of 2.
+4. the rules of `evidence_rules` over title and abstract;
+5. the guessed `evidence_type` of 2.
 
-How it was found stays with the document as `evidence_type_method`, also when a corpus is read and written again.
+A type that is none of ours (`banana`, `Level 1a`) is no type: the level comes from 3 on, and the document keeps what
+was stated as `evidence_type_stated`, which builds and `medr3 index info` count. How a level was found stays with the
+document as `evidence_type_method`, also when a corpus is read and written again.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -97,8 +98,8 @@ Method = Literal["column", "source", "publication_type", "classifier", "rule", "
 METHODS: Mapping[str, Method] = {method: method for method in get_args(Method)}
 GUESSED: frozenset[str] = frozenset({"rule", "none"})
 """Methods that leave the level open to somebody who reads better."""
-Classifier = Callable[[str, str], "str | None"]
-"""`(title, text) -> evidence type` (a key of `LEVELS`), or None where it cannot say."""
+STATED = "evidence_type_stated"
+"""Column of an evidence type that is none of `LEVELS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,30 +124,26 @@ def normalise_type(name: str) -> str:
     return found or from_publication_types([name]) or key
 
 
-def assess(row: Mapping[str, Any], classifier: Classifier | None = None) -> Evidence:
+def is_unknown(name: str) -> bool:
+    """Whether a stated evidence type is a name of something, and of none of `LEVELS`."""
+    return normalise_type(name) not in LEVELS.keys() | UNKNOWN_TYPES
+
+
+def assess(row: Mapping[str, Any]) -> Evidence:
     """Evidence type and level of a validated corpus row (columns as in the module's text)."""
-    title, text = row.get("title") or "", row.get("text") or ""
     stated = normalise_type(row.get("evidence_type") or "")
     level, method = row.get("evidence_level"), str(row.get("evidence_type_method"))
-    guessed = method in GUESSED
-    if level is not None and not (guessed and classifier):
+    if level is not None:
         kind = stated if stated not in UNKNOWN_TYPES else "other"
         return Evidence(kind, int(level), METHODS.get(method, "column"))
-    if stated not in UNKNOWN_TYPES and not guessed:
-        return Evidence(stated, LEVELS.get(stated, LOWEST), "source")
+    if stated in LEVELS and method not in GUESSED:
+        return Evidence(stated, LEVELS[stated], "source")
     if published := from_publication_types(row.get("publication_types") or ()):
         return Evidence(published, LEVELS[published], "publication_type")
-    return _from_text(title, text, classifier, stated)
-
-
-def _from_text(title: str, text: str, classifier: Classifier | None, guess: str) -> Evidence:
-    if classifier is not None and (found := classifier(title, text)):
-        kind = normalise_type(found)
-        return Evidence(kind, LEVELS.get(kind, LOWEST), "classifier")
-    if ruled := evidence_rules.classify(title, text):
+    if ruled := evidence_rules.classify(row.get("title") or "", row.get("text") or ""):
         return Evidence(ruled, LEVELS[ruled], "rule")
-    if guess in LEVELS:
-        return Evidence(guess, LEVELS[guess], "rule")
+    if stated in LEVELS:
+        return Evidence(stated, LEVELS[stated], "rule")
     return Evidence("other", LOWEST, "none")
 
 

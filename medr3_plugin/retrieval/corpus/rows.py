@@ -1,19 +1,22 @@
-"""Raw rows of a corpus from jsonl(.gz), parquet, a folder of these, or a Hugging Face dataset, one at a time."""
+"""Raw rows of a corpus from tables, text files, a folder of either, or a Hugging Face dataset, one at a time."""
 
 from __future__ import annotations
 
-import gzip
-import json
-import zlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from medr3_plugin import tables
 from medr3_plugin.errors import MissingExtra, RowError, UserError
 from medr3_plugin.hub_name import is_hub_name
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+TEXTS = (".txt", ".md")
+SUMMARY = "SOURCES.json"
+"""Beside the files of a collected corpus (`corpus.build`): what they hold."""
+_NO_ROWS = frozenset({SUMMARY, "dataset_infos.json"})
+_HEADING = re.compile(r"\s*#\s+(.+?)\s*#*\s*?(?:\n|\Z)")
 
 
 @dataclass(slots=True)
@@ -53,11 +56,11 @@ def rows_of(
         yield from _saved_dataset_rows(Path(source))
     else:
         for file in files_of(source):
-            yield from _file_rows(file, bad_rows)
+            yield from _file_rows(file, Path(source), bad_rows)
 
 
 def files_of(source: str | Path) -> list[Path]:
-    """The files a local source is read from, in that order.
+    """The files a local source is read from, in that order: those of its tables, else all below it, else texts.
 
     Raises:
         UserError: there is none.
@@ -69,64 +72,64 @@ def files_of(source: str | Path) -> list[Path]:
         raise UserError(f"{source}: no such corpus file, folder or Hugging Face dataset (owner/name)")
     if _is_saved_dataset(path):
         return sorted(file for file in path.rglob("*") if file.is_file())
-    files = sorted(file for file in path.iterdir() if file.name.endswith(SUFFIXES))
+    inside = sorted(
+        file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path))
+    )
+    rows = [
+        file for file in inside if tables.suffix_of(file) in tables.SUFFIXES and file.name not in _NO_ROWS
+    ]
+    # beside rows, a text is a README or a licence
+    files = (
+        [file for file in rows if file.parent == path]
+        or rows
+        or [file for file in inside if file.suffix.lower() in TEXTS]
+    )
     if not files:
-        raise UserError(f"{path}: no corpus file in this folder (expected {', '.join(SUFFIXES)})")
+        expected = ", ".join((*tables.SUFFIXES, *TEXTS))
+        raise UserError(f"{path}: no corpus file in this folder (expected {expected})")
     return files
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _is_saved_dataset(path: Path) -> bool:
     return (path / "dataset_info.json").is_file() or (path / "dataset_dict.json").is_file()
 
 
-def _file_rows(path: Path, bad_rows: BadRows | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if path.name.endswith(".parquet"):
-        yield from _parquet_rows(path)
-        return
-    if not path.name.endswith(SUFFIXES):
-        raise UserError(f"{path}: unknown corpus format; expected one of {', '.join(SUFFIXES)}")
-    with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as lines:
-        number = 0
-        try:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                try:
-                    yield f"{path}, line {number}", _parse(line)
-                except ValueError as error:
-                    message = f"{path}, line {number}: not a JSON object ({error})"
-                    if bad_rows is None:
-                        raise RowError(message) from error
-                    bad_rows.add(message)
-        except (OSError, EOFError, zlib.error) as error:
-            raise UserError(f"{path}: cannot be read past line {number} ({error})") from error
+def _file_rows(path: Path, root: Path, bad_rows: BadRows | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if path.suffix.lower() in TEXTS:
+        rows: Iterable[tables.RawRow] = [_text_file(path, root)]
+    else:
+        rows = tables.read_file(path)
+    for row in rows:
+        if not row.error:
+            yield row.where, row.data
+        elif bad_rows is None:
+            raise RowError(f"{row.where}: {row.error}")
+        else:
+            bad_rows.add(f"{row.where}: {row.error}")
 
 
-def _parse(line: bytes) -> Mapping[str, Any]:
+def _text_file(path: Path, root: Path) -> tables.RawRow:
+    """A text as a row: its path below the folder as id, the folder as source, a heading or its name as title."""
     try:
-        row = json.loads(line)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    if not isinstance(row, dict):
-        raise ValueError(f"a {type(row).__name__}")
-    return row
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingExtra("pyarrow", "data", "reading parquet") from error
-    number = 0
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=1024):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield f"{path}, row {number}", row
-    except (OSError, pyarrow.ArrowException) as error:
-        raise UserError(f"{path}: cannot be read past row {number} ({error})") from error
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return tables.RawRow(
+            str(path), {}, error=f"byte {error.start + 1} is not UTF-8; convert the file to UTF-8"
+        )
+    heading = _HEADING.match(text) if path.suffix.lower() == ".md" else None
+    return tables.RawRow(
+        str(path),
+        {
+            "id": path.relative_to(root).as_posix() if root.is_dir() else path.name,
+            "title": heading[1] if heading else path.stem.replace("_", " "),
+            "text": text[heading.end() :] if heading else text,
+            "source": root.resolve().name if root.is_dir() else path.parent.resolve().name,
+        },
+    )
 
 
 def _saved_dataset_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

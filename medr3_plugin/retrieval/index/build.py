@@ -20,7 +20,6 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval.corpus.chunking import Chunker, model_tokens, word_tokens
 from medr3_plugin.retrieval.corpus.documents import BadRows, read_corpus
-from medr3_plugin.retrieval.corpus.evidence import Classifier
 from medr3_plugin.retrieval.index import analyser
 from medr3_plugin.retrieval.index import manifest as manifest_file
 from medr3_plugin.retrieval.index.build_folder import (
@@ -86,7 +85,6 @@ def build_index(
     *,
     encoder: EncoderConfig | str | None = None,
     options: BuildOptions | None = None,
-    classifier: Classifier | None = None,
     bad_rows: BadRows | None = None,
     overwrite: bool = False,
     encode: Callable[[EncoderConfig, Path, Path], None] | None = None,
@@ -100,7 +98,6 @@ def build_index(
         engine: `bm25`, `dense`, or `hybrid` for both.
         encoder: the model of a dense index, or how to use it.
         options: parameters.
-        classifier: names the evidence type of documents without one, see `evidence.assess`.
         bad_rows: count and skip wrong rows instead of raising; those of an earlier start that this build goes
             on from are counted, too. All are listed in the index, see `SKIPPED`.
         overwrite: replace an index at `out`, and the encoded vectors of an unfinished build of another one.
@@ -140,8 +137,8 @@ def build_index(
                 return finished
             check_replaceable(target)
             with Steps(target, made_of, overwrite=overwrite, notify=tell) as steps:
-                chunker = _chunker(options)
-                documents = read_corpus(corpus, bad_rows=bad_rows, classifier=classifier)
+                chunker = chunker_of(options)
+                documents = read_corpus(corpus, bad_rows=bad_rows)
                 if chunker is not None:
                     documents = chunker.chunk_all(documents)
                 content: dict[str, Any] = {"engine": engine, "chunking": _chunking(options)}
@@ -267,7 +264,8 @@ def _announcement(documents: int, dimension: int, options: BuildOptions) -> str:
     )
 
 
-def _chunker(options: BuildOptions) -> Chunker | None:
+def chunker_of(options: BuildOptions) -> Chunker | None:
+    """What cuts the documents; None where they stay whole."""
     if not options.chunk_tokens:
         return None
     tokenizer = model_tokens(options.chunk_tokenizer) if options.chunk_tokenizer else word_tokens

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from medr3_plugin.errors import UserError
-
-if TYPE_CHECKING:
-    from medr3_plugin.retrieval.index.store import DocumentStore
+from medr3_plugin.retrieval.index.store import NO_YEAR, DocumentStore
 
 Mask = npt.NDArray[np.bool_]
 _LISTED = 20  # sources that an error names
@@ -46,18 +43,6 @@ class Filters:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
                 raise UserError(f"filters.{name}: expected a whole number, got {value!r}")
-
-    def accepts(self, source: str, evidence_level: int, year: int | None) -> bool:
-        """Whether a document with these columns passes."""
-        if self.sources is not None and source not in self.sources:
-            return False
-        if self.min_evidence_level is not None and evidence_level < self.min_evidence_level:
-            return False
-        if self.max_evidence_level is not None and evidence_level > self.max_evidence_level:
-            return False
-        if self.min_year is not None and (year is None or year < self.min_year):
-            return False
-        return self.max_year is None or (year is not None and year <= self.max_year)
 
     def check_sources(self, known: Collection[str]) -> None:
         """Refuse a source that is not among those of the index.
@@ -94,10 +79,6 @@ class Filters:
         if self.max_year is not None:
             mask &= store.years <= self.max_year
         return mask
-
-
-NO_YEAR = -32768
-"""How the year column (int16) says that a document has none."""
 
 
 class MaskCache:

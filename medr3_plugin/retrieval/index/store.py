@@ -25,7 +25,7 @@ import numpy as np
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Document
-from medr3_plugin.retrieval.index.filters import NO_YEAR
+from medr3_plugin.retrieval.corpus.evidence import STATED
 
 try:
     import orjson
@@ -34,6 +34,10 @@ except ImportError:
 else:
     _loads = orjson.loads  # reads a row in a quarter of the time
 
+NO_YEAR = -32768
+"""How the year column (int16) says that a document has none."""
+LONG = 20_000
+"""Characters of a text beyond which a document is counted as long: five times a paper's abstract."""
 _OWN = ("id", "title", "text", "source", "evidence_type", "evidence_level", "year")
 
 
@@ -66,7 +70,9 @@ class StoreWriter:
         self._years = array.array("h")
         self._codes = array.array("i")
         self._sources: dict[str, int] = {}
-        self._level_counts: Counter[int] = Counter()
+        self._types: Counter[str] = Counter()
+        self._unknown: Counter[str] = Counter()
+        self._longest = self._long = 0
 
     def add(self, document: Document) -> None:
         """Append one document."""
@@ -77,16 +83,23 @@ class StoreWriter:
         self._levels.append(document.evidence_level)
         self._years.append(NO_YEAR if document.year is None else document.year)
         self._codes.append(self._sources.setdefault(document.source, len(self._sources)))
-        self._level_counts[document.evidence_level] += 1
+        self._types[document.evidence_type] += 1
+        if stated := document.extra.get(STATED):
+            self._unknown[str(stated)] += 1
+        self._longest = max(self._longest, len(document.text))
+        self._long += len(document.text) > LONG
 
     def summary(self) -> dict[str, Any]:
-        """Count, checksum of the rows and the distribution of levels, for the manifest."""
+        """Count, checksum of the rows, counts of levels and types, and lengths, for the manifest."""
+        levels = Counter(self._levels)
         return {
             "count": len(self._levels),
             "sha256": self._digest.hexdigest(),
-            "evidence_levels": {
-                str(level): self._level_counts[level] for level in sorted(self._level_counts)
-            },
+            "evidence_levels": {str(level): levels[level] for level in sorted(levels)},
+            "evidence_types": dict(self._types.most_common()),
+            "unknown_evidence_types": dict(self._unknown.most_common()),
+            "longest": self._longest,
+            "long": self._long,
         }
 
     def __enter__(self) -> StoreWriter:
@@ -142,6 +155,17 @@ class DocumentStore:
 
     def __iter__(self) -> Iterator[Document]:
         return (self[row] for row in range(len(self)))
+
+    def columns(self) -> dict[str, dict[str, int]]:
+        """How many documents each source and each year has: `sources`, the largest first, and `years`, in order."""
+        by_code = np.bincount(self.source_codes, minlength=len(self.sources))
+        years, counts = np.unique(self.years[self.years != NO_YEAR], return_counts=True)
+        return {
+            "sources": {
+                self.sources[code]: int(by_code[code]) for code in np.argsort(-by_code, kind="stable")
+            },
+            "years": {str(year): int(count) for year, count in zip(years, counts, strict=True)},
+        }
 
     def texts(self, start: int = 0, stop: int | None = None) -> Iterator[str]:
         """`indexed_text` of the documents of a range of rows."""

@@ -394,7 +394,7 @@ def test_half_a_surrogate_pair_is_a_bad_row(tmp_path, suffix):
     path.write_text(f"{good}\n{bad}\n" if suffix == "jsonl" else f"[{good}, {bad}]")
     code, output = run("prepare", "generic", "--source", str(path), "--out", str(tmp_path / "o.parquet"))
     place = f"{path}:2" if suffix == "jsonl" else f"{path}#2"
-    assert code != 0 and f"{place}: half a surrogate pair" in output
+    assert code != 0 and f"{place}: key 'question': half a surrogate pair" in output
     assert pq.read_table(tmp_path / "o.parquet").num_rows == 1
     assert "\\ud800" in json.loads((tmp_path / "o.parquet.rejected.jsonl").read_text())["data"]["raw"]
 

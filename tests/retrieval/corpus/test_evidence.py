@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from medr3_plugin.retrieval.corpus import evidence
 from medr3_plugin.retrieval.corpus.evidence import LEVELS, assess, from_publication_types, normalise_type
 from medr3_plugin.retrieval.corpus.evidence_rules import classify
 
@@ -28,7 +29,7 @@ def test_the_hierarchy():
         ({"evidence_level": 4, "evidence_type": "rct", "text": RCT}, ("rct", 4, "column")),
         ({"evidence_type": "guideline", "text": RCT}, ("guideline", 7, "source")),
         ({"evidence_type": "Randomized Controlled Trial", "text": "x"}, ("rct", 6, "source")),
-        ({"evidence_type": "blog", "text": RCT}, ("blog", 1, "source")),
+        ({"evidence_type": "blog", "text": RCT}, ("rct", 6, "rule")),
         (
             {"publication_types": ["Journal Article", "Meta-Analysis"], "text": RCT},
             ("meta_analysis", 9, "publication_type"),
@@ -71,19 +72,20 @@ def test_how_a_level_was_found_survives_being_read_again():
     assert assess({**row, "evidence_type_method": "none"}).method == "none"
     assert assess({**row, "evidence_type_method": ["odd"]}).method == "column"
     assert assess(row).method == "column"
-    # a guessed level is open to a classifier, any other is not
-    assert assess({**row, "evidence_type_method": "none"}, lambda *_: "cohort").level == 4
-    assert assess(row, lambda *_: "cohort").level == 1
 
 
-def test_a_classifier_comes_before_the_rules_and_after_metadata():
-    def classifier(title: str, text: str) -> str | None:
-        return "Case Report" if "aspirin" in text else None
+@pytest.mark.parametrize("stated", ["banana", "Level 1a", "Ib"])
+def test_a_type_that_is_none_is_named_and_tells_no_level(stated):
+    assert evidence.is_unknown(stated)
+    found = assess({"text": RCT, "evidence_type": stated})
+    assert (found.type, found.method) == ("rct", "rule")
+    assert assess({"text": "x", "evidence_type": stated}).method == "none"
+    assert assess({"text": "x", "evidence_type": stated, "evidence_level": 8}).level == 8
 
-    assert assess({"text": RCT}, classifier).type == "case_report"
-    assert assess({"text": RCT}, classifier).method == "classifier"
-    assert assess({"text": RCT, "evidence_type": "cohort"}, classifier).type == "cohort"
-    assert assess({"text": "we randomly assigned patients"}, classifier).method == "rule"
+
+@pytest.mark.parametrize("stated", ["", "article", "Journal Article", "RCT", "randomised controlled trials"])
+def test_types_that_say_nothing_and_known_types_are_not_unknown(stated):
+    assert not evidence.is_unknown(stated)
 
 
 @pytest.mark.parametrize(

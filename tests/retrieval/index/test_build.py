@@ -60,7 +60,8 @@ def test_filters_and_prior(tmp_path, corpus):
     assert found == [
         hit for hit in everything if hit.document.source == "guidelines" and (hit.document.year or 0) >= 2000
     ]
-    assert engine.search(["asthma"], 5, Filters(sources=("nowhere",))) == [[]]
+    with pytest.raises(UserError, match="nowhere"):
+        engine.search(["asthma"], 5, Filters(sources=("nowhere",)))
     weighed = open_index(tmp_path / "index", SearchOptions(evidence_prior=1.0)).search(
         ["asthma children patients"], 10
     )[0]
@@ -71,7 +72,7 @@ def test_filters_and_prior(tmp_path, corpus):
 
 def test_a_wrong_row_leaves_nothing_behind(tmp_path):
     path = write_jsonl(tmp_path / "corpus.jsonl", [*rows(5), {"id": "bad"}])
-    with pytest.raises(UserError, match="line 6"):
+    with pytest.raises(UserError, match=r"jsonl:6: "):
         build_index(path, tmp_path / "index")
     assert not (tmp_path / "index").exists()
     assert leftovers(tmp_path) == []
@@ -91,10 +92,10 @@ def test_skipped_rows_are_listed_also_after_a_resumed_build(tmp_path, monkeypatc
     bad = BadRows()
     manifest = build_index(path, tmp_path / "index", bad_rows=bad)
     assert (bad.count, manifest["documents"]["skipped_rows"], len(bad.messages)) == (41, 41, 20)
-    assert bad.messages[0] == f"{path}, line 6: field 'text' is missing"
+    assert bad.messages[0] == f"{path}:6: field 'text' is missing"
     listed = (tmp_path / "index" / "documents" / "skipped_rows.jsonl").read_text().splitlines()
     assert len(listed) == 41
-    assert json.loads(listed[-1]) == {"error": f"{path}, line 46: field 'text' is missing"}
+    assert json.loads(listed[-1]) == {"error": f"{path}:46: field 'text' is missing"}
     build_index(write_jsonl(path, rows(5)), tmp_path / "clean", bad_rows=BadRows())
     assert not (tmp_path / "clean" / "documents" / "skipped_rows.jsonl").exists()
 
@@ -104,7 +105,7 @@ def test_an_existing_index_is_replaced_only_when_asked_and_only_when_done(tmp_pa
     broken = write_jsonl(tmp_path / "broken.jsonl", [{"id": "x"}])
     with pytest.raises(UserError, match=r"broken\.jsonl is new in the corpus.*--overwrite"):
         build_index(broken, tmp_path / "index")
-    with pytest.raises(UserError, match="line 1"):
+    with pytest.raises(UserError, match=r"jsonl:1: "):
         build_index(broken, tmp_path / "index", overwrite=True)
     assert len(open_index(tmp_path / "index")) == 60
     build_index(write_jsonl(tmp_path / "other.jsonl", rows(7)), tmp_path / "index", overwrite=True)

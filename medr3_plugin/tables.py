@@ -1,0 +1,250 @@
+"""Rows of files in the containers that data come in: jsonl, json, csv, tsv, parquet, and .gz of the text forms.
+
+Lines and parquet batches are streamed; a csv file or a JSON document is held in memory whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from medr3_plugin.errors import MissingExtra, UserError
+
+SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+MIRAGE_PART = "_part"
+"""Key of a row of MIRAGE's file: the question set it stands in."""
+_DEEP = 200
+"""Brackets in a line from which on it is tried whether what was read can be written, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """A row as read: `where` names file and line (or key), `split` is inferred from the file name.
+
+    `error` is set, and `data` holds the raw text, if the row could not be decoded.
+    """
+
+    where: str
+    data: Mapping[str, Any]
+    split: str = ""
+    error: str = ""
+
+
+def suffix_of(path: Path) -> str:
+    """`.csv` of `rows.CSV.gz`."""
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
+
+
+def read_file(path: Path, *, split: str = "", header: Collection[str] | None = None) -> Iterator[RawRow]:
+    """Rows of one file; none if it is empty.
+
+    Args:
+        split: given to every row.
+        header: the first line of a csv file names its columns only if one of these is among them, in lower case;
+            rows of a file without names have `_columns` and `_file`. None: it always does.
+
+    Raises:
+        UserError: an unknown type, or a file that cannot be read as what it is called.
+    """
+    suffix = suffix_of(path)
+    if suffix not in SUFFIXES:
+        raise UserError(f"{path}: unknown file type; expected {', '.join(SUFFIXES)} (or .gz of a text form)")
+    if suffix == ".parquet":
+        yield from _read_parquet(path, split)
+    elif suffix in (".csv", ".tsv"):
+        yield from _read_csv(path, _content(path), split, "\t" if suffix == ".tsv" else ",", header)
+    elif suffix == ".jsonl" or not _is_one_document(path):
+        yield from _read_lines(path, split)
+    elif raw := _content(path):
+        yield from _read_document(path, raw, split)
+
+
+def _open(path: Path) -> BinaryIO:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def _content(path: Path) -> bytes:
+    """The whole file; empty if there is nothing but white space in it."""
+    try:
+        with _open(path) as file:
+            raw = file.read()
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: cannot be read: {error}; get the file again") from error
+    raw = raw.removeprefix(b"\xef\xbb\xbf")
+    return raw if raw.strip() else b""
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines that are not empty."""
+    number = 0
+    try:
+        with _open(path) as file:
+            for number, line in enumerate(file, 1):
+                text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                if text.strip():
+                    yield number, text.strip()
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path}: cannot be read past line {number}: {error}; get the file again") from error
+
+
+def _is_one_document(path: Path) -> bool:
+    """Whether a `.json` file is one document; several releases put one object a line into `.json` files."""
+    lines = _lines(path)
+    first = next(lines, (0, b""))[1]
+    try:
+        json.loads(first)
+    except (ValueError, RecursionError):
+        return True
+    return next(lines, None) is None
+
+
+def _read_lines(path: Path, split: str) -> Iterator[RawRow]:
+    for number, line in _lines(path):
+        where = f"{path}:{number}"
+        try:
+            data = json.loads(line.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            lossless = {"raw": line.decode("utf-8", "backslashreplace")}
+            yield RawRow(
+                where, lossless, split, f"byte {error.start + 1} is not UTF-8; convert the file to UTF-8"
+            )
+            continue
+        except ValueError as error:
+            yield RawRow(where, {"raw": line.decode("utf-8")}, split, f"not JSON: {error}")
+            continue
+        except RecursionError:
+            yield RawRow(where, {"raw": line.decode("utf-8")}, split, "nested too deeply to be a row")
+            continue
+        if isinstance(data, dict) and b"\\u" not in line and line.count(b"[") + line.count(b"{") < _DEEP:
+            yield RawRow(where, data, split)  # no half surrogate pair, and not deep: nothing to be checked
+        else:
+            yield _checked(where, data, split)
+
+
+def _checked(where: str, data: Any, split: str) -> RawRow:
+    if not isinstance(data, Mapping):
+        return RawRow(where, {"raw": data}, split, f"expected an object, found {type(data).__name__}")
+    try:
+        for key, value in data.items():
+            json.dumps({key: value}, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        lossless, about = {"raw": json.dumps(data)}, f"key {key!r}: half a surrogate pair"
+        return RawRow(where, lossless, split, f"{about} (\\ud…): no character; write it whole")
+    except RecursionError:  # read, but cannot be written to the rejected rows
+        return RawRow(where, {}, split, "nested too deeply to be a row")
+    return RawRow(where, data, split)
+
+
+def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
+    """A JSON array of rows, an object id -> row, one with the rows under `questions` or `data`, or MIRAGE's file."""
+    try:
+        document = json.loads(raw.decode("utf-8"))
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise UserError(f"{path}: not a UTF-8 JSON document: {error}") from error
+    except RecursionError as error:
+        raise UserError(f"{path}: nested too deeply; expected a list of rows") from error
+    if isinstance(document, Mapping):
+        document = next(
+            (document[k] for k in ("questions", "data") if isinstance(document.get(k), list)), document
+        )
+    if _is_mirage(document):
+        for part, rows in document.items():
+            for key, data in rows.items():
+                yield _checked(f"{path}#{part}/{key}", {"_key": key, MIRAGE_PART: part, **data}, split)
+    elif isinstance(document, list):
+        for number, data in enumerate(document, start=1):
+            yield _checked(f"{path}#{number}", data, split)
+    elif (
+        isinstance(document, Mapping) and document and all(isinstance(v, Mapping) for v in document.values())
+    ):
+        for key, data in document.items():
+            yield _checked(f"{path}#{key}", {"_key": key, **data}, split)
+    elif isinstance(document, Mapping):
+        yield _checked(f"{path}#1", document, split)
+    else:
+        raise UserError(f"{path}: expected a list of rows or an object, found {type(document).__name__}")
+
+
+def _is_mirage(document: Any) -> bool:
+    """Whether it is MIRAGE's `benchmark.json`: question sets by name, in each of them id -> row."""
+    return (
+        isinstance(document, Mapping)
+        and bool(document)
+        and document.keys() <= {"medqa", "medmcqa", "pubmedqa", "bioasq", "mmlu"}
+        and all(
+            isinstance(rows, Mapping)
+            and all(isinstance(row, Mapping) and "question" in row for row in rows.values())
+            for rows in document.values()
+        )
+    )
+
+
+# an unlikely last line: a quote that is never closed takes it into its field
+_END = "end-of-file-d41d8cd98f00"
+
+
+def _read_csv(
+    path: Path, raw: bytes, split: str, delimiter: str, names: Collection[str] | None
+) -> Iterator[RawRow]:
+    """Rows by header; a file without a known header (MMLU) gives `_columns` instead."""
+    if not raw:
+        return
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}:{line}: not UTF-8; convert the file to UTF-8") from error
+    reader = csv.reader(io.StringIO(f"{text}\n{_END}", newline=""), delimiter=delimiter)
+    header: list[str] | None = None
+    while True:
+        line = reader.line_num + 1
+        try:
+            columns = next(reader)
+        except csv.Error as error:
+            raise UserError(f"{path}:{line}: {error}; is a quote not closed?") from error
+        if columns == [_END]:
+            return
+        if columns and columns[-1].endswith(_END):
+            raise UserError(f"{path}:{line}: a quote in this row is never closed; close or double it")
+        if not columns:  # an empty line
+            continue
+        where = f"{path}:{reader.line_num}"
+        if header is None:
+            named = {column.strip().lower() for column in columns}
+            header = columns if names is None or named & set(names) else []
+            if header:
+                continue
+        if header and len(columns) != len(header):
+            lossless = {"raw": columns}
+            yield RawRow(where, lossless, split, f"{len(columns)} columns, the header has {len(header)}")
+        elif header:
+            yield RawRow(where, dict(zip(header, columns, strict=True)), split)
+        else:
+            yield RawRow(where, {"_columns": columns, "_file": path.name}, split)
+
+
+def _read_parquet(path: Path, split: str) -> Iterator[RawRow]:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise MissingExtra("pyarrow", "data", "reading parquet files") from error
+    try:
+        table = pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path}: not a parquet file: {error}") from error
+    number = 0
+    try:
+        for batch in table.iter_batches(batch_size=1024):
+            for data in batch.to_pylist():
+                number += 1
+                yield RawRow(f"{path}#{number}", data, split)
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: bytes that are no text
+        raise UserError(f"{path}#{number + 1}: damaged from here on: {error}; get the file again") from error
