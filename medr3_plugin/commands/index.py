@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+<<<<<<< HEAD
 from medr3_plugin.commands.words import counted
+=======
+from medr3_plugin.errors import UserError
+>>>>>>> main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from medr3_plugin.records import Hit
     from medr3_plugin.retrieval.corpus.documents import BadRows
+    from medr3_plugin.retrieval.index.build import BuildOptions
+    from medr3_plugin.retrieval.index.encoder import EncoderConfig
 
 _Corpus = Annotated[
     list[str],
@@ -50,8 +56,15 @@ def register(app: typer.Typer) -> None:
 
 def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     corpus: _Corpus,
-    out: Annotated[Path, typer.Option(help="Index folder to create.")],
-    engine: Annotated[str, typer.Option(help="bm25, dense or hybrid.")] = "bm25",
+    out: Annotated[Path | None, typer.Option(help="Index folder to create; not for milvus.")] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="bm25, dense or hybrid; milvus fills a collection, with vectors if --encoder is given."
+        ),
+    ] = "bm25",
+    uri: Annotated[str, typer.Option(help="Milvus: http://HOST:PORT of a server, or a file NAME.db.")] = "",
+    collection: Annotated[str, typer.Option(help="Milvus: the collection to fill.")] = "medr3",
     encoder: _Encoder = "",
     article_encoder: _ArticleEncoder = "",
     query_prefix: Annotated[str, typer.Option(help='Put before each query, e.g. "query: ".')] = "",
@@ -107,6 +120,13 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         batch_size=batch_size,
     )
     bad = BadRows() if skip_bad else None
+    if engine == "milvus":
+        _fill_milvus(
+            corpus, out, uri, collection, config if encoder else None, options, bad, overwrite, encode_with
+        )
+        return
+    if out is None:
+        raise UserError("--out: missing; name the index folder to create")
     encode = None
     if _one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
         from medr3_plugin.retrieval.index.ray_encoding import ray_encode
@@ -115,7 +135,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     manifest = build_index(
         corpus,
         out,
-        _one_of("--engine", engine, ("bm25", "dense", "hybrid")),
+        _one_of("--engine", engine, ("bm25", "dense", "hybrid", "milvus")),
         encoder=config if encoder else None,
         options=options,
         bad_rows=bad,
@@ -128,6 +148,38 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         typer.echo(note, err=True)
     typer.echo(f"memory when open: {estimate_memory(manifest)}")
     _list_bad_rows(bad, out)
+
+
+def _fill_milvus(  # noqa: PLR0917
+    corpus: list[str],
+    out: Path | None,
+    uri: str,
+    collection: str,
+    encoder: EncoderConfig | None,
+    options: BuildOptions,
+    bad: BadRows | None,
+    overwrite: bool,
+    encode_with: str,
+) -> None:
+    from medr3_plugin.retrieval.milvus_build import fill_collection
+
+    if not uri:
+        raise UserError("--engine milvus: needs --uri, http://HOST:PORT of a Milvus server or a file NAME.db")
+    if out is not None or encode_with != "process":
+        raise UserError("--engine milvus: takes neither --out nor --encode-with; the collection is the index")
+    manifest = fill_collection(
+        corpus,
+        uri,
+        collection,
+        encoder=encoder,
+        options=options,
+        bad_rows=bad,
+        overwrite=overwrite,
+        notify=lambda message: typer.echo(message, err=True),
+    )
+    vectors = f", vectors of {manifest['dense']['dimension']} dimensions" if manifest["dense"] else ""
+    typer.echo(f"{uri} {collection}: {manifest['documents']['count']:,} documents, BM25{vectors}")
+    _list_bad_rows(bad, None)
 
 
 def info(
@@ -205,8 +257,6 @@ def search(  # noqa: PLR0917
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> Any:
-    from medr3_plugin.errors import UserError
-
     if value not in allowed:
         raise UserError(f"{option} {value!r}: expected one of {', '.join(allowed)}")
     return value
@@ -276,7 +326,7 @@ def _corpus_lines(manifest: dict[str, Any]) -> Iterator[str]:
             yield f"   {name}: {file['bytes']:,} bytes, sha256 {file['sha256']}"
 
 
-def _list_bad_rows(bad: BadRows | None, index: Path) -> None:
+def _list_bad_rows(bad: BadRows | None, index: Path | None) -> None:
     from medr3_plugin.retrieval.index.build import SKIPPED
 
     if bad is None or not bad.count:
@@ -285,6 +335,6 @@ def _list_bad_rows(bad: BadRows | None, index: Path) -> None:
     for message in bad.messages:
         typer.echo(f"  {message}", err=True)
     if bad.count > len(bad.messages):
-        listed = index / "documents" / SKIPPED
-        typer.echo(f"  and {bad.count - len(bad.messages)} more, see {listed}", err=True)
+        listed = f", see {index / 'documents' / SKIPPED}" if index else ""
+        typer.echo(f"  and {bad.count - len(bad.messages)} more{listed}", err=True)
     raise typer.Exit(3)
