@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-<<<<<<< HEAD
 from medr3_plugin.commands.words import counted
-=======
 from medr3_plugin.errors import UserError
->>>>>>> main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
