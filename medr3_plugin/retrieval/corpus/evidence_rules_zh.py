@@ -3,6 +3,8 @@
 The order is that of `evidence_rules`: what the title says, animal and laboratory work, what the abstract says.
 """
 
+# ruff: noqa: E501  (patterns are easier to read, and to check, on one line each)
+
 from __future__ import annotations
 
 import re
@@ -33,7 +35,10 @@ _TITLE = _rules(
     ("non_randomised_trial", "非随机|类实验|准实验|单臂"),
     ("rct", r"随机.{0,12}(?:对照|双盲|单盲|三盲|交叉|分组|试验|临床研究)|双盲|安慰剂对照|\bRCT\b"),
     ("case_control", "病例[-—－ ]?对照"),
-    ("case_series", r"病例系列|(?<!\d)(?:[2-9]|[1-9]\d+)\s*例.{0,10}(?:分析|报告|报道|总结|体会)|[二三四五六七八九十两]例"),
+    (
+        "case_series",
+        r"病例系列|(?<!\d)(?:[2-9]|[1-9]\d+)\s*例.{0,10}(?:分析|报告|报道|总结|体会)|[二三四五六七八九十两]例",
+    ),
     ("case_report", r"(?:病例|个案)(?:报告|报道)|(?<!\d)1\s*例|一例(?![外如])"),
     ("cohort", "队列|前瞻性|回顾性|纵向研究|随访研究"),
     ("cross_sectional", "横断面|(?:现况|现状|问卷|流行病学|患病率)(?:的)?调查|患病率研究"),
@@ -58,7 +63,9 @@ _ABSTRACT = _rules(
     ("guideline", "(?:本|该)(?:指南|共识)|推荐(?:强度|等级)"),
     ("review", "综述"),
 )  # fmt: skip
-_ANIMAL_OR_LABORATORY = re.compile("大鼠|小鼠|家兔|新西兰兔|豚鼠|斑马鱼|比格犬|动物(?:实验|模型)|体外(?:实验|研究|培养)|细胞系|细胞株")
+_ANIMAL_OR_LABORATORY = re.compile(
+    "大鼠|小鼠|家兔|新西兰兔|豚鼠|斑马鱼|比格犬|动物(?:实验|模型)|体外(?:实验|研究|培养)|细胞系|细胞株"
+)
 _PEOPLE = re.compile("患者|病人|患儿|受试者|志愿者|孕妇|儿童|老年人|参与者|病例")
 _CLINICAL = frozenset(
     ("rct", "non_randomised_trial", "cohort", "case_control", "cross_sectional", "case_report", "case_series")

@@ -219,7 +219,13 @@ def test_chinese_titles_and_abstracts(title, text, kind):
 
 @pytest.mark.parametrize(
     ("stated", "kind"),
-    [("随机对照试验", "rct"), ("Meta分析", "meta_analysis"), ("指南", "guideline"), ("病例报告", "case_report"), ("队列研究", "cohort")],
+    [
+        ("随机对照试验", "rct"),
+        ("Meta分析", "meta_analysis"),
+        ("指南", "guideline"),
+        ("病例报告", "case_report"),
+        ("队列研究", "cohort"),
+    ],
 )
 def test_chinese_evidence_types(stated, kind):
     assert normalise_type(stated) == kind
