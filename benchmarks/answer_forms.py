@@ -1,11 +1,13 @@
 """How many right answers the rules recognise, in the forms in which models write them.
 
-    python benchmarks/answer_forms.py [--data FOLDER] [--rows 300] [--forms tuned|aside|all] [--show N]
+    python benchmarks/answer_forms.py [--data FOLDER] [--rows 300] [--forms own|third|fourth|all] [--show N]
 
 Every form is filled with the right option (or name, or yes/no/maybe) of a question, and with another. A table
-says, a question set a line, which share of right answers the rules accept, reject, and leave to a judge, which share
-of wrong ones they accept, and how many hedges. Half of the forms ("aside", every other one) was not looked at
-while the grammar was written.
+says, a question set a line, which share of right answers the rules accept and which they reject (the rest is left to a
+judge), which share of wrong ones they accept, and how many hedges.
+
+The grammar was written against all the forms in this file (`own`). `answer_forms_third.txt` was written before its
+author had read the grammar, which was then mended with it. `answer_forms_fourth.txt` was written at the same time.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -396,44 +400,66 @@ class Case:
     hedges: Sequence[str]
 
 
-def forms(table: str, half: str = "all") -> list[str]:
-    """The forms of a table: all, every other one ("tuned"), or the rest ("aside")."""
-    lines = [line.replace("\\n", "\n") for line in table.strip().splitlines()]
-    return {"all": lines, "tuned": lines[::2], "aside": lines[1::2]}[half]
+OWN = {
+    "choice": CHOICE,
+    "choice hedges": CHOICE_HEDGES,
+    "open": OPEN,
+    "open hedges": OPEN_HEDGES,
+    "verdict": VERDICT,
+    "verdict hedges": VERDICT_HEDGES,
+}
 
 
-def choice_case(dataset: str, row: dict[str, Any], half: str, chance: random.Random) -> Case:
+def forms(kind: str, origin: str) -> list[str]:
+    """The forms of a kind (a key of `OWN`) and origin: `own`, `third`, `fourth` or `all`."""
+    if origin == "all":
+        return [form for one in ("own", "third", "fourth") for form in forms(kind, one)]
+    table = OWN[kind] if origin == "own" else sections(f"answer_forms_{origin}.txt")[kind]
+    return [line.replace("\\n", "\n") for line in table.strip().splitlines()]
+
+
+@cache
+def sections(name: str) -> dict[str, str]:
+    """Kind -> forms of a file beside this one."""
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    parts = re.split(rf"(?m)^\[({'|'.join(OWN)})\]$", text)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def choice_case(dataset: str, row: dict[str, Any], origin: str, chance: random.Random) -> Case:
     """A case of a row with `options` and `answer_idx`."""
     options, gold = row["options"], row["answer_idx"]
     sample = Sample("", row["question"], "", (row["answer"],), options)
     others = chance.sample([letter for letter in options if letter != gold], 2)
 
     def filled(letter: str, one: str, two: str) -> dict[str, str]:
-        text = options[letter].strip().rstrip(".")
-        return {"L": letter, "t": text, "W": one, "w": options[one], "V": two, "v": options[two]}
+        text, other, third = (options[name].strip().rstrip(".") for name in (letter, one, two))
+        return {"L": letter, "t": text, "W": one, "w": other, "V": two, "v": third}
 
     wrong = filled(others[0], gold, others[1])
-    return Case(dataset, sample, filled(gold, *others), wrong, forms(CHOICE, half), forms(CHOICE_HEDGES))
+    return Case(
+        dataset, sample, filled(gold, *others), wrong, forms("choice", origin), forms("choice hedges", origin)
+    )
 
 
-def verdict_case(dataset: str, row: dict[str, Any], half: str) -> Case:
+def verdict_case(dataset: str, row: dict[str, Any], origin: str) -> Case:
     """A case of a row whose answer is yes, no or maybe."""
     gold = row["answer"]
     other = "no" if gold == "yes" else "yes"
     sample = Sample("", row["question"], "", (gold,), row.get("options"))
     right = {"t": gold, "T": gold.capitalize(), "u": other}
     wrong = {"t": other, "T": other.capitalize(), "u": gold}
-    return Case(dataset, sample, right, wrong, forms(VERDICT, half), forms(VERDICT_HEDGES))
+    return Case(dataset, sample, right, wrong, forms("verdict", origin), forms("verdict hedges", origin))
 
 
-def open_case(dataset: str, question: str, answers: Sequence[str], other: str, half: str) -> Case:
+def open_case(dataset: str, question: str, answers: Sequence[str], other: str, origin: str) -> Case:
     """A case of a question with accepted names; `other` is another question's answer."""
     sample = Sample("", question, "", tuple(answers))
     right, wrong = {"t": answers[0], "w": other}, {"t": other, "w": answers[0]}
-    return Case(dataset, sample, right, wrong, forms(OPEN, half), forms(OPEN_HEDGES))
+    return Case(dataset, sample, right, wrong, forms("open", origin), forms("open hedges", origin))
 
 
-def cases(folder: Path, rows: int, half: str) -> Iterator[Case]:
+def cases(folder: Path, rows: int, origin: str) -> Iterator[Case]:
     """Cases of the question sets in `folder`, at most `rows` of each."""
     chance = random.Random(0)
     for name in (
@@ -444,19 +470,19 @@ def cases(folder: Path, rows: int, half: str) -> Iterator[Case]:
     ):
         for row in drawn(folder, name, rows, chance):
             if len(row["options"]) > 2 and len(set(row["options"].values())) == len(row["options"]):
-                yield choice_case(name, row, half, chance)
+                yield choice_case(name, row, origin, chance)
     for row in drawn(folder, "pubmedqa_dev", rows, chance):
-        yield verdict_case("pubmedqa_dev", row, half)
+        yield verdict_case("pubmedqa_dev", row, origin)
     bioasq = drawn(folder, "bioasq_7b-9b", 10**9, chance)
     for row in [row for row in bioasq if row["type"] == "yesno"][:rows]:
-        yield verdict_case("bioasq yesno", row, half)
+        yield verdict_case("bioasq yesno", row, origin)
     factoids = [row for row in bioasq if row["type"] == "factoid" and len(row["answer"]) == 1][:rows]
     for row, other in pairwise(factoids):
-        yield open_case("bioasq factoid", row["question"], row["answer"][0], other["answer"][0][0], half)
+        yield open_case("bioasq factoid", row["question"], row["answer"][0], other["answer"][0][0], origin)
     rare = drawn(folder, "rare_disease_cases", rows, chance)
     for row, other in pairwise(rare):
         if row["answer"] != other["answer"]:
-            yield open_case("rare disease", row["question"], row["answer_aliases"], other["answer"], half)
+            yield open_case("rare disease", row["question"], row["answer_aliases"], other["answer"], origin)
 
 
 def drawn(folder: Path, name: str, rows: int, chance: random.Random) -> list[dict[str, Any]]:
@@ -485,7 +511,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data/questions"))
     parser.add_argument("--rows", type=int, default=300, help="questions of each set")
-    parser.add_argument("--forms", choices=("tuned", "aside", "all"), default="all")
+    parser.add_argument("--forms", choices=("own", "third", "fourth", "all"), default="all")
     parser.add_argument("--show", type=int, default=0, help="print that many faults of each kind, by form")
     args = parser.parse_args()
     counts: dict[str, Counter[str]] = {}

@@ -20,9 +20,8 @@ from collections.abc import Sequence
 
 from score_trajectories import sample
 
-from medr3_plugin.records import Sample, ScoredSample
-from medr3_plugin.rewards.scorer import Scorer, build_scorer
-from medr3_plugin.trajectory import parse
+from medr3_plugin import Sample, ScoredSample, build_scorer, parse
+from medr3_plugin.rewards.scorer import Scorer
 
 
 class CitingScorer:
@@ -49,7 +48,7 @@ class CitingScorer:
 
 
 def main() -> None:
-    scorer = CitingScorer(build_scorer({"judge": {"kind": "rule"}}))
+    scorer = CitingScorer(build_scorer({}))
     for scored in asyncio.run(scorer.score([sample("right", "Marfan syndrome"), sample("wrong", "gout")])):
         print(f"{scored.id:6} score {scored.record['score']:.3f}  citation {scored.record['citation']:.2f}")
 

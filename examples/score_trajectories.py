@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from medr3_plugin.records import Document, Hit, Reference, Sample, SearchTurn, Triple
-from medr3_plugin.rewards.scorer import build_scorer
+from medr3_plugin import Document, Hit, Reference, Sample, SearchTurn, Triple, build_scorer
 
 PROFILE = Document(
     "d1",
@@ -51,7 +50,7 @@ def sample(name: str, answer: str) -> Sample:
 
 
 def main() -> None:
-    scorer = build_scorer({"judge": {"kind": "rule"}})
+    scorer = build_scorer({})
     samples = [
         sample("right", "Marfan syndrome"),
         sample("hedged", "Marfan syndrome or homocystinuria"),

@@ -11,9 +11,9 @@ import math
 
 import yaml
 
+from medr3_plugin import Schedule
 from medr3_plugin.rewards.options import read_options, stage_options
 from medr3_plugin.stages.promotion import decide
-from medr3_plugin.stages.schedule import Schedule
 
 STAGES = """
 - name: search_first          # learn to find evidence; the answer still decides

@@ -1,11 +1,12 @@
 """What can go wrong, by boundary.
 
-Two families, never mixed:
+Families that are never mixed:
 
 * `UserError`: something the user gave (a file, a key, an option) is wrong. The command line prints the
   message on one line and exits with 2. The message names the thing at fault and the remedy.
 * `InfrastructureFailure`: a service we depend on did not answer properly. Inside training it makes the
-  sample *invalid* (`valid = 0`): it must never become a reward.
+  sample *invalid* (`valid = 0`): it must never become a reward. The command line exits with 1.
+* `RunFailed`: a run failed for another reason. The command line exits with 1.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ class MissingExtra(UserError):
         super().__init__(f"{purpose} needs the package {package!r}: pip install 'medr3-plugin[{extra}]'")
         self.package = package
         self.extra = extra
+
+
+class RunFailed(Exception):
+    """A run that was started did not end well, and nothing that the user gave is known to be wrong."""
 
 
 class InfrastructureFailure(Exception):

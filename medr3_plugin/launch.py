@@ -17,8 +17,9 @@ from uuid import uuid4
 
 from tqdm import tqdm
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import RunFailed, UserError
 from medr3_plugin.runs.files import LOG, METRICS
+from medr3_plugin.runs.log_errors import last_error, mistake
 
 RUN_TAG = "MEDR3_RUN_TAG"
 """Environment variable that every process of a run inherits, however it detaches itself."""
@@ -27,8 +28,6 @@ PATIENCE_S = 600.0
 """Seconds a run may continue without a new line of metrics after Ray killed processes; some are not missed."""
 
 _KILLED = re.compile(rb"(\d+) Workers \(tasks / actors\) killed due to memory pressure")
-_PREFIX = re.compile(r"^(?:\x1b\[\d+m)?\([^)]*pid=\d+[^)]*\)(?:\x1b\[0m)?\s*")
-_ERROR = re.compile(r"^(?:[\w.]*\.)?(UserError|MissingExtra|\w*Error|\w*Exception)(?:: (.*))?$")
 
 
 def cpu_environment(threads: Mapping[str, str]) -> dict[str, str]:
@@ -61,8 +60,8 @@ def run_training(
     process of the run is stopped, Ray's and vLLM's included.
 
     Raises:
-        UserError: the trainer failed, or stands still for lost processes; the message is its last error, and
-            where the log is.
+        UserError: the trainer failed because of a mistake of the user; the message tells it and where the log is.
+        RunFailed: it failed for another reason, or stands still for lost processes.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     log = run_dir / LOG
@@ -101,7 +100,13 @@ def run_training(
             progress.close()
             stop_processes(tag, child)
     if child.returncode != 0:
-        raise UserError(f"training failed: {last_error(log, start)} (log: {log})")
+        raise training_failed(log, start)
+
+
+def training_failed(log: Path, start: int) -> UserError | RunFailed:
+    """The error to raise for a trainer that failed: the user's if the log tells of a mistake, else the run's."""
+    kind = UserError if mistake(log, start) else RunFailed
+    return kind(f"training failed: {last_error(log, start)} (log: {log})")
 
 
 @contextmanager
@@ -148,7 +153,7 @@ class LostWorkers:
             progressed: whether metrics were written since then: the run continues in spite of a kill.
 
         Raises:
-            UserError: processes were killed, and the run has stood still since.
+            RunFailed: processes were killed, and the run has stood still since.
         """
         if progressed:
             self._killed = 0
@@ -162,7 +167,7 @@ class LostWorkers:
                 file=sys.stderr,
             )
         if self._killed and self._clock() - self._since > PATIENCE_S:
-            raise UserError(
+            raise RunFailed(
                 f"memory was full: Ray killed {self._killed} processes of the run, and no step has ended for "
                 f"{PATIENCE_S / 60:.0f} minutes; free some memory and start it again, it resumes from its last "
                 f"checkpoint (log: {self._log})"
@@ -275,16 +280,3 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
     except (ProcessLookupError, PermissionError):
         return
-
-
-def last_error(log: Path, start: int) -> str:
-    """The last exception line of the log from offset `start`; a mistake of the user before anything else."""
-    with log.open("rb") as stream:
-        stream.seek(start)
-        lines = [_PREFIX.sub("", line.decode("utf-8", "replace")).strip() for line in stream]
-    errors = [(match[1], match[2] or "") for line in lines if (match := _ERROR.match(line))]
-    for kind, message in reversed(errors):
-        if kind in ("UserError", "MissingExtra"):
-            return message
-    causes = [(kind, message) for kind, message in errors if kind != "RayTaskError" and message]
-    return f"{causes[-1][0]}: {causes[-1][1]}" if causes else "no error was printed"

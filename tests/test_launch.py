@@ -12,23 +12,16 @@ from pathlib import Path
 import pytest
 
 from medr3_plugin import launch
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import RunFailed, UserError
 
 
-def test_the_last_user_error_of_the_log_is_the_message(tmp_path):
+def test_a_mistake_of_the_user_and_a_failure_of_the_run_are_told_apart(tmp_path):
     log = tmp_path / "train.log"
-    log.write_text(
-        "earlier run\nValueError: old\n"
-        "\x1b[36m(TaskRunnerV1 pid=1)\x1b[0m medr3_plugin.errors.UserError: medr3.stages: at least one stage\n"
-        "ray.exceptions.RayTaskError(UserError): ray::run()\n"
-        "KeyError: 'later noise'\n"
-    )
-    assert launch.last_error(log, 0) == "medr3.stages: at least one stage"
-    assert launch.last_error(log, len("earlier run\nValueError: old\n")) == "medr3.stages: at least one stage"
-    log.write_text("x\nRuntimeError: step 3: 80% of the samples are invalid\n")
-    assert launch.last_error(log, 0) == "RuntimeError: step 3: 80% of the samples are invalid"
-    log.write_text("nothing\n")
-    assert launch.last_error(log, 0) == "no error was printed"
+    log.write_text("medr3_plugin.errors.UserError: medr3.stages: at least one stage\n")
+    assert isinstance(launch.training_failed(log, 0), UserError)
+    log.write_text("RuntimeError: step 3: 80% of the samples are invalid\n")
+    failed = launch.training_failed(log, 0)
+    assert isinstance(failed, RunFailed) and "80%" in str(failed) and str(log) in str(failed)
 
 
 def test_the_tool_file_beside_a_recipe_reaches_the_trainer(tmp_path, monkeypatch):
@@ -170,7 +163,7 @@ def test_a_run_that_stands_still_after_a_kill_is_stopped_with_the_reason(run, ca
     run.watch.check(progressed=False)
     run.now += 1
     with pytest.raises(
-        UserError, match=r"memory was full: Ray killed 3 processes.*no step has ended.*train\.log"
+        RunFailed, match=r"memory was full: Ray killed 3 processes.*no step has ended.*train\.log"
     ):
         run.watch.check(progressed=False)
 

@@ -21,6 +21,7 @@ PURE = (
     "retrieval",
     "rewards",
     "runs",
+    "integrations",
 )
 
 IMPORT_ALL = """

@@ -1,4 +1,4 @@
-"""TRL's GRPOTrainer with the reward of examples/trl_reward.py: `python trl_training.py FOLDER plain|conversational`.
+"""TRL's GRPOTrainer with the package's reward: `python trl_training.py FOLDER plain|conversational`.
 
 A program of its own, as verl and this version of TRL cannot share an environment. Prints what each step logged.
 """
@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
-from trl_reward import medr3_reward
+from medr3_plugin.integrations.trl import medr3_reward
 
 
 def main(folder: str, data: str) -> None:

@@ -1,47 +1,49 @@
 """Text that was copied is not the model's own: it earns nothing as reasoning.
 
 Repeating the question or a retrieved document word for word would otherwise be the cheapest way to agree with
-a reference and to "use" a document. Three filters cut copies out before extraction and embedding:
+a reference and to "use" a document. Both kinds of copy are made of pieces, runs of words of which every `SHINGLE` in a
+row stand in a source:
 
-- `without_copies`: runs of `RUN` or more words that stand in a source.
-- `without_near_copies`: the same with small changes. Pieces of `SHINGLE` or more words that follow one another in a
-  source form a trail, also where a few words were put in, left out or replaced; a trail of `RUN` or more words is cut.
-- `without_pieces`: pieces of `PIECE` or more words, in any order and with anything between them, of the documents that
-  `copied_in_pieces` finds: those of which a text repeats half, or all of them if their words make half of the text.
+- Trails: pieces that follow one another as in the source, also where a few words were put in, left out or replaced. A
+  trail of `RUN` or more words is cut.
+- Scattered pieces of a document, in any order and with anything between them: all of them are cut if they make
+  `SCATTERED` words, and half of the document or of what the model wrote.
 
-Short quotations and terms stay, in any order.
+Short quotations and terms stay, in any order. Without the order of trails a document of three sentences could not be
+told from honest reasoning on the facts that it states.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from functools import cached_property
 
-from medr3_plugin.knowledge.text import word_forms, words
+from medr3_plugin.knowledge.text import Word, words
 
-RUN = 12
-"""Fewest words that count as copied."""
 SHINGLE = 3
-"""Shortest piece of a trail, in words: one word put in or replaced after every third leaves it whole."""
+"""Shortest piece, in words: one word put in or replaced after every third leaves a trail whole."""
+RUN = 12
+"""Fewest words of a trail that count as copied."""
 INSERTED = 4
 """Most own words between two pieces of a trail; replaced words count."""
 SKIPPED = 2
 """Most words of the source left out between two pieces of a trail: who skips more has chosen what to say."""
-PIECE = 4
-"""Shortest piece of a copy in pieces, in words: shorter ones are terms."""
 SCATTERED = 24
-"""Fewest words in such pieces that count as a copy."""
+"""Fewest words in scattered pieces that count as a copy."""
 _OFTEN = 2
 """A shingle that a source has more often is a set phrase and tells no place; bounds the time."""
 _HALF_A_WORD = "\u3400"  # from here on a form is a Chinese character: two make about a word
 
 
 class Source:
-    """A text that can be copied: the hashes of its short shingles without set phrases, and where they stand."""
+    """A text that can be copied: the hashes of its shingles without set phrases, and where they stand.
+
+    Hashes are comparable within one process.
+    """
 
     def __init__(self, forms: Sequence[str]) -> None:
-        self._hashes = _hashes(forms, SHINGLE)
+        self._hashes = _hashes(forms)
         self.shingles = frozenset(self._hashes)
         if len(self.shingles) < len(self._hashes):
             often = Counter(self._hashes)
@@ -57,103 +59,81 @@ class Source:
         return places
 
 
-def runs(forms: Sequence[str]) -> frozenset[int]:
-    """Hashes of all runs of `RUN` words; comparable within one process."""
-    return frozenset(_hashes(forms, RUN))
+class _Written:
+    """A text that the model wrote, and the starts of its shingles that were copied."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.words: list[Word] = words(text)
+        self.forms = [form for form, _, _ in self.words]
+        self.hashes = _hashes(self.forms)
+        self.shingles = frozenset(self.hashes)
+        self.copied: set[int] = set()
 
 
-def without_copies(text: str, sources: Iterable[frozenset[int]]) -> str:
-    """`text` with the copied runs cut out (a blank stays in their place).
-
-    Args:
-        text: any text.
-        sources: for each source its `runs`.
-    """
-    hashes = _hashes(word_forms(text), RUN)
-    own = frozenset(hashes)
-    copied = frozenset().union(*(own & source for source in sources))
-    return _cut(text, [i for i, run in enumerate(hashes) if run in copied], RUN) if copied else text
-
-
-def without_near_copies(text: str, sources: Iterable[Source]) -> str:
-    """`text` with the trails of a source cut out; the words put in between stay.
+def without_copies(texts: Sequence[str], documents: Sequence[Source], question: Source) -> list[str]:
+    """`texts` with the copies cut out (a blank stays in their place); own words put in between stay.
 
     Args:
-        text: any text.
-        sources: what it may be copied from. Time is linear in the text for each.
+        texts: all that one trajectory's model wrote but for answers. Time is linear in them for each source.
+        documents: what it was shown.
+        question: only trails of it are cut: honest reasoning names the findings of a case again.
 
-    >>> source = Source(word_forms("Thiazides raise serum urate. High urate makes crystals. They inflame the joint."))
+    >>> document = "Thiazides raise serum urate. High urate makes crystals. They inflame the joint."
     >>> changed = "Thiazides raise serum urate. Yes! High urate makes crystals. They inflame the joint."
-    >>> without_near_copies(changed, [source])
-    '. Yes!  .'
-    >>> without_near_copies("They inflame the joint: high urate makes crystals.", [source])
-    'They inflame the joint: high urate makes crystals.'
+    >>> source, nothing = (Source([form for form, _, _ in words(text)]) for text in (document, ""))
+    >>> without_copies([changed, "They inflame the joint: high urate makes crystals."], [source], nothing)
+    ['. Yes!  .', 'They inflame the joint: high urate makes crystals.']
     """
-    forms = word_forms(text)
-    hashes = _hashes(forms, SHINGLE)
-    own = frozenset(hashes)
-    copied: set[int] = set()
-    for source in sources:
+    written = [_Written(text) for text in texts]
+    taken: list[tuple[float, bool, list[set[int]]]] = []
+    for source in (question, *documents):
+        common = [text.shingles & source.shingles for text in written]
+        shared = sum(map(len, common))
         # a trail has at least this many shingles, which differ unless the source itself repeats one word
-        if len(own & source.shingles) >= RUN // SHINGLE:
-            copied |= _on_trails(forms, hashes, source.places)
-    return _cut(text, sorted(copied), SHINGLE) if copied else text
+        if shared >= RUN // SHINGLE:
+            for text, found in zip(written, common, strict=True):
+                if len(found) >= RUN // SHINGLE:
+                    text.copied |= _on_trails(text.forms, text.hashes, source.places)
+        # and as many words in pieces have more, repetitions aside
+        if shared >= RUN and source is not question:
+            size, starts = _in_pieces(written, common)
+            if size >= SCATTERED:
+                distinct = len(frozenset().union(*common))
+                taken.append((size, 2 * distinct >= len(source.shingles), starts))
+    if taken:
+        mostly_copied = 2 * sum(size for size, _, _ in taken) >= sum(_weight(text.forms) for text in written)
+        for _, half, starts in taken:
+            if half or mostly_copied:
+                for text, of_text in zip(written, starts, strict=True):
+                    text.copied |= of_text
+    return [_cut(text) if text.copied else text.text for text in written]
 
 
-def copied_in_pieces(texts: Sequence[str], sources: Iterable[Source]) -> list[Source]:
-    """The sources that `texts`, taken together, copy in pieces.
-
-    Args:
-        texts: one trajectory's own texts.
-        sources: documents. Not the question: the findings of a case are named again in honest reasoning.
-    """
-    forms = [word_forms(text) for text in texts]
-    hashes = [_hashes(words_, SHINGLE) for words_ in forms]
-    own = frozenset().union(*hashes)
-    size = sum(map(_weight, forms))
-    taken: list[tuple[Source, float, bool]] = []  # words in pieces, whether they repeat half of the source
-    for source in sources:
-        common = own & source.shingles
-        if len(common) < RUN:  # as many words in pieces have more, repetitions aside
-            continue
-        pieces = (
-            words_[a:b] for words_, each in zip(forms, hashes, strict=True) for a, b in _pieces(each, common)
-        )
-        found = sum(weight for weight in map(_weight, pieces) if weight >= PIECE)
-        if found >= SCATTERED:
-            taken.append((source, found, 2 * len(common) >= len(source.shingles)))
-    mostly_copied = 2 * sum(found for _, found, _ in taken) >= size
-    return [source for source, _, half in taken if half or mostly_copied]
-
-
-def without_pieces(text: str, sources: Iterable[Source]) -> str:
-    """`text` without the pieces of `PIECE` or more words that stand in a source.
-
-    >>> source = Source(word_forms("Thiazides raise serum urate. High urate makes crystals."))
-    >>> without_pieces("High urate makes crystals, so thiazides raise serum urate.", [source])
-    ', so  .'
-    """
-    forms = word_forms(text)
-    hashes = _hashes(forms, SHINGLE)
-    starts: set[int] = set()
-    for source in sources:
-        for a, b in _pieces(hashes, source.shingles):
-            if _weight(forms[a:b]) >= PIECE:
-                starts.update(range(a, b - SHINGLE + 1))
-    return _cut(text, sorted(starts), SHINGLE) if starts else text
+def _in_pieces(written: Sequence[_Written], common: Sequence[Set[int]]) -> tuple[float, list[set[int]]]:
+    """Number of words in pieces, and for each text the starts of their shingles."""
+    size = 0.0
+    starts: list[set[int]] = []
+    for text, found in zip(written, common, strict=True):
+        of_text: set[int] = set()
+        for first, end in _pieces(text.hashes, found):
+            size += _weight(text.forms[first : end + SHINGLE - 1])
+            of_text.update(range(first, end))
+        starts.append(of_text)
+    return size, starts
 
 
 def _pieces(hashes: Sequence[int], found: Set[int]) -> Iterator[tuple[int, int]]:
-    """Runs of shingles that are all `found`: first word and the one after the last."""
-    start = None
+    """Runs of shingles that are all `found`: the first one and the one after the last."""
+    first = None
     for i, shingle in enumerate(hashes):
         if shingle in found:
-            start = i if start is None else start
-        elif start is not None:
-            yield start, i + SHINGLE - 1
-            start = None
-    if start is not None:
-        yield start, len(hashes) + SHINGLE - 1
+            first = i if first is None else first
+        elif first is not None:
+            yield first, i
+            first = None
+    if first is not None:
+        yield first, len(hashes)
 
 
 def _weight(forms: Sequence[str]) -> float:
@@ -197,21 +177,20 @@ def _step_before(
     return -1, SHINGLE
 
 
-def _hashes(forms: Sequence[str], width: int) -> list[int]:
-    """Hashes of all runs of `width` words, in order."""
-    columns = [forms[i:] for i in range(width)]
+def _hashes(forms: Sequence[str]) -> list[int]:
+    """Hashes of all shingles, in order."""
+    columns = [forms[i:] for i in range(SHINGLE)]
     return [hash(run) for run in zip(*columns, strict=False)]
 
 
-def _cut(text: str, starts: Sequence[int], width: int) -> str:
-    """`text` without the `width` words from each of `starts` on, which ascend."""
-    tokens = words(text)
+def _cut(text: _Written) -> str:
+    """The text without its copied shingles."""
     pieces = []
-    kept_until = 0  # offset in text up to which everything is dealt with
-    for i in starts:
-        begin, end = tokens[i][1], tokens[i + width - 1][2]
+    kept_until = 0  # offset in the text up to which everything is dealt with
+    for i in sorted(text.copied):
+        begin, end = text.words[i][1], text.words[i + SHINGLE - 1][2]
         if begin > kept_until:
-            pieces.append(text[kept_until:begin])
+            pieces.append(text.text[kept_until:begin])
         kept_until = max(kept_until, end)
-    pieces.append(text[kept_until:])
+    pieces.append(text.text[kept_until:])
     return " ".join(pieces)

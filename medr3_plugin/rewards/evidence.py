@@ -13,14 +13,7 @@ from medr3_plugin.knowledge.statements import Statement, StatementIndex, content
 from medr3_plugin.knowledge.text import name_forms, words
 from medr3_plugin.records import Document, Hit, Sample, SearchTurn
 from medr3_plugin.retrieval.corpus.evidence import assess
-from medr3_plugin.rewards.copying import (
-    Source,
-    copied_in_pieces,
-    runs,
-    without_copies,
-    without_near_copies,
-    without_pieces,
-)
+from medr3_plugin.rewards.copying import Source, without_copies
 from medr3_plugin.trajectory import Trajectory
 
 _TOOL_CALL = re.compile(r"<tool_(call|response)>.*?(?:</tool_\1>|\Z)", re.DOTALL)
@@ -48,11 +41,9 @@ class TextView:
         self._words = frozenset(forms)
         self.entities = frozenset(mention.entity for mention in finder.find_in(text, tokens))
         """canonical entities found in it"""
-        self.runs = runs(forms)
-        """its runs of words, see `rewards.copying`"""
         self._text = text
         self.source = Source(forms)
-        """its short runs of words and their order, see `rewards.copying`"""
+        """its runs of words, see `rewards.copying`"""
 
     @cached_property
     def stated(self) -> StatementIndex:
@@ -100,11 +91,13 @@ class Evidence:
         turns: the searches that were executed, in order.
         documents: the distinct documents shown, by id, in order of appearance.
         failures: kinds of the failures of the other searches.
+        finder: finds the entities in the documents.
     """
 
     turns: tuple[Turn, ...]
     documents: dict[str, ShownDocument]
     failures: tuple[str, ...]
+    finder: EntityFinder
 
     @cached_property
     def _stating(self) -> dict[tuple[tuple[str, ...], bool], frozenset[str]]:
@@ -114,11 +107,23 @@ class Evidence:
     def _mentioning(self) -> dict[str, frozenset[str]]:
         return {}
 
+    @cached_property
+    def _naming(self) -> dict[str, list[str]]:
+        """Entity -> ids of the documents in which it is found."""
+        naming: dict[str, list[str]] = {}
+        for identity, shown in self.documents.items():
+            for entity in shown.view.entities:
+                naming.setdefault(entity, []).append(identity)
+        return naming
+
     def mentioning(self, entity: str) -> frozenset[str]:
         """Ids of the documents that mention `entity`; each is asked once."""
         found = self._mentioning.get(entity)
         if found is None:
-            found = frozenset(id_ for id_, shown in self.documents.items() if shown.view.mentions(entity))
+            if self.finder.knows(entity):
+                found = frozenset(self._naming.get(entity, ()))
+            else:  # it may stand there word for word
+                found = frozenset(id_ for id_, shown in self.documents.items() if shown.view.mentions(entity))
             self._mentioning[entity] = found
         return found
 
@@ -128,9 +133,13 @@ class Evidence:
         Where one clause names them, the clauses' polarity decides; else a document that names each of them counts, as
         its clauses may use other words for them.
         """
+        both = self.mentioning(entities[0])
+        for entity in entities[1:]:
+            both = both and both & self.mentioning(entity)
+        if not both:
+            return both
         key = (entities, denied)
         if key not in self._stating:
-            both = frozenset.intersection(*map(self.mentioning, entities))
             names = [content_words(entity) for entity in entities]
             self._stating[key] = frozenset(
                 identity
@@ -163,11 +172,14 @@ class OwnText:
     written: tuple[Statement, ...] = ()
 
 
-def collect(sample: Sample, trajectory: Trajectory, view: Callable[[str], TextView]) -> Evidence:
+def collect(
+    sample: Sample, trajectory: Trajectory, view: Callable[[str], TextView], finder: EntityFinder
+) -> Evidence:
     """Evidence of `sample`: what its environment recorded, else what its text shows.
 
     Args:
         view: makes (or remembers) the view of a text.
+        finder: finds the entities in the documents.
     """
     searches = sample.searches
     if not searches and sample.forged is None:
@@ -184,7 +196,7 @@ def collect(sample: Sample, trajectory: Trajectory, view: Callable[[str], TextVi
             returned = tuple(hit.document.id for hit in search.hits)
             turns.append(Turn(returned, tuple(document.id for document in shown), offset))
     failures = tuple(search.failure or "unknown" for search in searches if search.outcome == "failed")
-    return Evidence(tuple(turns), documents, failures)
+    return Evidence(tuple(turns), documents, failures, finder)
 
 
 def own_texts(trajectory: Trajectory, question: TextView, evidence: Evidence) -> tuple[list[OwnText], str]:
@@ -193,27 +205,26 @@ def own_texts(trajectory: Trajectory, question: TextView, evidence: Evidence) ->
     Returns:
         All pieces (reasoning, text outside the regions, answers) in order, and the reasoning as one text.
     """
-    views = [question, *(shown.view for shown in evidence.documents.values())]
-    sources, found = [view.source for view in views], [view.runs for view in views]
     spans = [
-        (span, _TOOL_CALL.sub(" ", trajectory.inner(span)))
+        (span, text)
         for span in trajectory.spans
         if span.kind in ("think", "text", "answer")
+        and (text := _TOOL_CALL.sub(" ", trajectory.inner(span))).strip()
     ]
-    scattered = copied_in_pieces([text for span, text in spans if span.kind != "answer"], sources[1:])
-    pieces, reasoning = [], []
+    documents = [shown.view.source for shown in evidence.documents.values()]
+    own = iter(
+        without_copies([text for span, text in spans if span.kind != "answer"], documents, question.source)
+    )
+    pieces = []
     for span, text in spans:
-        if text.strip():
-            own = text
-            if span.kind != "answer":  # near copies first: cutting a run would tear their trails apart
-                own = without_near_copies(text, sources)
-                own = without_copies(without_pieces(own, scattered) if scattered else own, found)
-            written = tuple(statements(text)) if span.kind != "answer" else ()
-            stated = written if own == text else tuple(statements(own))
-            pieces.append(OwnText(span.kind, own, span.start, stated, written))
-            if span.kind == "think":
-                reasoning.append(own)
-    return pieces, "\n".join(reasoning)
+        if span.kind == "answer":  # judged by itself
+            pieces.append(OwnText(span.kind, text, span.start))
+        else:
+            kept = next(own)
+            written = tuple(statements(text))
+            stated = written if kept == text else tuple(statements(kept))
+            pieces.append(OwnText(span.kind, kept, span.start, stated, written))
+    return pieces, "\n".join(piece.text for piece in pieces if piece.kind == "think")
 
 
 def _offsets(searches: Sequence[SearchTurn], trajectory: Trajectory) -> list[int]:

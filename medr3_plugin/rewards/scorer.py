@@ -177,7 +177,7 @@ class Scorer:
                 stage_formula.options.penalties,
             )
         )
-        evidence = collect(sample, trajectory, self._view)
+        evidence = collect(sample, trajectory, self._view, self._finder)
         record["searches"] = float(len(evidence.turns) + len(evidence.failures))
         record["documents"] = float(len(evidence.documents))
         record["search_failures"] = float(len(evidence.failures))

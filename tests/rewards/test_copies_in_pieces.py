@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medr3_plugin.knowledge.text import word_forms
-from medr3_plugin.rewards.copying import Source, copied_in_pieces, without_pieces
+from medr3_plugin.rewards.copying import RUN, Source, without_copies
 
 SENTENCES = [
     "Patients with Marfan syndrome need imaging of the aortic root every year.",
@@ -21,8 +21,7 @@ OWN = "This man is taller than his brothers, his lenses are displaced, and his f
 
 
 def left(texts, sources=(SOURCE,)):
-    found = copied_in_pieces(texts, sources)
-    return " ".join(without_pieces(text, found) if found else text for text in texts)
+    return " ".join(without_copies(texts, sources, Source([])))
 
 
 def test_sentences_in_any_order_with_any_filling_over_several_texts():
@@ -40,24 +39,24 @@ def test_most_of_a_text_from_two_long_documents():
 
 
 def test_a_quotation_among_own_words_stays():
-    for text in (f"{OWN * 2}{SENTENCES[2]} {OWN}", f"{SENTENCES[3]} {OWN}{SENTENCES[0]}"):
+    for text in (f"{OWN * 2}{SENTENCES[2]} {OWN}", f"{SENTENCES[3]} {OWN}{SENTENCES[2]}"):
         assert left([text]) == text
 
 
 def test_a_few_findings_of_a_long_document_stay():
     long = Source(word_forms(" ".join(SENTENCES) + " " + " ".join(f"word{i}" for i in range(300))))
-    text = f"{OWN * 3}{SENTENCES[2]} {OWN}{SENTENCES[3]} {OWN}{SENTENCES[1]}"
+    text = f"{OWN * 3}{SENTENCES[2]} {OWN}{SENTENCES[3]} {OWN}{SENTENCES[2]}"
     assert left([text], [long]) == text
 
 
 def test_chinese_characters_count_as_half_a_word():
     source = "马方综合征患者每年需要检查主动脉根部因为扩张往往不被察觉而继续发展并且手术指征是直径五十毫米"
     text = f"{source[20:]}。{source[:20]}"
-    assert copied_in_pieces([text[:30]], [Source(word_forms(source))]) == []
+    assert left([text[:22]], [Source(word_forms(source))]) == text[:22]
     assert left([text * 2], [Source(word_forms(source))]).strip(" 。") != text * 2
 
 
 @given(st.lists(st.sampled_from("abcdefgh"), max_size=80), st.lists(st.sampled_from("abcdefgh"), max_size=80))
 def test_only_copied_words_are_cut(text, source):
     kept = word_forms(left([" ".join(text)], [Source(source)]))
-    assert len(kept) == len(text) or len(text) - len(kept) >= 24
+    assert len(kept) == len(text) or len(text) - len(kept) >= RUN

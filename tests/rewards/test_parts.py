@@ -15,7 +15,7 @@ from medr3_plugin.knowledge.statements import Said
 from medr3_plugin.knowledge.text import word_forms
 from medr3_plugin.records import Triple
 from medr3_plugin.rewards.coordination import coordination, leading_to
-from medr3_plugin.rewards.copying import RUN, SHINGLE, Source, runs, without_copies, without_near_copies
+from medr3_plugin.rewards.copying import RUN, SHINGLE, Source, without_copies
 from medr3_plugin.rewards.format import format_score
 from medr3_plugin.rewards.language import language, same_cjk_flag_share, same_language_share
 from medr3_plugin.rewards.options import BonusWeights, Overlong, ReasoningWeights, read_options, stage_options
@@ -107,28 +107,34 @@ def test_think_and_answer_as_in_the_release():
     assert think_and_answer(parse("<think>cut off")) == ("cut off", "")
 
 
+NOTHING = Source([])
+
+
+def own_words(text, *documents, question=NOTHING):
+    [kept] = without_copies([text], [Source(word_forms(document)) for document in documents], question)
+    return kept
+
+
 def test_copied_runs_are_cut_out_and_short_quotes_stay():
     source = "Marfan syndrome is a disorder of connective tissue that affects the heart, eyes and skeleton of patients."
-    forms = word_forms(source)
     short_quote = "It is a disorder of connective tissue, I think."
-    assert without_copies(short_quote, [runs(forms)]) == short_quote
+    assert own_words(short_quote, source) == short_quote
     text = f"I recall: {source.upper()} So aortic root imaging is needed."
-    own = without_copies(text, [runs(forms)])
-    assert own.startswith("I recall:") and own.endswith("So aortic root imaging is needed.")
-    assert "CONNECTIVE" not in own
-    assert without_copies(text, [runs(["other"] * RUN)]) == text
+    for own in (own_words(text, source), own_words(text, question=Source(word_forms(source)))):
+        assert own.startswith("I recall:") and own.endswith("So aortic root imaging is needed.")
+        assert "CONNECTIVE" not in own
+    assert own_words(text, "other " * RUN) == text
 
 
 @given(st.lists(st.sampled_from("abcdef"), max_size=60), st.lists(st.sampled_from("abcdef"), max_size=60))
-def test_what_is_left_after_cutting_holds_no_copied_run(text, source):
-    found = runs(word_forms(" ".join(source)))
-    kept = without_copies(" ".join(text), [found])
-    assert len(kept) <= len(" ".join(text)) + 60
-    if not runs(word_forms(" ".join(text))) & found:
-        assert kept == " ".join(text)
-    whole = " ".join(source)
-    if len(source) >= RUN:
-        assert not without_copies(whole, [found]).strip()
+def test_a_whole_copy_leaves_nothing_and_what_shares_no_words_stays(text, source):
+    written, copied = " ".join(text), " ".join(source)
+    kept = own_words(written, copied)
+    assert len(word_forms(kept)) in (len(text), *range(len(text) - RUN + 1))
+    if not Source(text).shingles & Source(source).shingles:
+        assert kept == written
+    if RUN <= len(source) == len(Source(source).shingles) + SHINGLE - 1:  # it does not repeat itself
+        assert not own_words(copied, copied).strip()
 
 
 GUIDELINE = (
@@ -150,7 +156,7 @@ GUIDELINE = (
 def test_a_copy_with_small_changes_is_cut(change):
     own = "This man is taller than his brothers and his lenses are displaced."
     text = f"{own} {' '.join(change(GUIDELINE.split()))}"
-    kept = without_near_copies(text, [Source(word_forms(GUIDELINE))])
+    kept = own_words(text, GUIDELINE)
     assert kept.startswith(own)
     left = set(word_forms(kept)) - set(word_forms(own))
     assert left <= {"well", "so", "to", "say", "thing", *word_forms(GUIDELINE)[-SHINGLE:]}
@@ -165,28 +171,14 @@ def test_a_copy_with_small_changes_is_cut(change):
     ],
 )
 def test_terms_phrases_and_another_order_are_kept(own):
-    assert without_near_copies(own, [Source(word_forms(GUIDELINE))]) == own
+    assert own_words(own, GUIDELINE) == own
 
 
 def test_a_chinese_copy_counts_characters_by_half():
-    source = Source(word_forms("马方综合征患者每年需要检查主动脉根部，因为扩张往往不被察觉而继续发展。"))
-    assert (
-        without_near_copies("马方综合征患者需要检查主动脉根部。", [source])
-        == "马方综合征患者需要检查主动脉根部。"
-    )
-    kept = without_near_copies(
-        "马方综合征患者每年啊需要检查主动脉根部，嗯因为扩张往往不被察觉而继续发展。", [source]
-    )
+    source = "马方综合征患者每年需要检查主动脉根部，因为扩张往往不被察觉而继续发展。"
+    assert own_words("马方综合征患者需要检查主动脉根部。", source) == "马方综合征患者需要检查主动脉根部。"
+    kept = own_words("马方综合征患者每年啊需要检查主动脉根部，嗯因为扩张往往不被察觉而继续发展。", source)
     assert len(word_forms(kept)) <= 2
-
-
-@given(st.lists(st.sampled_from("abcdef"), max_size=60), st.lists(st.sampled_from("abcdef"), max_size=60))
-def test_only_what_shares_enough_with_a_source_is_cut(text, source):
-    written = " ".join(text)
-    kept = without_near_copies(written, [Source(source)])
-    assert len(word_forms(kept)) in (len(text), *range(len(text) - RUN + 1))
-    if not Source(text).shingles & Source(source).shingles:
-        assert kept == written
 
 
 def test_quality():
@@ -306,7 +298,7 @@ def test_stage_overrides():
     assert joint.weights == BonusWeights(retrieval=0.7)  # weights are replaced as a whole
     assert (joint.penalties.format, joint.penalties.length) == (0.0, 0.2)  # the rest is merged
     assert stage_options(options, "reasoning").weights == BonusWeights(reasoning=0.5)
-    with pytest.raises(UserError, match=r"medr3\.reward\.stages\.joint\.judge: unknown key"):
+    with pytest.raises(UserError, match=r"stages\.joint\.judge"):
         stage_options({"stages": {"joint": {"judge": {}}}}, "joint")
     with pytest.raises(UserError, match=r"medr3\.reward\.stages\.joint: must be a mapping"):
         stage_options({"stages": {"joint": [1]}}, "joint")

@@ -28,7 +28,8 @@ def rehearse(
         out: a new or empty folder for everything the rehearsal writes; None for one that is removed at the end.
 
     Raises:
-        UserError: the recipe is wrong, something is not at hand, or training failed.
+        UserError: the recipe is wrong, or something is not at hand.
+        RunFailed: training failed.
     """
     with ExitStack() as resources:
         if out is None:

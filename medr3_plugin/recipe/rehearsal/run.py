@@ -11,14 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-from medr3_plugin.errors import UserError
 from medr3_plugin.launch import (
     RUN_TAG,
     cpu_environment,
-    last_error,
     run_training,
     stop_processes,
     tagged_processes,
+    training_failed,
 )
 from medr3_plugin.platform_cpu.speed import cores, thread_environment
 from medr3_plugin.recipe.rehearsal.prepare import CONFIG_NAME, Prepared
@@ -31,7 +30,7 @@ def run(prepared: Prepared) -> float:
     """Train until the first checkpoint is whole, kill everything, run the same command to its end; seconds taken.
 
     Raises:
-        UserError: training failed; the message is its last error and where the log is.
+        UserError, RunFailed: training failed; the message says why and where the log is.
     """
     started = time.monotonic()
     _until_killed(prepared)
@@ -69,7 +68,7 @@ def _until_killed(prepared: Prepared) -> None:
             while child.poll() is None and not _written(mark):
                 time.sleep(_POLL_S)
             if not _written(mark):
-                raise UserError(f"training failed: {last_error(log, 0)} (log: {log})")
+                raise training_failed(log, 0)
             for pid in (child.pid, *tagged_processes(tag)):
                 with suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)

@@ -9,7 +9,9 @@
                   does not take the answer back
 
 An open question does not say what else could be answered, so there neutral text holds plain words and words of
-the question, and nothing else. What the grammar does not cover has no label: that is for the judge.
+the question, or explains: it begins by referring to what was said ("This ...", "The findings ..."), holds no word of
+doubt, and wherever an answer could follow ("... is", "... consistent with"), plain words do. What the grammar does
+not cover has no label: that is for the judge.
 
 The regular expressions hold no quantifier inside another over the same words: everything is linear in the text.
 """
@@ -27,8 +29,8 @@ _PLAIN = frozenset(
         # function words
         "a an this that these those it its is are was were be been being has have had of in on at to for from by with "
         "and as which who whom whose he she they his her their him them here there all so thus therefore hence overall "
-        "finally conclusion summary short i we my our would should must will can do does most mostlikely best "
-        "only very "
+        "finally conclusion summary short i we my our would should must will can do does most mostlikely "
+        "likely probable best only very "
         "clearly strongly highly also because since given due based according considering during when where while "
         # what is asked for and what it is like
         "answer answers option choice diagnosis dx ans condition disease disorder syndrome cause explanation decision "
@@ -46,6 +48,7 @@ _PLAIN = frozenset(
         "diagnose recommend opt accounts account strong well patient patients case child boy girl man woman infant "
         "newborn individual presentation picture findings feature features symptom symptoms sign signs history "
         "evidence "
+        "suffering consideration careful reviewing selected chosen corresponds statement response scenario context "
         "data result results constellation combination phenotype profile pattern information reasoning analysis "
         "literature documents search document abstract article studies trial trials"
     )
@@ -57,7 +60,8 @@ _LOADED = frozenset(
         "incorrect "
         "false other second alternative differential rather versus or possible possibly perhaps maybe may might "
         "could if "
-        "but either both s t"
+        "but either both s t whether unclear unknown cannot hard hardly difficult impossible doubtful questionable "
+        "doubt worst poor against avoid few nobody fails"
     )
 )
 _LINKS = frozenset(listed("is are was were be : = 是 为"))
@@ -65,14 +69,15 @@ _LINK_PHRASE = re.compile(
     r"(?:^| )(?:(?:consistent|compatible|keeping|go|going) with|suggestive of|indicative of|characteristic of|"
     r"suggests?|indicates?|supports?|points? to|explained by|diagnosis of|presence of|that|choose|select|pick|"
     r"answer|diagnose|"
-    r"conclude|opt for|has|have|mostlikely|called|named|known as|therefore|thus|so|hence|overall|finally|conclusion|dx|"
+    r"conclude|opt for|has|have|mostlikely|corresponds? to|"
+    r"suffering from|case of|called|named|known as|therefore|thus|so|hence|overall|finally|conclusion|dx|"
     r"diagnosis|choice|option|ans)(?: ,)?$"
     r"|(?:answer|ans|diagnosis|option) [-–—]$"
 )
 _CHINESE_CARRIER = re.compile(
     r"(?:(?:因此|所以|经过分析|综上所述|综上|总之|故|由此可见|由此可得|根据以上分析|根据上述分析|经分析)[,:]? ?)?"
     r"(?:(?:本题|本例|该题|此题|该患者|患者|该病例|我|我认为|这道题|这个问题)?的?"
-    r"(?:最终|正确|最佳|最有可能|最可能|最符合|临床|首选|应该|标准|参考)?的?"
+    r"(?:最终|正确|最佳|最有可能|最可能|最符合|最合适|最适合|最恰当|最优|临床|首选|应该|标准|参考)?的?"
     r"(?:答案|诊断|选项|疾病|治疗|药物|检查|处理|病因|选择)?(?:应该是|应当是|应为|应是|应选择?|应该选择?|是|为|选择?|:|诊断为|"
     r"患有)? ?"
     r"[::]? ?)"
@@ -80,17 +85,19 @@ _CHINESE_CARRIER = re.compile(
 )
 _ENDING = re.compile(
     r"(?:is|was|would be|should be|must be|seems to be|is therefore|is thus)(?P<said>(?: [a-z]+){1,9})|correct"
+    r"|\( (?:correct|right|best)(?: answer| option| choice)? \)"
     r"|(?:选?项)?(?:是|为)?(?:最)?(?:正确|对|最佳|符合题意|合适)(?:的)?(?:答案|选项|选择|诊断)?(?:的)?|是答案|选?项"
 )
 _PRAISE = frozenset(
     listed("answer correct right best diagnosis choice option mostlikely appropriate suitable")
 )
 _REASON = re.compile(
-    r"(?:, |\( )?(?:because|since|given|as|due to|based on|which|who|"
-    r"因为|由于|因|理由是|原因是|基于)(?= |[\u3400-\u9fff])"
+    r"(?:, |\( )?(?:best (?:explains|fits|matches|accounts for|describes)|because|since|given|as|due to|"
+    r"based on|which|who|因为|由于|因|理由是|原因是|基于)(?= |[\u3400-\u9fff])"
 )
 _RECORD = re.compile(
-    r"\( (?:o?mim|orpha|orphanet|mondo|doid|hp|mesh|icd ‐? ?1[01]|icd)(?: [:‐-])?(?: [a-z]?\d+(?:\.\d+)?)+ \)"
+    r"(?:[(\[]|,) (?:o?mim|orpha|orphanet|mondo|doid|hp|mesh|icd ‐? ?1[01]|icd)(?: [:‐-])?"
+    r"(?: [a-z]?\d+(?:\.\d+)?)+(?: [)\]])?"
 )
 _SAME_AS = re.compile(
     rf"\( {REF} \)|(?:, |\( )?(?:(?:also|formerly|previously|otherwise|commonly) (?:known|called|named|"
@@ -109,8 +116,10 @@ _DENIALS = tuple(
         r"contraindicated|distractors?|(?:not|never) (?:a |an )?(?:correct|right|best|mostlikely|likely|"
         r"appropriate|indicated|consistent|"
         r"supported|fitting|suitable|answer|diagnosis|typical|first ‐ line|first ‐ line treatment))\b",
-        rf"{_LIST} (?:(?:does|do|did|would) not|doesn t|don t|cannot|fails? to) (?:fit|explain|match|account|"
-        rf"cause|apply|address|"
+        # the lines of a list of options: "B: Incorrect."
+        rf"^{_LIST} (?:[:(–—-]|is) ?(?:incorrect|wrong|false|not correct|less likely|unlikely)\b",
+        rf"{_LIST} (?:[:–—-] )?(?:it |this )?(?:(?:does|do|did|would) not|doesn t|don t|cannot|fails? to) "
+        rf"(?:fit|explain|match|account|cause|apply|address|"
         r"treat|present|help|describe|answer|produce|lead|typically|usually|affect|play)\b",
         rf"(?<!cannot )(?<!can t )(?<!not )(?<!without )(?<!unable to )(?<!only )(?:rule[sd]? out|ruling out|"
         rf"exclud(?:e|es|ed|ing)|"
@@ -120,7 +129,7 @@ _DENIALS = tuple(
     )
 )
 _EMPTY_START = re.compile(
-    r"^(?:(?:[,;:(]|it is|this is|and|but|so|therefore|thus|although|while|since|as|because|而是|而|,) ?)+"
+    r"^(?:(?:[,;:()]|选项|options?|it is|this is|and|but|so|therefore|thus|although|while|since|as|because|而是|而) ?)+"
 )
 _EMPTY_END = re.compile(r"(?: (?:,|and|but|because|since|as)){1,3}$")
 # first a doubt, a second answer or a withdrawal; then signs of a rank or a share
@@ -163,10 +172,35 @@ _OPENS = frozenset(
 )
 _REASON_WORDS = frozenset(listed("because since given as due"))
 _VERDICT_GOES_ON = re.compile(r"[,:(–—-]|(?=(?:there|it|this|that|these|they|we)\b)")
+_TAIL = re.compile(r"[,:–—-] (?=(?:an?|this|it|these)\b)")
+_SURELY = frozenset(listed("clearly definitely therefore thus indeed hence certainly surely"))
+_HEADERS = frozenset(listed("explanation reasoning rationale reason justification why"))
+_EXPLAINING = frozenset(
+    listed(
+        "this these it he she they a an patient findings finding features symptoms signs presentation history evidence "
+        "combination constellation documents study studies trial article results data"
+    )
+)
+_DOUBTS = (_LOADED - frozenset(listed("or may might could"))) | frozenset(
+    listed(
+        "also however although though unless better more mimic mimics mimicking resembles resembling overlaps "
+        "differentials candidates versus represents favors favours"
+    )
+)
+_HEADS = frozenset(listed("disorder disease condition syndrome findings features symptoms signs"))
+_COMMON = frozenset(
+    listed(
+        "a an rare genetic congenital inherited hereditary common chronic acute progressive autosomal recessive "
+        "dominant metabolic typically usually commonly often"
+    )
+)
 _CHINESE_PLAIN = re.compile(
     "(?:患者|该|本|此|具有|有|的|表现|症状|体征|特征|典型|符合|提示|支持|诊断|结合|病史|检查|结果|因此|所以|疾病|病|临床|与|和|为|是|"
-    "出现|存在|根据|综合|分析|解释|理由|原因|一致|特点|首选|药物|治疗|答案|正确|题干|信息|所述|以上|上述|属于|常见|主要|最|由)+"
+    "出现|存在|根据|文献|资料|检索|检索到|题意|考虑|可能性|最大|本病例|综上所述|综上|总之|综合|分析|解释|理由|原因|一致|特点|首选|药物|治疗|答案|正确|题干|信息|所述|以上|上述|属于|常见|主要|最|由)+"
 )
+_SAME = {"most likely": "mostlikely", "most probable": "mostlikely", "i d": "i would", "i ll": "i will"}
+_SPELLINGS = re.compile(rf"\b(?:{'|'.join(_SAME)})\b")
+_CHINESE_LOADED = re.compile("[不未无没非除错否勿]|可能|也许|似乎|[a-z]")
 _MIN_WORDS, _MIN_CJK = 3, 4  # a comment shorter than that behind a letter is no sentence
 
 
@@ -179,7 +213,9 @@ def label_of(text: str, question: Question) -> str | None:
     ['B', 'B', None, None]
     """
     claimed: set[str] = set()
-    denied, comments, reasons = "", [], []
+    denied = ""
+    comments: list[str] = []
+    reasons: list[str] = []
     for sentence in sentences(read(text, question)):
         rest, excluded = _without_denied(sentence)
         denied += excluded
@@ -209,12 +245,12 @@ def _without_denied(sentence: str) -> tuple[str, str]:
         denied += "".join(_REF.findall(clause[0]))
         return " "
 
-    rest = sentence.replace("most likely", "mostlikely").replace("most probable", "mostlikely")
+    rest = _SPELLINGS.sub(lambda found: _SAME[found[0]], sentence)
     for pattern in _DENIALS:
         rest = pattern.sub(cut, rest)
     rest, others = _OTHERS_DENIED.subn(" ", rest)
     if denied or others:
-        rest = _EMPTY_END.sub("", _EMPTY_START.sub("", rest.strip()))
+        rest = _EMPTY_END.sub("", _EMPTY_START.sub("", rest.strip())).replace(" but ", " ")
     return " ".join(rest.split()).replace("( )", "").strip(), denied
 
 
@@ -236,13 +272,12 @@ def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
         if said and (_PRAISE.isdisjoint(said[:cut]) or not _PLAIN.issuperset(said[:cut])):
             return None
         after = " ".join([*said[cut:], after[ending.end() :].strip()]).strip()
-    after = after.lstrip(") .").rstrip(") .,:;")
+    after = after.lstrip(")] .").rstrip(")] .,:;")
     if not after:
         return ref[0], ""
-    if reason := _REASON.match(after):
-        return ref[0], after[reason.end() :]
-    if question.verdicts and (opened := _VERDICT_GOES_ON.match(after)):
-        return ref[0], after[opened.end() :]
+    for pattern, applies in ((_REASON, True), (_TAIL, question.open), (_VERDICT_GOES_ON, question.verdicts)):
+        if applies and (opened := pattern.match(after)):
+            return ref[0], after[opened.end() :]
     return None
 
 
@@ -253,12 +288,21 @@ def _is_carrier(before: str, question: Question) -> bool:
         return True
     if has_cjk(before):
         before = re.sub("[ 【】]", "", before)
-        return _CHINESE_CARRIER.fullmatch(before) is not None or (
-            before[-1] in "是为:" and _is_plain(before[:-1].split(), question)
+        *context, last = re.split("[,:]", before.rstrip(":,"))
+        if question.letters:
+            context = [clause for clause in context if _CHINESE_LOADED.search(clause)]
+        return _is_plain(context, question) and (
+            _CHINESE_CARRIER.fullmatch(last) is not None
+            or (before[-1] in "是为:" and _is_plain([last.rstrip("是为")], question))
         )
     words = before.split()
+    if len(words) > 1 and words[-2] in _LINKS and words[-1] in _SURELY:
+        words.pop()
     if question.letters and (_LOADED.isdisjoint(words) and not _TAKES_BACK.search(before)):
         # where the other options are known, any words may lead to the answer
+        last = words[len(words) - words[::-1].index(",") :] if "," in words else words
+        if last and not _is_plain(last, question):
+            return False
         led = words[-1] in _LINKS or (words[0] in _OPENS and words[-1] == ",")
         return (led or _LINK_PHRASE.search(before) is not None) and not _ODD.search(before)
     if words[-1] in _LINKS:
@@ -280,8 +324,32 @@ def _is_neutral(text: str, own: str, question: Question) -> bool:
     """Whether a text beside the claim of `own` names nothing else and takes nothing back."""
     text = text.strip(_AROUND)
     if question.open:
-        return _is_plain([word for word in text.split() if word != own], question)
+        words = [word for word in text.split() if word != own]
+        return _is_plain(words, question) or _explains(words, question)
     return not (set(_REF.findall(text)) - {own} or _ODD.search(text) or _TAKES_BACK.search(text))
+
+
+def _explains(words: list[str], question: Question) -> bool:
+    """Whether a text beside an open question's answer explains that answer and names no other."""
+    if ":" in words[:2] and words[0] in _HEADERS:
+        words = words[words.index(":") + 1 :]
+    text = " ".join(words)
+    if not words or words[0] not in _EXPLAINING or not _DOUBTS.isdisjoint(words[1:]):
+        return False
+    if _ODD.search(text) or _TAKES_BACK.search(text):
+        return False
+    awaited = words[0] in ("a", "an")  # whether an answer could stand here
+    for i, word in enumerate(words):
+        if awaited and word not in _COMMON:
+            if not (_is_plain([word], question) or word.endswith("ed")):
+                return False
+            awaited = False
+        relative = word == "that" and i > 0 and words[i - 1] in _HEADS  # "a disorder that affects ..."
+        joins = word in ("and", "or", ",", "being") and _is_plain(words[max(i - 1, 0) : i], question)
+        leads = word in _LINKS or _LINK_PHRASE.search(" ".join(words[max(i - 1, 0) : i + 1]))
+        if joins or (leads and not relative):
+            awaited = True
+    return True
 
 
 def _is_sentence(comment: str, question: Question) -> bool:

@@ -12,9 +12,10 @@ _MACRO_DEPTH = 3
 _MATH = re.compile(r"\\[()\[\],; ]|\$")
 _HTML = re.compile(r"</?(?:b|i|u|em|strong|p|span|code|answer|sub|sup|br)\s*/?>", re.IGNORECASE)
 _EMPHASIS = re.compile(r"\*\*|__|`|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])")
-_LINE_START = re.compile(r"(?m)^[ \t]*(?:#{1,6}|>|[-*+•])[ \t]+")
+_LINE_START = re.compile(r"(?m)^[ \t]*(?:(?:#{1,6}|>|[-*+•])[ \t]+|[✅✔✓☑]\ufe0f?)[ \t]*")
 _ALONE_IN_BRACKETS = re.compile(r"<([^<>\n]{1,80})>")
 _JSON_DEPTH = 3
+_PYTHON_VALUE = re.compile(r"(?:\{\s*'\w+'\s*:\s*\[?|\[)\s*'(?P<inside>[^']*)'\s*\]?\s*\}?")
 
 
 def unwrap(answer: str) -> str:
@@ -32,18 +33,21 @@ def unwrap(answer: str) -> str:
     if fenced := _FENCE.fullmatch(text):
         text = fenced["inside"].strip()
     text = _only_value(text)
+    if alone := _ALONE_IN_BRACKETS.fullmatch(text):
+        return alone[1]
     for _ in range(_MACRO_DEPTH):
         text = _MACRO.sub(r" \1", text) if "\\" in text else text
     text = _LINE_START.sub("", _EMPHASIS.sub("", _HTML.sub("", _MATH.sub("", text))))
-    text = re.sub(r"[ \t]+", " ", text)
-    alone = _ALONE_IN_BRACKETS.fullmatch(text.strip())
-    return alone[1] if alone else text
+    return re.sub(r"[ \t]+", " ", text)
 
 
 def _only_value(text: str) -> str:
     """The one value of a JSON object or list; any other text as it is."""
-    if not (text.startswith(("{", "[")) and text.endswith(("}", "]"))):
+    if not (text.startswith(("{", "[")) and text.endswith(("}", "]", "}.", "]."))):
         return text
+    text = text.removesuffix(".")
+    if python := _PYTHON_VALUE.fullmatch(text):
+        return python["inside"].strip()
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

@@ -21,7 +21,7 @@ STOP = "\n"
 _CALLED = frozenset(listed("option choice letter answer item 项 选 择"))
 _QUOTES = frozenset("\"'’‘“”′″`*_#$「」《》")
 _OPENING, _CLOSING = frozenset("([【<{"), frozenset(")]】>}")
-_BETWEEN = frozenset([*"-–—−‐:,.=→、()[]¬", STOP, "a", "an", "option", "choice"])
+_BETWEEN = frozenset([*"-–—−‐:,.=→、()[]¬", STOP, "a", "an", "option", "choice", "选", "项"])
 _MAX_BETWEEN = 3
 # after these a single letter names a kind, not an option
 _KINDS = frozenset(
@@ -124,6 +124,8 @@ def _stands_alone(  # noqa: PLR0911 - one return a kind of name
     after = tokens[end] if end < len(tokens) else None
     if name == "no":
         return after is None or after.kind != "word" or after.raw.casefold() in _NO_ENDS_BEFORE
+    if name == "none":
+        return after is None or after.raw.casefold() != "of"
     if end == start + 1 and tokens[start].raw == "I":
         return after is None or after.kind != "word"  # not the pronoun
     if name.upper() in question.labels:
@@ -190,7 +192,13 @@ def _together(pieces: list[_Piece]) -> list[_Piece]:
         if piece.label >= 0:
             start, i = i, _end_of_pair(pieces, i)
             # "C. Gout is caused by urate": the letter answers, the sentence behind it explains
-            explains = i > start + 1 and piece.letter and i < len(pieces) and pieces[i].text in _VERBS
+            explains = (
+                i > start + 1
+                and piece.letter
+                and pieces[i - 1].label >= 0
+                and i < len(pieces)
+                and pieces[i].text in _VERBS
+            )
             if explains:
                 i -= 1
             while found and found[-1].text in _CALLED and not has_cjk(found[-1].text):

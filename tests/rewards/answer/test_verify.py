@@ -262,3 +262,43 @@ def test_long_answers_end(unit):
     answer = (unit * 100_000)[:100_000]
     assert level(answer, "Gout", options=JOINTS) != 2
     assert level(answer, "no") != 2
+
+
+@pytest.mark.parametrize(
+    ("comment", "expected"),
+    [
+        ("\n\nExplanation: the findings may vary in severity or onset, such as in adults.", 2),
+        (", a rare genetic disorder that affects several organs", 2),
+        (": this disorder is typically diagnosed in childhood", 2),
+        (". This is Turner syndrome.", None), (". It is a carcinoma.", None), (". This may be croup.", None),
+        (". The findings are consistent with Turner syndrome.", None), (". It or Turner syndrome", None),
+        (". The patient also has croup.", None), (", this being Turner syndrome", None),
+        (". These features may suggest Turner syndrome.", None), (" - a Turner variant", None),
+    ],
+)  # fmt: skip
+def test_an_explanation_of_an_open_answer_names_nothing_else(comment, expected):
+    assert level(f"Jacobsen syndrome{comment}", "Jacobsen syndrome", question="What is it?") == expected
+
+
+@pytest.mark.parametrize(
+    "lead", ["It cannot be", "Nobody would choose", "It is unclear whether it is", "The trap is"]
+)
+def test_a_lead_in_of_words_that_the_grammar_does_not_know_decides_nothing(lead):
+    assert level(f"{lead} C.", "Ceftriaxone", options=DRUGS) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "{'answer': 'C'}",
+        "['C']",
+        '["C"].',
+        "✅ C",
+        "<C>",
+        "[C]",
+        "C (correct answer)",
+        "The answer is clearly C.",
+    ],
+)
+def test_wrappings_of_a_letter(answer):
+    assert level(answer, "Ceftriaxone", options=DRUGS) == 2

@@ -1,0 +1,1 @@
+"""The rewards as functions that other trainers call: TRL, OpenRLHF, and verl without this package's environment."""

@@ -1,0 +1,39 @@
+"""What the reward functions for other trainers share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from medr3_plugin.records import Sample, ScoredSample
+from medr3_plugin.trajectory import THINK_OPEN
+
+_THINK_TAG = re.compile(r"</?think>")
+
+
+class SampleScorer(Protocol):
+    """What scores samples: `build_scorer(options)`, or your own class around it."""
+
+    async def score(self, samples: Sequence[Sample]) -> list[ScoredSample]:
+        """Score `samples`, in their order."""
+        ...
+
+
+def with_opening_tag(response: str, opened: bool | None) -> str:
+    """The response with the `<think>` that the prompt ended with: it opens the model's own reasoning.
+
+    Args:
+        response: what the model generated.
+        opened: whether the prompt ended with `<think>`. None if only the trainer knows (a chat template may add it):
+            then a response whose first think tag is `</think>` shows that it did.
+
+    >>> with_opening_tag("Collagen.</think><answer>C</answer>", None)
+    '<think>Collagen.</think><answer>C</answer>'
+    >>> with_opening_tag("<think>Collagen.</think><answer>C</answer>", None)
+    '<think>Collagen.</think><answer>C</answer>'
+    """
+    if opened is None:
+        first = _THINK_TAG.search(response)
+        opened = first is not None and first[0] != THINK_OPEN
+    return THINK_OPEN + response if opened else response
