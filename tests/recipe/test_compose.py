@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import json
 import shlex
 import socket
 from pathlib import Path
@@ -480,6 +481,11 @@ def test_command_exit_codes(elsewhere: Path) -> None:
         app, ["recipes", "validate", "qwen2_5_7b", "actor_rollout_ref.rollout.n=1", "--no-files"]
     )
     assert bad.exit_code == 1 and "rollout.n" in bad.output
+    arguments = ["recipes", "validate", "qwen2_5_7b", "actor_rollout_ref.rollout.n=1", "--no-files", "--json"]
+    printed = CliRunner().invoke(app, arguments)
+    (told,) = json.loads(printed.stdout)
+    assert printed.exit_code == 1 and told["recipe"] == "qwen2_5_7b"
+    assert any(f["level"] == "error" and "rollout.n" in f["where"] for f in told["findings"])
 
 
 def _documented_commands() -> list[tuple[str, list[str]]]:
