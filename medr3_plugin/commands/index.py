@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medr3_plugin.commands.words import counted
 from medr3_plugin.errors import UserError
 
 if TYPE_CHECKING:
@@ -273,7 +274,7 @@ def _shown(rank: int, hit: Hit) -> str:
 
 
 def _summary(manifest: dict[str, Any]) -> str:
-    parts = [f"{manifest['documents']['count']:,} documents, engine {manifest['engine']}"]
+    parts = [f"{counted(manifest['documents']['count'], 'document')}, engine {manifest['engine']}"]
     if dense := manifest.get("dense"):
         recall = (
             f", recall@10 against exact search {dense['recall_at_10']:.3f}"
@@ -309,8 +310,8 @@ def _notes(documents: dict[str, Any]) -> Iterator[str]:
         yield unknown_types(unknown)
     if long := documents.get("long", 0):
         yield (
-            f"{long:,} documents are longer than {LONG:,} characters, the longest {documents['longest']:,}: each hit "
-            "returns its whole text, and only its beginning fits into a prompt or an encoder; "
+            f"{counted(long, 'document')} longer than {LONG:,} characters, the longest {documents['longest']:,}: each "
+            "hit returns its whole text, and only its beginning fits into a prompt or an encoder; "
             "--chunk-tokens 256 cuts them into passages"
         )
 
@@ -327,7 +328,7 @@ def _list_bad_rows(bad: BadRows | None, index: Path | None) -> None:
 
     if bad is None or not bad.count:
         return
-    typer.echo(f"{bad.count} wrong rows were left out:", err=True)
+    typer.echo(f"{counted(bad.count, 'wrong row')} left out:", err=True)
     for message in bad.messages:
         typer.echo(f"  {message}", err=True)
     if bad.count > len(bad.messages):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -63,6 +64,9 @@ def validate(
         ),
     ] = None,
     gpu_memory: Annotated[float, typer.Option(min=1, help="Memory of one GPU in GiB.")] = 80.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON list, one object per recipe.")
+    ] = False,
 ) -> None:
     """Compose against the installed verl and check registrations, files, lengths, budgets and memory.
 
@@ -72,14 +76,21 @@ def validate(
     from medr3_plugin.recipe.shipped import find_recipe, list_recipes
 
     failed = False
+    told = []
     for recipe in [find_recipe(name)] if name else list_recipes():
         findings = check(
             recipe, override or (), files=bool(name) if files is None else files, gpu_memory_gib=gpu_memory
         )
         failed = failed or any(finding.level == "error" for finding in findings)
+        if as_json:
+            rows = [{"level": f.level, "where": f.where, "message": f.message} for f in findings]
+            told.append({"recipe": recipe.name, "verdict": _verdict(findings), "findings": rows})
+            continue
         typer.echo(f"{recipe.name}: {_verdict(findings)}")
         for finding in findings:
             typer.echo(f"  {finding.level}: {finding.where}: {finding.message}", err=finding.level == "error")
+    if as_json:
+        typer.echo(json.dumps(told, indent=1, ensure_ascii=False))
     raise typer.Exit(1 if failed else 0)
 
 

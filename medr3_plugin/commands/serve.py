@@ -16,7 +16,7 @@ def serve(  # noqa: PLR0917 (the options of a command)
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
     workers: Annotated[int, typer.Option(min=1, help="Processes; they share a memory-mapped index.")] = 1,
-    topk: Annotated[int, typer.Option(min=1, help="Hits a query when the request does not say.")] = 5,
+    topk: Annotated[int, typer.Option(min=1, help="Hits per query when the request does not say.")] = 5,
     max_topk: Annotated[int, typer.Option(min=1, help="Largest top-k of a request.")] = 100,
     max_queries: Annotated[int, typer.Option(min=1, help="Most queries of a request.")] = 4096,
     max_pending: Annotated[int, typer.Option(min=1, help="Queries that may wait; 429 beyond.")] = 2048,

@@ -147,7 +147,7 @@ def test_skipped_rows_are_listed(tmp_path, medr3):
     code, out, err = medr3("index", "build", "--corpus", path, "--out", tmp_path / "index", "--skip-bad")
     assert code == 3
     assert "2 documents" in out
-    assert "2 wrong rows were left out:" in err
+    assert "2 wrong rows left out:" in err
     assert "c.jsonl:4: " in err
     write_jsonl(path, [*rows(2), *[{"id": "x"}] * 23])
     code, out, err = medr3("index", "build", "--corpus", path, "--out", tmp_path / "other", "--skip-bad")
