@@ -16,11 +16,11 @@ def register(app: typer.Typer) -> None:
 def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     out: Annotated[Path, typer.Option(help="Folder for rows and tables; the same command resumes in it.")],
     model: Annotated[
-        str, typer.Option(help="Model folder or hub name (vLLM), or URL of an OpenAI-compatible server.")
+        str, typer.Option(help="Model folder or Hub name (vLLM), or URL of an OpenAI-compatible server.")
     ] = "",
     benchmark: Annotated[
         str,
-        typer.Option(help="NAME[,NAME]: files of --data; or NAME=SOURCE (parquet, or the data set's files)."),
+        typer.Option(help="NAME[,NAME]: files of --data; or NAME=SOURCE (parquet, or the dataset's files)."),
     ] = "",
     data: Annotated[Path | None, typer.Option(help="Folder with NAME.parquet or NAME.jsonl.")] = None,
     index: Annotated[Path | None, typer.Option(help="Index to search (see `medr3 index build`).")] = None,
@@ -270,12 +270,12 @@ def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
         return str(options["tokenizer"])
     if remote:
         raise UserError(
-            "--tokenizer is needed with a URL: a folder or hub name with the served model's tokenizer (where that "
+            "--tokenizer is needed with a URL: a folder or Hub name with the served model's tokenizer (where that "
             "cannot be had, any other with --api chat or chat-turns: it only measures budgets there)"
         )
     model = str(options["model"])
     if not Path(model).is_dir() and (model.startswith(("/", ".", "~")) or model.count("/") > 1):
-        raise UserError(f"--model {model}: no such folder, and no hub name or URL")
+        raise UserError(f"--model {model}: no such folder, and no Hub name or URL")
     return model
 
 

@@ -26,7 +26,7 @@ _Corpus = Annotated[
         help="jsonl, json, csv, tsv, parquet, txt or md, a folder of these, or a Hugging Face dataset; repeatable.",
     ),
 ]
-_Encoder = Annotated[str, typer.Option(help="Folder or hub name of the sentence encoder (dense, hybrid).")]
+_Encoder = Annotated[str, typer.Option(help="Folder or Hub name of the sentence encoder (dense, hybrid).")]
 _ArticleEncoder = Annotated[str, typer.Option(help="Encoder of documents, where it is another one.")]
 _Pooling = Annotated[str, typer.Option(help="cls or mean for a plain transformer; else as the model says.")]
 _Normalise = Annotated[
@@ -223,7 +223,7 @@ def search(  # noqa: PLR0917
     article_encoder: Annotated[
         str, typer.Option(help="Where its encoder of documents is now, if that is another one.")
     ] = "",
-    reranker: Annotated[str, typer.Option(help="Folder or hub name of a cross-encoder.")] = "",
+    reranker: Annotated[str, typer.Option(help="Folder or Hub name of a cross-encoder.")] = "",
     evidence_prior: Annotated[float, typer.Option(help="Prefer strong evidence; 0: not, 1: much.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a hit.")] = False,
 ) -> None:

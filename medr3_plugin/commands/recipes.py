@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     group = typer.Typer(help="The shipped recipes: list them, copy one, check one.", no_args_is_help=True)
     group.command("list")(list_)
-    group.command("copy", short_help="Copy a recipe into a folder of yours.")(copy)
+    group.command("copy", short_help="Copy a recipe into your own folder.")(copy)
     group.command("validate", short_help="Check recipes against the installed verl.")(validate)
     group.command("rehearse", short_help="Run a recipe whole on this machine's CPU, with a tiny model.")(
         rehearse
@@ -41,7 +41,7 @@ def copy(
         Path, typer.Argument(metavar="DIR", help="Folder to make; must not exist or be empty.")
     ],
 ) -> None:
-    """Copy a recipe into a folder of yours: edit the yaml there, then start its run.sh."""
+    """Copy a recipe into your own folder: edit the yaml there, then start its run.sh."""
     from medr3_plugin.recipe.shipped import copy_recipe
 
     recipe = copy_recipe(name, target)

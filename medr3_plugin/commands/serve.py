@@ -26,7 +26,7 @@ def serve(  # noqa: PLR0917 (the options of a command)
         str, typer.Option(help="Where its encoder of documents is now, if that is another one.")
     ] = "",
     device: Annotated[str, typer.Option(help="Of the encoder: cpu, cuda, ...; else chosen.")] = "",
-    reranker: Annotated[str, typer.Option(help="Folder or hub name of a cross-encoder.")] = "",
+    reranker: Annotated[str, typer.Option(help="Folder or Hub name of a cross-encoder.")] = "",
     evidence_prior: Annotated[float, typer.Option(help="Prefer strong evidence; 0: not, 1: much.")] = 0.0,
     mcp: Annotated[
         bool, typer.Option("--mcp", help="Offer the tool medical_search over MCP, at /mcp beside /retrieve.")
