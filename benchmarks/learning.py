@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS, RUNS, DATA = ROOT / "docs/learning", ROOT / "runs/learning", ROOT / "data/learning"
 METRICS = "metrics.jsonl"
 
-WORDING = Wording(signs=4, layperson_share=1.0, terms_named=True)
+WORDING = Wording(signs=4, layperson_share=1.0, examples=4)
 """Half of the signs are then in layperson words: copying them finds the gold document first for 0.56 of the questions,
 the medical terms for 0.82 (benchmarks/rare_disease_task.py)."""
 QUESTIONS = 400
@@ -72,7 +72,7 @@ class Setting:
     samples: int = 4
     validation: int = 400
     learning_rate: float = 2e-5
-    temperature: float = 0.7
+    temperature: float = 0.6
     precision: str = "bfloat16"
 
     @property
@@ -127,10 +127,14 @@ def claim(folder: Path, arm: str, seed: int, setting: Setting) -> None:
 
 def prepare(setting: Setting) -> None:
     """Questions, corpus and index of the setting, made where they are not there yet."""
-    if not (DATA / "val.parquet").is_file():
+    mark, wording = DATA / "wording.json", json.dumps(asdict(WORDING))
+    if not mark.is_file() or mark.read_text(encoding="utf-8") != wording:
         from medr3_plugin.data.quickstart.build import write
 
         write(DATA, train=2000, validation=QUESTIONS, wording=WORDING)
+        for cut in DATA.glob("val-*.parquet"):
+            cut.unlink()
+        mark.write_text(wording, encoding="utf-8")
     if not validation_file(setting).is_file():
         from pyarrow import parquet
 
@@ -172,7 +176,8 @@ def overrides(arm: str, seed: int, setting: Setting, folder: Path) -> list[str]:
         f"data.train_batch_size={setting.questions}",
         f"data.val_files={validation_file(setting)}",
         "data.val_max_samples=-1",
-        "data.max_prompt_length=352",
+        "data.max_prompt_length=640",
+        f"{rollout}.max_model_len=832",
         f"{actor}.ppo_mini_batch_size={setting.questions}",
         f"{actor}.ppo_micro_batch_size_per_gpu={min(8, setting.questions * setting.samples)}",
         f"{actor}.optim.lr={setting.learning_rate}",
@@ -288,7 +293,7 @@ def committed() -> dict[str, list[Run]]:
         for file in sorted(RESULTS.glob(f"{arm}/*/{METRICS}")):
             head, *rest = lines(file)
             val = [line for line in rest if line["kind"] == "val"]
-            setting = {key: head.get(key) for key in ("index", *asdict(Setting()))}
+            setting = {key: head.get(key) for key in ("index", "wording", *asdict(Setting()))}
             same = (setting, sorted({line["questions"] for line in val}))
             first = first or (file, same)
             if same != first[1]:

@@ -8,35 +8,68 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
+from typing import Annotated
 
 import typer
 
+from medr3_plugin import __version__
+from medr3_plugin.commands.help import Root
+from medr3_plugin.commands.verbosity import is_verbose
 from medr3_plugin.errors import InfrastructureFailure, RunFailed, UserError
 
 app = typer.Typer(
     name="medr3",
     help="Med-R^3 for verl: progressive RL of medical retrieval-augmented reasoning.",
+    cls=Root,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     # plain help: tables cut long option names and take "[default: ...]" for markup, and rich doubles the start-up
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"medr3 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", is_eager=True, callback=_print_version),
+    ] = False,
+) -> None:
+    pass
+
+
 def _register() -> None:
     # import for the side effect: each module adds its commands to `app`
     from medr3_plugin.commands import register_all
 
-    register_all(app)
+    if not app.registered_commands:
+        register_all(app)
 
 
 def main() -> None:
     """Entry point of the console script: a user's mistake is one line on stderr and exit code 2, a failure is 1."""
     _register()
     try:
+        _run()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _run() -> None:
+    try:
         app()
     except (UserError, RunFailed, InfrastructureFailure) as error:
+        if is_verbose():
+            traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UserError) else 1)
     except BrokenPipeError:
@@ -45,11 +78,10 @@ def main() -> None:
     except OSError as error:
         if error.filename is None:
             raise
+        if is_verbose():
+            traceback.print_exc()
         print(f"error: {error.filename}: {error.strerror}; give another path", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ EXTRAS = {
     "serve": "medr3 serve",
     "judge": "an LLM as judge, data build-references",
     "dense": "dense and hybrid retrieval, semantic reward",
-    "data": "Hugging Face data sets, parquet, the quickstart's corpus",
+    "data": "Hugging Face datasets, parquet, the quickstart's corpus",
     "eval": "medr3 report --png",
 }
 """Optional parts of the package and what they are for."""

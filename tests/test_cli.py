@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
-from medr3_plugin.cli import main
+import medr3_plugin
+from medr3_plugin.cli import _register, app, main
+from medr3_plugin.commands.examples import EXAMPLES
+from medr3_plugin.commands.help import GROUPS
+from medr3_plugin.errors import JudgeFailure, RetrievalFailure, RunFailed, UserError
 
 
 @pytest.mark.parametrize("command", ["eval", "prepare", "vocab"])
@@ -31,3 +40,154 @@ def test_an_out_that_cannot_be_made_is_one_line(
     said = capsys.readouterr().err
     assert ended.value.code == 2 and said.startswith("error: ") and str(tmp_path / "file") in said
     assert said.count("\n") == 1 and "give another" in said
+
+
+def medr3(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str, str]:
+    """Exit code, output and errors of the command in this process."""
+    monkeypatch.setattr(sys, "argv", ["medr3", *arguments])
+    monkeypatch.setattr(sys, "stderr", sys.stderr)  # -q puts another in its place
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr()
+    return int(ended.value.code or 0), said.out, said.err
+
+
+def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if group is None:
+        _register()
+        group = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+@pytest.mark.parametrize(("path", "command"), list(commands()), ids=lambda value: str(value)[:40])
+def test_every_command_shows_an_example_that_its_parser_takes(
+    path: tuple[str, ...], command: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, shown, _ = medr3(monkeypatch, capsys, *path, "-h")
+    example = EXAMPLES[" ".join(path)]
+    assert code == 0 and all(line in shown for line in example.splitlines())
+    words = shlex.split(example.replace("\\\n", " "))
+    assert words[: len(path) + 1] == ["medr3", *path]
+    command.make_context(path[-1], words[len(path) + 1 :])
+
+
+def test_the_help_groups_every_command_and_states_the_exit_codes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, shown, _ = medr3(monkeypatch, capsys, "--help")
+    assert code == 0 and "Others" not in shown
+    assert {path[0] for path, _ in commands()} == {name for names in GROUPS.values() for name in names}
+    assert all(f"\n  {code}  " in shown for code in "0123")
+
+
+def test_version_and_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "medr3_plugin", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == f"medr3 {medr3_plugin.__version__}"
+
+
+def test_the_help_needs_the_core_only() -> None:
+    code = (
+        "import sys; sys.argv = ['medr3', '--help']\n"
+        "from medr3_plugin.cli import main\n"
+        "try:\n main()\nexcept SystemExit:\n pass\n"
+        "heavy = {'numpy', 'torch', 'verl', 'ray', 'vllm', 'fastapi', 'openai', 'rich', 'pydantic'}\n"
+        "heavy &= set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["scor"], "score"),
+        (["index", "bild"], "build"),
+        (["report", "x", "--titel", "y"], "--title"),
+        (["recipes", "copy", "one_gpu_1_5", "mine"], "one_gpu_1_5b"),
+        (["report", "/nowhere/run"], "/nowhere/run"),
+        (["index", "info", "--index", "/nowhere/index"], "/nowhere/index"),
+        (["search", "x", "--index", "/nowhere/index"], "/nowhere/index"),
+        (["serve", "--index", "/nowhere/index"], "/nowhere/index"),
+        (
+            ["score", "--in", "/nowhere/t.jsonl", "--out", "o.jsonl", "--stage", "joint"],
+            "/nowhere/t.jsonl",
+        ),
+        (["score", "--in", "t.jsonl", "--out", "o.jsonl", "--stage", "last"], "joint"),
+        (["promote", "/nowhere/run"], "/nowhere/run"),
+        (["data", "prepare", "medqa_us"], "--source"),
+        (["eval", "--out", "nothing"], "--model"),
+        (["corpus", "build"], "--out"),
+    ],
+)
+def test_mistakes_are_said_without_a_traceback(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, said = medr3(monkeypatch, capsys, *arguments)
+    assert code == 2 and says in said and "Traceback" not in said
+    quiet_code, _, quietly = medr3(monkeypatch, capsys, *arguments, "-q")
+    assert quiet_code == 2 and says in quietly
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"), [(UserError, 2), (RunFailed, 1), (RetrievalFailure, 1), (JudgeFailure, 1)]
+)
+def test_a_failure_is_exit_code_1_and_a_mistake_2(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: type[Exception],
+    exit_code: int,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error("what happened")
+
+    monkeypatch.setattr("medr3_plugin.recipe.shipped.list_recipes", fail)
+    assert medr3(monkeypatch, capsys, "recipes", "list")[::2] == (exit_code, "error: what happened\n")
+
+
+def test_quiet_and_verbose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"question": "Q?", "answer": "x", "response": "<think>Hm.</think><answer>x</answer>"}
+    (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\nnot json\n")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["score", "--in", "t.jsonl", "--out", "o.jsonl", "--stage", "reasoning", "--skip-bad"]
+    code, _, said = medr3(monkeypatch, capsys, *arguments)
+    assert code == 3 and "1 scored" in said and "t.jsonl:2" in said
+    for quiet in ([*arguments, "-q"], ["--quiet", *arguments]):
+        code, _, said = medr3(monkeypatch, capsys, *quiet)
+        assert code == 3 and "1 scored" not in said and "t.jsonl:2" in said
+    monkeypatch.setattr("medr3_plugin.commands.verbosity._state", {"verbose": False})
+    code, _, said = medr3(monkeypatch, capsys, "report", "/nowhere/run", "-v")
+    assert code == 2 and "Traceback" in said and said.splitlines()[-1].startswith("error:")
+
+
+def test_an_unreachable_judge_is_exit_code_1_and_the_row_invalid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("openai")
+    row = {
+        "question": "Q?",
+        "answer": "an open answer of many words",
+        "response": "<answer>some other words</answer>",
+    }
+    (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\n")
+    config = {"judge": {"kind": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "m", "attempts": 1}}
+    (tmp_path / "r.yaml").write_text(json.dumps(config))
+    arguments = ["--in", tmp_path / "t.jsonl", "--out", tmp_path / "o.jsonl", "--config", tmp_path / "r.yaml"]
+    code, _, said = medr3(monkeypatch, capsys, "score", *map(str, arguments), "--stage", "reasoning")
+    assert code == 1 and "invalid" in said
+    assert json.loads((tmp_path / "o.jsonl").read_text())["valid"] == 0.0

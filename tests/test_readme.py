@@ -49,7 +49,7 @@ def test_help_shows_whole_option_names_and_defaults() -> None:
             "..."
             not in CliRunner()
             .invoke(app, [*group, "--help"], env={"COLUMNS": "80"})
-            .stdout.split("Commands")[1]
+            .stdout.split("Options:")[1]
         )
 
 

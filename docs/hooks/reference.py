@@ -172,6 +172,8 @@ def command_line() -> str:
         rows = [row for parameter in command.params if (row := _parameter(parameter))]
         if rows:
             lines += ["| argument or option | meaning | default |", "|---|---|---|", *rows]
+        if command.epilog:
+            lines += ["", "```bash", command.epilog, "```"]
     return "\n".join(lines) + "\n"
 
 

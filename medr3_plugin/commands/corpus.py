@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medr3_plugin.commands.words import counted
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -101,7 +103,7 @@ def unknown_types(counts: Mapping[str, int]) -> str:
 def _tell(summary: Mapping[str, Mapping[str, Any]], out: Path) -> None:
     for file, about in summary.items():
         levels = ", ".join(f"level {level}: {count}" for level, count in about["evidence_levels"].items())
-        typer.echo(f"{out / file}: {about['documents']:,} documents ({levels})")
+        typer.echo(f"{out / file}: {counted(about['documents'], 'document')} ({levels})")
         for licence, count in about["licenses"].items():
             typer.echo(f"   {licence}: {count:,}")
         if unknown := about.get("unknown_evidence_types"):
@@ -112,7 +114,7 @@ def _end(bad: BadRows | None) -> None:
     """Exit with 3 if rows were left out, and list them."""
     if bad is None or not bad.count:
         return
-    typer.echo(f"{bad.count} wrong rows were left out:", err=True)
+    typer.echo(f"{counted(bad.count, 'wrong row')} left out:", err=True)
     for message in bad.messages:
         typer.echo(f"  {message}", err=True)
     raise typer.Exit(3)

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from medr3_plugin.commands.words import counted
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     group = typer.Typer(help="Question sets, references and models for training.", no_args_is_help=True)
-    group.command("prepare", short_help="A public data set -> training parquet.")(prepare)
+    group.command("prepare", short_help="Make training parquet from a public dataset.")(prepare)
     group.command("build-references", short_help="Reference reasoning graphs for questions.")(
         build_references
     )
@@ -32,7 +34,7 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter an option)
     ] = "",
     out: Annotated[Path | None, typer.Option(help="Parquet file to write.")] = None,
     split: Annotated[str, typer.Option(help="Only rows of this split; 'all' mixes them.")] = "",
-    config: Annotated[str, typer.Option(help="Configuration of a Hub data set.")] = "",
+    config: Annotated[str, typer.Option(help="Configuration of a Hub dataset.")] = "",
     form: Annotated[str, typer.Option(help="choice: options are shown; open: they are hidden.")] = "choice",
     prompt: Annotated[
         str, typer.Option(help="search (tags), plain (no search), tools (tool calls), bare (question alone).")
@@ -54,7 +56,7 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter an option)
         list[str] | None, typer.Option(help="Evaluation file or folder; overlapping questions are removed.")
     ] = None,
     stage: Annotated[str, typer.Option(help="Stage the file is for: reasoning, retrieval, joint.")] = "joint",
-    limit: Annotated[int, typer.Option(min=0, help="At most so many questions (0: all).")] = 0,
+    limit: Annotated[int, typer.Option(min=0, help="Use only the first N questions (0: all).")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of generated questions (source 'hpo').")] = 0,
     mixed_options: Annotated[
         bool, typer.Option("--mix-option-counts", help="Mix files with different numbers of options.")
@@ -63,7 +65,7 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter an option)
         bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")
     ] = False,
 ) -> None:
-    """A public data set -> training parquet: de-duplicated, checked for overlap.
+    """Make training parquet from a public dataset: de-duplicated, checked for overlap.
 
     Wrong rows are named and kept in OUT.rejected.jsonl, and the others are written; the exit code is then 2, or 3
     with --skip-bad.
@@ -120,9 +122,13 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter an option)
     counts = (f"{len(report[key])} {key}" for key in ("rejected", "duplicates", "overlaps") if report[key])
     skipped = sum(report["skipped"].values())
     unread = len(report["not_compared"])
-    more = [f"{skipped} skipped"] * bool(skipped) + [f"{unread} evaluation rows not compared"] * bool(unread)
+    more = [f"{skipped} skipped"] * bool(skipped) + [
+        f"{counted(unread, 'evaluation row')} not compared"
+    ] * bool(unread)
     extra = ", ".join([*counts, *more])
-    typer.echo(f"{out}: {report['kept']} rows{f' ({extra}: {out.name}.report.json)' if extra else ''}")
+    typer.echo(
+        f"{out}: {counted(report['kept'], 'row')}{f' ({extra}: {out.name}.report.json)' if extra else ''}"
+    )
     if report["rejected"]:
         first = report["rejected"][0]
         if skip_bad:
@@ -131,7 +137,7 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter an option)
             )
             raise typer.Exit(3)
         raise UserError(
-            f"{first['row']}: {first['reason']} ({len(report['rejected'])} bad rows are in "
+            f"{first['row']}: {first['reason']} ({counted(len(report['rejected']), 'bad row')} in "
             f"{out.name}.rejected.jsonl, the others were written; repair those rows and run again)"
         )
 
@@ -158,8 +164,8 @@ def build_references(  # noqa: PLR0917 (typer: one parameter an option)
         float, typer.Option(min=1, max=5, help="Grade from which a trajectory counts.")
     ] = 5.0,
     index: Annotated[str, typer.Option(help="Index folder or service URL for the searches.")] = "",
-    topk: Annotated[int, typer.Option(min=1, help="Documents a search.")] = 3,
-    max_searches: Annotated[int, typer.Option(min=0, help="Searches a trajectory.")] = 4,
+    topk: Annotated[int, typer.Option(min=1, help="Documents per search.")] = 3,
+    max_searches: Annotated[int, typer.Option(min=0, help="Searches per trajectory.")] = 4,
     journal: Annotated[
         Path | None, typer.Option(help="Journal of paid calls (default: OUT.journal).")
     ] = None,
@@ -301,7 +307,7 @@ def vocab(
     from medr3_plugin.data.quickstart import hpo
     from medr3_plugin.data.quickstart.build import write_jsonl
 
-    typer.echo(f"{out}: {write_jsonl(vocabulary.entries(hpo.load()), out)} rows")
+    typer.echo(f"{out}: {counted(write_jsonl(vocabulary.entries(hpo.load()), out), 'row')}")
 
 
 def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
@@ -339,7 +345,7 @@ def quickstart(  # noqa: PLR0917 (typer: one parameter an option)
         written.rows.values(),
         strict=True,
     ):
-        typer.echo(f"{path}: {count} rows")
+        typer.echo(f"{path}: {counted(count, 'row')}")
 
 
 def model(

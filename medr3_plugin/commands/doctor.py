@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    ray: Annotated[bool, typer.Option(help="Also look from inside a Ray worker (some 20 s).")] = True,
+    ray: Annotated[bool, typer.Option(help="Also look from inside a Ray worker (about 20 s).")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show versions and registrations; exit 1 if training cannot work here."""

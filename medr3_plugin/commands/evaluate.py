@@ -14,13 +14,13 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(  # noqa: PLR0917 (typer options, always given by name)
-    out: Annotated[Path, typer.Option(help="Folder for rows and tables; the same command goes on in it.")],
+    out: Annotated[Path, typer.Option(help="Folder for rows and tables; the same command resumes in it.")],
     model: Annotated[
-        str, typer.Option(help="Model folder or hub name (vLLM), or URL of an OpenAI-compatible server.")
+        str, typer.Option(help="Model folder or Hub name (vLLM), or URL of an OpenAI-compatible server.")
     ] = "",
     benchmark: Annotated[
         str,
-        typer.Option(help="NAME[,NAME]: files of --data; or NAME=SOURCE (parquet, or the data set's files)."),
+        typer.Option(help="NAME[,NAME]: files of --data; or NAME=SOURCE (parquet, or the dataset's files)."),
     ] = "",
     data: Annotated[Path | None, typer.Option(help="Folder with NAME.parquet or NAME.jsonl.")] = None,
     index: Annotated[Path | None, typer.Option(help="Index to search (see `medr3 index build`).")] = None,
@@ -51,9 +51,9 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
             "continued), chat-turns (documents as user messages); auto finds out what the server has."
         ),
     ] = "auto",
-    samples: Annotated[int, typer.Option(min=1, help="Samples a question.")] = 1,
+    samples: Annotated[int, typer.Option(min=1, help="Samples per question.")] = 1,
     limit: Annotated[
-        int, typer.Option(min=0, help="Only the first so many questions of each benchmark.")
+        int, typer.Option(min=0, help="Use only the first N questions of each benchmark (0: all).")
     ] = 0,
     temperature: Annotated[float, typer.Option(min=0)] = 0.6,
     top_p: Annotated[float, typer.Option(min=0.01, max=1)] = 0.9,
@@ -81,15 +81,17 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     published: Annotated[
         bool, typer.Option("--published", help="Put the paper's numbers beside ours.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print results.json instead of the table.")] = False,
 ) -> None:
     """Evaluate a model on benchmarks, in the same environment and retrieval as training.
 
     Without --model, make the tables of --out again (for example with --compare). Exit code 1 if samples are
-    missing, because a service failed; the same command goes on with them. Wrong rows of a benchmark are named and left
+    missing, because a service failed; the same command resumes with them. Wrong rows of a benchmark are named and left
     out; the exit code is then 2, or 3 with --skip-bad.
     """
     import asyncio
 
+    from medr3_plugin.commands.words import counted
     from medr3_plugin.errors import UserError
     from medr3_plugin.evaluation.chat_policy import NOTES
     from medr3_plugin.evaluation.results import comparisons, missing, results
@@ -109,7 +111,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     settings = read_settings(out)
     absent = missing(rows, settings.get(ASKED) or {})
     unfinished = (
-        f"{incomplete(absent)} Last failure: {failure or 'not in this run'}; the same command goes on with them"
+        f"{incomplete(absent)} Last failure: {failure or 'not in this run'}; the same command resumes with them"
         if absent
         else ""
     )
@@ -133,11 +135,11 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         missing=absent,
         api=settings.get(API, ""),
     )
-    typer.echo((out / "results.md").read_text(encoding="utf-8"))
+    typer.echo((out / ("results.json" if as_json else "results.md")).read_text(encoding="utf-8").rstrip("\n"))
     typer.echo(f"written: {', '.join(path.name for path in files)} in {out}", err=True)
     if undecided := sum(result.undecided for result in found):
         typer.echo(
-            f"warning: {undecided} answers count as wrong because no rule decides them: open answers need an "
+            f"warning: {counted(undecided, 'answer')} counted as wrong because no rule decides: open answers need an "
             "LLM judge, give --judge URL and another --out",
             err=True,
         )
@@ -268,12 +270,12 @@ def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
         return str(options["tokenizer"])
     if remote:
         raise UserError(
-            "--tokenizer is needed with a URL: a folder or hub name with the served model's tokenizer (where that "
+            "--tokenizer is needed with a URL: a folder or Hub name with the served model's tokenizer (where that "
             "cannot be had, any other with --api chat or chat-turns: it only measures budgets there)"
         )
     model = str(options["model"])
     if not Path(model).is_dir() and (model.startswith(("/", ".", "~")) or model.count("/") > 1):
-        raise UserError(f"--model {model}: no such folder, and no hub name or URL")
+        raise UserError(f"--model {model}: no such folder, and no Hub name or URL")
     return model
 
 

@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medr3_plugin.commands.words import counted
+from medr3_plugin.errors import UserError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from medr3_plugin.records import Hit
     from medr3_plugin.retrieval.corpus.documents import BadRows
+    from medr3_plugin.retrieval.index.build import BuildOptions
+    from medr3_plugin.retrieval.index.encoder import EncoderConfig
 
 _Corpus = Annotated[
     list[str],
@@ -21,7 +26,7 @@ _Corpus = Annotated[
         help="jsonl, json, csv, tsv, parquet, txt or md, a folder of these, or a Hugging Face dataset; repeatable.",
     ),
 ]
-_Encoder = Annotated[str, typer.Option(help="Folder or hub name of the sentence encoder (dense, hybrid).")]
+_Encoder = Annotated[str, typer.Option(help="Folder or Hub name of the sentence encoder (dense, hybrid).")]
 _ArticleEncoder = Annotated[str, typer.Option(help="Encoder of documents, where it is another one.")]
 _Pooling = Annotated[str, typer.Option(help="cls or mean for a plain transformer; else as the model says.")]
 _Normalise = Annotated[
@@ -48,8 +53,15 @@ def register(app: typer.Typer) -> None:
 
 def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     corpus: _Corpus,
-    out: Annotated[Path, typer.Option(help="Index folder to create.")],
-    engine: Annotated[str, typer.Option(help="bm25, dense or hybrid.")] = "bm25",
+    out: Annotated[Path | None, typer.Option(help="Index folder to create; not for milvus.")] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="bm25, dense or hybrid; milvus fills a collection, with vectors if --encoder is given."
+        ),
+    ] = "bm25",
+    uri: Annotated[str, typer.Option(help="Milvus: http://HOST:PORT of a server, or a file NAME.db.")] = "",
+    collection: Annotated[str, typer.Option(help="Milvus: the collection to fill.")] = "medr3",
     encoder: _Encoder = "",
     article_encoder: _ArticleEncoder = "",
     query_prefix: Annotated[str, typer.Option(help='Put before each query, e.g. "query: ".')] = "",
@@ -105,6 +117,13 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         batch_size=batch_size,
     )
     bad = BadRows() if skip_bad else None
+    if engine == "milvus":
+        _fill_milvus(
+            corpus, out, uri, collection, config if encoder else None, options, bad, overwrite, encode_with
+        )
+        return
+    if out is None:
+        raise UserError("--out: missing; name the index folder to create")
     encode = None
     if _one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
         from medr3_plugin.retrieval.index.ray_encoding import ray_encode
@@ -113,7 +132,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     manifest = build_index(
         corpus,
         out,
-        _one_of("--engine", engine, ("bm25", "dense", "hybrid")),
+        _one_of("--engine", engine, ("bm25", "dense", "hybrid", "milvus")),
         encoder=config if encoder else None,
         options=options,
         bad_rows=bad,
@@ -126,6 +145,38 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         typer.echo(note, err=True)
     typer.echo(f"memory when open: {estimate_memory(manifest)}")
     _list_bad_rows(bad, out)
+
+
+def _fill_milvus(  # noqa: PLR0917
+    corpus: list[str],
+    out: Path | None,
+    uri: str,
+    collection: str,
+    encoder: EncoderConfig | None,
+    options: BuildOptions,
+    bad: BadRows | None,
+    overwrite: bool,
+    encode_with: str,
+) -> None:
+    from medr3_plugin.retrieval.milvus_build import fill_collection
+
+    if not uri:
+        raise UserError("--engine milvus: needs --uri, http://HOST:PORT of a Milvus server or a file NAME.db")
+    if out is not None or encode_with != "process":
+        raise UserError("--engine milvus: takes neither --out nor --encode-with; the collection is the index")
+    manifest = fill_collection(
+        corpus,
+        uri,
+        collection,
+        encoder=encoder,
+        options=options,
+        bad_rows=bad,
+        overwrite=overwrite,
+        notify=lambda message: typer.echo(message, err=True),
+    )
+    vectors = f", vectors of {manifest['dense']['dimension']} dimensions" if manifest["dense"] else ""
+    typer.echo(f"{uri} {collection}: {manifest['documents']['count']:,} documents, BM25{vectors}")
+    _list_bad_rows(bad, None)
 
 
 def info(
@@ -172,7 +223,7 @@ def search(  # noqa: PLR0917
     article_encoder: Annotated[
         str, typer.Option(help="Where its encoder of documents is now, if that is another one.")
     ] = "",
-    reranker: Annotated[str, typer.Option(help="Folder or hub name of a cross-encoder.")] = "",
+    reranker: Annotated[str, typer.Option(help="Folder or Hub name of a cross-encoder.")] = "",
     evidence_prior: Annotated[float, typer.Option(help="Prefer strong evidence; 0: not, 1: much.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a hit.")] = False,
 ) -> None:
@@ -203,8 +254,6 @@ def search(  # noqa: PLR0917
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> Any:
-    from medr3_plugin.errors import UserError
-
     if value not in allowed:
         raise UserError(f"{option} {value!r}: expected one of {', '.join(allowed)}")
     return value
@@ -225,7 +274,7 @@ def _shown(rank: int, hit: Hit) -> str:
 
 
 def _summary(manifest: dict[str, Any]) -> str:
-    parts = [f"{manifest['documents']['count']:,} documents, engine {manifest['engine']}"]
+    parts = [f"{counted(manifest['documents']['count'], 'document')}, engine {manifest['engine']}"]
     if dense := manifest.get("dense"):
         recall = (
             f", recall@10 against exact search {dense['recall_at_10']:.3f}"
@@ -261,8 +310,8 @@ def _notes(documents: dict[str, Any]) -> Iterator[str]:
         yield unknown_types(unknown)
     if long := documents.get("long", 0):
         yield (
-            f"{long:,} documents are longer than {LONG:,} characters, the longest {documents['longest']:,}: each hit "
-            "returns its whole text, and only its beginning fits into a prompt or an encoder; "
+            f"{counted(long, 'document')} longer than {LONG:,} characters, the longest {documents['longest']:,}: each "
+            "hit returns its whole text, and only its beginning fits into a prompt or an encoder; "
             "--chunk-tokens 256 cuts them into passages"
         )
 
@@ -274,15 +323,15 @@ def _corpus_lines(manifest: dict[str, Any]) -> Iterator[str]:
             yield f"   {name}: {file['bytes']:,} bytes, sha256 {file['sha256']}"
 
 
-def _list_bad_rows(bad: BadRows | None, index: Path) -> None:
+def _list_bad_rows(bad: BadRows | None, index: Path | None) -> None:
     from medr3_plugin.retrieval.index.build import SKIPPED
 
     if bad is None or not bad.count:
         return
-    typer.echo(f"{bad.count} wrong rows were left out:", err=True)
+    typer.echo(f"{counted(bad.count, 'wrong row')} left out:", err=True)
     for message in bad.messages:
         typer.echo(f"  {message}", err=True)
     if bad.count > len(bad.messages):
-        listed = index / "documents" / SKIPPED
-        typer.echo(f"  and {bad.count - len(bad.messages)} more, see {listed}", err=True)
+        listed = f", see {index / 'documents' / SKIPPED}" if index else ""
+        typer.echo(f"  and {bad.count - len(bad.messages)} more{listed}", err=True)
     raise typer.Exit(3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,7 @@ def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     group = typer.Typer(help="The shipped recipes: list them, copy one, check one.", no_args_is_help=True)
     group.command("list")(list_)
-    group.command("copy", short_help="Copy a recipe into a folder of yours.")(copy)
+    group.command("copy", short_help="Copy a recipe into your own folder.")(copy)
     group.command("validate", short_help="Check recipes against the installed verl.")(validate)
     group.command("rehearse", short_help="Run a recipe whole on this machine's CPU, with a tiny model.")(
         rehearse
@@ -40,7 +41,7 @@ def copy(
         Path, typer.Argument(metavar="DIR", help="Folder to make; must not exist or be empty.")
     ],
 ) -> None:
-    """Copy a recipe into a folder of yours: edit the yaml there, then start its run.sh."""
+    """Copy a recipe into your own folder: edit the yaml there, then start its run.sh."""
     from medr3_plugin.recipe.shipped import copy_recipe
 
     recipe = copy_recipe(name, target)
@@ -63,6 +64,9 @@ def validate(
         ),
     ] = None,
     gpu_memory: Annotated[float, typer.Option(min=1, help="Memory of one GPU in GiB.")] = 80.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON list, one object per recipe.")
+    ] = False,
 ) -> None:
     """Compose against the installed verl and check registrations, files, lengths, budgets and memory.
 
@@ -72,14 +76,21 @@ def validate(
     from medr3_plugin.recipe.shipped import find_recipe, list_recipes
 
     failed = False
+    told = []
     for recipe in [find_recipe(name)] if name else list_recipes():
         findings = check(
             recipe, override or (), files=bool(name) if files is None else files, gpu_memory_gib=gpu_memory
         )
         failed = failed or any(finding.level == "error" for finding in findings)
+        if as_json:
+            rows = [{"level": f.level, "where": f.where, "message": f.message} for f in findings]
+            told.append({"recipe": recipe.name, "verdict": _verdict(findings), "findings": rows})
+            continue
         typer.echo(f"{recipe.name}: {_verdict(findings)}")
         for finding in findings:
             typer.echo(f"  {finding.level}: {finding.where}: {finding.message}", err=finding.level == "error")
+    if as_json:
+        typer.echo(json.dumps(told, indent=1, ensure_ascii=False))
     raise typer.Exit(1 if failed else 0)
 
 

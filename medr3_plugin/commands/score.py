@@ -54,6 +54,7 @@ def score(  # noqa: PLR0917 - typer passes options by name
     """Score trajectories: one record per row, with the same parts as in training.
 
     Wrong rows are named and left out, and the others are scored; the exit code is then 2, or 3 with --skip-bad.
+    A row whose judge or encoder failed is written as invalid; the exit code is then 1.
     """
     from medr3_plugin.rewards.scorer import build_scorer
 
@@ -78,7 +79,9 @@ def score(  # noqa: PLR0917 - typer passes options by name
         options["extractor"] = {**options.get("extractor", {}), "vocabularies": [str(p) for p in vocabulary]}
     if encoder:
         options["encoder"] = {**options.get("encoder", {}), "path": encoder}
-    bad = asyncio.run(_run(build_scorer(options), source, out, stage, explain=explain))
+    bad, failed = asyncio.run(_run(build_scorer(options), source, out, stage, explain=explain))
+    if failed:
+        raise typer.Exit(1)
     if bad:
         raise typer.Exit(3 if skip_bad else 2)
 
@@ -131,8 +134,8 @@ def _resolved(content: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
     return {key: part} if key else part
 
 
-async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: bool) -> int:
-    """Score `source` into `out`; returns the number of bad rows."""
+async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: bool) -> tuple[int, int]:
+    """Score `source` into `out`; returns the number of bad rows and of failures of services."""
     from tqdm import tqdm
 
     from medr3_plugin.rewards.explain import explain as in_words
@@ -177,7 +180,7 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
             "decides: open answers need an LLM judge, give --judge URL",
             file=sys.stderr,
         )
-    return bad
+    return bad, failures.total()
 
 
 def _line(scored: ScoredSample) -> str:

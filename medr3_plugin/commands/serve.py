@@ -16,7 +16,7 @@ def serve(  # noqa: PLR0917 (the options of a command)
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
     workers: Annotated[int, typer.Option(min=1, help="Processes; they share a memory-mapped index.")] = 1,
-    topk: Annotated[int, typer.Option(min=1, help="Hits a query when the request does not say.")] = 5,
+    topk: Annotated[int, typer.Option(min=1, help="Hits per query when the request does not say.")] = 5,
     max_topk: Annotated[int, typer.Option(min=1, help="Largest top-k of a request.")] = 100,
     max_queries: Annotated[int, typer.Option(min=1, help="Most queries of a request.")] = 4096,
     max_pending: Annotated[int, typer.Option(min=1, help="Queries that may wait; 429 beyond.")] = 2048,
@@ -26,8 +26,14 @@ def serve(  # noqa: PLR0917 (the options of a command)
         str, typer.Option(help="Where its encoder of documents is now, if that is another one.")
     ] = "",
     device: Annotated[str, typer.Option(help="Of the encoder: cpu, cuda, ...; else chosen.")] = "",
-    reranker: Annotated[str, typer.Option(help="Folder or hub name of a cross-encoder.")] = "",
+    reranker: Annotated[str, typer.Option(help="Folder or Hub name of a cross-encoder.")] = "",
     evidence_prior: Annotated[float, typer.Option(help="Prefer strong evidence; 0: not, 1: much.")] = 0.0,
+    mcp: Annotated[
+        bool, typer.Option("--mcp", help="Offer the tool medical_search over MCP, at /mcp beside /retrieve.")
+    ] = False,
+    stdio: Annotated[
+        bool, typer.Option("--stdio", help="With --mcp: talk on standard input and output, not over HTTP.")
+    ] = False,
     token_env: Annotated[
         str,
         typer.Option(help="Environment variable with the bearer token; if it is set, a token is asked for."),
@@ -35,13 +41,17 @@ def serve(  # noqa: PLR0917 (the options of a command)
 ) -> None:
     """Serve an index: POST /retrieve (Search-R1's protocol), GET /health, GET /metrics."""
     from medr3_plugin.retrieval.engine import SearchOptions
-    from medr3_plugin.retrieval.serve.server import run_server
+    from medr3_plugin.retrieval.serve.server import run_server, run_stdio
     from medr3_plugin.retrieval.serve.service import ServiceOptions
 
     if not index.is_dir():
         raise UserError(f"--index {index}: no such folder; build one with `medr3 index build`")
+    if stdio and not mcp:
+        raise UserError("--stdio: needs --mcp; Search-R1's protocol is HTTP only")
     options = ServiceOptions(
         index=str(index),
+        mcp=mcp,
+        host=host,
         search=SearchOptions(
             encoder=encoder or None,
             article_encoder=article_encoder or None,
@@ -56,6 +66,9 @@ def serve(  # noqa: PLR0917 (the options of a command)
         timeout_s=timeout,
         token_env=token_env,
     )
+    if stdio:
+        run_stdio(options)
+        return
     run_server(options, host=host, port=port, workers=workers)
 
 

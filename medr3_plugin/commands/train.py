@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     app.command(
         "train",
-        short_help="Train with a recipe, or go on with a stopped run.",
+        short_help="Train with a recipe, or resume a stopped run.",
         context_settings={"allow_extra_args": True, "ignore_unknown_options": False},
     )(train)
 

@@ -26,8 +26,12 @@ class EnvironmentSettings(BaseModel):
             evidence_type, year.
         stop_at_answer: end generation at `</answer>`; for small models that do not end by themselves.
         prefill_think: append `<think>` to the prompt (the paper's prompt ends so), unless the chat template has.
-        *_line: neutral texts shown, between document tags, when there is no document to show. Options, because they
-            are best in the language of the questions.
+        empty_line: neutral text shown between document tags where a search found nothing; like the next four best in
+            the language of the questions.
+        duplicate_line: shown where it found only documents that were shown before.
+        failed_line: shown where it failed.
+        malformed_line: shown where it had no usable query.
+        limit_line: shown past `max_searches`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

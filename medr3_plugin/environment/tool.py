@@ -58,6 +58,7 @@ class ToolSettings(BaseModel):
     """The tool's `config` in the yaml.
 
     Attributes:
+        type: verl's kind of tool.
         retrieval: options of the backend (`retrieval.backend.BackendOptions`); None takes `medr3.retrieval`.
         topk, max_searches, answer_reserve, document_template: as in `EnvironmentSettings`; None takes
             `medr3.environment`'s.

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from medr3_plugin.knowledge.phrases import PhraseFinder
 from medr3_plugin.knowledge.relation import is_negated
+from medr3_plugin.knowledge.statements import asserted_sentences
 from medr3_plugin.knowledge.text import Word, word_forms
 from medr3_plugin.knowledge.vocabulary import Mention
 from medr3_plugin.records import Triple
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|[；;\n]+")
 _PRONOUN = re.compile(r"\W*(?:it|this|these|they|which|its|their|该病|其|它|此病)(?!\w*[a-z])", re.IGNORECASE)
 # what may stand between two members of a list; _CARRY takes a negation along ("no fever, cough or rash")
 _CARRY = frozenset(("or", "nor", "或"))
@@ -75,7 +75,8 @@ class LexiconExtractor:
     Mentions that only commas and conjunctions separate form a list. Every member of a list is linked to
     every member of the next list of the sentence, the words between being the relation. A sentence that opens
     with a pronoun takes the first list of the sentence before as its own. A negated member of a list ("fever
-    but no cough") makes its edges negated. Questions are left out.
+    but no cough") makes its edges negated. What is not asserted is
+    left out: questions, conditions, what others say, and what is denied as a whole (`knowledge.statements`).
 
     >>> from medr3_plugin.knowledge.vocabulary import Entry, Vocabulary
     >>> names = ("measles", "fever", "cough", "rubella")
@@ -101,9 +102,7 @@ class LexiconExtractor:
         """Distinct triples in `text`, in order of appearance; linear time."""
         seen: dict[tuple[str, bool, str], Triple] = {}
         topic: list[_Member] = []
-        for sentence in sentences(text):
-            if sentence.endswith(("?", "？")):  # a question states nothing
-                continue
+        for sentence in asserted_sentences(text):
             groups = _groups(sentence, self.finder.find(sentence))
             if not groups:
                 continue
@@ -139,13 +138,6 @@ class _Group(NamedTuple):
     members: list[_Member]
     relation: str
     start: int
-
-
-def sentences(text: str) -> Iterator[str]:
-    """Sentences of English or Chinese text, stripped, empty ones left out."""
-    for piece in _SENTENCE_END.split(text):
-        if stripped := piece.strip():
-            yield stripped
 
 
 def _groups(sentence: str, mentions: Sequence[Mention]) -> list[_Group]:

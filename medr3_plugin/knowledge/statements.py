@@ -14,9 +14,10 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from medr3_plugin.knowledge.asserted import FALSE, FALSE_CHINESE, asserted, denied_behind
 from medr3_plugin.knowledge.relation import is_negated
 from medr3_plugin.knowledge.stopwords import FUNCTION_WORDS
-from medr3_plugin.knowledge.text import word_forms
+from medr3_plugin.knowledge.text import sentences, word_forms
 from medr3_plugin.text import listed
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
@@ -28,15 +29,17 @@ _CLAUSE_END = re.compile(
 )
 # what denies a whole clause, as "no fever" does not; "does not exclude" asserts
 _DENIAL = re.compile(
-    r"\b(?:not|never|cannot|neither|hardly|false|untrue|wrong|incorrect|mistaken|myth|dismiss\w*|irrelevant|"
+    r"\b(?:not(?! (?:only|just|merely|surpris|unexpected))|never|cannot|neither|hardly|false|untrue|wrong|incorrect|"
+    r"mistaken|myths?|nonsense|misconception|(?<!no )(?<!without )(?<!beyond )doubt\w*|dismiss\w*|irrelevant|"
     r"reject\w*|refut\w*|disagree\w*|rul(?:e|es|ed|ing) out|exclud\w+|unlikely|fails? to)\b|n['’]t\b"
-    r"|不(?!仅|但|断|同|良)|没有|并非|未(?!来)|否认|排除|错误|有误|无关",
+    r"|不(?!仅|但|断|同|良)|没有|并非|未(?!来)|否认|排除|错误|有误|无关|谣言|误区",
     re.IGNORECASE,
 )
 # one of these stands in every denial: looking for plain substrings first takes a tenth of the time
 _TRIGGERS = listed(
-    "not n't n’t never neither hardly false untrue wrong incorrect mistaken myth dismiss irrelevant reject refut "
-    "disagree rul exclud unlikely fail 不 没有 并非 未 否认 排除 错误 有误 无关"
+    "not n't n’t never neither hardly false untrue wrong incorrect mistaken myth nonsense misconception "
+    "doubt dismiss irrelevant reject "
+    "refut disagree rul exclud unlikely fail 不 没有 并非 未 否认 排除 错误 有误 无关 谣言 误区"
 )
 # "none of the following is true: ..." denies everything after it, until the writer takes the word again
 _DENIES_WHAT_FOLLOWS = re.compile(
@@ -50,9 +53,14 @@ _OWN_WORD_AGAIN = re.compile(
     re.IGNORECASE,
 )
 _DENIES_WHAT_PRECEDES = re.compile(
-    r"\W*(?:(?P<all>(?:none|all) of (?:that|this|it|these)|以上|上述|这些)|that|this|it|这)\b.*"
-    r"(?:false|wrong|untrue|incorrect|not true|not so|not the case|a myth|错|不对|不是真|不成立|不实)"
+    r"\W*(?:(?P<all>(?:none|all) of (?:that|this|it|these)\b|以上|上述|这些)|(?:that|this|it)\b|这|那|此).*"
+    rf"(?:{FALSE}|{FALSE_CHINESE})(?!\W+that\b)"
     r"|\W*(?P<none>none|nothing) of (?:that|this|it|these)\b.*\b(?:true|right|correct)\b",
+    re.IGNORECASE,
+)
+# "it is wrong that ..."
+_DENIED_COMPLEMENT = re.compile(
+    r"(?P<by>[^,;:.!?]*\bthat\b)[^,;:.!?]*|(?P<by_chinese>(?<![^，。；])\s*(?:并非|不认为|不相信|不是说))[^，。；]*",
     re.IGNORECASE,
 )
 _SHORT = 9
@@ -111,7 +119,9 @@ class Said(NamedTuple):
 
 
 def statements(text: str) -> list[Statement]:
-    """The clauses of `text` that state or deny something, in order; questions state nothing.
+    """The clauses of `text` that state or deny something, in order.
+
+    Questions, conditions and what others say (`knowledge.asserted`) state nothing.
 
     >>> [s.denied for s in statements("Alcohol raises urate, but it does not inflame the joint.")]
     [False, True]
@@ -119,6 +129,8 @@ def statements(text: str) -> list[Statement]:
     [True, True, True]
     >>> [s.denied for s in statements("Alcohol raises serum urate. That is wrong.")]
     [True]
+    >>> [s.denied for s in statements("Alcohol raises urate: that is a myth. If urate forms crystals, joints hurt.")]
+    [True, False]
     >>> [s.denied for s in statements("饮酒升高血尿酸，但不引起关节炎。")]
     [False, True]
     """
@@ -143,6 +155,37 @@ def statements(text: str) -> list[Statement]:
     return found
 
 
+def asserted_sentences(text: str) -> list[str]:
+    """The sentences of `text`, or what is left of them, that assert something; none that is denied as a whole.
+
+    >>> asserted_sentences("Alcohol raises urate. That is wrong. It is false that beer helps, but wine does not help.")
+    ['but wine does not help.']
+    """
+    found: list[str] = []
+    following = False
+    before = 0
+    for sentence in sentences(text):
+        if sentence.endswith(("?", "？")):
+            continue
+        read = _read(sentence)
+        if read.takes_back:
+            del found[0 if read.takes_back == "all" else before :]
+            continue
+        following = (following and not _OWN_WORD_AGAIN.match(sentence)) or read.denies_what_follows
+        before = len(found)
+        if not following and denied_behind(sentence) is None:
+            left = asserted(sentence)
+            if _may_deny(left):
+                left = _DENIED_COMPLEMENT.sub(_unless_asserted, left)
+            if left := left.strip(" ,，"):
+                found.append(left)
+    return found
+
+
+def _unless_asserted(match: re.Match[str]) -> str:
+    return "" if denies(match["by"] or match["by_chinese"]) else match[0]
+
+
 class _Sentence(NamedTuple):
     """A sentence by itself.
 
@@ -155,17 +198,19 @@ class _Sentence(NamedTuple):
     clauses: tuple[Statement, ...]
 
 
-@lru_cache(maxsize=32768)  # a text is read as it was written and again without its copies
+@lru_cache(maxsize=4096)  # a text is read as it was written and again without its copies
 def _read(sentence: str) -> _Sentence:
     denial = _DENIES_WHAT_PRECEDES.match(sentence)
     if denial and len(word_forms(sentence)) <= 2 * _SHORT and len(content_words(sentence)) <= _SHORT // 3:
         return _Sentence("all" if denial["all"] or denial["none"] else "before", False, ())
     clauses = []
+    before = denied_behind(sentence)
+    sentence = asserted(sentence if before is None else before)
     may_deny = _may_deny(sentence)
     for clause in _CLAUSE_END.split(sentence):
         words = frozenset(_stems(clause, may_deny))
         if words and len(words) <= _LONGEST:
-            clauses.append(Statement(words, may_deny and denies(clause), clause))
+            clauses.append(Statement(words, (may_deny and denies(clause)) != (before is not None), clause))
     return _Sentence("", bool(_DENIES_WHAT_FOLLOWS.search(sentence)), tuple(clauses))
 
 
@@ -248,13 +293,18 @@ class StatementIndex:
             self._holding[words] = found
         return found
 
-    def naming(self, *names: frozenset[str]) -> list[Statement]:
-        """The statements that hold all words of all `names`."""
-        wanted = frozenset().union(*names)
-        if not wanted or any(word not in self._places for word in wanted):
-            return []
-        common = set.intersection(*(set(self._places[word]) for word in wanted))
-        return [self.statements[place] for place in sorted(common)]
+    def naming(self, *names: Iterable[frozenset[str]]) -> list[Statement]:
+        """The statements that name each of several things: that hold all words of one of its `names`."""
+        common: set[int] | None = None
+        for spellings in names:
+            places: set[int] = set()
+            for words in spellings:
+                if words and all(word in self._places for word in words):
+                    places |= set.intersection(*(set(self._places[word]) for word in words))
+            common = places if common is None else common & places
+            if not common:
+                return []
+        return [self.statements[place] for place in sorted(common or ())]
 
 
 def agreement(own: Iterable[Statement], others: Sequence[StatementIndex]) -> Said:

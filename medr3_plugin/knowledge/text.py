@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from medr3_plugin.text import tokens as fold_words
@@ -21,6 +21,7 @@ _LETTERS = rf"[^\W_{_CJK}]+"
 _WORD = re.compile(rf"[{_CJK}]|\d+\.\d+|{_LETTERS}(?:['’]{_LETTERS})*")
 _SPLIT = re.compile(f"({_WORD.pattern})")
 _BETWEEN_CJK = re.compile(f"(?<=[{_CJK}]) (?=[{_CJK}])")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|[；;\n]+")
 _ARTICLES = frozenset(("a", "an", "the"))
 
 
@@ -50,6 +51,13 @@ def words(text: str) -> list[Word]:
 def word_forms(text: str) -> list[str]:
     """The normal forms of the words of `text`, in order."""
     return [form for form in map(word_form, _WORD.findall(text)) if form]
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Sentences of English or Chinese text, stripped, empty ones left out."""
+    for piece in _SENTENCE_END.split(text):
+        if stripped := piece.strip():
+            yield stripped
 
 
 def name_forms(name: str) -> list[str]:

@@ -84,6 +84,9 @@ def pack(input_ids: torch.Tensor, loss_mask: torch.Tensor) -> Packing:
         predicted.append(unpacked + trained)
         packed += length
         unpacked += len(ids)
+    if not sum(map(len, kept)):
+        # rows that verl filled the batch up with: a loss of 0 still needs something to come from
+        kept, predicted = [torch.tensor([0])], [torch.tensor([1])]
     return Packing(
         prefix=prefix,
         tokens=torch.cat(tokens),

@@ -1,4 +1,4 @@
-"""What an environment searches with: the engine in this process, a service over HTTP, or Ray actors.
+"""What an environment searches with: the engine in this process, a service over HTTP, Ray actors, or Milvus.
 
     backend = make_backend({"backend": "http", "url": "http://127.0.0.1:8765"})
     hits = (await backend.search(["statins in primary prevention"], 5))[0]
@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.client import RetrievalClient
-from medr3_plugin.retrieval.engine import SearchOptions, open_index
+from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_index
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
 from medr3_plugin.retrieval.serve.batching import Batcher
 from medr3_plugin.yaml_section import validated
@@ -52,26 +52,31 @@ class BackendOptions(BaseModel):
     """The yaml section `medr3.retrieval`, as far as the backend is concerned.
 
     Attributes:
-        backend: `inprocess` (index opened in this process), `http` (a running `medr3 serve`), `ray` (index
-            shards served by actors of the training cluster).
+        backend: `inprocess` (index opened in this process), `http` (a running `medr3 serve`), `ray` (an index
+            served by actors of the training cluster), `milvus` (a collection of a Milvus server).
         index: folder of a built index (`inprocess`, `ray`).
-        shards: folders of built indexes that together are the corpus (`ray`); instead of `index`.
         url: address of the service (`http`).
-        search: how the index is searched, see `engine.SearchOptions` (`inprocess`, `ray`); `medr3 serve` has
-            the same as options.
+        uri: address of the server, `http://host:19530`, or a Milvus Lite file for one process (`milvus`).
+        collection: of the server, filled by `medr3 index build --engine milvus` (`milvus`).
+        ranking: `bm25`, `dense` or `hybrid`; None: `hybrid` where the collection has vectors (`milvus`).
+        search: how the index is searched, see `engine.SearchOptions` (`inprocess`, `ray`, `milvus`); `medr3 serve`
+            has the same as options.
         timeout_s: deadline of one search, everything included.
-        retries, token_env, breaker_cooldown_s: see `RetrievalClient` (`http`).
-        ray_replicas: actors for each shard.
+        retries, breaker_cooldown_s: see `RetrievalClient` (`http`).
+        token_env: name of the environment variable with the token of the service or server (`http`, `milvus`).
+        ray_replicas: actors that share the searches.
         ray_cpus: cores Ray reserves for each actor.
         ray_start_timeout_s: longest time for Ray to place the actors and for their indexes to open.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    backend: Literal["inprocess", "http", "ray"]
+    backend: Literal["inprocess", "http", "ray", "milvus"]
     index: str = ""
-    shards: tuple[str, ...] = ()
     url: str = ""
+    uri: str = ""
+    collection: str = ""
+    ranking: Literal["bm25", "dense", "hybrid"] | None = None
     search: SearchOptions = SearchOptions()
     timeout_s: float = Field(30.0, gt=0)
     retries: int | None = Field(None, ge=0)
@@ -86,23 +91,31 @@ class BackendOptions(BaseModel):
     def _infer_backend(cls, values: Any) -> Any:
         # null in yaml means the default
         given = {key: value for key, value in dict(values).items() if value is not None}
+        if given.pop("shards", None):
+            raise ValueError(
+                "shards is gone: BM25 scores of separate shards do not compare. Build one index and give it as index, "
+                "or fill a Milvus collection (backend: milvus, see docs/SCALING.md)"
+            )
         if "backend" not in given:
-            given["backend"] = "http" if given.get("url") else "ray" if given.get("shards") else "inprocess"
+            given["backend"] = "http" if given.get("url") else "milvus" if given.get("uri") else "inprocess"
         return given
 
     @model_validator(mode="after")
     def _complete(self) -> BackendOptions:
         if self.backend == "http" and not self.url:
             raise ValueError("backend http needs url, the address of a running `medr3 serve`")
-        if self.backend == "inprocess" and not self.index:
-            raise ValueError("backend inprocess needs index, a folder made by `medr3 index build`")
-        if self.backend == "ray" and bool(self.index) == bool(self.shards):
-            raise ValueError("backend ray needs either index (one folder) or shards (a list of folders)")
+        if self.backend in {"inprocess", "ray"} and not self.index:
+            raise ValueError(f"backend {self.backend} needs index, a folder made by `medr3 index build`")
+        if self.backend == "milvus" and not (self.uri and self.collection):
+            raise ValueError(
+                "backend milvus needs uri (http://HOST:PORT, or a file NAME.db) and collection, filled by "
+                "`medr3 index build --engine milvus`"
+            )
         return self
 
 
 class InProcessBackend:
-    """The engine in this process; concurrent searches are batched greedily."""
+    """An engine of this process, or its access to Milvus; concurrent searches are batched greedily."""
 
     def __init__(self, batcher: Batcher, timeout_s: float) -> None:
         self.batcher = batcher
@@ -169,7 +182,23 @@ def _build(options: BackendOptions) -> RetrievalBackend:
 
         return RayBackend(options)
 
+    if options.backend == "milvus":
+        return InProcessBackend(Batcher(lambda: _open_collection(options)), options.timeout_s)
+
     return InProcessBackend(Batcher(lambda: open_index(options.index, options.search)), options.timeout_s)
+
+
+def _open_collection(options: BackendOptions) -> Engine:
+    from medr3_plugin.retrieval.milvus import open_collection
+
+    return open_collection(
+        options.uri,
+        options.collection,
+        options.search,
+        ranking=options.ranking,
+        token_env=options.token_env,
+        timeout_s=options.timeout_s,
+    )
 
 
 def forget(backend: RetrievalBackend) -> None:

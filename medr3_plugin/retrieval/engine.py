@@ -66,9 +66,10 @@ class SearchOptions:
         encoder: where the model of a dense index is now; None is where it was at building.
         article_encoder: the same for the model of documents, where the index has another one for them.
         device: of the encoder and the reranker; None lets them choose.
-        depth: candidates that are fused, reranked or weighed by evidence.
+        depth: candidates that are fused, reranked or weighed by evidence. More let
+            `evidence_prior` lift documents from further down.
         reranker: folder or Hugging Face name of a cross-encoder; None for none.
-        rerank_depth: candidates the cross-encoder scores.
+        rerank_depth: candidates the cross-encoder scores: nearly all of its time, so that a CPU wants fewer.
         evidence_prior: see `rerank.EvidencePrior.strength`; 0 switches it off.
     """
 

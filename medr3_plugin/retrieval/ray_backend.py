@@ -1,12 +1,8 @@
-"""Index shards served by Ray actors, in the training cluster or any other.
+"""An index served by Ray actors, in the training cluster or any other.
 
-Each shard is a finished index over a part of the corpus, opened by an actor (or several, `ray_replicas`) that
-batches greedily as the service does. A search asks all shards at once and merges their hits by score. The
-actors are named, so all workers of a job share them; they end with the worker that made them, and whoever
+Each actor (`ray_replicas` of them) opens the index and batches greedily as the service does; a search goes to one of
+them. The actors are named, so all workers of a job share them; they end with the worker that made them, and whoever
 finds one missing makes it again.
-
-Merging by score is exact for dense indexes. BM25 scores depend on the statistics of their own shard (as in
-Elasticsearch's default), so deal the corpus out at random; docs/SCALING.md has the measured difference.
 """
 
 from __future__ import annotations
@@ -36,8 +32,8 @@ _WARN_EVERY_S = 30.0
 _NAMESPACE = "medr3"
 
 
-class ShardActor:
-    """One shard in a process of its own. Failures are returned, not raised, so that they keep their kind."""
+class IndexActor:
+    """The index in a process of its own. Failures are returned, not raised, so that they keep their kind."""
 
     def __init__(self, index: str, search: SearchOptions) -> None:
         self._batcher = Batcher(lambda: open_index(index, search))
@@ -62,7 +58,7 @@ class ShardActor:
 
 
 class RayBackend:
-    """`backend.RetrievalBackend` over shard actors."""
+    """`backend.RetrievalBackend` over index actors."""
 
     def __init__(self, options: BackendOptions) -> None:
         try:
@@ -71,8 +67,7 @@ class RayBackend:
             raise MissingExtra("ray", "verl", "retrieval on Ray") from error
         self._ray = ray
         self._options = options
-        self._folders = options.shards or (options.index,)
-        self._actors: list[list[Any]] | None = None
+        self._actors: list[Any] | None = None
         self._closed = False
         self._locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
             weakref.WeakKeyDictionary()
@@ -83,19 +78,19 @@ class RayBackend:
 
         Raises:
             RetrievalFailure: `timeout`, `actor_died` (also when made again), `ray` (its other faults), `closed`,
-                or the shard's own.
-            UserError: a shard cannot be opened, or no actor can be placed.
+                or the actor's own.
+            UserError: the index cannot be opened, or no actor can be placed.
         """
         if not queries:
             return []
         for last in (False, True):
             if self._closed:
                 raise RetrievalFailure("the retrieval backend is closed", "closed")
-            actors: list[list[Any]] | None = None
+            actors: list[Any] | None = None
             try:
                 actors = self._actors or await self._start()
-                calls = (self._ask(random.choice(shard), tuple(queries), topk, filters) for shard in actors)  # noqa: S311
-                parts = await asyncio.wait_for(asyncio.gather(*calls), self._options.timeout_s)
+                asked = self._ask(random.choice(actors), tuple(queries), topk, filters)  # noqa: S311
+                return await asyncio.wait_for(asked, self._options.timeout_s)
             except (TimeoutError, asyncio.TimeoutError) as error:
                 message = f"no search result from Ray within {self._options.timeout_s:g} s"
                 raise RetrievalFailure(message, "timeout") from error
@@ -107,8 +102,6 @@ class RayBackend:
                 logger.warning("a retrieval actor died, it is made again: %s", error)
             except self._ray.exceptions.RayError as error:
                 raise RetrievalFailure(f"Ray lost a search: {error}", "ray") from error
-            else:
-                return merge(parts, topk)
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
@@ -125,42 +118,39 @@ class RayBackend:
             raise UserError(result)
         return result
 
-    async def _start(self) -> list[list[Any]]:
+    async def _start(self) -> list[Any]:
         # one start a loop: the trajectories of a batch all make their first search at the same moment
         async with self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
             if self._actors is None:
                 self._actors = await self._find_or_make()
             return self._actors
 
-    async def _find_or_make(self) -> list[list[Any]]:
+    async def _find_or_make(self) -> list[Any]:
         """Find the actors by name or make them, and wait until their indexes are open."""
         options = self._options
-        make = self._ray.remote(ShardActor).options
+        make = self._ray.remote(IndexActor).options
         actors = [
-            [
-                make(
-                    name=_actor_name(folder, replica, options),
-                    namespace=_NAMESPACE,
-                    get_if_exists=True,
-                    num_cpus=options.ray_cpus,
-                    max_concurrency=_CONCURRENCY,
-                ).remote(folder, options.search)
-                for replica in range(options.ray_replicas)
-            ]
-            for folder in self._folders
+            make(
+                name=_actor_name(replica, options),
+                namespace=_NAMESPACE,
+                get_if_exists=True,
+                num_cpus=options.ray_cpus,
+                max_concurrency=_CONCURRENCY,
+            ).remote(options.index, options.search)
+            for replica in range(options.ray_replicas)
         ]
-        opening = asyncio.gather(*(self._opened(actor) for shard in actors for actor in shard))
+        opening = asyncio.gather(*map(self._opened, actors))
         waited = 0.0
         while not (await asyncio.wait({opening}, timeout=_WARN_EVERY_S))[0]:
             waited += _WARN_EVERY_S
             if waited >= options.ray_start_timeout_s:
                 opening.cancel()
                 raise UserError(
-                    f"medr3.retrieval: {sum(map(len, actors))} retrieval actors with {options.ray_cpus:g} "
+                    f"medr3.retrieval: {len(actors)} retrieval actors with {options.ray_cpus:g} "
                     f"CPUs each were not ready after {waited:g} s; give Ray more CPUs "
                     "(ray_kwargs.ray_init.num_cpus) or lower medr3.retrieval.ray_cpus"
                 )
-            logger.warning("waiting for Ray to place the retrieval actors and for their indexes")
+            logger.warning("waiting for Ray to place the retrieval actors and to open the index")
         for problem in opening.result():
             if problem:
                 raise UserError(problem)
@@ -172,21 +162,7 @@ class RayBackend:
         return problem
 
 
-def merge(parts: Sequence[Results], topk: int) -> Results:
-    """The `topk` best hits of each query over all shards, by score; ties in the order of the shards.
-
-    A document that several shards hold counts once, with its best score.
-    """
-    merged = []
-    for lists in zip(*parts, strict=True):
-        best: dict[str, Hit] = {}
-        for hit in sorted((hit for hits in lists for hit in hits), key=lambda hit: -hit.score):
-            best.setdefault(hit.document.id, hit)
-        merged.append(list(best.values())[:topk])
-    return merged
-
-
-def _actor_name(folder: str, replica: int, options: BackendOptions) -> str:
-    # jobs that share a namespace but not the options must not share an actor
-    key = f"{folder}|{options.search}|{options.ray_cpus}"
-    return f"medr3-shard-{hashlib.sha256(key.encode()).hexdigest()[:12]}-{replica}"
+def _actor_name(replica: int, options: BackendOptions) -> str:
+    # jobs that differ in these options must not share an actor
+    key = f"{options.index}|{options.search}|{options.ray_cpus}"
+    return f"medr3-index-{hashlib.sha256(key.encode()).hexdigest()[:12]}-{replica}"

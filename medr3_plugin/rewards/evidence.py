@@ -39,7 +39,8 @@ class TextView:
         forms = [form for form, _, _ in tokens]
         self._line = f" {' '.join(forms)} "
         self._words = frozenset(forms)
-        self.entities = frozenset(mention.entity for mention in finder.find_in(text, tokens))
+        self._mentions = finder.find_in(text, tokens)
+        self.entities = frozenset(mention.entity for mention in self._mentions)
         """canonical entities found in it"""
         self._text = text
         self.source = Source(forms)
@@ -49,6 +50,19 @@ class TextView:
     def stated(self) -> StatementIndex:
         """its statements, see `knowledge.statements`"""
         return StatementIndex(statements(self._text))
+
+    @cached_property
+    def _names(self) -> dict[str, set[frozenset[str]]]:
+        """Entity -> the words by which it is named here, which may be a synonym's."""
+        names: dict[str, set[frozenset[str]]] = {}
+        for entity, start, end in self._mentions:
+            names.setdefault(entity, set()).add(content_words(self._text[start:end]))
+        return names
+
+    def polarities(self, *entities: str) -> set[bool]:
+        """`denied` of its statements that name all the entities."""
+        names = [self._names.get(entity) or {content_words(entity)} for entity in entities]
+        return {statement.denied for statement in self.stated.naming(*names)}
 
     def mentions(self, entity: str) -> bool:
         """Whether it names `entity` (a canonical or normal form), by a synonym or word for word."""
@@ -76,11 +90,13 @@ class Turn:
         returned: ids of the documents that came back, shown or not.
         shown: ids of the documents that were written into the trajectory.
         offset: where in the trajectory's text it stands; 0 if the text does not show it.
+        query: what was searched for: who names it in the query did not learn it from the documents.
     """
 
     returned: tuple[str, ...]
     shown: tuple[str, ...]
     offset: int
+    query: str
 
 
 @dataclass(frozen=True)
@@ -107,23 +123,15 @@ class Evidence:
     def _mentioning(self) -> dict[str, frozenset[str]]:
         return {}
 
-    @cached_property
-    def _naming(self) -> dict[str, list[str]]:
-        """Entity -> ids of the documents in which it is found."""
-        naming: dict[str, list[str]] = {}
-        for identity, shown in self.documents.items():
-            for entity in shown.view.entities:
-                naming.setdefault(entity, []).append(identity)
-        return naming
-
     def mentioning(self, entity: str) -> frozenset[str]:
         """Ids of the documents that mention `entity`; each is asked once."""
         found = self._mentioning.get(entity)
         if found is None:
             if self.finder.knows(entity):
-                found = frozenset(self._naming.get(entity, ()))
+                ids = [id_ for id_, shown in self.documents.items() if entity in shown.view.entities]
             else:  # it may stand there word for word
-                found = frozenset(id_ for id_, shown in self.documents.items() if shown.view.mentions(entity))
+                ids = [id_ for id_, shown in self.documents.items() if shown.view.mentions(entity)]
+            found = frozenset(ids)
             self._mentioning[entity] = found
         return found
 
@@ -140,12 +148,10 @@ class Evidence:
             return both
         key = (entities, denied)
         if key not in self._stating:
-            names = [content_words(entity) for entity in entities]
             self._stating[key] = frozenset(
                 identity
                 for identity in both
-                if not (clauses := self.documents[identity].view.stated.naming(*names))
-                or any(clause.denied == denied for clause in clauses)
+                if denied in (self.documents[identity].view.polarities(*entities) or {denied})
             )
         return self._stating[key]
 
@@ -194,7 +200,7 @@ def collect(
                 if document.id not in documents:
                     documents[document.id] = ShownDocument(document, view(_full_text(document)))
             returned = tuple(hit.document.id for hit in search.hits)
-            turns.append(Turn(returned, tuple(document.id for document in shown), offset))
+            turns.append(Turn(returned, tuple(document.id for document in shown), offset, search.query))
     failures = tuple(search.failure or "unknown" for search in searches if search.outcome == "failed")
     return Evidence(tuple(turns), documents, failures, finder)
 

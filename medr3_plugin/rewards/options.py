@@ -42,7 +42,15 @@ Ramp = Annotated[tuple[Share, Share], BeforeValidator(_as_pair)]
 
 
 class BonusWeights(_Section):
-    """Weights of the parts in the bonus B; their sum must not exceed 1 (the answer has to decide)."""
+    """Weights of the parts in the bonus B; their sum must not exceed 1 (the answer has to decide).
+
+    One number, or `[start, end]`: the weight then moves linearly over the stage.
+
+    Attributes:
+        reasoning: weight of S, the agreement with the best reference.
+        retrieval: weight of T, what the searches found and what became of it.
+        coordination: weight of C, how far the documents support what leads to the answer.
+    """
 
     reasoning: Ramp = (0.0, 0.0)
     retrieval: Ramp = (0.0, 0.0)
@@ -70,7 +78,13 @@ class BonusWeights(_Section):
 
 
 class ByLevel(_Section):
-    """A number for each answer level."""
+    """A number for each answer level.
+
+    Attributes:
+        wrong: for a wrong answer, and one that nothing decides.
+        partly: for a partly right answer.
+        right: for a right answer.
+    """
 
     wrong: Finite
     partly: Finite
@@ -81,7 +95,13 @@ class ByLevel(_Section):
 
 
 class ReasoningWeights(_Section):
-    """Weights of the terms of S; they are divided by their sum."""
+    """Weights of the terms of S; they are divided by their sum.
+
+    Attributes:
+        logic: facts and paths shared with the reference's graph.
+        semantic: similarity of the reasoning and the reference's text; needs `encoder.path`.
+        statistic: entities shared with the reference's graph.
+    """
 
     logic: NonNegative = 1.0
     semantic: NonNegative = 1.0
@@ -98,6 +118,12 @@ class RetrievalWeights(_Section):
     """Weights of the parts of T; they are divided by their sum.
 
     Utilisation and coverage count most: what came of the search, and what the question needed.
+
+    Attributes:
+        quality: mean evidence level of the relevant documents found.
+        coverage: share of what the question needed that was found.
+        utilisation: share of the relevant documents that were used, less those that were contradicted.
+        breadth: share of the returned documents that were relevant and new.
     """
 
     quality: NonNegative = 0.1
@@ -113,7 +139,13 @@ class RetrievalWeights(_Section):
 
 
 class Overlong(_Section):
-    """The ramp of `penalties.overlong_penalty`, in tokens; off without `max_tokens`."""
+    """The penalty of overlong responses: it rises linearly over the last `buffer` tokens before `max_tokens`.
+
+    Attributes:
+        max_tokens: response length from which on the whole penalty is due; null turns it off.
+        buffer: tokens before `max_tokens` over which the penalty rises.
+        factor: the whole penalty.
+    """
 
     max_tokens: Annotated[int, Field(gt=0)] | None = None
     buffer: Annotated[int, Field(gt=0)] = 3072
@@ -121,7 +153,14 @@ class Overlong(_Section):
 
 
 class PenaltyScales(_Section):
-    """Largest size of each penalty (language: of the think text and of the answer, each)."""
+    """Largest size of each penalty.
+
+    Attributes:
+        format: text outside the tags, or tags out of order.
+        length: a thought that is short beside its answer.
+        language: another language than the question's; for the thought and for the answer, each.
+        overlong: see its section.
+    """
 
     format: NonNegative = 0.1
     length: NonNegative = 0.1
@@ -130,7 +169,13 @@ class PenaltyScales(_Section):
 
 
 class Floors(_Section):
-    """Rewards of trajectories that are not scored, and the least that an answered one can get."""
+    """Rewards of trajectories that are not scored, and the least that an answered one can get.
+
+    Attributes:
+        forged: reward of a trajectory that wrote a document itself.
+        no_answer: reward of a trajectory without an answer.
+        answered: least reward of an answered trajectory, whatever its penalties.
+    """
 
     forged: Finite = -1.0
     no_answer: Finite = -0.5
@@ -144,7 +189,20 @@ class Floors(_Section):
 
 
 class StageOptions(_Section):
-    """What can be set for a stage; None or absent takes the preset's value."""
+    """What can be set for a stage; None or absent takes the preset's value.
+
+    Attributes:
+        preset: whose formula: `medr3` and `paper` take the one of the stage's name, `authors` is the release's,
+            `reasoning`, `retrieval` and `joint` are those of `medr3` for a stage of any name.
+        weights: weights of the bonus; null takes the preset's.
+        answer: A, what the answer earns by itself.
+        gate: g, the share of the bonus that is paid; a worse answer must stay below a better one.
+        reasoning: weights within S.
+        retrieval: weights within T.
+        penalties: sizes of the penalties.
+        floors: the least rewards.
+        paper: weights of the preset `paper`.
+    """
 
     preset: Preset = "medr3"
     weights: BonusWeights | None = None
@@ -171,7 +229,13 @@ class StageOptions(_Section):
 
 
 class ExtractorOptions(_Section):
-    """Where the model's triples come from."""
+    """Where the model's triples come from.
+
+    Attributes:
+        kind: `lexicon` (terms and their order in a sentence) or `judge` (the judge's model extracts them).
+        vocabularies: vocabulary files, earlier ones first; without any, runs of content words are the terms.
+        max_triples: triples taken from one text at most.
+    """
 
     kind: Literal["lexicon", "judge"] = "lexicon"
     vocabularies: tuple[str, ...] = ()
@@ -183,6 +247,13 @@ class EncoderOptions(_Section):
 
     On the CPU unless `device` says otherwise: in training, GPUs belong to trainer and vLLM, and Ray hides none of
     them from a reward worker, so that every one of these would load its encoder onto the first.
+
+    Attributes:
+        path: folder or Hub name of a sentence-transformers model.
+        c0: its cosine of unrelated medical texts, which counts as 0; null takes the measured value, where known.
+        batch_size: texts encoded at a time.
+        window: words of a piece of a long text; its vector is the mean over the pieces.
+        device: where it runs, in torch's notation.
     """
 
     path: str | None = None
@@ -193,7 +264,14 @@ class EncoderOptions(_Section):
 
 
 class RewardOptions(StageOptions):
-    """The whole section."""
+    """The whole section: what holds for every stage, and what differs in a stage.
+
+    Attributes:
+        stages: by the stage's name, keys of this section that differ there; not judge, extractor and encoder.
+        judge: see its section.
+        extractor: where the model's triples come from.
+        encoder: the sentence encoder of the semantic term.
+    """
 
     stages: Mapping[str, Any] = Field(default_factory=dict)
     judge: Mapping[str, Any] = Field(default_factory=dict)

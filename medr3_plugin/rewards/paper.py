@@ -43,6 +43,11 @@ class PaperOptions(BaseModel):
     in [0, 2], `gamma` one in [0, 1], `lambda` one in [0, 6] and `mu` one in [0, 1].
 
     Attributes:
+        alpha: weight of the semantic term in R_reasoning.
+        beta: weight of the statistic term in R_reasoning.
+        gamma: weight of the logical term in R_reasoning.
+        lambda_: weight of the quality term in R_retrieval; written `lambda` in yaml.
+        mu: weight of the breadth term in R_retrieval.
         delta: searches from which on R_retrieval_number is 1.
         K: longest path, in hops, that the logical term compares.
         levels: for each level of the pyramid its levels of the nine-level scale (`retrieval.corpus.evidence`).

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from medr3_plugin.knowledge.extract import EntityFinder, sentences
+from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.graph import Edge
 from medr3_plugin.knowledge.statements import agreement, denies
+from medr3_plugin.knowledge.text import sentences
 from medr3_plugin.records import Sample, canonical_id, gold_found
 from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView
 from medr3_plugin.rewards.gold import gold_names
@@ -185,7 +186,7 @@ def _used(
     """Ids of the relevant documents that the model's words after them use, and of those that they contradict.
 
     A document is used if words after it agree with one of its statements, or assert something of an entity that it
-    brought: one that is neither in the question nor was named or shown before.
+    brought: one that is neither in the question or the query nor was named or shown before.
     """
     entities = [_entities(piece.text, finder) for piece in own]
     known = {entity for found, _ in entities for entity in found if question.mentions(entity)}
@@ -197,7 +198,7 @@ def _used(
             for piece, (found, _) in zip(own, entities, strict=True)
             if piece.start < turn.offset
             for entity in found
-        }
+        } | _entities(turn.query, finder)[0]
         later = [i for i, piece in enumerate(own) if piece.start >= turn.offset]
         asserted = frozenset().union(*(entities[i][1] for i in later))
         for identity in turn.shown:

@@ -148,6 +148,16 @@ REASONING_ATTACKS = [
         " ".join(f"It is not so that {a} does not cause {b}." for a, _, b in _FACTS),
         0.34,
     ),
+    *(
+        _thought(f"every fact: {form}", " ".join(form.format(" ".join(triple)) for triple in _FACTS), 0.34)
+        for form in (
+            "{}: that is a myth.",
+            "If {}, we would have to know.",
+            "A fool would say that {}.",
+            "Some people believe that {}.",
+            "It is wrong that {}.",
+        )
+    ),
     _thought("one fact a hundred times", f"{_FACTS[0][0]} causes {_FACTS[0][2]}. " * 100, 0.25),
     _thought("facts without any relation", " / ".join(f"{a} - {b}" for a, _, b in _FACTS), 0.45),
     Attack(
@@ -155,6 +165,7 @@ REASONING_ATTACKS = [
         respond(think=f"<search>{REASONING}{CONCLUSION}</search>{shown(REVIEW)}"),
         RIGHT,
         reasoning=0.0,
+        retrieval=0.9,
         coordination=0.0,
         searches=(turn(REVIEW, query=f"{REASONING}{CONCLUSION}".strip()),),
     ),

@@ -90,7 +90,7 @@ def test_a_row_without_an_abstract_is_named_and_can_be_skipped(tmp_path):
     assert isinstance(failed.exception, UserError) and "x.json" in str(failed.exception)
     assert "'text'" in str(failed.exception)
     done = CliRunner().invoke(app, [*arguments, "--skip-bad"])
-    assert done.exit_code == 3 and "1 documents" in done.output
+    assert done.exit_code == 3 and "1 document " in done.output
 
 
 def test_no_snippets_no_documents(tmp_path):

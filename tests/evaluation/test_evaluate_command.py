@@ -108,6 +108,8 @@ def test_tables_again_and_compared_without_a_model(
     result = CliRunner().invoke(app, ["eval", "--out", str(out), "--compare", str(out)])
     assert result.exit_code == 0 and "| rare | 2 | +0.0 [-84.2, +84.2] | 0 | 0 | 1 |" in result.output
     assert f"## {httpserver.host}:{httpserver.port}\n" in result.output  # as in the evaluation's own table
+    printed = CliRunner().invoke(app, ["eval", "--out", str(out), "--json"]).stdout
+    assert json.loads(printed) == json.loads((out / "results.json").read_text())
 
 
 def test_missing_samples_are_an_error_and_the_same_command_goes_on(
@@ -121,7 +123,7 @@ def test_missing_samples_are_an_error_and_the_same_command_goes_on(
     assert half.exit_code == 1 and "| rare | 1 | 100.0" in half.output
     missing = "missing: rare 1 of 2 samples"
     assert f"{missing}. Last failure: " in half.stderr and "400" in half.stderr
-    assert "the same command goes on" in half.stderr
+    assert "the same command" in half.stderr
     out = files / "out"
     assert missing in (out / "results.md").read_text() and missing in (out / "results.tex").read_text()
     assert json.loads((out / "results.json").read_text())["missing"] == {"rare": 1}
@@ -158,7 +160,7 @@ def test_undecided_answers_and_rows_left_out_are_said(
     assert result.exit_code == 3
     (benchmark,) = json.loads((files / "out" / "results.json").read_text())["benchmarks"]
     assert benchmark["undecided"] == 1 and "| undecided |" in result.stdout
-    assert "1 answers count as wrong" in result.stderr and "--judge" in result.stderr
+    assert "1 answer counted as wrong" in result.stderr and "--judge" in result.stderr
     left_out = [line for line in result.stderr.splitlines() if "left out" in line]
     assert len(left_out) == 2 and all("rare.jsonl" in line for line in left_out)
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medr3_plugin.knowledge.extract import LexiconExtractor, sentences
+from medr3_plugin.knowledge.extract import LexiconExtractor
 from medr3_plugin.knowledge.phrases import PhraseFinder
 from medr3_plugin.knowledge.relation import is_negated
+from medr3_plugin.knowledge.text import sentences
 from medr3_plugin.knowledge.vocabulary import Entry, Vocabulary
 
 NAMES = (

@@ -30,6 +30,7 @@ SAMPLES = {
     "alone": [(TEMPLATE, [9, 10], [1, 1])],
     "all the same": [([1, 2], [3], [1]), ([1, 2], [3], [1])],
     "one begins like the other ends": [([1, 2], [3, 4], [1, 1]), ([1, 2, 3], [4], [1])],
+    "nothing trained": [([*TEMPLATE, 9], [10, 11], [0, 0]), ([*TEMPLATE, 9], [12, 13], [0, 0])],
     "nothing trained in one": [([*TEMPLATE, 9], [10, 11], [0, 0]), ([*TEMPLATE, 9], [12, 13], [1, 1])],
 }
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import json
 import shlex
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -312,6 +314,30 @@ def test_the_judges_gpus_reserve_cpus_too() -> None:
     assert error.where == "ray_kwargs.ray_init.num_cpus" and "Ray needs 9 CPUs" in error.message
 
 
+def test_milvus_is_there_and_its_files_are_not_shared() -> None:
+    recipe = find_recipe("medr3_cpu")
+
+    def found(uri: str, *overrides: str) -> list[tuple[str, str]]:
+        options = [
+            "medr3.retrieval.backend=milvus",
+            "medr3.retrieval.index=null",
+            f"+medr3.retrieval.uri='{uri}'",
+            "+medr3.retrieval.collection=c",
+            *overrides,
+        ]
+        return [(f.level, f.message) for f in check(recipe, options) if f.where == "medr3.retrieval.uri"]
+
+    several = "actor_rollout_ref.rollout.agent.num_workers=2"
+    ((level, message),) = found("milvus.db", several)
+    assert level == "error" and "num_workers" in message
+    assert found("milvus.db", "actor_rollout_ref.rollout.agent.num_workers=1") == []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}"
+        assert found(uri, several) == []
+    ((level, message),) = found(uri)
+    assert level == "missing" and uri in message
+
+
 def test_an_address_of_one_machine_does_not_serve_two(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = find_recipe("qwen2_5_7b")
 
@@ -455,6 +481,11 @@ def test_command_exit_codes(elsewhere: Path) -> None:
         app, ["recipes", "validate", "qwen2_5_7b", "actor_rollout_ref.rollout.n=1", "--no-files"]
     )
     assert bad.exit_code == 1 and "rollout.n" in bad.output
+    arguments = ["recipes", "validate", "qwen2_5_7b", "actor_rollout_ref.rollout.n=1", "--no-files", "--json"]
+    printed = CliRunner().invoke(app, arguments)
+    (told,) = json.loads(printed.stdout)
+    assert printed.exit_code == 1 and told["recipe"] == "qwen2_5_7b"
+    assert any(f["level"] == "error" and "rollout.n" in f["where"] for f in told["findings"])
 
 
 def _documented_commands() -> list[tuple[str, list[str]]]:

@@ -158,7 +158,7 @@ def test_a_dead_endpoint_is_said_and_the_same_command_goes_on(paths: dict[str, s
     out = tmp_path / "r.parquet"
     build = ["data", "build-references", "--in", str(prepared), "--out", str(out)]
     done = medr3(*build, "--base-url", "http://127.0.0.1:9/v1")
-    assert done.returncode == 2 and "1 items failed" in done.stderr and "run the same command" in done.stderr
+    assert done.returncode == 1 and "1 item failed" in done.stderr and "run the same command" in done.stderr
     (failure,) = json.loads((tmp_path / "r.parquet.report.json").read_text())["failures"]
     assert failure["id"] == "generic:1" and "the teacher at http://127.0.0.1:9/v1" in failure["reason"]
 

@@ -50,7 +50,7 @@ def write(
         "vocab": write_jsonl(vocabulary.entries(ontology), files["vocab.jsonl"]),
     }
     questions = rare_disease.RareDiseaseQuestions(ontology, seed=seed, wording=wording)
-    examples = rare_disease.example_turns(ontology, terms_named=questions.wording.terms_named)
+    examples = rare_disease.example_turns(ontology, questions.wording)
     for split, count, name in (("train", train, "train.parquet"), ("validation", validation, "val.parquet")):
         asked = list(questions.generate(split, count))
         items = rare_disease.rows(iter(asked), examples, system=SYSTEM)

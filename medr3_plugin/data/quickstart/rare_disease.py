@@ -24,8 +24,8 @@ HAS_SIGN = "has sign"
 VALIDATION_SHARE = 0.2
 PATIENCE = 5
 """Rounds over all diseases without a new question after which none is expected."""
-EXAMPLE_DISEASES = ("OMIM:219700", "OMIM:203500")
-"""Cystic fibrosis and alkaptonuria: shown as examples, never asked."""
+EXAMPLE_DISEASES = ("OMIM:219700", "OMIM:203500", "OMIM:277900", "OMIM:154700")
+"""Cystic fibrosis, alkaptonuria, Wilson disease and Marfan syndrome: as many as are shown as examples are not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,16 @@ class Wording:
         signs: how many signs a question lists.
         layperson_share: chance that a sign with a layperson synonym is put in those words, in [0, 1].
         max_sign_characters: longer sign names are not asked.
-        terms_named: the example turns put signs in layperson words, name the medical terms and search with those.
+        examples: example turns before each question, at most `len(EXAMPLE_DISEASES)`.
+        terms_named: how many of them, the last ones, put signs in layperson words, name the medical terms and search
+            with those; the others copy the signs.
     """
 
     signs: int = 4
     layperson_share: float = 0.3
     max_sign_characters: int = 32
-    terms_named: bool = False
+    examples: int = 2
+    terms_named: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class RareDiseaseQuestions:
     def _split(self) -> dict[str, list[hpo.Disease]]:
         held_out = {
             disease_names.family(self.ontology.diseases[i].name)
-            for i in EXAMPLE_DISEASES
+            for i in EXAMPLE_DISEASES[: self.wording.examples]
             if i in self.ontology.diseases
         }
         pools: dict[str, list[hpo.Disease]] = {"train": [], "validation": []}
@@ -212,14 +215,11 @@ def _beginnings(text: str) -> set[str]:
     return {word[:4] for word in text.lower().split()}
 
 
-def example_turns(ontology: hpo.Ontology, *, terms_named: bool = False) -> list[tuple[str, str]]:
-    """Two short example turns (question, full trajectory) rendered from the corpus' own profiles.
-
-    Args:
-        terms_named: see `Wording`.
-    """
+def example_turns(ontology: hpo.Ontology, wording: Wording | None = None) -> list[tuple[str, str]]:
+    """Short example turns (question, full trajectory) rendered from the corpus' own profiles."""
+    wording = wording or Wording()
     turns = []
-    for identifier in EXAMPLE_DISEASES:
+    for number, identifier in enumerate(EXAMPLE_DISEASES[: wording.examples]):
         disease = ontology.diseases[identifier]
         headline = corpora.headline_signs(ontology, disease)
         others = [
@@ -227,7 +227,7 @@ def example_turns(ontology: hpo.Ontology, *, terms_named: bool = False) -> list[
             for term in ontology.characteristic_signs(disease)
             if (name := ontology.terms[term].name.lower()) not in headline and len(name) <= 20
         ]
-        if terms_named:
+        if number >= wording.examples - wording.terms_named:
             # words of their own, not the term's in another order
             named = [
                 (word.lower(), name)
@@ -238,10 +238,10 @@ def example_turns(ontology: hpo.Ontology, *, terms_named: bool = False) -> list[
             asked = [named[0][0], headline[0], named[1][0], headline[1]]
             query = [named[0][1], headline[0], named[1][1], headline[1]]
             opening = f"{'. '.join(f'{words} is {name}' for words, name in named)}. "
-            seen: tuple[str, ...] = (query[1], query[3])
+            seen = [query[1], query[3]]
         else:
             asked = query = [headline[1], others[0][0], headline[3], headline[0]]
-            opening, seen = "", (asked[0], asked[2], asked[3])
+            opening, seen = "", [asked[0], asked[2], asked[3]]
         title = disease_names.display_name(disease.name)
         turns.append(
             (

@@ -17,7 +17,7 @@ from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.references import offline
 from medr3_plugin.data.references.caller import POLICY_SETTINGS, TEACHER_SETTINGS, Caller, Costs
 from medr3_plugin.data.references.pipeline import BuildOptions, Outcome, Pipeline, summary
-from medr3_plugin.errors import RetrievalFailure, UserError
+from medr3_plugin.errors import RetrievalFailure, RunFailed, UserError
 from medr3_plugin.judge.base import RIGHT
 from medr3_plugin.judge.llm import LLMJudge
 from medr3_plugin.knowledge.vocabulary import Vocabulary
@@ -234,14 +234,19 @@ def raise_for(report: Mapping[str, Any], out: Path, stopped: str) -> None:
     """End the command with an error if items failed, were not reached, or none was built.
 
     Raises:
-        UserError: saying how to resume.
+        RunFailed: items failed or were not reached; says how to resume.
+        UserError: no question led to a reference.
     """
     failed, unreached = report["items"].get("failed", 0), report["items"].get("unreached", 0)
     again = "what was paid is in the journal; run the same command to resume"
     if stopped:
-        raise UserError(f"stopped with {unreached} items not reached: {stopped}; {again}")
+        raise RunFailed(
+            f"stopped with {unreached} item{'s' * (unreached != 1)} not reached: {stopped}; {again}"
+        )
     if failed:
         first = report["failures"][0]
-        raise UserError(f"{failed} items failed, the first {first['id']}: {first['reason']}; {again}")
+        raise RunFailed(
+            f"{failed} item{'s' * (failed != 1)} failed, the first {first['id']}: {first['reason']}; {again}"
+        )
     if not report["items"].get("built"):
         raise UserError(f"{out}: no item was built; reasons are in {out.name}.report.json")

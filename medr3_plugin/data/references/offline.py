@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.references.pipeline import Outcome
-from medr3_plugin.knowledge.extract import LexiconExtractor, sentences
+from medr3_plugin.knowledge.extract import LexiconExtractor
+from medr3_plugin.knowledge.text import sentences
 from medr3_plugin.knowledge.vocabulary import Vocabulary
 from medr3_plugin.records import Document, Reference, Triple, canonical_id
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -62,14 +63,46 @@ def devices(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator
                 "not set: the reranker would go onto GPU 0, beside vLLM and the trainer; set cpu",
             )
             continue
-        for index in [options.get("index"), *(options.get("shards") or ())]:
-            if index and _engine(Path(index).expanduser()) in ("dense", "hybrid"):
+        index = options.get("index")
+        if index and _engine(Path(index).expanduser()) in ("dense", "hybrid"):
+            yield Finding(
+                "error",
+                f"{key}.search.device",
+                f"not set, and {index} is a dense index: its query encoder would go onto GPU 0, beside vLLM and "
+                "the trainer; set cpu",
+            )
+        if options.get("uri") and options.get("ranking") != "bm25":
+            yield Finding(
+                "error",
+                f"{key}.search.device",
+                "not set: if the collection has vectors, its query encoder would go onto GPU 0, beside vLLM and the "
+                f"trainer; set cpu, or {key}.ranking to bm25",
+            )
+
+
+def milvus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Milvus answers, and a file of Milvus Lite is not shared by processes."""
+    workers = config.actor_rollout_ref.rollout.agent.num_workers
+    for key, options in retrieval.items():
+        uri = str(options.get("uri") or "")
+        if not uri:
+            continue
+        if "://" not in uri:
+            if workers > 1:
                 yield Finding(
                     "error",
-                    f"{key}.search.device",
-                    f"not set, and {index} is a dense index: its query encoder would go onto GPU 0, beside vLLM and "
-                    "the trainer; set cpu",
+                    f"{key}.uri",
+                    f"{uri} is a Milvus Lite file, which one process at a time can open, and "
+                    f"actor_rollout_ref.rollout.agent.num_workers is {workers}: take a Milvus server, or set it to 1",
                 )
+            continue
+        address = urlsplit(uri)
+        try:
+            socket.create_connection((address.hostname or "", address.port or 19530), timeout=2).close()
+        except OSError as error:
+            yield Finding(
+                "missing", f"{key}.uri", f"nothing answers at {uri} ({error}): start the Milvus server"
+            )
 
 
 def addresses(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
@@ -87,6 +120,11 @@ def addresses(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterat
             (f"{key}.url", options.get("url"), "rollout")
             for key, options in retrieval.items()
             if options.get("backend") == "http"
+        ]
+        asked += [
+            (f"{key}.uri", options.get("uri"), "rollout")
+            for key, options in retrieval.items()
+            if options.get("uri")
         ]
     for key, url, workers in asked:
         host = urlsplit(str(url)).hostname or ""
@@ -106,9 +144,7 @@ def cpus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Fi
     queue = config.transfer_queue.backend
     units = queue.SimpleStorage.num_data_storage_units if queue.storage_backend == "SimpleStorage" else 0
     searching = sum(
-        float(options.get("ray_cpus", 1))
-        * int(options.get("ray_replicas", 1))
-        * len(options.get("shards") or [0])
+        float(options.get("ray_cpus", 1)) * int(options.get("ray_replicas", 1))
         for options in retrieval.values()
         if options.get("backend") == "ray"
     )

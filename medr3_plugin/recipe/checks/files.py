@@ -36,13 +36,13 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
             "missing", "actor_rollout_ref.model.path", f"no such folder: {model}{_model_remedy(model)}"
         )
     for key, options in retrieval.items():
-        for index in [options.get("index"), *(options.get("shards") or ())]:
-            if index and not Path(index).expanduser().is_dir():
-                yield Finding(
-                    "missing",
-                    key,
-                    f"no index at {index}: make it with {_maker(index, '`medr3 index build`', first=True)}",
-                )
+        index = options.get("index")
+        if index and not Path(index).expanduser().is_dir():
+            yield Finding(
+                "missing",
+                key,
+                f"no index at {index}: make it with {_maker(index, '`medr3 index build`', first=True)}",
+            )
     encoder = ((ours.get("reward") or {}).get("encoder") or {}).get("path")
     if encoder and _is_path(encoder) and not Path(encoder).expanduser().is_dir():
         yield Finding(

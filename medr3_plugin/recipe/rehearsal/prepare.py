@@ -219,8 +219,8 @@ def _not_there(options: dict[str, Any]) -> str:
     url = options.get("url")
     if url:
         return "" if stand_ins.answers(f"{str(url).rstrip('/')}/health") else str(url)
-    folders = [options.get("index"), *(options.get("shards") or ())]
-    return next((str(f) for f in folders if f and not Path(f).expanduser().is_dir()), "")
+    index = options.get("index")
+    return str(index) if index and not Path(index).expanduser().is_dir() else ""
 
 
 def _rewards(config: Any, folder: Path, missing: _Missing) -> dict[str, Any]:

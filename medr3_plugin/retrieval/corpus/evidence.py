@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from medr3_plugin.retrieval.corpus import evidence_rules
+from medr3_plugin.retrieval.corpus import evidence_rules, evidence_rules_zh
 
 LEVELS: Mapping[str, int] = {
     "meta_analysis": 9,
@@ -47,6 +47,7 @@ studies with cohorts, case-control and cross-sectional studies with case series 
 LOWEST, HIGHEST = 1, 9
 UNKNOWN_TYPES = frozenset((
     "", "unspecified", "unknown", "none", "n_a", "na", "nan", "article", "journal_article", "research_article",
+    "研究", "论著", "论文",
 ))  # fmt: skip
 """Names that tell nothing of the design."""
 
@@ -113,6 +114,8 @@ class Evidence:
 
 def normalise_type(name: str) -> str:
     """`Randomised Controlled Trials` -> `rct`: lower case, underscores, other names, PubMed's publication types."""
+    if evidence_rules_zh.is_chinese(name):
+        return evidence_rules_zh.classify(name.strip(), "") or name.strip()
     key = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     if key in LEVELS or key in UNKNOWN_TYPES:
         return key

@@ -1,4 +1,4 @@
-"""Study design from title and abstract, by patterns over English text.
+"""Study design from title and abstract, by patterns over English text; Chinese has its own (`evidence_rules_zh`).
 
 `classify` asks in this order: what the title says of the design (an abstract mentions designs that are not
 its own: a case report cites trials, a trial calls for meta-analyses); whether it is animal or laboratory work
@@ -14,6 +14,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from medr3_plugin.retrieval.corpus import evidence_rules_zh
 
 _ANIMALS = frozenset(
     "mice mouse murine rat rats rabbit rabbits sheep lamb lambs ovine pig pigs piglet piglets porcine swine dog "
@@ -269,6 +271,11 @@ def is_animal_or_laboratory(title: str, text: str) -> bool:
 
 def classify(title: str, text: str) -> str | None:
     """The study design, one of the keys of `evidence.LEVELS`; None if nothing tells it."""
+    # Chinese journals put English abstracts below Chinese titles
+    if evidence_rules_zh.is_chinese(title or text[:200]):
+        found = evidence_rules_zh.classify(title, text)
+        if found or not title:
+            return found
     lowered = title.lower()
     for rule in _TITLE:
         if rule.matches(title, lowered):

@@ -72,14 +72,19 @@ _GRAMS = (
 )
 _MARKS = "\u0591-\u05c7\u064b-\u065f\u0670\u0900-\u0963\u0970-\u0dff"  # of scripts whose words \w would cut at vowels
 
-_WORD = re.compile(r"\w\w+")
+_WORD = re.compile("[a-z0-9_][a-z0-9_]+")  # of lower-case ASCII: a plain set is quicker than \w
 _WORD_WITH_MARKS = re.compile(rf"[\w{_MARKS}]{{2,}}")
 # every pattern here starts with a set of characters that it is quickly tried at; what is too much, code leaves out
 _SINGLE = re.compile(r"[ \-/][a-z0-9][ivx\d]{0,3}\b")
 _BEFORE = re.compile(r"[^\W\d]\w+\Z")
 _ENUMERATED = re.compile(r"([^\W\d]\w+)[ -][a-z0-9]{1,2}(?:, ?[a-z0-9]{1,2})*,?(?: and| or)?\Z")
+_ENDS = frozenset(conjunction[-2:] for conjunction in _CONJUNCTIONS)
+_SEPARATORS = frozenset(" -,")
 _LONGEST_BEFORE = 40
-_LEADING = re.compile(r"[\s\-(/\[\"](?:[b-hj-z](?:\. ?|[ -])|[ai]-|\d\d?-|\d (?=[a-z]{2,3}\b))[a-z0-9]\w*")
+_SPACE = "\t-\r\x1c- \x85\u2028\u2029"  # \s of folded text, likewise
+_LEADING = re.compile(
+    rf"[{_SPACE}\-(/\[\"](?:[b-hj-z](?:\. ?|[ -])|[ai]-|\d\d?-|\d (?=[a-z]{{2,3}}\b))[a-z0-9]\w*"
+)
 _LEADING_PARTS = re.compile(r"[\s\-(/\[\"](\w+)([ .-] ?)(\w+)")
 
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U000323af]")
@@ -134,6 +139,12 @@ def surfaces(text: str) -> list[str]:
     for match in _SINGLE.finditer(lowered):
         piece, start = match.group(), match.start()
         single = piece[1:]
+        if (
+            piece[0] == "/"
+            and lowered[start - 2 : start].isalpha()
+            and lowered[start - 2 : start] not in _ENDS
+        ):
+            continue  # mg/l
         if len(single) > 1 and single not in _NUMBERS and not (piece[0] == "-" and single.isdecimal()):
             continue
         word = lowered[lowered.rfind(" ", 0, start) + 1 : start]
@@ -156,11 +167,20 @@ def _names(capitals: str, lowered: str, start: int) -> bool:
 def _word_before(text: str, end: int) -> str:
     """The word that a single letter or number after `end` belongs to; empty if there is none."""
     first = max(0, end - _LONGEST_BEFORE)
-    before = _BEFORE.search(text, first, end)
-    if before is None or before.group() in _CONJUNCTIONS:  # hepatitis B and C
-        before = _ENUMERATED.search(text, first, end)
-        return before.group(1) if before else ""
-    return "" if text[end] == "/" else before.group()
+    last = text[end - 1]
+    word = None
+    if last.isalnum() or last == "_":
+        word = _BEFORE.search(text, max(first, text.rfind(" ", 0, end)), end)
+    if word is None or word.group() in _CONJUNCTIONS:  # hepatitis B and C
+        # the pattern is dear and seldom matches, so what must stand at its end is looked at first
+        stop = end if word is None else word.start() - 1
+        stop -= text[stop - 1 : stop] == ","
+        separated = not _SEPARATORS.isdisjoint(text[max(0, stop - 3) : max(0, stop - 1)])
+        if not (text[end - 2 : end] == "or" or (separated and text[stop - 1 : stop].isalnum())):
+            return ""
+        enumerated = _ENUMERATED.search(text, first, end)
+        return enumerated.group(1) if enumerated else ""
+    return "" if text[end] == "/" else word.group()
 
 
 @functools.lru_cache(maxsize=1 << 16)

@@ -137,7 +137,7 @@ def build_index(
                 return finished
             check_replaceable(target)
             with Steps(target, made_of, overwrite=overwrite, notify=tell) as steps:
-                chunker = _chunker(options)
+                chunker = chunker_of(options)
                 documents = read_corpus(corpus, bad_rows=bad_rows)
                 if chunker is not None:
                     documents = chunker.chunk_all(documents)
@@ -264,7 +264,8 @@ def _announcement(documents: int, dimension: int, options: BuildOptions) -> str:
     )
 
 
-def _chunker(options: BuildOptions) -> Chunker | None:
+def chunker_of(options: BuildOptions) -> Chunker | None:
+    """What cuts the documents; None where they stay whole."""
     if not options.chunk_tokens:
         return None
     tokenizer = model_tokens(options.chunk_tokenizer) if options.chunk_tokenizer else word_tokens

@@ -10,12 +10,13 @@ something else go only when asked.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import filelock
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.index import manifest as manifest_file
@@ -148,16 +149,17 @@ def check_replaceable(target: Path) -> None:
 def locked(target: Path) -> Iterator[None]:
     """One build of a target at a time."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    path = target.parent / f".{target.name}.lock"
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"{target}: another process is building it; wait for that one") from error
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+    lock = filelock.FileLock(target.parent / f".{target.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise UserError(f"{target}: another process is building it; wait for that one") from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows does not remove an open file
+            Path(lock.lock_file).unlink()
+        lock.release()
 
 
 def recover(target: Path) -> None:

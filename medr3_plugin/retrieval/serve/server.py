@@ -73,6 +73,20 @@ def run_server(options: ServiceOptions, *, host: str, port: int, workers: int = 
             uvicorn.run(target, factory=True, fd=listening.fileno(), workers=workers, **settings)
 
 
+def run_stdio(options: ServiceOptions) -> None:
+    """Serve the tool of `mcp_tool` on standard input and output until the input ends.
+
+    Raises:
+        UserError: the index cannot be opened.
+    """
+    from medr3_plugin.retrieval.serve.mcp_tool import serve_stdio
+
+    # standard output belongs to the protocol
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    service = RetrievalService(options, lambda: open_index(options.index, options.search))
+    asyncio.run(serve_stdio(service))
+
+
 def worker_app() -> FastAPI:
     """The application of one worker process, with the options its parent left in the environment."""
     return create_app(ServiceOptions.model_validate_json(os.environ[_OPTIONS_ENV]))

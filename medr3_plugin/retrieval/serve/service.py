@@ -14,13 +14,14 @@ import hmac
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from medr3_plugin import __version__
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
+from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.engine import IndexEngine, SearchOptions, open_index
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, filters_from_wire, response_to_wire
 from medr3_plugin.retrieval.serve.batching import Batcher
@@ -40,6 +41,8 @@ class ServiceOptions(BaseModel):
     Attributes:
         index: folder of a built index.
         search: how it is searched.
+        mcp: offer the tool of `mcp_tool` at `/mcp`, too.
+        host: where the service listens; on a loopback address `/mcp` refuses a foreign `Host` or `Origin`.
         topk: hits a query when the request does not say.
         max_topk, max_queries, max_query_chars, max_body_bytes: larger requests are refused.
         max_pending: queries that may wait or be worked on; 429 beyond.
@@ -53,6 +56,8 @@ class ServiceOptions(BaseModel):
 
     index: str = ""
     search: SearchOptions = SearchOptions()
+    mcp: bool = False
+    host: str = "127.0.0.1"
     topk: int = Field(5, ge=1)
     max_topk: int = Field(100, ge=1)
     max_queries: int = Field(4096, ge=1)
@@ -115,8 +120,25 @@ class RetrievalService:
             raise Refusal(401, "a bearer token is needed")
 
     async def retrieve(self, body: bytes) -> dict[str, Any]:
-        """Answer one request body; blank queries have no hits, as Search-R1's client expects."""
-        request, filters = self._parse(body)
+        """Answer one request body."""
+        try:
+            request = RetrieveRequest.model_validate_json(body)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"])) or "body"
+            message = first["msg"]
+            if first["type"] == "extra_forbidden":
+                message = f"unknown field; known are {', '.join(RetrieveRequest.model_fields)}"
+            raise Refusal(422, f"{where}: {message}") from error
+        return response_to_wire(await self.search(request), return_scores=request.return_scores)
+
+    async def search(self, request: RetrieveRequest) -> list[list[Hit]]:
+        """The hits of each query; a blank query has none, as Search-R1's client expects.
+
+        Raises:
+            Refusal: of a request beyond the limits, or that could not be answered.
+        """
+        filters = self._checked(request)
         if not self.batcher.ready:
             failure = self.batcher.failure
             raise Refusal(503, f"the index is not loaded: {failure}" if failure else "the index is loading")
@@ -129,8 +151,7 @@ class RetrievalService:
         except UserError as error:
             # the engine is open, so the request asks for something that the index does not have
             raise Refusal(422, str(error)) from error
-        results = [next(found) if query.strip() else [] for query in request.queries]
-        return response_to_wire(results, return_scores=request.return_scores)
+        return [next(found) if query.strip() else [] for query in request.queries]
 
     def health(self) -> tuple[int, dict[str, Any]]:
         """Status code and body of `/health`."""
@@ -144,17 +165,8 @@ class RetrievalService:
             ready["engine"] = self.batcher.engine.manifest["engine"]
         return 200, ready
 
-    def _parse(self, body: bytes) -> tuple[RetrieveRequest, Filters | None]:
+    def _checked(self, request: RetrieveRequest) -> Filters | None:
         options = self.options
-        try:
-            request = RetrieveRequest.model_validate_json(body)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"])) or "body"
-            message = first["msg"]
-            if first["type"] == "extra_forbidden":
-                message = f"unknown field; known are {', '.join(RetrieveRequest.model_fields)}"
-            raise Refusal(422, f"{where}: {message}") from error
         if len(request.queries) > options.max_queries:
             raise Refusal(422, f"queries: {len(request.queries)} given, at most {options.max_queries}")
         for number, query in enumerate(request.queries):
@@ -164,7 +176,7 @@ class RetrievalService:
         if request.topk is not None and not 1 <= request.topk <= options.max_topk:
             raise Refusal(422, f"topk: {request.topk}, expected 1 to {options.max_topk}")
         try:
-            return request, filters_from_wire(request.filters)
+            return filters_from_wire(request.filters)
         except ValueError as error:
             raise Refusal(422, f"filters: {error}") from error
 
@@ -183,10 +195,17 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
 
     service = RetrievalService(options, open_engine or (lambda: open_index(options.index, options.search)))
 
+    tool = None
+    if options.mcp:
+        from medr3_plugin.retrieval.serve.mcp_tool import HttpTool
+
+        tool = HttpTool(service)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.batcher.start()
-        yield
+        async with tool.running() if tool else nullcontext():
+            yield
         await asyncio.to_thread(service.batcher.close)
 
     app = FastAPI(title="medr3 retrieval", version=__version__, redoc_url=None, lifespan=lifespan)
@@ -216,6 +235,7 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
         routes = {
             "retrieve": "POST /retrieve",
             **{name: f"GET /{name}" for name in ("health", "metrics", "docs")},
+            **({"mcp": "POST /mcp"} if options.mcp else {}),
         }
         return reply(200, {"service": app.title, "version": app.version, "routes": routes})
 
@@ -231,6 +251,8 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
     app.add_route("/health", health, methods=["GET"])
     app.add_route("/metrics", metrics, methods=["GET"])
     app.add_route("/", about, methods=["GET"])
+    if tool is not None:
+        app.router.routes.append(tool.route)
     return app
 
 

@@ -101,34 +101,36 @@ def _ends(rows: Sequence[StepMetrics], name: str) -> dict[str, float] | None:
 
 def _share(rows: Sequence[StepMetrics], name: str) -> dict[str, float] | None:
     """`_ends` over enough trajectories (at most half of the steps), with the interval of the last share."""
-    counted = [row for row in rows if row.values.get(name) is not None and row.values.get("samples")]
+    counted = _counted(rows, name)
     if not counted:
         return _ends(rows, name)
-    a_step = sum(row.values["samples"] for row in counted) / len(counted)
+    a_step = sum(samples for _, samples in counted) / len(counted)
     size = max(1, len(counted) // 10, min(round(ENOUGH / a_step), len(counted) // 2))
-    first, last = (_pooled(part, name) for part in (counted[:size], counted[-size:]))
+    first, last = _pooled(counted[:size]), _pooled(counted[-size:])
     return {"first": first[0], "last": last[0], **_interval(*last)}
 
 
 def _validations(rows: Sequence[StepMetrics]) -> dict[str, float] | None:
-    scored = [row for row in rows if row.values.get("reward/acc") is not None]
+    scored = [(row, value) for row in rows if (value := row.values.get("reward/acc")) is not None]
     if not scored:
         return None
-    best = max(scored, key=lambda row: row.values["reward/acc"])
-    last = scored[-1]
-    found = {
-        "first": scored[0].values["reward/acc"],
-        "last": last.values["reward/acc"],
-        "best": best.values["reward/acc"],
-        "best_step": float(best.step),
-    }
-    return found | (_interval(*_pooled([last], "reward/acc")) if last.values.get("samples") else {})
+    best, highest = max(scored, key=lambda item: item[1])
+    row, last = scored[-1]
+    found = {"first": scored[0][1], "last": last, "best": highest, "best_step": float(best.step)}
+    counted = _counted([row], "reward/acc")
+    return found | (_interval(*_pooled(counted)) if counted else {})
 
 
-def _pooled(rows: Sequence[StepMetrics], name: str) -> tuple[float, float]:
-    """The share over the trajectories of these steps, and how many they are."""
-    samples = sum(row.values["samples"] for row in rows)
-    return sum(row.values[name] * row.values["samples"] for row in rows) / samples, samples
+def _counted(rows: Sequence[StepMetrics], name: str) -> list[tuple[float, float]]:
+    """The share of each step that says it, and how many trajectories it is of."""
+    pairs = ((row.values.get(name), row.values.get("samples")) for row in rows)
+    return [(share, samples) for share, samples in pairs if share is not None and samples]
+
+
+def _pooled(counted: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The share over all of these trajectories, and how many they are."""
+    samples = sum(number for _, number in counted)
+    return sum(share * number for share, number in counted) / samples, samples
 
 
 def _interval(share: float, samples: float) -> dict[str, float]:

@@ -46,7 +46,8 @@ def test_no_family_is_on_both_sides(questions):
     assert not train & validation
     assert len(train) > 1000 and len(validation) > 200
     examples = {
-        disease_names.family(questions.ontology.diseases[i].name) for i in rare_disease.EXAMPLE_DISEASES
+        disease_names.family(questions.ontology.diseases[i].name)
+        for i in rare_disease.EXAMPLE_DISEASES[: questions.wording.examples]
     }
     assert not examples & (train | validation)
 
@@ -105,6 +106,26 @@ def test_example_turns_are_well_formed_and_in_the_form_of_the_corpus(ontology, p
         assert trajectory.answer and len(trajectory.queries) == len(trajectory.documents) == 1
         assert trajectory.documents[0].strip() in summaries
         assert question == rare_disease.question_text(trajectory.queries[0].split(", "))
+
+
+def test_the_last_examples_name_the_terms_they_search_with(ontology, profiles):
+    summaries = {f"{row['title']}. {row['summary']}" for row in profiles}
+    turns = rare_disease.example_turns(ontology, rare_disease.Wording(examples=4, terms_named=2))
+    assert len({question for question, _ in turns}) == 4
+    for number, (question, response) in enumerate(turns):
+        trajectory = parse(response)
+        assert trajectory.documents[0].strip() in summaries
+        query = trajectory.queries[0].split(", ")
+        if number < 2:
+            assert question == rare_disease.question_text(query)
+        else:
+            asked = question.removeprefix("Which disease has the signs ").removesuffix("?").split(", ")
+            changed = [(words, name) for words, name in zip(asked, query, strict=True) if words != name]
+            assert len(changed) == 2
+            for words, name in changed:
+                assert f"{words} is {name}." in response
+                (term,) = (t for t in ontology.terms.values() if t.name.lower() == name)
+                assert words in {word.lower() for word in term.layperson_words}
 
 
 def test_imitating_the_examples_earns_reasoning_reward(ontology, questions):

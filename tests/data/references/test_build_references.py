@@ -16,7 +16,7 @@ from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.references import build, offline, steps
 from medr3_plugin.data.references.caller import Costs
 from medr3_plugin.data.references.pipeline import BuildOptions, summary
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import RunFailed, UserError
 from medr3_plugin.knowledge.vocabulary import Entry, Vocabulary
 from medr3_plugin.records import Document, Triple
 from medr3_plugin.retrieval.index.build import build_index
@@ -361,7 +361,7 @@ def test_command_end_to_end(tmp_path, endpoint, index):
     assert sum(endpoint.paid.values()) == paid
     endpoint.dies_after = 0
     result = CliRunner().invoke(app, [*arguments, "--journal", str(tmp_path / "new")])
-    assert isinstance(result.exception, UserError) and "run the same command" in str(result.exception)
+    assert isinstance(result.exception, RunFailed) and "run the same command" in str(result.exception)
     result = CliRunner().invoke(app, ["data", "build-references", "--in", str(source), "--out", str(out)])
     assert "--base-url" in str(result.exception)
 

@@ -151,7 +151,7 @@ def test_every_rule_names_a_known_type():
         ("Diagnosis", "diagnosis"),
         ("blogs", "blogs"),
         ("", ""),
-        ("研究", ""),
+        ("研究", "研究"),
         ("N/A", "n_a"),
         *((name, name) for name in LEVELS),
     ],
@@ -179,3 +179,54 @@ def test_rules_on_documents_of_known_type():
     assert found["guideline_summaries"]["guideline"] >= 0.95 * found["guideline_summaries"].total()
     high = sum(found["hpoa_disease_profiles"][kind] for kind in LEVELS if LEVELS[kind] > 1)
     assert high <= 0.01 * found["hpoa_disease_profiles"].total()
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "kind"),
+    [
+        ("二甲双胍治疗多囊卵巢综合征疗效的Meta分析", "", "meta_analysis"),
+        ("针刺治疗偏头痛随机对照试验的系统评价与 Meta 分析", "", "meta_analysis"),
+        ("他汀類藥物對骨折風險影響的薈萃分析", "", "meta_analysis"),
+        ("中药治疗肠易激综合征的系统评价", "", "systematic_review"),
+        ("運動預防老年人跌倒之系統性文獻回顧", "", "systematic_review"),
+        ("中国高血压防治指南（2018年修订版）", "", "guideline"),
+        ("儿童支气管哮喘诊断与防治指南", "", "guideline"),
+        ("急性胰腺炎多学科诊治专家共识意见", "", "guideline"),
+        ("慢性乙型肝炎防治指南(2022年版)解读", "", "expert_opinion"),
+        ("护士对压力性损伤指南依从性的横断面调查", "", "cross_sectional"),
+        ("利拉鲁肽治疗肥胖的多中心、随机、双盲、安慰剂对照研究", "", "rct"),
+        ("替格瑞洛與氯吡格雷之隨機對照試驗", "", "rct"),
+        ("太极拳干预膝骨关节炎的非随机对照研究", "", "non_randomised_trial"),
+        ("吸烟与肺癌关系的病例对照研究", "", "case_control"),
+        ("肥胖与结直肠癌发病风险的前瞻性队列研究", "", "cohort"),
+        ("罕见肝豆状核变性1例报告", "", "case_report"),
+        ("以癫痫为首发症状的克雅病一例", "", "case_report"),
+        ("川崎病休克综合征11例临床分析", "", "case_series"),
+        ("某市社区老年人抑郁患病率调查", "", "cross_sectional"),
+        ("糖尿病肾病发病机制的研究进展", "", "review"),
+        ("黄芪甲苷对糖尿病大鼠肾脏的保护作用", "60只大鼠随机分为4组。", "animal_or_in_vitro"),
+        ("沙库巴曲缬沙坦治疗心力衰竭的疗效", "将80例患者按随机数字表法分为观察组和对照组。", "rct"),
+        ("膝关节置换术后康复", "回顾性分析2015年至2019年收治的120例患者。", "cohort"),
+        ("误诊分析", "患者，男，45岁，因发热入院。", "case_report"),
+        ("维生素D与骨折", "计算机检索PubMed、CNKI数据库，由两名研究者筛选文献。", "systematic_review"),
+        ("什么是高血压", "高血压是一种常见的慢性病。", None),
+        ("阿司匹林", "We randomly assigned 90 patients to aspirin or placebo. Results: none.", "rct"),
+    ],
+)
+def test_chinese_titles_and_abstracts(title, text, kind):
+    assert classify(title, text) == kind
+
+
+@pytest.mark.parametrize(
+    ("stated", "kind"),
+    [
+        ("随机对照试验", "rct"),
+        ("Meta分析", "meta_analysis"),
+        ("指南", "guideline"),
+        ("病例报告", "case_report"),
+        ("队列研究", "cohort"),
+    ],
+)
+def test_chinese_evidence_types(stated, kind):
+    assert normalise_type(stated) == kind
+    assert evidence.is_unknown("香蕉")

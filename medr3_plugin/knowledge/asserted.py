@@ -1,0 +1,95 @@
+"""What a sentence asserts in its writer's own name: neither a condition nor somebody else's opinion nor its denial.
+
+"If croup causes stridor, ...", "a fool would say that croup causes stridor" and "croup causes stridor: that is a myth"
+hold the same words as the assertion. Evidence that is cited ("the review says that ...") is asserted.
+"""
+
+from __future__ import annotations
+
+import re
+
+FALSE = (
+    r"false|wrong|untrue|incorrect|mistaken|nonsense|rubbish|absurd|(?:a )?(?:myth|misconception|fallacy|lie)s?"
+    r"|(?:not|never|n['’]t) (?:true|so|right|correct|the case)"
+)
+"""Predicates that deny what they are said of, as a regular expression."""
+FALSE_CHINESE = "错|不对|不是真|不成立|不实|谣言|误区|误解|假的|无稽之谈|谬论"
+
+# one of these stands in every match below: plain substrings first, as that is much faster
+_TRIGGERS = (
+    *("if", "suppos", "assum", "unless", "imagin", "whether", "allege", "claim", "preten", "accord"),
+    *(
+        "would",
+        "might",
+        "may",
+        "could",
+        "say",
+        "said",
+        "think",
+        "thought",
+        "believ",
+        "argu",
+        "assert",
+        "has it",
+    ),
+    *("如果", "假", "倘若", "若", "要是", "除非", "是否", "说", "认为", "以为", "称", "相信", "传"),
+)
+_CONDITION = re.compile(
+    r"\b(?:if|unless|suppos(?:e|ing)|assum(?:e|ing)|imagine|whether)\b[^,;:.!?]*[,;:]?"
+    r"|(?:如果|假如|假设|假使|假定|倘若|若是|若|要是|除非|是否)[^，；。！？]*[，；]?",
+    re.IGNORECASE,
+)
+_UNREAL = re.compile(r"\b(?:would|could|might)\b", re.IGNORECASE)
+_SAYING = r"(?:say|claim|think|believe|argue|assert|insist|swear|guess|maintain|imagine|pretend)"
+_OF_OTHERS = re.compile(
+    r"\b(?:(?:(?:some|many|certain|few|other|most)(?: \w+)?|others|people|someone|somebody|anyone|anybody|nobody|no one"
+    r"|one|lay\w+|fools?|quacks?|idiots?|liars?|sceptics|skeptics|critics|opponents|students?|novices?"
+    rf"|legend|myth|rumou?r|hearsay|folklore) (?:\w+ ){{0,2}}?"
+    rf"(?:{_SAYING}s?|said|claimed|thought|believed|argued|has it)\b"
+    rf"|(?!(?:i|we)\b)\w+ (?:would|might|may|could) (?:\w+ )?{_SAYING}\b"
+    r"|it (?:is|was|has been) (?:\w+ )?(?:said|claimed|alleged|rumou?red)\b"
+    r"|(?:claims?|pretends?|alleges?|imagines?) that\b|allegedly\b|supposedly\b"
+    r"|according to (?:some|an? \w+ who|fools?|rumou?rs?|folklore|legend|hearsay)\b)"
+    r"|(?:有人|有些人|某些人|一些人|别人|外行|傻瓜|愚人|庸医|民间|网上)[^，。；]{0,6}?(?:说|认为|声称|以为|宣称|相信|传)"
+    r"|据说|据传|谣传|传言|传说|误以为|误认为|声称",
+    re.IGNORECASE,
+)
+_OWN_WORD_AGAIN = re.compile(r"\b(?:but|however|in fact|actually|yet)\b|但|然而|其实|事实上", re.IGNORECASE)
+_DENIED_BEHIND = re.compile(
+    r"(?:[:;,(—–]|\s-|…|\.\.\.)\s*(?:(?:and|but|yet|all|of|or) )*"
+    rf"(?:(?:that|this|it|which|what|these|those|they)\b[^,;:]{{0,30}}?)?(?:\b|(?=n['’]t))(?:{FALSE}|not?)\b[^,;:\w]*"
+    r"(?:either|at all|of course|indeed|I know|I think)?\W*$"
+    rf"|[，：；（—]\s*(?:但|而|不过|可)?(?:这|那|此|以上|上述|纯属|是)[^，；。]{{0,8}}?(?:{FALSE_CHINESE})[^，；。]{{0,4}}\W*$",
+    re.IGNORECASE,
+)
+
+
+def asserted(sentence: str) -> str:
+    """`sentence` without conditions and what somebody else says; empty if nothing is left.
+
+    >>> asserted("If croup causes stridor, we would have to know."), asserted("If untreated, croup causes stridor.")
+    ('', ' croup causes stridor.')
+    >>> asserted("Some say that croup is bacterial, but it is viral."), asserted("The review says it is viral.")
+    ('but it is viral.', 'The review says it is viral.')
+    >>> asserted("有人说痛风由病毒引起。"), asserted("如果痛风由病毒引起，应查抗体。")
+    ('', '应查抗体。')
+    """
+    lowered = sentence.lower()
+    if not any(map(lowered.__contains__, _TRIGGERS)):
+        return sentence
+    if match := _OF_OTHERS.search(sentence):
+        again = _OWN_WORD_AGAIN.search(sentence, match.end())
+        sentence = sentence[: match.start()] + (sentence[again.start() :] if again else "")
+    left = _CONDITION.sub("", sentence)
+    return "" if left != sentence and _UNREAL.search(left) else left
+
+
+def denied_behind(sentence: str) -> str | None:
+    """What a sentence says before it takes all of that back; None if it does not.
+
+    >>> denied_behind("Croup causes stridor: that is a myth."), denied_behind("饮酒升高血尿酸，这是错误的。")
+    ('Croup causes stridor', '饮酒升高血尿酸')
+    >>> denied_behind("He is febrile, which is not surprising.")
+    """
+    match = _DENIED_BEHIND.search(sentence)
+    return sentence[: match.start()] if match else None

@@ -1,0 +1,379 @@
+"""A Milvus collection as an index: what is in it, and how it is searched.
+
+A server or cluster (`http://host:19530`) and Milvus Lite (a file that ends in `.db`) take the same calls. A document
+is a row:
+
+* `row`: its number in the corpus, the primary key. Row -1 holds the manifest: what the collection was filled with.
+* `terms`: the terms of our own analyser, for Milvus's cannot tell hepatitis C from hepatitis B and Milvus Lite has none
+  for English; its BM25 function turns them into `bm25`, and keeps the statistics as rows come in.
+* `vector`: the document's embedding, if the collection was filled with an encoder.
+* `source`, `evidence_level`, `year`: what filters look at.
+* `document`: the document, as a JSON object.
+
+Hybrid search is two searches and our own fusion, whose weights are a query's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
+from medr3_plugin.records import Hit
+from medr3_plugin.retrieval.engine import SearchOptions
+from medr3_plugin.retrieval.fusion import reciprocal_rank_fusion
+from medr3_plugin.retrieval.fusion_weights import lexical_weight
+from medr3_plugin.retrieval.index import analyser
+from medr3_plugin.retrieval.index.filters import Filters
+from medr3_plugin.retrieval.index.lexical import Rows, Scores, query_terms
+from medr3_plugin.retrieval.index.store import document_from_row
+from medr3_plugin.retrieval.protocol import TOKEN_ENV
+from medr3_plugin.retrieval.rerank import CrossEncoderReranker, EvidencePrior
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from pymilvus import MilvusClient
+
+    from medr3_plugin.retrieval.index.encoder import Encoder
+
+Ranking = Literal["bm25", "dense", "hybrid"]
+
+MANIFEST_ROW = -1
+_PAGE = 1000  # documents of one request: 2 MB of abstracts, far from gRPC's limits
+_FUSED = 100  # results of each engine that are fused, as in `hybrid`
+_PLAIN_TERM = re.compile(r"[a-z0-9]{1,40}")
+
+
+def term_text(terms: Iterable[str]) -> str:
+    """Terms as text that Milvus's `standard` tokenizer cuts into the same terms again, whatever their script."""
+    return " ".join(term if _PLAIN_TERM.fullmatch(term) else _hashed(term) for term in terms)
+
+
+def _hashed(term: str) -> str:
+    return f"0x{hashlib.blake2s(term.encode('utf-8', 'replace'), digest_size=6).hexdigest()}"
+
+
+def expression(filters: Filters | None) -> str:
+    """Filters in Milvus's language; empty where everything passes. Documents without a year pass no bound of years."""
+    if filters is None:
+        return ""
+    conditions = []
+    if filters.sources is not None:
+        # JSON's escapes are Milvus's; ASCII, so that no letter depends on the server's locale
+        conditions.append(f"source in {json.dumps(list(filters.sources), ensure_ascii=False)}")
+    for field, low, high in (
+        ("evidence_level", filters.min_evidence_level, filters.max_evidence_level),
+        ("year", filters.min_year, filters.max_year),
+    ):
+        conditions += [f"{field} >= {low}"] * (low is not None) + [f"{field} <= {high}"] * (high is not None)
+    return " and ".join(conditions)
+
+
+@contextmanager
+def failures(uri: str) -> Iterator[None]:
+    """Milvus's exceptions, and those of its transport, as `RetrievalFailure` of kind `milvus`."""
+    import grpc
+    from pymilvus import MilvusException
+
+    try:
+        yield
+    except (MilvusException, grpc.RpcError, grpc.FutureTimeoutError) as error:
+        raise RetrievalFailure(f"{uri}: {_reason(error)}", "milvus") from error
+
+
+def connect(uri: str, *, token_env: str = TOKEN_ENV, timeout_s: float = 30.0) -> MilvusClient:
+    """A client of the server or file at `uri`.
+
+    Args:
+        token_env: name of the environment variable with the token (`user:password`); not set or empty: none.
+        timeout_s: longest wait for the server.
+
+    Raises:
+        UserError: nothing answers there, or the file is in use.
+    """
+    try:
+        from pymilvus import MilvusClient, MilvusException
+    except ImportError as error:
+        raise MissingExtra("pymilvus", "milvus", "retrieval from Milvus") from error
+    # they log each failure with its stack before they raise it; the exception is all that we need
+    for library in ("pymilvus", "milvus_lite"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)
+    is_file = "://" not in uri
+    if is_file:
+        if not uri.endswith(".db"):
+            raise UserError(f"uri {uri!r}: expected http://HOST:PORT of a Milvus server, or a file NAME.db")
+        uri = str(Path(uri).expanduser())
+        if not Path(uri).parent.is_dir():
+            raise UserError(f"uri {uri!r}: no such folder; make it first")
+    try:
+        token = os.environ.get(token_env, "") if token_env else ""
+        # Milvus Lite's server hangs up on a client that pings while nothing is asked, as pymilvus does by default
+        quiet = {"grpc_options": {"grpc.keepalive_permit_without_calls": False}} if is_file else {}
+        return MilvusClient(uri, token=token, timeout=timeout_s, **quiet)
+    except MilvusException as error:
+        if is_file:
+            raise UserError(
+                f"{uri}: cannot be opened ({_reason(error)}); one process at a time can use a Milvus Lite file, so "
+                "stop the other one, or take a Milvus server where several processes search"
+            ) from error
+        raise UserError(
+            f"uri {uri}: no Milvus server answers there ({_reason(error)}); start it, or correct the address"
+        ) from error
+
+
+def manifest_of(client: MilvusClient, uri: str, collection: str) -> dict[str, Any] | None:
+    """What a collection was filled with; None if there is no such collection, or nothing in it.
+
+    Raises:
+        UserError: a collection that `medr3 index build` did not make.
+        RetrievalFailure: the server failed.
+    """
+    with failures(uri):
+        if not client.has_collection(collection):
+            return None
+        client.load_collection(collection)  # a file that is opened again has nothing loaded
+        fields = {field["name"] for field in client.describe_collection(collection)["fields"]}
+        if {"row", "terms", "bm25", "document"} <= fields:
+            found = client.query(
+                collection,
+                filter=f"row == {MANIFEST_ROW}",
+                output_fields=["document"],
+                consistency_level="Strong",
+            )
+            if found:
+                return dict(found[0]["document"])
+            if not client.query(collection, filter="row >= 0", output_fields=["row"], limit=1):
+                return None  # a build was stopped before it had begun
+    raise UserError(
+        f"{uri}: collection {collection!r} was not made by `medr3 index build --engine milvus`; name another one"
+    )
+
+
+class MilvusEngine:
+    """`engine.Engine` over a collection. Use `open_collection`.
+
+    Attributes:
+        manifest: what the collection was filled with.
+    """
+
+    def __init__(
+        self,
+        client: MilvusClient,
+        uri: str,
+        collection: str,
+        manifest: dict[str, Any],
+        *,
+        ranking: Ranking,
+        encoder: Encoder | None,
+        options: SearchOptions,
+        timeout_s: float,
+    ) -> None:
+        self.manifest = manifest
+        self._client = client
+        self._uri = uri
+        self._collection = collection
+        self._ranking = ranking
+        self._encoder = encoder
+        self._options = options
+        self._timeout_s = timeout_s
+        self._prior = EvidencePrior(options.evidence_prior)
+        self._reranker = (
+            CrossEncoderReranker(options.reranker, options.rerank_depth, device=options.device)
+            if options.reranker
+            else None
+        )
+
+    def __len__(self) -> int:
+        return int(self.manifest["documents"]["count"])
+
+    def search(self, queries: Sequence[str], topk: int, filters: Filters | None = None) -> list[list[Hit]]:
+        """See `engine.Engine.search`.
+
+        Raises:
+            UserError: `topk` below 1, or a source that no document has.
+            RetrievalFailure: (`milvus`) the server failed.
+        """
+        if topk < 1:
+            raise UserError(f"topk: expected at least 1, got {topk}")
+        sources = self.manifest["documents"]["sources"]
+        if filters is not None and sources is not None:
+            filters.check_sources(sources)
+        if not queries or (filters is not None and filters.sources == ()):
+            return [[] for _ in queries]
+        reorders = self._reranker is not None or self._options.evidence_prior > 0
+        candidates = max(topk, self._options.depth) if reorders else topk
+        ranked = self._rank(queries, candidates, expression(filters))
+        documents = self._documents({int(row) for rows, _ in ranked for row in rows})
+        results = [
+            [Hit(documents[int(row)], float(score)) for row, score in zip(rows, scores, strict=True)]
+            for rows, scores in ranked
+        ]
+        if self._reranker is not None:
+            results = self._reranker.apply(queries, results)
+        return [self._prior.apply(hits)[:topk] for hits in results]
+
+    def warm_up(self) -> None:
+        """See `engine.Engine.warm_up`."""
+        self.search(["warm up"], 1)
+        if self._reranker is not None:
+            self._reranker.warm_up()
+
+    def close(self) -> None:
+        """See `engine.Engine.close`."""
+        self._client.close()
+
+    def _rank(self, queries: Sequence[str], topk: int, where: str) -> list[tuple[Rows, Scores]]:
+        """Row numbers and scores of each query, best first."""
+        if self._ranking == "bm25":
+            return self._lexical(queries, topk, where)
+        if self._ranking == "dense":
+            return self._dense(queries, topk, where)
+        depth = max(topk, self._options.depth, _FUSED)
+        fused = []
+        for query, lexical, dense in zip(
+            queries, self._lexical(queries, depth, where), self._dense(queries, depth, where), strict=True
+        ):
+            terms = len(query_terms(query))
+            weight = lexical_weight(lexical[1][:_FUSED], dense[1][:_FUSED], terms)
+            fused.append(reciprocal_rank_fusion((lexical[0], dense[0]), (weight, 1 - weight), topk))
+        return fused
+
+    def _lexical(self, queries: Sequence[str], topk: int, where: str) -> list[tuple[Rows, Scores]]:
+        return self._nearest("bm25", [term_text(query_terms(query)) for query in queries], topk, where)
+
+    def _dense(self, queries: Sequence[str], topk: int, where: str) -> list[tuple[Rows, Scores]]:
+        if self._encoder is None:
+            raise RuntimeError("a ranking by vectors was chosen without an encoder")
+        return self._nearest("vector", self._encoder.encode_queries(queries).tolist(), topk, where)
+
+    def _nearest(self, field: str, data: list[Any], topk: int, where: str) -> list[tuple[Rows, Scores]]:
+        with failures(self._uri):
+            found = self._client.search(
+                self._collection,
+                data=data,
+                anns_field=field,
+                filter=where,
+                # one more, for the manifest has a vector, too
+                limit=min(topk, len(self)) + 1,
+                output_fields=["row"],  # without this Milvus Lite sends whole rows
+                timeout=self._timeout_s,
+            )
+        ranked = []
+        for hits in found:
+            kept = [(int(hit["row"]), float(hit["distance"])) for hit in hits if hit["row"] != MANIFEST_ROW]
+            rows = np.array([row for row, _ in kept[:topk]], dtype=np.int64)
+            scores = np.array([score for _, score in kept[:topk]], dtype=np.float32)
+            # Milvus Lite gives BM25 as a distance, that is, negated; the order is right in both
+            ranked.append((rows, np.abs(scores) if field == "bm25" else scores))
+        return ranked
+
+    def _documents(self, rows: Collection[int]) -> dict[int, Any]:
+        documents, wanted = {}, sorted(rows)
+        for start in range(0, len(wanted), _PAGE):
+            with failures(self._uri):
+                found = self._client.get(
+                    self._collection,
+                    ids=wanted[start : start + _PAGE],
+                    output_fields=["row", "document"],
+                    timeout=self._timeout_s,
+                )
+            documents.update({int(row["row"]): document_from_row(dict(row["document"])) for row in found})
+        if missing := set(wanted) - documents.keys():
+            raise RetrievalFailure(f"{self._uri}: row {min(missing)} was found and is gone", "milvus")
+        return documents
+
+
+def open_collection(
+    uri: str,
+    collection: str,
+    options: SearchOptions | None = None,
+    *,
+    ranking: Ranking | None = None,
+    token_env: str = TOKEN_ENV,
+    timeout_s: float = 30.0,
+) -> MilvusEngine:
+    """Open a collection for searching.
+
+    Args:
+        uri: `http://host:port` of a server or cluster, or a Milvus Lite file.
+        options: how to search it; an encoder may be elsewhere than it was.
+        ranking: None takes `hybrid` where the collection has vectors, else `bm25`.
+        token_env: see `connect`.
+        timeout_s: deadline of a request to the server.
+
+    Raises:
+        UserError: no server, no such collection, an unfinished or older one, or another encoder.
+        RetrievalFailure: the server failed.
+    """
+    options = options or SearchOptions()
+    if "://" not in uri and not Path(uri).expanduser().exists():
+        raise UserError(
+            f"uri {uri!r}: no such file; fill it with `medr3 index build --engine milvus --uri {uri}`"
+        )
+    client = connect(uri, token_env=token_env, timeout_s=timeout_s)
+    try:
+        manifest = manifest_of(client, uri, collection)
+        if manifest is None:
+            raise UserError(
+                f"{uri}: no collection {collection!r}; fill it with `medr3 index build --engine milvus --uri {uri} "
+                f"--collection {collection}`"
+            )
+        if manifest["analyser"] != analyser.VERSION:
+            raise UserError(
+                f"{uri}: collection {collection!r} was filled by another version of the analyser "
+                f"({manifest['analyser']}, now {analyser.VERSION}); fill it again with --overwrite"
+            )
+        if not manifest["finished"]:
+            raise UserError(
+                f"{uri}: collection {collection!r} is not filled yet; start its build again, it resumes"
+            )
+        vectors = manifest["dense"]
+        chosen = ranking or ("hybrid" if vectors else "bm25")
+        if chosen != "bm25" and not vectors:
+            raise UserError(
+                f"{uri}: collection {collection!r} has no vectors, so it cannot be searched with {chosen}; fill it "
+                "with --encoder, or search with bm25"
+            )
+        encoder = _encoder(f"{uri} {collection}", vectors, options) if chosen != "bm25" else None
+        return MilvusEngine(
+            client,
+            uri,
+            collection,
+            manifest,
+            ranking=chosen,
+            encoder=encoder,
+            options=options,
+            timeout_s=timeout_s,
+        )
+    except BaseException:
+        client.close()
+        raise
+
+
+def _encoder(where: str, recorded: dict[str, Any], options: SearchOptions) -> Encoder:
+    from dataclasses import replace
+
+    from medr3_plugin.retrieval.index.encoder import Encoder, check_probe, config_from
+
+    config = config_from(recorded["encoder"], options.encoder, options.article_encoder)
+    if options.device:
+        config = replace(config, device=options.device)
+    encoder = Encoder(config)
+    check_probe(encoder, recorded["probe"], Path(where))
+    return encoder
+
+
+def _reason(error: BaseException) -> str:
+    """One line of an exception of Milvus or gRPC."""
+    message = getattr(error, "message", None) or str(error) or type(error).__name__
+    return " ".join(str(message).split())[:300]

@@ -1,0 +1,167 @@
+"""The index as a tool of other agents: `medical_search` over the Model Context Protocol (MCP).
+
+Over HTTP it stands at `/mcp` beside `/retrieve` (stateless, so that any worker answers any call); over stdio an agent
+starts `medr3 serve --mcp --stdio` itself. Both go through the service's batcher, limits and token.
+"""
+
+# no `from __future__ import annotations`: the tool's annotations hold values of the function that defines it
+import asyncio
+import logging
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from medr3_plugin import __version__
+from medr3_plugin.errors import MissingExtra
+from medr3_plugin.records import Hit
+from medr3_plugin.retrieval.serve.service import Refusal, RetrievalService, RetrieveRequest
+
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
+    from starlette.routing import BaseRoute
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+PATH = "/mcp"
+
+
+class FoundDocument(BaseModel):
+    """A document as the agent reads it."""
+
+    id: str
+    title: str
+    text: str
+    source: str
+    evidence_type: str
+    evidence_level: int = Field(description="1 (expert opinion) to 9 (meta-analysis)")
+    year: int | None
+    score: float
+
+
+class Found(BaseModel):
+    """What the tool returns: the best documents first; none if nothing fits."""
+
+    documents: list[FoundDocument]
+
+
+def build_server(service: RetrievalService) -> "MCPServer[Any]":
+    """An MCP server with the one tool over `service`.
+
+    Raises:
+        MissingExtra: the package mcp is not installed.
+    """
+    try:
+        from mcp.server import MCPServer
+        from mcp.server.mcpserver.exceptions import ToolError
+    except ImportError as error:
+        raise MissingExtra("mcp", "mcp", "serving over MCP") from error
+
+    # what it logs below that is a line for each call
+    server: MCPServer[Any] = MCPServer(
+        "medr3", title="medr3 retrieval", version=__version__, log_level="WARNING"
+    )
+    logging.getLogger("mcp").setLevel(logging.WARNING)
+    limit = service.options.max_topk
+
+    @server.tool(
+        name="medical_search",
+        description="Search the medical literature. Returns the passages that fit the query best, with their level of "
+        "evidence.",
+    )
+    async def medical_search(  # noqa: PLR0917 (the fields of the tool)
+        query: Annotated[str, Field(description="What to look for, in plain words.", min_length=1)],
+        topk: Annotated[
+            int, Field(description="Documents to return.", ge=1, le=limit)
+        ] = service.options.topk,
+        sources: Annotated[list[str] | None, Field(description="Only documents of these sources.")] = None,
+        min_evidence_level: Annotated[
+            int | None, Field(description="Lowest level of evidence, 1 to 9.", ge=1, le=9)
+        ] = None,
+        min_year: Annotated[int | None, Field(description="First year of publication.")] = None,
+        max_year: Annotated[int | None, Field(description="Last year of publication.")] = None,
+    ) -> Found:
+        given = {
+            "sources": sources,
+            "min_evidence_level": min_evidence_level,
+            "min_year": min_year,
+            "max_year": max_year,
+        }
+        filters = {name: value for name, value in given.items() if value is not None}
+        try:
+            hits = await service.search(RetrieveRequest(queries=[query], topk=topk, filters=filters or None))
+        except Refusal as refusal:
+            raise ToolError(refusal.detail) from refusal
+        return Found(documents=[_found(hit) for hit in hits[0]])
+
+    return server
+
+
+class HttpTool:
+    """The tool over HTTP, as a route of the service."""
+
+    def __init__(self, service: RetrievalService) -> None:
+        from starlette.routing import Route
+
+        self._service = service
+        self._server = build_server(service)
+        app = self._server.streamable_http_app(
+            host=service.options.host, streamable_http_path=PATH, json_response=True, stateless_http=True
+        )
+        (route,) = (route for route in app.routes if isinstance(route, Route) and route.path == PATH)
+        self.route: BaseRoute = Route(PATH, _Authorised(service, route.app))
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """What the route needs while it answers."""
+        return self._server.session_manager.run()
+
+
+class _Authorised:
+    """An ASGI application behind the service's token."""
+
+    def __init__(self, service: RetrievalService, app: "ASGIApp") -> None:
+        self._service = service
+        self._app = app
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        from starlette.datastructures import Headers
+        from starlette.responses import JSONResponse
+
+        try:
+            self._service.authorise(Headers(scope=scope).get("authorization"))
+        except Refusal as refusal:
+            await JSONResponse({"detail": refusal.detail}, refusal.status)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+async def serve_stdio(service: RetrievalService) -> None:
+    """Answer on standard input and output until the input ends.
+
+    Raises:
+        UserError: the index cannot be opened.
+        RetrievalFailure: nor can the engine's own server be reached.
+    """
+    server = build_server(service)
+    service.batcher.start()
+    while service.batcher.opening:
+        await asyncio.sleep(0.01)
+    if service.batcher.failure is not None:
+        raise service.batcher.failure
+    try:
+        await server.run_stdio_async()
+    finally:
+        await asyncio.to_thread(service.batcher.close)
+
+
+def _found(hit: Hit) -> FoundDocument:
+    document = hit.document
+    return FoundDocument(
+        id=document.id,
+        title=document.title,
+        text=document.text,
+        source=document.source,
+        evidence_type=document.evidence_type,
+        evidence_level=document.evidence_level,
+        year=document.year,
+        score=hit.score,
+    )

@@ -1,0 +1,62 @@
+"""Which of the model's words count as use of what it retrieved: those behind the documents, and none of the query."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from medr3_plugin.records import Document, Hit, Sample, SearchTurn
+from medr3_plugin.rewards.scorer import build_scorer
+
+DOCUMENT = Document(
+    "d1",
+    "Allopurinol lowers serum urate by inhibition of xanthine oxidase. Febuxostat is an alternative in renal disease.",
+    source="review",
+    evidence_level=8,
+)
+USE = "Allopurinol inhibits xanthine oxidase, so febuxostat is the alternative here."
+SHOWN = f"<document>{DOCUMENT.text}</document>"
+
+
+def utilisation(response: str, query: str) -> float:
+    sample = Sample(
+        "1",
+        "Which drug lowers the level in this man?",
+        f"{response}<answer>the second one</answer>",
+        ("the second one",),
+        gold_docs=("d1",),
+        searches=(SearchTurn(query, (Hit(DOCUMENT, 1.0),), ("d1",)),),
+        stage="retrieval",
+        forged=False,
+    )
+    [scored] = asyncio.run(build_scorer({}).score([sample]))
+    assert scored.record["documents"] == 1.0
+    return scored.record["retrieval_utilisation"]
+
+
+@pytest.mark.parametrize(
+    "query", ["gout drugs", "gout <think> drugs", "gout </think> drugs", "gout <answer> drugs"]
+)
+def test_what_stands_before_the_documents_is_no_use(query):
+    search = f"<search>{query}</search>"
+    before = utilisation(f"<think>{USE} {search}{SHOWN} Well.</think>", query)
+    behind = utilisation(f"<think>Let me look. {search}{SHOWN} {USE}</think>", query)
+    assert (before, behind) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        '<tool_call>{{"name": "medical_search", "arguments": {{"query": "{query}"}}}}</tool_call>'
+        "<tool_response>{shown}</tool_response>",
+        "<search>{query}</search>{shown}",
+    ],
+)
+def test_the_query_is_no_use(call):
+    asked = call.format(query=USE, shown=SHOWN)
+    assert utilisation(f"<think>Let me look. {asked} Well.</think>", USE) == 0.0
+    # nor does the query's own claim become use by being named again
+    assert utilisation(f"<think>Let me look. {asked} As for febuxostat.</think>", USE) == 0.0
+    asked = call.format(query="gout drugs", shown=SHOWN)
+    assert utilisation(f"<think>Let me look. {asked} {USE}</think>", "gout drugs") == 1.0
