@@ -107,7 +107,7 @@ def fill_collection(
         files.check_unchanged()
         if not summary.count:
             raise UserError("the corpus holds no document")
-        manifest["finished"] = True
+        manifest["finished"], manifest["made_of"] = True, made_of
         manifest["documents"] = {**summary.record(), "skipped_rows": bad_rows.count if bad_rows else 0}
         _upsert(client, uri, collection, [_manifest_row(manifest)])
         with failures(uri):
@@ -161,6 +161,8 @@ def _made_of(
 
 def _difference(recorded: dict[str, Any], wanted: dict[str, Any]) -> str:
     for key, value in wanted.items():
+        if key == "skip bad rows" and value:
+            continue  # whatever is there was read before the first wrong row, or without it
         if recorded.get(key) != value:
             if key in {"corpus", "encoder"}:
                 return f"the {key} is another one"

@@ -6,6 +6,7 @@ import copy
 import importlib.util
 import json
 import shlex
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -311,6 +312,30 @@ def test_the_judges_gpus_reserve_cpus_too() -> None:
         f for f in check(find_recipe("medr3_cpu"), [*few, "judge=verl"], files=False) if f.level == "error"
     ]
     assert error.where == "ray_kwargs.ray_init.num_cpus" and "Ray needs 9 CPUs" in error.message
+
+
+def test_milvus_is_there_and_its_files_are_not_shared() -> None:
+    recipe = find_recipe("medr3_cpu")
+
+    def found(uri: str, *overrides: str) -> list[tuple[str, str]]:
+        options = [
+            "medr3.retrieval.backend=milvus",
+            "medr3.retrieval.index=null",
+            f"+medr3.retrieval.uri='{uri}'",
+            "+medr3.retrieval.collection=c",
+            *overrides,
+        ]
+        return [(f.level, f.message) for f in check(recipe, options) if f.where == "medr3.retrieval.uri"]
+
+    several = "actor_rollout_ref.rollout.agent.num_workers=2"
+    ((level, message),) = found("milvus.db", several)
+    assert level == "error" and "num_workers" in message
+    assert found("milvus.db", "actor_rollout_ref.rollout.agent.num_workers=1") == []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}"
+        assert found(uri, several) == []
+    ((level, message),) = found(uri)
+    assert level == "missing" and uri in message
 
 
 def test_an_address_of_one_machine_does_not_serve_two(monkeypatch: pytest.MonkeyPatch) -> None:

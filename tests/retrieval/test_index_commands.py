@@ -139,6 +139,22 @@ def test_cosine_or_raw_inner_product(tmp_path, corpus, medr3, option, normalise)
     assert (json.loads(out)["score"] <= 1.0001) is normalise  # raw: vectors of 32 layer-normed numbers
 
 
+def test_a_milvus_collection_from_the_command_line(tmp_path, medr3):
+    pytest.importorskip("milvus_lite")
+    from medr3_plugin.retrieval.milvus import open_collection
+
+    path = write_jsonl(tmp_path / "c.jsonl", [*rows(20), {"id": "x"}])
+    uri = tmp_path / "milvus.db"
+    fill = ("index", "build", "--corpus", path, "--engine", "milvus", "--uri", uri, "--collection", "c")
+    code, _, err = medr3(*fill)
+    assert (code, "c.jsonl:21" in err) == (2, True)
+    code, out, err = medr3(*fill, "--skip-bad")
+    assert (code, "20 documents" in out, "c.jsonl:21" in err) == (3, True, True)
+    engine = open_collection(str(uri), "c")
+    assert engine.search(["metformin glucose"], 1)[0][0].document.id == "d0"
+    engine.close()
+
+
 def test_skipped_rows_are_listed(tmp_path, medr3):
     path = write_jsonl(tmp_path / "c.jsonl", [*rows(2), {"id": "x"}, {"text": "y"}])
     code, _, err = medr3("index", "build", "--corpus", path, "--out", tmp_path / "index")
@@ -172,6 +188,12 @@ def test_skipped_rows_are_listed(tmp_path, medr3):
         (
             ["index", "build", "--corpus", "CORPUS", "--out", "x", "--dense-index", "PQ"],
             "unknown dense index 'PQ'; expected one of auto",
+        ),
+        (["index", "build", "--corpus", "CORPUS"], "--out"),
+        (["index", "build", "--corpus", "CORPUS", "--engine", "milvus"], "--uri"),
+        (
+            ["index", "build", "--corpus", "CORPUS", "--engine", "milvus", "--uri", "x.db", "--out", "x"],
+            "--out",
         ),
         (["search", "--index", "nowhere", "query"], "nowhere: no such index folder"),
         (["index", "info", "--index", "."], "no manifest.json"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.recipe.checks.cluster import addresses, cpus, devices, packages
+from medr3_plugin.recipe.checks.cluster import addresses, cpus, devices, milvus, packages
 from medr3_plugin.recipe.checks.files import files_exist
 from medr3_plugin.recipe.checks.finding import Finding
 from medr3_plugin.recipe.checks.names import unknown_keys
@@ -51,7 +51,7 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
     findings += [*packages(config), *devices(config, retrieval), *addresses(config, retrieval)]
     findings += [*cpus(config, retrieval), *memory(config, gpu_memory_gib)]
     if files:
-        findings += files_exist(config, retrieval)
+        findings += [*files_exist(config, retrieval), *milvus(config, retrieval)]
     return sorted(findings, key=lambda finding: ("error", "missing", "note").index(finding.level))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,31 @@ def devices(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator
                 f"{key}.search.device",
                 "not set: if the collection has vectors, its query encoder would go onto GPU 0, beside vLLM and the "
                 f"trainer; set cpu, or {key}.ranking to bm25",
+            )
+
+
+def milvus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Milvus answers, and a file of Milvus Lite is not shared by processes."""
+    workers = config.actor_rollout_ref.rollout.agent.num_workers
+    for key, options in retrieval.items():
+        uri = str(options.get("uri") or "")
+        if not uri:
+            continue
+        if "://" not in uri:
+            if workers > 1:
+                yield Finding(
+                    "error",
+                    f"{key}.uri",
+                    f"{uri} is a Milvus Lite file, which one process at a time can open, and "
+                    f"actor_rollout_ref.rollout.agent.num_workers is {workers}: take a Milvus server, or set it to 1",
+                )
+            continue
+        address = urlsplit(uri)
+        try:
+            socket.create_connection((address.hostname or "", address.port or 19530), timeout=2).close()
+        except OSError as error:
+            yield Finding(
+                "missing", f"{key}.uri", f"nothing answers at {uri} ({error}): start the Milvus server"
             )
 
 
