@@ -1,13 +1,15 @@
 """How many right answers the rules recognise, in the forms in which models write them.
 
-    python benchmarks/answer_forms.py [--data FOLDER] [--rows 300] [--forms own|third|fourth|all] [--show N]
+    python benchmarks/answer_forms.py [--data FOLDER] [--rows 300] [--forms own|third|fourth|fifth|all] [--show N]
 
 Every form is filled with the right option (or name, or yes/no/maybe) of a question, and with another. A table
 says, a question set a line, which share of right answers the rules accept and which they reject (the rest is left to a
 judge), which share of wrong ones they accept, and how many hedges.
 
 The grammar was written against all the forms in this file (`own`). `answer_forms_third.txt` was written before its
-author had read the grammar, which was then mended with it. `answer_forms_fourth.txt` was written at the same time.
+author had read the grammar, which was then mended with it. `answer_forms_fourth.txt`, written
+at the same time, and `answer_forms_fifth.txt` were run once before anything was mended with them: that first look
+accepted 80 % and 86 % of the right answers, rejected none, and accepted no wrong one and no hedge.
 """
 
 from __future__ import annotations
@@ -400,6 +402,7 @@ class Case:
     hedges: Sequence[str]
 
 
+ORIGINS = ("own", "third", "fourth", "fifth")
 OWN = {
     "choice": CHOICE,
     "choice hedges": CHOICE_HEDGES,
@@ -411,9 +414,9 @@ OWN = {
 
 
 def forms(kind: str, origin: str) -> list[str]:
-    """The forms of a kind (a key of `OWN`) and origin: `own`, `third`, `fourth` or `all`."""
+    """The forms of a kind (a key of `OWN`) and origin: one of `ORIGINS` or `all`."""
     if origin == "all":
-        return [form for one in ("own", "third", "fourth") for form in forms(kind, one)]
+        return [form for one in ORIGINS for form in forms(kind, one)]
     table = OWN[kind] if origin == "own" else sections(f"answer_forms_{origin}.txt")[kind]
     return [line.replace("\\n", "\n") for line in table.strip().splitlines()]
 
@@ -511,7 +514,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data/questions"))
     parser.add_argument("--rows", type=int, default=300, help="questions of each set")
-    parser.add_argument("--forms", choices=("own", "third", "fourth", "all"), default="all")
+    parser.add_argument("--forms", choices=(*ORIGINS, "all"), default="all")
     parser.add_argument("--show", type=int, default=0, help="print that many faults of each kind, by form")
     args = parser.parse_args()
     counts: dict[str, Counter[str]] = {}

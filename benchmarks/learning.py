@@ -211,13 +211,8 @@ def collect(folder: Path, arm: str, seed: int, setting: Setting) -> None:
         if row["kind"] == "val":
             answered.setdefault(row["step"], {})[row["id"]] = question_result(row, gold[row["id"]], count)
     environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    head = {
-        "kind": "run",
-        "arm": arm,
-        "seed": seed,
-        "commit": environment["commit"],
-        "index": index_digest(),
-    } | asdict(setting)
+    head = {"kind": "run", "arm": arm, "seed": seed, "commit": environment["commit"], "index": index_digest()}
+    head |= {"wording": asdict(WORDING), **asdict(setting)}
     out = [head | {"seconds": round(sum(line.get("time/step", 0) for line in metrics))}]
     for line in metrics:
         short = {"kind": line["kind"], "step": line["step"], "stage": line["stage"]}

@@ -173,8 +173,8 @@ def asserted_sentences(text: str) -> list[str]:
             continue
         following = (following and not _OWN_WORD_AGAIN.match(sentence)) or read.denies_what_follows
         before = len(found)
-        if not following and denied_behind(sentence) is None:
-            left = asserted(sentence)
+        if not following:
+            left = read.asserted
             if _may_deny(left):
                 left = _DENIED_COMPLEMENT.sub(_unless_asserted, left)
             if left := left.strip(" ,，"):
@@ -191,10 +191,12 @@ class _Sentence(NamedTuple):
 
     Attributes:
         takes_back: what before it it denies: nothing (empty), the sentence `before`, `all`.
+        asserted: what it asserts, see `knowledge.asserted`; empty if it takes that back itself.
     """
 
     takes_back: str
     denies_what_follows: bool
+    asserted: str
     clauses: tuple[Statement, ...]
 
 
@@ -202,7 +204,7 @@ class _Sentence(NamedTuple):
 def _read(sentence: str) -> _Sentence:
     denial = _DENIES_WHAT_PRECEDES.match(sentence)
     if denial and len(word_forms(sentence)) <= 2 * _SHORT and len(content_words(sentence)) <= _SHORT // 3:
-        return _Sentence("all" if denial["all"] or denial["none"] else "before", False, ())
+        return _Sentence("all" if denial["all"] or denial["none"] else "before", False, "", ())
     clauses = []
     before = denied_behind(sentence)
     sentence = asserted(sentence if before is None else before)
@@ -211,7 +213,8 @@ def _read(sentence: str) -> _Sentence:
         words = frozenset(_stems(clause, may_deny))
         if words and len(words) <= _LONGEST:
             clauses.append(Statement(words, (may_deny and denies(clause)) != (before is not None), clause))
-    return _Sentence("", bool(_DENIES_WHAT_FOLLOWS.search(sentence)), tuple(clauses))
+    follows = bool(_DENIES_WHAT_FOLLOWS.search(sentence))
+    return _Sentence("", follows, sentence if before is None else "", tuple(clauses))
 
 
 def denies(clause: str) -> bool:

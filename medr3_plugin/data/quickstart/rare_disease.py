@@ -37,7 +37,7 @@ class Wording:
         layperson_share: chance that a sign with a layperson synonym is put in those words, in [0, 1].
         max_sign_characters: longer sign names are not asked.
         examples: example turns before each question, at most `len(EXAMPLE_DISEASES)`.
-        terms_named: how many of them, the last ones, put signs in layperson words, name the medical terms and search
+        terms_named: how many of them, the first ones, put signs in layperson words, name the medical terms and search
             with those; the others copy the signs.
     """
 
@@ -227,7 +227,7 @@ def example_turns(ontology: hpo.Ontology, wording: Wording | None = None) -> lis
             for term in ontology.characteristic_signs(disease)
             if (name := ontology.terms[term].name.lower()) not in headline and len(name) <= 20
         ]
-        if number >= wording.examples - wording.terms_named:
+        if number < wording.terms_named:
             # words of their own, not the term's in another order
             named = [
                 (word.lower(), name)

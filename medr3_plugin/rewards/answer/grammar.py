@@ -48,7 +48,12 @@ _PLAIN = frozenset(
         "diagnose recommend opt accounts account strong well patient patients case child boy girl man woman infant "
         "newborn individual presentation picture findings feature features symptom symptoms sign signs history "
         "evidence "
-        "suffering consideration careful reviewing selected chosen corresponds statement response scenario context "
+        "suffering consideration careful carefully reviewing review selected chosen corresponds statement scenario "
+        "context vignette problem text passage passages sources taken taking together account into altogether once "
+        "after then now us you means mean leads lead leaves us everything clear evident determined identified "
+        "mentioned noted stated describes described established available current complete thorough whole "
+        "highest greatest optimal ideal ultimately consequently accordingly aligns line initial proposed recommended "
+        "assessment impression evaluation examining comparing concluding across my your result outcome such analyzing"
         "data result results constellation combination phenotype profile pattern information reasoning analysis "
         "literature documents search document abstract article studies trial trials"
     )
@@ -69,22 +74,24 @@ _LINK_PHRASE = re.compile(
     r"(?:^| )(?:(?:consistent|compatible|keeping|go|going) with|suggestive of|indicative of|characteristic of|"
     r"suggests?|indicates?|supports?|points? to|explained by|diagnosis of|presence of|that|choose|select|pick|"
     r"answer|diagnose|"
-    r"conclude|opt for|has|have|mostlikely|corresponds? to|"
+    r"conclude|opt for|leaves|means|would say|aligns? with|in line with|typical of|diagnostic of|has|have|"
+    r"mostlikely|(?:corresponds?|leads?|leading) to|"
     r"suffering from|case of|called|named|known as|therefore|thus|so|hence|overall|finally|conclusion|dx|"
     r"diagnosis|choice|option|ans)(?: ,)?$"
-    r"|(?:answer|ans|diagnosis|option) [-–—]$"
+    r"|(?:answer|ans|diagnosis|option) [-–—\]]$"
 )
 _CHINESE_CARRIER = re.compile(
     r"(?:(?:因此|所以|经过分析|综上所述|综上|总之|故|由此可见|由此可得|根据以上分析|根据上述分析|经分析)[,:]? ?)?"
     r"(?:(?:本题|本例|该题|此题|该患者|患者|该病例|我|我认为|这道题|这个问题)?的?"
-    r"(?:最终|正确|最佳|最有可能|最可能|最符合|最合适|最适合|最恰当|最优|临床|首选|应该|标准|参考)?的?"
-    r"(?:答案|诊断|选项|疾病|治疗|药物|检查|处理|病因|选择)?(?:应该是|应当是|应为|应是|应选择?|应该选择?|是|为|选择?|:|诊断为|"
+    r"(?:最终|初步|主要|准确|唯一|推荐|正确|最佳|最有可能|最可能|最符合|最合适|最适合|最恰当|最优|临床|首选|应该|标准|参考)?的?"
+    r"(?:答案?|结论|诊断|选项|疾病|治疗|药物|检查|处理|病因|选择)?(?:应该是|应当是|应为|应是|应选择?|应该选择?|是|为|选择?|:|诊断为|"
     r"患有)? ?"
     r"[::]? ?)"
     r"(?:选项? ?:?)?"
 )
 _ENDING = re.compile(
-    r"(?:is|was|would be|should be|must be|seems to be|is therefore|is thus)(?P<said>(?: [a-z]+){1,9})|correct"
+    r"(?:is|was|would be|should be|must be|seems to be|is therefore|is thus|remains|stands out as)"
+    r"(?P<said>(?: [a-z]+){1,9})|correct"
     r"|\( (?:correct|right|best)(?: answer| option| choice)? \)"
     r"|(?:选?项)?(?:是|为)?(?:最)?(?:正确|对|最佳|符合题意|合适)(?:的)?(?:答案|选项|选择|诊断)?(?:的)?|是答案|选?项"
 )
@@ -92,8 +99,8 @@ _PRAISE = frozenset(
     listed("answer correct right best diagnosis choice option mostlikely appropriate suitable")
 )
 _REASON = re.compile(
-    r"(?:, |\( )?(?:best (?:explains|fits|matches|accounts for|describes)|because|since|given|as|due to|"
-    r"based on|which|who|因为|由于|因|理由是|原因是|基于)(?= |[\u3400-\u9fff])"
+    r"(?:, |\( )?(?:(?:fits|matches) best|best (?:explains|fits|matches|accounts for|describes)|because|since|given|"
+    r"as|due to|based on|which|who|因为|由于|因|理由是|原因是|基于)(?= |$|[\u3400-\u9fff])"
 )
 _RECORD = re.compile(
     r"(?:[(\[]|,) (?:o?mim|orpha|orphanet|mondo|doid|hp|mesh|icd ‐? ?1[01]|icd)(?: [:‐-])?"
@@ -117,13 +124,15 @@ _DENIALS = tuple(
         r"appropriate|indicated|consistent|"
         r"supported|fitting|suitable|answer|diagnosis|typical|first ‐ line|first ‐ line treatment))\b",
         # the lines of a list of options: "B: Incorrect."
-        rf"^{_LIST} (?:[:(–—-]|is) ?(?:incorrect|wrong|false|not correct|less likely|unlikely)\b",
+        rf"^{_LIST} (?:[:(–—-] )?(?:(?:this |it |that )?is )?"
+        r"(?:incorrect|wrong|false|not correct|less likely|unlikely)\b",
         rf"{_LIST} (?:[:–—-] )?(?:it |this )?(?:(?:does|do|did|would) not|doesn t|don t|cannot|fails? to) "
         rf"(?:fit|explain|match|account|cause|apply|address|"
         r"treat|present|help|describe|answer|produce|lead|typically|usually|affect|play)\b",
         rf"(?<!cannot )(?<!can t )(?<!not )(?<!without )(?<!unable to )(?<!only )(?:rule[sd]? out|ruling out|"
         rf"exclud(?:e|es|ed|ing)|"
         rf"eliminat(?:e|es|ed|ing)|rather than|instead of|unlike|as opposed to|(?<!if )not) (?:a |an )?{_LIST}",
+        rf"(?<!not )(?<!no )(?:(?:preferred|preferable|superior) (?:to|over)|(?:better|more [a-z]+) than) {_LIST}",
         rf"(?<![不无难])(?<!不能)(?<!无法)(?:排除|不选|不是|而不是|而非|并非)(?:选项)? ?{_LIST}",
         rf"{_LIST} ?(?:选?项)?(?:均|都)?(?:是)?(?:错误|不正确|不对|不符合|可以?排除|被排除|错)的?",
     )
@@ -165,14 +174,14 @@ _ODD = re.compile(
 )
 _REF = re.compile(REF)
 _AROUND = " .,:;()[]-–—"
-_MARKS = frozenset(",:()[]-–—‐.")
+_MARKS = frozenset(",:()[]-–—‐.=")
 _ARTICLES = re.compile(r"(?:(?:^| )(?:an?|\(|\[|<)){1,3}$")
 _OPENS = frozenset(
     listed("of among from given considering based after upon in according overall therefore thus hence so")
 )
 _REASON_WORDS = frozenset(listed("because since given as due"))
 _VERDICT_GOES_ON = re.compile(r"[,:(–—-]|(?=(?:there|it|this|that|these|they|we)\b)")
-_TAIL = re.compile(r"[,:–—-] (?=(?:an?|this|it|these)\b)")
+_TAIL = re.compile(r"[,:(–—-] (?=(?:an?|this|it|these)\b)")
 _SURELY = frozenset(listed("clearly definitely therefore thus indeed hence certainly surely"))
 _HEADERS = frozenset(listed("explanation reasoning rationale reason justification why"))
 _EXPLAINING = frozenset(
@@ -196,10 +205,16 @@ _COMMON = frozenset(
 )
 _CHINESE_PLAIN = re.compile(
     "(?:患者|该|本|此|具有|有|的|表现|症状|体征|特征|典型|符合|提示|支持|诊断|结合|病史|检查|结果|因此|所以|疾病|病|临床|与|和|为|是|"
-    "出现|存在|根据|文献|资料|检索|检索到|题意|考虑|可能性|最大|本病例|综上所述|综上|总之|综合|分析|解释|理由|原因|一致|特点|首选|药物|治疗|答案|正确|题干|信息|所述|以上|上述|属于|常见|主要|最|由)+"
+    "出现|存在|根据|文献|资料|检索|检索到|题意|考虑|可能性|最大|本病例|综合|通过|经|描述|情况|病例|研究|显示|表明|可知|可见|得出|结论|判断|认为|我们|我|综上所述|综上|总之|综合|分析|解释|理由|原因|一致|特点|首选|药物|治疗|答案|正确|题干|信息|所述|以上|上述|属于|常见|主要|最|由)+"
 )
-_SAME = {"most likely": "mostlikely", "most probable": "mostlikely", "i d": "i would", "i ll": "i will"}
-_SPELLINGS = re.compile(rf"\b(?:{'|'.join(_SAME)})\b")
+_SAME = {
+    "most likely": "mostlikely",
+    "most probable": "mostlikely",
+    "i d": "i would",
+    "i ll": "i will",
+    "why ?": "explanation",
+}
+_SPELLINGS = re.compile(rf"\b(?:{'|'.join(map(re.escape, _SAME))})(?!\w)")
 _CHINESE_LOADED = re.compile("[不未无没非除错否勿]|可能|也许|似乎|[a-z]")
 _MIN_WORDS, _MIN_CJK = 3, 4  # a comment shorter than that behind a letter is no sentence
 
@@ -275,7 +290,11 @@ def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
     after = after.lstrip(")] .").rstrip(")] .,:;")
     if not after:
         return ref[0], ""
-    for pattern, applies in ((_REASON, True), (_TAIL, question.open), (_VERDICT_GOES_ON, question.verdicts)):
+    for pattern, applies in (
+        (_REASON, True),
+        (_TAIL, not question.verdicts),
+        (_VERDICT_GOES_ON, question.verdicts),
+    ):
         if applies and (opened := pattern.match(after)):
             return ref[0], after[opened.end() :]
     return None

@@ -111,7 +111,10 @@ def _question_of(
         return Question(tuple(_YES_NO), frozenset([label]), _MEANING, frozenset(), False, True, text)
     spelled = [name for answer in answers for name in _spelled(answer)]
     if vocabulary is not None:
-        spelled += [name for answer in answers for name in vocabulary.synonyms(answer)]
+        known = [name for answer in answers for name in vocabulary.synonyms(answer)]
+        # "blue, methylene" says where an index lists methylene blue: "blue methylene" is no name
+        said_as = {name_key(name) for name in (*answers, *known)}
+        spelled += [name for name in known if name_key(natural_order(name)) not in said_as - {""}]
     keys = {key for name in spelled if (key := name_key(name))}
     inverted = {key for name in answers if (key := name_key(natural_order(name)))} - keys
     names = dict.fromkeys(keys | inverted, ACCEPTED)

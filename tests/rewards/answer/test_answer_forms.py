@@ -38,7 +38,7 @@ def forms():
 
 
 def cases(forms):
-    for origin in ("own", "third"):
+    for origin in forms.ORIGINS:
         yield from cases_of(forms, origin)
 
 

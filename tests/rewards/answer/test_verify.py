@@ -302,3 +302,19 @@ def test_a_lead_in_of_words_that_the_grammar_does_not_know_decides_nothing(lead)
 )
 def test_wrappings_of_a_letter(answer):
     assert level(answer, "Ceftriaxone", options=DRUGS) == 2
+
+
+def test_an_index_entry_of_a_vocabulary_is_no_name_in_its_own_order():
+    vocabulary = Vocabulary(
+        [Entry("Methylene Blue", ("blue, methylene", "swiss blue", "methylthioninium chloride"))]
+    )
+    said = {
+        answer: level(answer, "Methylene blue", question="Which antidote?", vocabulary=vocabulary)
+        for answer in ("Methylene blue", "Swiss blue", "Methylthioninium chloride", "Blue methylene")
+    }
+    assert said == {
+        "Methylene blue": 2,
+        "Swiss blue": 2,
+        "Methylthioninium chloride": 2,
+        "Blue methylene": None,
+    }
