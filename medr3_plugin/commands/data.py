@@ -119,7 +119,10 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter an option)
             err=True,
         )
     report = pipeline.write(loaded, out, rows)
-    counts = (f"{len(report[key])} {key}" for key in ("rejected", "duplicates", "overlaps") if report[key])
+    counts = [f"{len(report['rejected'])} rejected"] if report["rejected"] else []
+    counts += [
+        counted(len(report[f"{kind}s"]), kind) for kind in ("duplicate", "overlap") if report[f"{kind}s"]
+    ]
     skipped = sum(report["skipped"].values())
     unread = len(report["not_compared"])
     more = [f"{skipped} skipped"] * bool(skipped) + [

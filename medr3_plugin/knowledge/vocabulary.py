@@ -200,7 +200,9 @@ def read_entries(path: str | Path) -> Iterator[Entry]:
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"vocabulary file {path} does not exist")
+        raise UserError(
+            f"vocabulary file {path} does not exist: make it with `medr3 data vocab --out {path}`"
+        )
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):

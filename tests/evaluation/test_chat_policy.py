@@ -140,9 +140,11 @@ def test_a_reply_that_the_server_cut_is_truncated(
 
 @pytest.mark.parametrize("api", ["chat", "chat-turns"])
 def test_an_opened_reasoning_is_the_messages_beginning(
-    files: Path, httpserver: Any, tokenizer_folder: Path, api: str
+    files: Path, httpserver: Any, tokenizer_folder: Path, api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("verl")
+    monkeypatch.setenv("MEDR3_DATA", str(files))  # where the recipe has its vocabulary
+    (files / "vocab.jsonl").write_text('{"name": "Marfan syndrome"}\n', encoding="utf-8")
     server = ChatServer(httpserver, "honoured")
     if api == "chat":
         server.first = SAID.removeprefix("<think>")  # it goes on; in turns it opens its reasoning itself

@@ -428,16 +428,20 @@ def test_files_are_missing_until_they_are_prepared(elsewhere: Path) -> None:
 
 
 def test_prompts_of_another_agent_loop_are_an_error(elsewhere: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    import pyarrow.parquet as pq
+    pytest.importorskip("pyarrow")
+    from medr3_plugin.data.questions.parquet import training_row, write_parquet
 
     recipe = copy_recipe("one_gpu_1_5b", elsewhere / "mine")
     data = elsewhere / "data" / "medr3"
-    data.mkdir(parents=True)
-    columns = ("data_source", "prompt", "reward_model", "extra_info")
     for file, loop in (("train", "medr3_search"), ("val", "medr3_tool")):
-        rows = {**{name: ["x"] * 32 for name in columns}, "agent_name": [loop] * 32}
-        pq.write_table(pyarrow.table(rows), data / f"{file}.parquet")
+        rows = [
+            training_row(
+                id=str(number), dataset="generic", split="train", index=number, question="Which?",
+                prompt=[{"role": "user", "content": "Which?"}], answers=["gout"], agent_name=loop,
+            )
+            for number in range(32)
+        ]  # fmt: skip
+        write_parquet(rows, data / f"{file}.parquet")
     (error,) = [f for f in check(recipe) if f.level == "error"]
     assert error.where == "data.val_files" and "medr3_tool" in error.message and "--prompt" in error.message
     tools = "actor_rollout_ref.rollout.multi_turn.tool_config_path=tools.yaml"  # both loops in one run

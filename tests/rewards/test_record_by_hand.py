@@ -148,10 +148,10 @@ CASES = {
         row(said="asthma", triples=CHAIN, references=[{"triples": CHAIN}]),
         answered(0.1 + 0.2 * 2 / 3, 0.1, reasoning=2 / 3, reasoning_logic=1.0, reasoning_statistic=1.0),
     ),
-    "reasoning: a partly right answer": (
+    "reasoning: an answer that no rule decides, and no judge": (
         "reasoning",
         row(said="gout", answer="Gout, type 2", triples=CHAIN, references=[{"triples": CHAIN}]),
-        answered(0.4 + 0.4 * 2 / 3, 0.4, reasoning=2 / 3, reasoning_logic=1.0, reasoning_statistic=1.0),
+        answered(0.1 + 0.2 * 2 / 3, 0.1, reasoning=2 / 3, reasoning_logic=1.0, reasoning_statistic=1.0),
     ),
     "reasoning: an option's letter, the options as a list": (
         "reasoning",

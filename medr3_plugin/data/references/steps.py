@@ -104,16 +104,18 @@ async def pass_rate(caller: Caller, item: Item, attempts: int, check: AnswerChec
     right = 0
     for attempt in range(attempts):
         text = await caller.text("difficulty", messages, attempt=attempt, temperature=1.0, max_tokens=2048)
-        answer = parse(text).answer
-        right += bool(answer) and await _is_right(item, answer or "", text, check)
+        right += await _is_right(item, text, check)
     return right / attempts
 
 
-async def _is_right(item: Item, answer: str, text: str, check: AnswerCheck | None) -> bool:
-    verdict = verify(answer, _sample(item, text))
+async def _is_right(item: Item, text: str, check: AnswerCheck | None) -> bool:
+    parsed = parse(text)
+    if not parsed.answer:
+        return False
+    verdict = verify(parsed.answers, _sample(item, text))
     if verdict is not None:
         return verdict.level == RIGHT
-    return check is not None and await check(item, answer)
+    return check is not None and await check(item, parsed.answer)
 
 
 async def trajectory(
@@ -176,7 +178,7 @@ async def grade(caller: Caller, item: Item, attempt: Attempt) -> Grade:
     parsed = parse(attempt.text)
     if not parsed.answer or not parsed.reasoning.strip():
         return Grade(score=1, reason="no answer or no reasoning")
-    verdict = verify(parsed.answer, _sample(item, attempt.text))
+    verdict = verify(parsed.answers, _sample(item, attempt.text))
     if verdict is not None and verdict.level == WRONG:
         return Grade(score=1, reason=verdict.reason)
     messages = step_messages(

@@ -280,7 +280,7 @@ def test_reports_beside_a_parquet_are_no_evaluation_files_and_unread_rows_are_li
     code, output = run(
         "prepare", "generic", "--source", train, "--out", out, "--against", str(tmp_path / "eval")
     )
-    assert code == 0 and "1 evaluation rows not compared" in output
+    assert code == 0 and "1 evaluation row not compared" in output
     (where,) = json.loads(Path(out + ".report.json").read_text())["not_compared"]
     assert where.endswith("y.jsonl:2")
 
@@ -421,4 +421,4 @@ def test_depth_is_no_reason_to_fail(tmp_path, depth):
     code, output = run(
         "prepare", "generic", "--source", str(tmp_path / "x.jsonl"), "--out", str(tmp_path / "o.parquet")
     )
-    assert code != 0 and "x.jsonl:2: " in output and "1 bad rows" in output
+    assert code != 0 and "x.jsonl:2: " in output and "1 bad row" in output

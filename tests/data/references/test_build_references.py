@@ -309,7 +309,7 @@ def test_wrong_trajectories_are_no_references_and_trajectories_are_bounded(tmp_p
     (outcome,), _, _ = run([GOUT], endpoint, tmp_path / "j", index)
     assert outcome.status == "dropped" and outcome.scores == [4.5, 4.5, 4.5]
     assert "no trajectory of 3 was graded 5" in outcome.reason and "graph" not in endpoint.paid
-    endpoint.answer = "Gout or cellulitis"
+    endpoint.answer = "Gout</answer><answer>cellulitis"  # wrong by rule, whatever the teacher's grade
     (outcome,), _, _ = run([GOUT], endpoint, tmp_path / "k", index)
     assert outcome.scores == [1, 1, 1]
 
