@@ -294,7 +294,7 @@ def test_splits_are_not_mixed_unless_asked_for(tmp_path):
     assert run(*arguments, "--limit", "1")[0] != 0  # the first rows are all of one split
     for split, rows in (("validation", 1), ("train", 1), ("all", 3)):
         code, output = run(*arguments, "--split", split)
-        assert code == 0 and f"{rows} rows" in output
+        assert code == 0 and f"{rows} row" in output
     code, output = run(*arguments, "--split", "trian")
     assert code != 0 and "no row of split 'trian'; splits found: dev, test, train" in output
 
