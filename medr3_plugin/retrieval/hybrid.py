@@ -15,7 +15,7 @@ from medr3_plugin.retrieval.index.lexical import LexicalIndex, Rows, Scores
 DEPTH = 100
 """Documents each engine contributes."""
 
-_FIRST = 100  # results whose scores the weights are estimated from, whatever the depth
+FIRST = 100  # results whose scores the weights are estimated from, whatever the depth
 
 
 class HybridRetriever:
@@ -31,7 +31,7 @@ class HybridRetriever:
 
     def search(self, queries: Sequence[str], topk: int, mask: Mask | None = None) -> tuple[Rows, Scores]:
         """`[queries, topk]` row numbers and fused scores, best first; -1 where there is nothing more."""
-        depth = max(topk, self._depth, _FIRST)
+        depth = max(topk, self._depth, FIRST)
         return self.fuse(
             queries, self.lexical.search(queries, depth, mask), self.dense.search(queries, depth, mask), topk
         )
@@ -45,7 +45,7 @@ class HybridRetriever:
         scores = np.zeros((len(queries), topk), dtype=np.float32)
         for number, query in enumerate(queries):
             terms = len(self.lexical.terms(query))
-            weight = lexical_weight(lexical[1][number, :_FIRST], dense[1][number, :_FIRST], terms)
+            weight = lexical_weight(lexical[1][number, :FIRST], dense[1][number, :FIRST], terms)
             rankings = (lexical[0][number], dense[0][number])
             found, fused = reciprocal_rank_fusion(rankings, (weight, 1 - weight), topk)
             rows[number, : len(found)] = found

@@ -32,6 +32,7 @@ from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.engine import SearchOptions
 from medr3_plugin.retrieval.fusion import reciprocal_rank_fusion
 from medr3_plugin.retrieval.fusion_weights import lexical_weight
+from medr3_plugin.retrieval.hybrid import FIRST
 from medr3_plugin.retrieval.index import analyser
 from medr3_plugin.retrieval.index.filters import Filters
 from medr3_plugin.retrieval.index.lexical import Rows, Scores, query_terms
@@ -50,7 +51,6 @@ Ranking = Literal["bm25", "dense", "hybrid"]
 
 MANIFEST_ROW = -1
 _PAGE = 1000  # documents of one request: 2 MB of abstracts, far from gRPC's limits
-_FUSED = 100  # results of each engine that are fused, as in `hybrid`
 _PLAIN_TERM = re.compile(r"[a-z0-9]{1,40}")
 
 
@@ -238,13 +238,13 @@ class MilvusEngine:
             return self._lexical(queries, topk, where)
         if self._ranking == "dense":
             return self._dense(queries, topk, where)
-        depth = max(topk, self._options.depth, _FUSED)
+        depth = max(topk, self._options.depth, FIRST)
         fused = []
         for query, lexical, dense in zip(
             queries, self._lexical(queries, depth, where), self._dense(queries, depth, where), strict=True
         ):
             terms = len(query_terms(query))
-            weight = lexical_weight(lexical[1][:_FUSED], dense[1][:_FUSED], terms)
+            weight = lexical_weight(lexical[1][:FIRST], dense[1][:FIRST], terms)
             fused.append(reciprocal_rank_fusion((lexical[0], dense[0]), (weight, 1 - weight), topk))
         return fused
 
