@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,6 +83,9 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         bool, typer.Option("--published", help="Put the paper's numbers beside ours.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json instead of the table.")] = False,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Hydra overrides of --recipe, e.g. paths.data=data/mine.")
+    ] = None,
 ) -> None:
     """Evaluate a model on benchmarks, in the same environment and retrieval as training.
 
@@ -174,7 +178,7 @@ async def _run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (on
     from medr3_plugin.knowledge.vocabulary import Vocabulary
     from medr3_plugin.rewards.options import read_options
 
-    recipe = _recipe(options["recipe"])
+    recipe = _recipe(options["recipe"], options["overrides"] or ())
     settings = _environment(recipe, options["max_searches"])
     search_options = (recipe.get("retrieval") or {}).get("search") or {}
     judging = _judge_options(recipe, options["judge"], options["judge_model"])
@@ -301,15 +305,17 @@ async def _api(options: dict[str, Any], tokenizer: str) -> tuple[str, str]:
     return api, served
 
 
-def _recipe(name: str) -> dict[str, Any]:
+def _recipe(name: str, overrides: Sequence[str]) -> dict[str, Any]:
     """The recipe's section `medr3` and `response_length`; empty without a recipe."""
     from medr3_plugin.errors import UserError
     from medr3_plugin.recipe.checks.finding import section
     from medr3_plugin.recipe.shipped import compose, find_recipe
 
     if not name:
+        if overrides:
+            raise UserError(f"{overrides[0]}: overrides are those of a recipe: name it with --recipe")
         return {}
-    config = compose(find_recipe(name))
+    config = compose(find_recipe(name), overrides)
     if config.actor_rollout_ref.rollout.agent.default_agent_loop == "medr3_tool":
         raise UserError(
             f"--recipe {name}: it trains in the tool loop (default_agent_loop medr3_tool), which an evaluation "

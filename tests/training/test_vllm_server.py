@@ -99,7 +99,7 @@ def paid(journal: Path) -> int:
         return 0
     with sqlite3.connect(journal) as database:
         try:
-            return int(database.execute("SELECT count(*) FROM call").fetchone()[0])
+            return int(database.execute("SELECT count(*) FROM reply WHERE text IS NOT NULL").fetchone()[0])
         except sqlite3.OperationalError:  # the table is being made
             return 0
 
@@ -196,6 +196,7 @@ def test_a_chat_evaluation_of_the_real_server(
             *("eval", "--model", url, "--api", api, "--tokenizer", paths["model"], "--out", str(out)),
             *("--benchmark", f"rare_disease={paths['data']}/val.parquet", "--limit", "3"),
             *("--index", f"{paths['data']}/index", "--recipe", "medr3_cpu", "--temperature", "0"),
+            f"paths.data={paths['data']}",
         )
         assert done.returncode == 0, done.stderr[-3000:]
         rows = lines(out / "trajectories.jsonl")
