@@ -115,7 +115,7 @@ def prepare(
         texts=_texts(files),
         stand_ins=allow_stand_ins,
     )
-    lengths = _prompt_lengths(model.folder, files)
+    lengths = _prompt_lengths(model.folder, files, _tool_schemas(config, recipe.folder))
     limit = int(config.data.max_prompt_length)
     inside = [length for length in lengths if length <= limit]
     if not inside:
@@ -286,7 +286,20 @@ def _texts(files: Sequence[str]) -> Iterable[str]:
         yield from (message["content"] for message in messages)
 
 
-def _prompt_lengths(model: Path, files: Sequence[str]) -> list[int]:
+def _tool_schemas(config: Any, recipe: Path) -> list[dict[str, Any]] | None:
+    """What the chat template is told of the tools, which is part of every prompt; None without tools."""
+    if config.actor_rollout_ref.rollout.agent.default_agent_loop != "medr3_tool":
+        return None
+    from omegaconf import OmegaConf
+
+    from medr3_plugin.environment.tool import SCHEMA
+
+    given = config.actor_rollout_ref.rollout.multi_turn.tool_config_path
+    tools: Any = OmegaConf.to_container(OmegaConf.load(tool_file(given, recipe) or given), resolve=True)
+    return [tool.get("tool_schema") or SCHEMA for tool in tools["tools"]]
+
+
+def _prompt_lengths(model: Path, files: Sequence[str], tools: list[dict[str, Any]] | None) -> list[int]:
     from itertools import islice
 
     from transformers import AutoTokenizer
@@ -295,7 +308,7 @@ def _prompt_lengths(model: Path, files: Sequence[str]) -> list[int]:
     return sorted(
         len(
             tokenizer.apply_chat_template(
-                messages, add_generation_prompt=True, tokenize=True, return_dict=False
+                messages, tools=tools, add_generation_prompt=True, tokenize=True, return_dict=False
             )
         )
         for messages in islice(replaced.prompts(files), _SAMPLE)
