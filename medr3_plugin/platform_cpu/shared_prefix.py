@@ -12,7 +12,9 @@ distillation) goes through verl's code unchanged.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +24,13 @@ from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from verl.utils import tensordict_utils as tu
+from verl.utils.model import extract_multi_modal_inputs
 from verl.utils.torch_functional import entropy_from_logits, logprobs_from_logits
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
 ATTENTION = "medr3_shared_prefix"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +183,8 @@ class SharedPrefixEngine(FSDPEngineWithLMHead):
 
     def prepare_model_inputs(self, micro_batch: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """The packed row, where verl gives a padded rectangle."""
-        if not self._packs or not _plain(micro_batch):
+        if reason := obstacle(micro_batch) if self._packs else "the model's attention":
+            _warn_unpacked(reason)
             return super().prepare_model_inputs(micro_batch)
         packing = pack(micro_batch["input_ids"], micro_batch["loss_mask"])
         inputs = {
@@ -219,25 +225,23 @@ class SharedPrefixEngine(FSDPEngineWithLMHead):
         return outputs
 
 
-def _plain(micro_batch: Any) -> bool:
-    """Whether a micro-batch asks for log-probs and entropies of text alone, over dense positions."""
-
-    def wants(key: str) -> bool:
-        return bool(tu.get_non_tensor_data(data=micro_batch, key=key, default=False))
-
-    return (
-        micro_batch["position_ids"].dim() == 2
-        and "multi_modal_inputs" not in micro_batch
-        and not any(
-            map(
-                wants,
-                (
-                    "use_remove_padding",
-                    "use_fused_kernels",
-                    "calculate_sum_pi_squared",
-                    "distillation_use_topk",
-                    "distillation_only",
-                ),
-            )
-        )
+def obstacle(micro_batch: Any) -> str:
+    """What of a micro-batch the packing cannot express; empty for text alone over dense positions."""
+    if micro_batch["position_ids"].dim() != 2:
+        return "position_ids of several dimensions"
+    # verl sends an empty dict for every trajectory of text
+    if extract_multi_modal_inputs(micro_batch.get("multi_modal_inputs", [])):
+        return "multi_modal_inputs"
+    wanted = (
+        "use_remove_padding",
+        "use_fused_kernels",
+        "calculate_sum_pi_squared",
+        "distillation_use_topk",
+        "distillation_only",
     )
+    return next((key for key in wanted if tu.get_non_tensor_data(data=micro_batch, key=key, default=False)), "")
+
+
+@functools.cache
+def _warn_unpacked(reason: str) -> None:
+    _log.warning("trajectories are computed one by one, two to three times slower: %s", reason)

@@ -51,7 +51,7 @@ def config():
 
 
 def micro_batch(samples, temperature, **flags):
-    from tensordict import TensorDict
+    from tensordict import NonTensorData, NonTensorStack, TensorDict
     from verl.utils import tensordict_utils as tu
 
     def jagged(rows):
@@ -72,6 +72,8 @@ def micro_batch(samples, temperature, **flags):
     else:
         tu.assign_non_tensor(data, temperature=temperature)
     tu.assign_non_tensor(data, use_remove_padding=False, calculate_entropy=True, **flags)
+    # an empty dict each, as verl's agent loop sends text
+    data["multi_modal_inputs"] = NonTensorStack(*[NonTensorData({}) for _ in samples])
     return data
 
 
