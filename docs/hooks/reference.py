@@ -1,7 +1,7 @@
 """mkdocs hook: pages of the reference that are made from the code, so that they cannot differ from it.
 
 `reference/configuration.md` from the pydantic models of the section `medr3:`, `reference/command_line.md` from the
-commands of `medr3`.
+commands of `medr3`, `reference/python.md` from the docstrings of the public names.
 """
 
 from __future__ import annotations
@@ -48,7 +48,11 @@ def sections() -> list[Section]:
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the generated pages."""
-    pages = {"configuration.md": configuration(), "command_line.md": command_line()}
+    pages = {
+        "configuration.md": configuration(),
+        "command_line.md": command_line(),
+        "python.md": public_names(),
+    }
     for name, text in pages.items():
         files.append(File.generated(config, f"reference/{name}", content=text))
     return files
@@ -200,3 +204,19 @@ def _parameter(parameter: Any) -> str:
     )
     text = " ".join((parameter.help or "").split())
     return f"| {shown} | {text.replace('|', chr(92) + '|')} | {value} |"
+
+
+def public_names() -> str:
+    """The names that `import medr3_plugin` offers; mkdocstrings puts their docstrings in."""
+    import medr3_plugin
+
+    lines = [
+        "# Public names",
+        "",
+        "All of these are imported from `medr3_plugin`; what is promised about them stands in [Python API](../API.md).",
+    ]
+    for name in medr3_plugin.__all__:
+        if name != "__version__":
+            home = getattr(medr3_plugin, name).__module__
+            lines += ["", f"::: {home}.{name}"]
+    return "\n".join(lines) + "\n"

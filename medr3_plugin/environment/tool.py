@@ -127,7 +127,7 @@ class MedicalSearchTool(BaseTool):
     def __init__(self, config: dict[str, Any], tool_schema: OpenAIFunctionToolSchema | None = None) -> None:
         self.settings = validated(ToolSettings, config, "tools[medical_search].config")
         given = self.settings.retrieval
-        self._backend = None if given is None else make_backend(given)
+        self.backend = None if given is None else make_backend(given)
         self.environment = self.settings.over(EnvironmentSettings())
         self.policy: Policy | None = None
         self._trajectories: weakref.WeakKeyDictionary[Any, _Trajectory] = weakref.WeakKeyDictionary()
@@ -146,12 +146,12 @@ class MedicalSearchTool(BaseTool):
         """
         self.policy = policy
         self.environment = self.settings.over(environment)
-        if self._backend is None:
+        if self.backend is None:
             if retrieval is None:
                 raise UserError(
                     "medr3.retrieval: missing, and the tool medical_search has no retrieval of its own"
                 )
-            self._backend = make_backend(retrieval)
+            self.backend = make_backend(retrieval)
 
     async def execute(
         self,
@@ -188,9 +188,9 @@ class MedicalSearchTool(BaseTool):
             return SearchTurn(query, outcome="limit"), _block(self.environment.limit_line)
 
         async def search(query: str) -> Sequence[Hit]:
-            if self._backend is None:  # called by a loop that is not ours
+            if self.backend is None:  # called by a loop that is not ours
                 raise UserError("medical_search: give it `retrieval`, or use the agent loop medr3_tool")
-            return (await self._backend.search([query], self.environment.topk))[0]
+            return (await self.backend.search([query], self.environment.topk))[0]
 
         turn, new, line = await ask(query, trajectory.shown, search, self.environment)
         if not new:
