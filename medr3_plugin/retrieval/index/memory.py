@@ -72,9 +72,9 @@ def warn_if_short(index: Path, estimate: MemoryEstimate, processes: int = 1) -> 
         return
     smaller = "; a build with --dense-index SQ8 or IVF takes a quarter of Flat's" if estimate.scanned else ""
     logger.warning(
-        "%s: needs about %s of memory in %d process(es), %s is free: it may be slow, or be killed%s "
+        "%s: needs about %s of memory in %d process%s, %s is free: it may be slow, or be killed%s "
         "(docs/SCALING.md: several machines)",
-        index, _shown(needed), processes, _shown(free), smaller,
+        index, _shown(needed), processes, "es" if processes > 1 else "", _shown(free), smaller,
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def run_server(options: ServiceOptions, *, host: str, port: int, workers: int = 
     memory = estimate_memory(
         manifest.read(Path(options.index)), options.search.encoder, options.search.reranker
     )
-    print(f"memory: {memory}; {workers} process(es)", file=sys.stderr, flush=True)
+    print(f"memory: {memory}; {workers} process{'es' if workers > 1 else ''}", file=sys.stderr, flush=True)
     if workers > 1:  # one is looked at when it opens the index
         warn_if_short(Path(options.index), memory, workers)
     settings: dict[str, Any] = {
