@@ -298,6 +298,7 @@ def test_a_block_that_is_not_run_says_why(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     hidden = re.findall(r"^\n    (?:\$ |medr3 |pip |python |bash |curl )", text, re.MULTILINE)
     assert not hidden, f"{name(page)}: fence the commands that are indented, so that a test sees them"
+    assert "\n```\n- " not in text, f"{name(page)}: the site shows no list without an empty line before it"
 
 
 def test_yaml_blocks_are_read() -> None:
