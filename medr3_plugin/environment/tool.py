@@ -59,9 +59,8 @@ class ToolSettings(BaseModel):
 
     Attributes:
         type: verl's kind of tool.
-        retrieval: options of the backend (`retrieval.backend.BackendOptions`); None takes `medr3.retrieval`.
-        topk, max_searches, answer_reserve, document_template: as in `EnvironmentSettings`; None takes
-            `medr3.environment`'s.
+        retrieval: as the section `medr3.retrieval`; None takes that.
+        topk, max_searches, answer_reserve, document_template: as in `medr3.environment`; None takes that.
         document_chars: longest text of one document; the cut falls on a word boundary.
         response_chars: longest answer of the tool. `rollout.multi_turn.max_tool_response_length` must not
             be smaller, else verl cuts the middle out of the evidence; `medr3_tool` refuses to start then.
