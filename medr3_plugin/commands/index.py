@@ -1,4 +1,4 @@
-"""`medr3 index build|info` and `medr3 search`."""
+"""`medr3 index build|info|evaluate` and `medr3 search`."""
 
 from __future__ import annotations
 
@@ -44,9 +44,12 @@ _Index = Annotated[Path, typer.Option("--index", help="Index folder.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    group = typer.Typer(help="Build and inspect retrieval indexes.", no_args_is_help=True)
+    from medr3_plugin.commands.evaluate_index import evaluate
+
+    group = typer.Typer(help="Build, inspect and measure retrieval indexes.", no_args_is_help=True)
     group.command("build")(build)
     group.command("info", short_help="Check an index and say what it holds.")(info)
+    group.command("evaluate", short_help="Measure an engine on a retrieval benchmark (R2MED).")(evaluate)
     app.add_typer(group, name="index")
     app.command("search")(search)
 

@@ -44,10 +44,13 @@ def train(
     if check_only:
         print(f"{found.name}: ready to train")
         return
+    from medr3_plugin.runs.writer import claimed
     from medr3_plugin.stages.schedule import Schedule
 
     section = _section(config)
     run_dir = Path(section["run_dir"]).expanduser().absolute()
+    run_dir.mkdir(parents=True, exist_ok=True)
+    claimed(run_dir).release()  # the trainer would be refused minutes later
     environment: dict[str, str] = {}
     if section.get("platform") == "cpu":
         precision, environment = _on_this_machine(config.get("precision"), run_dir)

@@ -11,6 +11,7 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutp
 
 from medr3_plugin.environment.episode import Episode, Generation, run_episode
 from medr3_plugin.environment.inserted import inserted_runs
+from medr3_plugin.environment.query_gain import QueryGain
 from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.records import Hit
@@ -66,9 +67,6 @@ class SearchAgentLoop(AgentLoopBase):
         self.backend = make_backend(section["retrieval"])
         self.response_length = int(self.rollout_config.response_length)
 
-    async def _search(self, query: str) -> list[Hit]:
-        return (await self.backend.search([query], self.settings.topk))[0]
-
     async def run(self, sampling_params: dict[str, Any], priority: int = 0, **kwargs: Any) -> AgentLoopOutput:
         """Roll out one sample; the stage's stamp in `extra_info` overrides search limit and sampling."""
         stamp = kwargs.get("extra_info") or {}
@@ -78,10 +76,16 @@ class SearchAgentLoop(AgentLoopBase):
             prompt_ids = self._cap_text_prompt_length(opened)  # verl has cut the prompt without the tag
         sampling = {**sampling_params, **(stamp.get("sampling") or {})}
         server = _RolloutServer(self.server_manager, sampling, int(priority))
+        gain = QueryGain(kwargs)
+
+        async def search(query: str) -> list[Hit]:
+            gain.search_question(self.backend, self.settings)
+            return (await self.backend.search([query], self.settings.topk))[0]
+
         episode = await run_episode(
             prompt_ids,
             generate=server,
-            search=self._search,
+            search=search,
             tokenizer=self.tokenizer,
             settings=self.settings,
             response_length=self.response_length,
@@ -108,6 +112,7 @@ class SearchAgentLoop(AgentLoopBase):
             extra_fields={
                 **server.extra_fields,
                 **episode_fields(episode, opens_think(prompt_ids, self.tokenizer)),
+                "query_gain": await gain.of(episode.turns),
             },
         )
 

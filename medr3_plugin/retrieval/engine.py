@@ -70,7 +70,7 @@ class SearchOptions:
             `evidence_prior` lift documents from further down.
         reranker: folder or Hugging Face name of a cross-encoder; None for none.
         rerank_depth: candidates the cross-encoder scores: nearly all of its time, so that a CPU wants fewer.
-        evidence_prior: see `rerank.EvidencePrior.strength`; 0 switches it off.
+        evidence_prior: how much strong evidence is preferred: 0 not at all, 1 much.
     """
 
     encoder: str | None = None

@@ -81,6 +81,7 @@ class StagedTrainer(PPOTrainer):
         self.schedule.check_files(self._run_train_files)
         self.state = StageState.begin(self.schedule)
         self.run_folder = RunWriter(self.settings.run_dir)
+        self.run_folder.claim()
         self._validated_at = -1
         self._step_open = False
         self._save_due = False

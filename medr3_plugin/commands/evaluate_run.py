@@ -1,0 +1,255 @@
+"""What `medr3 eval` does with its options: recipe, benchmarks, model, search and judge, then the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one thing after the other)
+    """Evaluate what is not done.
+
+    Args:
+        options: of the command, by name.
+
+    Returns:
+        The last failure, empty if there was none, and how many rows were left out.
+    """
+    from medr3_plugin.errors import InfrastructureFailure, UserError
+    from medr3_plugin.evaluation.benchmarks import load_benchmark
+    from medr3_plugin.evaluation.chat_policy import endpoint
+    from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy, load_tokenizer
+    from medr3_plugin.evaluation.rollout import Plan, tag_rollout
+    from medr3_plugin.evaluation.runner import API, SERVED, Rows, run_benchmark, unfinished
+    from medr3_plugin.evaluation.tool_rollout import tool_rollout
+    from medr3_plugin.judge.factory import make_judge
+    from medr3_plugin.knowledge.vocabulary import Vocabulary
+    from medr3_plugin.rewards.options import read_options
+
+    recipe, config = _recipe(options["recipe"], options["overrides"] or ())
+    tools = _tool_file(config, options["recipe"])
+    options["style"] = _style(options["style"], tools)
+    settings = _environment(recipe, options["max_searches"])
+    search_options = (recipe.get("retrieval") or {}).get("search") or {}
+    judging = _judge_options(recipe, options["judge"], options["judge_model"])
+    extractor = read_options({"extractor": (recipe.get("reward") or {}).get("extractor") or {}}).extractor
+    names = Vocabulary.load(*extractor.vocabularies) if extractor.vocabularies else None
+    left_out: list[str] = []
+    benchmarks = [
+        load_benchmark(
+            spec,
+            options["data"],
+            form=options["form"],
+            style=options["style"],
+            limit=options["limit"],
+            warn=left_out.append,
+        )
+        for spec in options["benchmark"].split(",")
+    ]
+    for line in left_out:
+        typer.echo(f"warning: {line}", err=True)
+    model: str = options["model"]
+    remote = model.startswith(("http://", "https://"))
+    if not remote and options["api"] != "auto":
+        raise UserError(f"--api {options['api']}: --model {model} is no URL")
+    backend = _backend(options, settings.max_searches, search_options)
+    tokenizer = _tokenizer_path(options, remote)
+    api, served = await _api(options, tokenizer, tools) if remote else ("", "")
+    sampling = Sampling(options["temperature"], options["top_p"], options["seed"])
+    length = options["response_length"] or recipe.get("response_length", 4096)
+    plan = Plan(settings, length, options["samples"], sampling, options["concurrency"])
+    rows = Rows(
+        options["out"],
+        {
+            "model": model,
+            **({API: api, SERVED: served} if api else {}),
+            "environment": settings.model_dump(),
+            "response_length": plan.response_length,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": sampling.seed,
+            "form": options["form"] or "default",
+            "style": options["style"] or "default",
+            "retrieval": str(options["index"] or options["retrieval_url"]),
+            **({"search": search_options} if search_options and options["index"] else {}),
+            "judge": judging.get("base_url") or "rule",
+            "judge_model": judging.get("model") or "",
+            **({"vocabularies": list(extractor.vocabularies)} if extractor.vocabularies else {}),
+        },
+        {name: plan.samples * len({q.sample.id for q in questions}) for name, questions in benchmarks},
+    )
+    if not any(unfinished(name, questions, plan.samples, rows) for name, questions in benchmarks):
+        if backend:
+            await backend.close()
+        return "", len(left_out)  # before a model is loaded for nothing
+    loaded = load_tokenizer(tokenizer)
+    policy: EndpointPolicy | VllmPolicy
+    if api:
+        policy = endpoint(api, model, served, loaded)
+        await policy.connect()
+    else:
+        policy = VllmPolicy(model, loaded, max_model_len=options["prompt_length"] + plan.response_length)
+
+    async def search(query: str) -> Any:
+        return (await backend.search([query], settings.topk))[0] if backend else []
+
+    if tools:
+        roll_out = tool_rollout(policy, config, tools, _retrieval(options, search_options), plan)
+    else:
+        roll_out = tag_rollout(policy, search, plan)
+    judge = make_judge(judging)
+    failure = ""
+    try:
+        for name, questions in benchmarks:
+            last = await run_benchmark(
+                name,
+                questions,
+                roll_out=roll_out,
+                judge=judge,
+                vocabulary=names,
+                plan=plan,
+                rows=rows,
+            )
+            failure = last or failure
+    except InfrastructureFailure as error:  # the tables of what is done are still made
+        return str(error), len(left_out)
+    finally:
+        await policy.close()
+        if backend:
+            await backend.close()
+    return failure, len(left_out)
+
+
+def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
+    from medr3_plugin.errors import UserError
+
+    if options["tokenizer"]:
+        return str(options["tokenizer"])
+    if remote:
+        raise UserError(
+            "--tokenizer is needed with a URL: a folder or Hub name with the served model's tokenizer (where that "
+            "cannot be had, any other with --api chat or chat-turns: it only measures budgets there)"
+        )
+    model = str(options["model"])
+    if not Path(model).is_dir() and (model.startswith(("/", ".", "~")) or model.count("/") > 1):
+        raise UserError(f"--model {model}: no such folder, and no Hub name or URL")
+    return model
+
+
+async def _api(options: dict[str, Any], tokenizer: str, tools: Path | None) -> tuple[str, str]:
+    """How a URL is asked, and for which model: as said, as the output folder was begun, or as the server has it."""
+    from medr3_plugin.errors import UserError
+    from medr3_plugin.evaluation.chat_policy import NOTES, find_api
+    from medr3_plugin.evaluation.policy import EndpointPolicy, load_tokenizer
+    from medr3_plugin.evaluation.runner import API, SERVED, read_settings
+
+    before = read_settings(options["out"])
+    api = options["api"] if options["api"] != "auto" else before.get(API)
+    served = options["model_name"] or before.get(SERVED) or ""
+    if api is None or not served:
+        probing = EndpointPolicy(options["model"], served, load_tokenizer(tokenizer))
+        try:
+            await probing.connect()
+            served = probing.model
+            api = api or await find_api(probing)
+        finally:
+            await probing.close()
+    if tools and api != "completions":
+        raise UserError(
+            f"--recipe {options['recipe']}: it writes tool calls by its chat template, which needs a server with "
+            f"/v1/completions; {options['model']} is asked by --api {api}"
+        )
+    if NOTES[api]:
+        typer.echo(f"note: --api {api}: {NOTES[api]}", err=True)
+    return api, served
+
+
+def _recipe(name: str, overrides: Sequence[str]) -> tuple[dict[str, Any], Any]:
+    """The recipe's section `medr3` with `response_length`, and all of it; empty and None without a recipe."""
+    from medr3_plugin.errors import UserError
+    from medr3_plugin.recipe.checks.finding import section
+    from medr3_plugin.recipe.shipped import compose, find_recipe
+
+    if not name:
+        if overrides:
+            raise UserError(f"{overrides[0]}: overrides are those of a recipe: name it with --recipe")
+        return {}, None
+    config = compose(find_recipe(name), overrides)
+    return {**section(config), "response_length": config.data.max_response_length}, config
+
+
+def _tool_file(config: Any, recipe: str) -> Path | None:
+    """The tool file of a recipe that trains in the tool loop; None for any other."""
+    from medr3_plugin.errors import UserError
+    from medr3_plugin.recipe.checks.sections import tool_file
+    from medr3_plugin.recipe.shipped import find_recipe
+
+    if config is None or config.actor_rollout_ref.rollout.agent.default_agent_loop != "medr3_tool":
+        return None
+    given = config.actor_rollout_ref.rollout.multi_turn.tool_config_path
+    if (file := tool_file(given, find_recipe(recipe).folder)) is None:
+        raise UserError(f"actor_rollout_ref.rollout.multi_turn.tool_config_path: {given} is not there")
+    return file
+
+
+def _style(given: str | None, tools: Path | None) -> str | None:
+    from medr3_plugin.errors import UserError
+
+    if tools is None and given == "tools":
+        raise UserError("--prompt tools: name a recipe whose agent loop calls tools with --recipe")
+    if tools is not None and given not in (None, "tools"):
+        raise UserError(
+            f"--prompt {given}: the recipe calls tools, so its prompts are those of --prompt tools"
+        )
+    return given if tools is None else "tools"
+
+
+def _environment(recipe: dict[str, Any], max_searches: int | None) -> Any:
+    """Settings of the recipe's environment; the defaults without a recipe."""
+    from medr3_plugin.environment.settings import EnvironmentSettings
+
+    section = recipe.get("environment") or {}
+    if max_searches is not None:
+        section = {**section, "max_searches": max_searches}
+    return EnvironmentSettings.from_mapping(section)
+
+
+def _backend(options: dict[str, Any], max_searches: int, search: dict[str, Any]) -> Any:
+    from medr3_plugin.errors import UserError
+    from medr3_plugin.retrieval.backend import make_backend
+
+    if where := _retrieval(options, search):
+        return make_backend(where)
+    if max_searches and options["style"] in (None, "search", "tools"):
+        raise UserError(
+            "--index or --retrieval-url is needed; without retrieval say --prompt plain --max-searches 0"
+        )
+    return None
+
+
+def _retrieval(options: dict[str, Any], search: dict[str, Any]) -> dict[str, Any]:
+    """Options of the backend; empty without retrieval."""
+    if options["retrieval_url"]:
+        return {"backend": "http", "url": options["retrieval_url"]}
+    if options["index"]:
+        return {"backend": "inprocess", "index": str(options["index"]), "search": search}
+    return {}
+
+
+def _judge_options(recipe: dict[str, Any], judge: str | None, model: str) -> dict[str, Any]:
+    """Options of the judge; empty for none: `verify` has the rules. A router is there only in training."""
+    from medr3_plugin.errors import UserError
+
+    section = (recipe.get("reward") or {}).get("judge") or {}
+    if judge is None and section.get("kind") == "openai":
+        return {**section, "model": model or section.get("model")}
+    if judge in (None, "rule"):
+        if model:
+            raise UserError(
+                f"--judge-model {model}: there is no judge; give --judge URL, or a --recipe with one"
+            )
+        return {}
+    return {"kind": "openai", "base_url": judge, "model": model}
