@@ -99,7 +99,6 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     from medr3_plugin.retrieval.corpus.documents import BadRows
     from medr3_plugin.retrieval.index.build import BuildOptions, build_index
     from medr3_plugin.retrieval.index.encoder import EncoderConfig
-    from medr3_plugin.retrieval.index.memory import estimate_memory
 
     config = EncoderConfig(
         path=encoder,
@@ -146,7 +145,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     typer.echo(f"{out}: {_summary(manifest)}")
     for note in _notes(manifest["documents"]):
         typer.echo(note, err=True)
-    typer.echo(f"memory when open: {estimate_memory(manifest)}")
+    typer.echo(_size(manifest))
     _list_bad_rows(bad, out)
 
 
@@ -189,7 +188,6 @@ def info(
 ) -> None:
     """Check an index and say what it holds: sources, evidence types and years with counts, files, memory."""
     from medr3_plugin.retrieval.index import manifest as manifest_file
-    from medr3_plugin.retrieval.index.memory import estimate_memory
     from medr3_plugin.retrieval.index.store import DocumentStore
 
     manifest = manifest_file.read(index, "full" if verify else "quick")
@@ -210,7 +208,7 @@ def info(
         typer.echo(note)
     for line in _corpus_lines(manifest):
         typer.echo(line)
-    typer.echo(f"memory when open: {estimate_memory(manifest)}")
+    typer.echo(_size(manifest))
     typer.echo("files are intact" + ("" if verify else " (large ones sampled)"))
 
 
@@ -286,6 +284,13 @@ def _summary(manifest: dict[str, Any]) -> str:
         )
         parts.append(f"dense index {dense['index']} of {dense['dimension']} dimensions{recall}")
     return "; ".join(parts)
+
+
+def _size(manifest: dict[str, Any]) -> str:
+    size = sum(int(entry["bytes"]) for entry in manifest["files"].values())
+    return (
+        f"{size / 2**20:,.1f} MB of files, memory-mapped when open and shared by all processes of a machine"
+    )
 
 
 def _counts(counts: dict[str, int], most: int | None = None) -> str:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
 from medr3_plugin.retrieval.engine import open_index
 from medr3_plugin.retrieval.index import manifest
-from medr3_plugin.retrieval.index.memory import estimate_memory, warn_if_short
 from medr3_plugin.retrieval.serve.service import RetrievalService, ServiceOptions, create_app
 
 if TYPE_CHECKING:
@@ -42,12 +41,7 @@ def run_server(options: ServiceOptions, *, host: str, port: int, workers: int = 
             f"warning: {host} is reachable from outside and no token is set; set {options.token_env}",
             file=sys.stderr,
         )
-    memory = estimate_memory(
-        manifest.read(Path(options.index)), options.search.encoder, options.search.reranker
-    )
-    print(f"memory: {memory}; {workers} process(es)", file=sys.stderr, flush=True)
-    if workers > 1:  # one is looked at when it opens the index
-        warn_if_short(Path(options.index), memory, workers)
+    manifest.read(Path(options.index))  # a wrong index is refused before the port is taken
     settings: dict[str, Any] = {
         "access_log": False,  # /metrics counts requests; a log line for each would cost as much as the answer
         "log_level": "info",

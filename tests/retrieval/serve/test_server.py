@@ -75,7 +75,6 @@ def wait_until_ready(url: str) -> None:
 
 def test_serves_and_ends_in_peace(index):
     with serve("--index", index, "--port", "0") as process:
-        assert line_with(process, r"memory: about")
         url = line_with(process, r"at (http://127\.0\.0\.1:\d+)")[1]
         wait_until_ready(url)
         health = json.loads(ask(url, "/health")[1])
