@@ -37,7 +37,9 @@ _Normalise = Annotated[
     ),
 ]
 _DenseIndex = Annotated[str, typer.Option(help="auto, Flat, SQ8, HNSW or IVF.")]
-_ChunkTokens = Annotated[int, typer.Option(help="Cut documents longer than this; 0: leave them whole.")]
+_ChunkTokens = Annotated[
+    int, typer.Option(min=0, help="Cut documents longer than this; 0: leave them whole.")
+]
 _SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Count and list wrong rows instead of stopping.")]
 _Index = Annotated[Path, typer.Option("--index", help="Index folder.")]
 
@@ -73,19 +75,25 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     normalise: _Normalise = True,
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda, ...; else chosen.")] = "",
-    max_tokens: Annotated[int, typer.Option(help="Cut texts for the encoder; 0: the model's limit.")] = 0,
+    max_tokens: Annotated[
+        int, typer.Option(min=0, help="Cut texts for the encoder; 0: the model's limit.")
+    ] = 0,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Passages encoded at a time; else what suits the device.")
     ] = None,
     dense_index: _DenseIndex = "auto",
     chunk_tokens: _ChunkTokens = 0,
-    chunk_overlap: Annotated[int, typer.Option(help="Tokens that passages share.")] = 0,
+    chunk_overlap: Annotated[int, typer.Option(min=0, help="Tokens that passages share.")] = 0,
     chunk_tokenizer: Annotated[str, typer.Option(help="Model whose tokens count; else words.")] = "",
     encode_with: Annotated[
         str, typer.Option(help="process (this one) or ray (a cluster's workers).")
     ] = "process",
-    workers: Annotated[int, typer.Option(help="Ray workers; 0: as many as the cluster has room for.")] = 0,
-    gpus_per_worker: Annotated[float, typer.Option(help="GPUs of each Ray worker; may be a fraction.")] = 0.0,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Ray workers; 0: as many as the cluster has room for.")
+    ] = 0,
+    gpus_per_worker: Annotated[
+        float, typer.Option(min=0, help="GPUs of each Ray worker; may be a fraction.")
+    ] = 0.0,
     skip_bad: _SkipBad = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an index, or an unfinished one, of something else.")
@@ -215,7 +223,7 @@ def info(
 def search(  # noqa: PLR0917
     query: Annotated[str, typer.Argument(help="What to search for.")],
     index: _Index,
-    topk: Annotated[int, typer.Option(help="Documents to show.")] = 5,
+    topk: Annotated[int, typer.Option(min=1, help="Documents to show.")] = 5,
     source: Annotated[list[str] | None, typer.Option(help="Only this source; repeatable.")] = None,
     min_level: Annotated[int | None, typer.Option(min=1, max=9, help="Lowest evidence level.")] = None,
     min_year: Annotated[int | None, typer.Option(help="First year of publication.")] = None,
@@ -232,6 +240,8 @@ def search(  # noqa: PLR0917
     from medr3_plugin.retrieval.engine import Filters, SearchOptions, open_index
     from medr3_plugin.retrieval.index.store import document_to_row
 
+    if min_year is not None and max_year is not None and min_year > max_year:
+        raise UserError(f"--min-year {min_year}: is after --max-year {max_year}")
     options = SearchOptions(
         encoder=encoder or None,
         article_encoder=article_encoder or None,

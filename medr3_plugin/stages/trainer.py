@@ -75,6 +75,7 @@ class StagedTrainer(PPOTrainer):
         self.settings = ProgressSettings.from_section(section)
         self.schedule = Schedule.from_config(section.get("stages"))
         self.schedule.check_validation(config.trainer.test_freq)
+        self.schedule.check_agent_loop(config.actor_rollout_ref.rollout.agent.default_agent_loop)
         check_estimator(config)
         ask_through_the_manager(config)
         self._run_train_files = _files(config.data.train_files)

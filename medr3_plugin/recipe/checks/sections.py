@@ -62,6 +62,7 @@ def sections(config: Any) -> Iterator[Finding]:
         stages = Schedule.from_config(ours.get("stages"))
         stages.check_run_length(config.trainer.total_training_steps)
         stages.check_engine(config.actor_rollout_ref.actor.strategy)
+        stages.check_agent_loop(config.actor_rollout_ref.rollout.agent.default_agent_loop)
         stages.check_validation(config.trainer.test_freq)
         if config.reward.reward_manager.name == "medr3":
             stages.check_metrics(KEYS)

@@ -64,6 +64,8 @@ def locked(target: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
+        if not Path(lock.lock_file).exists():
+            raise UserError(f"{target.parent}: cannot be written; choose another folder") from error
         raise UserError(f"{target}: another process is building it; wait for that one") from error
     try:
         yield

@@ -81,12 +81,14 @@ def with_own_prompts(config: EncoderConfig) -> EncoderConfig:
     without them is still searched without them. A model that is not on this machine is left as it is, with a warning.
     """
     found: dict[str, Any] = {}
+    paths = dict.fromkeys((config.path, config.article_path or config.path))
+    prompts_of = {path: _prompts(path) for path in paths}
     for prefix, path, names in (
         ("query_prefix", config.path, ("query",)),
         ("article_prefix", config.article_path or config.path, ("document", "passage", "corpus")),
     ):
         if not getattr(config, prefix):
-            prompts = _prompts(path)
+            prompts = prompts_of[path]
             found[prefix] = next((prompts[name] for name in names if prompts.get(name)), "")
     return replace(config, **found)
 

@@ -51,7 +51,9 @@ class Filters:
             UserError: names it, and the sources there are.
         """
         if unknown := sorted(set(self.sources or ()) - set(known)):
-            names = sorted(known)
+            names = sorted(filter(None, known))
+            if not names:
+                raise UserError(f"filters.sources: no source {unknown[0]!r}; the index's documents name none")
             listed = ", ".join(map(repr, names[:_LISTED])) + f" and {len(names) - _LISTED} more" * (
                 len(names) > _LISTED
             )
