@@ -42,7 +42,13 @@ OPTION_GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "Encoder (dense, hybrid)": ("--encoder", "--article-encoder", "--query-prefix", "--article-prefix", "--pooling",
                                     "--normalise", "--device", "--reranker"),
     },
+    "search": {
+        "Milvus": ("--uri", "--collection", "--ranking"),
+        "Filters": ("--source", "--min-level", "--min-year", "--max-year"),
+        "How the index is searched": ("--encoder", "--article-encoder", "--reranker", "--evidence-prior"),
+    },
     "serve": {
+        "Milvus": ("--uri", "--collection", "--ranking", "--uri-token-env"),
         "How the index is searched": ("--encoder", "--article-encoder", "--device", "--reranker", "--evidence-prior"),
         "Limits": ("--topk", "--max-topk", "--max-queries", "--max-pending", "--timeout"),
         "Tool of other agents": ("--mcp", "--stdio"),

@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medr3_plugin.commands.places import (
+    RANKINGS,
+    MilvusCollection,
+    MilvusRanking,
+    MilvusUri,
+    check_one_place,
+    one_of,
+)
 from medr3_plugin.commands.words import counted
 from medr3_plugin.errors import UserError
 
@@ -113,10 +121,10 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         article_path=article_encoder or None,
         query_prefix=query_prefix,
         article_prefix=article_prefix,
-        pooling=_one_of("--pooling", pooling, ("cls", "mean")) if pooling else None,
+        pooling=one_of("--pooling", pooling, ("cls", "mean")) if pooling else None,
         normalise=normalise,
         max_tokens=max_tokens or None,
-        dtype=_one_of("--dtype", dtype, ("auto", "float32", "bfloat16")),
+        dtype=one_of("--dtype", dtype, ("auto", "float32", "bfloat16")),
         device=device or None,
     )
     options = BuildOptions(
@@ -135,14 +143,14 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     if out is None:
         raise UserError("--out: missing; name the index folder to create")
     encode = None
-    if _one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
+    if one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
         from medr3_plugin.retrieval.index.ray_encoding import ray_encode
 
         encode = ray_encode(workers=workers or None, gpus_per_worker=gpus_per_worker, batch_size=batch_size)
     manifest = build_index(
         corpus,
         out,
-        _one_of("--engine", engine, ("bm25", "dense", "hybrid", "milvus")),
+        one_of("--engine", engine, ("bm25", "dense", "hybrid", "milvus")),
         encoder=config if encoder else None,
         options=options,
         bad_rows=bad,
@@ -222,7 +230,10 @@ def info(
 
 def search(  # noqa: PLR0917
     query: Annotated[str, typer.Argument(help="What to search for.")],
-    index: _Index,
+    index: Annotated[Path | None, typer.Option("--index", help="Index folder.")] = None,
+    uri: MilvusUri = "",
+    collection: MilvusCollection = "medr3",
+    ranking: MilvusRanking = "",
     topk: Annotated[int, typer.Option(min=1, help="Documents to show.")] = 5,
     source: Annotated[list[str] | None, typer.Option(help="Only this source; repeatable.")] = None,
     min_level: Annotated[int | None, typer.Option(min=1, max=9, help="Lowest evidence level.")] = None,
@@ -236,8 +247,8 @@ def search(  # noqa: PLR0917
     evidence_prior: Annotated[float, typer.Option(help="Prefer strong evidence; 0: not, 1: much.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a hit.")] = False,
 ) -> None:
-    """Search an index and print the hits, best first."""
-    from medr3_plugin.retrieval.engine import Filters, SearchOptions, open_index
+    """Search an index or a Milvus collection and print the hits, best first."""
+    from medr3_plugin.retrieval.engine import Engine, Filters, SearchOptions, open_index
     from medr3_plugin.retrieval.index.store import document_to_row
 
     if min_year is not None and max_year is not None and min_year > max_year:
@@ -254,20 +265,23 @@ def search(  # noqa: PLR0917
         min_year=min_year,
         max_year=max_year,
     )
-    engine = open_index(index, options)
+    check_one_place(index, uri)
+    engine: Engine
+    if index is not None:
+        engine = open_index(index, options)
+    else:
+        from medr3_plugin.retrieval.milvus import open_collection
+
+        chosen = one_of("--ranking", ranking, RANKINGS) if ranking else None
+        engine = open_collection(uri, collection, options, ranking=chosen)
     hits = engine.search([query], topk, filters)[0]
+    engine.close()
     for rank, hit in enumerate(hits, 1):
         own = {"rank": rank, "score": hit.score}
         row = {**own, **document_to_row(hit.document), **own}  # ours first, and not a column's of that name
         typer.echo(json.dumps(row, ensure_ascii=False) if as_json else _shown(rank, hit))
     if not hits and not as_json:
         typer.echo("no document matches", err=True)
-
-
-def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> Any:
-    if value not in allowed:
-        raise UserError(f"{option} {value!r}: expected one of {', '.join(allowed)}")
-    return value
 
 
 def _shown(rank: int, hit: Hit) -> str:
