@@ -182,6 +182,7 @@ def overrides(arm: str, seed: int, setting: Setting, folder: Path) -> list[str]:
         f"{actor}.ppo_micro_batch_size_per_gpu={min(16, setting.questions * setting.samples)}",
         f"{actor}.optim.lr={setting.learning_rate}",
         f"{rollout}.n={setting.samples}",
+        f"{rollout}.max_num_seqs=64",
         f"{rollout}.seed={seed}",
         f"{rollout}.temperature={setting.temperature}",
         f"{rollout}.val_kwargs.do_sample=false",
