@@ -15,10 +15,10 @@ from medr3_plugin.commands.index import (
     _Encoder,
     _list_bad_rows,
     _Normalise,
-    _one_of,
     _Pooling,
     _SkipBad,
 )
+from medr3_plugin.commands.places import one_of
 
 
 def evaluate(  # noqa: PLR0917 (the options of a command)
@@ -50,13 +50,13 @@ def evaluate(  # noqa: PLR0917 (the options of a command)
     from medr3_plugin.retrieval.r2med import evaluate as results_of
     from medr3_plugin.retrieval.r2med import read_sets
 
-    _one_of("--benchmark", benchmark, ("r2med",))
+    one_of("--benchmark", benchmark, ("r2med",))
     config = EncoderConfig(
         path=encoder,
         article_path=article_encoder or None,
         query_prefix=query_prefix,
         article_prefix=article_prefix,
-        pooling=_one_of("--pooling", pooling, ("cls", "mean")) if pooling else None,
+        pooling=one_of("--pooling", pooling, ("cls", "mean")) if pooling else None,
         normalise=normalise,
         device=device or None,
     )
@@ -65,7 +65,7 @@ def evaluate(  # noqa: PLR0917 (the options of a command)
         results_of(
             read_sets(source),
             out,
-            _one_of("--engine", engine, ("bm25", "dense", "hybrid")),
+            one_of("--engine", engine, ("bm25", "dense", "hybrid")),
             encoder=config if encoder else None,
             search=SearchOptions(device=device or None, reranker=reranker or None),
             bad_rows=bad,

@@ -28,7 +28,7 @@ _SEPARATOR = re.compile(r"[,，、/]")
 _NEGATION = frozenset(("no", "not", "without", "never", "无", "不", "没", "未"))
 
 MAX_TRIPLES = 400
-"""Triples taken from one text; later ones are left out, so that length does not pay without end."""
+"""Triples taken from one text; later ones are left out, so that length does not pay without limit."""
 
 
 class EntityFinder(Protocol):

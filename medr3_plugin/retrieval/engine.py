@@ -93,7 +93,13 @@ class SearchOptions:
 
 
 class RankingEngine(ABC):
-    """What every engine does with the documents that it ranks: reranking, the evidence prior."""
+    """What every engine does with the documents that it ranks: reranking, the evidence prior.
+
+    Attributes:
+        manifest: of what is searched.
+    """
+
+    manifest: dict[str, Any]
 
     def __init__(self, options: SearchOptions) -> None:
         self._options = options
@@ -103,6 +109,9 @@ class RankingEngine(ABC):
             if options.reranker
             else None
         )
+
+    @abstractmethod
+    def __len__(self) -> int: ...
 
     @abstractmethod
     def candidates(self, queries: Sequence[str], count: int, filters: Filters | None) -> list[list[Hit]]:

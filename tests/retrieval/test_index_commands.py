@@ -153,6 +153,24 @@ def test_a_milvus_collection_from_the_command_line(tmp_path, medr3):
     engine = open_collection(str(uri), "c")
     assert engine.search(["metformin glucose"], 1)[0][0].document.id == "d0"
     engine.close()
+    at = ("--uri", uri, "--collection", "c")
+    code, out, err = medr3("search", *at, "metformin glucose", "--topk", 2, "--json", "--min-level", 6)
+    found = [json.loads(line) for line in out.splitlines()]
+    assert (code, found[0]["id"], found[0]["rank"]) == (0, "d0", 1), err
+    assert all(hit["evidence_level"] >= 6 for hit in found)
+    assert medr3("search", *at, "zzzz")[2] == "no document matches\n"
+    for wrong, named in (
+        ((), "--index"),
+        ((*at, "--index", tmp_path), "--index"),
+        ((*at, "--ranking", "dense"), "vectors"),
+        ((*at, "--ranking", "best"), "--ranking"),
+        (("--uri", uri, "--collection", "d"), "'d'"),
+    ):
+        code, _, err = medr3("search", *wrong, "metformin")
+        assert (code, named in err, err.count("\n")) == (2, True, 1)
+    code, _, err = medr3("serve", *at, "--workers", 2)
+    assert (code, "--workers" in err) == (2, True)
+    assert medr3("serve")[0] == 2
 
 
 def test_skipped_rows_are_listed(tmp_path, medr3):

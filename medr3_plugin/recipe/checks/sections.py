@@ -150,6 +150,8 @@ def _known_to_verl(config: Any) -> Iterator[Finding]:
                 [names.REWARD_MANAGER, "naive"],
             )
         )
+    else:
+        yield from _own_manager(config)
     for logger in _loggers(config):
         known = Tracking.supported_backend
         wanted.append(("trainer.logger", logger, known.__contains__, known))
@@ -164,6 +166,17 @@ def _known_to_verl(config: Any) -> Iterator[Finding]:
             yield Finding(
                 "error", "trainer.logger", f"{logger} needs the package {package}: pip install {package}"
             )
+
+
+def _own_manager(config: Any) -> Iterator[Finding]:
+    """A reward manager that verl will load from a file, loaded as it will be."""
+    from verl.trainer.ppo.reward import resolve_reward_manager_cls
+
+    try:
+        resolve_reward_manager_cls(config)
+    except Exception as error:  # whatever a user's module raises
+        cause = error.__cause__ or error
+        yield Finding("error", "reward.reward_manager", f"cannot be loaded: {type(cause).__name__}: {cause}")
 
 
 def _loggers(config: Any) -> list[str]:

@@ -141,7 +141,12 @@ def surfaces(text: str) -> list[str]:
     for match in _SINGLE.finditer(lowered):
         start, end = match.span()
         separator, single, after = lowered[start], lowered[start + 1 : end], lowered[end]
-        if after in " -." and start >= led and (leading := _LEADING.match(lowered, start)):
+        if (
+            after in " -."
+            and (after == "-" or single != "a")
+            and start >= led
+            and (leading := _LEADING.match(lowered, start))
+        ):
             found.append(leading.group())
             led = leading.end()
         if len(single) > 1 and single not in _NUMBERS and not (separator == "-" and single.isdecimal()):

@@ -1,8 +1,8 @@
 """The folders of a build, hidden beside the target: `.NAME.building`, `.NAME.vectors`, `.NAME.lock`.
 
 An index is written under the first name and renamed when its manifest is on disk: a build that is killed, or runs out
-of disk, leaves the target as it was. Documents and BM25 are written anew by every build; encoded vectors, which may
-have taken days, stay until the index is in its place, and go only when asked.
+of disk, leaves the target as it was. Every build writes documents and BM25 again; encoded vectors, which may have taken
+days, stay until the index is in its place, and those of something else go only when asked.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ def locked(target: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
+        if not Path(lock.lock_file).exists():
+            raise UserError(f"{target.parent}: cannot be written; choose another folder") from error
         raise UserError(f"{target}: another process is building it; wait for that one") from error
     try:
         yield
