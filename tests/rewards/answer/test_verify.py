@@ -63,7 +63,7 @@ def level(answer, *answers: str, options=None, question: str = "Which one?", voc
         ("C. In contrast, A would act elsewhere.", 2), ("C. In contrast, A is right.", None),
         ('{"excluded": "C"}', None), ("{'excluded': 'C'}", None), ("The answer is C. No, it is not.", None),
         ("C. A has no role here.", 2), ("C. A has no flaw.", None), ("C. A is not bad.", None),
-        ("The remaining options (A, B, D) are less appropriate; C.", 2), ("Q: Which one?\nA: C", None),
+        ("The remaining options (A, B, D) are less appropriate; C.", 2),
         ("C. The other answer choices describe older drugs.", 2), ("C. The remaining option is right too.", None),
         ("A does not fit. We can eliminate B and D, leaving C.", 2),
         ("It is not C. The answer is B.", 0), ("A", 0), ("Gentamicin", 0),
