@@ -295,7 +295,7 @@ class Scorer:
             case.graph.edges,
             self._answer_entities(case),
             lambda edge: not case.evidence.stating_edge(edge).isdisjoint(relevant.documents),
-            agreement(after, documents),
+            against_documents if after == written else agreement(after, documents),
             against_documents,
             len(own),
         )
