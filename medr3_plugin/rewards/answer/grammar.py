@@ -22,54 +22,23 @@ import re
 
 from medr3_plugin.rewards.answer.names import Question
 from medr3_plugin.rewards.answer.reading import FIRST, REF, read, sentences
-from medr3_plugin.text import has_cjk, listed
+from medr3_plugin.rewards.answer.words import (
+    COMMON,
+    DOUBTS,
+    EXPLAINING,
+    HEADERS,
+    HEADS,
+    LINKS,
+    LOADED,
+    OPENS,
+    PLAIN,
+    PRAISE,
+    REASON_WORDS,
+    SAME,
+    SURELY,
+)
+from medr3_plugin.text import has_cjk
 
-_PLAIN = frozenset(
-    listed(
-        # function words
-        "a an this that these those it its is are was were be been being has have had of in on at to for from by with "
-        "and as which who whom whose he she they his her their him them here there all so thus therefore hence overall "
-        "finally conclusion summary short i we my our would should must will can do does most mostlikely "
-        "likely probable best only very "
-        "clearly strongly highly also because since given due based according considering during when where while "
-        # what is asked for and what it is like
-        "answer answers option choice diagnosis dx ans condition disease disorder syndrome cause explanation decision "
-        "verdict response treatment therapy drug agent medication management step test investigation finding study "
-        "mechanism organism pathogen name gene protein final correct right single appropriate suitable accurate "
-        "reasonable preferred consistent compatible keeping classic classical typical characteristic suggestive "
-        "indicative diagnostic pathognomonic key main primary underlying working presumptive definitive clinical "
-        "genetic medical next letter question options choices among retrieved rationale justification "
-        # why
-        "fit fits fitting match matches matching explain explains explained support supports supported suggest "
-        "suggests "
-        "indicate indicates point points confirm confirms show shows present presents presented presenting "
-        "known called "
-        "named described reported seen found provided listed above conclude believe think choose select pick go say "
-        "diagnose recommend opt accounts account strong well patient patients case child boy girl man woman infant "
-        "newborn individual presentation picture findings feature features symptom symptoms sign signs history "
-        "evidence "
-        "suffering consideration careful carefully reviewing review selected chosen corresponds statement scenario "
-        "context vignette problem text passage passages sources taken taking together account into altogether once "
-        "after then now us you means mean leads lead leaves us everything clear evident determined identified "
-        "mentioned noted stated describes described established available current complete thorough whole "
-        "highest greatest optimal ideal ultimately consequently accordingly aligns line initial proposed recommended "
-        "assessment impression evaluation examining comparing concluding across my your result outcome such analyzing"
-        "data result results constellation combination phenotype profile pattern information reasoning analysis "
-        "literature documents search document abstract article studies trial trials"
-    )
-)
-# never plain, even as words of the question: what stands behind them is not what is asked for
-_LOADED = frozenset(
-    listed(
-        "not no never neither nor none without least less un unlikely except excluding exclude excluded wrong "
-        "incorrect "
-        "false other second alternative differential rather versus or possible possibly perhaps maybe may might "
-        "could if "
-        "but either both s t whether unclear unknown cannot hard hardly difficult impossible doubtful questionable "
-        "doubt worst poor against avoid few nobody fails"
-    )
-)
-_LINKS = frozenset(listed("is are was were be : = 是 为"))
 _LINK_PHRASE = re.compile(
     r"(?:^| )(?:(?:consistent|compatible|keeping|go|going) with|suggestive of|indicative of|characteristic of|"
     r"suggests?|indicates?|supports?|points? to|explained by|diagnosis of|presence of|that|choose|select|pick|"
@@ -94,9 +63,6 @@ _ENDING = re.compile(
     r"(?P<said>(?: [a-z]+){1,9})|correct"
     r"|\( (?:correct|right|best)(?: answer| option| choice)? \)"
     r"|(?:选?项)?(?:是|为)?(?:最)?(?:正确|对|最佳|符合题意|合适)(?:的)?(?:答案|选项|选择|诊断)?(?:的)?|是答案|选?项"
-)
-_PRAISE = frozenset(
-    listed("answer correct right best diagnosis choice option mostlikely appropriate suitable")
 )
 _REASON = re.compile(
     r"(?:, |\( )?(?:(?:fits|matches) best|best (?:explains|fits|matches|accounts for|describes)|because|since|given|"
@@ -176,45 +142,13 @@ _REF = re.compile(REF)
 _AROUND = " .,:;()[]-–—"
 _MARKS = frozenset(",:()[]-–—‐.=")
 _ARTICLES = re.compile(r"(?:(?:^| )(?:an?|\(|\[|<)){1,3}$")
-_OPENS = frozenset(
-    listed("of among from given considering based after upon in according overall therefore thus hence so")
-)
-_REASON_WORDS = frozenset(listed("because since given as due"))
 _VERDICT_GOES_ON = re.compile(r"[,:(–—-]|(?=(?:there|it|this|that|these|they|we)\b)")
 _TAIL = re.compile(r"[,:(–—-] (?=(?:an?|this|it|these)\b)")
-_SURELY = frozenset(listed("clearly definitely therefore thus indeed hence certainly surely"))
-_HEADERS = frozenset(listed("explanation reasoning rationale reason justification why"))
-_EXPLAINING = frozenset(
-    listed(
-        "this these it he she they a an patient findings finding features symptoms signs presentation history evidence "
-        "combination constellation documents study studies trial article results data"
-    )
-)
-_DOUBTS = (_LOADED - frozenset(listed("or may might could"))) | frozenset(
-    listed(
-        "also however although though unless better more mimic mimics mimicking resembles resembling overlaps "
-        "differentials candidates versus represents favors favours"
-    )
-)
-_HEADS = frozenset(listed("disorder disease condition syndrome findings features symptoms signs"))
-_COMMON = frozenset(
-    listed(
-        "a an rare genetic congenital inherited hereditary common chronic acute progressive autosomal recessive "
-        "dominant metabolic typically usually commonly often"
-    )
-)
 _CHINESE_PLAIN = re.compile(
     "(?:患者|该|本|此|具有|有|的|表现|症状|体征|特征|典型|符合|提示|支持|诊断|结合|病史|检查|结果|因此|所以|疾病|病|临床|与|和|为|是|"
     "出现|存在|根据|文献|资料|检索|检索到|题意|考虑|可能性|最大|本病例|综合|通过|经|描述|情况|病例|研究|显示|表明|可知|可见|得出|结论|判断|认为|我们|我|综上所述|综上|总之|综合|分析|解释|理由|原因|一致|特点|首选|药物|治疗|答案|正确|题干|信息|所述|以上|上述|属于|常见|主要|最|由)+"
 )
-_SAME = {
-    "most likely": "mostlikely",
-    "most probable": "mostlikely",
-    "i d": "i would",
-    "i ll": "i will",
-    "why ?": "explanation",
-}
-_SPELLINGS = re.compile(rf"\b(?:{'|'.join(map(re.escape, _SAME))})(?!\w)")
+_SPELLINGS = re.compile(rf"\b(?:{'|'.join(map(re.escape, SAME))})(?!\w)")
 _CHINESE_LOADED = re.compile("[不未无没非除错否勿]|可能|也许|似乎|[a-z]")
 _MIN_WORDS, _MIN_CJK = 3, 4  # a comment shorter than that behind a letter is no sentence
 
@@ -260,7 +194,7 @@ def _without_denied(sentence: str) -> tuple[str, str]:
         denied += "".join(_REF.findall(clause[0]))
         return " "
 
-    rest = _SPELLINGS.sub(lambda found: _SAME[found[0]], sentence)
+    rest = _SPELLINGS.sub(lambda found: SAME[found[0]], sentence)
     for pattern in _DENIALS:
         rest = pattern.sub(cut, rest)
     rest, others = _OTHERS_DENIED.subn(" ", rest)
@@ -283,8 +217,8 @@ def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
     ending = _ENDING.match(after)
     if ending:
         said = (ending["said"] or "").split()
-        cut = next((i for i, word in enumerate(said) if word in _REASON_WORDS), len(said))
-        if said and (_PRAISE.isdisjoint(said[:cut]) or not _PLAIN.issuperset(said[:cut])):
+        cut = next((i for i, word in enumerate(said) if word in REASON_WORDS), len(said))
+        if said and (PRAISE.isdisjoint(said[:cut]) or not PLAIN.issuperset(said[:cut])):
             return None
         after = " ".join([*said[cut:], after[ending.end() :].strip()]).strip()
     after = after.lstrip(")] .").rstrip(")] .,:;")
@@ -315,25 +249,25 @@ def _is_carrier(before: str, question: Question) -> bool:
             or (before[-1] in "是为:" and _is_plain([last.rstrip("是为")], question))
         )
     words = before.split()
-    if len(words) > 1 and words[-2] in _LINKS and words[-1] in _SURELY:
+    if len(words) > 1 and words[-2] in LINKS and words[-1] in SURELY:
         words.pop()
-    if question.letters and (_LOADED.isdisjoint(words) and not _TAKES_BACK.search(before)):
+    if question.letters and (LOADED.isdisjoint(words) and not _TAKES_BACK.search(before)):
         # where the other options are known, any words may lead to the answer
         last = words[len(words) - words[::-1].index(",") :] if "," in words else words
         if last and not _is_plain(last, question):
             return False
-        led = words[-1] in _LINKS or (words[0] in _OPENS and words[-1] == ",")
+        led = words[-1] in LINKS or (words[0] in OPENS and words[-1] == ",")
         return (led or _LINK_PHRASE.search(before) is not None) and not _ODD.search(before)
-    if words[-1] in _LINKS:
+    if words[-1] in LINKS:
         return _is_plain(words[:-1], question)
-    return _LINK_PHRASE.search(before) is not None and _PLAIN.issuperset(w for w in words if w not in _MARKS)
+    return _LINK_PHRASE.search(before) is not None and PLAIN.issuperset(w for w in words if w not in _MARKS)
 
 
 def _is_plain(words: list[str], question: Question) -> bool:
     """Whether all words are plain or the question's own; "1." may number the answer."""
     return (len(words) == 1 and words[0].isdigit() and (question.letters or words[0] == "1")) or all(
         word in _MARKS
-        or ((word in _PLAIN or word in question.words) and word not in _LOADED)
+        or ((word in PLAIN or word in question.words) and word not in LOADED)
         or (has_cjk(word) and all(part in question.text for part in _CHINESE_PLAIN.split(word)))
         for word in words
     )
@@ -350,22 +284,22 @@ def _is_neutral(text: str, own: str, question: Question) -> bool:
 
 def _explains(words: list[str], question: Question) -> bool:
     """Whether a text beside an open question's answer explains that answer and names no other."""
-    if ":" in words[:2] and words[0] in _HEADERS:
+    if ":" in words[:2] and words[0] in HEADERS:
         words = words[words.index(":") + 1 :]
     text = " ".join(words)
-    if not words or words[0] not in _EXPLAINING or not _DOUBTS.isdisjoint(words[1:]):
+    if not words or words[0] not in EXPLAINING or not DOUBTS.isdisjoint(words[1:]):
         return False
     if _ODD.search(text) or _TAKES_BACK.search(text):
         return False
     awaited = words[0] in ("a", "an")  # whether an answer could stand here
     for i, word in enumerate(words):
-        if awaited and word not in _COMMON:
+        if awaited and word not in COMMON:
             if not (_is_plain([word], question) or word.endswith("ed")):
                 return False
             awaited = False
-        relative = word == "that" and i > 0 and words[i - 1] in _HEADS  # "a disorder that affects ..."
+        relative = word == "that" and i > 0 and words[i - 1] in HEADS  # "a disorder that affects ..."
         joins = word in ("and", "or", ",", "being") and _is_plain(words[max(i - 1, 0) : i], question)
-        leads = word in _LINKS or _LINK_PHRASE.search(" ".join(words[max(i - 1, 0) : i + 1]))
+        leads = word in LINKS or _LINK_PHRASE.search(" ".join(words[max(i - 1, 0) : i + 1]))
         if joins or (leads and not relative):
             awaited = True
     return True
