@@ -16,7 +16,8 @@ pytest.importorskip("transformers")
 pytest.importorskip("pytest_httpserver")
 
 from medr3_plugin.cli import _register, app
-from medr3_plugin.commands.evaluate import _judge_options, _label
+from medr3_plugin.commands.evaluate import _label
+from medr3_plugin.commands.evaluation_run import judge_options
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.shipped import copy_recipe
 from medr3_plugin.runs.report.report import write_report
@@ -199,10 +200,10 @@ def test_mistakes(files: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[
 def test_the_judge_is_the_recipes_unless_given() -> None:
     own = {"kind": "openai", "base_url": "http://j", "model": "a", "attempts": 2}
     recipe = {"reward": {"judge": own}}
-    assert _judge_options(recipe, None, "") == own
-    assert _judge_options(recipe, None, "b") == own | {"model": "b"}
-    assert _judge_options(recipe, "rule", "") == {} == _judge_options({}, None, "")
-    assert _judge_options(recipe, "http://k", "c") == {"kind": "openai", "base_url": "http://k", "model": "c"}
+    assert judge_options(recipe, None, "") == own
+    assert judge_options(recipe, None, "b") == own | {"model": "b"}
+    assert judge_options(recipe, "rule", "") == {} == judge_options({}, None, "")
+    assert judge_options(recipe, "http://k", "c") == {"kind": "openai", "base_url": "http://k", "model": "c"}
 
 
 def test_the_recipe_gives_length_and_search_options(
@@ -270,4 +271,4 @@ def test_two_models_of_one_server_do_not_mix(files: Path, httpserver: Any, token
 
 def test_a_judge_model_without_a_judge_is_refused() -> None:
     with pytest.raises(UserError, match="--judge"):
-        _judge_options({}, None, "m")
+        judge_options({}, None, "m")
