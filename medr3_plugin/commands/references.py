@@ -10,7 +10,7 @@ import typer
 from medr3_plugin.commands.checks import endpoint, one_of
 
 
-def build_references(  # noqa: PLR0917 (typer: one parameter an option)
+def build_references(  # noqa: PLR0917 (typer: one parameter per option)
     source: Annotated[Path, typer.Option("--in", help="Parquet written by 'medr3 data prepare'.")],
     out: Annotated[Path, typer.Option(help="Parquet to write, with references.")],
     base_url: Annotated[str, typer.Option(help="OpenAI-compatible endpoint of the teacher, up to /v1.")] = "",

@@ -4,12 +4,12 @@ A row is one trajectory of any model: a row of data (see `rows`) with its `respo
 
     {"id"?, "question", "response", "answer",            # answer: the accepted one, or a list of them
      "options"?: {"A": text} or [text], "dataset"?, "gold_docs"?: [id],
-     "retrieved"?: [[{"id", "text", "evidence_type", …}]],             # one list a search
+     "retrieved"?: [[{"id", "text", "evidence_type", …}]],             # one list per search
      "references"?: [{"triples": [[head, relation, tail, from_retrieval]], "text"}],
      "triples"?: [[head, relation, tail, from_retrieval]]}             # the model's own graph
 
 Rows without an id are named by their line. Search-R1's `<information>` is read as `<document>`. Other keys are
-ignored. A wrong row raises `RowError`, which names file, line and field; the caller goes on with the next one.
+ignored. A wrong row raises `RowError`, which names file, line and field; the caller continues with the next one.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def _searches(
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(hits, list) for hits in value):
-        raise RowError(f"{where}: field 'retrieved': expected a list of lists, one a search")
+        raise RowError(f"{where}: field 'retrieved': expected a list of lists, one per search")
     turns = []
     seen: set[str] = set()
     for turn, items in enumerate(value):
