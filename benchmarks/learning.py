@@ -179,7 +179,7 @@ def overrides(arm: str, seed: int, setting: Setting, folder: Path) -> list[str]:
         "data.max_prompt_length=640",
         f"{rollout}.max_model_len=832",
         f"{actor}.ppo_mini_batch_size={setting.questions}",
-        f"{actor}.ppo_micro_batch_size_per_gpu={min(8, setting.questions * setting.samples)}",
+        f"{actor}.ppo_micro_batch_size_per_gpu={min(16, setting.questions * setting.samples)}",
         f"{actor}.optim.lr={setting.learning_rate}",
         f"{rollout}.n={setting.samples}",
         f"{rollout}.seed={seed}",

@@ -2,14 +2,8 @@
 
     python examples/add_reward_part.py
 
-verl wants the same keys for every sample, so a part adds its key always, also when it is 0. In training, put the
-class into a module of yours and name it in the recipe:
-
-    reward:
-      reward_manager: {source: importlib, name: CitingRewardManager, module: {path: my_rewards.py}}
-
-where `CitingRewardManager` subclasses `medr3_plugin.verl_adapters.reward_manager.Medr3RewardManager` and wraps
-`self.scorer` in its `__init__`.
+verl wants the same keys for every sample, so a part adds its key always, also when it is 0. How it gets into a training
+run: docs/EXTENDING.md.
 """
 
 from __future__ import annotations
@@ -17,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Sequence
-
-from score_trajectories import sample
 
 from medr3_plugin import Sample, ScoredSample, build_scorer, parse
 from medr3_plugin.rewards.scorer import Scorer
@@ -48,6 +40,8 @@ class CitingScorer:
 
 
 def main() -> None:
+    from score_trajectories import sample
+
     scorer = CitingScorer(build_scorer({}))
     for scored in asyncio.run(scorer.score([sample("right", "Marfan syndrome"), sample("wrong", "gout")])):
         print(f"{scored.id:6} score {scored.record['score']:.3f}  citation {scored.record['citation']:.2f}")

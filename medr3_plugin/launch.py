@@ -27,6 +27,9 @@ RUN_TAG = "MEDR3_RUN_TAG"
 PATIENCE_S = 600.0
 """Seconds a run may continue without a new line of metrics after Ray killed processes; some are not missed."""
 
+STOP_PATIENCE_S = 15.0
+"""Seconds that the trainer has for shutting Ray down; a third of it more for what is left, and again after that."""
+
 _KILLED = re.compile(rb"(\d+) Workers \(tasks / actors\) killed due to memory pressure")
 
 
@@ -94,7 +97,12 @@ def run_training(
                 time.sleep(0.5)
             progress.update()
         except KeyboardInterrupt as interrupt:
-            print(f"stopping the run ({interrupt}) ...", file=sys.stderr)
+            waiting = len(tagged_processes(tag))
+            print(
+                f"stopping the run ({interrupt}): waiting for its {waiting} processes (Ray, vLLM) to end, at most "
+                f"{STOP_PATIENCE_S * 5 / 3:.0f} s; the next start resumes from the last checkpoint",
+                file=sys.stderr,
+            )
             raise
         finally:
             progress.close()
@@ -240,7 +248,7 @@ def progress_line(line: Mapping[str, Any]) -> str:
     return "  ".join(parts)
 
 
-def stop_processes(tag: str, child: subprocess.Popen[bytes], patience_s: float = 15.0) -> None:
+def stop_processes(tag: str, child: subprocess.Popen[bytes], patience_s: float = STOP_PATIENCE_S) -> None:
     """Stop every process of a run: ask, wait, then kill. Ray and vLLM detach themselves, so the tag decides."""
     if child.poll() is None:
         child.send_signal(signal.SIGINT)  # lets Ray shut its cluster down

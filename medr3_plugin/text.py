@@ -77,6 +77,7 @@ _EXPONENT = re.compile("(?<=[0-9])([⁺⁻]?[⁰¹²³⁴-⁹]+)")
 _ACCENT = re.compile("[\u0300-\u036f]")
 _POSSESSIVE = re.compile(r"(?<=\w)['’‘ʼ`´]s\b")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_LATIN = re.compile(r"\b(i\.e|e\.g|vs|cf)\.(?= )", re.IGNORECASE)  # no ends of sentences
 _RANGE = re.compile(r"(?<=\d) to (?=\d)")
 _MICRO = re.compile(r"μ(?=(?:g|l|m|mol)\b)")
 _ROMAN_AND_LETTER = re.compile(r"(i{1,3}|iv|vi{0,3}|ix)([a-h])")
@@ -147,7 +148,7 @@ def scan(text: str) -> list[Token]:
         text = _MICRO.sub("u", text)
         for letter in {char.lower() for char in text} & GREEK.keys():
             text = re.sub(letter, GREEK[letter], text, flags=re.IGNORECASE)
-    text = _RANGE.sub("-", _THOUSANDS.sub("", _POSSESSIVE.sub("", text)))
+    text = _RANGE.sub("-", _LATIN.sub(r"\1", _THOUSANDS.sub("", _POSSESSIVE.sub("", text))))
     tokens: list[Token] = []
     for match in _TOKEN.finditer(text):
         raw, group = match[0], match.lastgroup

@@ -16,8 +16,9 @@ import typer
 import medr3_plugin
 from medr3_plugin.cli import _register, app, main
 from medr3_plugin.commands.examples import EXAMPLES
-from medr3_plugin.commands.help import GROUPS
+from medr3_plugin.commands.help import GROUPS, OPTION_GROUPS
 from medr3_plugin.errors import JudgeFailure, RetrievalFailure, RunFailed, UserError
+from medr3_plugin.retrieval.index.build import build_index
 
 
 @pytest.mark.parametrize("command", ["eval", "prepare", "vocab"])
@@ -191,3 +192,75 @@ def test_an_unreachable_judge_is_exit_code_1_and_the_row_invalid(
     code, _, said = medr3(monkeypatch, capsys, "score", *map(str, arguments), "--stage", "reasoning")
     assert code == 1 and "invalid" in said
     assert json.loads((tmp_path / "o.jsonl").read_text())["valid"] == 0.0
+
+
+def test_options_of_long_commands_are_grouped() -> None:
+    long = {}
+    for path, command in commands():
+        options = [one.opts[0] for one in command.params if one.param_type_name == "option"]
+        if len(options) > 12:
+            long[" ".join(path)] = set(options)
+    assert set(OPTION_GROUPS) == set(long)
+    for path, groups in OPTION_GROUPS.items():
+        names = [name for group in groups.values() for name in group]
+        assert len(names) == len(set(names)) and set(names) <= long[path], path
+    shown = subprocess.run(
+        [sys.executable, "-m", "medr3_plugin", "index", "build", "-h"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert (
+        shown.index("Options:")
+        < shown.index("--corpus")
+        < shown.index("Encoder (dense")
+        < shown.index("--pooling")
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (
+            "search x --index INDEX --min-year 2020 --max-year 2010",
+            2,
+            "--min-year 2020: is after --max-year 2010",
+        ),
+        ("search x --index INDEX --source books", 2, "no source 'books'; the index's documents name none"),
+        ("index build --corpus corpus.jsonl --out other --chunk-tokens -5", 2, "'--chunk-tokens'"),
+        ("score --in empty.jsonl --out scored.jsonl --stage joint", 2, "empty.jsonl: there is no row in it"),
+        ("score --in many.jsonl --out scored.jsonl --stage joint", 2, "error: and 10 more rows"),
+        ("score --in many.jsonl --out scored.jsonl --stage joint --skip-bad", 3, "error: many.jsonl:20"),
+        ("score --in many.jsonl --out INDEX --stage joint", 2, "INDEX: is a folder"),
+        ("score --in many.jsonl --out s --stage joint --vocabulary INDEX", 2, "INDEX is a folder"),
+        ("data prepare medqa --source x --out y.parquet", 2, "did you mean medqa_us?"),
+        (
+            "corpus build --source corpus.jsonl --out corpus.jsonl",
+            2,
+            "corpus.jsonl: is a file; give a folder",
+        ),
+    ],
+)
+def test_a_newcomers_mistake_is_named(  # noqa: PLR0917 (fixtures)
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: str,
+    code: int,
+    said: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("corpus.jsonl").write_text('{"id": "1", "text": "Scurvy."}\n')
+    Path("empty.jsonl").write_text("")
+    Path("many.jsonl").write_text('{"question": "Q?"}\n' * 30)
+    build_index(["corpus.jsonl"], Path("INDEX"), "bm25")
+    ended, _, errors = medr3(monkeypatch, capsys, *shlex.split(arguments))
+    assert ended == code and said in errors
+
+
+def test_a_mistyped_key_of_a_recipe_gets_the_nearest_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("verl")
+    code, _, errors = medr3(monkeypatch, capsys, "train", "one_gpu_1_5b", "trainer.total_epoch=1")
+    assert code == 2 and "did you mean trainer.total_epochs?" in errors

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from medr3_plugin import make_backend
+from medr3_plugin.retrieval.index.filters import Filters
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
-def run(name: str, *arguments: str, folder: Path) -> str:
+def run(name: str, *arguments: str, folder: Path, code: int = 0) -> str:
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / name), *arguments],
         cwd=folder,
@@ -23,13 +26,19 @@ def run(name: str, *arguments: str, folder: Path) -> str:
         text=True,
         timeout=300,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return done.stdout
 
 
 def test_every_example_is_tested() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
     assert {path.name for path in EXAMPLES.glob("*.py")} <= set(re.findall(r'"(\w+\.py)"', text))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def test_score_trajectories(tmp_path: Path) -> None:
@@ -45,10 +54,7 @@ def test_add_reward_part(tmp_path: Path) -> None:
 
 def test_retrieval_service(tmp_path: Path) -> None:
     pytest.importorskip("fastapi")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    out = run("retrieval_service.py", str(port), folder=tmp_path).splitlines()
+    out = run("retrieval_service.py", str(free_port()), folder=tmp_path).splitlines()
     assert "Scurvy" in out[1] and "level 7" in out[1]
     assert "Beriberi" in out[out.index("thiamine") + 1]
 
@@ -57,6 +63,50 @@ def test_add_benchmark(tmp_path: Path) -> None:
     out = run("add_benchmark.py", "mine.jsonl", folder=tmp_path)
     assert "own:1: accepted ['vitamin C', 'ascorbic acid']" in out
     assert "A. lorazepam" in out and "--benchmark generic=mine.jsonl" in out
+
+
+async def test_add_engine() -> None:
+    pytest.importorskip("fastapi")
+    port = free_port()
+    server = subprocess.Popen([sys.executable, str(EXAMPLES / "add_engine.py"), str(port)])
+    backend = make_backend({"url": f"http://127.0.0.1:{port}"})
+    try:
+        [hits] = await backend.search(["skurvy"], 2)  # the client waits until the server is there
+        assert hits[0].document.title == "Scurvy" and hits[0].score > 0
+        assert await backend.search(["", "xyz"], 2) == [[], []]
+        [strong] = await backend.search(["deficiency"], 5, Filters(min_evidence_level=6))
+        assert {hit.document.id for hit in strong} == {"1", "2"}
+    finally:
+        await backend.close()
+        server.terminate()
+        server.wait(timeout=30)
+
+
+def test_add_layout(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    arguments = ["data", "prepare", "quiz", "--source", "quiz.jsonl", "--out", "quiz.parquet"]
+    (tmp_path / "quiz.jsonl").write_text('{"nr": 1, "stem": "Scurvy?", "choices": "A|C;B|D", "key": "A"}\n')
+    assert "quiz.parquet: 1 row" in run("add_layout.py", *arguments, folder=tmp_path)
+    out = run("add_layout.py", folder=tmp_path, code=3)
+    assert "quiz.parquet: 2 rows (1 rejected" in out
+    assert "quiz.jsonl:3" in (tmp_path / "quiz.parquet.rejected.jsonl").read_text()
+
+
+@pytest.mark.slow
+def test_add_recipe(tmp_path: Path) -> None:
+    pytest.importorskip("verl")
+    (tmp_path / "medr3").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m medr3_plugin "$@"\n')
+    (tmp_path / "medr3").chmod(0o755)
+    out = subprocess.run(
+        ["bash", str(EXAMPLES / "add_recipe.sh"), "mine"],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(EXAMPLES.parent)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert out.returncode == 0, out.stdout + out.stderr
+    assert out.stdout.count("at most 300 steps") == 2 and "one_gpu" not in out.stdout.split("./mine")[1]
 
 
 def test_two_stage_schedule(tmp_path: Path) -> None:

@@ -64,9 +64,12 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     """
     from medr3_plugin.data.benchmark_corpora import FROM_QUESTIONS
     from medr3_plugin.data.quickstart.corpora import SOURCES
+    from medr3_plugin.errors import UserError
     from medr3_plugin.retrieval.corpus.build import build_corpus
     from medr3_plugin.retrieval.corpus.documents import BadRows
 
+    if out.is_file():
+        raise UserError(f"--out {out}: is a file; give a folder")
     sources = source or sorted(SOURCES)
     bad = BadRows() if skip_bad else None
     if not evidence_judge:

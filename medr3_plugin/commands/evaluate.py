@@ -37,7 +37,9 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     style: Annotated[
         str | None,
         typer.Option(
-            "--prompt", help="search, plain (no retrieval) or bare [default: as prepared, else search]."
+            "--prompt",
+            help="search, plain (no retrieval) or bare [default: as prepared, else search; tools with a --recipe that "
+            "calls tools].",
         ),
     ] = None,
     tokenizer: Annotated[str, typer.Option(help="Tokenizer, needed with a URL [default: the model].")] = "",
@@ -94,7 +96,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     """
     import asyncio
 
-    from medr3_plugin.commands.evaluation_run import run
+    from medr3_plugin.commands.evaluate_run import run
     from medr3_plugin.commands.words import counted
     from medr3_plugin.errors import UserError
     from medr3_plugin.evaluation.chat_policy import NOTES

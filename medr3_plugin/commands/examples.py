@@ -19,6 +19,7 @@ EXAMPLES = {
     "corpus sources": "medr3 corpus sources",
     "index build": "medr3 index build --corpus data/corpus --out indexes/mine --engine bm25",
     "index info": "medr3 index info --index indexes/mine --json",
+    "index evaluate": "medr3 index evaluate --source R2MED --out indexes/r2med --engine bm25",
     "search": 'medr3 search --index indexes/mine "treatment of scurvy" --topk 3',
     "serve": "medr3 serve --index indexes/mine --port 8765",
     "score": "medr3 score --in trajectories.jsonl --out scored.jsonl --stage joint --explain",

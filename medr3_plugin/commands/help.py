@@ -16,6 +16,53 @@ GROUPS = {
 }
 """Heading -> commands under it, as `medr3 --help` shows them."""
 
+OPTION_GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
+    "data prepare": {
+        "Which questions": ("--split", "--config", "--against", "--limit", "--seed", "--mix-option-counts",
+                            "--skip-bad"),
+        "How they are asked": ("--form", "--prompt", "--examples", "--examples-as", "--tokenizer", "--stage"),
+    },
+    "data build-references": {
+        "Teacher": ("--base-url", "--model", "--api-key-env", "--structured", "--max-tokens", "--parameters",
+                    "--timeout-s", "--concurrency", "--give-up-after", "--journal"),
+        "Difficulty": ("--policy-url", "--policy-model", "--policy-attempts", "--min-pass-rate", "--max-pass-rate"),
+        "What is kept": ("--references", "--max-trajectories", "--min-score", "--prompt", "--form", "--keep-dropped"),
+        "Searches": ("--index", "--topk", "--max-searches"),
+        "Without a teacher": ("--offline", "--corpus", "--vocabulary"),
+    },
+    "index build": {
+        "Encoder (dense, hybrid)": ("--encoder", "--article-encoder", "--query-prefix", "--article-prefix", "--pooling",
+                                    "--normalise", "--dtype", "--device", "--max-tokens", "--batch-size",
+                                    "--dense-index"),
+        "Passages": ("--chunk-tokens", "--chunk-overlap", "--chunk-tokenizer"),
+        "Many machines": ("--encode-with", "--workers", "--gpus-per-worker"),
+        "Milvus": ("--uri", "--collection"),
+    },
+    "index evaluate": {
+        "Encoder (dense, hybrid)": ("--encoder", "--article-encoder", "--query-prefix", "--article-prefix", "--pooling",
+                                    "--normalise", "--device", "--reranker"),
+    },
+    "search": {
+        "Milvus": ("--uri", "--collection", "--ranking"),
+        "Filters": ("--source", "--min-level", "--min-year", "--max-year"),
+        "How the index is searched": ("--encoder", "--article-encoder", "--reranker", "--evidence-prior"),
+    },
+    "serve": {
+        "Milvus": ("--uri", "--collection", "--ranking", "--uri-token-env"),
+        "How the index is searched": ("--encoder", "--article-encoder", "--device", "--reranker", "--evidence-prior"),
+        "Limits": ("--topk", "--max-topk", "--max-queries", "--max-pending", "--timeout"),
+        "Tool of other agents": ("--mcp", "--stdio"),
+    },
+    "eval": {
+        "Questions": ("--benchmark", "--data", "--form", "--prompt", "--limit", "--skip-bad"),
+        "Model and sampling": ("--model", "--model-name", "--tokenizer", "--api", "--samples", "--temperature",
+                               "--top-p", "--seed", "--response-length", "--prompt-length", "--concurrency"),
+        "Searches": ("--index", "--retrieval-url", "--max-searches"),
+        "Verdicts": ("--recipe", "--judge", "--judge-model"),
+    },
+}  # fmt: skip
+"""Command with many options -> heading -> options under it; the others stand first, under "Options"."""
+
 EXIT_CODES = (
     ("0", "done"),
     ("1", "failed: a service, a run, or something that was checked"),
@@ -32,8 +79,22 @@ class Command(TyperCommand):
         return super().make_context(info_name, taken_from(args), parent, **extra)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """The command's own options, then those that every command has."""
-        super().format_options(ctx, formatter)
+        """Arguments, the command's own options by group, then those that every command has."""
+        groups = OPTION_GROUPS.get(_path(ctx), {})
+        heading_of = {name: heading for heading, names in groups.items() for name in names}
+        shown: dict[str, list[tuple[str, str]]] = {
+            "Arguments": [],
+            "Options": [],
+            **{name: [] for name in groups},
+        }
+        for parameter in self.get_params(ctx):
+            if (record := parameter.get_help_record(ctx)) is not None:
+                own = "Arguments" if parameter.param_type_name == "argument" else "Options"
+                shown[heading_of.get(parameter.opts[0], own)].append(record)
+        for heading, rows in shown.items():
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
         with formatter.section("Every command"):
             formatter.write_dl(OPTIONS)
 
@@ -69,6 +130,15 @@ class Root(TyperGroup):
         with formatter.section("Exit codes"):
             formatter.write_dl(EXIT_CODES)
         formatter.write(f"\nExample:\n{_indented('medr3 recipes copy one_gpu_1_5b ./my_project')}\n")
+
+
+def _path(ctx: Any) -> str:
+    """The command without `medr3`, as `index build`."""
+    names: list[str] = []
+    while ctx.parent is not None:
+        names.insert(0, ctx.info_name)
+        ctx = ctx.parent
+    return " ".join(names)
 
 
 def _indented(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`medr3 index build|info` and `medr3 search`."""
+"""`medr3 index build|info|evaluate` and `medr3 search`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medr3_plugin.commands.places import (
+    RANKINGS,
+    MilvusCollection,
+    MilvusRanking,
+    MilvusUri,
+    check_one_place,
+    one_of,
+)
 from medr3_plugin.commands.words import counted
 from medr3_plugin.errors import UserError
 
@@ -37,16 +45,21 @@ _Normalise = Annotated[
     ),
 ]
 _DenseIndex = Annotated[str, typer.Option(help="auto, Flat, SQ8, HNSW or IVF.")]
-_ChunkTokens = Annotated[int, typer.Option(help="Cut documents longer than this; 0: leave them whole.")]
+_ChunkTokens = Annotated[
+    int, typer.Option(min=0, help="Cut documents longer than this; 0: leave them whole.")
+]
 _SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Count and list wrong rows instead of stopping.")]
 _Index = Annotated[Path, typer.Option("--index", help="Index folder.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
-    group = typer.Typer(help="Build and inspect retrieval indexes.", no_args_is_help=True)
+    from medr3_plugin.commands.evaluate_index import evaluate
+
+    group = typer.Typer(help="Build, inspect and measure retrieval indexes.", no_args_is_help=True)
     group.command("build")(build)
     group.command("info", short_help="Check an index and say what it holds.")(info)
+    group.command("evaluate", short_help="Measure an engine on a retrieval benchmark (R2MED).")(evaluate)
     app.add_typer(group, name="index")
     app.command("search")(search)
 
@@ -70,19 +83,25 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     normalise: _Normalise = True,
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda, ...; else chosen.")] = "",
-    max_tokens: Annotated[int, typer.Option(help="Cut texts for the encoder; 0: the model's limit.")] = 0,
+    max_tokens: Annotated[
+        int, typer.Option(min=0, help="Cut texts for the encoder; 0: the model's limit.")
+    ] = 0,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Passages encoded at a time; else what suits the device.")
     ] = None,
     dense_index: _DenseIndex = "auto",
     chunk_tokens: _ChunkTokens = 0,
-    chunk_overlap: Annotated[int, typer.Option(help="Tokens that passages share.")] = 0,
+    chunk_overlap: Annotated[int, typer.Option(min=0, help="Tokens that passages share.")] = 0,
     chunk_tokenizer: Annotated[str, typer.Option(help="Model whose tokens count; else words.")] = "",
     encode_with: Annotated[
         str, typer.Option(help="process (this one) or ray (a cluster's workers).")
     ] = "process",
-    workers: Annotated[int, typer.Option(help="Ray workers; 0: as many as the cluster has room for.")] = 0,
-    gpus_per_worker: Annotated[float, typer.Option(help="GPUs of each Ray worker; may be a fraction.")] = 0.0,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Ray workers; 0: as many as the cluster has room for.")
+    ] = 0,
+    gpus_per_worker: Annotated[
+        float, typer.Option(min=0, help="GPUs of each Ray worker; may be a fraction.")
+    ] = 0.0,
     skip_bad: _SkipBad = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an index, or an unfinished one, of something else.")
@@ -96,17 +115,16 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     from medr3_plugin.retrieval.corpus.documents import BadRows
     from medr3_plugin.retrieval.index.build import BuildOptions, build_index
     from medr3_plugin.retrieval.index.encoder import EncoderConfig
-    from medr3_plugin.retrieval.index.memory import estimate_memory
 
     config = EncoderConfig(
         path=encoder,
         article_path=article_encoder or None,
         query_prefix=query_prefix,
         article_prefix=article_prefix,
-        pooling=_one_of("--pooling", pooling, ("cls", "mean")) if pooling else None,
+        pooling=one_of("--pooling", pooling, ("cls", "mean")) if pooling else None,
         normalise=normalise,
         max_tokens=max_tokens or None,
-        dtype=_one_of("--dtype", dtype, ("auto", "float32", "bfloat16")),
+        dtype=one_of("--dtype", dtype, ("auto", "float32", "bfloat16")),
         device=device or None,
     )
     options = BuildOptions(
@@ -125,14 +143,14 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     if out is None:
         raise UserError("--out: missing; name the index folder to create")
     encode = None
-    if _one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
+    if one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
         from medr3_plugin.retrieval.index.ray_encoding import ray_encode
 
         encode = ray_encode(workers=workers or None, gpus_per_worker=gpus_per_worker, batch_size=batch_size)
     manifest = build_index(
         corpus,
         out,
-        _one_of("--engine", engine, ("bm25", "dense", "hybrid", "milvus")),
+        one_of("--engine", engine, ("bm25", "dense", "hybrid", "milvus")),
         encoder=config if encoder else None,
         options=options,
         bad_rows=bad,
@@ -143,7 +161,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     typer.echo(f"{out}: {_summary(manifest)}")
     for note in _notes(manifest["documents"]):
         typer.echo(note, err=True)
-    typer.echo(f"memory when open: {estimate_memory(manifest)}")
+    typer.echo(_size(manifest))
     _list_bad_rows(bad, out)
 
 
@@ -186,7 +204,6 @@ def info(
 ) -> None:
     """Check an index and say what it holds: sources, evidence types and years with counts, files, memory."""
     from medr3_plugin.retrieval.index import manifest as manifest_file
-    from medr3_plugin.retrieval.index.memory import estimate_memory
     from medr3_plugin.retrieval.index.store import DocumentStore
 
     manifest = manifest_file.read(index, "full" if verify else "quick")
@@ -207,14 +224,17 @@ def info(
         typer.echo(note)
     for line in _corpus_lines(manifest):
         typer.echo(line)
-    typer.echo(f"memory when open: {estimate_memory(manifest)}")
+    typer.echo(_size(manifest))
     typer.echo("files are intact" + ("" if verify else " (large ones sampled)"))
 
 
 def search(  # noqa: PLR0917
     query: Annotated[str, typer.Argument(help="What to search for.")],
-    index: _Index,
-    topk: Annotated[int, typer.Option(help="Documents to show.")] = 5,
+    index: Annotated[Path | None, typer.Option("--index", help="Index folder.")] = None,
+    uri: MilvusUri = "",
+    collection: MilvusCollection = "medr3",
+    ranking: MilvusRanking = "",
+    topk: Annotated[int, typer.Option(min=1, help="Documents to show.")] = 5,
     source: Annotated[list[str] | None, typer.Option(help="Only this source; repeatable.")] = None,
     min_level: Annotated[int | None, typer.Option(min=1, max=9, help="Lowest evidence level.")] = None,
     min_year: Annotated[int | None, typer.Option(help="First year of publication.")] = None,
@@ -227,10 +247,12 @@ def search(  # noqa: PLR0917
     evidence_prior: Annotated[float, typer.Option(help="Prefer strong evidence; 0: not, 1: much.")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a hit.")] = False,
 ) -> None:
-    """Search an index and print the hits, best first."""
-    from medr3_plugin.retrieval.engine import Filters, SearchOptions, open_index
+    """Search an index or a Milvus collection and print the hits, best first."""
+    from medr3_plugin.retrieval.engine import Engine, Filters, SearchOptions, open_index
     from medr3_plugin.retrieval.index.store import document_to_row
 
+    if min_year is not None and max_year is not None and min_year > max_year:
+        raise UserError(f"--min-year {min_year}: is after --max-year {max_year}")
     options = SearchOptions(
         encoder=encoder or None,
         article_encoder=article_encoder or None,
@@ -243,20 +265,23 @@ def search(  # noqa: PLR0917
         min_year=min_year,
         max_year=max_year,
     )
-    engine = open_index(index, options)
+    check_one_place(index, uri)
+    engine: Engine
+    if index is not None:
+        engine = open_index(index, options)
+    else:
+        from medr3_plugin.retrieval.milvus import open_collection
+
+        chosen = one_of("--ranking", ranking, RANKINGS) if ranking else None
+        engine = open_collection(uri, collection, options, ranking=chosen)
     hits = engine.search([query], topk, filters)[0]
+    engine.close()
     for rank, hit in enumerate(hits, 1):
         own = {"rank": rank, "score": hit.score}
         row = {**own, **document_to_row(hit.document), **own}  # ours first, and not a column's of that name
         typer.echo(json.dumps(row, ensure_ascii=False) if as_json else _shown(rank, hit))
     if not hits and not as_json:
         typer.echo("no document matches", err=True)
-
-
-def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> Any:
-    if value not in allowed:
-        raise UserError(f"{option} {value!r}: expected one of {', '.join(allowed)}")
-    return value
 
 
 def _shown(rank: int, hit: Hit) -> str:
@@ -283,6 +308,13 @@ def _summary(manifest: dict[str, Any]) -> str:
         )
         parts.append(f"dense index {dense['index']} of {dense['dimension']} dimensions{recall}")
     return "; ".join(parts)
+
+
+def _size(manifest: dict[str, Any]) -> str:
+    size = sum(int(entry["bytes"]) for entry in manifest["files"].values())
+    return (
+        f"{size / 2**20:,.1f} MB of files, memory-mapped when open and shared by all processes of a machine"
+    )
 
 
 def _counts(counts: dict[str, int], most: int | None = None) -> str:

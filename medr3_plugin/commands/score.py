@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 STAGES = ("reasoning", "retrieval", "joint")
 CHUNK = 512
 """Rows scored together: enough to keep a judge busy, few enough to hold in memory."""
+NAMED = 20
+"""Wrong rows that are named; the others are counted."""
 
 
 def register(app: typer.Typer) -> None:
@@ -62,6 +64,8 @@ def score(  # noqa: PLR0917 - typer passes options by name
         raise UserError(f"--stage {stage}: unknown, choose one of {', '.join(STAGES)}")
     if source.resolve() == out.resolve():
         raise UserError(f"--out {out}: is the file of --in")
+    if out.is_dir():
+        raise UserError(f"--out {out}: is a folder; give the file to write")
     options = read_config(config) if config else {}
     if preset:
         options["preset"] = preset
@@ -158,7 +162,8 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
                 for row in chunk:
                     if isinstance(row, RowError):
                         bad += 1
-                        print(f"error: {row}", file=sys.stderr)
+                        if bad <= NAMED:
+                            print(f"error: {row}", file=sys.stderr)
                     else:
                         samples.append(row)
                 for scored in await scorer.score(samples):
@@ -169,10 +174,14 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
                     if explain:
                         print(in_words(scored))
                 bar.update(len(chunk))
+        if not good and not bad:
+            raise UserError(f"{source}: there is no row in it")
     except BaseException:
         partial.unlink()
         raise
     partial.replace(out)
+    if bad > NAMED:
+        print(f"error: and {bad - NAMED:,} more rows", file=sys.stderr)
     print(_summary(good, bad, failures, out), file=sys.stderr)
     if undecided:
         print(

@@ -7,12 +7,23 @@ from typing import Annotated
 
 import typer
 
+from medr3_plugin.commands.places import (
+    RANKINGS,
+    MilvusCollection,
+    MilvusRanking,
+    MilvusUri,
+    check_one_place,
+    one_of,
+)
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
 
 
 def serve(  # noqa: PLR0917 (the options of a command)
-    index: Annotated[Path, typer.Option(help="Index folder made by `medr3 index build`.")],
+    index: Annotated[Path | None, typer.Option(help="Index folder made by `medr3 index build`.")] = None,
+    uri: MilvusUri = "",
+    collection: MilvusCollection = "medr3",
+    ranking: MilvusRanking = "",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
     workers: Annotated[int, typer.Option(min=1, help="Processes; they share a memory-mapped index.")] = 1,
@@ -38,18 +49,28 @@ def serve(  # noqa: PLR0917 (the options of a command)
         str,
         typer.Option(help="Environment variable with the bearer token; if it is set, a token is asked for."),
     ] = TOKEN_ENV,
+    uri_token_env: Annotated[
+        str, typer.Option(help="Environment variable with the token of the Milvus server.")
+    ] = TOKEN_ENV,
 ) -> None:
-    """Serve an index: POST /retrieve (Search-R1's protocol), GET /health, GET /metrics."""
+    """Serve an index or a Milvus collection: POST /retrieve (Search-R1's protocol), GET /health, GET /metrics."""
     from medr3_plugin.retrieval.engine import SearchOptions
     from medr3_plugin.retrieval.serve.server import run_server, run_stdio
     from medr3_plugin.retrieval.serve.service import ServiceOptions
 
-    if not index.is_dir():
+    check_one_place(index, uri)
+    if index is not None and not index.is_dir():
         raise UserError(f"--index {index}: no such folder; build one with `medr3 index build`")
+    if workers > 1 and uri and "://" not in uri:
+        raise UserError(f"--workers {workers}: one process at a time can use the Milvus Lite file {uri}")
     if stdio and not mcp:
         raise UserError("--stdio: needs --mcp; Search-R1's protocol is HTTP only")
     options = ServiceOptions(
-        index=str(index),
+        index="" if index is None else str(index),
+        uri=uri,
+        collection=collection,
+        ranking=one_of("--ranking", ranking, RANKINGS) if ranking else None,
+        uri_token_env=uri_token_env,
         mcp=mcp,
         host=host,
         search=SearchOptions(

@@ -28,11 +28,13 @@ def train(
     """Train with a recipe in verl's own trainer; the same command resumes a run that was interrupted."""
     from medr3_plugin.launch import run_training
     from medr3_plugin.recipe.checks import check, other_verl
+    from medr3_plugin.recipe.checks.language import WHERE as LANGUAGE
     from medr3_plugin.recipe.shipped import compose, find_recipe
 
     found = find_recipe(recipe)
     given = overrides or []
-    problems = [finding for finding in check(found, given) if finding.level != "note"]
+    findings = check(found, given)
+    problems = [finding for finding in findings if finding.level != "note"]
     if problems:
         more = (
             f" (and {len(problems) - 1} more: medr3 recipes validate {recipe})" if len(problems) > 1 else ""
@@ -41,13 +43,19 @@ def train(
     config = compose(found, given)
     if (other := other_verl()) is not None:
         print(f"warning: verl {other}", file=sys.stderr)
+    for finding in findings:
+        if finding.where == LANGUAGE:
+            print(f"warning: {LANGUAGE}: {finding.message}", file=sys.stderr)
     if check_only:
         print(f"{found.name}: ready to train")
         return
+    from medr3_plugin.runs.writer import claimed
     from medr3_plugin.stages.schedule import Schedule
 
     section = _section(config)
     run_dir = Path(section["run_dir"]).expanduser().absolute()
+    run_dir.mkdir(parents=True, exist_ok=True)
+    claimed(run_dir).release()  # the trainer would be refused minutes later
     environment: dict[str, str] = {}
     if section.get("platform") == "cpu":
         precision, environment = _on_this_machine(config.get("precision"), run_dir)

@@ -11,6 +11,7 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutp
 
 from medr3_plugin.environment.episode import Episode, Generation, run_episode
 from medr3_plugin.environment.inserted import inserted_runs
+from medr3_plugin.environment.query_gain import QueryGain
 from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.records import Hit
@@ -26,7 +27,9 @@ class _RolloutServer:
         self._client = client
         self._sampling = dict(sampling_params)
         self._priority = priority
-        self._request_id = uuid4().hex  # one id a trajectory: its turns go to the server that has its prefix
+        self._request_id = (
+            uuid4().hex
+        )  # one id per trajectory: its turns go to the server that has its prefix
         self.extra_fields: dict[str, Any] = {}
         self.routed_experts: Any = None  # of all tokens so far (mixtures of experts with router replay)
         self.num_preempted = -1
@@ -35,7 +38,7 @@ class _RolloutServer:
         output = await self._client.generate(
             request_id=self._request_id,
             prompt_ids=token_ids,
-            # a new dict a call: the server takes keys out of the one it is given
+            # a new dict per call: the server takes keys out of the one it is given
             sampling_params={
                 **self._sampling,
                 "stop": stop,
@@ -66,9 +69,6 @@ class SearchAgentLoop(AgentLoopBase):
         self.backend = make_backend(section["retrieval"])
         self.response_length = int(self.rollout_config.response_length)
 
-    async def _search(self, query: str) -> list[Hit]:
-        return (await self.backend.search([query], self.settings.topk))[0]
-
     async def run(self, sampling_params: dict[str, Any], priority: int = 0, **kwargs: Any) -> AgentLoopOutput:
         """Roll out one sample; the stage's stamp in `extra_info` overrides search limit and sampling."""
         stamp = kwargs.get("extra_info") or {}
@@ -78,10 +78,16 @@ class SearchAgentLoop(AgentLoopBase):
             prompt_ids = self._cap_text_prompt_length(opened)  # verl has cut the prompt without the tag
         sampling = {**sampling_params, **(stamp.get("sampling") or {})}
         server = _RolloutServer(self.server_manager, sampling, int(priority))
+        gain = QueryGain(kwargs)
+
+        async def search(query: str) -> list[Hit]:
+            gain.search_question(self.backend, self.settings)
+            return (await self.backend.search([query], self.settings.topk))[0]
+
         episode = await run_episode(
             prompt_ids,
             generate=server,
-            search=self._search,
+            search=search,
             tokenizer=self.tokenizer,
             settings=self.settings,
             response_length=self.response_length,
@@ -108,6 +114,7 @@ class SearchAgentLoop(AgentLoopBase):
             extra_fields={
                 **server.extra_fields,
                 **episode_fields(episode, opens_think(prompt_ids, self.tokenizer)),
+                "query_gain": await gain.of(episode.turns),
             },
         )
 

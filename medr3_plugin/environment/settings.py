@@ -25,6 +25,8 @@ class EnvironmentSettings(BaseModel):
             type and year, as far as known), title, text, summary (the corpus column, else the text), source,
             evidence_type, year.
         stop_at_answer: end generation at `</answer>`; for small models that do not end by themselves.
+        query_gain: search for the bare question too, for the metric `search/query_gain`; only where gold documents
+            are known, once per question and process.
         prefill_think: append `<think>` to the prompt (the paper's prompt ends so), unless the chat template has.
         empty_line: neutral text shown between document tags where a search found nothing; like the next four best in
             the language of the questions.
@@ -43,6 +45,7 @@ class EnvironmentSettings(BaseModel):
     answer_reserve: int = Field(default=256, ge=1)
     document_template: str = "{header}{title}. {text}"
     stop_at_answer: bool = False
+    query_gain: bool = True
     prefill_think: bool = False
     empty_line: str = "no document found"
     duplicate_line: str = "no new document found"

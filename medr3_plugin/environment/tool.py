@@ -59,9 +59,8 @@ class ToolSettings(BaseModel):
 
     Attributes:
         type: verl's kind of tool.
-        retrieval: options of the backend (`retrieval.backend.BackendOptions`); None takes `medr3.retrieval`.
-        topk, max_searches, answer_reserve, document_template: as in `EnvironmentSettings`; None takes
-            `medr3.environment`'s.
+        retrieval: as the section `medr3.retrieval`; None takes that.
+        topk, max_searches, answer_reserve, document_template: as in `medr3.environment`; None takes that.
         document_chars: longest text of one document; the cut falls on a word boundary.
         response_chars: longest answer of the tool. `rollout.multi_turn.max_tool_response_length` must not
             be smaller, else verl cuts the middle out of the evidence; `medr3_tool` refuses to start then.
@@ -119,15 +118,15 @@ class Policy:
 class MedicalSearchTool(BaseTool):
     """verl `BaseTool` over a `RetrievalBackend`.
 
-    One instance serves all trajectories of an agent loop worker (and one only shows its schema to the data
-    set), so the constructor opens nothing. `policy` is set by `medr3_tool`: with it, documents hold no control token
-    and never overflow the response, which would end the trajectory before the model saw them.
+    One instance serves all trajectories of an agent loop worker (and one only shows its schema to the
+    dataset), so the constructor opens nothing. `policy` is set by `medr3_tool`: with it, documents hold no control
+    token and never overflow the response, which would end the trajectory before the model saw them.
     """
 
     def __init__(self, config: dict[str, Any], tool_schema: OpenAIFunctionToolSchema | None = None) -> None:
         self.settings = validated(ToolSettings, config, "tools[medical_search].config")
         given = self.settings.retrieval
-        self._backend = None if given is None else make_backend(given)
+        self.backend = None if given is None else make_backend(given)
         self.environment = self.settings.over(EnvironmentSettings())
         self.policy: Policy | None = None
         self._trajectories: weakref.WeakKeyDictionary[Any, _Trajectory] = weakref.WeakKeyDictionary()
@@ -146,12 +145,12 @@ class MedicalSearchTool(BaseTool):
         """
         self.policy = policy
         self.environment = self.settings.over(environment)
-        if self._backend is None:
+        if self.backend is None:
             if retrieval is None:
                 raise UserError(
                     "medr3.retrieval: missing, and the tool medical_search has no retrieval of its own"
                 )
-            self._backend = make_backend(retrieval)
+            self.backend = make_backend(retrieval)
 
     async def execute(
         self,
@@ -188,9 +187,9 @@ class MedicalSearchTool(BaseTool):
             return SearchTurn(query, outcome="limit"), _block(self.environment.limit_line)
 
         async def search(query: str) -> Sequence[Hit]:
-            if self._backend is None:  # called by a loop that is not ours
+            if self.backend is None:  # called by a loop that is not ours
                 raise UserError("medical_search: give it `retrieval`, or use the agent loop medr3_tool")
-            return (await self._backend.search([query], self.environment.topk))[0]
+            return (await self.backend.search([query], self.environment.topk))[0]
 
         turn, new, line = await ask(query, trajectory.shown, search, self.environment)
         if not new:

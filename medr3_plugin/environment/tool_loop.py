@@ -17,11 +17,13 @@ from verl.experimental.agent_loop.tool_agent_loop import ToolAgentLoop
 from medr3_plugin.environment.control_tokens import as_data, control_tokens
 from medr3_plugin.environment.episode import Generation
 from medr3_plugin.environment.inserted import inserted_runs
+from medr3_plugin.environment.query_gain import QueryGain
 from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.environment.tag_text import ToolTurn, tag_text
 from medr3_plugin.environment.tool import MedicalSearchTool, Policy, max_searches
 from medr3_plugin.errors import UserError
+from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.trajectory import ANSWER_CLOSE, DOCUMENT_CLOSE, DOCUMENT_OPEN, THINK_OPEN
 
 _FORGING = (DOCUMENT_OPEN, DOCUMENT_CLOSE)
@@ -58,6 +60,7 @@ class MedicalToolAgentLoop(ToolAgentLoop):
         super().__init__(*args, **kwargs)
         self._settings = EnvironmentSettings.from_mapping(OmegaConf.select(self.config, "medr3.environment"))
         self._turns: list[ToolTurn] = []
+        self._gain = QueryGain({})
         for tool in self.tools.values():
             if isinstance(tool, MedicalSearchTool):
                 check_not_cut(tool, self.max_tool_response_length)
@@ -81,6 +84,7 @@ class MedicalToolAgentLoop(ToolAgentLoop):
         stop = [*_FORGING, *([ANSWER_CLOSE] if self._settings.stop_at_answer else [])]
         self.server_manager = engine = _Engine(self.server_manager, stop, self.tokenizer)
         self._turns = []
+        self._gain = QueryGain(kwargs)
         sampling = {**sampling_params, **(stamp.get("sampling") or {})}
         output = await super().run(sampling, priority, **kwargs)
         if not output.response_mask:  # the engine gave up at once: verl takes the prompt for the response
@@ -97,7 +101,8 @@ class MedicalToolAgentLoop(ToolAgentLoop):
             and self._turns[0].text.startswith(THINK_OPEN)
             and opens_think(output.prompt_ids, self.tokenizer),
         }
-        output.extra_fields.setdefault("searches", "[]")
+        searches = output.extra_fields.setdefault("searches", "[]")
+        output.extra_fields["query_gain"] = await self._gain.of(turns_from_json(searches))
         return output
 
     async def _handle_generating_state(self, agent_data: Any, *args: Any, **kwargs: Any) -> Any:
@@ -111,10 +116,13 @@ class MedicalToolAgentLoop(ToolAgentLoop):
         return state
 
     async def _call_tool(self, tool_call: Any, tools_kwargs: dict[str, Any], agent_data: Any) -> Any:
+        tool = agent_data._active_tools.get(tool_call.name)
+        if isinstance(tool, MedicalSearchTool) and tool.backend is not None:
+            self._gain.search_question(tool.backend, tool.environment)
         response, reward, notes = await super()._call_tool(tool_call, tools_kwargs, agent_data)
         if response.text:  # of any tool, and verl's own messages, which repeat what the model wrote
             response = response.model_copy(update={"text": as_data(response.text, self.tokenizer)})
-        if isinstance(agent_data._active_tools.get(tool_call.name), MedicalSearchTool) and "query" in notes:
+        if isinstance(tool, MedicalSearchTool) and "query" in notes:
             self._turns[-1].searches.append((notes["query"], response.text))
         return response, reward, notes
 

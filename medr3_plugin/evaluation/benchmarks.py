@@ -43,7 +43,7 @@ def load_benchmark(
             `medr3 data prepare` brings its own prompts; any other source is read by the loader of the dataset
             NAME (`generic` for your own jsonl) and put in `form` and `style`.
         form: `choice` (the default) or `open`; a prepared parquet must have been prepared so.
-        style: `search` (the default), `plain` or `bare`; likewise.
+        style: `search` (the default), `plain`, `bare`, or `tools` for a model that calls tools; likewise.
         limit: use only the first `limit` questions; 0 takes all.
         warn: gets a line for each row that cannot be used.
 
@@ -105,20 +105,20 @@ def _prepared(path: Path) -> list[dict[str, Any]] | None:
 
 
 def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | None, style: str | None) -> None:
-    """Refuse rows for the tool loop, and rows in another form or style than was asked for."""
+    """Refuse rows for another agent loop, form or style than was asked for."""
     from medr3_plugin.data.questions import prompts
 
     for number, row in enumerate(rows, start=1):
         where = f"{source} row {number}"
-        if row.get("agent_name") == prompts.AGENTS["tools"]:
-            raise UserError(
-                f"{where} is prepared for the tool loop (agent_name {row['agent_name']}), which an evaluation "
-                "does not have: prepare it with `medr3 data prepare --prompt search`"
-            )
+        if (row.get("agent_name") == prompts.AGENTS["tools"]) != (style == "tools"):
+            loops = "tool loop: evaluate it with --recipe and a recipe that calls tools"
+            if style == "tools":
+                loops = "tag protocol: prepare it with `medr3 data prepare --prompt tools`"
+            raise UserError(f"{where} is prepared for the {loops}")
         info = row["extra_info"]
         own_form = "choice" if info.get("options") else "open"
         messages = [{"role": m["role"], "content": m["content"]} for m in row["prompt"]]
-        styles: tuple[prompts.Style, ...] = ("search", "plain", "bare")
+        styles: tuple[prompts.Style, ...] = ("search", "plain", "bare", "tools")
         question = str(info.get("question"))
         own_style = style and next(
             (s for s in styles if _ends_with(messages[-1]["content"], prompts.instruction(question, s))),
@@ -143,10 +143,8 @@ def _load(
     from medr3_plugin.data import layouts
     from medr3_plugin.data.questions import prepare, prompts
 
-    known = [name for name, agent in prompts.AGENTS.items() if agent == prompts.AGENTS["search"]]
-    if style not in known:
-        # tool calls go through verl's tool loop, which an evaluation does not have
-        raise UserError(f"--prompt {style!r}: known are {', '.join(known)}")
+    if style not in prompts.AGENTS:
+        raise UserError(f"--prompt {style!r}: known are {', '.join(prompts.AGENTS)}")
     loaded = prepare.load(name if name in layouts.DATASETS else "generic", source)
     prepare.check_one_split(
         loaded,

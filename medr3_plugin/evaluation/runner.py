@@ -10,27 +10,24 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from medr3_plugin.environment.episode import Episode, run_episode
-from medr3_plugin.environment.rendering import opens_think
-from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, UserError
 from medr3_plugin.evaluation.benchmarks import Question
-from medr3_plugin.evaluation.policy import Policy, PolicyFailure, Sampling
+from medr3_plugin.evaluation.policy import PolicyFailure
+from medr3_plugin.evaluation.rollout import TAG_TEXT, Plan, Rollout
 from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
-from medr3_plugin.records import Hit, Sample, canonical_id, gold_found
+from medr3_plugin.records import Sample
 from medr3_plugin.rewards.answer.names import Names
-from medr3_plugin.rewards.retrieval import coverage
 from medr3_plugin.rewards.verdict import decide
 from medr3_plugin.runs.files import EVALUATION, TRAJECTORIES
 from medr3_plugin.runs.reader import read_json_lines
-from medr3_plugin.trajectory import THINK_OPEN, parse
+from medr3_plugin.trajectory import parse
 
 ASKED = "asked"
 """Key of the settings file: benchmark -> samples asked for."""
@@ -40,19 +37,6 @@ SERVED = "served_model"
 """Key of the settings file: the server's name for the model; folders of before lack it."""
 _PATIENCE = 20
 """Consecutive failures that mean a service is down."""
-
-Search = Callable[[str], Awaitable[Sequence[Hit]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is the same for every sample of an evaluation."""
-
-    settings: EnvironmentSettings
-    response_length: int
-    samples: int = 1
-    sampling: Sampling = field(default_factory=Sampling)
-    concurrency: int = 64
 
 
 class Rows:
@@ -149,8 +133,7 @@ async def run_benchmark(
     benchmark: str,
     questions: Sequence[Question],
     *,
-    policy: Policy,
-    search: Search,
+    roll_out: Rollout,
     judge: AnswerJudge | None,
     vocabulary: Names | None = None,
     plan: Plan,
@@ -175,7 +158,7 @@ async def run_benchmark(
                 if before is not None and before.get("judge_failure"):
                     row = dict(before)
                 else:
-                    row = await _roll_out(question, number, search, policy, plan)
+                    row = await roll_out(question, number)
                     row |= {
                         "benchmark": benchmark,
                         "stage": benchmark,
@@ -211,57 +194,11 @@ def _is_done(row: Mapping[str, Any] | None) -> bool:
     return row is not None and row["reward"]["valid"] > 0
 
 
-async def _roll_out(
-    question: Question, number: int, search: Search, policy: Policy, plan: Plan
-) -> dict[str, Any]:
-    tokenizer = policy.tokenizer
-    messages = list(question.prompt)
-    prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-    opened = opens_think(prompt, tokenizer)  # by the chat template
-    if plan.settings.prefill_think and not opened:
-        messages.append({"role": "assistant", "content": THINK_OPEN})
-        prompt = [*prompt, *tokenizer.encode(THINK_OPEN, add_special_tokens=False)]
-        opened = True
-    episode = await run_episode(
-        prompt,
-        generate=policy.sampler(plan.sampling, number, messages),
-        search=search,
-        tokenizer=tokenizer,
-        settings=plan.settings,
-        response_length=plan.response_length,
-    )
-    text = tokenizer.decode(episode.response_ids, skip_special_tokens=True)
-    response = THINK_OPEN + text if opened else text
-    sample = question.sample
-    return {
-        "id": sample.id,
-        "dataset": sample.dataset,
-        "question": sample.question,
-        "answer": sample.answers[0],
-        "response": response,
-        "searches": [turn.row() for turn in episode.turns],
-        "prompt_tokens": len(prompt),
-        "generated_tokens": sum(episode.response_mask),
-        "inserted_tokens": len(episode.response_mask) - sum(episode.response_mask),
-        "truncated": episode.truncated,
-        "forged": episode.forged,
-        "gold_recall": _gold_recall(episode, sample.gold_docs),
-    }
-
-
-def _gold_recall(episode: Episode, gold: Sequence[str]) -> float | None:
-    """Share of the gold documents of which a passage was retrieved; None without known gold documents."""
-    found = gold_found(
-        gold, {name for turn in episode.turns for hit in turn.hits for name in hit.document.ids}
-    )
-    return coverage(set(map(canonical_id, gold)), found) if gold else None
-
-
 async def _judged(
     row: Mapping[str, Any], sample: Sample, judge: AnswerJudge | None, vocabulary: Names | None
 ) -> dict[str, Any]:
     """The verdict on a row, as its `reward`, `reasons` and `judge_failure`."""
-    trajectory = parse(row["response"])
+    trajectory = parse(row.get(TAG_TEXT) or row["response"])
     failure = None
     if row["forged"]:
         verdict = Verdict(WRONG, "the model wrote a document tag itself", "rule:forged")

@@ -29,7 +29,7 @@ _NEGATION = frozenset(("no", "not", "without", "never", "无", "不", "没", "�
 _IN_A_LIST = _CARRY | _RESTART | _NEGATION
 
 MAX_TRIPLES = 400
-"""Triples taken from one text; later ones are left out, so that length does not pay without end."""
+"""Triples taken from one text; later ones are left out, so that length does not pay without limit."""
 
 
 class EntityFinder(Protocol):

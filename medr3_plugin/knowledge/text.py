@@ -47,7 +47,7 @@ def word_form(word: str) -> str:
 def words(text: str) -> list[Word]:
     """The words of `text` in order, with offsets into it."""
     split = (_ASCII_SPLIT if text.isascii() else _SPLIT).split
-    parts = split(text)  # between, word, between, word, ..., between: a match object a word costs more
+    parts = split(text)  # between, word, between, word, ..., between: a match object per word costs more
     ends = list(itertools.accumulate(map(len, parts)))
     forms = list(map(word_form, parts[1::2]))
     found = list(zip(forms, ends[::2], ends[1::2], strict=False))

@@ -198,6 +198,8 @@ def read_entries(path: str | Path) -> Iterator[Entry]:
         UserError: the file is missing or a row is wrong; names file, line and key.
     """
     path = Path(path)
+    if path.is_dir():
+        raise UserError(f"vocabulary {path} is a folder: give the jsonl file")
     if not path.is_file():
         raise UserError(
             f"vocabulary file {path} does not exist: make it with `medr3 data vocab --out {path}`"

@@ -239,7 +239,9 @@ def obstacle(micro_batch: Any) -> str:
         "distillation_use_topk",
         "distillation_only",
     )
-    return next((key for key in wanted if tu.get_non_tensor_data(data=micro_batch, key=key, default=False)), "")
+    return next(
+        (key for key in wanted if tu.get_non_tensor_data(data=micro_batch, key=key, default=False)), ""
+    )
 
 
 @functools.cache

@@ -9,8 +9,9 @@ installed package.
 from __future__ import annotations
 
 import difflib
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,6 +118,7 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Any:
         from hydra import initialize_config_dir
         from hydra.core.global_hydra import GlobalHydra
         from hydra.errors import HydraException
+        from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
         from yaml import YAMLError
     except ImportError as error:
@@ -131,7 +133,20 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Any:
             return hydra_compose(config_name=recipe.name, overrides=list(overrides))
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise UserError(f"{recipe.config_file} does not compose: {reason}") from error
+        hint = ""
+        if unknown := re.match(r"Could not override '([^']+)'", reason):
+            known = _keys(OmegaConf.to_container(compose(recipe)))
+            close = difflib.get_close_matches(unknown[1], known, n=1)
+            hint = f"; did you mean {close[0]}?" if close else ""
+        raise UserError(f"{recipe.config_file} does not compose: {reason}{hint}") from error
+
+
+def _keys(config: Any, path: str = "") -> Iterator[str]:
+    """Every key of a configuration by its whole path, sections included."""
+    for key, value in config.items():
+        yield f"{path}{key}"
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{path}{key}.")
 
 
 def _read(folder: Path) -> Recipe | None:

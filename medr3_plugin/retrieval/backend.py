@@ -53,16 +53,18 @@ class BackendOptions(BaseModel):
 
     Attributes:
         backend: `inprocess` (index opened in this process), `http` (a running `medr3 serve`), `ray` (an index
-            served by actors of the training cluster), `milvus` (a collection of a Milvus server).
+            served by actors of the training cluster), `milvus` (a collection of a Milvus server); left out, a `url`
+            means `http` and a `uri` `milvus`.
         index: folder of a built index (`inprocess`, `ray`).
         url: address of the service (`http`).
         uri: address of the server, `http://host:19530`, or a Milvus Lite file for one process (`milvus`).
         collection: of the server, filled by `medr3 index build --engine milvus` (`milvus`).
-        ranking: `bm25`, `dense` or `hybrid`; None: `hybrid` where the collection has vectors (`milvus`).
-        search: how the index is searched, see `engine.SearchOptions` (`inprocess`, `ray`, `milvus`); `medr3 serve`
-            has the same as options.
+        ranking: how a collection is ranked; None: `hybrid` where it has vectors, else `bm25` (`milvus`).
+        search: how the index is searched (`inprocess`, `ray`, `milvus`); `medr3 serve` has the same as options.
         timeout_s: deadline of one search, everything included.
-        retries, breaker_cooldown_s: see `RetrievalClient` (`http`).
+        retries: tries after the first, whatever failed; None: until the deadline while the service is away, else as
+            the failure deserves (`http`).
+        breaker_cooldown_s: how long searches fail at once after several failed in a row (`http`).
         token_env: name of the environment variable with the token of the service or server (`http`, `milvus`).
         ray_replicas: actors that share the searches.
         ray_cpus: cores Ray reserves for each actor.
@@ -71,7 +73,7 @@ class BackendOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    backend: Literal["inprocess", "http", "ray", "milvus"]
+    backend: Literal["inprocess", "http", "ray", "milvus"] = "inprocess"
     index: str = ""
     url: str = ""
     uri: str = ""

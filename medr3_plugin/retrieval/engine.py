@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Hit
@@ -14,9 +15,11 @@ from medr3_plugin.retrieval.index import analyser
 from medr3_plugin.retrieval.index import manifest as manifest_file
 from medr3_plugin.retrieval.index.filters import Filters, Mask, MaskCache
 from medr3_plugin.retrieval.index.lexical import LexicalIndex, Rows, Scores
-from medr3_plugin.retrieval.index.memory import estimate_memory, warn_if_short
 from medr3_plugin.retrieval.index.store import DocumentStore
 from medr3_plugin.retrieval.rerank import CrossEncoderReranker, EvidencePrior
+
+if TYPE_CHECKING:
+    from medr3_plugin.retrieval.index.encoder import EncoderConfig
 
 __all__ = ["Engine", "Filters", "IndexEngine", "SearchOptions", "open_index"]
 
@@ -70,7 +73,7 @@ class SearchOptions:
             `evidence_prior` lift documents from further down.
         reranker: folder or Hugging Face name of a cross-encoder; None for none.
         rerank_depth: candidates the cross-encoder scores: nearly all of its time, so that a CPU wants fewer.
-        evidence_prior: see `rerank.EvidencePrior.strength`; 0 switches it off.
+        evidence_prior: how much strong evidence is preferred: 0 not at all, 1 much.
     """
 
     encoder: str | None = None
@@ -81,8 +84,58 @@ class SearchOptions:
     rerank_depth: int = 50
     evidence_prior: float = 0.0
 
+    def encoder_config(self, recorded: Mapping[str, Any]) -> EncoderConfig:
+        """How the encoder of an index is used now; `recorded` is how it was at building."""
+        from medr3_plugin.retrieval.index.encoder import config_from
 
-class IndexEngine:
+        config = config_from(recorded, self.encoder, self.article_encoder)
+        return replace(config, device=self.device) if self.device else config
+
+
+class RankingEngine(ABC):
+    """What every engine does with the documents that it ranks: reranking, the evidence prior.
+
+    Attributes:
+        manifest: of what is searched.
+    """
+
+    manifest: dict[str, Any]
+
+    def __init__(self, options: SearchOptions) -> None:
+        self._options = options
+        self._prior = EvidencePrior(options.evidence_prior)
+        self._reranker = (
+            CrossEncoderReranker(options.reranker, options.rerank_depth, device=options.device)
+            if options.reranker
+            else None
+        )
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def candidates(self, queries: Sequence[str], count: int, filters: Filters | None) -> list[list[Hit]]:
+        """The `count` best documents of each query by the engine alone."""
+
+    def search(self, queries: Sequence[str], topk: int, filters: Filters | None = None) -> list[list[Hit]]:
+        """See `Engine.search`."""
+        if topk < 1:
+            raise UserError(f"topk: expected at least 1, got {topk}")
+        if not queries:
+            return []
+        reorders = self._reranker is not None or self._options.evidence_prior > 0
+        results = self.candidates(queries, max(topk, self._options.depth) if reorders else topk, filters)
+        if self._reranker is not None:
+            results = self._reranker.apply(queries, results)
+        return [self._prior.apply(hits)[:topk] for hits in results]
+
+    def warm_up(self) -> None:
+        """See `Engine.warm_up`."""
+        if self._reranker is not None:
+            self._reranker.warm_up()
+
+
+class IndexEngine(RankingEngine):
     """An index folder, opened. Use `open_index`.
 
     Attributes:
@@ -104,43 +157,27 @@ class IndexEngine:
         self.manifest = manifest
         self.store = store
         self.retriever = retriever
-        self._options = options
+        super().__init__(options)
         self._masks = MaskCache(store)
-        self._prior = EvidencePrior(options.evidence_prior)
-        self._reranker = (
-            CrossEncoderReranker(options.reranker, options.rerank_depth, device=options.device)
-            if options.reranker
-            else None
-        )
 
     def __len__(self) -> int:
         return len(self.store)
 
-    def search(self, queries: Sequence[str], topk: int, filters: Filters | None = None) -> list[list[Hit]]:
-        """See `Engine.search`."""
-        if topk < 1:
-            raise UserError(f"topk: expected at least 1, got {topk}")
-        if not queries:
-            return []
+    def candidates(self, queries: Sequence[str], count: int, filters: Filters | None) -> list[list[Hit]]:
+        """See `RankingEngine.candidates`."""
         mask = self._masks.get(filters)
         if mask is not None and not mask.any():
             return [[] for _ in queries]
-        reorders = self._reranker is not None or self._options.evidence_prior > 0
-        candidates = max(topk, self._options.depth) if reorders else topk
-        rows, scores = self.retriever.search(queries, candidates, mask)
-        results = [
+        rows, scores = self.retriever.search(queries, count, mask)
+        return [
             [Hit(self.store[row], score) for row, score in zip(*found, strict=True) if row >= 0]
             for found in zip(rows.tolist(), scores.tolist(), strict=True)
         ]
-        if self._reranker is not None:
-            results = self._reranker.apply(queries, results)
-        return [self._prior.apply(hits)[:topk] for hits in results]
 
     def warm_up(self) -> None:
         """See `Engine.warm_up`."""
         self.retriever.warm_up()
-        if self._reranker is not None:
-            self._reranker.warm_up()
+        super().warm_up()
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -151,8 +188,6 @@ def open_index(
     path: str | Path, options: SearchOptions | None = None, *, verify: manifest_file.Verify = "quick"
 ) -> IndexEngine:
     """Open a finished index folder; models are loaded by the first search, or by `warm_up`.
-
-    An index that needs more memory than is free is warned about.
 
     Args:
         path: the folder.
@@ -166,7 +201,6 @@ def open_index(
     folder = Path(path)
     options = options or SearchOptions()
     content = manifest_file.read(folder, verify)
-    warn_if_short(folder, estimate_memory(content, options.encoder, options.reranker))
     store = DocumentStore(folder / "documents")
     retriever = _retriever(folder, content, options)
     if not len(store) == len(retriever) == content["documents"]["count"]:
@@ -179,15 +213,11 @@ def _retriever(folder: Path, content: dict[str, Any], options: SearchOptions) ->
         _check_analyser(folder, content)
     if content["engine"] == "bm25":
         return LexicalIndex(folder / "bm25")
-    from dataclasses import replace
-
     from medr3_plugin.retrieval.index.dense import DenseIndex
-    from medr3_plugin.retrieval.index.encoder import config_from
 
-    config = config_from(content["dense"]["encoder"], options.encoder, options.article_encoder)
-    if options.device:
-        config = replace(config, device=options.device)
-    dense = DenseIndex(folder / "dense", content["dense"], config)
+    dense = DenseIndex(
+        folder / "dense", content["dense"], options.encoder_config(content["dense"]["encoder"])
+    )
     if content["engine"] == "dense":
         return dense
     from medr3_plugin.retrieval.hybrid import HybridRetriever

@@ -1,4 +1,4 @@
-"""BM25 and dense retrieval together: reciprocal rank fusion with weights of the query's own."""
+"""BM25 and dense retrieval together: reciprocal rank fusion with weights that depend on the query."""
 
 from __future__ import annotations
 
@@ -44,10 +44,8 @@ class HybridRetriever:
         rows = np.full((len(queries), topk), -1, dtype=np.int64)
         scores = np.zeros((len(queries), topk), dtype=np.float32)
         for number, query in enumerate(queries):
-            terms = len(self.lexical.terms(query))
-            weight = lexical_weight(lexical[1][number, :FIRST], dense[1][number, :FIRST], terms)
-            rankings = (lexical[0][number], dense[0][number])
-            found, fused = reciprocal_rank_fusion(rankings, (weight, 1 - weight), topk)
+            words, meaning = ((side[0][number], side[1][number]) for side in (lexical, dense))
+            found, fused = fuse_one(len(self.lexical.terms(query)), words, meaning, topk)
             rows[number, : len(found)] = found
             scores[number, : len(found)] = fused
         return rows, scores
@@ -56,3 +54,11 @@ class HybridRetriever:
         """Warm both."""
         self.lexical.warm_up()
         self.dense.warm_up()
+
+
+def fuse_one(
+    terms: int, lexical: tuple[Rows, Scores], dense: tuple[Rows, Scores], topk: int
+) -> tuple[Rows, Scores]:
+    """Rows and scores of one query, joined; `terms` is how many it has."""
+    weight = lexical_weight(lexical[1][:FIRST], dense[1][:FIRST], terms)
+    return reciprocal_rank_fusion((lexical[0], dense[0]), (weight, 1 - weight), topk)

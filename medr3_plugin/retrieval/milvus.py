@@ -10,7 +10,7 @@ is a row:
 * `source`, `evidence_level`, `year`: what filters look at.
 * `document`: the document, as a JSON object.
 
-Hybrid search is two searches and our own fusion, whose weights are a query's own.
+Hybrid search is two searches and our own fusion, whose weights depend on the query.
 """
 
 from __future__ import annotations
@@ -29,16 +29,13 @@ import numpy as np
 
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval.engine import SearchOptions
-from medr3_plugin.retrieval.fusion import reciprocal_rank_fusion
-from medr3_plugin.retrieval.fusion_weights import lexical_weight
-from medr3_plugin.retrieval.hybrid import FIRST
+from medr3_plugin.retrieval.engine import RankingEngine, SearchOptions
+from medr3_plugin.retrieval.hybrid import FIRST, fuse_one
 from medr3_plugin.retrieval.index import analyser
 from medr3_plugin.retrieval.index.filters import Filters
 from medr3_plugin.retrieval.index.lexical import Rows, Scores, query_terms
 from medr3_plugin.retrieval.index.store import document_from_row
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
-from medr3_plugin.retrieval.rerank import CrossEncoderReranker, EvidencePrior
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -159,7 +156,7 @@ def manifest_of(client: MilvusClient, uri: str, collection: str) -> dict[str, An
     )
 
 
-class MilvusEngine:
+class MilvusEngine(RankingEngine):
     """`engine.Engine` over a collection. Use `open_collection`.
 
     Attributes:
@@ -184,49 +181,35 @@ class MilvusEngine:
         self._collection = collection
         self._ranking = ranking
         self._encoder = encoder
-        self._options = options
         self._timeout_s = timeout_s
-        self._prior = EvidencePrior(options.evidence_prior)
-        self._reranker = (
-            CrossEncoderReranker(options.reranker, options.rerank_depth, device=options.device)
-            if options.reranker
-            else None
-        )
+        super().__init__(options)
 
     def __len__(self) -> int:
         return int(self.manifest["documents"]["count"])
 
-    def search(self, queries: Sequence[str], topk: int, filters: Filters | None = None) -> list[list[Hit]]:
-        """See `engine.Engine.search`.
+    def candidates(self, queries: Sequence[str], count: int, filters: Filters | None) -> list[list[Hit]]:
+        """See `engine.RankingEngine.candidates`.
 
         Raises:
-            UserError: `topk` below 1, or a source that no document has.
+            UserError: a source that no document has.
             RetrievalFailure: (`milvus`) the server failed.
         """
-        if topk < 1:
-            raise UserError(f"topk: expected at least 1, got {topk}")
         sources = self.manifest["documents"]["sources"]
         if filters is not None and sources is not None:
             filters.check_sources(sources)
-        if not queries or (filters is not None and filters.sources == ()):
+        if filters is not None and filters.sources == ():
             return [[] for _ in queries]
-        reorders = self._reranker is not None or self._options.evidence_prior > 0
-        candidates = max(topk, self._options.depth) if reorders else topk
-        ranked = self._rank(queries, candidates, expression(filters))
+        ranked = self._rank(queries, count, expression(filters))
         documents = self._documents({int(row) for rows, _ in ranked for row in rows})
-        results = [
+        return [
             [Hit(documents[int(row)], float(score)) for row, score in zip(rows, scores, strict=True)]
             for rows, scores in ranked
         ]
-        if self._reranker is not None:
-            results = self._reranker.apply(queries, results)
-        return [self._prior.apply(hits)[:topk] for hits in results]
 
     def warm_up(self) -> None:
         """See `engine.Engine.warm_up`."""
         self.search(["warm up"], 1)
-        if self._reranker is not None:
-            self._reranker.warm_up()
+        super().warm_up()
 
     def close(self) -> None:
         """See `engine.Engine.close`."""
@@ -239,14 +222,11 @@ class MilvusEngine:
         if self._ranking == "dense":
             return self._dense(queries, topk, where)
         depth = max(topk, self._options.depth, FIRST)
-        fused = []
-        for query, lexical, dense in zip(
-            queries, self._lexical(queries, depth, where), self._dense(queries, depth, where), strict=True
-        ):
-            terms = len(query_terms(query))
-            weight = lexical_weight(lexical[1][:FIRST], dense[1][:FIRST], terms)
-            fused.append(reciprocal_rank_fusion((lexical[0], dense[0]), (weight, 1 - weight), topk))
-        return fused
+        both = zip(self._lexical(queries, depth, where), self._dense(queries, depth, where), strict=True)
+        return [
+            fuse_one(len(query_terms(query)), lexical, dense, topk)
+            for query, (lexical, dense) in zip(queries, both, strict=True)
+        ]
 
     def _lexical(self, queries: Sequence[str], topk: int, where: str) -> list[tuple[Rows, Scores]]:
         return self._nearest("bm25", [term_text(query_terms(query)) for query in queries], topk, where)
@@ -361,14 +341,9 @@ def open_collection(
 
 
 def _encoder(where: str, recorded: dict[str, Any], options: SearchOptions) -> Encoder:
-    from dataclasses import replace
+    from medr3_plugin.retrieval.index.encoder import Encoder, check_probe
 
-    from medr3_plugin.retrieval.index.encoder import Encoder, check_probe, config_from
-
-    config = config_from(recorded["encoder"], options.encoder, options.article_encoder)
-    if options.device:
-        config = replace(config, device=options.device)
-    encoder = Encoder(config)
+    encoder = Encoder(options.encoder_config(recorded["encoder"]))
     check_probe(encoder, recorded["probe"], Path(where))
     return encoder
 

@@ -18,7 +18,7 @@ from medr3_plugin.retrieval.corpus.documents import BadRows, read_corpus
 from medr3_plugin.retrieval.index import analyser
 from medr3_plugin.retrieval.index.build import BuildOptions, chunker_of
 from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig, with_own_prompts
-from medr3_plugin.retrieval.index.provenance import CorpusFiles, provenance
+from medr3_plugin.retrieval.index.provenance import provenance
 from medr3_plugin.retrieval.index.store import document_to_row, indexed_text
 from medr3_plugin.retrieval.milvus import MANIFEST_ROW, connect, failures, manifest_of, term_text
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
@@ -66,8 +66,7 @@ def fill_collection(
     options = options or BuildOptions()
     config = with_own_prompts(encoder) if encoder else None
     tell = notify or (lambda _: None)
-    files = CorpusFiles(corpus)
-    made_of = _made_of(files, config, options, skip_bad=bad_rows is not None)
+    made_of = _made_of(corpus, config, options, skip_bad=bad_rows is not None)
     client = connect(uri, token_env=token_env)
     try:
         manifest = manifest_of(client, uri, collection)
@@ -104,7 +103,6 @@ def fill_collection(
                 if batch[-1][0] >= there:
                     _upsert(client, uri, collection, _rows(batch, model, options.batch_size))
                 bar.update(len(batch))
-        files.check_unchanged()
         if not summary.count:
             raise UserError("the corpus holds no document")
         manifest["finished"], manifest["made_of"] = True, made_of
@@ -139,10 +137,10 @@ class _Summary:
 
 
 def _made_of(
-    files: CorpusFiles, config: EncoderConfig | None, options: BuildOptions, *, skip_bad: bool
+    corpus: Sequence[str | Path], config: EncoderConfig | None, options: BuildOptions, *, skip_bad: bool
 ) -> dict[str, Any]:
     """What decides the content of a collection; short, for it must fit into one field."""
-    full = provenance(files, "milvus", config, {}, skip_bad=skip_bad)
+    full = provenance(corpus, "milvus", config, {}, skip_bad=skip_bad)
     contents = [
         [entry["sha256"] for entry in part["files"].values()] or part["source"] for part in full["corpus"]
     ]

@@ -159,7 +159,7 @@ class PenaltyScales(_Section):
         format: text outside the tags, or tags out of order.
         length: a thought that is short beside its answer.
         language: another language than the question's; for the thought and for the answer, each.
-        overlong: see its section.
+        overlong: the response is longer than it may be.
     """
 
     format: NonNegative = 0.1
@@ -269,7 +269,7 @@ class RewardOptions(StageOptions):
 
     Attributes:
         stages: by the stage's name, keys of this section that differ there; not judge, extractor and encoder.
-        judge: see its section.
+        judge: who decides answers that no rule does.
         extractor: where the model's triples come from.
         encoder: the sentence encoder of the semantic term.
     """

@@ -65,7 +65,7 @@ class StepSample:
 
 
 NOT_IN_EVERY_STEP = re.compile(
-    r"search/(hit_at_k|latency_p\d+)|failures/.+|judge/.+|zero_variance_groups|reward/[^/]+/.+"
+    r"search/(hit_at_k|query_gain|latency_p\d+)|failures/.+|judge/.+|zero_variance_groups|reward/[^/]+/.+"
 )
 """Metrics that a step may lack although they exist."""
 
@@ -87,6 +87,8 @@ def step_metrics(samples: Sequence[StepSample], lost: int = 0) -> dict[str, floa
     `search/hit_at_k` is the share of trajectories with known gold documents that retrieved one of them,
     or a passage of one. It is there only if gold documents are known, and `search/latency_p50` and
     `search/latency_p95` only if a search was executed.
+    `search/query_gain` is the mean, over the searches of trajectories with known gold documents, of the query's nDCG
+    minus that of the bare question (`environment.query_gain`): above 0, the policy asks better than its prompt.
     `undecided_share` is the share of answers that count as wrong because no rule decides them and there is no judge.
     `zero_variance_groups` is the share of groups without any reward difference (no gradient from them).
     `judge/<count>`, `judge/latency_p50` and `judge/latency_p95` (see `llm.stats.LLMStats`) and
@@ -173,6 +175,8 @@ def _search_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
     ]
     if hits:
         metrics["search/hit_at_k"] = float(np.mean(hits))
+    if gains := [gain for sample in samples for gain in sample.detail.get("query_gain", ())]:
+        metrics["search/query_gain"] = float(np.mean(gains))
     outcomes = Counter(turn["outcome"] for sample in samples for turn in sample.searches)
     for outcome in ("empty", "duplicate", "limit", "malformed"):
         metrics[f"search/{outcome}"] = float(outcomes[outcome])

@@ -14,10 +14,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
+from medr3_plugin.errors import RunFailed, UserError
 from medr3_plugin.runs.environment import environment
 from medr3_plugin.runs.files import (
     CONFIG,
     ENVIRONMENT,
+    LOCK,
     METRICS,
     PROMOTION_REQUEST,
     STAGES,
@@ -37,6 +41,15 @@ class RunWriter:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser().absolute()
         self.path.mkdir(parents=True, exist_ok=True)
+        self._lock: FileLock | None = None
+
+    def claim(self) -> None:
+        """Keep every other run out of the folder for as long as this process lives.
+
+        Raises:
+            UserError: another run writes into it.
+        """
+        self._lock = claimed(self.path)
 
     def write_config(self, yaml_text: str) -> None:
         """The resolved configuration."""
@@ -117,8 +130,28 @@ class RunWriter:
 
     def _append(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        with (self.path / name).open("a", encoding="utf-8") as stream:
-            stream.write(text)
+        file = self.path / name
+        try:
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(text)
+        except OSError as error:  # of a full disk it does not say which file
+            raise RunFailed(f"{file}: cannot be written: {error.strerror or error}") from error
+
+
+def claimed(run_dir: Path) -> FileLock:
+    """The lock of a run folder, held. It ends with the process, however that ends.
+
+    Raises:
+        UserError: another run writes into the folder.
+    """
+    lock = FileLock(run_dir / LOCK, is_singleton=True)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UserError(
+            f"medr3.run_dir: another run writes into {run_dir}; wait for it or choose another folder"
+        ) from error
+    return lock
 
 
 def spread(samples: Sequence[StepSample], count: int) -> list[int]:

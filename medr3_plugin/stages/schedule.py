@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.registered_names import AGENT_LOOP, TOOL_LOOP
 from medr3_plugin.yaml_section import validated
 
 WHOLE_METRICS = ("invalid_share", "zero_variance_groups", "truncated_share")
@@ -22,6 +23,9 @@ KEEPS_OPTIMIZER = (
     "verl's FSDP engines alone can restart their optimizer between steps: set `handover: weights+optimizer` and no "
     "learning_rate in medr3.stages, or actor.strategy=fsdp2"
 )
+
+VERL_LOOPS = ("single_turn_agent", "tool_agent")
+"""verl's own agent loops, which know nothing of stages."""
 
 Handover = Literal["weights", "weights+optimizer"]
 
@@ -79,7 +83,7 @@ class StageSpec(_Strict):
             one learning-rate schedule over the whole run.
         learning_rate: learning rate of the stage; None keeps the run's. Like `handover`, it is read where a stage
             begins: a resumed run keeps the rate of the checkpoint.
-        temperature, top_p: sampling of the training rollouts of `medr3_search`; None keeps the run's.
+        temperature, top_p: sampling of the training rollouts of `medr3_search` and `medr3_tool`; None keeps the run's.
     """
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")
@@ -167,6 +171,24 @@ class Schedule(_Strict):
             last = index == len(self.stages) - 1
             if stage.learning_rate is not None or (stage.handover == "weights" and not last):
                 raise UserError(f"medr3.stages[{index}]: with actor.strategy={strategy}, {KEEPS_OPTIMIZER}")
+
+    def check_agent_loop(self, name: str) -> None:
+        """Check that the rollouts read what stages set for them.
+
+        Raises:
+            UserError: a stage sets sampling or a search limit, and the loop is one of verl's own, which would sample
+                otherwise than the log-probs are computed.
+        """
+        if name not in VERL_LOOPS:
+            return
+        for index, stage in enumerate(self.stages):
+            for key in ("temperature", "top_p", "max_searches"):
+                if getattr(stage, key) is not None:
+                    raise UserError(
+                        f"medr3.stages[{index}].{key}: the agent loop {name} does not read it; set "
+                        f"actor_rollout_ref.rollout.agent.default_agent_loop to {AGENT_LOOP} or {TOOL_LOOP}, or leave "
+                        "it out"
+                    )
 
     def check_metrics(self, reward_keys: Sequence[str]) -> None:
         """Check promotion metrics that name a reward part; other keys are known only after the first step.

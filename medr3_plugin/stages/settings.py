@@ -22,7 +22,8 @@ class ProgressSettings(BaseModel):
         max_invalid_share: share of invalid samples (infrastructure failures) above which a step stops the run.
         wrong_group_weight: factor of the advantages in groups without a right answer (estimator `medr3_grpo`): 1 trains
             them as the others, 0 not at all, 0.25 as far as the gate lets wrong answers have the bonus.
-        validate_at_handover, checkpoint_at_handover: what happens between two stages.
+        validate_at_handover: validate where a stage ends.
+        checkpoint_at_handover: write a checkpoint where a stage ends.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

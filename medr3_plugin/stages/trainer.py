@@ -73,12 +73,14 @@ class StagedTrainer(RecordedValidation):
         self.settings = ProgressSettings.from_section(section)
         self.schedule = Schedule.from_config(section.get("stages"))
         self.schedule.check_validation(config.trainer.test_freq)
+        self.schedule.check_agent_loop(config.actor_rollout_ref.rollout.agent.default_agent_loop)
         check_estimator(config)
         ask_through_the_manager(config)
         self._run_train_files = _files(config.data.train_files)
         self.schedule.check_files(self._run_train_files)
         self.state = StageState.begin(self.schedule)
         self.run_folder = RunWriter(self.settings.run_dir)
+        self.run_folder.claim()
         self._step_open = False
         self._save_due = False
         self._scored: list[ScoredBatch] = []

@@ -103,6 +103,7 @@ def detail(
         "answer": sample.answers[0],
         "gold_docs": list(sample.gold_docs),
         "searches": [turn.row() for turn in sample.searches],
+        "query_gain": list(fields.get("query_gain") or ()),
         "reasons": dict(scored.reasons),
         "failures": list(scored.failures),
         "truncated": bool(fields.get("truncated")),

@@ -104,6 +104,7 @@ def test_each_data_set_takes_its_part_of_mirage(tmp_path):
         [item] = load(name, str(source)).items
         assert (item.answers, item.split, item.dataset) == ((answer,), "test", name)
     assert load("bioasq", str(source)).items[0].gold_docs == ("pubmed:22", "pubmed:33")
+    assert load("medqa_us", str(source)).items[0].gold_docs == ()
     assert len(load("generic", str(source)).items) == 5
     with pytest.raises(UserError, match="medxpertqa"):
         load("medxpertqa", str(source))

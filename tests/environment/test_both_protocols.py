@@ -26,6 +26,11 @@ from medr3_plugin.environment.tool import MedicalSearchTool  # noqa: E402
 from medr3_plugin.environment.tool_loop import MedicalToolAgentLoop  # noqa: E402
 from medr3_plugin.errors import RetrievalFailure  # noqa: E402
 from medr3_plugin.records import Document, Hit  # noqa: E402
+from medr3_plugin.runs.files import TRAIN, Labels  # noqa: E402
+from medr3_plugin.runs.reader import read_run  # noqa: E402
+from medr3_plugin.runs.report.tiles import by_stage  # noqa: E402
+from medr3_plugin.runs.step_metrics import StepSample, step_metrics  # noqa: E402
+from medr3_plugin.runs.writer import RunWriter  # noqa: E402
 from medr3_plugin.verl_adapters.reward_manager import Medr3RewardManager  # noqa: E402
 
 LIBRARY = {
@@ -43,7 +48,13 @@ ENVIRONMENT = {"topk": 2, "max_searches": 2, "answer_reserve": 100, "document_te
 class Backend:
     """Finds by word; fails for `down`."""
 
+    asked: list[str]
+
+    def __init__(self) -> None:
+        self.asked = []
+
     async def search(self, queries, topk):
+        self.asked += queries
         if "down" in queries[0]:
             raise RetrievalFailure("no answer", "timeout")
         found = [LIBRARY[word] for word in LIBRARY if word in queries[0]]
@@ -71,7 +82,7 @@ class Server:
         return TokenOutput(token_ids=ids, log_probs=[-0.5] * len(ids), num_preempted=0, extra_fields=steps)
 
 
-def config() -> Any:
+def config(**environment: Any) -> Any:
     multi_turn = {
         "max_user_turns": None,
         "max_assistant_turns": 8,
@@ -84,7 +95,7 @@ def config() -> Any:
     return OmegaConf.create(
         {
             "medr3": {
-                "environment": ENVIRONMENT,
+                "environment": {**ENVIRONMENT, **environment},
                 "retrieval": {},
                 "stages": [{"name": name} for name in ("reasoning", "retrieval", "joint")],
                 "reward": {"extractor": {"kind": "lexicon"}},
@@ -94,12 +105,12 @@ def config() -> Any:
     )
 
 
-def loop(cls, tokenizer, segments: list[str]):
+def loop(cls, tokenizer, segments: list[str], **environment: Any):
     settings = {**ENVIRONMENT, "document_chars": 2000, "response_chars": 4000, "retrieval": {}}
     tools = ToolListWrap([MedicalSearchTool(settings)]) if cls is MedicalToolAgentLoop else None
     server = Server(tokenizer, segments)
     made = cls(
-        trainer_config=DictConfigWrap(config()),
+        trainer_config=DictConfigWrap(config(**environment)),
         server_manager=server,
         tokenizer=tokenizer,
         processor=None,
@@ -129,8 +140,8 @@ def as_row(stage: str) -> dict[str, Any]:
     return {**ROW, "extra_info": {**ROW["extra_info"], "stage": stage}}
 
 
-async def record(output, tokenizer, stage: str) -> dict[str, Any]:
-    """What verl's reward worker is told of a rollout, and what it answers."""
+async def record(output, tokenizer, stage: str, details: list[StepSample] | None = None) -> dict[str, Any]:
+    """What verl's reward worker is told of a rollout, and what it answers; `details` gets what the trainer sees."""
     ids = torch.tensor([output.response_ids])
     columns = {}
     for key, value in {**as_row(stage), "tool_extra_fields": output.extra_fields}.items():
@@ -142,8 +153,10 @@ async def record(output, tokenizer, stage: str) -> dict[str, Any]:
     )
     data = DataProto(batch=batch, non_tensor_batch=columns)
     told = await Medr3RewardManager(config(), tokenizer).run_single(data)
-    told["reward_extra_info"].pop("detail")
-    return told["reward_extra_info"]
+    info = told["reward_extra_info"]
+    if details is not None:
+        details.append(StepSample.from_reward_extra_info("group", info, told["reward_score"]))
+    return {key: value for key, value in info.items() if key != "detail"}
 
 
 def call(query: str) -> str:
@@ -220,9 +233,14 @@ PAIRS = {
 
 
 @pytest.fixture
-def tokenizer(monkeypatch):
+def backend():
+    return Backend()
+
+
+@pytest.fixture
+def tokenizer(monkeypatch, backend):
     for module in (agent_loop, tool):
-        monkeypatch.setattr(module, "make_backend", lambda _: Backend())
+        monkeypatch.setattr(module, "make_backend", lambda _: backend)
     return byte_tokenizer()
 
 
@@ -244,6 +262,56 @@ async def test_the_record_is_the_same(tokenizer, name, stage):
     )
     assert calls["format"] == float(well_formed)
     assert calls["valid"] == float(name != "a failure")
+
+
+@pytest.mark.parametrize("cls", [SearchAgentLoop, MedicalToolAgentLoop])
+async def test_query_gain_from_the_search_to_the_report(tokenizer, backend, cls, tmp_path):
+    """The bare question finds the gold document first: the first query is worse by all of it, the second as good."""
+    pair = searched(A, "Not that one.", B, queries=["diuretic", "glucose"])
+    segments = pair.tags if cls is SearchAgentLoop else pair.tools
+    samples: list[StepSample] = []
+    for _ in range(3):
+        made, _ = loop(cls, tokenizer, segments)
+        output = await made.run({}, **as_row("joint"), tools_kwargs={})
+        assert output.extra_fields["query_gain"] == [-1.0, 0.0]
+        assert ROW["extra_info"]["question"] not in output.extra_fields["searches"]
+        with_metric = await record(output, tokenizer, "joint", samples)
+    question = ROW["extra_info"]["question"]
+    assert backend.asked.count(question) == 1  # for the whole group
+    made, _ = loop(cls, tokenizer, segments, query_gain=False)
+    output = await made.run({}, **as_row("joint"), tools_kwargs={})
+    assert await record(output, tokenizer, "joint") == with_metric and output.extra_fields["query_gain"] == []
+    assert backend.asked.count(question) == 1
+
+    writer = RunWriter(tmp_path)
+    for step, stage in enumerate(("retrieval", "joint"), 1):
+        writer.append_metrics(Labels(step, stage, 1, TRAIN), step_metrics(samples))
+    written = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
+    assert [line["search/query_gain"] for line in written] == [-0.5, -0.5]
+    stages = by_stage(read_run(tmp_path))
+    assert [(s["name"], s["values"]["query gain"]["last"]) for s in stages] == [
+        ("retrieval", -0.5),
+        ("joint", -0.5),
+    ]
+
+
+@pytest.mark.parametrize("cls", [SearchAgentLoop, MedicalToolAgentLoop])
+async def test_query_gain_needs_gold_documents_and_no_working_search(tokenizer, backend, cls):
+    pair = PAIRS["a search"]
+    segments = pair.tags if cls is SearchAgentLoop else pair.tools
+    row = as_row("joint")
+    row["extra_info"]["gold_docs"] = []
+    made, _ = loop(cls, tokenizer, segments)
+    output = await made.run({}, **row, tools_kwargs={})
+    assert output.extra_fields["query_gain"] == [] and backend.asked == ["glucose"]
+    row = as_row("joint")
+    row["extra_info"]["question"] = (
+        "What goes down?"  # the search for the question fails, the model's does not
+    )
+    made, _ = loop(cls, tokenizer, segments)
+    output = await made.run({}, **row, tools_kwargs={})
+    told = await record(output, tokenizer, "joint")
+    assert output.extra_fields["query_gain"] == [] and told["valid"] == 1
 
 
 async def test_searching_costs_nothing(tokenizer):

@@ -16,6 +16,7 @@ from verl.experimental.agent_loop.tool_agent_loop import AgentData
 from verl.experimental.agent_loop.tool_parser import FunctionCall
 from verl.tools.tool_registry import load_all_tools
 
+from medr3_plugin.environment.query_gain import QueryGain
 from medr3_plugin.environment.tag_text import ToolTurn
 from medr3_plugin.environment.tool import Policy, max_searches
 from medr3_plugin.environment.tool_loop import MedicalToolAgentLoop, check_not_cut
@@ -89,6 +90,7 @@ class Loop:
         self.agent_data = AgentData([], [], [], None, None, {}, "request", {})
         self.agent_data._active_tools = self._loop.tools
         self._loop._turns = [ToolTurn("")]
+        self._loop._gain = QueryGain({})
 
     async def call(self, arguments: object, name: str = "medical_search") -> str:
         call = FunctionCall(name=name, arguments=json.dumps(arguments))
@@ -181,7 +183,7 @@ async def test_a_failure_is_recorded_and_not_thrown(tmp_path, retrieval, failure
     loop = Loop(write_yaml(tmp_path, retrieval))
     assert "not available" in await loop.call({"query": "metformin"})
     assert (loop.turns[0].outcome, loop.turns[0].failure) == ("failed", failure)
-    await loop.tool._backend.close()
+    await loop.tool.backend.close()
 
 
 async def test_verl_never_cuts_the_answer(index, tmp_path):

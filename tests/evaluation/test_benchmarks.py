@@ -85,15 +85,18 @@ def test_a_parquet_prepared_for_something_else_is_refused(tmp_path: Path) -> Non
         load_benchmark("search", tmp_path, form="open")
     with pytest.raises(UserError, match=r"--prompt bare: .*row 1 is prepared as search"):
         load_benchmark("search", tmp_path, style="bare")
-    with pytest.raises(UserError, match=r"tools.parquet row 1 .*medr3_tool.*--prompt search"):
+    with pytest.raises(UserError, match=r"tools.parquet row 1 .*--recipe"):
         load_benchmark("tools", tmp_path)
+    with pytest.raises(UserError, match=r"search.parquet row 1 .*--prompt tools"):
+        load_benchmark("search", tmp_path, style="tools")
+    assert len(load_benchmark("tools", tmp_path, style="tools")[1]) == 1
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nothing.parquet.*medr3 data prepare"):
         load_benchmark("nothing", tmp_path)
-    with pytest.raises(UserError, match="known are search, plain, bare"):
-        load_benchmark(f"generic={write(tmp_path / 'a.jsonl', CHOICE)}", style="tools")
+    with pytest.raises(UserError, match="known are search, plain, tools, bare"):
+        load_benchmark(f"generic={write(tmp_path / 'a.jsonl', CHOICE)}", style="tags")
     bad = write(tmp_path / "bad.jsonl", {**CHOICE, "answer": "Z"})
     with pytest.raises(UserError, match=r"bad.jsonl.*1"):
         load_benchmark(f"generic={bad}")

@@ -15,9 +15,11 @@ pytest.importorskip("openai")
 pytest.importorskip("transformers")
 pytest.importorskip("pytest_httpserver")
 
+from byte_tokenizer import byte_tokenizer
+
 from medr3_plugin.cli import _register, app
 from medr3_plugin.commands.evaluate import _label
-from medr3_plugin.commands.evaluation_run import judge_options
+from medr3_plugin.commands.evaluate_run import _judge_options
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.shipped import copy_recipe
 from medr3_plugin.runs.report.report import write_report
@@ -200,10 +202,10 @@ def test_mistakes(files: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[
 def test_the_judge_is_the_recipes_unless_given() -> None:
     own = {"kind": "openai", "base_url": "http://j", "model": "a", "attempts": 2}
     recipe = {"reward": {"judge": own}}
-    assert judge_options(recipe, None, "") == own
-    assert judge_options(recipe, None, "b") == own | {"model": "b"}
-    assert judge_options(recipe, "rule", "") == {} == judge_options({}, None, "")
-    assert judge_options(recipe, "http://k", "c") == {"kind": "openai", "base_url": "http://k", "model": "c"}
+    assert _judge_options(recipe, None, "") == own
+    assert _judge_options(recipe, None, "b") == own | {"model": "b"}
+    assert _judge_options(recipe, "rule", "") == {} == _judge_options({}, None, "")
+    assert _judge_options(recipe, "http://k", "c") == {"kind": "openai", "base_url": "http://k", "model": "c"}
 
 
 def test_the_recipe_gives_length_and_search_options(
@@ -228,14 +230,6 @@ def test_the_recipe_gives_length_and_search_options(
     settings = json.loads((files / "out" / "evaluation.json").read_text())
     assert settings["response_length"] == 1234 and settings["search"] == {"depth": 7}
     assert settings["environment"]["document_tokens"] == 256 and settings["judge"] == "rule"
-
-
-def test_a_recipe_of_the_tool_loop_is_refused(files: Path) -> None:
-    pytest.importorskip("verl")
-    _register()
-    arguments = ["eval", "--out", str(files / "o"), "--model", "m", "--benchmark", "rare"]
-    result = CliRunner().invoke(app, [*arguments, "--recipe", "qwen3_8b_tools"])
-    assert isinstance(result.exception, UserError) and "tool loop" in str(result.exception)
 
 
 def test_how_a_model_is_called_in_the_table() -> None:
@@ -271,4 +265,57 @@ def test_two_models_of_one_server_do_not_mix(files: Path, httpserver: Any, token
 
 def test_a_judge_model_without_a_judge_is_refused() -> None:
     with pytest.raises(UserError, match="--judge"):
-        judge_options({}, None, "m")
+        _judge_options({}, None, "m")
+
+
+class ToolServer(Server):
+    """Calls the tool first, then answers."""
+
+    def __call__(self, request: Request) -> Response:
+        body = json.loads(request.data)
+        if body["max_tokens"] == 1:
+            return Response(json.dumps({"choices": [], "usage": None}), content_type="application/json")
+        self.bodies.append(body)
+        asked = self.tokenizer.decode(body["prompt"])
+        query = {"name": "medical_search", "arguments": {"query": "ectopia lentis tall"}}
+        text = f"I look it up.<tool_call>\n{json.dumps(query)}\n</tool_call><|im_end|>"
+        if "Ectopia lentis and tall" in asked:
+            text = "<think>So.</think><answer>Marfan syndrome</answer>"
+        choice = {"index": 0, "text": text, "finish_reason": "stop", "logprobs": None}
+        choice["token_ids"] = self.tokenizer.encode(text, add_special_tokens=False)
+        answer = {"id": "1", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]}
+        return Response(json.dumps(answer), content_type="application/json")
+
+
+def test_a_model_that_calls_tools(files: Path, httpserver: Any, tmp_path_factory: Any) -> None:
+    """verl's own tool loop, with the recipe's tool file; searched is the index of the command line."""
+    pytest.importorskip("verl")
+    tokenizer = byte_tokenizer()
+    folder = tmp_path_factory.mktemp("tool_tokenizer")
+    tokenizer.save_pretrained(folder)
+    handler = ToolServer(tokenizer)
+    serve(httpserver, handler)
+    recipe = ("--recipe", "medr3_cpu", "--judge", "rule", "environment=tools")
+    result = evaluate(files, httpserver, folder, *recipe, "medr3.reward.extractor.vocabularies=[]")
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    document = json.loads((files / "out" / "results.json").read_text())
+    (benchmark,) = document["benchmarks"]
+    assert (benchmark["searches"], benchmark["gold_recall"], benchmark["answered"]) == (1.0, 0.5, 1.0)
+    assert benchmark["accuracy"]["mean"] == 0.5
+    (first, _) = [json.loads(line) for line in (files / "out" / "trajectories.jsonl").open()]
+    assert "<tool_call>" in first["response"] and first["tag_text"].count("<search>") == 1
+    assert first["inserted_tokens"] > 0
+    room = sorted(body["max_tokens"] for body in handler.bodies)
+    assert room[-2:] == [1200, 1200] and 0 < room[0] < room[1] + 50 < 1200
+
+
+@pytest.mark.parametrize("options", [("--prompt", "search"), ("--api", "chat")], ids=str)
+def test_what_does_not_go_with_tool_calls(
+    files: Path, httpserver: Any, tokenizer_folder: Path, options: tuple[str, str]
+) -> None:
+    pytest.importorskip("verl")
+    result = evaluate(
+        files, httpserver, tokenizer_folder, "--recipe", "medr3_cpu", *options, "environment=tools",
+        "medr3.reward.extractor.vocabularies=[]", "--model-name", "m",
+    )  # fmt: skip
+    assert isinstance(result.exception, UserError) and result.exit_code != 0

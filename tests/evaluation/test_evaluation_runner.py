@@ -13,7 +13,8 @@ from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, RetrievalFailure, UserError
 from medr3_plugin.evaluation.benchmarks import Question
 from medr3_plugin.evaluation.results import results
-from medr3_plugin.evaluation.runner import Plan, Rows, read_rows, read_settings, run_benchmark
+from medr3_plugin.evaluation.rollout import Plan, tag_rollout
+from medr3_plugin.evaluation.runner import Rows, read_rows, read_settings, run_benchmark
 from medr3_plugin.judge.base import RIGHT, Verdict
 from medr3_plugin.records import Document, Hit, Sample
 
@@ -54,8 +55,7 @@ async def run(
     await run_benchmark(
         "rare",
         questions(count),
-        policy=policy,
-        search=search,
+        roll_out=tag_rollout(policy, search, plan),
         judge=judge,
         plan=plan,
         rows=Rows(out, {"model": "m"}),

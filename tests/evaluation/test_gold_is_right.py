@@ -19,7 +19,8 @@ from scripted_policy import ScriptedPolicy
 from medr3_plugin.data.questions import parquet, prepare
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.evaluation.benchmarks import load_benchmark
-from medr3_plugin.evaluation.runner import Plan, Rows, run_benchmark
+from medr3_plugin.evaluation.rollout import Plan, tag_rollout
+from medr3_plugin.evaluation.runner import Rows, run_benchmark
 from medr3_plugin.rewards.score_rows import trajectory_of
 from medr3_plugin.rewards.scorer import build_scorer
 
@@ -229,14 +230,14 @@ def evaluated(
     async def search(_: str) -> list[Any]:
         return []
 
+    plan = Plan(EnvironmentSettings(), 2000, samples)
     asyncio.run(
         run_benchmark(
             name,
             questions,
-            policy=ScriptedPolicy(script),
-            search=search,
+            roll_out=tag_rollout(ScriptedPolicy(script), search, plan),
             judge=None,
-            plan=Plan(EnvironmentSettings(), 2000, samples),
+            plan=plan,
             rows=rows,
         )
     )

@@ -197,6 +197,7 @@ def _metrics(rng: random.Random, stage: str, step: int, stage_step: int, kind: s
         "search/per_trajectory": round(searching + rng.gauss(0, 0.08), 4),
         "search/share": min(1.0, rising(0.7, 0.98)),
         "search/hit_at_k": rising(0.5, 0.86),
+        "search/query_gain": rising(-0.2, 0.1),
         "search/latency_p50": round(0.012 + rng.random() * 0.004, 5),
         "search/latency_p95": round(0.03 + rng.random() * 0.02, 5),
         "reward/acc/medqa_us": rising(0.15, 0.5),

@@ -505,3 +505,19 @@ def _documented_commands() -> list[tuple[str, list[str]]]:
 @pytest.mark.parametrize(("name", "overrides"), _documented_commands())
 def test_commands_in_the_readmes_have_no_error(name: str, overrides: list[str]) -> None:
     assert [f for f in check(find_recipe(name), overrides, files=False) if f.level == "error"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("Mine", None), ("Mien", "AttributeError: Object not found"), ("Broken", "no such thing")],
+)
+def test_a_reward_manager_of_ones_own_is_loaded_as_verl_will(
+    name: str, said: str | None, elsewhere: Path
+) -> None:
+    text = "raise RuntimeError('no such thing')" if name == "Broken" else "class Mine: pass"
+    (elsewhere / f"{name}.py").write_text(text)
+    manager = {"source": "importlib", "name": name, "module.path": f"{name}.py"}
+    overrides = [f"reward.reward_manager.{key}={value}" for key, value in manager.items()]
+    findings = check(find_recipe("one_gpu_1_5b"), overrides, files=False)
+    errors = [f.message for f in findings if f.where == "reward.reward_manager"]
+    assert len(errors) == (said is not None) and all(said in error for error in errors)

@@ -7,19 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
+from medr3_plugin.recipe.checks.language import english_only
 from medr3_plugin.recipe.checks.rows import rows_fit
 from medr3_plugin.retrieval.index.build import build_index
 
 pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
 
 
-def write(path: Path, truth: Any, gold: list[str]) -> list[str]:
+def write(path: Path, truth: Any, gold: list[str], question: str = "Does aspirin help?") -> list[str]:
     row = {
         "data_source": "own",
-        "prompt": [{"role": "user", "content": "Does aspirin help?"}],
+        "prompt": [{"role": "user", "content": question}],
         "reward_model": {"style": "rule", "ground_truth": truth},
-        "extra_info": {"id": "1", "question": "Does aspirin help?", "gold_docs": gold},
+        "extra_info": {"id": "1", "question": question, "gold_docs": gold},
     }
     pq.write_table(pa.Table.from_pylist([row]), path)
     return [str(path)]
@@ -59,3 +61,40 @@ def test_rows_of_other_recipes_can_be_read(tmp_path: Path, truth: Any) -> None:
 def test_a_row_that_the_rewards_cannot_read_is_named(tmp_path: Path, truth: Any) -> None:
     (finding,) = rows_fit("data.val_files", write(tmp_path / "a.parquet", truth, []), "m", [])
     assert finding.level == "error" and "a.parquet#1" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "named"),
+    [
+        ("痛风急性发作的首选治疗是什么？", {}, ("empty_line", "answer rules")),
+        (
+            "痛风急性发作的首选治疗是什么？",
+            {"encoder": {"path": "./models/all-MiniLM-L6-v2"}, "judge": {"kind": "openai"}},
+            ("MiniLM",),
+        ),
+        ("痛风急性发作的首选治疗是什么？", {"extractor": {"vocabularies": ["VOCABULARY"]}}, ("vocab.jsonl",)),
+        ("Does aspirin help?", {}, ()),
+    ],
+)
+def test_what_reads_english_only_is_named_once_where_questions_are_chinese(
+    tmp_path: Path, question: str, options: dict[str, Any], named: tuple[str, ...]
+) -> None:
+    vocabulary = tmp_path / "vocab.jsonl"
+    vocabulary.write_text('{"name": "Gout", "synonyms": ["Podagra"]}\n')
+    text = json.dumps(options).replace("VOCABULARY", str(vocabulary))
+    files = write(tmp_path / "a.parquet", "yes", [], question)
+    config = OmegaConf.create({"medr3": {"reward": json.loads(text), "environment": {"topk": 2}}})
+    findings = list(english_only(config, [*files, str(tmp_path / "absent.parquet")]))
+    assert len(findings) == bool(named)
+    for finding in findings:
+        assert finding.level == "note" and all(name in finding.message for name in named)
+        assert ("answer rules" in finding.message) == ("judge" not in options)
+
+
+def test_a_recipe_in_chinese_has_nothing_to_name(tmp_path: Path) -> None:
+    lines = dict.fromkeys(
+        ("empty_line", "duplicate_line", "failed_line", "malformed_line", "limit_line"), "没有找到文献"
+    )
+    section = {"environment": lines, "reward": {"judge": {"kind": "openai"}}}
+    files = write(tmp_path / "a.parquet", "yes", [], "缺铁性贫血的血清铁蛋白如何变化？")
+    assert not list(english_only(OmegaConf.create({"medr3": section}), files))

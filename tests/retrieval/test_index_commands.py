@@ -38,7 +38,7 @@ def test_build_search_and_info(tmp_path, corpus, medr3):
     code, out, _ = medr3("index", "build", "--corpus", corpus, "--out", index, "--engine", "bm25")
     assert code == 0
     assert "30 documents, engine bm25" in out
-    assert "memory when open: about" in out
+    assert "MB of files" in out
     code, out, _ = medr3("search", "--index", index, "metformin glucose", "--topk", 2)
     assert code == 0
     assert out.startswith("1. [")
@@ -76,7 +76,7 @@ def test_an_index_that_is_up_to_date_or_is_not(tmp_path, corpus, medr3):
     write_jsonl(corpus, rows(31))
     code, out, err = medr3(*build)
     assert (code, out) == (2, "")
-    assert "(corpus.jsonl has changed)" in err
+    assert "corpus.jsonl" in err and "--overwrite" in err
     assert medr3(*build, "--overwrite")[0] == 0
     _, out, _ = medr3("index", "info", "--index", tmp_path / "index")
     assert f"built from {corpus}\n   corpus.jsonl: {corpus.stat().st_size:,} bytes, sha256 " in out
@@ -153,6 +153,24 @@ def test_a_milvus_collection_from_the_command_line(tmp_path, medr3):
     engine = open_collection(str(uri), "c")
     assert engine.search(["metformin glucose"], 1)[0][0].document.id == "d0"
     engine.close()
+    at = ("--uri", uri, "--collection", "c")
+    code, out, err = medr3("search", *at, "metformin glucose", "--topk", 2, "--json", "--min-level", 6)
+    found = [json.loads(line) for line in out.splitlines()]
+    assert (code, found[0]["id"], found[0]["rank"]) == (0, "d0", 1), err
+    assert all(hit["evidence_level"] >= 6 for hit in found)
+    assert medr3("search", *at, "zzzz")[2] == "no document matches\n"
+    for wrong, named in (
+        ((), "--index"),
+        ((*at, "--index", tmp_path), "--index"),
+        ((*at, "--ranking", "dense"), "vectors"),
+        ((*at, "--ranking", "best"), "--ranking"),
+        (("--uri", uri, "--collection", "d"), "'d'"),
+    ):
+        code, _, err = medr3("search", *wrong, "metformin")
+        assert (code, named in err, err.count("\n")) == (2, True, 1)
+    code, _, err = medr3("serve", *at, "--workers", 2)
+    assert (code, "--workers" in err) == (2, True)
+    assert medr3("serve")[0] == 2
 
 
 def test_skipped_rows_are_listed(tmp_path, medr3):

@@ -64,6 +64,12 @@ def test_without_a_search_or_known_gold_there_is_no_latency_and_no_hit_rate():
     assert not {"search/latency_p50", "search/latency_p95", "search/hit_at_k"} & set(metrics)
 
 
+def test_query_gain_is_the_mean_over_searches():
+    samples = [sample("a", 1.0, query_gain=[0.5, -1.0]), sample("a", 0.0, query_gain=[0.2]), sample("b", 0.0)]
+    assert step_metrics(samples)["search/query_gain"] == pytest.approx(-0.1)
+    assert "search/query_gain" not in step_metrics([sample("b", 0.0, query_gain=[])])
+
+
 def test_zero_variance_groups():
     samples = [sample("a", 1.0), sample("a", 1.0), sample("b", 1.0), sample("b", 0.0)]
     assert step_metrics(samples)["zero_variance_groups"] == 0.5

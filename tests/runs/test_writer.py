@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 
+import pytest
+
+from medr3_plugin.errors import RunFailed, UserError
 from medr3_plugin.runs.files import TRAIN, Labels, StageRecord
 from medr3_plugin.runs.requests import request_promotion, take_promotion
 from medr3_plugin.runs.step_metrics import StepSample
@@ -88,3 +94,32 @@ def test_a_trajectory_stands_beside_the_valid_ones_of_its_prompt(tmp_path):
         (7, "reasoning", "train", "y"),
     ]
     assert [row["group_scores"] for row in rows] == [[3.0, 1.0], [2.0]]
+
+
+def test_a_folder_belongs_to_one_run(tmp_path):
+    """A second process is refused by the folder's path; a killed one leaves the folder free."""
+    hold = (
+        "import sys, time\n"
+        "from medr3_plugin.runs.writer import RunWriter\n"
+        "writer = RunWriter(sys.argv[1])\n"
+        "writer.claim()\n"
+        "print('claimed', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", hold, str(tmp_path)], stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout.readline() == b"claimed\n"
+            with pytest.raises(UserError) as refused:
+                RunWriter(tmp_path).claim()
+            assert str(tmp_path) in str(refused.value)
+        finally:
+            other.kill()
+    RunWriter(tmp_path).claim()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_named_with_the_file(tmp_path):
+    (tmp_path / "metrics.jsonl").symlink_to("/dev/full")
+    with pytest.raises(RunFailed) as failed:
+        RunWriter(tmp_path).append_metrics(at(1), {"a": 1.0})
+    assert str(tmp_path / "metrics.jsonl") in str(failed.value) and "space" in str(failed.value)

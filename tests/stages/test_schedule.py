@@ -61,6 +61,17 @@ def test_only_fsdp_restarts_optimizers():
         Schedule.from_config([{**JOINT, "learning_rate": 1e-6}]).check_engine("megatron")
 
 
+@pytest.mark.parametrize(("key", "value"), [("temperature", 0.8), ("top_p", 0.9), ("max_searches", 0)])
+def test_verls_own_loops_cannot_have_a_stages_sampling(key, value):
+    schedule = Schedule.from_config([REASONING, {**JOINT, key: value}])
+    schedule.check_agent_loop("medr3_search")
+    schedule.check_agent_loop("medr3_tool")
+    schedule.check_agent_loop("a_loop_of_the_users")
+    with pytest.raises(UserError, match=rf"medr3\.stages\[1\]\.{key}"):
+        schedule.check_agent_loop("tool_agent")
+    Schedule.from_config([JOINT]).check_agent_loop("tool_agent")
+
+
 @pytest.mark.parametrize("metric", ["acc", "reward/acc", "invalid_share", "search/share", "reward/acc/medqa"])
 def test_metrics_that_may_exist(metric):
     stage = {"name": "x", "until": {"max_steps": 2, "metric": metric, "patience": 1}}

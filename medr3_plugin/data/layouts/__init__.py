@@ -1,12 +1,13 @@
 """Layouts of public datasets: how each one's own files say question, options, answer and gold documents.
 
-A layout is a function from the rows of a source to a parser; `DATASETS` names them all. Every parser also
+A layout is a function from the rows of a source to a parser; `DATASETS` names them all,
+and a program may add its own. Every parser also
 accepts the generic layout, so that a file converted by another tool can be named for what it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from medr3_plugin.data.layouts import bioasq, generic, medmcqa, medqa, medxpertqa, mmlu, pubmedqa, rarearena
@@ -34,7 +35,7 @@ class Layout:
     hub_file: str = ""
 
 
-DATASETS: Mapping[str, Layout] = {
+DATASETS: dict[str, Layout] = {
     # bigbio/med_qa comes as a script: it is read from the Hub's own parquet copy
     "medqa_us": Layout(medqa.parser("medqa_us"), "MedQA, USMLE (US)", "GBaker/MedQA-USMLE-4-options:test"),
     "medqa_mainland": Layout(

@@ -32,7 +32,7 @@ def item(dataset: str, row: RawRow) -> Item:
         RowError: as the generic layout does.
     """
     data: dict[str, Any] = {"id": row.data["_key"], **row.data}
-    pmids = data.get("PMID") or ()
+    pmids = data.get("PMID") or []
     data["gold_docs"] = [f"pubmed:{pmid}" for pmid in (pmids if isinstance(pmids, list) else [pmids])]
     return generic.item(dataset, RawRow(row.where, data, row.split or "test"))
 

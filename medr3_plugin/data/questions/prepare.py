@@ -88,7 +88,8 @@ def load(
 
 
 def _closest(dataset: str) -> str:
-    close = difflib.get_close_matches(dataset, DATASETS, n=1)
+    close = [name for name in DATASETS if dataset and name.startswith(dataset)]
+    close += difflib.get_close_matches(dataset, DATASETS, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     return f"{hint}known: {', '.join(DATASETS)}"
 

@@ -60,7 +60,7 @@ def profile_text(ontology: hpo.Ontology, disease: hpo.Disease) -> str:
 
 
 def hpo_profiles(folder: Path | None = None) -> Iterator[dict[str, Any]]:
-    """One row for each disease with at least `MIN_ANNOTATIONS` phenotypes, id `hpoa:<disease id>`."""
+    """Disease profiles of the Human Phenotype Ontology, one for each disease with three phenotypes or more."""
     ontology = hpo.load(folder)
     for disease in ontology.diseases.values():
         if not disease.signs or len(disease.signs) + len(disease.excluded) < MIN_ANNOTATIONS:

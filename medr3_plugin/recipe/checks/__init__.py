@@ -12,8 +12,9 @@ from typing import Any
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks.cluster import addresses, cpus, devices, milvus, packages
-from medr3_plugin.recipe.checks.files import files_exist
+from medr3_plugin.recipe.checks.files import files_exist, listed
 from medr3_plugin.recipe.checks.finding import Finding
+from medr3_plugin.recipe.checks.language import english_only
 from medr3_plugin.recipe.checks.names import unknown_keys
 from medr3_plugin.recipe.checks.parallel import divisions
 from medr3_plugin.recipe.checks.sections import registrations, retrieval_options, sections, tools
@@ -52,6 +53,7 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
     findings += [*cpus(config, retrieval), *memory(config, gpu_memory_gib)]
     if files:
         findings += [*files_exist(config, retrieval), *milvus(config, retrieval)]
+        findings += english_only(config, [*listed(config.data.train_files), *listed(config.data.val_files)])
     return sorted(findings, key=lambda finding: ("error", "missing", "note").index(finding.level))
 
 

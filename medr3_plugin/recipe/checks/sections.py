@@ -62,6 +62,7 @@ def sections(config: Any) -> Iterator[Finding]:
         stages = Schedule.from_config(ours.get("stages"))
         stages.check_run_length(config.trainer.total_training_steps)
         stages.check_engine(config.actor_rollout_ref.actor.strategy)
+        stages.check_agent_loop(config.actor_rollout_ref.rollout.agent.default_agent_loop)
         stages.check_validation(config.trainer.test_freq)
         if config.reward.reward_manager.name == "medr3":
             stages.check_metrics(KEYS)
@@ -149,6 +150,8 @@ def _known_to_verl(config: Any) -> Iterator[Finding]:
                 [names.REWARD_MANAGER, "naive"],
             )
         )
+    else:
+        yield from _own_manager(config)
     for logger in _loggers(config):
         known = Tracking.supported_backend
         wanted.append(("trainer.logger", logger, known.__contains__, known))
@@ -163,6 +166,17 @@ def _known_to_verl(config: Any) -> Iterator[Finding]:
             yield Finding(
                 "error", "trainer.logger", f"{logger} needs the package {package}: pip install {package}"
             )
+
+
+def _own_manager(config: Any) -> Iterator[Finding]:
+    """A reward manager that verl will load from a file, loaded as it will be."""
+    from verl.trainer.ppo.reward import resolve_reward_manager_cls
+
+    try:
+        resolve_reward_manager_cls(config)
+    except Exception as error:  # whatever a user's module raises
+        cause = error.__cause__ or error
+        yield Finding("error", "reward.reward_manager", f"cannot be loaded: {type(cause).__name__}: {cause}")
 
 
 def _loggers(config: Any) -> list[str]:

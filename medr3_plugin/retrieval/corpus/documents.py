@@ -153,7 +153,7 @@ def _identity(columns: dict[str, Any], where: str) -> str:
     if not isinstance(identity, str) or not identity.strip():
         raise RowError(
             f"{where}: field 'id': expected a non-empty string (or 'pmid' or 'doi' in place of it), "
-            f"got {_shown(identity)}"
+            f"{'found none' if identity is None else f'got {_shown(identity)}'}"
         )
     return identity
 

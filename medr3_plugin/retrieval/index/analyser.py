@@ -72,17 +72,18 @@ _GRAMS = (
 )
 _MARKS = "\u0591-\u05c7\u064b-\u065f\u0670\u0900-\u0963\u0970-\u0dff"  # of scripts whose words \w would cut at vowels
 
-_WORD = re.compile("[a-z0-9_][a-z0-9_]+")  # of lower-case ASCII: a plain set is quicker than \w
+_WORDS = "".join(c if c.isalnum() or c == "_" else " " for c in map(chr, range(128)))
+"""Lower-case ASCII with spaces between its words: translating and splitting is twice as quick as a pattern."""
 _WORD_WITH_MARKS = re.compile(rf"[\w{_MARKS}]{{2,}}")
-# every pattern here starts with a set of characters that it is quickly tried at; what is too much, code leaves out
-_SINGLE = re.compile(r"[ \-/][a-z0-9][ivx\d]{0,3}\b")
 _BEFORE = re.compile(r"[^\W\d]\w+\Z")
 _ENUMERATED = re.compile(r"([^\W\d]\w+)[ -][a-z0-9]{1,2}(?:, ?[a-z0-9]{1,2})*,?(?: and| or)?\Z")
 _ENDS = frozenset(conjunction[-2:] for conjunction in _CONJUNCTIONS)
 _SEPARATORS = frozenset(" -,")
 _LONGEST_BEFORE = 40
 _SPACE = "\t-\r\x1c- \x85\u2028\u2029"  # \s of folded text, likewise
-_LEADING = re.compile(
+# every pattern here starts with a set of characters that it is quickly tried at; what is too much, code leaves out
+_SINGLE = re.compile(rf"[{_SPACE}\-(/\[\"][a-z\d][ivx\d]{{0,3}}\b")
+_LEADING = re.compile(  # begins at some of these
     rf"[{_SPACE}\-(/\[\"](?:[b-hj-z](?:\. ?|[ -])|[ai]-|\d\d?-|\d (?=[a-z]{{2,3}}\b))[a-z0-9]\w*"
 )
 _LEADING_PARTS = re.compile(r"[\s\-(/\[\"](\w+)([ .-] ?)(\w+)")
@@ -122,7 +123,7 @@ _local = threading.local()
 
 
 def surfaces(text: str) -> list[str]:
-    """The pieces of a text that have terms, in no particular order: words, joins, pairs of characters.
+    """The pieces of a text that may have terms, in no particular order: words, joins, pairs of characters.
 
     A piece is given to `terms_of`; a builder remembers what it gave, for most pieces occur again and again.
     """
@@ -131,30 +132,42 @@ def surfaces(text: str) -> list[str]:
         capitals = text = fold(text)
     lowered = text.lower()
     if lowered.isascii():
-        found = _WORD.findall(lowered)
+        found = lowered.translate(_WORDS).split()
     else:
         lowered, found = _script_pieces(lowered)
     lowered = f" {lowered} "
-    found += _LEADING.findall(lowered)
+    joined = []
+    led = 0
     for match in _SINGLE.finditer(lowered):
-        piece, start = match.group(), match.start()
-        single = piece[1:]
+        start, end = match.span()
+        separator, single, after = lowered[start], lowered[start + 1 : end], lowered[end]
         if (
-            piece[0] == "/"
-            and lowered[start - 2 : start].isalpha()
-            and lowered[start - 2 : start] not in _ENDS
+            after in " -."
+            and (after == "-" or single != "a")
+            and start >= led
+            and (leading := _LEADING.match(lowered, start))
         ):
+            found.append(leading.group())
+            led = leading.end()
+        if len(single) > 1 and single not in _NUMBERS and not (separator == "-" and single.isdecimal()):
+            continue
+        if separator not in " -/" or not "0" <= single[0] <= "z":  # digits of other scripts
+            continue
+        if separator == "/" and (before := lowered[start - 2 : start]).isalpha() and before not in _ENDS:
             continue  # mg/l
-        if len(single) > 1 and single not in _NUMBERS and not (piece[0] == "-" and single.isdecimal()):
-            continue
         word = lowered[lowered.rfind(" ", 0, start) + 1 : start]
-        if piece == " a" and word not in _BEFORE_A and not _names(capitals, lowered, start):
+        if (
+            single == "a"
+            and separator == " "
+            and word not in _BEFORE_A
+            and not _names(capitals, lowered, start)
+        ):
             continue
-        if not word.isalpha() or len(word) == 1 or word in _CONJUNCTIONS or piece[0] == "/":
+        if not word.isalpha() or len(word) == 1 or word in _CONJUNCTIONS or separator == "/":
             word = _word_before(lowered, start)
         if word:
-            found.append(f"{word} {single}")
-    return found
+            joined.append(f"{word} {single}")
+    return found + joined
 
 
 def _names(capitals: str, lowered: str, start: int) -> bool:
@@ -186,6 +199,11 @@ def _word_before(text: str, end: int) -> str:
 @functools.lru_cache(maxsize=1 << 16)
 def terms_of(surface: str) -> tuple[str, ...]:
     """The terms of one of `surfaces`: none for a stop word, two for a word with a British spelling."""
+    if surface.isascii() and surface.replace("_", "x").isalnum():  # a plain word, as most are
+        if len(surface) == 1 or surface in STOP_WORDS:
+            return ()
+        american, own = spellings(surface)
+        return (stem(own),) if american == own else tuple(dict.fromkeys((stem(american), stem(own))))
     if leading := _LEADING_PARTS.fullmatch(surface):
         single, between, word = leading.groups()
         return (single + _stem(word),) if _leads(single, between, word) else ()
@@ -194,11 +212,7 @@ def terms_of(surface: str) -> tuple[str, ...]:
         if word in _NEVER_JOINED or (len(single) > 1 and single in _ROMAN and word not in _NUMBERED):
             return ()
         return (_stem(word) + (_ROMAN.get(single, single) if word in _NUMBERED else single),)
-    if not surface.isascii():
-        return (surface if _GRAM_RUN.search(surface) else _stem(surface),)
-    if surface in STOP_WORDS:
-        return ()
-    return tuple(dict.fromkeys(map(stem, spellings(surface))))
+    return (surface if _GRAM_RUN.search(surface) else _stem(surface),)
 
 
 def _leads(single: str, between: str, word: str) -> bool:
@@ -275,7 +289,8 @@ def stem(word: str, language: str = "english") -> str:
     if stemmer is None:
         import Stemmer
 
-        stemmer = stemmers[language] = Stemmer.Stemmer(language)
+        # its own cache costs three times what it saves
+        stemmer = stemmers[language] = Stemmer.Stemmer(language, 0)
     return str(stemmer.stemWord(word))
 
 

@@ -1,15 +1,15 @@
 """Building an index folder: documents, engines, manifest.
 
-A build goes on after the last finished step (documents, BM25, each shard of vectors) when it is started again with
-the same arguments over the same corpus (`build_folder`), and does nothing if the index is finished.
+A build that is started again with the same arguments over the same corpus uses the vectors that are encoded already
+(`build_folder`), and does nothing if the index is finished.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -23,18 +23,17 @@ from medr3_plugin.retrieval.corpus.documents import BadRows, read_corpus
 from medr3_plugin.retrieval.index import analyser
 from medr3_plugin.retrieval.index import manifest as manifest_file
 from medr3_plugin.retrieval.index.build_folder import (
-    VECTORS,
-    Steps,
     check_replaceable,
     finished_index,
     locked,
-    recover,
+    replacing,
+    vectors_folder,
 )
 from medr3_plugin.retrieval.index.dense_build import KINDS
 from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig, with_own_prompts
 from medr3_plugin.retrieval.index.lexical import K1, B
 from medr3_plugin.retrieval.index.lexical_build import build_lexical
-from medr3_plugin.retrieval.index.provenance import CorpusFiles, provenance
+from medr3_plugin.retrieval.index.provenance import provenance
 from medr3_plugin.retrieval.index.store import DocumentStore, StoreWriter
 
 EngineName = Literal["bm25", "dense", "hybrid"]
@@ -98,8 +97,7 @@ def build_index(
         engine: `bm25`, `dense`, or `hybrid` for both.
         encoder: the model of a dense index, or how to use it.
         options: parameters.
-        bad_rows: count and skip wrong rows instead of raising; those of an earlier start that this build goes
-            on from are counted, too. All are listed in the index, see `SKIPPED`.
+        bad_rows: count and skip wrong rows instead of raising. All are listed in the index, see `SKIPPED`.
         overwrite: replace an index at `out`, and the encoded vectors of an unfinished build of another one.
         encode: fills a shard folder with the vectors of a document store, `(encoder, store folder, shard
             folder)`, in place of this process (`vectors.encode_shard` is what it must do for every shard).
@@ -122,54 +120,52 @@ def build_index(
     corpus = [corpus] if isinstance(corpus, (str, Path)) else list(corpus)
     tell = notify or (lambda _: None)
     try:
-        files = CorpusFiles(corpus)
         made_of = provenance(
-            files,
+            corpus,
             engine,
             dense_config if engine != "bm25" else None,
             _deciding(options, engine),
             skip_bad=bad_rows is not None,
         )
         with locked(target):
-            recover(target)
             if not overwrite and (finished := finished_index(target, made_of)):
                 tell(f"{target}: is up to date, nothing was built")
                 return finished
             check_replaceable(target)
-            with Steps(target, made_of, overwrite=overwrite, notify=tell) as steps:
+            vectors: AbstractContextManager[Path | None] = (
+                contextlib.nullcontext()
+                if engine == "bm25"
+                else vectors_folder(target, made_of, overwrite=overwrite, notify=tell)
+            )
+            with vectors as shard_folder, replacing(target) as folder:
                 chunker = chunker_of(options)
                 documents = read_corpus(corpus, bad_rows=bad_rows)
                 if chunker is not None:
                     documents = chunker.chunk_all(documents)
                 content: dict[str, Any] = {"engine": engine, "chunking": _chunking(options)}
-                if bad_rows is not None and steps.done("documents"):
-                    _recall(bad_rows, steps.building / "documents" / SKIPPED)
-                content["documents"] = steps.run(
-                    "documents",
-                    lambda: _write_documents(documents, steps.folder("documents"), bad_rows, files),
-                )
-                store = DocumentStore(steps.building / "documents")
+                content["documents"] = _write_documents(documents, folder / "documents", bad_rows)
+                store = DocumentStore(folder / "documents")
                 if engine != "dense":
-                    content["bm25"] = steps.run(
-                        "bm25", lambda: _build_bm25(store, steps.folder("bm25"), options)
+                    content["bm25"] = _build_bm25(store, folder / "bm25", options)
+                if shard_folder is not None:
+                    content["dense"] = _build_dense(
+                        store,
+                        folder / "dense",
+                        shard_folder,
+                        dense_config,
+                        options,
+                        encode=encode,
+                        notify=tell,
                     )
-                if engine != "bm25":
-                    content["dense"] = steps.run(
-                        "dense",
-                        lambda: _build_dense(
-                            store, steps.folder("dense"), dense_config, options, encode=encode, notify=tell
-                        ),
-                    )
-                    shutil.rmtree(steps.building / VECTORS, ignore_errors=True)
                 store.close()
                 content["built_from"] = made_of
                 content["versions"] = manifest_file.versions(*_PACKAGES)
-                return steps.finish(content)
+                return manifest_file.write(folder, content)
     except OSError as error:
         raise UserError(
             # numpy tells of a short write without saying why
             f"{error.filename or target}: {error.strerror or f'{error} (is the disk full?)'}; "
-            "put that right and start the build again, it will go on where it stopped"
+            "put that right and start the build again, it resumes with the vectors that are encoded"
         ) from error
 
 
@@ -180,14 +176,12 @@ def _deciding(options: BuildOptions, engine: str) -> dict[str, Any]:
     return deciding if engine == "dense" else {**deciding, "analyser": analyser.VERSION}
 
 
-def _write_documents(
-    documents: Iterable[Document], folder: Path, bad_rows: BadRows | None, corpus: CorpusFiles
-) -> dict[str, Any]:
+def _write_documents(documents: Iterable[Document], folder: Path, bad_rows: BadRows | None) -> dict[str, Any]:
+    folder.mkdir()
     with StoreWriter(folder) as writer, _recorded(bad_rows, folder / SKIPPED):
         for document in _bar(documents, "documents"):
             writer.add(document)
         summary = writer.summary()
-    corpus.check_unchanged()
     if not summary["count"]:
         raise UserError("the corpus holds no document")
     return {**summary, "skipped_rows": bad_rows.count if bad_rows else 0}
@@ -209,14 +203,6 @@ def _recorded(bad_rows: BadRows | None, path: Path) -> Iterator[None]:
         path.unlink()
 
 
-def _recall(bad_rows: BadRows, path: Path) -> None:
-    """Count the rows that an earlier start of this build skipped."""
-    if path.is_file():
-        with path.open(encoding="utf-8") as lines:
-            for line in lines:
-                bad_rows.add(json.loads(line)["error"])
-
-
 def _build_bm25(store: DocumentStore, folder: Path, options: BuildOptions) -> dict[str, Any]:
     return build_lexical(_bar(store.texts(), "BM25", len(store)), folder, k1=options.k1, b=options.b)
 
@@ -224,6 +210,7 @@ def _build_bm25(store: DocumentStore, folder: Path, options: BuildOptions) -> di
 def _build_dense(
     store: DocumentStore,
     folder: Path,
+    shard_folder: Path,
     config: EncoderConfig,
     options: BuildOptions,
     *,
@@ -232,7 +219,7 @@ def _build_dense(
 ) -> dict[str, Any]:
     from medr3_plugin.retrieval.index import dense_build, vectors
 
-    shard_folder = folder.parent / VECTORS
+    folder.mkdir()
     encoder = Encoder(config)
     notify(_announcement(len(store), encoder.dimension, options))
     if encode is not None:

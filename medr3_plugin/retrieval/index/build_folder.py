@@ -1,10 +1,8 @@
-"""The folder in which an index is built, and how it takes the place of the target.
+"""The folders of a build, hidden beside the target: `.NAME.building`, `.NAME.vectors`, `.NAME.lock`.
 
-Everything is written into a hidden folder beside the target, which is renamed when the manifest is on disk: a
-build that is killed, or runs out of disk, leaves the target as it was (killed in the instant between the renames
-of the old and the new one: the next build puts the old one back first). An unfinished build is gone on with only if
-it is the same build (`provenance`). Encoded vectors of another one, which may have taken days, and an index of
-something else go only when asked.
+An index is written under the first name and renamed when its manifest is on disk: a build that is killed, or runs out
+of disk, leaves the target as it was. Every build writes documents and BM25 again; encoded vectors, which may have taken
+days, stay until the index is in its place, and those of something else go only when asked.
 """
 
 from __future__ import annotations
@@ -22,94 +20,7 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.index import manifest as manifest_file
 from medr3_plugin.retrieval.index.provenance import Provenance, difference
 
-STATE = "state.json"
-VECTORS = "vectors"
-"""In the folder: the shards of a dense index, see `retrieval.vectors`."""
-
-
-class Steps:
-    """The folder of a build under way and which of its steps are done.
-
-    When the corpus or an option turns out to be wrong, a folder without a finished step is removed; when the machine
-    fails, it stays.
-
-    Args:
-        target: the index folder to be.
-        made_of: what is built.
-        overwrite: whether the encoded vectors of something else may go.
-        notify: told if an unfinished build goes.
-
-    Attributes:
-        building: the folder.
-
-    Raises:
-        UserError: on entering: there are encoded vectors of something else.
-    """
-
-    def __init__(
-        self, target: Path, made_of: Provenance, *, overwrite: bool, notify: Callable[[str], None]
-    ) -> None:
-        self.building = target.parent / f".{target.name}.building"
-        self._target = target
-        self._state = self.building / STATE
-        self._made_of = made_of
-        self._overwrite = overwrite
-        self._notify = notify
-        self._done: dict[str, Any] = {}
-
-    def __enter__(self) -> Steps:
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            state = json.loads(self._state.read_text())
-            self._go_on(state["done"], difference(state["built_from"], self._made_of))
-        if not self._done and self.building.exists():
-            shutil.rmtree(self.building)
-        self.building.mkdir(parents=True, exist_ok=True)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, UserError) and not self._done:
-            shutil.rmtree(self.building, ignore_errors=True)
-
-    def folder(self, name: str) -> Path:
-        """An empty folder for a step."""
-        folder = self.building / name
-        if folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir()
-        return folder
-
-    def done(self, name: str) -> bool:
-        """Whether an earlier start did this step."""
-        return name in self._done
-
-    def run(self, name: str, step: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The result of a step, from the state if it was done before."""
-        if name not in self._done:
-            self._done[name] = step()
-            temporary = self._state.with_suffix(".tmp")
-            temporary.write_text(json.dumps({"built_from": self._made_of, "done": self._done}))
-            temporary.replace(self._state)
-        return dict(self._done[name])
-
-    def finish(self, content: dict[str, Any]) -> dict[str, Any]:
-        """Write the manifest and put the folder in the target's place; returns the manifest."""
-        written = manifest_file.write(self.building, content, leave_out=(STATE,))
-        _replace(self.building, self._target)
-        # not before the index is in its place, or a killed build starts anew
-        (self._target / STATE).unlink(missing_ok=True)
-        return written
-
-    def _go_on(self, done: dict[str, Any], why_not: str) -> None:
-        encoded = "dense" in done or any((self.building / VECTORS).glob("*.npy"))
-        if not why_not:
-            self._done = done
-        elif self._overwrite or not encoded:
-            self._notify(f"{self._target}: an unfinished build of something else is removed ({why_not})")
-        else:
-            raise UserError(
-                f"{self._target}: an unfinished build of something else is there, with encoded vectors ({why_not}); "
-                "put that back to go on with it, or pass --overwrite to start anew"
-            )
+MADE_OF = "made_of.json"
 
 
 def finished_index(target: Path, made_of: Provenance) -> dict[str, Any] | None:
@@ -153,6 +64,8 @@ def locked(target: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
+        if not Path(lock.lock_file).exists():
+            raise UserError(f"{target.parent}: cannot be written; choose another folder") from error
         raise UserError(f"{target}: another process is building it; wait for that one") from error
     try:
         yield
@@ -162,26 +75,57 @@ def locked(target: Path) -> Iterator[None]:
         lock.release()
 
 
-def recover(target: Path) -> None:
-    """Put right what a build left that was killed while it replaced the target."""
-    old = _old(target)
-    if not target.exists() and (old / manifest_file.NAME).is_file():
-        # rather than the new one, whose steps are kept: this build, if it is the same, ends at once
-        old.rename(target)
-    elif old.exists():
-        shutil.rmtree(old)
-
-
-def _old(target: Path) -> Path:
-    return target.parent / f".{target.name}.old"
-
-
-def _replace(building: Path, target: Path) -> None:
-    """Put the finished folder in its place; an old index goes only when the new one is there."""
-    if not target.exists():
+@contextlib.contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """An empty folder that takes the place of `target` when the block ends well, and else is removed."""
+    building, old = (target.parent / f".{target.name}.{what}" for what in ("building", "old"))
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir()
+    try:
+        yield building
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            target.rename(old)
         building.rename(target)
-        return
-    old = _old(target)
-    target.rename(old)
-    building.rename(target)
-    shutil.rmtree(old)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def vectors_folder(
+    target: Path, made_of: Provenance, *, overwrite: bool, notify: Callable[[str], None]
+) -> Iterator[Path]:
+    """Where the encoded vectors of a build are, those of an earlier start among them; removed when the block ends well.
+
+    Args:
+        overwrite: whether vectors of something else may go.
+        notify: told if a build resumes.
+
+    Raises:
+        UserError: there are vectors of something else.
+    """
+    folder = target.parent / f".{target.name}.vectors"
+    record = folder / MADE_OF
+    encoded = len(list(folder.glob("*.npy")))
+    why = "it does not say of what"
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        why = difference(json.loads(record.read_text(encoding="utf-8")), made_of)
+    if encoded and why and not overwrite:
+        raise UserError(
+            f"{target}: encoded vectors of something else are in {folder} ({why}); put that back to resume that "
+            "build, or pass --overwrite to start over"
+        )
+    if why:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif encoded:
+        notify(f"{target}: resumes, {encoded} files of vectors are encoded")
+    folder.mkdir(exist_ok=True)
+    record.write_text(json.dumps(made_of), encoding="utf-8")
+    try:
+        yield folder
+    except BaseException:
+        if not any(folder.glob("*.npy")):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)

@@ -51,7 +51,9 @@ class Filters:
             UserError: names it, and the sources there are.
         """
         if unknown := sorted(set(self.sources or ()) - set(known)):
-            names = sorted(known)
+            names = sorted(filter(None, known))
+            if not names:
+                raise UserError(f"filters.sources: no source {unknown[0]!r}; the index's documents name none")
             listed = ", ".join(map(repr, names[:_LISTED])) + f" and {len(names) - _LISTED} more" * (
                 len(names) > _LISTED
             )
@@ -84,7 +86,7 @@ class Filters:
 class MaskCache:
     """Masks of the filters used last, so that a service computes each once.
 
-    A mask takes one byte a document; `size` of them are kept. Safe to use from several threads: the worst
+    A mask takes one byte per document; `size` of them are kept. Safe to use from several threads: the worst
     that a race can do is to compute a mask twice.
     """
 

@@ -44,7 +44,8 @@ class _Vocabulary(dict[str, tuple[int, ...]]):
 
     def __missing__(self, surface: str) -> tuple[int, ...]:
         numbers = self.numbers
-        found = self[surface] = tuple(numbers.setdefault(term, len(numbers)) for term in terms_of(surface))
+        terms = terms_of.__wrapped__(surface)  # what it remembers is remembered here
+        found = self[surface] = tuple([numbers.setdefault(term, len(numbers)) for term in terms])
         return found
 
     def terms(self, text: str) -> list[int]:

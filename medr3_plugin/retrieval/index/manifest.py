@@ -11,7 +11,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
@@ -71,14 +71,9 @@ def versions(*packages: str) -> dict[str, str]:
     return found
 
 
-def write(folder: Path, content: Mapping[str, Any], leave_out: Collection[str] = ()) -> dict[str, Any]:
-    """Write the manifest of a finished index: `content`, the checksums of all files, and its own digest.
-
-    Args:
-        leave_out: names of files that are no part of the index.
-    """
-    apart = {NAME, *leave_out}
-    files = [path for path in folder.rglob("*") if path.is_file() and path.name not in apart]
+def write(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the manifest of a finished index: `content`, the checksums of all files, and its own digest."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != NAME]
     manifest: dict[str, Any] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,

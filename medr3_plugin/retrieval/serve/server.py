@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
-from medr3_plugin.retrieval.engine import open_index
 from medr3_plugin.retrieval.index import manifest
-from medr3_plugin.retrieval.index.memory import estimate_memory, warn_if_short
-from medr3_plugin.retrieval.serve.service import RetrievalService, ServiceOptions, create_app
+from medr3_plugin.retrieval.serve.service import RetrievalService, ServiceOptions, create_app, opened
 
 if TYPE_CHECKING:
     import uvicorn
@@ -42,12 +40,8 @@ def run_server(options: ServiceOptions, *, host: str, port: int, workers: int = 
             f"warning: {host} is reachable from outside and no token is set; set {options.token_env}",
             file=sys.stderr,
         )
-    memory = estimate_memory(
-        manifest.read(Path(options.index)), options.search.encoder, options.search.reranker
-    )
-    print(f"memory: {memory}; {workers} process(es)", file=sys.stderr, flush=True)
-    if workers > 1:  # one is looked at when it opens the index
-        warn_if_short(Path(options.index), memory, workers)
+    if options.index:
+        manifest.read(Path(options.index))  # a wrong index is refused before the port is taken
     settings: dict[str, Any] = {
         "access_log": False,  # /metrics counts requests; a log line for each would cost as much as the answer
         "log_level": "info",
@@ -83,7 +77,7 @@ def run_stdio(options: ServiceOptions) -> None:
 
     # standard output belongs to the protocol
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    service = RetrievalService(options, lambda: open_index(options.index, options.search))
+    service = RetrievalService(options, lambda: opened(options))
     asyncio.run(serve_stdio(service))
 
 
@@ -129,9 +123,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _announce(listening: socket.socket, options: ServiceOptions) -> None:
     host, port = listening.getsockname()[:2]
-    print(f"serving {options.index} at http://{host}:{port}", file=sys.stderr, flush=True)
+    served = options.index or f"{options.uri} {options.collection}"
+    print(f"serving {served} at http://{host}:{port}", file=sys.stderr, flush=True)
 
 
 def _check_opens(options: ServiceOptions) -> None:
     """Open the index once before the workers do, so that a wrong one is an error here and not in each."""
-    open_index(options.index, options.search).close()
+    opened(options).close()

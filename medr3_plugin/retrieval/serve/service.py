@@ -15,14 +15,14 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from medr3_plugin import __version__
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval.engine import IndexEngine, SearchOptions, open_index
+from medr3_plugin.retrieval.engine import RankingEngine, SearchOptions, open_index
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, filters_from_wire, response_to_wire
 from medr3_plugin.retrieval.serve.batching import Batcher
 from medr3_plugin.retrieval.serve.metrics import ServiceMetrics
@@ -40,10 +40,12 @@ class ServiceOptions(BaseModel):
 
     Attributes:
         index: folder of a built index.
+        uri, collection, ranking: a Milvus collection in its place, see `backend.BackendOptions`.
+        uri_token_env: name of the environment variable with the token of the Milvus server.
         search: how it is searched.
         mcp: offer the tool of `mcp_tool` at `/mcp`, too.
         host: where the service listens; on a loopback address `/mcp` refuses a foreign `Host` or `Origin`.
-        topk: hits a query when the request does not say.
+        topk: hits per query when the request does not say.
         max_topk, max_queries, max_query_chars, max_body_bytes: larger requests are refused.
         max_pending: queries that may wait or be worked on; 429 beyond.
         max_batch, cache_hits: see `Batcher`; for measurements without the one or the other.
@@ -55,6 +57,10 @@ class ServiceOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     index: str = ""
+    uri: str = ""
+    collection: str = ""
+    ranking: Literal["bm25", "dense", "hybrid"] | None = None
+    uri_token_env: str = TOKEN_ENV
     search: SearchOptions = SearchOptions()
     mcp: bool = False
     host: str = "127.0.0.1"
@@ -69,6 +75,27 @@ class ServiceOptions(BaseModel):
     timeout_s: float = Field(10.0, gt=0)
     body_timeout_s: float = Field(10.0, gt=0)
     token_env: str = TOKEN_ENV
+
+
+def opened(options: ServiceOptions) -> Engine:
+    """The index or the collection that the options name.
+
+    Raises:
+        UserError: see `open_index` and `milvus.open_collection`.
+        RetrievalFailure: the Milvus server failed.
+    """
+    if not options.uri:
+        return open_index(options.index, options.search)
+    from medr3_plugin.retrieval.milvus import open_collection
+
+    return open_collection(
+        options.uri,
+        options.collection,
+        options.search,
+        ranking=options.ranking,
+        token_env=options.uri_token_env,
+        timeout_s=options.timeout_s,
+    )
 
 
 class RetrieveRequest(BaseModel):
@@ -92,7 +119,7 @@ class Refusal(Exception):
         self.detail = detail
 
 
-_STATUS = {"timeout": 504, "overloaded": 429, "closed": 503, "engine": 500}
+_STATUS = {"timeout": 504, "overloaded": 429, "closed": 503, "engine": 500, "milvus": 503}
 
 
 class RetrievalService:
@@ -160,9 +187,9 @@ class RetrievalService:
         if not self.batcher.ready:
             return 503, {"status": "loading"}
         ready: dict[str, Any] = {"status": "ready", "pending": self.batcher.pending}
-        if isinstance(self.batcher.engine, IndexEngine):
+        if isinstance(self.batcher.engine, RankingEngine):
             ready["documents"] = len(self.batcher.engine)
-            ready["engine"] = self.batcher.engine.manifest["engine"]
+            ready["engine"] = self.batcher.engine.manifest.get("engine", "milvus")
         return 200, ready
 
     def _checked(self, request: RetrieveRequest) -> Filters | None:
@@ -185,7 +212,7 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
     """The ASGI application.
 
     Args:
-        open_engine: opens the engine; default: the index at `options.index`.
+        open_engine: opens the engine; default: what `options` name, see `opened`.
     """
     try:
         import orjson
@@ -193,7 +220,7 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
     except ImportError as error:
         raise MissingExtra(error.name or "fastapi", "serve", "the retrieval service") from error
 
-    service = RetrievalService(options, open_engine or (lambda: open_index(options.index, options.search)))
+    service = RetrievalService(options, open_engine or (lambda: opened(options)))
 
     tool = None
     if options.mcp:

@@ -10,8 +10,9 @@
 
 An open question does not say what else could be answered, so there neutral text holds plain words and words of
 the question, or explains: it begins by referring to what was said ("This ...", "The findings ..."), holds no word of
-doubt, and wherever an answer could follow ("... is", "... consistent with"), plain words do. What the grammar does
-not cover has no label: that is for the judge.
+doubt, and wherever an answer could follow ("... is", "... consistent with"), plain words do; or it tells: a whole
+sentence that says nothing of this case, its answer or other candidates. What the grammar does not cover has no label:
+that is for the judge.
 
 The regular expressions hold no quantifier inside another over the same words: everything is linear in the text.
 """
@@ -22,28 +23,61 @@ import re
 
 from medr3_plugin.rewards.answer.names import Question
 from medr3_plugin.rewards.answer.reading import FIRST, REF, read, sentences
-from medr3_plugin.rewards.answer.words import (
-    COMMON,
-    DOUBTS,
-    EXPLAINING,
-    HEADERS,
-    HEADS,
-    LINKS,
-    LOADED,
-    OPENS,
-    PLAIN,
-    PRAISE,
-    REASON_WORDS,
-    SAME,
-    SURELY,
-)
-from medr3_plugin.text import has_cjk
+from medr3_plugin.text import has_cjk, listed
 
+_PLAIN = frozenset(
+    listed(
+        # function words
+        "a an this that these those it its is are was were be been being has have had of in on at to for from by with "
+        "and as which who whom whose he she they his her their him them here there all so thus therefore hence overall "
+        "finally conclusion summary short i we my our would should must will can do does most mostlikely "
+        "likely probable best only very "
+        "clearly strongly highly also because since given due based according considering during when where while "
+        # what is asked for and what it is like
+        "action input submit finish make makes making "
+        "answer answers option choice diagnosis dx ans condition disease disorder syndrome cause explanation decision "
+        "verdict response treatment therapy drug agent medication management step test investigation finding study "
+        "mechanism organism pathogen name gene protein final correct right single appropriate suitable accurate "
+        "reasonable preferred consistent compatible keeping classic classical typical characteristic suggestive "
+        "indicative diagnostic pathognomonic key main primary underlying working presumptive definitive clinical "
+        "genetic medical next letter question options choices among retrieved rationale justification "
+        # why
+        "fit fits fitting match matches matching explain explains explained support supports supported suggest "
+        "suggests "
+        "indicate indicates point points confirm confirms show shows present presents presented presenting "
+        "known called "
+        "named described reported seen found provided listed above conclude believe think choose select pick go say "
+        "diagnose recommend opt accounts account strong well patient patients case child boy girl man woman infant "
+        "newborn individual presentation picture findings feature features symptom symptoms sign signs history "
+        "evidence "
+        "suffering consideration careful carefully reviewing review selected chosen corresponds statement scenario "
+        "context vignette problem text passage passages sources taken taking together account into altogether once "
+        "after then now us you means mean leads lead leaves us everything clear evident determined identified "
+        "mentioned noted stated describes described established available current complete thorough whole "
+        "highest greatest optimal ideal ultimately consequently accordingly aligns line initial proposed recommended "
+        "assessment impression evaluation examining comparing concluding across my your result outcome such analyzing"
+        "data result results constellation combination phenotype profile pattern information reasoning analysis "
+        "literature documents search document abstract article studies trial trials"
+    )
+)
+# never plain, even as words of the question: what stands behind them is not what is asked for
+_LOADED = frozenset(
+    listed(
+        "not no never neither nor none without least less un unlikely except excluding exclude excluded wrong "
+        "incorrect "
+        "false other second alternative differential rather versus or possible possibly perhaps maybe may might "
+        "could if "
+        "but either both s t whether unclear unknown cannot hard hardly difficult impossible doubtful questionable "
+        "doubt worst poor against avoid few nobody fails"
+    )
+)
+_LINKS = frozenset(listed("is are was were be : = → 是 为"))
 _LINK_PHRASE = re.compile(
     r"(?:^| )(?:(?:consistent|compatible|keeping|go|going) with|suggestive of|indicative of|characteristic of|"
     r"suggests?|indicates?|supports?|points? to|explained by|diagnosis of|presence of|that|choose|select|pick|"
     r"answer|diagnose|"
-    r"conclude|opt for|leaves|means|would say|aligns? with|in line with|typical of|diagnostic of|has|have|"
+    r"conclude|opt for|leaves|makes?|making|means|"
+    r"would say|aligns? with|in line with|typical of|diagnostic of|has|have|"
     r"mostlikely|(?:corresponds?|leads?|leading) to|"
     r"suffering from|case of|called|named|known as|therefore|thus|so|hence|overall|finally|conclusion|dx|"
     r"diagnosis|choice|option|ans)(?: ,)?$"
@@ -60,9 +94,13 @@ _CHINESE_CARRIER = re.compile(
 )
 _ENDING = re.compile(
     r"(?:is|was|would be|should be|must be|seems to be|is therefore|is thus|remains|stands out as)"
-    r"(?P<said>(?: [a-z]+){1,9})|correct"
+    r"(?P<said>(?: [a-z]+){1,9})|correct(?= |$)(?: (?:answer|option|choice|diagnosis))?|"
+    r"(?:right|best|mostlikely) (?:answer|option|choice|diagnosis)"
     r"|\( (?:correct|right|best)(?: answer| option| choice)? \)"
     r"|(?:选?项)?(?:是|为)?(?:最)?(?:正确|对|最佳|符合题意|合适)(?:的)?(?:答案|选项|选择|诊断)?(?:的)?|是答案|选?项"
+)
+_PRAISE = frozenset(
+    listed("answer correct right best diagnosis choice option mostlikely appropriate suitable")
 )
 _REASON = re.compile(
     r"(?:, |\( )?(?:(?:fits|matches) best|best (?:explains|fits|matches|accounts for|describes)|because|since|given|"
@@ -73,9 +111,17 @@ _RECORD = re.compile(
     r"(?: [a-z]?\d+(?:\.\d+)?)+(?: [)\]])?"
 )
 _SAME_AS = re.compile(
-    rf"\( {REF} \)|(?:, |\( )?(?:(?:also|formerly|previously|otherwise|commonly) (?:known|called|named|"
-    rf"termed)(?: as)?|aka|i\.e\.?|synonym :|"
+    rf"[(\[] {REF} [)\]]|[/,=] {REF}|or {REF}|"
+    rf"(?:, |\( )?(?:(?:also|formerly|previously|otherwise|commonly) (?:known|called|named|"
+    rf"termed)(?: as)?|aka|i \. e|or|synonym :|"
     rf"又称|又名|也称|即)[,: ]*{REF}(?: \))?"
+)
+# behind a "not" these confirm rather than deny: "B is not wrong", "B would not be less likely"
+_NO_DENIAL = (
+    r"(?:(?:be|been|being|completely|entirely|fully|definitely|really|yet|quite|so|at) )*(?:exclu|rul|wrong|incorrect|"
+    r"unlike|un[a-z]+able|impossible|neglect|dismiss|forg|ignor|overlook|discount|discard|disregard|eliminat|reject|far|"
+    r"only|just|merely|necess|always|less|worse|inferior|out\b|without|mean|matter|differ|contra|hurt|miss|all\b|"
+    r"den(?:y|ied)|disting|told|tell|separat|say|said|sure|certain|know|decid|determin)"
 )
 _LIST = rf"{REF}(?: (?:,|and|or|nor|/|、|和|或|及) {REF}| , (?:and|or|nor) {REF}| {REF}){{0,8}}"
 _DENIALS = tuple(
@@ -92,12 +138,14 @@ _DENIALS = tuple(
         # the lines of a list of options: "B: Incorrect."
         rf"^{_LIST} (?:[:(–—-] )?(?:(?:this |it |that )?is )?"
         r"(?:incorrect|wrong|false|not correct|less likely|unlikely)\b",
-        rf"{_LIST} (?:[:–—-] )?(?:it |this )?(?:(?:does|do|did|would) not|doesn t|don t|cannot|fails? to) "
-        rf"(?:fit|explain|match|account|cause|apply|address|"
-        r"treat|present|help|describe|answer|produce|lead|typically|usually|affect|play)\b",
+        rf"{_LIST} (?:[:–—-] )?(?:it |this )?"
+        r"(?:(?:is|are|was|were|does|do|did|would|will|can|could|should|has|have) not|"
+        r"(?:is|are|was|were|does|do|did|would|could|should|has|have)n t|cannot|can t|fails? to)"
+        rf" (?!{_NO_DENIAL})[a-z]+",
         rf"(?<!cannot )(?<!can t )(?<!not )(?<!without )(?<!unable to )(?<!only )(?:rule[sd]? out|ruling out|"
         rf"exclud(?:e|es|ed|ing)|"
-        rf"eliminat(?:e|es|ed|ing)|rather than|instead of|unlike|as opposed to|(?<!if )not) (?:a |an )?{_LIST}",
+        rf"eliminat(?:e|es|ed|ing)|rather than|instead of|as opposed to|(?<!if )not) (?:a |an )?{_LIST}",
+        rf"unlike (?:a |an )?{REF}(?: (?:and|or) {REF})?",
         rf"(?<!not )(?<!no )(?:(?:preferred|preferable|superior) (?:to|over)|(?:better|more [a-z]+) than) {_LIST}",
         rf"(?<![不无难])(?<!不能)(?<!无法)(?:排除|不选|不是|而不是|而非|并非)(?:选项)? ?{_LIST}",
         rf"{_LIST} ?(?:选?项)?(?:均|都)?(?:是)?(?:错误|不正确|不对|不符合|可以?排除|被排除|错)的?",
@@ -109,7 +157,8 @@ _EMPTY_START = re.compile(
 _EMPTY_END = re.compile(r"(?: (?:,|and|but|because|since|as)){1,3}$")
 # first a doubt, a second answer or a withdrawal; then signs of a rank or a share
 _TAKES_BACK = re.compile(
-    r"\b(?:not (?:sure|certain|confirmed|final|correct|right|answer|it|that one|enough)|unsure|uncertain|"
+    r"\?|\b(?:confidence(?= [:=])|"
+    r"not (?:sure|certain|confirmed|final|correct|right|answer|it|that one|enough)|unsure|uncertain|"
     r"guess\w*|confident|"
     r"(?:low|limited|moderate|medium|some|high|my) (?:confidence|certainty|probability|likelihood)|doubt\w*|"
     r"% (?:sure|certain\w*|confiden\w*|probab\w*|likel\w*|chance)|wrong|incorrect|mistaken?|actually|wait|sorry|"
@@ -127,28 +176,144 @@ _TAKES_BACK = re.compile(
     r"|不确定|不肯定|也可能|也有可能|也可以|也对|也正确|都对|都正确|均正确|均可|或者|还是|不能排除|无法排除|待排|其次|另一|"
     r"猜|存疑|不一定|备选|第[一二三四五]个?选?项|前一|后一|上一|下一|更正|不对|错了"
 )
+_WITHDRAWS = re.compile(
+    r"\b(?:wait|sorry|scratch|actually|mistaken?|corrected|correction|guess\w*|maybe|perhaps)\b"
+)
+_SELF = frozenset(
+    listed(
+        "i my me we our us you your answer answers option options choice choices diagnosis diagnoses this that it "
+        "these those letter letters one ones here above below question another others"
+    )
+)
+# an answer of yes or no may rest on "our findings", which themselves may be unclear
+_SELF_OF_VERDICT = _SELF - frozenset(
+    listed("our we us this it these those here above below question other others")
+)
+_CHINESE_SELF = re.compile("本题|答案|选|这|该|我|此|诊断|以上|上述|它")
+_FINITE = frozenset(
+    listed(
+        "is are was were has have had can could may might must should will would does do did cannot isn aren wasn "
+        "shows suggests indicates presents causes affects improves requires develops occurs involves supports states "
+        "acts leads results makes reduces increases decreases inhibits blocks depends impairs denies prevents includes"
+    )
+)
+_JOINING = frozenset(listed("or and versus vs plus not nor with also then"))
+_HEADER = re.compile(
+    r"^(?:explanation|reasoning|rationale|reason|justification|analysis|note|step \d+|\d+)(?: [:.)-])+ "
+)
+# what is set aside: "Wilson disease is less likely"
+_DENIED = re.compile(
+    r"(?<!not )(?<!cannot be )(?<!n t be )\b(?:(?:is|are|was|were|can be|could be|has been|have been|being) "
+    r"(?:therefore |thus |also |much |far |very |then )?(?:less likely|unlikely|ruled out|excluded|not likely|"
+    r"not supported|not consistent)|(?:makes?|made) [^,;]{1,80} (?:less likely|unlikely))\b"
+)
+_SETS_ASIDE = re.compile(r"\b(?:was|were|has been) considered but|\bconsidered")
+# a sentence with one of these may offer another answer, or doubt the one that was given
+_OFFERS = re.compile(
+    r"\b(?:also|too|equally|another|alternat\w+|possib\w+|plausib\w+|probab\w+|likel\w+|mostlikely|consider\w*|"
+    r"suspect\w*|suspicion|differentials?|candidates?|contenders?|same|similar\w*|identical\w*|mimic\w*|resembl\w+|"
+    r"overlap\w*|shares?|versus|vs|rather|otherwise|exclu\w+|ruled?|tell|told|distinguish\w*|differentiat\w+|forget|"
+    r"think|thought|favou?r\w*|hedge|confus\w+|unclear|unknown|"
+    r"mind|aware\w*|beware|remember|keep|kept|bear|borne|separat\w+|discern\w*|equal|runner|tie|sure|certain\w*|"
+    r"or if|in case|"
+    r"(?:is|are|was|were|be|as|another|second|other|working) "
+    r"(?:(?:an?|my|likely|mostlikely|probable|possible|real|true|correct|main|final) )*diagnos[ei]s|diagnosed?|"
+    r"diagnos[ei]s (?:of|is|was|:|could|may|might|with|would)|answers?|correct|true|explains?|fits?|"
+    r"match\w*|accounts?|consistent|compatible|suggest\w*|indicates?|indicating|points?|best|better|"
+    r"(?:is|be|are) either|could be|might be|"
+    r"may be (?:an? )?(?!normal|abnormal|needed|required|used|seen|found|present|absent|helpful|useful|given|due|mild|"
+    r"severe|negative|positive|congenital|acquired|delayed|reduced|increased|elevated|low|high|part|necessary)|"
+    r"this is|it is|that is|it s|she has|he has|patient has|this may|it may|this could|it could|is it|call\w*|named?|"
+    r"here|instead|if not|last|next|first(?! ‐ line)|second|third)\b"
+)
+_CHINESE_OFFERS = re.compile(
+    "[a-z]{3}|或者|还是|排除|除外|可能[是为]|诊断|考虑|也|同样|另|答案|怀疑|"
+    "无法|鉴别|相似|更|最|该患者患|即|应为|首选"
+)
+_SURE = re.compile(
+    r"\b(?:confidence|certainty)(?: level| score)? (?:[:=] |is )?(?:very high|high|1(?:\.0+)?|0\.[5-9]\d*|"
+    r"[5-9]\d(?:\.\d+)? %|100 %|(?:[6-9]|10) / 10)(?= |$)"
+)
+_SUBJECTS = frozenset(listed("it he she they we"))
+_COMPARES, _MIN_LETTERS = frozenset("<>=≤≥%"), 3
+_MIN_SENTENCE, _MIN_TELLING, _MIN_CJK_SENTENCE = 5, 8, 10
+_OF_OTHERS = re.compile(
+    r"(?:explanation (?:not|of)? ?|why (?:are |not )?|on |about )?"
+    r"(?:(?:(?:all|of|each) )?(?:other|remaining|incorrect|wrong) (?:options|choices|answers|ones)|others|rest)"
+    r"(?: (?:are|is|were|not|less|wrong|incorrect|right|fit|"
+    r"excluded|unlikely|likely)){0,4}(?: [:?.])*|其(?:他|余)选项(?:分析)?(?: [:?])?"
+)
+_LINE_OF_OPTION = re.compile(rf"\W{{0,4}}({REF})(?= [:).–—-]|$)")
 _OTHERS_DENIED = re.compile(
     r"(?:all |each )?(?:of )?(?:other|remaining) (?:listed |answer )?(?:options?|choices?|answers?|diagnoses|"
     r"alternatives|ones|conditions)"
     r"(?: listed| given)? (?:is|are|do|does|can be|were) (?:all )?(?:incorrect|wrong|(?:less|un)(?: likely|likely)|"
     r"less [a-z]+|not [a-z]+(?: [a-z]+)?|excluded|ruled out|inconsistent|distractors)[^,;:()\ue000-\ue0ff]*"
-    r"|none of (?:other|remaining) (?:options|choices|answers|diagnoses) [^,;:()\ue000-\ue0ff]*"
+    r"|none of (?:others|(?:other|remaining) (?:options|choices|answers|diagnoses)) [^,;:()\ue000-\ue0ff]*"
     r"|其(?:他|余)(?:选项|各项|答案)?(?:均|都)?(?:是)?(?:错误|不正确|不对|不符合|不符|可排除|错)的?"
 )
 _ODD = re.compile(
-    r"[^\x00-\x7f\u00c0-\u024f\u3000-\u303f\u3400-\u9fff\uff00-\uffef\ue000-\ue0ff‐–—−“”‘’′″…•·°±×→↑↓≥≤≠¬]|\?|\|"
+    r"[^\x00-\x7f\u00c0-\u024f\u3000-\u303f\u3400-\u9fff\uff00-\uffef\ue000-\ue0ff‐–—−“”‘’′″…•·°±×→↑↓≥≤≠¬]|\|"
 )
 _REF = re.compile(REF)
-_AROUND = " .,:;()[]-–—"
-_MARKS = frozenset(",:()[]-–—‐.=")
+_AROUND = " .,:;()[]-–—→"
+_MARKS = frozenset(",:()[]-–—‐.=→")
 _ARTICLES = re.compile(r"(?:(?:^| )(?:an?|\(|\[|<)){1,3}$")
+_OPENS = frozenset(
+    listed("of among from given considering based after upon in by according overall therefore thus hence so")
+)
+_REASON_WORDS = frozenset(listed("because since given as due"))
 _VERDICT_GOES_ON = re.compile(r"[,:(–—-]|(?=(?:there|it|this|that|these|they|we)\b)")
 _TAIL = re.compile(r"[,:(–—-] (?=(?:an?|this|it|these)\b)")
+# "rather than Wilson disease", where the name ends as names of diseases do
+_SET_ASIDE = re.compile(
+    r"(?:, )?(?:and )?(?:not|rather than|instead of|as opposed to)((?: [\w‐-]+){1,6}?)(?: (?:type )?\d\w?)?"
+)
+_DISEASE = re.compile(r"\w{2,}(?:itis|(?<!gn)osis|oma|emia|uria|pathy|trophy|plasia|lepsy)")
+_HEADS_OF_NAMES = frozenset(listed("disease syndrome disorder deficiency anomaly dystrophy"))
+_ADVERBS = frozenset(listed("quite just even ever always often yet still unlike so too sans minus far"))
+# behind these a whole sentence may explain
+_GOES_ON = re.compile("[:–—-] |, (?=(?:for|on|in|by|per) |[\u3400-\u9fff])")
+_CITATION = re.compile(
+    r"(?:, )?(?:\[(?: \d+| ,| [–‐-])+ \]|[(\[](?: (?:see|cf|from|docs?|documents?|sources?|refs?|references?|pmid|fig|"
+    r"figure|table|and|\d+|[,:#.–‐-]))+ [)\]])"
+)
+_MAX_ASIDES = 6
+_BRACKETED = re.compile(r"\( ([^()\[\]]*) \)")
+_SURELY = frozenset(listed("clearly definitely therefore thus indeed hence certainly surely"))
+_HEADERS = frozenset(listed("explanation reasoning rationale reason justification why"))
+_EXPLAINING = frozenset(
+    listed(
+        "this these it he she they a an patient findings finding features symptoms signs presentation history evidence "
+        "combination constellation documents study studies trial article results data"
+    )
+)
+_DOUBTS = (_LOADED - frozenset(listed("or may might could"))) | frozenset(
+    listed(
+        "also however although though unless better more mimic mimics mimicking resembles resembling overlaps "
+        "differentials candidates versus represents favors favours"
+    )
+)
+_HEADS = frozenset(listed("disorder disease condition syndrome findings features symptoms signs"))
+_COMMON = frozenset(
+    listed(
+        "a an rare genetic congenital inherited hereditary common chronic acute progressive autosomal recessive "
+        "dominant metabolic typically usually commonly often"
+    )
+)
+_KINDS_OF_DISEASE = frozenset(listed("rare genetic inherited hereditary neurological metabolic"))
 _CHINESE_PLAIN = re.compile(
     "(?:患者|该|本|此|具有|有|的|表现|症状|体征|特征|典型|符合|提示|支持|诊断|结合|病史|检查|结果|因此|所以|疾病|病|临床|与|和|为|是|"
     "出现|存在|根据|文献|资料|检索|检索到|题意|考虑|可能性|最大|本病例|综合|通过|经|描述|情况|病例|研究|显示|表明|可知|可见|得出|结论|判断|认为|我们|我|综上所述|综上|总之|综合|分析|解释|理由|原因|一致|特点|首选|药物|治疗|答案|正确|题干|信息|所述|以上|上述|属于|常见|主要|最|由)+"
 )
-_SPELLINGS = re.compile(rf"\b(?:{'|'.join(map(re.escape, SAME))})(?!\w)")
+_SAME = {
+    "most likely": "mostlikely",
+    "most probable": "mostlikely",
+    "i d": "i would",
+    "i ll": "i will",
+    "why ?": "explanation",
+}
+_SPELLINGS = re.compile(rf"\b(?:{'|'.join(map(re.escape, _SAME))})(?!\w)")
 _CHINESE_LOADED = re.compile("[不未无没非除错否勿]|可能|也许|似乎|[a-z]")
 _MIN_WORDS, _MIN_CJK = 3, 4  # a comment shorter than that behind a letter is no sentence
 
@@ -165,8 +330,14 @@ def label_of(text: str, question: Question) -> str | None:
     denied = ""
     comments: list[str] = []
     reasons: list[str] = []
+    others = False  # whether a heading says that the lines behind it are about other options
     for sentence in sentences(read(text, question)):
         rest, excluded = _without_denied(sentence)
+        if _OF_OTHERS.fullmatch(sentence):
+            others = True
+            continue
+        if others and (line := _LINE_OF_OPTION.match(rest)):
+            rest, excluded = rest[line.end() :], excluded + line[1]
         denied += excluded
         claim = _claim(rest, question)
         if claim:
@@ -194,7 +365,7 @@ def _without_denied(sentence: str) -> tuple[str, str]:
         denied += "".join(_REF.findall(clause[0]))
         return " "
 
-    rest = _SPELLINGS.sub(lambda found: SAME[found[0]], sentence)
+    rest = _SPELLINGS.sub(lambda found: _SAME[found[0]], sentence)
     for pattern in _DENIALS:
         rest = pattern.sub(cut, rest)
     rest, others = _OTHERS_DENIED.subn(" ", rest)
@@ -210,28 +381,46 @@ def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
     if ref is None or not _is_carrier(text[: ref.start()].strip(), question):
         return None
     after = text[ref.end() :].strip()
-    for aside in (_SAME_AS, _RECORD):
-        if (match := aside.match(after)) and set(_REF.findall(match[0])) <= {ref[0]}:
-            after = after[match.end() :].strip()
+    after, asides = _without_asides(after, ref[0], question)
     after = after.removeprefix(", ") if after.startswith(", is ") else after
+    after = after.removeprefix(": ") if after.startswith(": correct") else after
     ending = _ENDING.match(after)
     if ending:
         said = (ending["said"] or "").split()
-        cut = next((i for i, word in enumerate(said) if word in REASON_WORDS), len(said))
-        if said and (PRAISE.isdisjoint(said[:cut]) or not PLAIN.issuperset(said[:cut])):
+        cut = next((i for i, word in enumerate(said) if word in _REASON_WORDS), len(said))
+        if said and (_PRAISE.isdisjoint(said[:cut]) or not _PLAIN.issuperset(said[:cut])):
             return None
         after = " ".join([*said[cut:], after[ending.end() :].strip()]).strip()
     after = after.lstrip(")] .").rstrip(")] .,:;")
-    if not after:
-        return ref[0], ""
+    if not after or (question.open and _sets_aside(after, question)):
+        return ref[0], " , ".join(asides)
     for pattern, applies in (
         (_REASON, True),
         (_TAIL, not question.verdicts),
         (_VERDICT_GOES_ON, question.verdicts),
     ):
         if applies and (opened := pattern.match(after)):
-            return ref[0], after[opened.end() :]
+            return ref[0], " , ".join([*asides, after[opened.end() :]])
+    opened = _GOES_ON.match(after)
+    if opened and (_is_said(words := after[opened.end() :].split()) or (question.letters and len(words) > 2)):
+        return ref[0], " , ".join([*asides, after[opened.end() :]])
     return None
+
+
+def _without_asides(after: str, own: str, question: Question) -> tuple[str, list[str]]:
+    """What follows a reference without other names of the same, records and sources; what stands in brackets."""
+    asides = []
+    for _ in range(_MAX_ASIDES):
+        found = (aside.match(after) for aside in (_SAME_AS, _RECORD, _CITATION, _BRACKETED))
+        match = next(filter(None, found), None)
+        if match is None or set(_REF.findall(match[0])) - {own}:
+            break
+        if match.re is _BRACKETED:
+            if "%" in match[1] or (question.open and not _is_plain(match[1].split(), question)):
+                break
+            asides.append(match[1])
+        after = after[match.end() :].strip()
+    return after, asides
 
 
 def _is_carrier(before: str, question: Question) -> bool:
@@ -249,25 +438,26 @@ def _is_carrier(before: str, question: Question) -> bool:
             or (before[-1] in "是为:" and _is_plain([last.rstrip("是为")], question))
         )
     words = before.split()
-    if len(words) > 1 and words[-2] in LINKS and words[-1] in SURELY:
+    if len(words) > 1 and words[-2] in _LINKS and words[-1] in _SURELY:
         words.pop()
-    if question.letters and (LOADED.isdisjoint(words) and not _TAKES_BACK.search(before)):
+    if question.letters and (_LOADED.isdisjoint(words) and not _TAKES_BACK.search(before)):
         # where the other options are known, any words may lead to the answer
         last = words[len(words) - words[::-1].index(",") :] if "," in words else words
         if last and not _is_plain(last, question):
             return False
-        led = words[-1] in LINKS or (words[0] in OPENS and words[-1] == ",")
+        led = words[-1] in _LINKS or (words[-1] == "," and (words[0] in _OPENS or _is_plain(words, question)))
         return (led or _LINK_PHRASE.search(before) is not None) and not _ODD.search(before)
-    if words[-1] in LINKS:
+    if words[-1] in _LINKS:
         return _is_plain(words[:-1], question)
-    return _LINK_PHRASE.search(before) is not None and PLAIN.issuperset(w for w in words if w not in _MARKS)
+    led = words[-1] == "," or _LINK_PHRASE.search(before) is not None
+    return led and _PLAIN.issuperset(w for w in words if w not in _MARKS)
 
 
 def _is_plain(words: list[str], question: Question) -> bool:
     """Whether all words are plain or the question's own; "1." may number the answer."""
     return (len(words) == 1 and words[0].isdigit() and (question.letters or words[0] == "1")) or all(
         word in _MARKS
-        or ((word in PLAIN or word in question.words) and word not in LOADED)
+        or ((word in _PLAIN or word in question.words) and word not in _LOADED)
         or (has_cjk(word) and all(part in question.text for part in _CHINESE_PLAIN.split(word)))
         for word in words
     )
@@ -275,31 +465,93 @@ def _is_plain(words: list[str], question: Question) -> bool:
 
 def _is_neutral(text: str, own: str, question: Question) -> bool:
     """Whether a text beside the claim of `own` names nothing else and takes nothing back."""
-    text = text.strip(_AROUND)
+    text = _SURE.sub("", text).strip(_AROUND)
     if question.open:
         words = [word for word in text.split() if word != own]
-        return _is_plain(words, question) or _explains(words, question)
-    return not (set(_REF.findall(text)) - {own} or _ODD.search(text) or _TAKES_BACK.search(text))
+        if all(word in _KINDS_OF_DISEASE or _is_plain([word], question) for word in words):
+            return True
+        return _explains(words, question) or (own not in text and _tells(text, question))
+    if set(_REF.findall(text)) - {own} or _ODD.search(text):
+        return False
+    if question.verdicts and question.labels[ord(own) - FIRST] in question.unsure:
+        return not _WITHDRAWS.search(text)
+    return not _TAKES_BACK.search(text) or _is_about_something_else(text, question)
+
+
+def _tells(text: str, question: Question) -> bool:
+    """Whether a text beside an open question's answer is a whole sentence that offers no answer itself."""
+    if has_cjk(text):
+        return len(text) >= _MIN_CJK_SENTENCE and not _CHINESE_OFFERS.search(text)
+    text = _HEADER.sub("", text)
+    words = text.split()
+    if not _COMPARES.isdisjoint(words) and all(len(w) < _MIN_LETTERS or w[0].isdigit() for w in words):
+        return "or" not in words and not _ODD.search(text)  # "p < 0.05"
+    denied = _DENIED.search(text) if _SELF.isdisjoint(words) else None
+    whole = _is_said(words) and len(words) >= (_MIN_SENTENCE if denied else _MIN_TELLING)
+    if not whole or words[0] in _JOINING or ":" in words[:_MIN_LETTERS] or _ODD.search(text):
+        return False
+    if denied:
+        text = _SETS_ASIDE.sub(" ", text[: denied.start()] + text[denied.end() :])
+    if _TAKES_BACK.search(text) or _OFFERS.search(text):
+        return False
+    verb = next((i for i, word in enumerate(words) if word in _FINITE), 0)
+    return denied is not None or not _names_disease(words[:verb], question)
+
+
+def _names_disease(words: list[str], question: Question) -> bool:
+    """Whether a word among `words` ends as names of diseases do, or stands before such a word as "disease"."""
+    return any(
+        _DISEASE.fullmatch(word)
+        or (word in _HEADS_OF_NAMES and i > 0 and not _is_plain([words[i - 1]], question))
+        for i, word in enumerate(words)
+    )
+
+
+def _sets_aside(after: str, question: Question) -> bool:
+    """Whether the text behind a reference is "not ..." or "rather than ..." with a name of a disease, and no more."""
+    if not (found := _SET_ASIDE.fullmatch(after)):
+        return False
+    *first, last = found[1].split()
+    known = _ADVERBS.isdisjoint(first) and not any(
+        word.endswith(("ing", "ed", "ly")) or _is_plain([word], question) or word in _LOADED for word in first
+    )
+    return known and _names_disease([*first, last], question)
+
+
+def _is_about_something_else(text: str, question: Question) -> bool:
+    """Whether a doubt in `text` is not about the answer: a sentence of its own that does not speak of it."""
+    own_words = _SELF_OF_VERDICT if question.verdicts else _SELF
+    if _REF.search(text) or _WITHDRAWS.search(text):
+        return False
+    if has_cjk(text):
+        return len(text) >= _MIN_CJK_SENTENCE and not _CHINESE_SELF.search(text)
+    words = text.split()
+    return len(words) >= _MIN_SENTENCE and own_words.isdisjoint(words) and _is_said(words)
+
+
+def _is_said(words: list[str]) -> bool:
+    """Whether the words are a sentence and not a scrap: they hold a verb."""
+    return bool(words) and (not _FINITE.isdisjoint(words) or words[0] in _SUBJECTS or has_cjk(words[0]))
 
 
 def _explains(words: list[str], question: Question) -> bool:
     """Whether a text beside an open question's answer explains that answer and names no other."""
-    if ":" in words[:2] and words[0] in HEADERS:
+    if ":" in words[:2] and words[0] in _HEADERS:
         words = words[words.index(":") + 1 :]
     text = " ".join(words)
-    if not words or words[0] not in EXPLAINING or not DOUBTS.isdisjoint(words[1:]):
+    if not words or words[0] not in _EXPLAINING or not _DOUBTS.isdisjoint(words[1:]):
         return False
     if _ODD.search(text) or _TAKES_BACK.search(text):
         return False
     awaited = words[0] in ("a", "an")  # whether an answer could stand here
     for i, word in enumerate(words):
-        if awaited and word not in COMMON:
+        if awaited and word not in _COMMON:
             if not (_is_plain([word], question) or word.endswith("ed")):
                 return False
             awaited = False
-        relative = word == "that" and i > 0 and words[i - 1] in HEADS  # "a disorder that affects ..."
+        relative = word == "that" and i > 0 and words[i - 1] in _HEADS  # "a disorder that affects ..."
         joins = word in ("and", "or", ",", "being") and _is_plain(words[max(i - 1, 0) : i], question)
-        leads = word in LINKS or _LINK_PHRASE.search(" ".join(words[max(i - 1, 0) : i + 1]))
+        leads = word in _LINKS or _LINK_PHRASE.search(" ".join(words[max(i - 1, 0) : i + 1]))
         if joins or (leads and not relative):
             awaited = True
     return True

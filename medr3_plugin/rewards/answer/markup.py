@@ -4,55 +4,86 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 _FENCE = re.compile(r"\s*```[\w-]*\s*\n?(?P<inside>[^`]*)```\s*", re.DOTALL)
 # \boxed{C}, \text{C}, \mathbf{C}: innermost first, so that nesting goes in a few rounds
 _MACRO = re.compile(r"\\(?:boxed|fbox|text|textbf|textit|mathrm|mathbf|mathit|mathsf|emph)\s*\{([^{}]*)\}")
 _MACRO_DEPTH = 3
 _MATH = re.compile(r"\\[()\[\],; ]|\$")
-_HTML = re.compile(r"</?(?:b|i|u|em|strong|p|span|code|answer|sub|sup|br)\s*/?>", re.IGNORECASE)
+_HTML = re.compile(
+    r"</?(?:b|i|u|em|strong|p|span|div|code|sub|sup|br|mark|ul|ol|li|h[1-6]|answer|option|choice|final|final_answer|"
+    r"diagnosis|result|output|response|conclusion|tool_call)\s*/?>",
+    re.IGNORECASE,
+)
 _EMPHASIS = re.compile(r"\*\*|__|`|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])")
 _LINE_START = re.compile(r"(?m)^[ \t]*(?:(?:#{1,6}|>|[-*+•])[ \t]+|[✅✔✓☑]\ufe0f?)[ \t]*")
 _ALONE_IN_BRACKETS = re.compile(r"<([^<>\n]{1,80})>")
-_JSON_DEPTH = 3
+_MAX_JSON_LINES = 40
+_SNAKE_OR_CAMEL = re.compile(r"_+|(?<=[a-z])(?=[A-Z])")
+_CALL_OF_TOOL = frozenset(("arguments", "parameters", "args", "input", "action input", "tool input"))
+# finish[C], submit_answer("C")
+_CALL = re.compile(r"(?P<name>\w{1,40})\s?[(\[]\s?(?P<inside>[^()\[\]]*)[)\]]\s*;?")
+_ANSWERING = re.compile("answer|finish|final|submit|choice|choose|select", re.IGNORECASE)
 _PYTHON_VALUE = re.compile(r"(?:\{\s*'\w+'\s*:\s*\[?|\[)\s*'(?P<inside>[^']*)'\s*\]?\s*\}?")
 
 
 def unwrap(answer: str) -> str:
     r"""The statement inside the mark-up of `answer`.
 
-    One fence around the whole, JSON with a single value (an object of one key, a list of one), LaTeX's boxes and
-    fonts, Markdown's emphasis, headings and bullets are taken off.
+    A fence around the whole, the call of a tool, JSON (one value alone, several as a line each), LaTeX's boxes
+    and fonts, Markdown's emphasis, headings and bullets are taken off.
 
     >>> unwrap('```json\n{"answer": "C"}\n```'), unwrap("The answer is $\\boxed{\\text{C}}$."), unwrap("**C**. Gout")
     ('C', 'The answer is C.', 'C. Gout')
-    >>> unwrap('{"answer": "Croup", "confidence": 0.2}')
-    '{"answer": "Croup", "confidence": 0.2}'
+    >>> unwrap('{"final_answer": "Croup", "confidence": 0.2}'), unwrap('finish["C"]')
+    ('final answer: Croup\nconfidence: 0.2', 'C')
     """
     text = answer.strip()
     if fenced := _FENCE.fullmatch(text):
         text = fenced["inside"].strip()
-    text = _only_value(text)
     if alone := _ALONE_IN_BRACKETS.fullmatch(text):
         return alone[1]
+    text = _HTML.sub("", text).strip()
+    text = _values(text)
+    if (call := _CALL.fullmatch(text)) and _ANSWERING.search(call["name"]):
+        text = call["inside"].strip("\"' ")
     for _ in range(_MACRO_DEPTH):
         text = _MACRO.sub(r" \1", text) if "\\" in text else text
-    text = _LINE_START.sub("", _EMPHASIS.sub("", _HTML.sub("", _MATH.sub("", text))))
+    text = _LINE_START.sub("", _EMPHASIS.sub("", _MATH.sub("", text)))
     return re.sub(r"[ \t]+", " ", text)
 
 
-def _only_value(text: str) -> str:
-    """The one value of a JSON object or list; any other text as it is."""
+def _values(text: str) -> str:
+    """The values of a JSON object or list, a line each with its key, one alone without; any other text as it is."""
     if not (text.startswith(("{", "[")) and text.endswith(("}", "]", "}.", "]."))):
         return text
     text = text.removesuffix(".")
     if python := _PYTHON_VALUE.fullmatch(text):
         return python["inside"].strip()
     try:
-        value = json.loads(text)
+        lines = _lines(json.loads(text, object_pairs_hook=_Pairs))
     except (ValueError, RecursionError):
         return text
-    for _ in range(_JSON_DEPTH):
-        if isinstance(value, dict | list) and len(value) == 1:
-            value = next(iter(value.values() if isinstance(value, dict) else value))
-    return value.strip() if isinstance(value, str) else str(value) if type(value) in (int, float) else text
+    if not lines or len(lines) > _MAX_JSON_LINES:
+        return text
+    return lines[0][1] if len(lines) == 1 else "\n".join(f"{key}: {value}" for key, value in lines)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object with all its pairs: of two under one key neither is lost."""
+
+
+def _lines(value: Any, key: str = "answer") -> list[tuple[str, str]]:
+    """(key, value) of everything in a JSON value; of a tool's call only its arguments."""
+    if isinstance(value, _Pairs):
+        pairs = [(_SNAKE_OR_CAMEL.sub(" ", name).strip().casefold(), inner) for name, inner in value]
+        arguments = [inner for name, inner in pairs if name in _CALL_OF_TOOL]
+        if len(arguments) == 1:
+            return _lines(arguments[0], key)
+        return [line for name, inner in pairs for line in _lines(inner, name)]
+    if isinstance(value, list):
+        return [line for inner in value for line in _lines(inner, key)]
+    if value is None:
+        return []
+    return [(key, value.strip() if isinstance(value, str) else json.dumps(value))]

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
-from medr3_plugin.text import abbreviated, fold, listed, name_key, plain
+from medr3_plugin.text import abbreviated, fold, has_cjk, listed, name_key, plain, scan, without_the, write
 
 ACCEPTED = "accepted"
 _YES_NO = {
     "yes": listed("yes true 是 是的 对 正确"),
     "no": listed("no false 否 不 不是 不对 错误"),
-    "maybe": listed("maybe perhaps possibly 可能 也许 不一定"),
+    "maybe": listed("maybe perhaps possibly 可能 也许 不一定 不确定"),
 }
 # accepted answers that make a question a yes/no question; "correct" may be the name of something
 _GOLD_WORDS = listed("yes no maybe true false 是 否 可能")
@@ -27,6 +27,8 @@ _SYMBOL = re.compile(r"(?=.*[A-Z])[A-Z0-9-]{2,10}")
 _INDEX_NUMBER = re.compile(r"(?:type )?(?:\d+[A-Za-z]?|[IVX]+)")
 _IN_ORDER = frozenset(listed("and or not no with without of in to from then before after"))
 _ALTERNATIVES = re.compile(r"\b(?:or|versus|vs|either)\b|还是|或")
+_SENTENCE_END = re.compile(r"(?<=[.?!]) |\n|(?<=[。？])")
+_MIN_ASKED_WORDS, _MIN_ASKED_CJK = 4, 8
 _MAX_INITIALS = 8
 _MAX_INVERTED = 4  # parts of an index entry: "Leukemia, myeloid, chronic" has three
 
@@ -52,6 +54,7 @@ class Question:
         verdicts: whether all labels stand for yes, no or maybe.
         text: the question, in lower case; empty where it offers alternatives itself ("croup or epiglottitis?").
         codes: the accepted names that are one upper-case word.
+        asked: the sentences of the question that name no label, as keys.
     """
 
     labels: tuple[str, ...]
@@ -62,11 +65,19 @@ class Question:
     verdicts: bool
     text: str
     codes: frozenset[str] = frozenset()
+    asked: frozenset[str] = frozenset()
 
     @property
     def open(self) -> bool:
         """Whether nothing but the accepted names is known."""
         return self.labels == (ACCEPTED,)
+
+    @cached_property
+    def unsure(self) -> frozenset[str]:
+        """The labels that say maybe."""
+        return frozenset(
+            label for label in self.labels if label == "maybe" or self.names.get("maybe") == label
+        )
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -75,9 +86,9 @@ class Question:
 
     @cached_property
     def by_start(self) -> Mapping[str, tuple[str, ...]]:
-        """First character -> the names that begin with it, the longest first."""
+        """First character -> the names and asked sentences that begin with it, the longest first."""
         starts: dict[str, list[str]] = {}
-        for name in sorted(self.names, key=len, reverse=True):
+        for name in sorted({*self.names, *self.asked}, key=len, reverse=True):
             starts.setdefault(name[0], []).append(name)
         return {start: tuple(names) for start, names in starts.items()}
 
@@ -105,10 +116,22 @@ def _question_of(
         others = [name for name in answers if name.strip().upper() not in by_letter]
         names = _option_names(by_letter, right, others)
         verdicts = all(map(_verdict_word, by_letter.values()))
-        return Question(tuple(by_letter), frozenset(right), names, frozenset(), True, verdicts, text)
+        asked = _asked(question, () if verdicts else names)
+        return Question(
+            tuple(by_letter), frozenset(right), names, frozenset(), True, verdicts, text, asked=asked
+        )
     said = {_verdict_word(name) for name in answers}
     if len(said) == 1 and (label := said.pop()):
-        return Question(tuple(_YES_NO), frozenset([label]), _MEANING, frozenset(), False, True, text)
+        return Question(
+            tuple(_YES_NO),
+            frozenset([label]),
+            _MEANING,
+            frozenset(),
+            False,
+            True,
+            text,
+            asked=_asked(question),
+        )
     spelled = [name for answer in answers for name in _spelled(answer)]
     if vocabulary is not None:
         known = [name for answer in answers for name in vocabulary.synonyms(answer)]
@@ -119,7 +142,21 @@ def _question_of(
     inverted = {key for name in answers if (key := name_key(natural_order(name)))} - keys
     names = dict.fromkeys(keys | inverted, ACCEPTED)
     codes = frozenset(name for name in spelled if name.isalpha() and name.isupper())
-    return Question((ACCEPTED,), frozenset([ACCEPTED]), names, frozenset(inverted), False, False, text, codes)
+    asked = _asked(question, names)
+    return Question(
+        (ACCEPTED,), frozenset([ACCEPTED]), names, frozenset(inverted), False, False, text, codes, asked
+    )
+
+
+def _asked(question: str, names: Collection[str] = ()) -> frozenset[str]:
+    """The sentences of a question as keys, but for short ones and those that hold one of `names`."""
+    sentences = (part.strip(" .?:") for part in _SENTENCE_END.split(plain(question)))
+    keys = {
+        write(without_the(scan(part))).text
+        for part in sentences
+        if part.count(" ") >= _MIN_ASKED_WORDS - 1 or (has_cjk(part) and len(part) >= _MIN_ASKED_CJK)
+    }
+    return frozenset(key for key in keys if not any(name in key for name in names))
 
 
 _MEANING = {name_key(word): label for label, words in _YES_NO.items() for word in words}

@@ -18,6 +18,12 @@ FIRST = 0xE000  # code point of the first label's reference
 REF = "[\ue000-\ue0ff]"
 STOP = "\n"
 
+_SYMBOLS = {
+    **dict.fromkeys("✅✔✓☑", "correct"),
+    **dict.fromkeys("❌✗✘✖", "incorrect"),
+    **dict.fromkeys("➡⇒⟹➔", "→"),
+    **dict.fromkeys("️👉📝🎯", ""),
+}
 _CALLED = frozenset(listed("option choice letter answer item 项 选 择"))
 _QUOTES = frozenset("\"'’‘“”′″`*_#$「」《》")
 _OPENING, _CLOSING = frozenset("([【<{"), frozenset(")]】>}")
@@ -30,13 +36,15 @@ _KINDS = frozenset(
         "immunoglobulin ig region zone level subtype variant schedule pattern streptococcus"
     )
 )
+_JOINS, _MAX_JOINED = frozenset(listed("and or to /")), 6
 _OF_CELLS = frozenset(listed("cell cells lymphocyte lymphocytes wave waves antigen virus"))
 # "A" and "I" before any other word are an article and a pronoun
 _AFTER_LETTER = frozenset(
     listed(
         "is was are were and or but because since as which who given due based can could may might will would should "
         "must has have does do did not rather instead over for in with also only alone seems fits matches explains "
-        "describes represents vs versus then"
+        "describes represents vs versus then cannot can doesn isn wasn remains remain stays looks appears deserves "
+        "explain fit match represent"
     )
 )
 # after these words a "no" is an answer of its own; before any other it denies a noun ("no difference was seen")
@@ -76,7 +84,7 @@ def read(text: str, question: Question) -> str:
 
 
 def _with_names(tokens: list[Token], question: Question) -> list[_Piece]:
-    """Names of labels found, the longest first; articles left out."""
+    """Names of labels found, the longest first; articles and the question's own sentences left out."""
     tokens = without_the(tokens)
     line = write(tokens)
     pieces: list[_Piece] = []
@@ -84,6 +92,9 @@ def _with_names(tokens: list[Token], question: Question) -> list[_Piece]:
     while i < len(tokens):
         token = tokens[i]
         name, end = _name_at(line, line.starts[i], question) if token.keys else ("", 0)
+        if name in question.asked:
+            i = end + (end < len(tokens) and tokens[end].raw in "?:")
+            continue
         if name in question.inverted and any(token.raw == "," for token in tokens[i:end]):
             name = ""
         if name and _stands_alone(name, tokens, i, end, question):
@@ -102,6 +113,8 @@ def _as_read(token: Token, following: str) -> str:
     """A token that names nothing, as it stands in the reading."""
     if token.kind == "stop" or (token.raw in ("-", "–", "—", "‐") and following in _REASON_STARTS):
         return STOP
+    if token.raw in _SYMBOLS:
+        return _SYMBOLS[token.raw]
     if token.kind == "sign":  # no sign of the text may pass for a reference
         return "�" if "\ue000" <= token.raw <= "\uf8ff" else "".join(token.keys)
     if token.raw in _QUOTES:
@@ -143,7 +156,7 @@ def _stands_alone(  # noqa: PLR0911 - one return a kind of name
     return True
 
 
-_CHINESE_WORDS = frozenset(listed("是 是的 对 正确 否 不 不是 不对 错误 可能 也许 不一定"))
+_CHINESE_WORDS = frozenset(listed("是 是的 对 正确 否 不 不是 不对 错误 可能 也许 不一定 不确定"))
 
 
 def _with_letters(pieces: list[_Piece], question: Question) -> list[_Piece]:
@@ -152,7 +165,7 @@ def _with_letters(pieces: list[_Piece], question: Question) -> list[_Piece]:
     for i, piece in enumerate(pieces):
         raw = piece.token.raw
         if piece.label < 0 and len(raw) == 1 and raw.upper() in question.labels:
-            before = pieces[i - 1].text if i else ""
+            before = _before(pieces, i)
             after = pieces[i + 1] if i + 1 < len(pieces) else None
             beyond = pieces[i + 2] if i + 2 < len(pieces) else None
             own = question.labels.index(raw.upper())
@@ -160,6 +173,14 @@ def _with_letters(pieces: list[_Piece], question: Question) -> list[_Piece]:
                 piece = _Piece(raw, piece.token, own, letter=True)  # noqa: PLW2901
         found.append(piece)
     return found
+
+
+def _before(pieces: list[_Piece], i: int) -> str:
+    """The word before a letter; before the B of "influenza A and B" that is "influenza"."""
+    first = max(i - _MAX_JOINED, 2)
+    while i > first and pieces[i - 1].text in _JOINS and len(pieces[i - 2].token.raw) == 1:
+        i -= 2
+    return pieces[i - 1].text if i else ""
 
 
 def _is_letter(  # noqa: PLR0911 - one return a kind of surroundings
@@ -172,8 +193,12 @@ def _is_letter(  # noqa: PLR0911 - one return a kind of surroundings
         return marked or follows == ":" or (follows in (".", STOP) and before in ("", STOP, ":"))
     if before in _KINDS or follows == "‐" or (after is not None and after.token.kind == "dash"):
         return after is not None and after.token.kind == "dash" and beyond is not None and beyond.label >= 0
+    if before == "‐" or (after is not None and after.label < 0 and follows.isdigit()):
+        return False  # "UV-B", "B12"
     if marked or after is None:
         return True
+    if len(after.token.raw) == 1 and after.token.raw.isupper():
+        return beyond is None or not beyond.text.isdigit()  # "A C", but not "A C5 root"
     if after.label >= 0:  # "A deformation", where the option says "a deformation"
         return raw != "A" or after.label == own
     if after.token.raw in (".", "!") and beyond is not None and beyond.token.raw[:1].islower():
@@ -203,9 +228,12 @@ def _together(pieces: list[_Piece]) -> list[_Piece]:
                 i -= 1
             while found and found[-1].text in _CALLED and not has_cjk(found[-1].text):
                 found.pop()
-            if found and found[-1].text in _OPENING and i < len(pieces) and pieces[i].text in _CLOSING:
-                found.pop()  # "(C)"
-                i += 1
+            if found and found[-1].text in _OPENING:
+                if i < len(pieces) and pieces[i].text in _CLOSING:
+                    found.pop()  # "(C)"
+                    i += 1
+                elif start + 1 < i and pieces[start + 1].text in _CLOSING:
+                    found.pop()  # "(C) Gout"
             found.append(piece)
             if explains:
                 found.append(_Piece(STOP, piece.token))
@@ -224,6 +252,8 @@ def _end_of_pair(pieces: list[_Piece], start: int) -> int:
         if other.label == first.label and other.letter != first.letter:
             closes = depth > 0 and j + 1 < len(pieces) and pieces[j + 1].text in _CLOSING
             return j + 1 + closes
+        if other.label == first.label and other.letter and other.token.raw == "A":
+            continue  # the article of "A. A cell"
         if other.text not in _BETWEEN or (other.text == STOP and not first.letter):
             break
         depth += other.text in _OPENING

@@ -29,7 +29,10 @@ FIGURES: dict[str, tuple[str, tuple[str, ...]]] = {
             "reward/retrieval_breadth",
         ),
     ),
-    "searches": ("Searches", ("search/per_trajectory", "search/share", "search/hit_at_k")),
+    "searches": (
+        "Searches",
+        ("search/per_trajectory", "search/share", "search/hit_at_k", "search/query_gain"),
+    ),
     "health": ("Unusable samples, share", ("invalid_share", "zero_variance_groups", "reward/forged")),
 }
 """File name -> title and metrics. A metric the run does not have is left out, and so is an empty figure."""

@@ -51,6 +51,7 @@ STAGE_METRICS = {
     "coordination": "reward/coordination",
     "searches": "search/per_trajectory",
     "gold found": "search/hit_at_k",
+    "query gain": "search/query_gain",
     "invalid": "invalid_share",
     "no variance": "zero_variance_groups",
     "tokens": "response_length/mean",

@@ -16,7 +16,6 @@ from medr3_plugin.retrieval.engine import Filters, SearchOptions, open_index
 from medr3_plugin.retrieval.index import dense_build, vectors
 from medr3_plugin.retrieval.index import encoder as encoder_module
 from medr3_plugin.retrieval.index.build import BuildOptions, build_index
-from medr3_plugin.retrieval.index.build_folder import STATE
 from medr3_plugin.retrieval.index.dense import DenseIndex
 from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig
 from medr3_plugin.retrieval.index.store import DocumentStore
@@ -311,10 +310,18 @@ def test_encoding_goes_on_after_the_shards_that_are_there(tmp_path, corpus, mode
         return original(self, texts, batch_size)
 
     monkeypatch.setattr(Encoder, "encode_articles", dies_at_the_third)
-    with pytest.raises(UserError, match="go on where it stopped"):
+    with pytest.raises(UserError, match="No space left"):
         build_index(corpus, tmp_path / "index", "dense", encoder=str(model))
     assert encoded == [16, 16]
     encoded.clear()
+
+    # vectors of something else are not thrown away unasked
+    kept = corpus.read_bytes()
+    write_jsonl(corpus, rows(9))
+    with pytest.raises(UserError, match=r"corpus\.jsonl.*--overwrite"):
+        build_index(corpus, tmp_path / "index", "dense", encoder=str(model))
+    assert not encoded
+    corpus.write_bytes(kept)  # put back, with another time of change: the build resumes
 
     def counts(self, texts, batch_size=None):
         encoded.append(len(texts))
@@ -323,12 +330,29 @@ def test_encoding_goes_on_after_the_shards_that_are_there(tmp_path, corpus, mode
     monkeypatch.setattr(Encoder, "encode_articles", counts)
     build_index(corpus, tmp_path / "index", "dense", encoder=str(model))
     assert encoded == [16, 12, 3]  # the two shards that were missing, and the probe
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
     monkeypatch.undo()
     build_index(corpus, tmp_path / "fresh", "dense", encoder=str(model))
     queries = ["metformin", "heart failure"]
     assert open_index(tmp_path / "index").search(queries, 5) == open_index(tmp_path / "fresh").search(
         queries, 5
     )
+
+
+def test_encoded_vectors_of_something_else_go_when_asked(tmp_path, corpus, model, monkeypatch):
+    folder = tmp_path / ".index.vectors"
+    folder.mkdir()
+    (folder / "shard-00000.npy").write_bytes(b"days of work")
+    with pytest.raises(UserError, match="--overwrite"):
+        build_index(corpus, tmp_path / "index", "dense", encoder=str(model))
+    assert (folder / "shard-00000.npy").read_bytes() == b"days of work"
+    build_index(corpus, tmp_path / "index", "dense", encoder=str(model), overwrite=True)
+    assert len(open_index(tmp_path / "index")) == 60
+    # a corpus without a usable row leaves no folder
+    broken = write_jsonl(tmp_path / "broken.jsonl", [{"id": "x"}])
+    with pytest.raises(UserError, match="broken"):
+        build_index(broken, tmp_path / "other", "dense", encoder=str(model))
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
 def test_a_missing_shard_is_named(tmp_path):
@@ -372,7 +396,6 @@ def test_approximate_kinds_from_the_command_options(tmp_path, corpus, model):
         build_index(
             corpus, tmp_path / "pq", "dense", encoder=str(model), options=BuildOptions(dense_index="PQ")
         )
-    assert STATE not in {path.name for path in (tmp_path / "index").rglob("*")}
 
 
 def test_the_prompts_that_a_model_brings_are_used(tmp_path):

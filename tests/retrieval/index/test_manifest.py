@@ -17,7 +17,7 @@ def folder(tmp_path):
 
 
 def test_what_was_written_is_read(folder):
-    written = manifest.write(folder, {"engine": "bm25", "note": "ü"}, leave_out=("part",))
+    written = manifest.write(folder, {"engine": "bm25", "note": "ü"})
     assert manifest.read(folder) == written
     assert manifest.read(folder, "full") == written
     assert set(written["files"]) == {"large", "part/small"}

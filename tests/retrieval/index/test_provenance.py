@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from index_helpers import rows, write_jsonl
 
-from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.index.encoder import EncoderConfig
-from medr3_plugin.retrieval.index.provenance import CorpusFiles, difference, provenance
+from medr3_plugin.retrieval.index.provenance import difference, provenance
 
 
 def record(*sources, encoder=None, skip_bad=False, **options):
-    return provenance(CorpusFiles(sources), "dense", encoder, options, skip_bad=skip_bad)
+    return provenance(sources, "dense", encoder, options, skip_bad=skip_bad)
 
 
 @pytest.fixture
@@ -34,15 +33,15 @@ def test_folders_are_their_corpus_files(tmp_path):
     assert list(one["corpus"][0]["files"]) == ["a.jsonl", "b.jsonl"]
     (folder / "evidence.journal").write_text("y")
     assert difference(one, record(folder / "a.jsonl", folder / "b.jsonl")) == ""
-    assert (
-        difference(one, record(folder / "b.jsonl", folder / "a.jsonl")) == "the corpus comes in another order"
-    )
-    assert difference(one, record(folder / "a.jsonl")) == "b.jsonl is no longer in the corpus"
+    assert "order" in difference(one, record(folder / "b.jsonl", folder / "a.jsonl"))
+    assert "gone" in difference(one, record(folder / "a.jsonl"))
+    write_jsonl(folder / "b.jsonl", rows(4))
+    assert "b.jsonl" in difference(one, record(folder))
 
 
 def test_a_hub_data_set_is_known_by_its_name():
     assert difference(record("owner/name"), record("owner/name")) == ""
-    assert difference(record("owner/name"), record("owner/name:dev")) == "owner/name:dev is new in the corpus"
+    assert difference(record("owner/name"), record("owner/name:dev")).startswith("owner/name:dev")
 
 
 def test_an_encoder_is_known_by_its_files_and_a_hub_model_by_its_name(tmp_path, model):
@@ -62,17 +61,6 @@ def test_skipped_rows():
     strict, lenient = record("o/n"), record("o/n", skip_bad=True)
     assert difference(strict, lenient) == ""
     assert difference(lenient, strict) == "wrong rows were skipped, now they are not"
-
-
-def test_a_file_that_changes_or_is_not_there(tmp_path):
-    path = write_jsonl(tmp_path / "c.jsonl", rows(2))
-    files = CorpusFiles([path])
-    files.check_unchanged()
-    write_jsonl(path, rows(3))
-    with pytest.raises(UserError, match=r"c\.jsonl: changed while it was read"):
-        files.check_unchanged()
-    with pytest.raises(UserError, match=r"none\.jsonl: no such corpus"):
-        CorpusFiles([tmp_path / "none.jsonl"])
 
 
 contents = st.lists(st.binary(min_size=1, max_size=3), min_size=1, max_size=4)

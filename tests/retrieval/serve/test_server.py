@@ -75,7 +75,6 @@ def wait_until_ready(url: str) -> None:
 
 def test_serves_and_ends_in_peace(index):
     with serve("--index", index, "--port", "0") as process:
-        assert line_with(process, r"memory: about")
         url = line_with(process, r"at (http://127\.0\.0\.1:\d+)")[1]
         wait_until_ready(url)
         health = json.loads(ask(url, "/health")[1])
@@ -87,6 +86,28 @@ def test_serves_and_ends_in_peace(index):
         assert "Traceback" not in rest
         assert "Application shutdown complete" in rest
         assert process.wait(30) in (0, -signal.SIGTERM)
+
+
+def test_serves_a_milvus_collection(index, tmp_path):
+    pytest.importorskip("milvus_lite")
+    corpus, uri = f"{index}/../corpus.jsonl", str(tmp_path / "milvus.db")
+    at = ("--uri", uri, "--collection", "c")
+    build = [*COMMAND[:-1], "index", "build", "--engine", "milvus", "--corpus", corpus, *at]
+    subprocess.run(build, check=True, capture_output=True)
+    with serve(*at, "--port", "0") as process:
+        url = line_with(process, r"at (http://127\.0\.0\.1:\d+)")[1]
+        wait_until_ready(url)
+        health = json.loads(ask(url, "/health")[1])
+        assert (health["documents"], health["engine"]) == (len(CORPUS), "milvus")
+        query = {"queries": ["statins", "no such wrds"], "filters": {"min_evidence_level": 7}}
+        hits, none = json.loads(ask(url, "/retrieve", query)[1])["result"]
+        assert hits[0]["id"] == "d2" and none == []
+        assert ask(url, "/retrieve", {"queries": ["statins"], "filters": {"sources": ["nowhere"]}})[0] == 422
+        process.send_signal(signal.SIGTERM)
+        assert "Traceback" not in process.stderr.read()
+    with serve("--uri", uri, "--collection", "other", "--port", "0") as process:
+        assert line_with(process, "no collection 'other'")
+        assert process.wait(60) == 2
 
 
 def test_answers_are_not_held_back_by_nagle():

@@ -50,7 +50,17 @@ def level(answer, *answers: str, options=None, question: str = "Which one?", voc
         ("```json\n{\"answer\": \"C\"}\n```", 2), ('["C"]', 2), ("C, not A", 2), ("Ｃ", 2),
         ("C. Ceftriaxone. Option B is incorrect because it may be too weak or too slow.", 2),
         ("C. This may be given once or twice, such as in the evening.", 2),
-        ("Not B, but C.", 2), ("It is not C. The answer is B.", 0), ("A", 0), ("Gentamicin", 0),
+        ("Not B, but C.", 2), ('{"reasoning": "It may be mild or severe.", "answer": "C"}', 2), ('finish["C"]', 2),
+        ('{"name": "submit_answer", "arguments": {"answer": "C"}}', 2), ("<option>C</option>", 2), ("C [1][2]", 2),
+        ('{"answer": "C", "answer": "A"}', None), ('{"answer": "C", "other": "A"}', None), ("A C", None),
+        ('{"answer": "C", "confidence": 0.9}', 2), ("C (confidence: high)", 2), ("C (60%)", None),
+        ("Which one is it then? C", None), ("C. Malaise, fever, or both may be absent; no surgery is needed.", 2),
+        ("C. A biopsy would be the next step instead if it were doubtful.", None), ("Answer → C", 2),
+        ("C. A biopsy would be the next step instead if the lesion were doubtful.", 2),
+        ("C. Influenza A and B were ruled out, and vitamin B12 was normal.", 2), ("C. B is not incorrect.", None),
+        ("C. B would not be expected.", 2), ("A: ✗\nB: ✗\nC: ✓", 2), ("C because A cannot be ruled out", None),
+        ("C\n\nWhy not the others?\n- A: given by mouth.\n- B: used for other infections.", 2),
+        ("It is not C. The answer is B.", 0), ("A", 0), ("Gentamicin", 0),
         ("B) Ciprofloxacin because it may be given by mouth", 0), ("not ceftriaxone, but gentamicin", 0),
         ("C or A", None), ("ABCD", None), ("C. Gentamicin", None), ("not C", None), ("Possibly C", None),
         ("C, but it could also be A", None), ("C. Actually, it is something else.", None), ("C?", None),
@@ -101,6 +111,14 @@ def test_the_texts_of_options_that_are_not_there_do_not_count():
 )  # fmt: skip
 def test_choice_texts(options, gold, answer, expected):
     assert level(answer, gold, options=options) == expected
+
+
+def test_a_question_said_again_is_no_answer():
+    question = "A man has fever. Which of these drugs, given daily, is not toxic? "
+    for asked in (question, "Which of these drugs, given daily, is not toxic? ", f'"{question.strip()}" '):
+        assert level(f"{asked}C", "Ceftriaxone", options=DRUGS, question=question) == 2
+        assert level(f"{asked}C", "Gentamicin", options=DRUGS, question=question) == 0
+    assert level("Is it safe at all? No.", "no", question="Is it safe at all?") == 2
 
 
 def test_a_long_option_that_stands_in_the_question_is_no_copy():
@@ -269,7 +287,13 @@ def test_long_answers_end(unit):
     [
         ("\n\nExplanation: the findings may vary in severity or onset, such as in adults.", 2),
         (", a rare genetic disorder that affects several organs", 2),
-        (": this disorder is typically diagnosed in childhood", 2),
+        (": this disorder is typically diagnosed in childhood", 2), (", not Turner syndrome", 2),
+        (". Mutations in the gene impair DNA repair, and sunlight can worsen the lesions.", 2),
+        (". Antibiotics are not needed unless there is a secondary infection.", 2), (" [1]", 2),
+        (". Turner syndrome has been seen in families with this.", None), (", not unlike Turner syndrome", None),
+        (". Turner syndrome has to be kept in mind as an entity.", None),
+        (" (Turner syndrome has the same signs)", None),
+        (". Turner syndrome is less likely.", 2), (", not excluding Turner syndrome", None),
         (". This is Turner syndrome.", None), (". It is a carcinoma.", None), (". This may be croup.", None),
         (". The findings are consistent with Turner syndrome.", None), (". It or Turner syndrome", None),
         (". The patient also has croup.", None), (", this being Turner syndrome", None),

@@ -9,7 +9,7 @@ const FAMILIES = [
   ["Reasoning parts", ["reward/reasoning_logic", "reward/reasoning_semantic", "reward/reasoning_statistic"]],
   ["Retrieval parts", ["reward/retrieval_quality", "reward/retrieval_coverage", "reward/retrieval_utilisation", "reward/retrieval_breadth"]],
   ["Penalties", ["reward/penalty_format", "reward/penalty_length", "reward/penalty_language", "reward/penalty_overlong"]],
-  ["Searches", ["search/per_trajectory", "search/share", "search/hit_at_k"]],
+  ["Searches", ["search/per_trajectory", "search/share", "search/hit_at_k", "search/query_gain"]],
   ["Retrieval latency, seconds", ["search/latency_p50", "search/latency_p95"]],
   ["Searches without a result, count a step", ["search/empty", "search/duplicate", "search/limit", "search/malformed"], { counts: true }],
   ["Failures, count a step", /^failures\//, { counts: true }],

@@ -1,4 +1,4 @@
-"""What `medr3 eval` runs: benchmarks, a recipe's environment and judge, the policy, and the rows that are missing."""
+"""What `medr3 eval` does with its options: recipe, benchmarks, model, search and judge, then the samples."""
 
 from __future__ import annotations
 
@@ -10,20 +10,31 @@ import typer
 
 
 async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one thing after the other)
-    """Evaluate what is not done; returns the last failure, empty if there was none, and the rows left out."""
+    """Evaluate what is not done.
+
+    Args:
+        options: of the command, by name.
+
+    Returns:
+        The last failure, empty if there was none, and how many rows were left out.
+    """
     from medr3_plugin.errors import InfrastructureFailure, UserError
     from medr3_plugin.evaluation.benchmarks import load_benchmark
     from medr3_plugin.evaluation.chat_policy import endpoint
     from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy, load_tokenizer
-    from medr3_plugin.evaluation.runner import API, SERVED, Plan, Rows, run_benchmark, unfinished
+    from medr3_plugin.evaluation.rollout import Plan, tag_rollout
+    from medr3_plugin.evaluation.runner import API, SERVED, Rows, run_benchmark, unfinished
+    from medr3_plugin.evaluation.tool_rollout import tool_rollout
     from medr3_plugin.judge.factory import make_judge
     from medr3_plugin.knowledge.vocabulary import Vocabulary
     from medr3_plugin.rewards.options import read_options
 
-    recipe = _recipe(options["recipe"], options["overrides"] or ())
+    recipe, config = _recipe(options["recipe"], options["overrides"] or ())
+    tools = _tool_file(config, options["recipe"])
+    options["style"] = _style(options["style"], tools)
     settings = _environment(recipe, options["max_searches"])
     search_options = (recipe.get("retrieval") or {}).get("search") or {}
-    judging = judge_options(recipe, options["judge"], options["judge_model"])
+    judging = _judge_options(recipe, options["judge"], options["judge_model"])
     extractor = read_options({"extractor": (recipe.get("reward") or {}).get("extractor") or {}}).extractor
     names = Vocabulary.load(*extractor.vocabularies) if extractor.vocabularies else None
     left_out: list[str] = []
@@ -46,7 +57,7 @@ async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one
         raise UserError(f"--api {options['api']}: --model {model} is not a URL")
     backend = _backend(options, settings.max_searches, search_options)
     tokenizer = _tokenizer_path(options, remote)
-    api, served = await _api(options, tokenizer) if remote else ("", "")
+    api, served = await _api(options, tokenizer, tools) if remote else ("", "")
     sampling = Sampling(options["temperature"], options["top_p"], options["seed"])
     length = options["response_length"] or recipe.get("response_length", 4096)
     plan = Plan(settings, length, options["samples"], sampling, options["concurrency"])
@@ -85,6 +96,10 @@ async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one
     async def search(query: str) -> Any:
         return (await backend.search([query], settings.topk))[0] if backend else []
 
+    if tools:
+        roll_out = tool_rollout(policy, config, tools, _retrieval(options, search_options), plan)
+    else:
+        roll_out = tag_rollout(policy, search, plan)
     judge = make_judge(judging)
     failure = ""
     try:
@@ -92,8 +107,7 @@ async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one
             last = await run_benchmark(
                 name,
                 questions,
-                policy=policy,
-                search=search,
+                roll_out=roll_out,
                 judge=judge,
                 vocabulary=names,
                 plan=plan,
@@ -116,8 +130,8 @@ def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
         return str(options["tokenizer"])
     if remote:
         raise UserError(
-            "--tokenizer is needed with a URL: a folder or Hub name with the served model's tokenizer (if you do "
-            "not have it, any other with --api chat or chat-turns: it only measures budgets there)"
+            "--tokenizer is needed with a URL: a folder or Hub name with the served model's tokenizer (where that "
+            "cannot be had, any other with --api chat or chat-turns: it only measures budgets there)"
         )
     model = str(options["model"])
     if not Path(model).is_dir() and (model.startswith(("/", ".", "~")) or model.count("/") > 1):
@@ -125,8 +139,9 @@ def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
     return model
 
 
-async def _api(options: dict[str, Any], tokenizer: str) -> tuple[str, str]:
+async def _api(options: dict[str, Any], tokenizer: str, tools: Path | None) -> tuple[str, str]:
     """How a URL is asked, and for which model: as said, as the output folder was begun, or as the server has it."""
+    from medr3_plugin.errors import UserError
     from medr3_plugin.evaluation.chat_policy import NOTES, find_api
     from medr3_plugin.evaluation.policy import EndpointPolicy, load_tokenizer
     from medr3_plugin.evaluation.runner import API, SERVED, read_settings
@@ -142,13 +157,18 @@ async def _api(options: dict[str, Any], tokenizer: str) -> tuple[str, str]:
             api = api or await find_api(probing)
         finally:
             await probing.close()
+    if tools and api != "completions":
+        raise UserError(
+            f"--recipe {options['recipe']}: it writes tool calls by its chat template, which needs a server with "
+            f"/v1/completions; {options['model']} is asked by --api {api}"
+        )
     if NOTES[api]:
         typer.echo(f"note: --api {api}: {NOTES[api]}", err=True)
     return api, served
 
 
-def _recipe(name: str, overrides: Sequence[str]) -> dict[str, Any]:
-    """The recipe's section `medr3` and `response_length`; empty without a recipe."""
+def _recipe(name: str, overrides: Sequence[str]) -> tuple[dict[str, Any], Any]:
+    """The recipe's section `medr3` with `response_length`, and all of it; empty and None without a recipe."""
     from medr3_plugin.errors import UserError
     from medr3_plugin.recipe.checks.finding import section
     from medr3_plugin.recipe.shipped import compose, find_recipe
@@ -156,14 +176,35 @@ def _recipe(name: str, overrides: Sequence[str]) -> dict[str, Any]:
     if not name:
         if overrides:
             raise UserError(f"{overrides[0]}: overrides are those of a recipe: name it with --recipe")
-        return {}
+        return {}, None
     config = compose(find_recipe(name), overrides)
-    if config.actor_rollout_ref.rollout.agent.default_agent_loop == "medr3_tool":
+    return {**section(config), "response_length": config.data.max_response_length}, config
+
+
+def _tool_file(config: Any, recipe: str) -> Path | None:
+    """The tool file of a recipe that trains in the tool loop; None for any other."""
+    from medr3_plugin.errors import UserError
+    from medr3_plugin.recipe.checks.sections import tool_file
+    from medr3_plugin.recipe.shipped import find_recipe
+
+    if config is None or config.actor_rollout_ref.rollout.agent.default_agent_loop != "medr3_tool":
+        return None
+    given = config.actor_rollout_ref.rollout.multi_turn.tool_config_path
+    if (file := tool_file(given, find_recipe(recipe).folder)) is None:
+        raise UserError(f"actor_rollout_ref.rollout.multi_turn.tool_config_path: {given} is not there")
+    return file
+
+
+def _style(given: str | None, tools: Path | None) -> str | None:
+    from medr3_plugin.errors import UserError
+
+    if tools is None and given == "tools":
+        raise UserError("--prompt tools: name a recipe whose agent loop calls tools with --recipe")
+    if tools is not None and given not in (None, "tools"):
         raise UserError(
-            f"--recipe {name}: it trains in the tool loop (default_agent_loop medr3_tool), which an evaluation "
-            "does not have: name a recipe with default_agent_loop medr3_search"
+            f"--prompt {given}: the recipe calls tools, so its prompts are those of --prompt tools"
         )
-    return {**section(config), "response_length": config.data.max_response_length}
+    return given if tools is None else "tools"
 
 
 def _environment(recipe: dict[str, Any], max_searches: int | None) -> Any:
@@ -180,18 +221,25 @@ def _backend(options: dict[str, Any], max_searches: int, search: dict[str, Any])
     from medr3_plugin.errors import UserError
     from medr3_plugin.retrieval.backend import make_backend
 
-    if options["retrieval_url"]:
-        return make_backend({"backend": "http", "url": options["retrieval_url"]})
-    if options["index"]:
-        return make_backend({"backend": "inprocess", "index": str(options["index"]), "search": search})
-    if max_searches and options["style"] in (None, "search"):
+    if where := _retrieval(options, search):
+        return make_backend(where)
+    if max_searches and options["style"] in (None, "search", "tools"):
         raise UserError(
             "--index or --retrieval-url is needed; without retrieval, give --prompt plain --max-searches 0"
         )
     return None
 
 
-def judge_options(recipe: dict[str, Any], judge: str | None, model: str) -> dict[str, Any]:
+def _retrieval(options: dict[str, Any], search: dict[str, Any]) -> dict[str, Any]:
+    """Options of the backend; empty without retrieval."""
+    if options["retrieval_url"]:
+        return {"backend": "http", "url": options["retrieval_url"]}
+    if options["index"]:
+        return {"backend": "inprocess", "index": str(options["index"]), "search": search}
+    return {}
+
+
+def _judge_options(recipe: dict[str, Any], judge: str | None, model: str) -> dict[str, Any]:
     """Options of the judge; empty for none: `verify` has the rules. A router is there only in training."""
     from medr3_plugin.errors import UserError
 

@@ -1,0 +1,92 @@
+"""`medr3 index evaluate`: an engine on a public retrieval benchmark."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medr3_plugin.commands.index import (
+    _ArticleEncoder,
+    _Encoder,
+    _list_bad_rows,
+    _Normalise,
+    _Pooling,
+    _SkipBad,
+)
+from medr3_plugin.commands.places import one_of
+
+
+def evaluate(  # noqa: PLR0917 (the options of a command)
+    source: Annotated[
+        str,
+        typer.Option(help="Folder of a set or of several, R2MED/<set> on the Hub, or R2MED for all of them."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the indexes; kept, and used again.")],
+    benchmark: Annotated[str, typer.Option(help="Which benchmark; known is r2med.")] = "r2med",
+    engine: Annotated[str, typer.Option(help="bm25, dense or hybrid.")] = "bm25",
+    encoder: _Encoder = "",
+    article_encoder: _ArticleEncoder = "",
+    query_prefix: Annotated[str, typer.Option(help='Put before each query, e.g. "query: ".')] = "",
+    article_prefix: Annotated[str, typer.Option(help='Put before each document, e.g. "passage: ".')] = "",
+    pooling: _Pooling = "",
+    normalise: _Normalise = True,
+    device: Annotated[str, typer.Option(help="cpu, cuda, ...; else chosen.")] = "",
+    reranker: Annotated[str, typer.Option(help="Folder or Hub name of a cross-encoder.")] = "",
+    skip_bad: _SkipBad = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The results as JSON.")] = False,
+) -> None:
+    """Measure nDCG@10 of an engine on R2MED: build the index of each of its sets, ask the queries.
+
+    Started again after a stop, it resumes where it was. The exit code is 3 if rows were left out (--skip-bad).
+    """
+    from medr3_plugin.retrieval.corpus.documents import BadRows
+    from medr3_plugin.retrieval.engine import SearchOptions
+    from medr3_plugin.retrieval.index.encoder import EncoderConfig
+    from medr3_plugin.retrieval.r2med import evaluate as results_of
+    from medr3_plugin.retrieval.r2med import read_sets
+
+    one_of("--benchmark", benchmark, ("r2med",))
+    config = EncoderConfig(
+        path=encoder,
+        article_path=article_encoder or None,
+        query_prefix=query_prefix,
+        article_prefix=article_prefix,
+        pooling=one_of("--pooling", pooling, ("cls", "mean")) if pooling else None,
+        normalise=normalise,
+        device=device or None,
+    )
+    bad = BadRows() if skip_bad else None
+    found = list(
+        results_of(
+            read_sets(source),
+            out,
+            one_of("--engine", engine, ("bm25", "dense", "hybrid")),
+            encoder=config if encoder else None,
+            search=SearchOptions(device=device or None, reranker=reranker or None),
+            bad_rows=bad,
+            notify=lambda message: typer.echo(message, err=True),
+        )
+    )
+    mean = statistics.fmean(result.ndcg for result in found)
+    if as_json:
+        sets = [dataclasses.asdict(result) for result in found]
+        typer.echo(
+            json.dumps(
+                {"benchmark": benchmark, "engine": engine, "sets": sets, "mean_ndcg_at_10": mean}, indent=2
+            )
+        )
+    else:
+        width = max(len("mean of sets"), *(len(result.name) for result in found))
+        typer.echo(f"{'set':<{width}}  documents  queries  nDCG@10")
+        for result in found:
+            typer.echo(
+                f"{result.name:<{width}}  {result.documents:>9,}  {result.queries:>7,}  {result.ndcg:>7.3f}"
+            )
+        if len(found) > 1:
+            typer.echo(f"{'mean of sets':<{width}}  {'':>9}  {'':>7}  {mean:>7.3f}")
+    _list_bad_rows(bad, None)

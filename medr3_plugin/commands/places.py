@@ -1,0 +1,41 @@
+"""Where a command searches: an index folder, or a Milvus collection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from medr3_plugin.errors import UserError
+
+RANKINGS = ("bm25", "dense", "hybrid")
+MilvusUri = Annotated[
+    str, typer.Option("--uri", help="In place of --index: http://HOST:PORT of a Milvus server, or NAME.db.")
+]
+MilvusCollection = Annotated[str, typer.Option("--collection", help="The collection at --uri.")]
+MilvusRanking = Annotated[
+    str,
+    typer.Option("--ranking", help="At --uri: bm25, dense or hybrid; else hybrid where there are vectors."),
+]
+
+
+def check_one_place(index: Path | None, uri: str) -> None:
+    """Refuse none and two.
+
+    Raises:
+        UserError: it is not one.
+    """
+    if (index is None) == (not uri):
+        raise UserError("give one of --index FOLDER and --uri with --collection (Milvus)")
+
+
+def one_of(option: str, value: str, allowed: tuple[str, ...]) -> Any:
+    """`value`.
+
+    Raises:
+        UserError: it is not among those that are allowed.
+    """
+    if value not in allowed:
+        raise UserError(f"{option} {value!r}: expected one of {', '.join(allowed)}")
+    return value

@@ -1,0 +1,120 @@
+"""Trajectories of models that call tools: verl's tool loop as `medr3_tool` runs it, each turn from a `Policy`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from medr3_plugin.environment.episode import Generate
+from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.evaluation.benchmarks import Question
+from medr3_plugin.evaluation.policy import Policy
+from medr3_plugin.evaluation.rollout import TAG_TEXT, Plan, Rollout, rollout_row
+from medr3_plugin.retrieval.protocol import turns_from_json
+
+
+class _Server:
+    """A policy in the place of verl's rollout servers, for one trajectory.
+
+    Args:
+        response_length: tokens that the whole response may have.
+    """
+
+    def __init__(self, generate: Generate, response_length: int) -> None:
+        self._generate = generate
+        self._left = response_length
+        self._end = 0
+
+    async def generate(self, *, prompt_ids: list[int], sampling_params: dict[str, Any], **_: Any) -> Any:
+        from verl.workers.rollout.replica import TokenOutput
+
+        self._end = self._end or len(prompt_ids) + self._left
+        made = await self._generate(
+            list(prompt_ids), stop=sampling_params["stop"], max_tokens=max(1, self._end - len(prompt_ids))
+        )
+        return TokenOutput(token_ids=made.token_ids, num_preempted=0)
+
+
+def tool_rollout(policy: Policy, config: Any, tools: Path, retrieval: dict[str, Any], plan: Plan) -> Rollout:
+    """Rollouts in the tool loop of a recipe.
+
+    Args:
+        config: the composed recipe; its `rollout.multi_turn` says how calls are written and how many there may be.
+        tools: the recipe's tool file; its searches go to `retrieval` instead of its own.
+        retrieval: options of the backend, as `medr3.retrieval`.
+
+    Raises:
+        UserError: the tool file lists no search, or a tool of it cannot be made.
+        MissingExtra: verl is not installed.
+    """
+    try:
+        from omegaconf import OmegaConf
+        from verl.experimental.agent_loop.agent_loop import DictConfigWrap, ToolListWrap
+        from verl.tools.tool_registry import load_all_tools
+        from verl.utils.dataset.rl_dataset import RLHFDataset
+
+        from medr3_plugin.environment.tool_loop import MedicalToolAgentLoop
+    except ImportError as error:
+        raise MissingExtra("verl", "verl", "evaluating a recipe that calls tools") from error
+    section = OmegaConf.create(
+        {
+            "medr3": {"environment": plan.settings.model_dump(), "retrieval": retrieval},
+            "actor_rollout_ref": {
+                "rollout": {
+                    "multi_turn": OmegaConf.to_container(
+                        config.actor_rollout_ref.rollout.multi_turn, resolve=True
+                    ),
+                    "prompt_length": config.data.max_prompt_length,
+                    "response_length": plan.response_length,
+                    "full_determinism": False,
+                }
+            },
+        }
+    )
+    made = ToolListWrap(_tools(tools, load_all_tools))
+
+    async def roll_out(question: Question, number: int) -> dict[str, Any]:
+        generate = policy.sampler(plan.sampling, number, question.prompt)
+        loop = MedicalToolAgentLoop(
+            trainer_config=DictConfigWrap(section),
+            server_manager=_Server(generate, plan.response_length),
+            tokenizer=policy.tokenizer,
+            processor=None,
+            dataset_cls=RLHFDataset,
+            data_config=DictConfigWrap(config.data),
+            tools=made,
+        )
+        stamp = {"max_searches": plan.settings.max_searches}
+        output = await loop.run({}, raw_prompt=list(question.prompt), tools_kwargs={}, extra_info=stamp)
+        found = output.extra_fields
+        row = rollout_row(
+            question.sample,
+            response=policy.tokenizer.decode(output.response_ids, skip_special_tokens=True),
+            turns=turns_from_json(found["searches"]),
+            prompt_tokens=len(output.prompt_ids),
+            mask=output.response_mask,
+            truncated=found["truncated"],
+            forged=found["forged"],
+        )
+        return row | {TAG_TEXT: found["tag_text"]}
+
+    return roll_out
+
+
+def _tools(file: Path, load: Any) -> list[Any]:
+    """verl's tools of a tool file, without the places where these search in training."""
+    from omegaconf import OmegaConf
+
+    listed: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
+    tools = (listed.get("tools") or []) if isinstance(listed, dict) else []
+    searching = [tool for tool in tools if str(tool.get("class_name", "")).endswith("MedicalSearchTool")]
+    if not searching:
+        raise UserError(f"{file}: lists no tool of the class medr3_plugin.environment.tool.MedicalSearchTool")
+    for tool in searching:
+        (tool.get("config") or {}).pop("retrieval", None)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / file.name
+        OmegaConf.save(OmegaConf.create({"tools": tools}), copy)
+        made: list[Any] = load(str(copy), None)
+    return made

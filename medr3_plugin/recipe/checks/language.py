@@ -1,0 +1,67 @@
+"""What of a recipe reads English only, said once where its questions are Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from medr3_plugin import tables
+from medr3_plugin.environment.settings import EnvironmentSettings
+from medr3_plugin.errors import RowError, UserError
+from medr3_plugin.recipe.checks.finding import Finding, section
+from medr3_plugin.rewards.language import language
+from medr3_plugin.rows import sample_of
+from medr3_plugin.text import has_cjk
+
+WHERE = "language of the questions"
+_LOOKED_AT = 200  # questions of each file
+_NAMES = 5000  # lines of a vocabulary
+
+
+def english_only(config: Any, files: list[str]) -> Iterator[Finding]:
+    """One note that names the parts, or nothing: no Chinese questions, or no such part.
+
+    Args:
+        files: of the training and validation data; those that cannot be read are another check's.
+    """
+    ours = section(config)
+    if not any(map(_is_chinese, files)):
+        return
+    reward = ours.get("reward") or {}
+    parts = []
+    settings = ours.get("environment") or {}
+    lines = [name for name in EnvironmentSettings.model_fields if name.endswith("_line")]
+    if english := [name for name in lines if not has_cjk(str(settings.get(name) or ""))]:
+        parts.append(f"medr3.environment.{', '.join(english)}: the model reads English lines")
+    vocabularies = (reward.get("extractor") or {}).get("vocabularies") or ()
+    if without := [str(name) for name in vocabularies if _holds_no_chinese(str(name))]:
+        parts.append(f"the vocabulary {', '.join(without)}: no Chinese name in it")
+    encoder = str((reward.get("encoder") or {}).get("path") or "")
+    if "minilm" in encoder.lower() and "multilingual" not in encoder.lower():
+        parts.append(f"the encoder {Path(encoder).name}: take a multilingual one")
+    if (reward.get("judge") or {}).get("kind", "rule") == "rule":
+        parts.append(
+            "the answer rules know fewer Chinese forms than English ones, and no judge reads the rest"
+        )
+    if parts:
+        yield Finding("note", WHERE, f"Chinese, but {'; '.join(parts)} (docs/DATA.md, Languages)")
+
+
+def _is_chinese(file: str) -> bool:
+    """Whether most of the first questions are."""
+    try:
+        rows = list(islice(tables.read_file(Path(file).expanduser()), _LOOKED_AT))
+        languages = [language(sample_of(row.data, row.where).question) for row in rows if not row.error]
+    except (UserError, RowError, OSError):
+        return False
+    return languages.count("zh") > len(languages) / 2
+
+
+def _holds_no_chinese(file: str) -> bool:
+    try:
+        rows = islice(tables.read_file(Path(file).expanduser()), _NAMES)
+        return not any(has_cjk(str(row.data)) for row in rows)
+    except (UserError, OSError):
+        return False
