@@ -171,8 +171,8 @@ def test_undecided_answers_and_rows_left_out_are_said(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--out", "o"], "holds no results: give --model"),
-        (["--out", "o", "--model", "m"], "--benchmark is needed"),
+        (["--out", "o"], "give --model"),
+        (["--out", "o", "--model", "m"], "--benchmark"),
         (["--out", "o", "--model", "m", "--benchmark", "nothing"], "make one with `medr3 data prepare`"),
         (
             ["--out", "o", "--model", "http://h", "--benchmark", "rare"],
@@ -184,7 +184,7 @@ def test_undecided_answers_and_rows_left_out_are_said(
         ),
         (
             ["--out", "o", "--model", "runs/a/b", "--benchmark", "rare", "--data", ".", "--index", "index"],
-            "--model runs/a/b: no such folder",
+            "--model runs/a/b: ",
         ),
         (
             ["--out", "o", "--model", "m", "--benchmark", "rare", "--data", ".", "--api", "chat"],
