@@ -322,6 +322,27 @@ def test_yaml_blocks_are_read() -> None:
     assert read > 3
 
 
+def test_rows_of_the_data_page_are_read(tmp_path: Path) -> None:
+    from medr3_plugin.data.questions import prepare
+    from medr3_plugin.retrieval.index.build import build_index
+    from medr3_plugin.rewards.score_rows import trajectory_of
+
+    shown = [block for block in BLOCKS[ROOT / "docs" / "DATA.md"] if block.language == "json"]
+    questions = next(block.text for block in shown if "answer_idx" in block.text)
+    (tmp_path / "questions.jsonl").write_text(questions, encoding="utf-8")
+    loaded = prepare.load("generic", str(tmp_path / "questions.jsonl"))
+    assert [item.answers for item in loaded.items] == [("Furosemide",), ("Marfan syndrome", "MFS")]
+    corpora = next(block.text for block in shown if "publication_types" in block.text)
+    for number, row in enumerate(corpora.splitlines()):
+        (tmp_path / f"{number}.jsonl").write_text(row, encoding="utf-8")
+        manifest = build_index([str(tmp_path / f"{number}.jsonl")], tmp_path / str(number), "bm25")
+        assert manifest["documents"]["count"] == 1
+    trajectory = json.loads(next(block.text for block in shown if "retrieved" in block.text))
+    asked = {**json.loads(questions.splitlines()[0]), "answer": "B"}
+    sample = trajectory_of({**asked, **trajectory}, "the page", "joint")
+    assert sample.searches and sample.references and sample.triples
+
+
 def test_help_shows_whole_option_names_and_defaults() -> None:
     _register()
     report = CliRunner().invoke(app, ["report", "--help"], env={"COLUMNS": "80"}).stdout

@@ -27,7 +27,9 @@ class _RolloutServer:
         self._client = client
         self._sampling = dict(sampling_params)
         self._priority = priority
-        self._request_id = uuid4().hex  # one id a trajectory: its turns go to the server that has its prefix
+        self._request_id = (
+            uuid4().hex
+        )  # one id per trajectory: its turns go to the server that has its prefix
         self.extra_fields: dict[str, Any] = {}
         self.routed_experts: Any = None  # of all tokens so far (mixtures of experts with router replay)
         self.num_preempted = -1
@@ -36,7 +38,7 @@ class _RolloutServer:
         output = await self._client.generate(
             request_id=self._request_id,
             prompt_ids=token_ids,
-            # a new dict a call: the server takes keys out of the one it is given
+            # a new dict per call: the server takes keys out of the one it is given
             sampling_params={
                 **self._sampling,
                 "stop": stop,

@@ -1,4 +1,4 @@
-"""One trajectory of the tag protocol: generate, search, show documents, go on, answer.
+"""One trajectory of the tag protocol: generate, search, show documents, continue, answer.
 
 Token-in, token-out: generated ids are kept as they were generated, with mask 1 and their log-probs;
 documents are tokenised apart and inserted with mask 0. The loop knows neither verl nor vLLM: it is given a
@@ -31,8 +31,8 @@ class Generation:
     """What the engine generated in one call.
 
     Attributes:
-        log_probs: one value a token, or None.
-        cut: the engine says that it ran out of tokens; for engines whose tokens are counted anew here.
+        log_probs: one value per token, or None.
+        cut: the engine says that it ran out of tokens; for engines whose tokens are counted again here.
         aborted: the engine gave the request up, which says nothing about the model.
     """
 
@@ -153,7 +153,7 @@ async def run_episode(
         max_searches: overrides `settings.max_searches`.
 
     Raises:
-        Nothing of its own: a failed search is a turn with `outcome == "failed"`, and the model goes on.
+        Nothing of its own: a failed search is a turn with `outcome == "failed"`, and the model continues.
     """
     limit = settings.max_searches if max_searches is None else max_searches
     episode = Episode()

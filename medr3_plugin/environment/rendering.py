@@ -27,7 +27,7 @@ class Tokenizer(Protocol):
 def opens_think(prompt_ids: Sequence[int], tokenizer: Tokenizer) -> bool:
     """Whether the prompt ends with `<think>`, as some chat templates write it (R1 distillations, Qwen3-Thinking).
 
-    The response then goes on inside of the region, and is read as if it began with the tag.
+    The response then continues inside the region, and is read as if it began with the tag.
     """
     end = tokenizer.decode(prompt_ids[-16:], skip_special_tokens=False)  # more tokens than the tag can have
     return end.rstrip().endswith(THINK_OPEN)

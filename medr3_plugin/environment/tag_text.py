@@ -48,7 +48,9 @@ def tag_text(turns: Sequence[ToolTurn]) -> str:
     '<think>A<search>q</search><document> d </document>B</think>x'
     """
     done = ""
-    held = False  # the model closed the region right before a call; it goes on if the next turn thinks again
+    held = (
+        False  # the model closed the region right before a call; it continues if the next turn thinks again
+    )
     waiting = ""  # searches before the first thought, which may belong to it
     for turn in turns:
         text = turn.text

@@ -118,9 +118,9 @@ class Policy:
 class MedicalSearchTool(BaseTool):
     """verl `BaseTool` over a `RetrievalBackend`.
 
-    One instance serves all trajectories of an agent loop worker (and one only shows its schema to the data
-    set), so the constructor opens nothing. `policy` is set by `medr3_tool`: with it, documents hold no control token
-    and never overflow the response, which would end the trajectory before the model saw them.
+    One instance serves all trajectories of an agent loop worker (and one only shows its schema to the
+    dataset), so the constructor opens nothing. `policy` is set by `medr3_tool`: with it, documents hold no control
+    token and never overflow the response, which would end the trajectory before the model saw them.
     """
 
     def __init__(self, config: dict[str, Any], tool_schema: OpenAIFunctionToolSchema | None = None) -> None:

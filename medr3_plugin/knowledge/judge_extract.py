@@ -54,7 +54,7 @@ class _Item(BaseModel):
 
 
 class _Reply(BaseModel):
-    """The triples; also as a bare list, or each as a list. One that is not whole is left out, the others stay."""
+    """The triples; also as a bare list, or each as a list. An incomplete one is left out, the others stay."""
 
     triples: list[_Item]
 

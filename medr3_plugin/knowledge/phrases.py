@@ -14,7 +14,7 @@ from medr3_plugin.knowledge.text import Word, join, normal_form, words
 from medr3_plugin.knowledge.vocabulary import Mention
 
 MAX_WORDS = 6
-"""Longer runs are no terms; they are skipped."""
+"""Longer runs are not terms; they are skipped."""
 
 
 class PhraseFinder:

@@ -1,10 +1,10 @@
 """Asynchronous client of the retrieval service (ours, or any server of Search-R1's protocol).
 
 One aiohttp session per event loop; one deadline per call, retries included. A service that is away (restarting,
-overloaded) is tried again with full jitter until the deadline, because a search that waits costs less than a batch
-of invalid samples; an answer that another try can hardly better (500, 408) is asked for a few times more. A circuit
-breaker makes calls fail at once while a service stays dead. Every failure is a `RetrievalFailure` with a kind; an
-empty result is never a failure.
+overloaded) is tried again, with full jitter, until the deadline, because a search that waits costs less than a batch
+of invalid samples; an answer that another try is unlikely to improve (500, 408) is asked for a few more times. A
+circuit breaker makes calls fail at once while a service stays dead. Every failure is a `RetrievalFailure` with a kind;
+an empty result is never a failure.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class RetrievalClient:
             except (TimeoutError, asyncio.TimeoutError) as error:
                 if again is None:
                     raise self._failure(f"no answer within {self._timeout_s:g} s", "timeout") from error
-                pause = 0.0  # what the tries before met says more than that the last one was cut short
+                pause = 0.0  # what earlier tries met says more than that the last one was cut short
             except _AgainError as error:
                 again = error
                 retries = self._retries

@@ -1,7 +1,7 @@
 """Joining the rankings of several engines: weighted reciprocal rank fusion.
 
 Cormack, Clarke and Büttcher 2009: a document at rank r (from 1) of an engine's list gets weight / (k + r),
-and the sums over the engines are sorted. `fusion_weights` says how the weights of a query are estimated.
+and the sums over the engines are sorted. `fusion_weights` says how the weights for a query are estimated.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""BM25 and dense retrieval together: reciprocal rank fusion with weights of the query's own."""
+"""BM25 and dense retrieval together: reciprocal rank fusion with weights that depend on the query."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ is a row:
 * `source`, `evidence_level`, `year`: what filters look at.
 * `document`: the document, as a JSON object.
 
-Hybrid search is two searches and our own fusion, whose weights are a query's own.
+Hybrid search is two searches and our own fusion, whose weights depend on the query.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Two forms:
 
 * the **service protocol**, Search-R1's `POST /retrieve`: a request `{"queries", "topk", "return_scores"}`
-  and a response `{"result": [[{"document": {...}, "score": s}, ...], ...]}`, one inner list a query. With
+  and a response `{"result": [[{"document": {...}, "score": s}, ...], ...]}`, one inner list per query. With
   `return_scores` false an inner list holds the bare documents. `contents` is `title + "\\n" + text`, because
   Search-R1's client takes the first line of it for the title.
 * the **search record**, a JSON string that travels in verl's `extra_fields["searches"]` from the environment
@@ -79,7 +79,7 @@ def document_to_wire(document: Document) -> dict[str, Any]:
 
 
 def response_to_wire(results: Sequence[Sequence[Hit]], *, return_scores: bool) -> dict[str, Any]:
-    """The body of a response for `results`, one sequence of hits a query."""
+    """The body of a response for `results`, one sequence of hits per query."""
     if return_scores:
         return {
             "result": [

@@ -1,6 +1,6 @@
 """R2MED (Li et al. 2025, arXiv:2505.14558): medical retrieval that needs reasoning, as a benchmark of an engine.
 
-Eight sets, each of it a corpus of its own::
+Eight sets, each with its own corpus::
 
     Biology/corpus.jsonl   {"id": "d1", "text": "…"}
     Biology/query.jsonl    {"id": "q1", "text": "…"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import json
+import re
 import shlex
 import socket
 from pathlib import Path
@@ -521,3 +522,25 @@ def test_a_reward_manager_of_ones_own_is_loaded_as_verl_will(
     findings = check(find_recipe("one_gpu_1_5b"), overrides, files=False)
     errors = [f.message for f in findings if f.where == "reward.reward_manager"]
     assert len(errors) == (said is not None) and all(said in error for error in errors)
+
+
+def test_the_keys_of_the_migration_pages_exist() -> None:
+    config = OmegaConf.to_container(compose(find_recipe("one_gpu_1_5b")))
+    prefix = {
+        "actor": "actor_rollout_ref",
+        "rollout": "actor_rollout_ref",
+        "agent": "actor_rollout_ref.rollout",
+    }
+    seen = set()
+    for page in sorted((Path(__file__).parents[2] / "docs" / "migration").glob("*.md")):
+        for cell in re.findall(r"^\|[^|]*\|([^|]*)\|", page.read_text(encoding="utf-8"), re.MULTILINE):
+            for key in re.findall(r"`([a-z_]+(?:\.[a-z_0-9]+)+)[:`]", cell):
+                if key.endswith(".yaml"):
+                    continue
+                first = key.split(".")[0]
+                place: Any = config
+                for part in f"{prefix[first]}.{key}".split(".") if first in prefix else key.split("."):
+                    assert part in place, f"{page.name}: {key}"
+                    place = place[part]
+                seen.add(key)
+    assert len(seen) > 25

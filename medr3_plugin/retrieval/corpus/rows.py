@@ -153,7 +153,7 @@ def _hub_rows(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Rows of `owner/name`, `owner/name:split` or `owner/name:config:split`, streamed; split `train` if empty.
 
     Raises:
-        UserError: a name of another form, no such data set, configuration or split, or no network.
+        UserError: a name of another form, no such dataset, configuration or split, or no network.
     """
     repository, *parts = name.split(":")
     if len(parts) > 2:

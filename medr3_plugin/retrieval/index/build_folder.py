@@ -1,8 +1,8 @@
 """The folders of a build, hidden beside the target: `.NAME.building`, `.NAME.vectors`, `.NAME.lock`.
 
 An index is written under the first name and renamed when its manifest is on disk: a build that is killed, or runs out
-of disk, leaves the target as it was. Documents and BM25 are written anew by every build; encoded vectors, which may
-have taken days, stay until the index is in its place, and go only when asked.
+of disk, leaves the target as it was. Every build writes documents and BM25 again; encoded vectors, which may have taken
+days, stay until the index is in its place, and those of something else go only when asked.
 """
 
 from __future__ import annotations

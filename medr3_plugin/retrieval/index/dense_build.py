@@ -2,10 +2,10 @@
 
 The kind follows from the number of documents unless it is given:
 
-* `Flat` up to 100,000: exact, a few milliseconds a query;
+* `Flat` up to 100,000: exact, a few milliseconds per query;
 * `SQ8` up to 400,000: every vector is still compared, in a quarter of the memory;
 * `HNSW` up to 4 million: sublinear, all vectors in memory;
-* `IVF` (with SQ8 codes) above: sublinear, a byte a dimension.
+* `IVF` (with SQ8 codes) above: sublinear, one byte per dimension.
 
 The effort of HNSW and IVF (`efSearch`, `nprobe`) is doubled until recall@10 against exact search reaches
 `MIN_RECALL` for queries made of titles and first sentences of the corpus; the recall goes into the manifest.

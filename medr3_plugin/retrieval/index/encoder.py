@@ -2,7 +2,7 @@
 
 An index remembers its encoder by a fingerprint of the model's files (checked when the index is opened) and by
 the embeddings of a few fixed sentences (checked when the model is loaded), so that a wrong model, prefix or
-pooling is refused instead of returning nonsense.
+pooling is refused and does not return nonsense.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class EncoderConfig:
 
     Attributes:
         path: folder or Hugging Face name of the model for queries, and for documents unless `article_path`.
-        article_path: the model for documents, where it is another one.
+        article_path: the model for documents, if it is a different one.
         query_prefix: put before each query (E5: `query: `).
         article_prefix: put before each document (E5: `passage: `).
         pooling: `cls` or `mean` for a plain transformer; None takes what the model folder says.
@@ -125,7 +125,7 @@ def fingerprint(path: str) -> str | None:
 class Encoder:
     """A loaded encoder; safe to use from several threads (calls take turns: tokenizers are not).
 
-    A model of its own for articles is loaded by the first `encode_articles`: searching never needs it.
+    A separate model for articles is loaded by the first `encode_articles`: searching never needs it.
 
     Raises:
         MissingExtra: sentence-transformers is not installed.
@@ -186,7 +186,7 @@ def _batch_size(model: Any) -> int:
 
 
 def check_probe(encoder: Encoder, expected: Sequence[Sequence[float]], index: Path) -> None:
-    """Refuse an encoder that embeds queries otherwise than when the index was built.
+    """Refuse an encoder that embeds queries differently from the one the index was built with.
 
     Args:
         encoder: its model for queries is asked; the one for articles is not loaded.

@@ -86,7 +86,7 @@ class Filters:
 class MaskCache:
     """Masks of the filters used last, so that a service computes each once.
 
-    A mask takes one byte a document; `size` of them are kept. Safe to use from several threads: the worst
+    A mask takes one byte per document; `size` of them are kept. Safe to use from several threads: the worst
     that a race can do is to compute a mask twice.
     """
 

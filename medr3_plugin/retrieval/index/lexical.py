@@ -30,7 +30,7 @@ K1, B = 1.5, 0.75
 
 
 def query_terms(query: str) -> list[str]:
-    """The terms a query is searched with, repeated as often as they occur."""
+    """The terms that a query is searched with, repeated as often as they occur."""
     return terms(query[:MAX_QUERY_CHARACTERS])
 
 
@@ -38,7 +38,7 @@ class LexicalIndex:
     """A BM25 index opened from its folder; safe to use from several threads.
 
     Raises:
-        UserError: the folder does not hold a whole index.
+        UserError: the folder does not hold a complete index.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -50,7 +50,7 @@ class LexicalIndex:
             self._vocabulary: dict[str, int] = json.loads((folder / "vocab.index.json").read_bytes())
             self._size = int(json.loads((folder / "params.index.json").read_bytes())["num_docs"])
         except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
-            raise UserError(f"{folder}: not a whole BM25 index ({error}); build it again") from error
+            raise UserError(f"{folder}: not a complete BM25 index ({error}); build it again") from error
         if not len(self._data) == len(self._documents) == self._starts[-1] or (
             len(self._starts) != len(self._vocabulary) + 1
         ):

@@ -1,4 +1,4 @@
-"""Encoding a corpus on a Ray cluster, shard by shard, so that a run that was stopped goes on where it was.
+"""Encoding a corpus on a Ray cluster, shard by shard, so that a run that was stopped resumes where it was.
 
 Every worker opens the document store and loads the encoder once, takes the numbers of shards, and writes each
 shard's vectors beside the others (`vectors.encode_shard`: written under another name and renamed). The folder
@@ -18,11 +18,11 @@ from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig
 from medr3_plugin.retrieval.index.store import DocumentStore
 from medr3_plugin.retrieval.index.vectors import encode_shard, is_done, shard_path, shard_ranges
 
-_KEPT = "finished shards are kept, start again to go on"
+_KEPT = "finished shards are kept, start again to resume"
 
 
 class ShardEncoder:
-    """Ray Data's worker: a number of a shard in, the number and its documents out."""
+    """Ray Data's worker: the number of a shard in, that number and its documents out."""
 
     def __init__(
         self, make_encoder: Callable[[], Encoder], documents: str, shards: str, batch_size: int | None
@@ -55,12 +55,12 @@ def encode_corpus(
     gpus_per_worker: float = 0.0,
     batch_size: int | None = None,
 ) -> int:
-    """Encode all documents of a store with Ray Data; shards that are there are left as they are.
+    """Encode all documents of a store with Ray Data; existing shards are left as they are.
 
     Args:
         documents: folder of a `store.DocumentStore`.
         shards: folder for the vectors, read by `vectors.Shards`; seen by all nodes under this path.
-        encoder: its configuration, or what makes it in a worker.
+        encoder: its configuration, or what makes one in a worker.
         workers: processes, each with an encoder of its own; None: as many as the cluster's CPUs (or GPUs)
             allow, but not more than there are shards to do.
         cpus_per_worker: cores Ray reserves for each.
@@ -91,7 +91,7 @@ def encode_corpus(
         ray.init(include_dashboard=False)
     wanted = min(len(missing), workers or _room(ray, cpus_per_worker, gpus_per_worker))
     make = encoder if callable(encoder) else _Load(encoder)
-    # one block a shard, so that each is a task of its own and the work spreads evenly
+    # one block per shard, so that each is a task of its own and the work spreads evenly
     pending = ray.data.from_items(missing, override_num_blocks=len(missing))
     encoded = pending.map(
         ShardEncoder,

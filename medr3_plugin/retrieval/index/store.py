@@ -1,7 +1,7 @@
 """The documents of an index on disk: opened in milliseconds, read one at a time, never all in memory.
 
 A folder with
-* `rows.jsonl`: one JSON object a document, in index order,
+* `rows.jsonl`: one JSON object per document, in index order,
 * `offsets.npy`: `[documents + 1]` int64, where each line starts,
 * `levels.npy` (uint8), `years.npy` (int16), `source_codes.npy` (int32): the columns filters look at,
 * `sources.json`: the names behind the source codes.
@@ -122,7 +122,7 @@ class DocumentStore:
     """Random access to the documents of an index; safe to use from several threads.
 
     Raises:
-        UserError: the folder does not hold a whole store.
+        UserError: the folder does not hold a complete store.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -137,7 +137,7 @@ class DocumentStore:
                 self._rows = mmap.mmap(rows.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError, EOFError) as error:
             raise UserError(
-                f"{folder}: not a whole document store ({error}); build the index again"
+                f"{folder}: not a complete document store ({error}); build the index again"
             ) from error
         columns = (self.levels, self.years, self.source_codes)
         if any(len(column) != len(self) for column in columns) or self._offsets[-1] != len(self._rows):

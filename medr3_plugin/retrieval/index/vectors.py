@@ -1,7 +1,7 @@
-"""Vectors of a corpus, encoded shard by shard so that a build that was stopped goes on where it was.
+"""Vectors of a corpus, encoded shard by shard so that a build that was stopped resumes where it was.
 
 `shard-00000.npy` holds the vectors of documents 0 to 2047 in float32, and so on. A shard is written under
-another name and renamed, so one that exists is whole. Whoever encodes (this process, a Ray worker) calls
+another name and renamed, so one that exists is complete. Whoever encodes (this process, a Ray worker) calls
 `encode_shard`; `Shards` checks that all are there.
 """
 
@@ -39,7 +39,7 @@ def is_done(path: Path, rows: int) -> bool:
 
 
 def write_shard(path: Path, vectors: Vectors) -> None:
-    """Write a shard so that it is whole if it exists."""
+    """Write a shard so that it is complete if it exists."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     try:
@@ -73,7 +73,7 @@ class Shards:
         for number, (start, stop) in enumerate(shard_ranges(documents)):
             path = shard_path(folder, number)
             if not is_done(path, stop - start):
-                raise UserError(f"{path}: missing or incomplete; start the build again, it will go on there")
+                raise UserError(f"{path}: missing or incomplete; start the build again, it resumes there")
             self._paths.append(path)
         self.documents = documents
         self.dimension = int(self[0].shape[1])

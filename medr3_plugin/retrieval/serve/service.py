@@ -45,7 +45,7 @@ class ServiceOptions(BaseModel):
         search: how it is searched.
         mcp: offer the tool of `mcp_tool` at `/mcp`, too.
         host: where the service listens; on a loopback address `/mcp` refuses a foreign `Host` or `Origin`.
-        topk: hits a query when the request does not say.
+        topk: hits per query when the request does not say.
         max_topk, max_queries, max_query_chars, max_body_bytes: larger requests are refused.
         max_pending: queries that may wait or be worked on; 429 beyond.
         max_batch, cache_hits: see `Batcher`; for measurements without the one or the other.

@@ -34,7 +34,8 @@ _PLAIN = frozenset(
         "likely probable best only very "
         "clearly strongly highly also because since given due based according considering during when where while "
         # what is asked for and what it is like
-        "action input submit finish make makes making "
+        "prediction predicted label output value "
+        "action input submit finish make makes making solution going let me leaving asks asked ll m "
         "answer answers option choice diagnosis dx ans condition disease disorder syndrome cause explanation decision "
         "verdict response treatment therapy drug agent medication management step test investigation finding study "
         "mechanism organism pathogen name gene protein final correct right single appropriate suitable accurate "
@@ -76,7 +77,7 @@ _LINK_PHRASE = re.compile(
     r"(?:^| )(?:(?:consistent|compatible|keeping|go|going) with|suggestive of|indicative of|characteristic of|"
     r"suggests?|indicates?|supports?|points? to|explained by|diagnosis of|presence of|that|choose|select|pick|"
     r"answer|diagnose|"
-    r"conclude|opt for|leaves|makes?|making|means|"
+    r"conclude|opt for|leaves|leaving|i will|i ll|leads us to|going with|makes?|making|means|"
     r"would say|aligns? with|in line with|typical of|diagnostic of|has|have|"
     r"mostlikely|(?:corresponds?|leads?|leading) to|"
     r"suffering from|case of|called|named|known as|therefore|thus|so|hence|overall|finally|conclusion|dx|"
@@ -85,9 +86,10 @@ _LINK_PHRASE = re.compile(
 )
 _CHINESE_CARRIER = re.compile(
     r"(?:(?:因此|所以|经过分析|综上所述|综上|总之|故|由此可见|由此可得|根据以上分析|根据上述分析|经分析)[,:]? ?)?"
-    r"(?:(?:本题|本例|该题|此题|该患者|患者|该病例|我|我认为|这道题|这个问题)?的?"
-    r"(?:最终|初步|主要|准确|唯一|推荐|正确|最佳|最有可能|最可能|最符合|最合适|最适合|最恰当|最优|临床|首选|应该|标准|参考)?的?"
-    r"(?:答案?|结论|诊断|选项|疾病|治疗|药物|检查|处理|病因|选择)?(?:应该是|应当是|应为|应是|应选择?|应该选择?|是|为|选择?|:|诊断为|"
+    r"(?:(?:本题|本例|本病例|本患者|该题|此题|该患者|患者|该病例|我|我认为|这道题|这个问题)?的?"
+    r"(?:(?:最终|初步|主要|准确|唯一|推荐|正确|最佳|最有可能|最可能|遗传学?|基因|最符合|最合适|最适合|最恰当|最优|临床|首选|应该|标准|"
+    r"参考)的?){0,2}"
+    r"(?:答案?|结论|诊断|选项|疾病|治疗|药物|检查|处理|病因|选择)?(?:应该是|应当是|应为|应是|应选择?|应该选择?|是|为|选择?|:|诊断为|符合|"
     r"患有)? ?"
     r"[::]? ?)"
     r"(?:选项? ?:?)?"
@@ -111,17 +113,22 @@ _RECORD = re.compile(
     r"(?: [a-z]?\d+(?:\.\d+)?)+(?: [)\]])?"
 )
 _SAME_AS = re.compile(
-    rf"[(\[] {REF} [)\]]|[/,=] {REF}|or {REF}|"
+    rf"[(\[] {REF} [)\]]|[/,=–—-] {REF}|or {REF}|"
     rf"(?:, |\( )?(?:(?:also|formerly|previously|otherwise|commonly) (?:known|called|named|"
-    rf"termed)(?: as)?|aka|i \. e|or|synonym :|"
+    rf"termed)(?: as)?|aka|i \. e(?: \.)?|or|synonym :|"
     rf"又称|又名|也称|即)[,: ]*{REF}(?: \))?"
 )
-# behind a "not" these confirm rather than deny: "B is not wrong", "B would not be less likely"
+_FITTING = (
+    "(?:correct|right|appropriate|indicated|supported|suitable|consistent|applicable|expected|seen|associated|likely|"
+    "mostlikely|used|relevant|effective|responsible|involved|characteristic|typical|found|present|related|recommended|"
+    "answer|diagnosis|best|fitting|first ‐ line|mentioned|explained|compatible|helpful|useful|enough|sufficient|cause|"
+    "treatment|true)"
+)
+# behind a "not" these confirm rather than deny: "B does not differ", "B cannot fail"
 _NO_DENIAL = (
-    r"(?:(?:be|been|being|completely|entirely|fully|definitely|really|yet|quite|so|at) )*(?:exclu|rul|wrong|incorrect|"
-    r"unlike|un[a-z]+able|impossible|neglect|dismiss|forg|ignor|overlook|discount|discard|disregard|eliminat|reject|far|"
-    r"only|just|merely|necess|always|less|worse|inferior|out\b|without|mean|matter|differ|contra|hurt|miss|all\b|"
-    r"den(?:y|ied)|disting|told|tell|separat|say|said|sure|certain|know|decid|determin)"
+    "(?:(?:completely|entirely|fully|really|yet|quite|so) )*(?:exclu|rul|neglect|dismiss|forg|ignor|overlook|discount|"
+    "discard|disregard|eliminat|reject|only|just|merely|necess|always|mean|matter|differ|contra|conflict|hurt|miss|lose|fail|lack|"
+    "fall|lag|sound|look|seem|appear|den(?:y|ied)|disting|tell|separat|say|know|decid|determin|have to)"
 )
 _LIST = rf"{REF}(?: (?:,|and|or|nor|/|、|和|或|及) {REF}| , (?:and|or|nor) {REF}| {REF}){{0,8}}"
 _DENIALS = tuple(
@@ -138,13 +145,19 @@ _DENIALS = tuple(
         # the lines of a list of options: "B: Incorrect."
         rf"^{_LIST} (?:[:(–—-] )?(?:(?:this |it |that )?is )?"
         r"(?:incorrect|wrong|false|not correct|less likely|unlikely)\b",
-        rf"{_LIST} (?:[:–—-] )?(?:it |this )?"
-        r"(?:(?:is|are|was|were|does|do|did|would|will|can|could|should|has|have) not|"
-        r"(?:is|are|was|were|does|do|did|would|could|should|has|have)n t|cannot|can t|fails? to)"
-        rf" (?!{_NO_DENIAL})[a-z]+",
+        rf"{_LIST} (?:[:–—-] )?(?:it |this )?(?:(?:is|are|was|were) not|(?:is|are|was|were)n t|"
+        rf"(?:would|can|could|should|will) not be|cannot be) (?:an? |typically |usually |generally )?{_FITTING}\b",
+        rf"{_LIST} (?:[:–—-] )?(?:it |this )?(?:(?:does|do|did|would|can|could) not|(?:does|do|did|would|could)n t|"
+        rf"cannot|can t|fails? to) (?!be\b|{_NO_DENIAL})[a-z]+",
         rf"(?<!cannot )(?<!can t )(?<!not )(?<!without )(?<!unable to )(?<!only )(?:rule[sd]? out|ruling out|"
         rf"exclud(?:e|es|ed|ing)|"
         rf"eliminat(?:e|es|ed|ing)|rather than|instead of|as opposed to|(?<!if )not) (?:a |an )?{_LIST}",
+        rf"(?:in|by) contrast ,? ?(?:a |an )?{_LIST}"
+        r" (?:would|does|do|causes?|presents?|affects?|usually|typically)(?! be\b)",
+        rf"{_LIST} (?:has|have|plays?) no (?:role|place|effect|bearing|relation|association|indication|benefit)\b",
+        rf"(?:other|remaining) (?:answer )?(?:options|choices|answers) (?:[:(,] )?{_LIST}"
+        rf"(?: [),])? (?:is|are|do|does|can be|were) (?:all )?"
+        rf"(?:incorrect|wrong|unlikely|excluded|ruled out|less [a-z]+|not {_FITTING})\b",
         rf"unlike (?:a |an )?{REF}(?: (?:and|or) {REF})?",
         rf"(?<!not )(?<!no )(?:(?:preferred|preferable|superior) (?:to|over)|(?:better|more [a-z]+) than) {_LIST}",
         rf"(?<![不无难])(?<!不能)(?<!无法)(?:排除|不选|不是|而不是|而非|并非)(?:选项)? ?{_LIST}",
@@ -158,7 +171,8 @@ _EMPTY_END = re.compile(r"(?: (?:,|and|but|because|since|as)){1,3}$")
 # first a doubt, a second answer or a withdrawal; then signs of a rank or a share
 _TAKES_BACK = re.compile(
     r"\?|\b(?:confidence(?= [:=])|"
-    r"not (?:sure|certain|confirmed|final|correct|right|answer|it|that one|enough)|unsure|uncertain|"
+    r"opposite|contrary|not really|take (?:that|this|it) back|(?:right|correct|true|possible|acceptable|fine) "
+    r"(?:too|as well)|not (?:sure|certain|confirmed|final|correct|right|answer|it|that one|enough)|unsure|uncertain|"
     r"guess\w*|confident|"
     r"(?:low|limited|moderate|medium|some|high|my) (?:confidence|certainty|probability|likelihood)|doubt\w*|"
     r"% (?:sure|certain\w*|confiden\w*|probab\w*|likel\w*|chance)|wrong|incorrect|mistaken?|actually|wait|sorry|"
@@ -170,7 +184,8 @@ _TAKES_BACK = re.compile(
     r"any of (?:these|them|above)|(?<!considering )all of (?:above|them|these)|none of|neither of|"
     r"can(?:not| t) (?:be )?(?:determin\w+|exclude\w*|rule\w*|decide|say|tell)|first (?:option|letter|one)|"
     r"(?:second|third|fourth|fifth|last|another|previous|next|former|latter|other) (?:one|option|choice|answer|place|"
-    r"candidate|possibility|diagnosis|guess|letter)|a second|one (?:above|below|before|after)|maybe|perhaps|"
+    r"candidate|possibility|diagnosis|guess|letter)(?! choices)|"
+    r"a second|one (?:above|below|before|after)|maybe|perhaps|"
     r"i (?:(?:am|m)(?! (?:going|choosing|selecting) )|think|guess|suppose|may|might|could|can(?:not| t)|do(?: "
     r"not|n t)|would also|also|d))\b"
     r"|不确定|不肯定|也可能|也有可能|也可以|也对|也正确|都对|都正确|均正确|均可|或者|还是|不能排除|无法排除|待排|其次|另一|"
@@ -178,6 +193,7 @@ _TAKES_BACK = re.compile(
 )
 _WITHDRAWS = re.compile(
     r"\b(?:wait|sorry|scratch|actually|mistaken?|corrected|correction|guess\w*|maybe|perhaps)\b"
+    r"|(?:^|, )(?:no|nope|not so)(?: ,|$)|\b(?:it|that|this|answer) (?:is|was|isn|wasn)(?: t| not)$"
 )
 _SELF = frozenset(
     listed(
@@ -194,12 +210,21 @@ _FINITE = frozenset(
     listed(
         "is are was were has have had can could may might must should will would does do did cannot isn aren wasn "
         "shows suggests indicates presents causes affects improves requires develops occurs involves supports states "
-        "acts leads results makes reduces increases decreases inhibits blocks depends impairs denies prevents includes"
+        "acts leads results makes reduces showed reveals revealed demonstrates demonstrated remains describes "
+        "described argues binds catalyses catalyzes consists arises begins reflects reflect appears asks reports "
+        "complain usually often increases decreases inhibits blocks depends impairs denies prevents includes"
     )
 )
 _JOINING = frozenset(listed("or and versus vs plus not nor with also then"))
 _HEADER = re.compile(
     r"^(?:explanation|reasoning|rationale|reason|justification|analysis|note|step \d+|\d+)(?: [:.)-])+ "
+)
+_ADVICE = re.compile(
+    r"(?:[a-z]+ ){0,3}(?:testing|tests?|sequencing|confirmation|analysis|counsell?ing|referral|imaging|biopsy|"
+    r"evaluation|surveillance|treatment)(?: such as [a-z]+(?: or [a-z]+)?)? "
+    r"(?:is|are|should be|may be|can be|could be|would be) "
+    r"(?:recommended|needed|required|advised|indicated|helpful|useful|warranted|performed|offered)"
+    r"(?: to (?:confirm|establish) diagnosis)?"
 )
 # what is set aside: "Wilson disease is less likely"
 _DENIED = re.compile(
@@ -214,6 +239,9 @@ _OFFERS = re.compile(
     r"suspect\w*|suspicion|differentials?|candidates?|contenders?|same|similar\w*|identical\w*|mimic\w*|resembl\w+|"
     r"overlap\w*|shares?|versus|vs|rather|otherwise|exclu\w+|ruled?|tell|told|distinguish\w*|differentiat\w+|forget|"
     r"think|thought|favou?r\w*|hedge|confus\w+|unclear|unknown|"
+    r"wins?|won|pick|bet|claim|idea|stronger|weaker|truth|fact|cause of|reflection|view|answered|"
+    r"(?:patient|child|man|woman|boy|girl|infant|baby|he|she|this|it) (?:may |might |could |would )?"
+    r"(?:has|have|had|is|was|be|suffers)(?! (?:no|not|never|normal|stable|several|[a-z]+ed)\b)|"
     r"mind|aware\w*|beware|remember|keep|kept|bear|borne|separat\w+|discern\w*|equal|runner|tie|sure|certain\w*|"
     r"or if|in case|"
     r"(?:is|are|was|were|be|as|another|second|other|working) "
@@ -227,15 +255,20 @@ _OFFERS = re.compile(
     r"here|instead|if not|last|next|first(?! ‐ line)|second|third)\b"
 )
 _CHINESE_OFFERS = re.compile(
-    "[a-z]{3}|或者|还是|排除|除外|可能[是为]|诊断|考虑|也|同样|另|答案|怀疑|"
+    "[a-z]{3}|则|若|如果|可能性|区分|相当|类似|或者|还是|排除|除外|可能[是为]|诊断|考虑|也|同样|另|答案|怀疑|"
     "无法|鉴别|相似|更|最|该患者患|即|应为|首选"
 )
 _SURE = re.compile(
     r"\b(?:confidence|certainty)(?: level| score)? (?:[:=] |is )?(?:very high|high|1(?:\.0+)?|0\.[5-9]\d*|"
     r"[5-9]\d(?:\.\d+)? %|100 %|(?:[6-9]|10) / 10)(?= |$)"
 )
+# no name begins with one of these
+_OPENERS = frozenset(
+    listed("if when since because although while as in on at with without he she they it we there")
+)
 _SUBJECTS = frozenset(listed("it he she they we"))
 _COMPARES, _MIN_LETTERS = frozenset("<>=≤≥%"), 3
+_SUBJECT = 4  # words before a verb
 _MIN_SENTENCE, _MIN_TELLING, _MIN_CJK_SENTENCE = 5, 8, 10
 _OF_OTHERS = re.compile(
     r"(?:explanation (?:not|of)? ?|why (?:are |not )?|on |about )?"
@@ -272,6 +305,7 @@ _SET_ASIDE = re.compile(
 _DISEASE = re.compile(r"\w{2,}(?:itis|(?<!gn)osis|oma|emia|uria|pathy|trophy|plasia|lepsy)")
 _HEADS_OF_NAMES = frozenset(listed("disease syndrome disorder deficiency anomaly dystrophy"))
 _ADVERBS = frozenset(listed("quite just even ever always often yet still unlike so too sans minus far"))
+_FINALLY = re.compile("^, (?:my )?(?:final|correct|best) (?:answer|choice)$")
 # behind these a whole sentence may explain
 _GOES_ON = re.compile("[:–—-] |, (?=(?:for|on|in|by|per) |[\u3400-\u9fff])")
 _CITATION = re.compile(
@@ -284,8 +318,8 @@ _SURELY = frozenset(listed("clearly definitely therefore thus indeed hence certa
 _HEADERS = frozenset(listed("explanation reasoning rationale reason justification why"))
 _EXPLAINING = frozenset(
     listed(
-        "this these it he she they a an patient findings finding features symptoms signs presentation history evidence "
-        "combination constellation documents study studies trial article results data"
+        "this these it he she they a an patient phenotype findings finding features symptoms signs presentation "
+        "history evidence combination constellation documents study studies trial article results data"
     )
 )
 _DOUBTS = (_LOADED - frozenset(listed("or may might could"))) | frozenset(
@@ -298,7 +332,7 @@ _HEADS = frozenset(listed("disorder disease condition syndrome findings features
 _COMMON = frozenset(
     listed(
         "a an rare genetic congenital inherited hereditary common chronic acute progressive autosomal recessive "
-        "dominant metabolic typically usually commonly often"
+        "dominant metabolic several multiple many distinctive characteristic typically usually commonly often"
     )
 )
 _KINDS_OF_DISEASE = frozenset(listed("rare genetic inherited hereditary neurological metabolic"))
@@ -391,7 +425,7 @@ def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
         if said and (_PRAISE.isdisjoint(said[:cut]) or not _PLAIN.issuperset(said[:cut])):
             return None
         after = " ".join([*said[cut:], after[ending.end() :].strip()]).strip()
-    after = after.lstrip(")] .").rstrip(")] .,:;")
+    after = _FINALLY.sub("", after.lstrip(")] .").rstrip(")] .,:;"))
     if not after or (question.open and _sets_aside(after, question)):
         return ref[0], " , ".join(asides)
     for pattern, applies in (
@@ -475,7 +509,8 @@ def _is_neutral(text: str, own: str, question: Question) -> bool:
         return False
     if question.verdicts and question.labels[ord(own) - FIRST] in question.unsure:
         return not _WITHDRAWS.search(text)
-    return not _TAKES_BACK.search(text) or _is_about_something_else(text, question)
+    doubted = _TAKES_BACK.search(text) or _WITHDRAWS.search(text)
+    return not doubted or _is_about_something_else(text, question)
 
 
 def _tells(text: str, question: Question) -> bool:
@@ -487,15 +522,18 @@ def _tells(text: str, question: Question) -> bool:
     if not _COMPARES.isdisjoint(words) and all(len(w) < _MIN_LETTERS or w[0].isdigit() for w in words):
         return "or" not in words and not _ODD.search(text)  # "p < 0.05"
     denied = _DENIED.search(text) if _SELF.isdisjoint(words) else None
-    whole = _is_said(words) and len(words) >= (_MIN_SENTENCE if denied else _MIN_TELLING)
+    if _ADVICE.fullmatch(text):
+        return not _names_disease(words, question)
+    short = denied or (words and words[0] in _OPENERS and not _FINITE.isdisjoint(words))
+    whole = _is_said(words) and len(words) >= (_MIN_SENTENCE - 1 if short else _MIN_TELLING)
     if not whole or words[0] in _JOINING or ":" in words[:_MIN_LETTERS] or _ODD.search(text):
         return False
     if denied:
         text = _SETS_ASIDE.sub(" ", text[: denied.start()] + text[denied.end() :])
-    if _TAKES_BACK.search(text) or _OFFERS.search(text):
+    if _TAKES_BACK.search(text) or _WITHDRAWS.search(text) or _OFFERS.search(text):
         return False
-    verb = next((i for i, word in enumerate(words) if word in _FINITE), 0)
-    return denied is not None or not _names_disease(words[:verb], question)
+    subjects = (words[max(i - _SUBJECT, 0) : i] for i, word in enumerate(words) if word in _FINITE)
+    return denied is not None or not any(_names_disease(subject, question) for subject in subjects)
 
 
 def _names_disease(words: list[str], question: Question) -> bool:
@@ -526,7 +564,11 @@ def _is_about_something_else(text: str, question: Question) -> bool:
     if has_cjk(text):
         return len(text) >= _MIN_CJK_SENTENCE and not _CHINESE_SELF.search(text)
     words = text.split()
-    return len(words) >= _MIN_SENTENCE and own_words.isdisjoint(words) and _is_said(words)
+    return (
+        len(words) >= _MIN_SENTENCE
+        and own_words.isdisjoint(words)
+        and (_is_said(words) or len(words) >= _MIN_TELLING)
+    )
 
 
 def _is_said(words: list[str]) -> bool:
@@ -561,4 +603,6 @@ def _is_sentence(comment: str, question: Question) -> bool:
     """Whether a comment is long enough to say something: a scrap ("C. A second") may add an answer."""
     words = comment.strip(_AROUND).split()
     long = len(words) >= _MIN_WORDS or (has_cjk(comment) and len(comment) >= _MIN_CJK)
+    if question.letters and comment.rstrip().endswith(":"):  # a heading
+        long = _LOADED.isdisjoint(words)
     return long or _is_plain(words, question)

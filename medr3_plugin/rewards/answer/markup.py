@@ -24,8 +24,9 @@ _SNAKE_OR_CAMEL = re.compile(r"_+|(?<=[a-z])(?=[A-Z])")
 _CALL_OF_TOOL = frozenset(("arguments", "parameters", "args", "input", "action input", "tool input"))
 # finish[C], submit_answer("C")
 _CALL = re.compile(r"(?P<name>\w{1,40})\s?[(\[]\s?(?P<inside>[^()\[\]]*)[)\]]\s*;?")
-_ANSWERING = re.compile("answer|finish|final|submit|choice|choose|select", re.IGNORECASE)
-_PYTHON_VALUE = re.compile(r"(?:\{\s*'\w+'\s*:\s*\[?|\[)\s*'(?P<inside>[^']*)'\s*\]?\s*\}?")
+_DIALOGUE = re.compile(r"(?m)^([QA]):(?=\s)")
+_ANSWERING = re.compile("answer|finish|final|submit|choice|choose|select|print", re.IGNORECASE)
+_PYTHON_VALUE = re.compile(r"(?:\{\s*'(?P<key>\w+)'\s*:\s*\[?|\[)\s*'(?P<inside>[^']*)'\s*\]?\s*\}?")
 
 
 def unwrap(answer: str) -> str:
@@ -48,6 +49,8 @@ def unwrap(answer: str) -> str:
     text = _values(text)
     if (call := _CALL.fullmatch(text)) and _ANSWERING.search(call["name"]):
         text = call["inside"].strip("\"' ")
+    if text.startswith("Q:"):
+        text = _DIALOGUE.sub(lambda found: {"Q": "Question:", "A": "Answer:"}[found[1]], text)
     for _ in range(_MACRO_DEPTH):
         text = _MACRO.sub(r" \1", text) if "\\" in text else text
     text = _LINE_START.sub("", _EMPHASIS.sub("", _MATH.sub("", text)))
@@ -55,19 +58,30 @@ def unwrap(answer: str) -> str:
 
 
 def _values(text: str) -> str:
-    """The values of a JSON object or list, a line each with its key, one alone without; any other text as it is."""
+    """The values of a JSON object or list, a line each with its key; any other text as it is."""
     if not (text.startswith(("{", "[")) and text.endswith(("}", "]", "}.", "]."))):
         return text
     text = text.removesuffix(".")
     if python := _PYTHON_VALUE.fullmatch(text):
-        return python["inside"].strip()
+        return _told([(_words(python["key"] or "answer"), python["inside"].strip())])
     try:
         lines = _lines(json.loads(text, object_pairs_hook=_Pairs))
     except (ValueError, RecursionError):
         return text
     if not lines or len(lines) > _MAX_JSON_LINES:
         return text
-    return lines[0][1] if len(lines) == 1 else "\n".join(f"{key}: {value}" for key, value in lines)
+    return _told(lines)
+
+
+def _told(lines: list[tuple[str, str]]) -> str:
+    """The values as lines behind their keys; of one `answer` the value alone."""
+    if len(lines) == 1 and lines[0][0] == "answer":
+        return lines[0][1]
+    return "\n".join(f"{key}: {value}" for key, value in lines)
+
+
+def _words(key: str) -> str:
+    return _SNAKE_OR_CAMEL.sub(" ", key).strip().casefold()
 
 
 class _Pairs(list[tuple[str, Any]]):
@@ -77,7 +91,7 @@ class _Pairs(list[tuple[str, Any]]):
 def _lines(value: Any, key: str = "answer") -> list[tuple[str, str]]:
     """(key, value) of everything in a JSON value; of a tool's call only its arguments."""
     if isinstance(value, _Pairs):
-        pairs = [(_SNAKE_OR_CAMEL.sub(" ", name).strip().casefold(), inner) for name, inner in value]
+        pairs = [(_words(name), inner) for name, inner in value]
         arguments = [inner for name, inner in pairs if name in _CALL_OF_TOOL]
         if len(arguments) == 1:
             return _lines(arguments[0], key)

@@ -44,14 +44,14 @@ _AFTER_LETTER = frozenset(
         "is was are were and or but because since as which who given due based can could may might will would should "
         "must has have does do did not rather instead over for in with also only alone seems fits matches explains "
         "describes represents vs versus then cannot can doesn isn wasn remains remain stays looks appears deserves "
-        "explain fit match represent"
+        "explain fit match represent plays lacks"
     )
 )
 # after these words a "no" is an answer of its own; before any other it denies a noun ("no difference was seen")
 _NO_ENDS_BEFORE = frozenset(
     listed(
         "there it this that they we he she the these those i because since as but and or yes maybe not wait if when "
-        "however although though possibly perhaps true false"
+        "however although though possibly perhaps true false is was would could can may might cannot remains"
     )
 )
 _VERBS = frozenset(

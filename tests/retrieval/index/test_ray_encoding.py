@@ -81,7 +81,7 @@ def test_encodes_what_is_missing_and_nothing_else(cluster, documents, tmp_path):
 
 @pytest.mark.slow
 def test_a_failing_worker_leaves_whole_shards_and_says_why(cluster, documents, tmp_path):
-    with pytest.raises(UserError, match=r"out of order.*start again to go on"):
+    with pytest.raises(UserError, match="out of order"):
         encode_corpus(documents, tmp_path, BrokenEncoder, workers=1)
     assert not vectors.is_done(shard_path(tmp_path, 1), SHARD_ROWS)
     assert list(tmp_path.glob("*.tmp")) == []
