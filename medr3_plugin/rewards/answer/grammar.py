@@ -35,7 +35,8 @@ _PLAIN = frozenset(
         "clearly strongly highly also because since given due based according considering during when where while "
         # what is asked for and what it is like
         "prediction predicted label output value "
-        "action input submit finish make makes making solution selection going let me leaving asks asked ll m "
+        "action input submit finish make makes making solution selection "
+        "am confident going let me leaving asks asked ll m "
         "answer answers option choice diagnosis dx ans condition disease disorder syndrome cause explanation decision "
         "verdict response treatment therapy drug agent medication management step test investigation finding study "
         "mechanism organism pathogen name gene protein final correct right single appropriate suitable accurate "
