@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 SearchOutcome = Literal["ok", "empty", "duplicate", "failed", "limit", "malformed"]
@@ -47,6 +48,7 @@ _PUBMED_ID = re.compile(
 _DOI = re.compile(r"(?:doi:\s*|https?://(?:dx\.)?doi\.org/)(10\.\d{4,9}/\S+)", re.IGNORECASE | re.ASCII)
 
 
+@lru_cache(maxsize=65536)
 def canonical_id(identity: str) -> str:
     """One form for the ids under which corpora and question sets know the same article; others: `base_id`.
 

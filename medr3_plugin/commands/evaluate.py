@@ -108,7 +108,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     failure, left_out = "", 0
     if model:
         if not benchmark:
-            raise UserError("--benchmark is needed: which questions to ask")
+            raise UserError("--benchmark is missing: name the questions to ask")
         if api not in ("auto", *NOTES):
             raise UserError(f"--api {api!r}: known are auto, {', '.join(NOTES)}")
         options = dict(locals())
@@ -123,8 +123,8 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     )
     if not rows:
         if model:
-            raise UserError(f"no sample was done. {unfinished}")
-        raise UserError(f"{out / TRAJECTORIES} holds no results: give --model and --benchmark")
+            raise UserError(f"no sample was completed. {unfinished}")
+        raise UserError(f"{out / TRAJECTORIES} has no results yet: give --model and --benchmark")
     others = read_rows(compare / TRAJECTORIES) if compare else []
     if compare and not others:
         raise UserError(f"--compare {compare}: there is no {TRAJECTORIES} with results in it")

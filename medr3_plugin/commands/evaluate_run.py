@@ -54,7 +54,7 @@ async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one
     model: str = options["model"]
     remote = model.startswith(("http://", "https://"))
     if not remote and options["api"] != "auto":
-        raise UserError(f"--api {options['api']}: --model {model} is no URL")
+        raise UserError(f"--api {options['api']}: --model {model} is not a URL")
     backend = _backend(options, settings.max_searches, search_options)
     tokenizer = _tokenizer_path(options, remote)
     api, served = await _api(options, tokenizer, tools) if remote else ("", "")
@@ -135,7 +135,7 @@ def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
         )
     model = str(options["model"])
     if not Path(model).is_dir() and (model.startswith(("/", ".", "~")) or model.count("/") > 1):
-        raise UserError(f"--model {model}: no such folder, and no Hub name or URL")
+        raise UserError(f"--model {model}: neither an existing folder nor a Hub name or URL")
     return model
 
 
@@ -225,7 +225,7 @@ def _backend(options: dict[str, Any], max_searches: int, search: dict[str, Any])
         return make_backend(where)
     if max_searches and options["style"] in (None, "search", "tools"):
         raise UserError(
-            "--index or --retrieval-url is needed; without retrieval say --prompt plain --max-searches 0"
+            "--index or --retrieval-url is needed; without retrieval, give --prompt plain --max-searches 0"
         )
     return None
 

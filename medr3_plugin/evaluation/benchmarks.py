@@ -1,4 +1,4 @@
-"""Benchmarks as rows to evaluate: from files made by `medr3 data prepare`, or from a data set's own files."""
+"""Benchmarks as rows to evaluate: from files made by `medr3 data prepare`, or from a dataset's own files."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def load_benchmark(
 
     Args:
         spec: `NAME`, looked for as `<data>/<NAME>.parquet` or `.jsonl`, or `NAME=SOURCE`. A parquet of
-            `medr3 data prepare` brings its own prompts; any other source is read by the loader of the data
-            set NAME (`generic` for a jsonl of one's own) and put in `form` and `style`.
+            `medr3 data prepare` brings its own prompts; any other source is read by the loader of the dataset
+            NAME (`generic` for your own jsonl) and put in `form` and `style`.
         form: `choice` (the default) or `open`; a prepared parquet must have been prepared so.
         style: `search` (the default), `plain`, `bare`, or `tools` for a model that calls tools; likewise.
-        limit: at most so many questions, the first ones; 0 takes all.
+        limit: use only the first `limit` questions; 0 takes all.
         warn: gets a line for each row that cannot be used.
 
     Raises:
@@ -56,8 +56,8 @@ def load_benchmark(
         found = next((path for path in candidates if path.is_file()), None)
         if found is None:
             raise UserError(
-                f"benchmark {name!r}: none of {', '.join(map(str, candidates))} is there; make one with "
-                f"`medr3 data prepare`, or say --benchmark {name}=SOURCE"
+                f"benchmark {name!r}: none of {', '.join(map(str, candidates))} exists; make one with "
+                f"`medr3 data prepare`, or give --benchmark {name}=SOURCE"
             )
         source = str(found)
     prepared = _prepared(Path(source)) if source.endswith(".parquet") else None

@@ -1,7 +1,7 @@
 """Evaluating a server that has nothing but `/v1/chat/completions`, and finding out what a server has.
 
-The tag protocol over chat messages: the model is stopped at `</search>`, the documents are handed back, it
-goes on. How they are handed back decides what the model sees, so it is chosen once and written down:
+The tag protocol over chat messages: the model is stopped at `</search>`, the documents are handed back, and
+it continues. How they are handed back decides what the model sees, so it is chosen once and written down:
 
 * `chat`: the assistant's message is continued (`continue_final_message`: vLLM, SGLang). The model sees what
   it saw in training.
@@ -77,7 +77,7 @@ class ChatPolicy(EndpointPolicy):
             choice = await self._choice(
                 self._client.chat.completions.create(
                     model=self.model,
-                    messages=request,  # type: ignore[arg-type]  # openai wants a class a role
+                    messages=request,  # type: ignore[arg-type]  # openai wants one class per role
                     stop=stop,
                     max_tokens=max_tokens,
                     temperature=sampling.temperature,

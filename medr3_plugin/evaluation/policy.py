@@ -1,5 +1,8 @@
 """Where an evaluation's tokens come from: an OpenAI-compatible endpoint, or vLLM in this process.
 
+Endpoints are asked through the openai package and not through `llm.client`: completions from token ids, probes whose
+refusals are read, and failures of a policy rather than of a judge are not what that client is for.
+
 Both give `environment.episode.Generate`, so that an evaluation runs the very loop that training ran.
 """
 
@@ -67,7 +70,7 @@ def load_tokenizer(path: str) -> Any:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"--tokenizer {path}: no tokenizer can be loaded from it ({reason})") from error
     if not tokenizer.chat_template:
-        raise UserError(f"--tokenizer {path}: it has no chat template, so prompts cannot be put")
+        raise UserError(f"--tokenizer {path}: it has no chat template, so it cannot build prompts")
     return tokenizer
 
 

@@ -1,7 +1,7 @@
 """Running a benchmark: trajectories in the training environment, verdicts, everything written as it comes.
 
 `trajectories.jsonl` in the output folder has a row a sample, in the form of a run folder (so `medr3 report`
-shows an evaluation too), appended as soon as a sample is done. The same command goes on where an interrupted
+shows an evaluation too), appended as soon as a sample is done. The same command resumes where an interrupted
 one stopped: done samples are not generated again, samples whose judge failed are only judged again.
 """
 
@@ -36,7 +36,7 @@ API = "api"
 SERVED = "served_model"
 """Key of the settings file: the server's name for the model; folders of before lack it."""
 _PATIENCE = 20
-"""So many samples failing one after the other mean that a service is down."""
+"""Consecutive failures that mean a service is down."""
 
 
 class Rows:
@@ -177,7 +177,7 @@ async def run_benchmark(
             if failed_in_a_row >= _PATIENCE:
                 raise InfrastructureFailure(
                     f"{_PATIENCE} samples failed one after the other, last: {failed}; what is done is in "
-                    f"{rows.path}, the same command goes on from there"
+                    f"{rows.path}, the same command resumes there"
                 )
 
     tasks = [asyncio.ensure_future(one(question, number)) for question, number in todo]

@@ -81,7 +81,7 @@ def share_interval(scores: Sequence[float], *, confidence: float = 0.95, seed: i
 
 
 def _unseen(questions: int, confidence: float = 0.95) -> float:
-    """The largest share of questions of a kind that so many, none of it, do not rule out."""
+    """The largest share of a kind of question that is compatible with finding none among `questions`."""
     return float(1 - ((1 - confidence) / 2) ** (1 / questions))
 
 
@@ -91,7 +91,7 @@ def compare(
     """Compare two runs on the questions (ids) that both have.
 
     Runs that agree on every question may still differ on others: there the interval of the difference is that
-    of the share of differing questions which so many equal ones do not rule out, in either direction.
+    of the share of differing questions that is compatible with finding none, in either direction.
 
     Raises:
         ValueError: they share no question.

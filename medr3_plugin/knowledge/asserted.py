@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import re
 
+from medr3_plugin.knowledge.triggers import Triggers
+from medr3_plugin.text import listed
+
 FALSE = (
     r"false|wrong|untrue|incorrect|mistaken|nonsense|rubbish|absurd|(?:a )?(?:myth|misconception|fallacy|lie)s?"
     r"|(?:not|never|n['’]t) (?:true|so|right|correct|the case)"
@@ -15,25 +18,7 @@ FALSE = (
 """Predicates that deny what they are said of, as a regular expression."""
 FALSE_CHINESE = "错|不对|不是真|不成立|不实|谣言|误区|误解|假的|无稽之谈|谬论"
 
-# one of these stands in every match below: plain substrings first, as that is much faster
-_TRIGGERS = (
-    *("if", "suppos", "assum", "unless", "imagin", "whether", "allege", "claim", "preten", "accord"),
-    *(
-        "would",
-        "might",
-        "may",
-        "could",
-        "say",
-        "said",
-        "think",
-        "thought",
-        "believ",
-        "argu",
-        "assert",
-        "has it",
-    ),
-    *("如果", "假", "倘若", "若", "要是", "除非", "是否", "说", "认为", "以为", "称", "相信", "传"),
-)
+_IF = Triggers("if unless suppos assum imagine whether 如果 假 倘若 若 要是 除非 是否")
 _CONDITION = re.compile(
     r"\b(?:if|unless|suppos(?:e|ing)|assum(?:e|ing)|imagine|whether)\b[^,;:.!?]*[,;:]?"
     r"|(?:如果|假如|假设|假使|假定|倘若|若是|若|要是|除非|是否)[^，；。！？]*[，；]?",
@@ -41,6 +26,12 @@ _CONDITION = re.compile(
 )
 _UNREAL = re.compile(r"\b(?:would|could|might)\b", re.IGNORECASE)
 _SAYING = r"(?:say|claim|think|believe|argue|assert|insist|swear|guess|maintain|imagine|pretend)"
+_SAY = Triggers(
+    "say said claim think thought believe argue assert insist swear guess maintain imagine pretend allege rumo "
+    "supposedly 说 认为 以为 称 相信 传",
+    "has it",
+    "according to",
+)
 _OF_OTHERS = re.compile(
     r"\b(?:(?:(?:some|many|certain|few|other|most)(?: \w+)?|others|people|someone|somebody|anyone|anybody|nobody|no one"
     r"|one|lay\w+|fools?|quacks?|idiots?|liars?|sceptics|skeptics|critics|opponents|students?|novices?"
@@ -62,6 +53,12 @@ _DENIED_BEHIND = re.compile(
     rf"|[，：；（—]\s*(?:但|而|不过|可)?(?:这|那|此|以上|上述|纯属|是)[^，；。]{{0,8}}?(?:{FALSE_CHINESE})[^，；。]{{0,4}}\W*$",
     re.IGNORECASE,
 )
+# the last word of a sentence that takes itself back in English; and Chinese words, anywhere, that may do so
+_LAST_WORDS = listed(
+    "false wrong untrue incorrect mistaken nonsense rubbish absurd myth misconception fallacy lie myths misconceptions "
+    "fallacys lies true so right correct case no not either all course indeed know think"
+)
+_CHINESE_BEHIND = Triggers(FALSE_CHINESE.replace("|", " "))
 
 
 def asserted(sentence: str) -> str:
@@ -74,12 +71,11 @@ def asserted(sentence: str) -> str:
     >>> asserted("有人说痛风由病毒引起。"), asserted("如果痛风由病毒引起，应查抗体。")
     ('', '应查抗体。')
     """
-    lowered = sentence.lower()
-    if not any(map(lowered.__contains__, _TRIGGERS)):
-        return sentence
-    if match := _OF_OTHERS.search(sentence):
+    if _SAY.in_text(sentence) and (match := _OF_OTHERS.search(sentence)):
         again = _OWN_WORD_AGAIN.search(sentence, match.end())
         sentence = sentence[: match.start()] + (sentence[again.start() :] if again else "")
+    if not _IF.in_text(sentence):
+        return sentence
     left = _CONDITION.sub("", sentence)
     return "" if left != sentence and _UNREAL.search(left) else left
 
@@ -91,5 +87,12 @@ def denied_behind(sentence: str) -> str | None:
     ('Croup causes stridor', '饮酒升高血尿酸')
     >>> denied_behind("He is febrile, which is not surprising.")
     """
+    end = len(sentence)
+    while end and not (sentence[end - 1].isalnum() or sentence[end - 1] == "_"):
+        end -= 1
+    if not sentence[max(end - 20, 0) : end].lower().endswith(_LAST_WORDS) and (
+        sentence.isascii() or not _CHINESE_BEHIND.in_text(sentence)
+    ):
+        return None
     match = _DENIED_BEHIND.search(sentence)
     return sentence[: match.start()] if match else None

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from medr3_plugin.knowledge.phrases import PhraseFinder
 from medr3_plugin.knowledge.relation import is_negated
 from medr3_plugin.knowledge.statements import asserted_sentences
-from medr3_plugin.knowledge.text import Word, word_forms
+from medr3_plugin.knowledge.text import Word, raw_words, word_form
 from medr3_plugin.knowledge.vocabulary import Mention
 from medr3_plugin.records import Triple
 
@@ -26,6 +26,7 @@ _RESTART = frozenset(
 )
 _SEPARATOR = re.compile(r"[,，、/]")
 _NEGATION = frozenset(("no", "not", "without", "never", "无", "不", "没", "未"))
+_IN_A_LIST = _CARRY | _RESTART | _NEGATION
 
 MAX_TRIPLES = 400
 """Triples taken from one text; later ones are left out, so that length does not pay without limit."""
@@ -154,10 +155,13 @@ def _groups(sentence: str, mentions: Sequence[Mention]) -> list[_Group]:
 
 def _list_negation(between: str, before: bool) -> bool | None:
     """None if `between` does not continue a list; else whether the next member of the list is negated."""
-    forms = word_forms(between)
+    forms = []
+    for word in raw_words(between):
+        if form := word_form(word):
+            if form not in _IN_A_LIST:
+                return None
+            forms.append(form)
     if not _SEPARATOR.search(between) and not _CARRY.union(_RESTART).intersection(forms):
-        return None
-    if any(form not in _CARRY and form not in _RESTART and form not in _NEGATION for form in forms):
         return None
     if _NEGATION.intersection(forms):
         return True

@@ -9,18 +9,23 @@ English and Chinese. Other languages yield clauses that deny nothing.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain, repeat
 from typing import NamedTuple
 
 from medr3_plugin.knowledge.asserted import FALSE, FALSE_CHINESE, asserted, denied_behind
 from medr3_plugin.knowledge.relation import is_negated
 from medr3_plugin.knowledge.stopwords import FUNCTION_WORDS
-from medr3_plugin.knowledge.text import sentences, word_forms
-from medr3_plugin.text import listed
+from medr3_plugin.knowledge.text import raw_words, sentences, word_form, word_forms
+from medr3_plugin.knowledge.triggers import Triggers
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
+_SENTENCE_END = re.compile(r"\s(?:(?<=[.!?]\s)\s*|(?<=\n)\n*)")
+_CHINESE_END = re.compile("[。！？]")
+_CHINESE_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 # the first character stands apart: a pattern that opens with a set of characters is searched for in half the time
 _CLAUSE_END = re.compile(
     r"[;；，、：,:abswiuABSWIU而因所但](?i:(?<=[;；，、：])|(?<=[,:])\s|(?<=\ba)(?:nd|lthough)\b|(?<=\bb)(?:ut|ecause)\b"
@@ -35,11 +40,9 @@ _DENIAL = re.compile(
     r"|不(?!仅|但|断|同|良)|没有|并非|未(?!来)|否认|排除|错误|有误|无关|谣言|误区",
     re.IGNORECASE,
 )
-# one of these stands in every denial: looking for plain substrings first takes a tenth of the time
-_TRIGGERS = listed(
-    "not n't n’t never neither hardly false untrue wrong incorrect mistaken myth nonsense misconception "
-    "doubt dismiss irrelevant reject "
-    "refut disagree rul exclud unlikely fail 不 没有 并非 未 否认 排除 错误 有误 无关 谣言 误区"
+_MAY_DENY = Triggers(
+    "not n't n’t never neither hardly false untrue wrong incorrect mistaken myth nonsense misconception doubt dismiss "
+    "irrelevant reject refut disagree rul exclud unlikely fail 不 没有 并非 未 否认 排除 错误 有误 无关 谣言 误区"
 )
 # "none of the following is true: ..." denies everything after it, until the writer takes the word again
 _DENIES_WHAT_FOLLOWS = re.compile(
@@ -48,6 +51,7 @@ _DENIES_WHAT_FOLLOWS = re.compile(
     r"|(?:以下|下列|下述)[^。！？]*(?:不|错|假|没有|无)",
     re.IGNORECASE,
 )
+_MAY_DENY_WHAT_FOLLOWS = Triggers("none nothing neither follow below 以下 下列 下述", "not one")
 _OWN_WORD_AGAIN = re.compile(
     r"\W*(?:in fact|in truth|in reality|actually|however|instead|rather|事实上|实际上|但|然而|相反)",
     re.IGNORECASE,
@@ -59,6 +63,7 @@ _DENIES_WHAT_PRECEDES = re.compile(
     re.IGNORECASE,
 )
 # "it is wrong that ..."
+_COMPLEMENT = Triggers("that 并非 不认为 不相信 不是说")
 _DENIED_COMPLEMENT = re.compile(
     r"(?P<by>[^,;:.!?]*\bthat\b)[^,;:.!?]*|(?P<by_chinese>(?<![^，。；])\s*(?:并非|不认为|不相信|不是说))[^，。；]*",
     re.IGNORECASE,
@@ -72,6 +77,7 @@ _PERSON = re.compile(
 )
 _PASSIVE = re.compile(r"\b(?:by|from|due to|because of|after|with|of|in)\b|由|被|因", re.IGNORECASE)
 _CJK = re.compile("[\u3400-\u9fff]")
+_MAY_HOLD_CJK = re.compile("[\u2e80-\U0010ffff]")
 
 ENOUGH = 3
 """Fewest common content words of two clauses that speak of the same thing."""
@@ -137,7 +143,8 @@ def statements(text: str) -> list[Statement]:
     found: list[Statement] = []
     following = False
     before = 0  # where the statements of the sentence before begin
-    for sentence in filter(None, map(str.strip, _SENTENCE_END.split(text))):
+    end = _CHINESE_SENTENCE_END if _CHINESE_END.search(text) else _SENTENCE_END
+    for sentence in filter(None, map(str.strip, end.split(text))):
         if sentence.endswith(("?", "？")):
             continue
         read = _read(sentence)
@@ -175,7 +182,7 @@ def asserted_sentences(text: str) -> list[str]:
         before = len(found)
         if not following:
             left = read.asserted
-            if _may_deny(left):
+            if _MAY_DENY.in_text(left) and _COMPLEMENT.in_text(left):
                 left = _DENIED_COMPLEMENT.sub(_unless_asserted, left)
             if left := left.strip(" ,，"):
                 found.append(left)
@@ -208,12 +215,13 @@ def _read(sentence: str) -> _Sentence:
     clauses = []
     before = denied_behind(sentence)
     sentence = asserted(sentence if before is None else before)
-    may_deny = _may_deny(sentence)
+    may_deny = _MAY_DENY.in_text(sentence)
     for clause in _CLAUSE_END.split(sentence):
-        words = frozenset(_stems(clause, may_deny))
+        bare, denials = _without_denials(clause) if may_deny else (clause, 0)
+        words = frozenset(_stems(bare))
         if words and len(words) <= _LONGEST:
-            clauses.append(Statement(words, (may_deny and denies(clause)) != (before is not None), clause))
-    follows = bool(_DENIES_WHAT_FOLLOWS.search(sentence))
+            clauses.append(Statement(words, (denials % 2 == 1) != (before is not None), clause))
+    follows = _MAY_DENY_WHAT_FOLLOWS.in_text(sentence) and bool(_DENIES_WHAT_FOLLOWS.search(sentence))
     return _Sentence("", follows, sentence if before is None else "", tuple(clauses))
 
 
@@ -223,24 +231,26 @@ def denies(clause: str) -> bool:
     >>> denies("It does not exclude gout"), denies("Gout is ruled out"), denies("痛风可以排除")
     (False, True, True)
     """
-    return _may_deny(clause) and len(_DENIAL.findall(clause)) % 2 == 1
+    return _without_denials(clause)[1] % 2 == 1
 
 
-def _may_deny(text: str) -> bool:
-    lowered = text.lower()
-    return any(map(lowered.__contains__, _TRIGGERS))
+def _without_denials(text: str) -> tuple[str, int]:
+    """The text without its denials, and how many they are."""
+    return _DENIAL.subn(" ", text) if _MAY_DENY.in_text(text) else (text, 0)
 
 
 @lru_cache(maxsize=65536)
 def content_words(text: str) -> frozenset[str]:
     """Stems of the words of `text` that are neither function words nor denials; of Chinese text pairs of characters."""
-    return frozenset(_stems(text, _may_deny(text)))
+    return frozenset(_stems(_without_denials(text)[0]))
 
 
-def _stems(text: str, may_deny: bool) -> list[str]:
+def _stems(text: str) -> list[str]:
+    if text.isascii() or not _MAY_HOLD_CJK.search(text):
+        return list(filter(None, map(_content_stem, raw_words(text))))
     stems: list[str] = []
     before = ""
-    for form in word_forms(_DENIAL.sub(" ", text) if may_deny else text):
+    for form in word_forms(text):
         if _CJK.match(form):
             if form not in FUNCTION_WORDS:
                 if before:
@@ -254,11 +264,32 @@ def _stems(text: str, may_deny: bool) -> list[str]:
 
 
 @lru_cache(maxsize=65536)
+def _content_stem(word: str) -> str:
+    """The stem of a word that is not Chinese; empty for a function word."""
+    form = word_form(word)
+    return "" if form in FUNCTION_WORDS else _stem(form)
+
+
 def _stem(form: str) -> str:
     for ending in ("ing", "ed", "e"):
         if form.endswith(ending) and len(form) > len(ending) + 3:
             return form[: -len(ending)]
     return form
+
+
+class _NamingHalf(dict[frozenset[str], frozenset[int]]):
+    """The words of a name -> places of the statements that hold half of them; references name the same things."""
+
+    def __init__(self, places: Mapping[str, Sequence[int]]) -> None:
+        super().__init__()
+        self._places = places
+
+    def __missing__(self, name: frozenset[str]) -> frozenset[int]:
+        places = list(chain.from_iterable(self._places[word] for word in name if word in self._places))
+        if len(name) > 2 and places:
+            places = [place for place, held in Counter(places).items() if 2 * held >= len(name)]
+        found = self[name] = frozenset(places)
+        return found
 
 
 class StatementIndex:
@@ -270,31 +301,21 @@ class StatementIndex:
         for place, statement in enumerate(found):
             for word in statement.words:
                 self._places.setdefault(word, []).append(place)
-        self._holding: dict[frozenset[str], frozenset[int]] = {}
+        self._words = frozenset(self._places)
+        self.naming_half = _NamingHalf(self._places)
 
     def polarities(self, statement: Statement) -> set[bool]:
         """`denied` of the statements on the same matter: most words of the shorter of the two are common."""
-        lists = [places for word in statement.words if (places := self._places.get(word)) is not None]
-        if len(lists) < ENOUGH:
+        common = statement.words & self._words
+        if len(common) < ENOUGH:
             return set()
-        counts: dict[int, int] = {}
-        for places in lists:
-            for place in places:
-                counts[place] = counts.get(place, 0) + 1
         size = len(statement.words)
+        counts = Counter(chain.from_iterable(map(self._places.__getitem__, common)))
         return {
             self.statements[place].denied
-            for place, common in counts.items()
-            if common >= ENOUGH and common >= _MOST * min(size, len(self.statements[place].words))
+            for place, shared in counts.items()
+            if shared >= ENOUGH and shared >= _MOST * min(size, len(self.statements[place].words))
         }
-
-    def holding(self, words: frozenset[str]) -> frozenset[int]:
-        """Places of the statements that hold one of `words`; the facts of several references share their names."""
-        found = self._holding.get(words)
-        if found is None:
-            found = frozenset(place for word in words if word in self._places for place in self._places[word])
-            self._holding[words] = found
-        return found
 
     def naming(self, *names: Iterable[frozenset[str]]) -> list[Statement]:
         """The statements that name each of several things: that hold all words of one of its `names`."""
@@ -321,11 +342,16 @@ def agreement(own: Iterable[Statement], others: Sequence[StatementIndex]) -> Sai
     """
     agreeing = contradicting = 0
     for statement in own:
-        polarities = set().union(*(other.polarities(statement) for other in others))
-        if statement.denied in polarities:
-            agreeing += 1
-        elif polarities and not _PERSON.search(statement.text):
-            contradicting += 1
+        spoken_of = False
+        for other in others:
+            if polarities := other.polarities(statement):
+                if statement.denied in polarities:
+                    agreeing += 1
+                    break
+                spoken_of = True
+        else:
+            if spoken_of and not _of_a_person(statement.text):
+                contradicting += 1
     return Said(agreeing, contradicting)
 
 
@@ -347,26 +373,38 @@ def stated(own: StatementIndex, facts: Sequence[Fact]) -> tuple[Said, int]:
     """
     agreeing, contradicting, stating = set(), set(), set()
     for place, (head, tail, denied) in enumerate(facts):
-        if not (of_head := own.holding(head)):
+        if not (of_head := own.naming_half[head]):
             continue
-        if not (of_tail := own.holding(tail)):
-            continue
-        for number in of_head & of_tail:
+        for number in of_head & own.naming_half[tail]:
             statement = own.statements[number]
-            heads, tails = head & statement.words, tail & statement.words
-            if 2 * len(heads) < len(head) or 2 * len(tails) < len(tail):
-                continue
             if statement.denied != denied:
-                if not _PERSON.search(statement.text):
+                if place not in contradicting and not _of_a_person(statement.text):
                     contradicting.add(place)
-            elif _in_order(statement.text, heads, tails):
+            elif (place not in agreeing or number not in stating) and _in_order(statement.text, head, tail):
                 agreeing.add(place)
                 stating.add(number)
     return Said(len(agreeing - contradicting), len(contradicting)), len(stating)
 
 
-def _in_order(text: str, heads: frozenset[str], tails: frozenset[str]) -> bool:
+@lru_cache(maxsize=8192)
+def _of_a_person(text: str) -> bool:
+    return _PERSON.search(text) is not None
+
+
+def _in_order(text: str, head: frozenset[str], tail: frozenset[str]) -> bool:
+    places = _places(text)
+    return not places or min(map(places.get, head, _NOWHERE)) <= min(map(places.get, tail, _NOWHERE))
+
+
+_NOWHERE = repeat(math.inf)
+
+
+@lru_cache(maxsize=8192)
+def _places(text: str) -> dict[str, int]:
+    """Where a clause's content words stand first; nothing for a passive one, which may name them in any order."""
     if _PASSIVE.search(text):
-        return True
-    stems = _stems(text, _may_deny(text))
-    return min(map(stems.index, heads)) <= min(map(stems.index, tails))
+        return {}
+    places: dict[str, int] = {}
+    for place, stem in enumerate(_stems(_without_denials(text)[0])):
+        places.setdefault(stem, place)
+    return places

@@ -19,9 +19,14 @@ _CJK = "\u3400-\u9fff\uf900-\ufaff"
 # a Chinese character, a decimal number, or letters and digits together ("FBN1", "don't")
 _LETTERS = rf"[^\W_{_CJK}]+"
 _WORD = re.compile(rf"[{_CJK}]|\d+\.\d+|{_LETTERS}(?:['’]{_LETTERS})*")
+_ASCII_WORD = re.compile(r"\d+\.\d+|[a-zA-Z0-9]+(?:'[a-zA-Z0-9]+)*")  # the same in a third less time
 _SPLIT = re.compile(f"({_WORD.pattern})")
+_ASCII_SPLIT = re.compile(f"({_ASCII_WORD.pattern})")
 _BETWEEN_CJK = re.compile(f"(?<=[{_CJK}]) (?=[{_CJK}])")
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|[；;\n]+")
+# opened by a set of characters, as that is searched for several times as fast
+_SENTENCE_END = re.compile(r"[\s;](?:(?<=[.!?]\s)\s*|(?<=[;\n])[;\n]*)")
+_CHINESE_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|[；;\n]+")
+_CHINESE_END = re.compile("[。！？；]")
 _ARTICLES = frozenset(("a", "an", "the"))
 
 
@@ -41,23 +46,28 @@ def word_form(word: str) -> str:
 
 def words(text: str) -> list[Word]:
     """The words of `text` in order, with offsets into it."""
-    parts = _SPLIT.split(
-        text
-    )  # between, word, between, word, ..., between: a match object per word costs more
+    split = (_ASCII_SPLIT if text.isascii() else _SPLIT).split
+    parts = split(text)  # between, word, between, word, ..., between: a match object per word costs more
     ends = list(itertools.accumulate(map(len, parts)))
     forms = list(map(word_form, parts[1::2]))
     found = list(zip(forms, ends[::2], ends[1::2], strict=False))
     return found if all(forms) else [word for word in found if word[0]]
 
 
+def raw_words(text: str) -> list[str]:
+    """The words of `text` as they are written, in order."""
+    return (_ASCII_WORD if text.isascii() else _WORD).findall(text)
+
+
 def word_forms(text: str) -> list[str]:
     """The normal forms of the words of `text`, in order."""
-    return [form for form in map(word_form, _WORD.findall(text)) if form]
+    return list(filter(None, map(word_form, raw_words(text))))
 
 
 def sentences(text: str) -> Iterator[str]:
     """Sentences of English or Chinese text, stripped, empty ones left out."""
-    for piece in _SENTENCE_END.split(text):
+    end = _CHINESE_SENTENCE_END if _CHINESE_END.search(text) else _SENTENCE_END
+    for piece in end.split(text):
         if stripped := piece.strip():
             yield stripped
 

@@ -147,27 +147,26 @@ class Vocabulary:
 
     def find_in(self, text: str, tokens: Sequence[Word]) -> tuple[Mention, ...]:
         """As `find`, for a text whose words are known already."""
-        mentions = []
-        i, count = 0, len(tokens)
-        trie = self._trie
-        while i < count:
-            node = trie.get(tokens[i][0])
-            best = None
-            j = i
+        mentions: list[Mention] = []
+        trie, count = self._trie, len(tokens)
+        taken = 0  # words up to here belong to a mention
+        for first in [place for place, (form, _, _) in enumerate(tokens) if form in trie]:
+            if first < taken:
+                continue
+            start = tokens[first][1]
+            node, last = trie[tokens[first][0]], first
+            found = None
             while node is not None:
                 target = node.get("")
                 if target is not None:
-                    start, end = tokens[i][1], tokens[j][2]
+                    end = tokens[last][2]
                     if not target.upper_only or text[start:end].isupper():
-                        best = (target, start, end, j)
-                j += 1
-                node = node.get(tokens[j][0]) if j < count else None
-            if best is None:
-                i += 1
-            else:
-                target, start, end, j = best
-                mentions.append(Mention(target.entity, start, end))
-                i = j + 1
+                        found = Mention(target.entity, start, end)
+                        taken = last + 1
+                last += 1
+                node = node.get(tokens[last][0]) if last < count else None
+            if found is not None:
+                mentions.append(found)
         return tuple(mentions)
 
     def _add(self, name: str, entity: str | None) -> str | None:

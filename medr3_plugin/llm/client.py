@@ -11,29 +11,17 @@ time (docs/benchmarks/judge.md), and 256 requests a second must leave time to co
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
-import aiohttp
-
-from medr3_plugin.errors import JudgeFailure, MissingExtra, UserError
-from medr3_plugin.llm.server_failure import (
-    RefusedError,
-    is_gone,
-    may_pass,
-    proxy_of,
-    quoted,
-    without_credentials,
-)
-from medr3_plugin.llm.stats import current, note_failure
+from medr3_plugin.errors import JudgeFailure, UserError
+from medr3_plugin.llm.server_failure import without_credentials
+from medr3_plugin.llm.stats import current
+from medr3_plugin.llm.transport import PerLoop, Transport
 
 DEFAULT_KEY_VARIABLE = "MEDR3_JUDGE_API_KEY"
 Structured = Literal["json_schema", "json_object", "none"]
@@ -47,12 +35,9 @@ YAML_SETTINGS = {
 }
 """What messages call the settings that a user can change; `%s` is JSON of parameters."""
 
-_BACKOFF_INITIAL_S, _BACKOFF_MAX_S = 0.5, 20.0
-_MAX_REPLY_BYTES = 4_000_000
 _ASK_AGAIN_TEMPERATURE = 0.3  # at temperature 0 the same request would bring the same reply
 _CUT_OFF = frozenset({"length", "max_tokens", "model_length"})
 _ABANDONED = frozenset({"abort", "cancelled", "error", "content_filter"})
-_SILENT = logging.NullHandler()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +48,6 @@ class Completion:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     truncated: bool = False
-
-
-@dataclass
-class _PerLoop:
-    """Connections and locks belong to the event loop they were made in."""
-
-    slots: asyncio.Semaphore
-    session: aiohttp.ClientSession | None = None
-    users: int = 0
-    model: asyncio.Task[str] | None = None
 
 
 class ChatClient:
@@ -121,12 +96,6 @@ class ChatClient:
         use_proxies: bool = True,
         give_up_after: int = 0,
     ) -> None:
-        try:
-            import stamina  # noqa: F401  # absent must show now, not with the first answer
-        except ImportError:
-            raise MissingExtra("stamina", "judge", "the LLM judge") from None
-        # without a handler of the user's, Python prints the bare name of stamina's message for every retry
-        logging.getLogger("stamina").addHandler(_SILENT)
         if api_key_env and not os.environ.get(api_key_env):
             raise UserError(f"judge.api_key_env: the environment variable {api_key_env} is not set")
         self.base_url = base_url.rstrip("/")
@@ -136,16 +105,17 @@ class ChatClient:
         self.extra_body = dict(extra_body or {})
         self.structured = structured
         self._settings = settings
-        self._key = os.environ.get(api_key_env or DEFAULT_KEY_VARIABLE)
-        self._headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        self._timeout_s = timeout_s
-        self._attempts = attempts
-        self._max_in_flight = max_in_flight
-        self._give_up_after = give_up_after
-        self._failures_in_a_row = 0
-        # looked up once: aiohttp's trust_env reads the environment and .netrc for every request
-        self._proxy = proxy_of(self.base_url) if use_proxies else None
-        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _PerLoop] = WeakKeyDictionary()
+        self._transport = Transport(
+            self.base_url,
+            self.name,
+            os.environ.get(api_key_env or DEFAULT_KEY_VARIABLE),
+            self._hint,
+            timeout_s=timeout_s,
+            attempts=attempts,
+            max_in_flight=max_in_flight,
+            use_proxies=use_proxies,
+            give_up_after=give_up_after,
+        )
 
     async def complete(
         self,
@@ -170,8 +140,8 @@ class ChatClient:
             JudgeFailure: no usable reply; kind `timeout`, `connection`, `status_<code>`, `truncated`,
                 `bad_response` or `not_asked`.
         """
-        per_loop = self._per_loop()
-        async with per_loop.slots, self._session(per_loop) as session:
+        per_loop = self._transport.per_loop()
+        async with per_loop.slots, self._transport.session(per_loop) as session:
             body = {
                 "messages": list(messages),
                 "model": await self.served_model(),
@@ -181,7 +151,7 @@ class ChatClient:
             }
             sent = time.perf_counter()
             try:
-                reply = await self._with_retries(session, "POST", "/chat/completions", body)
+                reply = await self._transport.request(session, "POST", "/chat/completions", body)
             finally:
                 current().latencies_s.append(time.perf_counter() - sent)
         return self._completion(reply, may_be_cut)
@@ -191,7 +161,9 @@ class ChatClient:
             choice = reply["choices"][0]
             text, reason = choice["message"]["content"], choice.get("finish_reason")
         except (KeyError, IndexError, TypeError, AttributeError):
-            raise self._failure("bad_response", "sent something other than a chat completion") from None
+            raise self._transport.failure(
+                "bad_response", "sent something other than a chat completion"
+            ) from None
         stats, usage = current(), reply.get("usage")
         prompt_tokens, completion_tokens = map(_count, _pair(usage))
         stats.replies += 1
@@ -202,14 +174,14 @@ class ChatClient:
         if truncated and not may_be_cut:
             raise self.cut_off()
         if reason in _ABANDONED:
-            raise self._failure("bad_response", f"broke off its reply (finish_reason {reason})")
+            raise self._transport.failure("bad_response", f"broke off its reply (finish_reason {reason})")
         if not text.strip() and not truncated:
-            raise self._failure("bad_response", "sent a reply without text")
+            raise self._transport.failure("bad_response", "sent a reply without text")
         return Completion(text, prompt_tokens, completion_tokens, truncated)
 
     def cut_off(self) -> JudgeFailure:
         """The failure of a reply that the server cut off."""
-        return self._failure(
+        return self._transport.failure(
             "truncated",
             f"was cut off before the end of its reply; raise {self._settings['length']}, or switch off the thinking "
             "of its model",
@@ -223,31 +195,6 @@ class ChatClient:
         if attempt and params.get("temperature") is not None:
             params["temperature"] = max(_ASK_AGAIN_TEMPERATURE, params["temperature"])
         return {name: value for name, value in params.items() if name not in left_out and value is not None}
-
-    def _per_loop(self) -> _PerLoop:
-        loop = asyncio.get_running_loop()
-        if loop not in self._loops:
-            self._loops[loop] = _PerLoop(asyncio.Semaphore(self._max_in_flight))
-        return self._loops[loop]
-
-    @asynccontextmanager
-    async def _session(self, per_loop: _PerLoop) -> AsyncIterator[aiohttp.ClientSession]:
-        """The session of the loop, opened by its first user and closed by its last."""
-        if per_loop.session is None:
-            per_loop.session = aiohttp.ClientSession(
-                headers=self._headers,
-                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
-                connector=aiohttp.TCPConnector(limit=0),  # the slots are the limit
-            )
-        session = per_loop.session
-        per_loop.users += 1
-        try:
-            yield session
-        finally:
-            per_loop.users -= 1
-            if not per_loop.users:
-                per_loop.session = None
-                await session.close()
 
     def _response_format(self, schema: Mapping[str, Any] | None) -> dict[str, Any]:
         if schema is None or self.structured == "none":
@@ -265,7 +212,7 @@ class ChatClient:
         """
         if self.model:
             return self.model
-        per_loop = self._per_loop()
+        per_loop = self._transport.per_loop()
         if per_loop.model is None:
             per_loop.model = asyncio.ensure_future(self._ask_model(per_loop))
         try:
@@ -274,75 +221,16 @@ class ChatClient:
             per_loop.model = None  # the next request asks again
             raise
 
-    async def _ask_model(self, per_loop: _PerLoop) -> str:
-        async with self._session(per_loop) as session:
-            reply = await self._with_retries(session, "GET", "/models", None)
+    async def _ask_model(self, per_loop: PerLoop) -> str:
+        async with self._transport.session(per_loop) as session:
+            reply = await self._transport.request(session, "GET", "/models", None)
         try:
             name = reply["data"][0]["id"]
         except (KeyError, IndexError, TypeError):
             name = None
         if not isinstance(name, str):
-            raise self._failure("bad_response", f"names no model; set {self._settings['model']}")
+            raise self._transport.failure("bad_response", f"names no model; set {self._settings['model']}")
         return name
-
-    async def _with_retries(
-        self, session: aiohttp.ClientSession, method: str, path: str, body: Mapping[str, Any] | None
-    ) -> Any:
-        if self._give_up_after and self._failures_in_a_row >= self._give_up_after:
-            raise self._failure("not_asked", "was given up")
-        try:
-            reply = await self._sent(session, method, path, body)
-        except JudgeFailure as failure:
-            self._failures_in_a_row += is_gone(failure.kind)
-            raise
-        self._failures_in_a_row = 0
-        return reply
-
-    async def _sent(
-        self, session: aiohttp.ClientSession, method: str, path: str, body: Mapping[str, Any] | None
-    ) -> Any:
-        import stamina
-
-        retries = stamina.retry_context(
-            on=may_pass,
-            attempts=self._attempts,
-            timeout=None,
-            wait_initial=_BACKOFF_INITIAL_S,
-            wait_max=_BACKOFF_MAX_S,
-        )
-        try:
-            async for attempt in retries:
-                with attempt:
-                    current().requests += 1
-                    current().retries += attempt.num > 1
-                    return json.loads(await self._send(session, method, path, body))
-        except asyncio.TimeoutError as error:
-            raise self._failure("timeout", f"did not answer within {self._timeout_s:g} s") from error
-        except RefusedError as error:
-            said = f"answered {error}{self._hint(str(error), body)}"
-            raise self._failure(f"status_{error.status}", said) from error
-        except aiohttp.ClientError as error:
-            raise self._failure("connection", f"cannot be reached: {error}") from error
-        except (ValueError, RecursionError) as error:
-            raise self._failure("bad_response", f"did not answer in JSON: {error}") from error
-        raise AssertionError("stamina ends with a return or an exception")
-
-    async def _send(
-        self, session: aiohttp.ClientSession, method: str, path: str, body: Mapping[str, Any] | None
-    ) -> bytes:
-        url = self.base_url + path
-        async with session.request(
-            method, url, json=body, proxy=self._proxy, allow_redirects=False
-        ) as response:
-            text = bytearray()
-            async for chunk in response.content.iter_any():
-                text += chunk
-                if len(text) > _MAX_REPLY_BYTES:
-                    raise ValueError(f"more than {_MAX_REPLY_BYTES} bytes")
-            if response.status != 200:
-                said = quoted(text.decode(errors="replace"), self._key)
-                raise RefusedError(response.status, said, response.headers.get("Retry-After", ""))
-            return bytes(text)
 
     def _hint(self, said: str, body: Mapping[str, Any] | None) -> str:
         if re.search("response_format|schema|structured|grammar", said):
@@ -353,11 +241,6 @@ class ChatClient:
         instead = ', "max_completion_tokens": 2048' if refused[0] == "max_tokens" else ""
         setting = self._settings["parameters"] % f'"{refused[0]}": null{instead}'
         return f"; to leave out what it refuses, set {setting}"
-
-    def _failure(self, kind: str, what: str) -> JudgeFailure:
-        failure = JudgeFailure(f"{self.name} {what}", kind=kind)
-        note_failure(failure, self.name)
-        return failure
 
 
 def _pair(usage: Any) -> tuple[Any, Any]:

@@ -138,6 +138,8 @@ def _pieces(hashes: Sequence[int], found: Set[int]) -> Iterator[tuple[int, int]]
 
 def _weight(forms: Sequence[str]) -> float:
     """Number of words; a Chinese character counts as half a word."""
+    if not forms or max(forms) < _HALF_A_WORD:
+        return float(len(forms))
     return sum(0.5 if form >= _HALF_A_WORD else 1.0 for form in forms)
 
 
@@ -180,7 +182,7 @@ def _step_before(
 def _hashes(forms: Sequence[str]) -> list[int]:
     """Hashes of all shingles, in order."""
     columns = [forms[i:] for i in range(SHINGLE)]
-    return [hash(run) for run in zip(*columns, strict=False)]
+    return list(map(hash, zip(*columns, strict=False)))
 
 
 def _cut(text: _Written) -> str:

@@ -234,7 +234,8 @@ class ExtractorOptions(_Section):
     Attributes:
         kind: `lexicon` (terms and their order in a sentence) or `judge` (the judge's model extracts them).
         vocabularies: vocabulary files, earlier ones first; without any, runs of content words are the terms.
-        max_triples: triples taken from one text at most.
+        max_triples: triples taken from one text at most: length must not pay without end, and long reasoning needs
+            a higher limit.
     """
 
     kind: Literal["lexicon", "judge"] = "lexicon"

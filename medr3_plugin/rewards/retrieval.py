@@ -190,6 +190,7 @@ def _used(
     """
     entities = [_entities(piece.text, finder) for piece in own]
     known = {entity for found, _ in entities for entity in found if question.mentions(entity)}
+    nothing_copied = all(piece.stated == piece.written for piece in own)
     used, denied = [], []
     seen: set[str] = set()
     for turn in evidence.turns:
@@ -206,7 +207,11 @@ def _used(
                 seen.add(identity)
                 states = [evidence.documents[identity].view.stated]
                 said = agreement((statement for i in later for statement in own[i].stated), states)
-                written = agreement((statement for i in later for statement in own[i].written), states)
+                written = (
+                    said
+                    if nothing_copied
+                    else agreement((statement for i in later for statement in own[i].written), states)
+                )
                 brought = any(identity in evidence.mentioning(entity) for entity in asserted - known)
                 if written.contradicting and written.contradicting >= written.agreeing:
                     denied.append(identity)

@@ -4,17 +4,18 @@ A row is one trajectory of any model: a row of data (see `rows`) with its `respo
 
     {"id"?, "question", "response", "answer",            # answer: the accepted one, or a list of them
      "options"?: {"A": text} or [text], "dataset"?, "gold_docs"?: [id],
-     "retrieved"?: [[{"id", "text", "evidence_type", …}]],             # one list a search
+     "retrieved"?: [[{"id", "text", "evidence_type", …}]],             # one list per search
      "references"?: [{"triples": [[head, relation, tail, from_retrieval]], "text"}],
      "triples"?: [[head, relation, tail, from_retrieval]]}             # the model's own graph
 
 Rows without an id are named by their line. Search-R1's `<information>` is read as `<document>`. Other keys are
-ignored. A wrong row raises `RowError`, which names file, line and field; the caller goes on with the next one.
+ignored. A wrong row raises `RowError`, which names file, line and field; the caller continues with the next one.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -28,6 +29,9 @@ from medr3_plugin.rewards.shown_documents import was_retrieved
 from medr3_plugin.rows import is_missing, sample_of, shown, triples_of
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN, parse
 
+_REMEMBERED = 4096
+"""Documents of a file that are remembered at a time."""
+_MAY_BE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _WRITTEN = (
     "id",
     "question",
@@ -51,30 +55,36 @@ def read_rows(path: Path, stage: str) -> Iterator[Sample | RowError]:
         file = path.open("rb")
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
+    documents = _Documents()
     with file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 where = f"{path}:{number}"
                 try:
-                    yield trajectory_of(_decode(line, where), where, stage)
+                    row = _decode(line, where)
+                    if _MAY_BE_SURROGATE.search(line):
+                        _check_encodable(row, where)
+                    yield trajectory_of(row, where, stage, documents)
                 except RowError as error:
                     yield error
                 except RecursionError:
                     yield RowError(f"{where}: nested too deeply")
 
 
-def trajectory_of(row: Mapping[str, Any], where: str, stage: str) -> Sample:
+def trajectory_of(
+    row: Mapping[str, Any], where: str, stage: str, documents: _Documents | None = None
+) -> Sample:
     """A checked sample.
 
     Args:
         row: see the module's text.
         where: file and line, for messages.
         stage: the stage whose formula is to score it.
+        documents: those of the rows before.
 
     Raises:
         RowError: names `where` and the field.
     """
-    _check_encodable(row, where)
     response = row.get("response")
     if not isinstance(response, str):
         found = " is missing" if is_missing(response) else f": expected a string, got {shown(response)}"
@@ -82,7 +92,7 @@ def trajectory_of(row: Mapping[str, Any], where: str, stage: str) -> Sample:
     response = response.replace("<information>", DOCUMENT_OPEN).replace("</information>", DOCUMENT_CLOSE)
     sample = sample_of(row, where, response=response)
     trajectory = parse(response)
-    searches = _searches(row.get("retrieved"), trajectory.queries, where)
+    searches = _searches(row.get("retrieved"), trajectory.queries, where, documents or _Documents())
     triples = row.get("triples")
     return replace(
         sample,
@@ -122,16 +132,20 @@ def _check_encodable(row: Mapping[str, Any], where: str) -> None:
             ) from None
 
 
-def _searches(value: Any, queries: Sequence[str], where: str) -> tuple[SearchTurn, ...]:
+def _searches(
+    value: Any, queries: Sequence[str], where: str, documents_of: _Documents
+) -> tuple[SearchTurn, ...]:
     """One turn for each list under `retrieved`, with the query of the text's search of that number."""
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(hits, list) for hits in value):
-        raise RowError(f"{where}: field 'retrieved': expected a list of lists, one a search")
+        raise RowError(f"{where}: field 'retrieved': expected a list of lists, one per search")
     turns = []
     seen: set[str] = set()
     for turn, items in enumerate(value):
-        documents = [_document(item, f"{where}: retrieved[{turn}][{n}]") for n, item in enumerate(items)]
+        documents = [
+            documents_of.read(item, f"{where}: retrieved[{turn}][{n}]") for n, item in enumerate(items)
+        ]
         new = {document.id: None for document in documents if document.id not in seen}
         seen.update(new)
         turns.append(
@@ -145,7 +159,23 @@ def _searches(value: Any, queries: Sequence[str], where: str) -> tuple[SearchTur
     return tuple(turns)
 
 
-def _document(item: Any, where: str) -> Document:
-    if not isinstance(item, Mapping):
-        raise RowError(f"{where}: expected an object with 'id' and 'text', got {shown(item)}")
-    return document_of(item, where)
+class _Documents:
+    """Retrieved documents, read once while the rollouts of a prompt bring them again."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Mapping[str, Any], Document]] = {}
+
+    def read(self, item: Any, where: str) -> Document:
+        if not isinstance(item, Mapping):
+            raise RowError(f"{where}: expected an object with 'id' and 'text', got {shown(item)}")
+        identity = item.get("id")
+        if not isinstance(identity, str):
+            return document_of(item, where)
+        known = self._known.get(identity)
+        if known is not None and known[0] == item:
+            return known[1]
+        document = document_of(item, where)
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[identity] = item, document
+        return document

@@ -11,24 +11,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
-from medr3_plugin.errors import EncoderFailure, InfrastructureFailure, JudgeFailure
+from medr3_plugin.errors import EncoderFailure, JudgeFailure
 from medr3_plugin.judge.base import RIGHT, AnswerJudge, Verdict
 from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.knowledge.extract import EntityFinder, Extractor
-from medr3_plugin.knowledge.graph import Edge, Graph
-from medr3_plugin.knowledge.statements import ENOUGH, Fact, Said, StatementIndex, agreement, fact, stated
+from medr3_plugin.knowledge.graph import Graph
 from medr3_plugin.knowledge.vocabulary import Vocabulary
-from medr3_plugin.records import Reference, Sample, ScoredSample, Triple
+from medr3_plugin.records import Sample, ScoredSample, Triple
 from medr3_plugin.rewards import components, paper
 from medr3_plugin.rewards import explain as reasons
 from medr3_plugin.rewards import record as reward_record
-from medr3_plugin.rewards.coordination import coordination
+from medr3_plugin.rewards.case import Case
 from medr3_plugin.rewards.encoder import SentenceEncoder
-from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView, collect, own_texts
+from medr3_plugin.rewards.evidence import collect, own_texts
 from medr3_plugin.rewards.format import format_score
 from medr3_plugin.rewards.formula import (
     AUTHORS_UNJUDGED,
@@ -40,51 +38,11 @@ from medr3_plugin.rewards.formula import (
     formula,
     gate,
 )
-from medr3_plugin.rewards.gold import in_words
+from medr3_plugin.rewards.measure import Measure
 from medr3_plugin.rewards.options import read_options, stage_options
 from medr3_plugin.rewards.penalties import authors_penalties, penalties
-from medr3_plugin.rewards.reasoning import NOTHING_STATED, Stated, best_reference, centred
-from medr3_plugin.rewards.retrieval import find_relevant, retrieval_score
 from medr3_plugin.rewards.verdict import decide
-from medr3_plugin.trajectory import Trajectory, parse
-
-
-@dataclass(slots=True)
-class _Case:
-    """A sample on its way through the scorer."""
-
-    sample: Sample
-    trajectory: Trajectory
-    formula: Formula
-    record: dict[str, float]
-    evidence: Evidence
-    scored: bool  # answered and not forged: S, C and the answer term are measured
-    reasoning: str = ""
-    own: list[OwnText] = field(default_factory=list)
-    graph: Graph | None = None
-    failures: list[str] = field(default_factory=list)
-    reasons: dict[str, Any] = field(default_factory=dict)
-
-    def failed(self, error: InfrastructureFailure) -> None:
-        """Note a failure of the judge, the extractor or the encoder; the sample becomes invalid."""
-        kind = f"{error.service}_{error.kind}"
-        self.failures.append(kind)
-        self.reasons.setdefault("said", {})[kind] = str(error)
-        self.record["judge_failures"] += 1.0
-
-
-class _ReferenceView(NamedTuple):
-    """A reference's graph, the edges that stem from retrieval, and its triples as facts."""
-
-    graph: Graph
-    retrieved: frozenset[Edge]
-    facts: tuple[Fact, ...]
-
-    @classmethod
-    def of(cls, triples: tuple[Triple, ...], finder: EntityFinder) -> _ReferenceView:
-        retrieved = Graph([t for t in triples if t.from_retrieval], finder.normalise).edges
-        facts = tuple(fact(t.head, t.relation, t.tail) for t in triples)
-        return cls(Graph(triples, finder.normalise), retrieved, facts)
+from medr3_plugin.trajectory import parse
 
 
 class Scorer:
@@ -117,10 +75,7 @@ class Scorer:
         self._finder = finder
         self._names = finder if isinstance(finder, Vocabulary) else None
         self._encoder = encoder
-        self._c0 = c0
-        # references and documents come back with every rollout of a prompt
-        self._reference = lru_cache(maxsize=8192)(lambda triples: _ReferenceView.of(triples, finder))
-        self._view = lru_cache(maxsize=4096)(lambda text: TextView(text, finder))
+        self._measure = Measure(finder, c0)
 
     async def score(self, samples: Sequence[Sample]) -> list[ScoredSample]:
         """Score `samples`, in their order.
@@ -131,7 +86,7 @@ class Scorer:
         Raises:
             UserError: a sample's stage has no formula.
         """
-        cases: list[_Case] = []
+        cases: list[Case] = []
         verdicts: list[asyncio.Future[Verdict | None]] = []
         extractions: list[asyncio.Future[None]] = []
         try:
@@ -158,7 +113,7 @@ class Scorer:
             for extraction in extractions:
                 extraction.cancel()
 
-    def _open(self, sample: Sample) -> _Case:
+    def _open(self, sample: Sample) -> Case:
         """Parse, and everything that follows from the form alone."""
         trajectory = parse(sample.response)
         stage_formula = self._formula_of(sample.stage)
@@ -177,17 +132,17 @@ class Scorer:
                 stage_formula.options.penalties,
             )
         )
-        evidence = collect(sample, trajectory, self._view, self._finder)
+        evidence = collect(sample, trajectory, self._measure.view, self._finder)
         record["searches"] = float(len(evidence.turns) + len(evidence.failures))
         record["documents"] = float(len(evidence.documents))
         record["search_failures"] = float(len(evidence.failures))
         # the release judges only what has its format score
         readable = record["format"] > 0 if stage_formula.is_authors else trajectory.answer is not None
-        case = _Case(sample, trajectory, stage_formula, record, evidence, scored=readable and not forged)
+        case = Case(sample, trajectory, stage_formula, record, evidence, scored=readable and not forged)
         case.failures += [*sample.failures, *(f"retrieval_{kind}" for kind in evidence.failures)]
         return case
 
-    async def _verdict(self, case: _Case) -> Verdict | None:
+    async def _verdict(self, case: Case) -> Verdict | None:
         """How good the answer is; None if there is none to judge or the judge failed."""
         if not case.scored:
             return None
@@ -197,13 +152,13 @@ class Scorer:
             case.failed(error)
             return None
 
-    def _read(self, case: _Case) -> None:
+    def _read(self, case: Case) -> None:
         """Separate the model's own words from what it copied."""
         if not case.record["forged"]:
-            question = self._view(case.sample.question)
+            question = self._measure.view(case.sample.question)
             case.own, case.reasoning = own_texts(case.trajectory, question, case.evidence)
 
-    async def _extract(self, case: _Case) -> None:
+    async def _extract(self, case: Case) -> None:
         """The model's own graph."""
         triples: Sequence[Triple] = ()
         if case.scored:
@@ -216,7 +171,7 @@ class Scorer:
                     case.failed(error)
         case.graph = Graph(triples, self._finder.normalise)
 
-    async def _semantic(self, case: _Case) -> list[float]:
+    async def _semantic(self, case: Case) -> list[float]:
         """Cosine with each reference's text, as the encoder gives it.
 
         Measured in every stage, so that the record can be compared between them; a failure matters only
@@ -235,116 +190,7 @@ class Scorer:
             return [0.0] * len(references)
         return [float(own @ other) if text else 0.0 for other, text in zip(others, texts, strict=True)]
 
-    def _measure(self, case: _Case, cosines: Sequence[float]) -> None:
-        """S, T and C, with their reasons."""
-        if case.record["forged"] or case.graph is None:
-            return
-        options = case.formula.options
-        c0 = 0.0 if case.formula.is_authors else self._c0
-        references = [self._reference(reference.triples) for reference in case.sample.references]
-        relevant = find_relevant(
-            case.sample, case.evidence, [reference.retrieved for reference in references], self._finder
-        )
-        thoughts = [piece for piece in case.own if piece.kind == "think" and case.scored]
-        own = [claim for piece in thoughts for claim in piece.stated if len(claim.words) >= ENOUGH]
-        written = [claim for piece in thoughts for claim in piece.written if len(claim.words) >= ENOUGH]
-        own_index = StatementIndex(own)
-        written_index = own_index if written == own else StatementIndex(written)
-        documents = [case.evidence.documents[identity].view.stated for identity in relevant.documents]
-        against_documents = agreement(written, documents)
-        # what was said before the first relevant document came cannot rest on it
-        came = min(
-            (
-                turn.offset
-                for turn in case.evidence.turns
-                if not set(turn.shown).isdisjoint(relevant.documents)
-            ),
-            default=0,
-        )
-        after = [
-            claim
-            for piece in thoughts
-            if piece.start >= came
-            for claim in piece.stated
-            if len(claim.words) >= ENOUGH
-        ]
-        reasoning = best_reference(
-            case.graph,
-            [reference.graph for reference in references],
-            [centred(cosine, c0) for cosine in cosines],
-            [
-                NOTHING_STATED  # the release compares graphs and vectors alone
-                if case.formula.is_authors
-                else self._stated(
-                    own_index, written_index, view, reference, given=case.sample.triples is not None
-                )
-                for view, reference in zip(references, case.sample.references, strict=True)
-            ],
-            Said() if case.formula.is_authors else against_documents,
-            options.reasoning,
-        )
-        retrieval = retrieval_score(
-            case.evidence,
-            relevant,
-            self._view(case.sample.question),
-            case.own,
-            finder=self._finder,
-            weights=options.retrieval,
-        )
-        value, supported = coordination(
-            case.graph.edges,
-            self._answer_entities(case),
-            lambda edge: not case.evidence.stating_edge(edge).isdisjoint(relevant.documents),
-            agreement(after, documents),
-            against_documents,
-            len(own),
-        )
-        case.record.update(
-            reasoning=reasoning.total,
-            reasoning_logic=reasoning.logic,
-            reasoning_semantic=reasoning.semantic,
-            reasoning_statistic=reasoning.statistic,
-            retrieval=retrieval.total,
-            retrieval_quality=retrieval.quality,
-            retrieval_coverage=retrieval.coverage,
-            retrieval_utilisation=retrieval.utilisation,
-            retrieval_breadth=retrieval.breadth,
-            coordination=value,
-        )
-        if case.formula.is_paper and case.scored:
-            graphs = [reference.graph for reference in references]
-            _measure_paper(case, case.graph, graphs, cosines)
-        best = None if reasoning.reference is None else references[reasoning.reference].graph
-        case.reasons["reasoning"] = reasons.of_reasoning(reasoning, case.graph, best)
-        case.reasons["retrieval"] = reasons.of_retrieval(relevant, retrieval)
-        case.reasons["coordination"] = reasons.of_coordination(supported)
-
-    def _stated(
-        self,
-        own: StatementIndex,
-        written: StatementIndex,
-        view: _ReferenceView,
-        reference: Reference,
-        *,
-        given: bool,
-    ) -> Stated:
-        """The statements against one reference; a graph that is `given` speaks for itself."""
-        facts, stating = stated(own, view.facts)
-        of_written = facts if written is own else stated(written, view.facts)[0]
-        of_text = (
-            agreement(written.statements, [self._view(reference.text).stated]) if reference.text else Said()
-        )
-        if given:
-            facts, stating = Said(), 0
-        return Stated(facts, stating, len(own.statements), of_written.plus(of_text))
-
-    def _answer_entities(self, case: _Case) -> set[str]:
-        """Entities that the model's answer names, and the answer as a whole."""
-        answer = in_words(case.trajectory.answer or "", case.sample)
-        found = {mention.entity for mention in self._finder.find(answer)} | {self._finder.normalise(answer)}
-        return found - {""}
-
-    def _close(self, case: _Case, verdict: Verdict | None) -> ScoredSample:
+    def _close(self, case: Case, verdict: Verdict | None) -> ScoredSample:
         """The reward, once everything is known."""
         record, stage_formula = case.record, case.formula
         level = None if verdict is None else verdict.level
@@ -369,29 +215,6 @@ class Scorer:
                 "progress": progress,
             }
         return ScoredSample(case.sample.id, record, case.reasons, tuple(case.failures))
-
-
-def _measure_paper(case: _Case, own: Graph, references: Sequence[Graph], cosines: Sequence[float]) -> None:
-    """The terms of the preset `paper`, with their reasons."""
-    options, evidence = case.formula.options.paper, case.evidence
-    levels = [shown.document.evidence_level for shown in evidence.documents.values()]
-    flagged = [edge for edge in sorted(own.edges) if evidence.stating_edge(edge)]
-    terms = paper.measure(
-        options,
-        own,
-        references,
-        cosines,
-        searches=len(evidence.turns),
-        evidence_levels=levels,
-        flagged=frozenset(flagged),
-    )
-    case.record.update(terms.record())
-    case.reasons["paper"] = reasons.of_paper(
-        paper.SUMMANDS[case.formula.stage],
-        [paper.PYRAMID[options.rung(level) - 1] for level in levels],
-        own,
-        flagged,
-    )
 
 
 def build_scorer(options: Mapping[str, Any]) -> Scorer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 from medr3_plugin.records import Document, SearchTurn
 from medr3_plugin.trajectory import Trajectory
@@ -28,6 +29,7 @@ def was_retrieved(trajectory: Trajectory, searches: Sequence[SearchTurn]) -> boo
     runs of `_RUN`. Where a search brought nothing new, a short notice may stand in a document's place.
     """
     brought: list[Document] = []
+    texts: list[str] = []
     turn = -1
     after_search = False
     for span in trajectory.spans:
@@ -35,23 +37,21 @@ def was_retrieved(trajectory: Trajectory, searches: Sequence[SearchTurn]) -> boo
             turn += 1
             after_search = True
             if turn < len(searches):
-                brought += (hit.document for hit in searches[turn].hits)
+                brought += (new := [hit.document for hit in searches[turn].hits])
+                texts += (" ".join(document.text.split()) for document in new)
         elif span.kind == "document":
             if turn < 0 or (after_search and turn >= len(searches)):
                 return False
             shown = " ".join(trajectory.inner(span).split())
             notice = after_search and searches[turn].outcome != "ok" and len(_words(shown)) <= _NOTICE
-            if not (
-                notice or any(_is_cut_of(shown, document) for document in brought) or _held(shown, brought)
-            ):
+            if not (notice or any(map(_is_cut_of, repeat(shown), brought, texts)) or _held(shown, brought)):
                 return False
             after_search = False
     return True
 
 
-def _is_cut_of(shown: str, document: Document) -> bool:
-    """Whether it is a known header and then the document's text from its start on: what most renderings write."""
-    text = " ".join(document.text.split())
+def _is_cut_of(shown: str, document: Document, text: str) -> bool:
+    """Whether it is a known header and then the document's `text` from its start on: what most renderings write."""
     start = shown.find(text[:_BEGINNING])
     if start < 0 or not text.startswith(shown[start:].rstrip(" .…")):
         return False

@@ -8,7 +8,6 @@ optimizer, validation, checkpoint. Here is the synchronous mode `medr3_progressi
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,12 +15,12 @@ from typing import Any, ClassVar
 import ray
 import transfer_queue as tq
 from omegaconf import OmegaConf, open_dict
-from verl.trainer.ppo.v1 import PPOTrainer, PPOTrainerSync, register_trainer
+from verl.trainer.ppo.v1 import PPOTrainerSync, register_trainer
 from verl.utils.debug import marked_timer
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.registered_names import TRAINER_MODE
-from medr3_plugin.runs.files import TRAIN, VALIDATION, Labels
+from medr3_plugin.runs.files import TRAIN, Labels
 from medr3_plugin.runs.requests import take_promotion
 from medr3_plugin.runs.step_metrics import (
     StepSample,
@@ -41,6 +40,7 @@ from medr3_plugin.stages.samples import ScoredBatch, response_texts
 from medr3_plugin.stages.schedule import Schedule, StageSpec
 from medr3_plugin.stages.settings import ProgressSettings
 from medr3_plugin.stages.state import StageState
+from medr3_plugin.stages.validation import RecordedValidation
 from medr3_plugin.stages.worker import StagedActorWorker
 from medr3_plugin.verl_adapters.advantage import damped_groups
 from medr3_plugin.verl_adapters.invalid_samples import (
@@ -49,13 +49,11 @@ from medr3_plugin.verl_adapters.invalid_samples import (
     training_rows,
 )
 
-logger = logging.getLogger(__name__)
-
 _TIMES = {"time/step": "step", "timing_s/bookkeeping": "bookkeeping"}
 """Metrics of a step's line -> verl's names of the times."""
 
 
-class StagedTrainer(PPOTrainer):
+class StagedTrainer(RecordedValidation):
     """Runs the stages of `medr3.stages` one after another inside one job.
 
     Attributes:
@@ -83,11 +81,9 @@ class StagedTrainer(PPOTrainer):
         self.state = StageState.begin(self.schedule)
         self.run_folder = RunWriter(self.settings.run_dir)
         self.run_folder.claim()
-        self._validated_at = -1
         self._step_open = False
         self._save_due = False
         self._scored: list[ScoredBatch] = []
-        self._val_outputs: list[str] = []
         super().__init__(config)
 
     def _build_replay_buffer(self) -> Any:
@@ -321,63 +317,6 @@ class StagedTrainer(PPOTrainer):
             self._run_temperature = self.config.actor_rollout_ref.rollout.temperature
         with open_dict(self.config):
             self.config.actor_rollout_ref.rollout.temperature = stage.temperature or self._run_temperature
-
-    # ---- validation
-
-    def _validate_and_log(self) -> dict[str, Any]:
-        self.on_validate_begin()
-        metrics = self._validate()
-        self.on_validate_end()
-        self.logger.log(data=metrics, step=self.global_steps)
-        return metrics
-
-    def _maybe_log_val_generations(self, inputs: Any, outputs: Sequence[str], scores: Any) -> None:
-        self._val_outputs = list(outputs)
-        super()._maybe_log_val_generations(inputs, outputs, scores)
-
-    def _val_metrics_update(
-        self,
-        data_sources: Any,
-        sample_uids: Sequence[str],
-        reward_extra_infos_dict: dict[str, list[Any]],
-        sample_turns: Sequence[int],
-        expected_acc_counts: Any = None,  # noqa: ARG002 (verl's signature)
-    ) -> dict[str, Any]:
-        infos = {key: values for key, values in reward_extra_infos_dict.items() if key != "reward"}
-        scores = reward_extra_infos_dict["reward"]
-        samples = [
-            StepSample.from_reward_extra_info(
-                str(uid), {key: values[i] for key, values in infos.items()}, float(scores[i])
-            )
-            for i, uid in enumerate(sample_uids)
-        ]
-        ours = {**step_metrics(samples), **by_dataset(samples)}
-        if ours.get("invalid_share", 0.0) > self.settings.max_invalid_share:
-            # no reason to lose the training that was done; the next step stops the run if this continues
-            logger.error(
-                "step %d: %.0f%% of the validation's samples are invalid; failures: %s",
-                *(self.global_steps, 100 * ours["invalid_share"], failure_summary(samples)),
-            )
-        labels = self._labels(VALIDATION)
-        self.run_folder.append_metrics(labels, ours)
-        places = spread(samples, self.settings.trajectories_per_step)
-        texts = [self._val_outputs[i] for i in places]
-        log_table(
-            self.logger,
-            self.run_folder.append_trajectories(labels, samples, places, texts),
-            self.global_steps,
-        )
-        self._validated_at = self.global_steps
-        valid = [i for i, sample in enumerate(samples) if sample.valid]
-        metrics = super()._val_metrics_update(
-            [data_sources[i] for i in valid],
-            [sample_uids[i] for i in valid],
-            {key: [values[i] for i in valid] for key, values in reward_extra_infos_dict.items()},
-            sample_turns,
-            expected_acc_counts=None,  # with it verl counts what is missing as wrong
-        )
-        metrics.update({f"val/{key}": value for key, value in ours.items()})
-        return metrics
 
     # ---- checkpoints
 

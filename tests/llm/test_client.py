@@ -12,6 +12,7 @@ from chat_server import Cut, Raw, Refused, completion, verdict_text
 from medr3_plugin.errors import JudgeFailure, UserError
 from medr3_plugin.judge.llm import SCHEMA
 from medr3_plugin.llm.client import ChatClient
+from medr3_plugin.llm.server_failure import proxy_of
 from medr3_plugin.llm.stats import collected
 
 ASK = [{"role": "user", "content": "?"}]
@@ -140,10 +141,11 @@ async def test_proxies_of_the_environment(chat_server, monkeypatch):
     chat = ChatClient("http://judge.example/v1", model="m", attempts=1)
     assert (await chat.complete(ASK)).text == verdict_text(2)
     assert chat_server.paths == ["http://judge.example/v1/chat/completions"]
-    direct = ChatClient("http://direct.example/v1", model="m", attempts=1)
-    assert direct._proxy is None
-    cluster = ChatClient("http://judge.example/v1", model="m", attempts=1, use_proxies=False)
-    assert cluster._proxy is None
+    assert proxy_of("http://direct.example/v1") is None
+    cluster = ChatClient("http://127.0.0.1:9/v1", model="m", attempts=1, use_proxies=False)
+    with pytest.raises(JudgeFailure):
+        await cluster.complete(ASK)
+    assert len(chat_server.paths) == 1
 
 
 def test_missing_key_variable(monkeypatch):

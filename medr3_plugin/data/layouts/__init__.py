@@ -1,4 +1,4 @@
-"""Layouts of public data sets: how each one's own files say question, options, answer and gold documents.
+"""Layouts of public datasets: how each one's own files say question, options, answer and gold documents.
 
 A layout is a function from the rows of a source to a parser; `DATASETS` names them all,
 and a program may add its own. Every parser also
@@ -19,14 +19,14 @@ Parser = Callable[[RawRow], Item]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A named data set.
+    """A named dataset.
 
     Attributes:
         parser: given all rows (some layouts must look at the whole file first), the function that turns one
             row into an item; it raises `RowError` for a bad row and `RowSkipped` for one that is not wanted.
         about: one line for the command line's help.
         hub: where it is on the Hub, if anywhere, as `owner/name[[:config]:split]`; only a hint.
-        hub_file: the file of that data set which is meant, where it holds others of another form.
+        hub_file: the file of that dataset which is meant, where it holds others of another form.
     """
 
     parser: Callable[[Sequence[RawRow]], Parser]

@@ -3,7 +3,7 @@
     {"medqa": {"0000": {"question", "options": {"A": …}, "answer": "B"}, …}, "mmlu": …, "medmcqa": …,
      "pubmedqa": {"12377809": {…, "PMID": [12377809]}, …}, "bioasq": …}
 
-Each data set takes its own part. Gold documents are the PubMed articles under `PMID`.
+Each dataset takes its own part. Gold documents are the PubMed articles under `PMID`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PARTS: Mapping[str, str] = {
     "mmlu_med": "mmlu",
     "bioasq": "bioasq",
 }
-"""Data set -> its key in the file."""
+"""Dataset -> its key in the file."""
 
 
 def item(dataset: str, row: RawRow) -> Item:

@@ -29,7 +29,7 @@ def _parse(row: RawRow) -> Item:
         if generic.fits(data):
             item = generic.item("pubmedqa", row)
             if item.options and not {text.lower() for text in item.options.values()} <= set(OPTIONS.values()):
-                raise RowError("its options are not yes, no and maybe: is this file of another data set?")
+                raise RowError("its options are not yes, no and maybe: is this file of another dataset?")
             return item
         raise RowSkipped(
             "no final_decision (the unlabelled and artificial parts, or a test file without labels)"

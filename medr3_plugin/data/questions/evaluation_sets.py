@@ -14,7 +14,7 @@ from medr3_plugin.data.questions import reading
 from medr3_plugin.data.questions.items import Item, clean, options_of
 from medr3_plugin.errors import RowError, RowSkipped, UserError
 
-# `generic` before those that fall back on it: the ids of a file of one's own must not pass for theirs
+# `generic` before those that fall back on it: the ids of a custom file must not pass for theirs
 _LAYOUTS = (
     "medxpertqa",
     "generic",
@@ -30,7 +30,7 @@ _OPTIONS = ("options", "choices", "Options")
 
 
 def read(source: str) -> Iterator[tuple[reading.RawRow, Item | None]]:
-    """Each row of a file, folder or Hub data set with its question; None for a row that asks nothing.
+    """Each row of a file, folder or Hub dataset with its question; None for a row that asks nothing.
 
     Raises:
         UserError: a file of which no row holds a question.

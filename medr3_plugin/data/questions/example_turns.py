@@ -1,4 +1,4 @@
-"""Example turns of one's own: questions with whole trajectories that are shown before every question.
+"""Custom example turns: questions with whole trajectories that are shown before every question.
 
 A model too small for the instruction, or a base model, learns the tag format from them. One example per line:
 

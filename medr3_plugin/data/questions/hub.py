@@ -1,4 +1,4 @@
-"""A data set of the Hugging Face Hub, by name and configuration."""
+"""A dataset of the Hugging Face Hub, by name and configuration."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from medr3_plugin.errors import MissingExtra, UserError
 
 _PARQUET_BRANCH = "refs/convert/parquet"
-"""Where the Hub keeps its own copy of data sets that come as a script: `<configuration>/<split>/*.parquet`."""
+"""Where the Hub keeps its own copy of datasets that come as a script: `<configuration>/<split>/*.parquet`."""
 
 
 def load(name: str, config: str = "", file: str = "") -> Mapping[str, Any]:
-    """Split -> rows of a Hub data set.
+    """Split -> rows of a Hub dataset.
 
     Args:
         name: `owner/name`.

@@ -62,7 +62,7 @@ def require(row: Mapping[str, object], *keys: str) -> str:
     """The cleaned text of the first of `keys` that the row has with content.
 
     Raises:
-        RowError: none of them has, or it is no text.
+        RowError: none of them has one, or it is not a string.
     """
     for key in keys:
         if isinstance(row.get(key), Mapping | list):

@@ -1,4 +1,4 @@
-"""Which data set a file is of, by the columns of its rows: a wrong name gives wrong ids, rubrics and gold documents."""
+"""Which dataset a file is of, by the columns of its rows: a wrong name gives wrong ids, rubrics and gold documents."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _COLUMNS: Mapping[str, tuple[frozenset[str], ...]] = {
     "mmlu_med": (frozenset(("subject", "choices")),),
     "search_r1": (frozenset(("golden_answers",)),),
 }
-"""Data set, or family of them -> columns that only its own files have."""
+"""Dataset, or family of them -> columns that only its own files have."""
 _ANY = ("generic", "nejm", "rare_disease")
 """Names under which files of every layout may come."""
 
 
 def check(dataset: str, rows: Sequence[RawRow], source: str) -> None:
-    """Refuse a source most of whose rows are of another data set.
+    """Refuse a source most of whose rows are of another dataset.
 
     Raises:
-        UserError: names the data set that it looks like.
+        UserError: names the dataset that it looks like.
     """
     readable = [row.data for row in rows if not row.error]
     if dataset in _ANY or not readable:
@@ -49,7 +49,7 @@ def check(dataset: str, rows: Sequence[RawRow], source: str) -> None:
 
 
 def _origin(data: Mapping[str, Any]) -> str:
-    """The data set, or family, of a row; "" if its columns do not tell."""
+    """The dataset, or family, of a row; "" if its columns do not tell."""
     for name, forms in _COLUMNS.items():
         if any(form <= data.keys() for form in forms):
             return name

@@ -54,11 +54,11 @@ def load(
         mixed_options: whether files whose questions have different numbers of options may be mixed.
 
     Raises:
-        UserError: unknown data set, unreadable source, a source of another data set, files with different numbers
+        UserError: unknown dataset, unreadable source, a source of another dataset, files with different numbers
             of options, or a whole file that cannot be understood.
     """
     if dataset not in DATASETS:
-        raise UserError(f"unknown data set {dataset!r}; {_closest(dataset)}")
+        raise UserError(f"unknown dataset {dataset!r}; {_closest(dataset)}")
     layout = DATASETS[dataset]
     rows = _of_part(
         dataset, list(reading.read(source, split=split, config=config, hub_file=layout.hub_file)), source

@@ -106,7 +106,7 @@ def in_tool_calls(trajectory: str, tool: str = "medical_search") -> list[Message
 
 
 def with_options(question: str, options: Mapping[str, str]) -> str:
-    """The question followed by its options, one a line."""
+    """The question followed by its options, one per line."""
     listed = "\n".join(f"{letter}. {text}" for letter, text in options.items())
     return f"{question}\n{listed}"
 

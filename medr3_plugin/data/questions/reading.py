@@ -1,4 +1,4 @@
-"""Rows of a data set from local files in whatever container it came in, or from the Hugging Face Hub."""
+"""Rows of a dataset from local files in whatever container it came in, or from the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from medr3_plugin.tables import MIRAGE_PART, SUFFIXES, RawRow, read_file, suffix
 __all__ = ["MIRAGE_PART", "RawRow", "by_file", "read", "split_name", "split_of"]
 
 WRITTEN_BESIDE = (".parquet.report.json", ".parquet.rejected.jsonl")
-"""Ends of the names that `medr3 data` gives to the reports beside a parquet: no rows of a data set."""
+"""Ends of the names that `medr3 data` gives to the reports beside a parquet: no rows of a dataset."""
 _SPLITS = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
 
 
 def read(source: str, *, split: str = "", config: str = "", hub_file: str = "") -> Iterator[RawRow]:
-    """Rows of `source`: a file, a folder of files, or a Hub data set.
+    """Rows of `source`: a file, a folder of files, or a Hub dataset.
 
     Args:
         split: only rows of this split (`dev`, `val` and `validation` are one), by their key `split`, the
             file's name or its folder's; of a folder's files that name none, only rows that do.
-        config: configuration of a Hub data set.
-        hub_file: the one file of a Hub data set that is meant, where it has several and no configurations.
+        config: configuration of a Hub dataset.
+        hub_file: the one file of a Hub dataset that is meant, where it has several and no configurations.
 
     Raises:
         UserError: nothing there, no row of `split`, or a container that cannot be read at all.
@@ -93,7 +93,7 @@ def _read_file(path: Path) -> Iterator[RawRow]:
         any_row = True
         yield row
     if not any_row:
-        raise UserError(f"{path}: the file is empty; there is no row in it")
+        raise UserError(f"{path}: the file is empty")
 
 
 def _read_hub(source: str, split: str = "", config: str = "", file: str = "") -> Iterator[RawRow]:

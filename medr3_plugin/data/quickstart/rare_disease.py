@@ -142,7 +142,7 @@ class RareDiseaseQuestions:
             elif number - last_new > PATIENCE * len(pool):
                 raise UserError(
                     f"rare_disease: only {len(asked)} different questions found for split {split!r}; "
-                    f"ask for at most so many, not {count}"
+                    f"ask for at most that many, not {count}"
                 )
 
     def ask(self, disease: hpo.Disease, split: str, variant: int = 0) -> Question:

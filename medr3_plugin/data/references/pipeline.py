@@ -40,7 +40,7 @@ class BuildOptions(BaseModel):
         min_pass_rate, max_pass_rate: items with a pass rate outside are dropped. The default drops what the
             policy answers more often than half of the time, and keeps what it never answers.
         concurrency: items in work at the same time.
-        give_up_after: the run stops after so many items failed in a row because the endpoint is gone.
+        give_up_after: the run stops after this many items in a row failed because the endpoint is gone.
         topk, max_searches: documents a search, searches a trajectory.
         max_tokens: longest reply.
     """

@@ -1,0 +1,177 @@
+"""The way to one OpenAI-compatible server: connections, retries, and what becomes of a request that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import aiohttp
+
+from medr3_plugin.errors import JudgeFailure, MissingExtra
+from medr3_plugin.llm.server_failure import RefusedError, is_gone, may_pass, proxy_of, quoted
+from medr3_plugin.llm.stats import current, note_failure
+
+Body = Mapping[str, Any] | None
+
+_BACKOFF_INITIAL_S, _BACKOFF_MAX_S = 0.5, 20.0
+_MAX_REPLY_BYTES = 4_000_000
+_SILENT = logging.NullHandler()
+
+
+@dataclass
+class PerLoop:
+    """Connections and locks belong to the event loop they were made in.
+
+    Attributes:
+        users: requests that are under way in `session`.
+        model: the question for the server's first model.
+    """
+
+    slots: asyncio.Semaphore
+    session: aiohttp.ClientSession | None = None
+    users: int = 0
+    model: asyncio.Task[str] | None = None
+
+
+class Transport:
+    """Sends requests to one server; what `ChatClient` says of connections, loops and retries is done here.
+
+    Args:
+        base_url: address that paths are appended to.
+        name: what messages call the server.
+        key: goes with every request as a bearer token.
+        hint: what a user can set so that a request (its body) is not refused with these words; empty for nothing.
+        timeout_s, attempts, max_in_flight, use_proxies, give_up_after: see `ChatClient`.
+
+    Raises:
+        MissingExtra: stamina is not installed.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        name: str,
+        key: str | None,
+        hint: Callable[[str, Body], str],
+        *,
+        timeout_s: float,
+        attempts: int,
+        max_in_flight: int,
+        use_proxies: bool,
+        give_up_after: int,
+    ) -> None:
+        try:
+            import stamina  # noqa: F401  # absent must show now, not with the first answer
+        except ImportError:
+            raise MissingExtra("stamina", "judge", "the LLM judge") from None
+        # without a handler of the user's, Python prints the bare name of stamina's message for every retry
+        logging.getLogger("stamina").addHandler(_SILENT)
+        self._base_url = base_url
+        self._name = name
+        self._key = key
+        self._hint = hint
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._timeout_s = timeout_s
+        self._attempts = attempts
+        self._max_in_flight = max_in_flight
+        self._give_up_after = give_up_after
+        self._failures_in_a_row = 0
+        # looked up once: aiohttp's trust_env reads the environment and .netrc for every request
+        self._proxy = proxy_of(base_url) if use_proxies else None
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, PerLoop] = WeakKeyDictionary()
+
+    def per_loop(self) -> PerLoop:
+        """What belongs to the running event loop."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._loops:
+            self._loops[loop] = PerLoop(asyncio.Semaphore(self._max_in_flight))
+        return self._loops[loop]
+
+    @asynccontextmanager
+    async def session(self, per_loop: PerLoop) -> AsyncIterator[aiohttp.ClientSession]:
+        """The session of the loop, opened by its first user and closed by its last."""
+        if per_loop.session is None:
+            per_loop.session = aiohttp.ClientSession(
+                headers=self._headers,
+                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                connector=aiohttp.TCPConnector(limit=0),  # the slots are the limit
+            )
+        session = per_loop.session
+        per_loop.users += 1
+        try:
+            yield session
+        finally:
+            per_loop.users -= 1
+            if not per_loop.users:
+                per_loop.session = None
+                await session.close()
+
+    async def request(self, session: aiohttp.ClientSession, method: str, path: str, body: Body) -> Any:
+        """The JSON that the server answers.
+
+        Raises:
+            JudgeFailure: no attempt was answered in JSON.
+        """
+        if self._give_up_after and self._failures_in_a_row >= self._give_up_after:
+            raise self.failure("not_asked", "was given up")
+        try:
+            reply = await self._sent(session, method, path, body)
+        except JudgeFailure as failure:
+            self._failures_in_a_row += is_gone(failure.kind)
+            raise
+        self._failures_in_a_row = 0
+        return reply
+
+    async def _sent(self, session: aiohttp.ClientSession, method: str, path: str, body: Body) -> Any:
+        import stamina
+
+        retries = stamina.retry_context(
+            on=may_pass,
+            attempts=self._attempts,
+            timeout=None,
+            wait_initial=_BACKOFF_INITIAL_S,
+            wait_max=_BACKOFF_MAX_S,
+        )
+        try:
+            async for attempt in retries:
+                with attempt:
+                    current().requests += 1
+                    current().retries += attempt.num > 1
+                    return json.loads(await self._send(session, method, path, body))
+        except asyncio.TimeoutError as error:
+            raise self.failure("timeout", f"did not answer within {self._timeout_s:g} s") from error
+        except RefusedError as error:
+            said = f"answered {error}{self._hint(str(error), body)}"
+            raise self.failure(f"status_{error.status}", said) from error
+        except aiohttp.ClientError as error:
+            raise self.failure("connection", f"cannot be reached: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise self.failure("bad_response", f"did not answer in JSON: {error}") from error
+        raise AssertionError("stamina ends with a return or an exception")
+
+    async def _send(self, session: aiohttp.ClientSession, method: str, path: str, body: Body) -> bytes:
+        url = self._base_url + path
+        async with session.request(
+            method, url, json=body, proxy=self._proxy, allow_redirects=False
+        ) as response:
+            text = bytearray()
+            async for chunk in response.content.iter_any():
+                text += chunk
+                if len(text) > _MAX_REPLY_BYTES:
+                    raise ValueError(f"more than {_MAX_REPLY_BYTES} bytes")
+            if response.status != 200:
+                said = quoted(text.decode(errors="replace"), self._key)
+                raise RefusedError(response.status, said, response.headers.get("Retry-After", ""))
+            return bytes(text)
+
+    def failure(self, kind: str, what: str) -> JudgeFailure:
+        """The failure of this server, counted; `what` follows its name."""
+        failure = JudgeFailure(f"{self._name} {what}", kind=kind)
+        note_failure(failure, self._name)
+        return failure

@@ -1,0 +1,45 @@
+"""A sample on its way through the scorer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from medr3_plugin.errors import InfrastructureFailure
+from medr3_plugin.knowledge.graph import Graph
+from medr3_plugin.records import Sample
+from medr3_plugin.rewards.evidence import Evidence, OwnText
+from medr3_plugin.rewards.formula import Formula
+from medr3_plugin.trajectory import Trajectory
+
+
+@dataclass(slots=True)
+class Case:
+    """What is known of a sample so far.
+
+    Attributes:
+        scored: it was answered and not forged: S, C and the answer term are measured.
+        own: the model's own words, without what it copied; `reasoning` as one text.
+        graph: the model's own triples.
+        failures: kinds of the failures that make the sample invalid.
+        reasons: what `rewards.explain` puts in words.
+    """
+
+    sample: Sample
+    trajectory: Trajectory
+    formula: Formula
+    record: dict[str, float]
+    evidence: Evidence
+    scored: bool
+    reasoning: str = ""
+    own: list[OwnText] = field(default_factory=list)
+    graph: Graph | None = None
+    failures: list[str] = field(default_factory=list)
+    reasons: dict[str, Any] = field(default_factory=dict)
+
+    def failed(self, error: InfrastructureFailure) -> None:
+        """Note a failure of the judge, the extractor or the encoder; the sample becomes invalid."""
+        kind = f"{error.service}_{error.kind}"
+        self.failures.append(kind)
+        self.reasons.setdefault("said", {})[kind] = str(error)
+        self.record["judge_failures"] += 1.0

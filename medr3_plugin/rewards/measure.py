@@ -1,0 +1,220 @@
+"""What a case's reasoning and retrieval are worth: S, T and C, with their reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from medr3_plugin.knowledge.extract import EntityFinder
+from medr3_plugin.knowledge.graph import Edge, Graph
+from medr3_plugin.knowledge.statements import (
+    ENOUGH,
+    Fact,
+    Said,
+    Statement,
+    StatementIndex,
+    agreement,
+    fact,
+    stated,
+)
+from medr3_plugin.records import Reference, Triple
+from medr3_plugin.rewards import explain, paper
+from medr3_plugin.rewards.case import Case
+from medr3_plugin.rewards.coordination import coordination
+from medr3_plugin.rewards.evidence import TextView
+from medr3_plugin.rewards.gold import in_words
+from medr3_plugin.rewards.reasoning import NOTHING_STATED, ReasoningScore, Stated, best_reference, centred
+from medr3_plugin.rewards.retrieval import Relevant, find_relevant, retrieval_score
+
+
+class _ReferenceView(NamedTuple):
+    """A reference's graph, the edges that stem from retrieval, and its triples as facts."""
+
+    graph: Graph
+    retrieved: frozenset[Edge]
+    facts: tuple[Fact, ...]
+
+    @classmethod
+    def of(cls, triples: tuple[Triple, ...], finder: EntityFinder) -> _ReferenceView:
+        retrieved = Graph([t for t in triples if t.from_retrieval], finder.normalise).edges
+        facts = tuple(fact(t.head, t.relation, t.tail) for t in triples)
+        return cls(Graph(triples, finder.normalise), retrieved, facts)
+
+
+class _Claims(NamedTuple):
+    """The statements of a case's thoughts that are long enough to be compared.
+
+    Attributes:
+        own: without what was copied.
+        written: all of them.
+        evidence: what `written` agrees with and contradicts in the relevant documents.
+        use: the same of the own ones after the first relevant document: what was said before cannot rest on it.
+    """
+
+    own: list[Statement]
+    written: list[Statement]
+    evidence: Said
+    use: Said
+
+    @classmethod
+    def of(cls, case: Case, relevant: Relevant) -> _Claims:
+        thoughts = [piece for piece in case.own if piece.kind == "think" and case.scored]
+        turns = [turn for turn in case.evidence.turns if not set(turn.shown).isdisjoint(relevant.documents)]
+        came = min((turn.offset for turn in turns), default=0)
+        written = _comparable(claim for piece in thoughts for claim in piece.written)
+        after = _comparable(claim for piece in thoughts if piece.start >= came for claim in piece.stated)
+        documents = [case.evidence.documents[identity].view.stated for identity in relevant.documents]
+        evidence = agreement(written, documents)
+        return cls(
+            _comparable(claim for piece in thoughts for claim in piece.stated),
+            written,
+            evidence,
+            evidence if after == written else agreement(after, documents),
+        )
+
+
+def _comparable(claims: Iterable[Statement]) -> list[Statement]:
+    return [claim for claim in claims if len(claim.words) >= ENOUGH]
+
+
+class Measure:
+    """Measures cases. References and documents come back with every rollout of a prompt, so they are remembered.
+
+    Args:
+        finder: finds entities in documents and questions.
+        c0: the encoder's cosine of unrelated texts.
+    """
+
+    def __init__(self, finder: EntityFinder, c0: float) -> None:
+        self._finder = finder
+        self._c0 = c0
+        self._reference = lru_cache(maxsize=8192)(lambda triples: _ReferenceView.of(triples, finder))
+        self.view = lru_cache(maxsize=4096)(lambda text: TextView(text, finder))
+
+    def __call__(self, case: Case, cosines: Sequence[float]) -> None:
+        """Put the parts of a case into its record, and their reasons.
+
+        Args:
+            cosines: of the reasoning with each reference's text.
+        """
+        if case.record["forged"] or case.graph is None:
+            return
+        references = [self._reference(reference.triples) for reference in case.sample.references]
+        relevant = find_relevant(
+            case.sample, case.evidence, [reference.retrieved for reference in references], self._finder
+        )
+        claims = _Claims.of(case, relevant)
+        reasoning = self._reasoning(case, case.graph, references, cosines, claims)
+        retrieval = retrieval_score(
+            case.evidence,
+            relevant,
+            self.view(case.sample.question),
+            case.own,
+            finder=self._finder,
+            weights=case.formula.options.retrieval,
+        )
+        value, supported = coordination(
+            case.graph.edges,
+            self._answer_entities(case),
+            lambda edge: not case.evidence.stating_edge(edge).isdisjoint(relevant.documents),
+            claims.use,
+            claims.evidence,
+            len(claims.own),
+        )
+        case.record.update(
+            reasoning=reasoning.total,
+            reasoning_logic=reasoning.logic,
+            reasoning_semantic=reasoning.semantic,
+            reasoning_statistic=reasoning.statistic,
+            retrieval=retrieval.total,
+            retrieval_quality=retrieval.quality,
+            retrieval_coverage=retrieval.coverage,
+            retrieval_utilisation=retrieval.utilisation,
+            retrieval_breadth=retrieval.breadth,
+            coordination=value,
+        )
+        if case.formula.is_paper and case.scored:
+            _measure_paper(case, case.graph, [reference.graph for reference in references], cosines)
+        best = None if reasoning.reference is None else references[reasoning.reference].graph
+        case.reasons["reasoning"] = explain.of_reasoning(reasoning, case.graph, best)
+        case.reasons["retrieval"] = explain.of_retrieval(relevant, retrieval)
+        case.reasons["coordination"] = explain.of_coordination(supported)
+
+    def _reasoning(
+        self,
+        case: Case,
+        graph: Graph,
+        references: Sequence[_ReferenceView],
+        cosines: Sequence[float],
+        claims: _Claims,
+    ) -> ReasoningScore:
+        graphs = [reference.graph for reference in references]
+        options = case.formula.options.reasoning
+        if case.formula.is_authors:  # the release compares graphs and vectors alone
+            nothing = [NOTHING_STATED] * len(references)
+            return best_reference(
+                graph, graphs, [centred(cosine, 0.0) for cosine in cosines], nothing, Said(), options
+            )
+        own = StatementIndex(claims.own)
+        written = own if claims.written == claims.own else StatementIndex(claims.written)
+        given = case.sample.triples is not None
+        return best_reference(
+            graph,
+            graphs,
+            [centred(cosine, self._c0) for cosine in cosines],
+            [
+                self._stated(own, written, view, reference, given=given)
+                for view, reference in zip(references, case.sample.references, strict=True)
+            ],
+            claims.evidence,
+            options,
+        )
+
+    def _stated(
+        self,
+        own: StatementIndex,
+        written: StatementIndex,
+        view: _ReferenceView,
+        reference: Reference,
+        *,
+        given: bool,
+    ) -> Stated:
+        """The statements against one reference; a graph that is `given` speaks for itself."""
+        facts, stating = stated(own, view.facts)
+        of_written = facts if written is own else stated(written, view.facts)[0]
+        of_text = (
+            agreement(written.statements, [self.view(reference.text).stated]) if reference.text else Said()
+        )
+        if given:
+            facts, stating = Said(), 0
+        return Stated(facts, stating, len(own.statements), of_written.plus(of_text))
+
+    def _answer_entities(self, case: Case) -> set[str]:
+        """Entities that the model's answer names, and the answer as a whole."""
+        answer = in_words(case.trajectory.answer or "", case.sample)
+        found = {mention.entity for mention in self._finder.find(answer)} | {self._finder.normalise(answer)}
+        return found - {""}
+
+
+def _measure_paper(case: Case, own: Graph, references: Sequence[Graph], cosines: Sequence[float]) -> None:
+    """The terms of the preset `paper`, with their reasons."""
+    options, evidence = case.formula.options.paper, case.evidence
+    levels = [shown.document.evidence_level for shown in evidence.documents.values()]
+    flagged = [edge for edge in sorted(own.edges) if evidence.stating_edge(edge)]
+    terms = paper.measure(
+        options,
+        own,
+        references,
+        cosines,
+        searches=len(evidence.turns),
+        evidence_levels=levels,
+        flagged=frozenset(flagged),
+    )
+    case.record.update(terms.record())
+    case.reasons["paper"] = explain.of_paper(
+        paper.SUMMANDS[case.formula.stage],
+        [paper.PYRAMID[options.rung(level) - 1] for level in levels],
+        own,
+        flagged,
+    )

@@ -1,0 +1,84 @@
+"""Validation as verl does it, with our records: written as a step's are, and invalid samples count neither way."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from verl.trainer.ppo.v1 import PPOTrainer
+
+from medr3_plugin.runs.files import VALIDATION, Labels
+from medr3_plugin.runs.step_metrics import StepSample, by_dataset, failure_summary, step_metrics
+from medr3_plugin.runs.writer import RunWriter, spread
+from medr3_plugin.stages.sample_table import log_table
+from medr3_plugin.stages.settings import ProgressSettings
+
+logger = logging.getLogger(__name__)
+
+
+class RecordedValidation(PPOTrainer):
+    """A trainer whose validations are recorded in the run's folder."""
+
+    settings: ProgressSettings
+    run_folder: RunWriter
+    _validated_at = -1
+    _val_outputs: Sequence[str] = ()
+
+    def _labels(self, kind: str) -> Labels:
+        raise NotImplementedError
+
+    def _validate_and_log(self) -> dict[str, Any]:
+        self.on_validate_begin()
+        metrics = self._validate()
+        self.on_validate_end()
+        self.logger.log(data=metrics, step=self.global_steps)
+        return metrics
+
+    def _maybe_log_val_generations(self, inputs: Any, outputs: Sequence[str], scores: Any) -> None:
+        self._val_outputs = list(outputs)
+        super()._maybe_log_val_generations(inputs, outputs, scores)
+
+    def _val_metrics_update(
+        self,
+        data_sources: Any,
+        sample_uids: Sequence[str],
+        reward_extra_infos_dict: dict[str, list[Any]],
+        sample_turns: Sequence[int],
+        expected_acc_counts: Any = None,  # noqa: ARG002 (verl's signature)
+    ) -> dict[str, Any]:
+        infos = {key: values for key, values in reward_extra_infos_dict.items() if key != "reward"}
+        scores = reward_extra_infos_dict["reward"]
+        samples = [
+            StepSample.from_reward_extra_info(
+                str(uid), {key: values[i] for key, values in infos.items()}, float(scores[i])
+            )
+            for i, uid in enumerate(sample_uids)
+        ]
+        ours = {**step_metrics(samples), **by_dataset(samples)}
+        if ours.get("invalid_share", 0.0) > self.settings.max_invalid_share:
+            # no reason to lose the training that was done; the next step stops the run if this continues
+            logger.error(
+                "step %d: %.0f%% of the validation's samples are invalid; failures: %s",
+                *(self.global_steps, 100 * ours["invalid_share"], failure_summary(samples)),
+            )
+        labels = self._labels(VALIDATION)
+        self.run_folder.append_metrics(labels, ours)
+        places = spread(samples, self.settings.trajectories_per_step)
+        texts = [self._val_outputs[i] for i in places]
+        log_table(
+            self.logger,
+            self.run_folder.append_trajectories(labels, samples, places, texts),
+            self.global_steps,
+        )
+        self._validated_at = self.global_steps
+        valid = [i for i, sample in enumerate(samples) if sample.valid]
+        metrics = super()._val_metrics_update(
+            [data_sources[i] for i in valid],
+            [sample_uids[i] for i in valid],
+            {key: [values[i] for i in valid] for key, values in reward_extra_infos_dict.items()},
+            sample_turns,
+            expected_acc_counts=None,  # with it verl counts what is missing as wrong
+        )
+        metrics.update({f"val/{key}": value for key, value in ours.items()})
+        return metrics
