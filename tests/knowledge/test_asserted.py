@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from medr3_plugin.knowledge.asserted import asserted
 from medr3_plugin.knowledge.extract import LexiconExtractor
 from medr3_plugin.knowledge.statements import StatementIndex, fact, stated, statements
 from medr3_plugin.knowledge.vocabulary import Entry, Vocabulary
@@ -84,3 +85,8 @@ def test_denied(text):
 def test_neither_asserted_nor_denied(text):
     assert of_statements(text) == (0, 0)
     assert EXTRACTOR.extract(text) == ()
+
+
+def test_what_others_insist_on_is_not_asserted():
+    assert not asserted("Some insist that croup is bacterial.")
+    assert asserted("We maintain that croup is viral.")

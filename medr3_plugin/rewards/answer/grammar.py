@@ -35,7 +35,8 @@ _PLAIN = frozenset(
         "clearly strongly highly also because since given due based according considering during when where while "
         # what is asked for and what it is like
         "prediction predicted label output value "
-        "action input submit finish make makes making solution going let me leaving asks asked ll m "
+        "action input submit finish make makes making solution selection "
+        "am confident going let me leaving asks asked ll m "
         "answer answers option choice diagnosis dx ans condition disease disorder syndrome cause explanation decision "
         "verdict response treatment therapy drug agent medication management step test investigation finding study "
         "mechanism organism pathogen name gene protein final correct right single appropriate suitable accurate "
@@ -77,7 +78,7 @@ _LINK_PHRASE = re.compile(
     r"(?:^| )(?:(?:consistent|compatible|keeping|go|going) with|suggestive of|indicative of|characteristic of|"
     r"suggests?|indicates?|supports?|points? to|explained by|diagnosis of|presence of|that|choose|select|pick|"
     r"answer|diagnose|"
-    r"conclude|opt for|leaves|leaving|i will|i ll|leads us to|going with|makes?|making|means|"
+    r"conclude|opt for|leaves|leaving|i will|i ll|i would|leads us to|going with|makes?|making|means|"
     r"would say|aligns? with|in line with|typical of|diagnostic of|has|have|"
     r"mostlikely|(?:corresponds?|leads?|leading) to|"
     r"suffering from|case of|called|named|known as|therefore|thus|so|hence|overall|finally|conclusion|dx|"
@@ -173,7 +174,7 @@ _TAKES_BACK = re.compile(
     r"\?|\b(?:confidence(?= [:=])|"
     r"opposite|contrary|not really|take (?:that|this|it) back|(?:right|correct|true|possible|acceptable|fine) "
     r"(?:too|as well)|not (?:sure|certain|confirmed|final|correct|right|answer|it|that one|enough)|unsure|uncertain|"
-    r"guess\w*|confident|"
+    r"guess\w*|(?<!am )(?<!i m )confident|"
     r"(?:low|limited|moderate|medium|some|high|my) (?:confidence|certainty|probability|likelihood)|doubt\w*|"
     r"% (?:sure|certain\w*|confiden\w*|probab\w*|likel\w*|chance)|wrong|incorrect|mistaken?|actually|wait|sorry|"
     r"scratch that|"
@@ -186,7 +187,8 @@ _TAKES_BACK = re.compile(
     r"(?:second|third|fourth|fifth|last|another|previous|next|former|latter|other) (?:one|option|choice|answer|place|"
     r"candidate|possibility|diagnosis|guess|letter)(?! choices)|"
     r"a second|one (?:above|below|before|after)|maybe|perhaps|"
-    r"i (?:(?:am|m)(?! (?:going|choosing|selecting) )|think|guess|suppose|may|might|could|can(?:not| t)|do(?: "
+    r"i (?:(?:am|m)(?! (?:going|choosing|selecting|confident|certain) )"
+    r"|think|guess|suppose|may|might|could|can(?:not| t)|do(?: "
     r"not|n t)|would also|also|d))\b"
     r"|不确定|不肯定|也可能|也有可能|也可以|也对|也正确|都对|都正确|均正确|均可|或者|还是|不能排除|无法排除|待排|其次|另一|"
     r"猜|存疑|不一定|备选|第[一二三四五]个?选?项|前一|后一|上一|下一|更正|不对|错了"
@@ -217,7 +219,8 @@ _FINITE = frozenset(
 )
 _JOINING = frozenset(listed("or and versus vs plus not nor with also then"))
 _HEADER = re.compile(
-    r"^(?:explanation|reasoning|rationale|reason|justification|analysis|note|step \d+|\d+)(?: [:.)-])+ "
+    r"^(?:explanation|summary|evidence|findings|interpretation|background|"
+    r"reasoning|rationale|reason|justification|analysis|note|step \d+|\d+)(?: [:.)-])+ "
 )
 _ADVICE = re.compile(
     r"(?:[a-z]+ ){0,3}(?:testing|tests?|sequencing|confirmation|analysis|counsell?ing|referral|imaging|biopsy|"

@@ -57,6 +57,7 @@ _NO_ENDS_BEFORE = frozenset(
 _VERBS = frozenset(
     listed("is are was were has have can does will should would causes acts works binds inhibits")
 )
+_DENYING = frozenset(listed("not incorrect wrong false unlikely less excluded ruled"))
 _REASON_STARTS = frozenset(listed("it this that these those because since as he she they the there"))
 
 
@@ -223,6 +224,7 @@ def _together(pieces: list[_Piece]) -> list[_Piece]:
                 and pieces[i - 1].label >= 0
                 and i < len(pieces)
                 and pieces[i].text in _VERBS
+                and (i + 1 == len(pieces) or pieces[i + 1].text not in _DENYING)
             )
             if explains:
                 i -= 1

@@ -66,6 +66,8 @@ def level(answer, *answers: str, options=None, question: str = "Which one?", voc
         ("The remaining options (A, B, D) are less appropriate; C.", 2),
         ("C. The other answer choices describe older drugs.", 2), ("C. The remaining option is right too.", None),
         ("A does not fit. We can eliminate B and D, leaving C.", 2),
+        ("C. Ceftriaxone is correct.\n\nA. Gentamicin is incorrect because it may harm the ear.", 2),
+        ("I am confident that the answer is C.", 2), ("I am not confident that it is C.", None),
         ("It is not C. The answer is B.", 0), ("A", 0), ("Gentamicin", 0),
         ("B) Ciprofloxacin because it may be given by mouth", 0), ("not ceftriaxone, but gentamicin", 0),
         ("C or A", None), ("ABCD", None), ("C. Gentamicin", None), ("not C", None), ("Possibly C", None),
