@@ -64,7 +64,8 @@ class Setting:
     Attributes:
         steps: of the whole run, a third of them in each stage of three.
         questions, samples: questions a step, and trajectories for each.
-        validation: questions of each validation, answered greedily: after each third of the steps.
+        validation: questions of each validation, sampled once at the temperature of training: after each third of the
+            steps.
     """
 
     steps: int = 48
@@ -72,7 +73,7 @@ class Setting:
     samples: int = 4
     validation: int = 400
     learning_rate: float = 2e-5
-    temperature: float = 0.6
+    temperature: float = 0.8
     precision: str = "bfloat16"
 
     @property
@@ -182,10 +183,12 @@ def overrides(arm: str, seed: int, setting: Setting, folder: Path) -> list[str]:
         f"{actor}.ppo_micro_batch_size_per_gpu={min(16, setting.questions * setting.samples)}",
         f"{actor}.optim.lr={setting.learning_rate}",
         f"{rollout}.n={setting.samples}",
+        f"{rollout}.max_num_seqs=64",
         f"{rollout}.seed={seed}",
         f"{rollout}.temperature={setting.temperature}",
-        f"{rollout}.val_kwargs.do_sample=false",
-        f"{rollout}.val_kwargs.temperature=0",
+        # as in training: greedy answers hide what the policy would do the other times
+        f"{rollout}.val_kwargs.do_sample=true",
+        f"{rollout}.val_kwargs.temperature={setting.temperature}",
         f"trainer.val_before_train={str(arm == 'none').lower()}",
         f"trainer.test_freq={setting.third}",
         f"trainer.save_freq={max(1, setting.third // 4)}",

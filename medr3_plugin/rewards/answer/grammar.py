@@ -13,346 +13,16 @@ the question, or explains: it begins by referring to what was said ("This ...", 
 doubt, and wherever an answer could follow ("... is", "... consistent with"), plain words do; or it tells: a whole
 sentence that says nothing of this case, its answer or other candidates. What the grammar does not cover has no label:
 that is for the judge.
-
-The regular expressions hold no quantifier inside another over the same words: everything is linear in the text.
 """
 
 from __future__ import annotations
 
 import re
 
+from medr3_plugin.rewards.answer import wording
 from medr3_plugin.rewards.answer.names import Question
-from medr3_plugin.rewards.answer.reading import FIRST, REF, read, sentences
-from medr3_plugin.text import has_cjk, listed
-
-_PLAIN = frozenset(
-    listed(
-        # function words
-        "a an this that these those it its is are was were be been being has have had of in on at to for from by with "
-        "and as which who whom whose he she they his her their him them here there all so thus therefore hence overall "
-        "finally conclusion summary short i we my our would should must will can do does most mostlikely "
-        "likely probable best only very "
-        "clearly strongly highly also because since given due based according considering during when where while "
-        # what is asked for and what it is like
-        "prediction predicted label output value "
-        "action input submit finish make makes making solution selection "
-        "am confident going let me leaving asks asked ll m "
-        "answer answers option choice diagnosis dx ans condition disease disorder syndrome cause explanation decision "
-        "verdict response treatment therapy drug agent medication management step test investigation finding study "
-        "mechanism organism pathogen name gene protein final correct right single appropriate suitable accurate "
-        "reasonable preferred consistent compatible keeping classic classical typical characteristic suggestive "
-        "indicative diagnostic pathognomonic key main primary underlying working presumptive definitive clinical "
-        "genetic medical next letter question options choices among retrieved rationale justification "
-        # why
-        "fit fits fitting match matches matching explain explains explained support supports supported suggest "
-        "suggests "
-        "indicate indicates point points confirm confirms show shows present presents presented presenting "
-        "known called "
-        "named described reported seen found provided listed above conclude believe think choose select pick go say "
-        "diagnose recommend opt accounts account strong well patient patients case child boy girl man woman infant "
-        "newborn individual presentation picture findings feature features symptom symptoms sign signs history "
-        "evidence "
-        "suffering consideration careful carefully reviewing review selected chosen corresponds statement scenario "
-        "context vignette problem text passage passages sources taken taking together account into altogether once "
-        "after then now us you means mean leads lead leaves us everything clear evident determined identified "
-        "mentioned noted stated describes described established available current complete thorough whole "
-        "highest greatest optimal ideal ultimately consequently accordingly aligns line initial proposed recommended "
-        "assessment impression evaluation examining comparing concluding across my your result outcome such analyzing"
-        "data result results constellation combination phenotype profile pattern information reasoning analysis "
-        "literature documents search document abstract article studies trial trials"
-    )
-)
-# never plain, even as words of the question: what stands behind them is not what is asked for
-_LOADED = frozenset(
-    listed(
-        "not no never neither nor none without least less un unlikely except excluding exclude excluded wrong "
-        "incorrect "
-        "false other second alternative differential rather versus or possible possibly perhaps maybe may might "
-        "could if "
-        "but either both s t whether unclear unknown cannot hard hardly difficult impossible doubtful questionable "
-        "doubt worst poor against avoid few nobody fails"
-    )
-)
-_LINKS = frozenset(listed("is are was were be : = → 是 为"))
-_LINK_PHRASE = re.compile(
-    r"(?:^| )(?:(?:consistent|compatible|keeping|go|going) with|suggestive of|indicative of|characteristic of|"
-    r"suggests?|indicates?|supports?|points? to|explained by|diagnosis of|presence of|that|choose|select|pick|"
-    r"answer|diagnose|"
-    r"conclude|opt for|leaves|leaving|i will|i ll|i would|leads us to|going with|makes?|making|means|"
-    r"would say|aligns? with|in line with|typical of|diagnostic of|has|have|"
-    r"mostlikely|(?:corresponds?|leads?|leading) to|"
-    r"suffering from|case of|called|named|known as|therefore|thus|so|hence|overall|finally|conclusion|dx|"
-    r"diagnosis|choice|option|ans)(?: ,)?$"
-    r"|(?:answer|ans|diagnosis|option) [-–—\]]$"
-)
-_CHINESE_CARRIER = re.compile(
-    r"(?:(?:因此|所以|经过分析|综上所述|综上|总之|故|由此可见|由此可得|根据以上分析|根据上述分析|经分析)[,:]? ?)?"
-    r"(?:(?:本题|本例|本病例|本患者|该题|此题|该患者|患者|该病例|我|我认为|这道题|这个问题)?的?"
-    r"(?:(?:最终|初步|主要|准确|唯一|推荐|正确|最佳|最有可能|最可能|遗传学?|基因|最符合|最合适|最适合|最恰当|最优|临床|首选|应该|标准|"
-    r"参考)的?){0,2}"
-    r"(?:答案?|结论|诊断|选项|疾病|治疗|药物|检查|处理|病因|选择)?(?:应该是|应当是|应为|应是|应选择?|应该选择?|是|为|选择?|:|诊断为|符合|"
-    r"患有)? ?"
-    r"[::]? ?)"
-    r"(?:选项? ?:?)?"
-)
-_ENDING = re.compile(
-    r"(?:is|was|would be|should be|must be|seems to be|is therefore|is thus|remains|stands out as)"
-    r"(?P<said>(?: [a-z]+){1,9})|correct(?= |$)(?: (?:answer|option|choice|diagnosis))?|"
-    r"(?:right|best|mostlikely) (?:answer|option|choice|diagnosis)"
-    r"|\( (?:correct|right|best)(?: answer| option| choice)? \)"
-    r"|(?:选?项)?(?:是|为)?(?:最)?(?:正确|对|最佳|符合题意|合适)(?:的)?(?:答案|选项|选择|诊断)?(?:的)?|是答案|选?项"
-)
-_PRAISE = frozenset(
-    listed("answer correct right best diagnosis choice option mostlikely appropriate suitable")
-)
-_REASON = re.compile(
-    r"(?:, |\( )?(?:(?:fits|matches) best|best (?:explains|fits|matches|accounts for|describes)|because|since|given|"
-    r"as|due to|based on|which|who|因为|由于|因|理由是|原因是|基于)(?= |$|[\u3400-\u9fff])"
-)
-_RECORD = re.compile(
-    r"(?:[(\[]|,) (?:o?mim|orpha|orphanet|mondo|doid|hp|mesh|icd ‐? ?1[01]|icd)(?: [:‐-])?"
-    r"(?: [a-z]?\d+(?:\.\d+)?)+(?: [)\]])?"
-)
-_SAME_AS = re.compile(
-    rf"[(\[] {REF} [)\]]|[/,=–—-] {REF}|or {REF}|"
-    rf"(?:, |\( )?(?:(?:also|formerly|previously|otherwise|commonly) (?:known|called|named|"
-    rf"termed)(?: as)?|aka|i \. e(?: \.)?|or|synonym :|"
-    rf"又称|又名|也称|即)[,: ]*{REF}(?: \))?"
-)
-_FITTING = (
-    "(?:correct|right|appropriate|indicated|supported|suitable|consistent|applicable|expected|seen|associated|likely|"
-    "mostlikely|used|relevant|effective|responsible|involved|characteristic|typical|found|present|related|recommended|"
-    "answer|diagnosis|best|fitting|first ‐ line|mentioned|explained|compatible|helpful|useful|enough|sufficient|cause|"
-    "treatment|true)"
-)
-# behind a "not" these confirm rather than deny: "B does not differ", "B cannot fail"
-_NO_DENIAL = (
-    "(?:(?:completely|entirely|fully|really|yet|quite|so) )*(?:exclu|rul|neglect|dismiss|forg|ignor|overlook|discount|"
-    "discard|disregard|eliminat|reject|only|just|merely|necess|always|mean|matter|differ|contra|conflict|hurt|miss|lose|fail|lack|"
-    "fall|lag|sound|look|seem|appear|den(?:y|ied)|disting|tell|separat|say|know|decid|determin|have to)"
-)
-_LIST = rf"{REF}(?: (?:,|and|or|nor|/|、|和|或|及) {REF}| , (?:and|or|nor) {REF}| {REF}){{0,8}}"
-_DENIALS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        # "B is incorrect", "A, B and D can be excluded"
-        rf"{_LIST} (?:is|are|was|were|can be|could be|would be|should be|can safely be|has been|have been|being)"
-        r"(?: (?:therefore|thus|also|clearly|all|both|much|far|definitely|highly))?"
-        r" (?:incorrect|wrong|false|excluded|eliminated|(?:ruled|crossed) out|unlikely|less likely|least likely|"
-        r"inappropriate|"
-        r"contraindicated|distractors?|(?:not|never) (?:a |an )?(?:correct|right|best|mostlikely|likely|"
-        r"appropriate|indicated|consistent|"
-        r"supported|fitting|suitable|answer|diagnosis|typical|first ‐ line|first ‐ line treatment))\b",
-        # the lines of a list of options: "B: Incorrect."
-        rf"^{_LIST} (?:[:(–—-] )?(?:(?:this |it |that )?is )?"
-        r"(?:incorrect|wrong|false|not correct|less likely|unlikely)\b",
-        rf"{_LIST} (?:[:–—-] )?(?:it |this )?(?:(?:is|are|was|were) not|(?:is|are|was|were)n t|"
-        rf"(?:would|can|could|should|will) not be|cannot be) (?:an? |typically |usually |generally )?{_FITTING}\b",
-        rf"{_LIST} (?:[:–—-] )?(?:it |this )?(?:(?:does|do|did|would|can|could) not|(?:does|do|did|would|could)n t|"
-        rf"cannot|can t|fails? to) (?!be\b|{_NO_DENIAL})[a-z]+",
-        rf"(?<!cannot )(?<!can t )(?<!not )(?<!without )(?<!unable to )(?<!only )(?:rule[sd]? out|ruling out|"
-        rf"exclud(?:e|es|ed|ing)|"
-        rf"eliminat(?:e|es|ed|ing)|rather than|instead of|as opposed to|(?<!if )not) (?:a |an )?{_LIST}",
-        rf"(?:in|by) contrast ,? ?(?:a |an )?{_LIST}"
-        r" (?:would|does|do|causes?|presents?|affects?|usually|typically)(?! be\b)",
-        rf"{_LIST} (?:has|have|plays?) no (?:role|place|effect|bearing|relation|association|indication|benefit)\b",
-        rf"(?:other|remaining) (?:answer )?(?:options|choices|answers) (?:[:(,] )?{_LIST}"
-        rf"(?: [),])? (?:is|are|do|does|can be|were) (?:all )?"
-        rf"(?:incorrect|wrong|unlikely|excluded|ruled out|less [a-z]+|not {_FITTING})\b",
-        rf"unlike (?:a |an )?{REF}(?: (?:and|or) {REF})?",
-        rf"(?<!not )(?<!no )(?:(?:preferred|preferable|superior) (?:to|over)|(?:better|more [a-z]+) than) {_LIST}",
-        rf"(?<![不无难])(?<!不能)(?<!无法)(?:排除|不选|不是|而不是|而非|并非)(?:选项)? ?{_LIST}",
-        rf"{_LIST} ?(?:选?项)?(?:均|都)?(?:是)?(?:错误|不正确|不对|不符合|可以?排除|被排除|错)的?",
-    )
-)
-_EMPTY_START = re.compile(
-    r"^(?:(?:[,;:()]|选项|options?|it is|this is|and|but|so|therefore|thus|although|while|since|as|because|而是|而) ?)+"
-)
-_EMPTY_END = re.compile(r"(?: (?:,|and|but|because|since|as)){1,3}$")
-# first a doubt, a second answer or a withdrawal; then signs of a rank or a share
-_TAKES_BACK = re.compile(
-    r"\?|\b(?:confidence(?= [:=])|"
-    r"opposite|contrary|not really|take (?:that|this|it) back|(?:right|correct|true|possible|acceptable|fine) "
-    r"(?:too|as well)|not (?:sure|certain|confirmed|final|correct|right|answer|it|that one|enough)|unsure|uncertain|"
-    r"guess\w*|(?<!am )(?<!i m )confident|"
-    r"(?:low|limited|moderate|medium|some|high|my) (?:confidence|certainty|probability|likelihood)|doubt\w*|"
-    r"% (?:sure|certain\w*|confiden\w*|probab\w*|likel\w*|chance)|wrong|incorrect|mistaken?|actually|wait|sorry|"
-    r"scratch that|"
-    r"(?:second|on further) thought|change my|instead(?! of)|otherwise(?! healthy| normal| well| unremarkable)|"
-    r"alternatively|alternative (?:answer|diagnosis|option|choice)|equally|a tie|toss|runner|backup|fallback|"
-    r"(?:also|still|too) (?:be )?(?:correct|possible|acceptable|right|likely|plausible|true|fits?|considered)|"
-    r"as (?:likely|good|plausible|possible)|as well(?! as)|, too|either (?:is|one|way)|both (?:are|answers|options)|"
-    r"any of (?:these|them|above)|(?<!considering )all of (?:above|them|these)|none of|neither of|"
-    r"can(?:not| t) (?:be )?(?:determin\w+|exclude\w*|rule\w*|decide|say|tell)|first (?:option|letter|one)|"
-    r"(?:second|third|fourth|fifth|last|another|previous|next|former|latter|other) (?:one|option|choice|answer|place|"
-    r"candidate|possibility|diagnosis|guess|letter)(?! choices)|"
-    r"a second|one (?:above|below|before|after)|maybe|perhaps|"
-    r"i (?:(?:am|m)(?! (?:going|choosing|selecting|confident|certain) )"
-    r"|think|guess|suppose|may|might|could|can(?:not| t)|do(?: "
-    r"not|n t)|would also|also|d))\b"
-    r"|不确定|不肯定|也可能|也有可能|也可以|也对|也正确|都对|都正确|均正确|均可|或者|还是|不能排除|无法排除|待排|其次|另一|"
-    r"猜|存疑|不一定|备选|第[一二三四五]个?选?项|前一|后一|上一|下一|更正|不对|错了"
-)
-_WITHDRAWS = re.compile(
-    r"\b(?:wait|sorry|scratch|actually|mistaken?|corrected|correction|guess\w*|maybe|perhaps)\b"
-    r"|(?:^|, )(?:no|nope|not so)(?: ,|$)|\b(?:it|that|this|answer) (?:is|was|isn|wasn)(?: t| not)$"
-)
-_SELF = frozenset(
-    listed(
-        "i my me we our us you your answer answers option options choice choices diagnosis diagnoses this that it "
-        "these those letter letters one ones here above below question another others"
-    )
-)
-# an answer of yes or no may rest on "our findings", which themselves may be unclear
-_SELF_OF_VERDICT = _SELF - frozenset(
-    listed("our we us this it these those here above below question other others")
-)
-_CHINESE_SELF = re.compile("本题|答案|选|这|该|我|此|诊断|以上|上述|它")
-_FINITE = frozenset(
-    listed(
-        "is are was were has have had can could may might must should will would does do did cannot isn aren wasn "
-        "shows suggests indicates presents causes affects improves requires develops occurs involves supports states "
-        "acts leads results makes reduces showed reveals revealed demonstrates demonstrated remains describes "
-        "described argues binds catalyses catalyzes consists arises begins reflects reflect appears asks reports "
-        "complain usually often increases decreases inhibits blocks depends impairs denies prevents includes"
-    )
-)
-_JOINING = frozenset(listed("or and versus vs plus not nor with also then"))
-_HEADER = re.compile(
-    r"^(?:explanation|summary|evidence|findings|interpretation|background|"
-    r"reasoning|rationale|reason|justification|analysis|note|step \d+|\d+)(?: [:.)-])+ "
-)
-_ADVICE = re.compile(
-    r"(?:[a-z]+ ){0,3}(?:testing|tests?|sequencing|confirmation|analysis|counsell?ing|referral|imaging|biopsy|"
-    r"evaluation|surveillance|treatment)(?: such as [a-z]+(?: or [a-z]+)?)? "
-    r"(?:is|are|should be|may be|can be|could be|would be) "
-    r"(?:recommended|needed|required|advised|indicated|helpful|useful|warranted|performed|offered)"
-    r"(?: to (?:confirm|establish) diagnosis)?"
-)
-# what is set aside: "Wilson disease is less likely"
-_DENIED = re.compile(
-    r"(?<!not )(?<!cannot be )(?<!n t be )\b(?:(?:is|are|was|were|can be|could be|has been|have been|being) "
-    r"(?:therefore |thus |also |much |far |very |then )?(?:less likely|unlikely|ruled out|excluded|not likely|"
-    r"not supported|not consistent)|(?:makes?|made) [^,;]{1,80} (?:less likely|unlikely))\b"
-)
-_SETS_ASIDE = re.compile(r"\b(?:was|were|has been) considered but|\bconsidered")
-# a sentence with one of these may offer another answer, or doubt the one that was given
-_OFFERS = re.compile(
-    r"\b(?:also|too|equally|another|alternat\w+|possib\w+|plausib\w+|probab\w+|likel\w+|mostlikely|consider\w*|"
-    r"suspect\w*|suspicion|differentials?|candidates?|contenders?|same|similar\w*|identical\w*|mimic\w*|resembl\w+|"
-    r"overlap\w*|shares?|versus|vs|rather|otherwise|exclu\w+|ruled?|tell|told|distinguish\w*|differentiat\w+|forget|"
-    r"think|thought|favou?r\w*|hedge|confus\w+|unclear|unknown|"
-    r"wins?|won|pick|bet|claim|idea|stronger|weaker|truth|fact|cause of|reflection|view|answered|"
-    r"(?:patient|child|man|woman|boy|girl|infant|baby|he|she|this|it) (?:may |might |could |would )?"
-    r"(?:has|have|had|is|was|be|suffers)(?! (?:no|not|never|normal|stable|several|[a-z]+ed)\b)|"
-    r"mind|aware\w*|beware|remember|keep|kept|bear|borne|separat\w+|discern\w*|equal|runner|tie|sure|certain\w*|"
-    r"or if|in case|"
-    r"(?:is|are|was|were|be|as|another|second|other|working) "
-    r"(?:(?:an?|my|likely|mostlikely|probable|possible|real|true|correct|main|final) )*diagnos[ei]s|diagnosed?|"
-    r"diagnos[ei]s (?:of|is|was|:|could|may|might|with|would)|answers?|correct|true|explains?|fits?|"
-    r"match\w*|accounts?|consistent|compatible|suggest\w*|indicates?|indicating|points?|best|better|"
-    r"(?:is|be|are) either|could be|might be|"
-    r"may be (?:an? )?(?!normal|abnormal|needed|required|used|seen|found|present|absent|helpful|useful|given|due|mild|"
-    r"severe|negative|positive|congenital|acquired|delayed|reduced|increased|elevated|low|high|part|necessary)|"
-    r"this is|it is|that is|it s|she has|he has|patient has|this may|it may|this could|it could|is it|call\w*|named?|"
-    r"here|instead|if not|last|next|first(?! ‐ line)|second|third)\b"
-)
-_CHINESE_OFFERS = re.compile(
-    "[a-z]{3}|则|若|如果|可能性|区分|相当|类似|或者|还是|排除|除外|可能[是为]|诊断|考虑|也|同样|另|答案|怀疑|"
-    "无法|鉴别|相似|更|最|该患者患|即|应为|首选"
-)
-_SURE = re.compile(
-    r"\b(?:confidence|certainty)(?: level| score)? (?:[:=] |is )?(?:very high|high|1(?:\.0+)?|0\.[5-9]\d*|"
-    r"[5-9]\d(?:\.\d+)? %|100 %|(?:[6-9]|10) / 10)(?= |$)"
-)
-# no name begins with one of these
-_OPENERS = frozenset(
-    listed("if when since because although while as in on at with without he she they it we there")
-)
-_SUBJECTS = frozenset(listed("it he she they we"))
-_COMPARES, _MIN_LETTERS = frozenset("<>=≤≥%"), 3
-_SUBJECT = 4  # words before a verb
-_MIN_SENTENCE, _MIN_TELLING, _MIN_CJK_SENTENCE = 5, 8, 10
-_OF_OTHERS = re.compile(
-    r"(?:explanation (?:not|of)? ?|why (?:are |not )?|on |about )?"
-    r"(?:(?:(?:all|of|each) )?(?:other|remaining|incorrect|wrong) (?:options|choices|answers|ones)|others|rest)"
-    r"(?: (?:are|is|were|not|less|wrong|incorrect|right|fit|"
-    r"excluded|unlikely|likely)){0,4}(?: [:?.])*|其(?:他|余)选项(?:分析)?(?: [:?])?"
-)
-_LINE_OF_OPTION = re.compile(rf"\W{{0,4}}({REF})(?= [:).–—-]|$)")
-_OTHERS_DENIED = re.compile(
-    r"(?:all |each )?(?:of )?(?:other|remaining) (?:listed |answer )?(?:options?|choices?|answers?|diagnoses|"
-    r"alternatives|ones|conditions)"
-    r"(?: listed| given)? (?:is|are|do|does|can be|were) (?:all )?(?:incorrect|wrong|(?:less|un)(?: likely|likely)|"
-    r"less [a-z]+|not [a-z]+(?: [a-z]+)?|excluded|ruled out|inconsistent|distractors)[^,;:()\ue000-\ue0ff]*"
-    r"|none of (?:others|(?:other|remaining) (?:options|choices|answers|diagnoses)) [^,;:()\ue000-\ue0ff]*"
-    r"|其(?:他|余)(?:选项|各项|答案)?(?:均|都)?(?:是)?(?:错误|不正确|不对|不符合|不符|可排除|错)的?"
-)
-_ODD = re.compile(
-    r"[^\x00-\x7f\u00c0-\u024f\u3000-\u303f\u3400-\u9fff\uff00-\uffef\ue000-\ue0ff‐–—−“”‘’′″…•·°±×→↑↓≥≤≠¬]|\|"
-)
-_REF = re.compile(REF)
-_AROUND = " .,:;()[]-–—→"
-_MARKS = frozenset(",:()[]-–—‐.=→")
-_ARTICLES = re.compile(r"(?:(?:^| )(?:an?|\(|\[|<)){1,3}$")
-_OPENS = frozenset(
-    listed("of among from given considering based after upon in by according overall therefore thus hence so")
-)
-_REASON_WORDS = frozenset(listed("because since given as due"))
-_VERDICT_GOES_ON = re.compile(r"[,:(–—-]|(?=(?:there|it|this|that|these|they|we)\b)")
-_TAIL = re.compile(r"[,:(–—-] (?=(?:an?|this|it|these)\b)")
-# "rather than Wilson disease", where the name ends as names of diseases do
-_SET_ASIDE = re.compile(
-    r"(?:, )?(?:and )?(?:not|rather than|instead of|as opposed to)((?: [\w‐-]+){1,6}?)(?: (?:type )?\d\w?)?"
-)
-_DISEASE = re.compile(r"\w{2,}(?:itis|(?<!gn)osis|oma|emia|uria|pathy|trophy|plasia|lepsy)")
-_HEADS_OF_NAMES = frozenset(listed("disease syndrome disorder deficiency anomaly dystrophy"))
-_ADVERBS = frozenset(listed("quite just even ever always often yet still unlike so too sans minus far"))
-_FINALLY = re.compile("^, (?:my )?(?:final|correct|best) (?:answer|choice)$")
-# behind these a whole sentence may explain
-_GOES_ON = re.compile("[:–—-] |, (?=(?:for|on|in|by|per) |[\u3400-\u9fff])")
-_CITATION = re.compile(
-    r"(?:, )?(?:\[(?: \d+| ,| [–‐-])+ \]|[(\[](?: (?:see|cf|from|docs?|documents?|sources?|refs?|references?|pmid|fig|"
-    r"figure|table|and|\d+|[,:#.–‐-]))+ [)\]])"
-)
-_MAX_ASIDES = 6
-_BRACKETED = re.compile(r"\( ([^()\[\]]*) \)")
-_SURELY = frozenset(listed("clearly definitely therefore thus indeed hence certainly surely"))
-_HEADERS = frozenset(listed("explanation reasoning rationale reason justification why"))
-_EXPLAINING = frozenset(
-    listed(
-        "this these it he she they a an patient phenotype findings finding features symptoms signs presentation "
-        "history evidence combination constellation documents study studies trial article results data"
-    )
-)
-_DOUBTS = (_LOADED - frozenset(listed("or may might could"))) | frozenset(
-    listed(
-        "also however although though unless better more mimic mimics mimicking resembles resembling overlaps "
-        "differentials candidates versus represents favors favours"
-    )
-)
-_HEADS = frozenset(listed("disorder disease condition syndrome findings features symptoms signs"))
-_COMMON = frozenset(
-    listed(
-        "a an rare genetic congenital inherited hereditary common chronic acute progressive autosomal recessive "
-        "dominant metabolic several multiple many distinctive characteristic typically usually commonly often"
-    )
-)
-_KINDS_OF_DISEASE = frozenset(listed("rare genetic inherited hereditary neurological metabolic"))
-_CHINESE_PLAIN = re.compile(
-    "(?:患者|该|本|此|具有|有|的|表现|症状|体征|特征|典型|符合|提示|支持|诊断|结合|病史|检查|结果|因此|所以|疾病|病|临床|与|和|为|是|"
-    "出现|存在|根据|文献|资料|检索|检索到|题意|考虑|可能性|最大|本病例|综合|通过|经|描述|情况|病例|研究|显示|表明|可知|可见|得出|结论|判断|认为|我们|我|综上所述|综上|总之|综合|分析|解释|理由|原因|一致|特点|首选|药物|治疗|答案|正确|题干|信息|所述|以上|上述|属于|常见|主要|最|由)+"
-)
-_SAME = {
-    "most likely": "mostlikely",
-    "most probable": "mostlikely",
-    "i d": "i would",
-    "i ll": "i will",
-    "why ?": "explanation",
-}
-_SPELLINGS = re.compile(rf"\b(?:{'|'.join(map(re.escape, _SAME))})(?!\w)")
-_CHINESE_LOADED = re.compile("[不未无没非除错否勿]|可能|也许|似乎|[a-z]")
-_MIN_WORDS, _MIN_CJK = 3, 4  # a comment shorter than that behind a letter is no sentence
+from medr3_plugin.rewards.answer.reading import FIRST, read, sentences
+from medr3_plugin.text import has_cjk
 
 
 def label_of(text: str, question: Question) -> str | None:
@@ -370,10 +40,10 @@ def label_of(text: str, question: Question) -> str | None:
     others = False  # whether a heading says that the lines behind it are about other options
     for sentence in sentences(read(text, question)):
         rest, excluded = _without_denied(sentence)
-        if _OF_OTHERS.fullmatch(sentence):
+        if wording.OF_OTHERS.fullmatch(sentence):
             others = True
             continue
-        if others and (line := _LINE_OF_OPTION.match(rest)):
+        if others and (line := wording.LINE_OF_OPTION.match(rest)):
             rest, excluded = rest[line.end() :], excluded + line[1]
         denied += excluded
         claim = _claim(rest, question)
@@ -399,46 +69,46 @@ def _without_denied(sentence: str) -> tuple[str, str]:
 
     def cut(clause: re.Match[str]) -> str:
         nonlocal denied
-        denied += "".join(_REF.findall(clause[0]))
+        denied += "".join(wording.REF.findall(clause[0]))
         return " "
 
-    rest = _SPELLINGS.sub(lambda found: _SAME[found[0]], sentence)
-    for pattern in _DENIALS:
+    rest = wording.SPELLINGS.sub(lambda found: wording.SAME[found[0]], sentence)
+    for pattern in wording.DENIALS:
         rest = pattern.sub(cut, rest)
-    rest, others = _OTHERS_DENIED.subn(" ", rest)
+    rest, others = wording.OTHERS_DENIED.subn(" ", rest)
     if denied or others:
-        rest = _EMPTY_END.sub("", _EMPTY_START.sub("", rest.strip())).replace(" but ", " ")
+        rest = wording.EMPTY_END.sub("", wording.EMPTY_START.sub("", rest.strip())).replace(" but ", " ")
     return " ".join(rest.split()).replace("( )", "").strip(), denied
 
 
 def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
     """(the reference that a sentence gives as the answer, its reason); None if it gives none."""
-    text = sentence.lstrip(_AROUND)
-    ref = _REF.search(text)
+    text = sentence.lstrip(wording.AROUND)
+    ref = wording.REF.search(text)
     if ref is None or not _is_carrier(text[: ref.start()].strip(), question):
         return None
     after = text[ref.end() :].strip()
     after, asides = _without_asides(after, ref[0], question)
     after = after.removeprefix(", ") if after.startswith(", is ") else after
     after = after.removeprefix(": ") if after.startswith(": correct") else after
-    ending = _ENDING.match(after)
+    ending = wording.ENDING.match(after)
     if ending:
         said = (ending["said"] or "").split()
-        cut = next((i for i, word in enumerate(said) if word in _REASON_WORDS), len(said))
-        if said and (_PRAISE.isdisjoint(said[:cut]) or not _PLAIN.issuperset(said[:cut])):
+        cut = next((i for i, word in enumerate(said) if word in wording.REASON_WORDS), len(said))
+        if said and (wording.PRAISE.isdisjoint(said[:cut]) or not wording.PLAIN.issuperset(said[:cut])):
             return None
         after = " ".join([*said[cut:], after[ending.end() :].strip()]).strip()
-    after = _FINALLY.sub("", after.lstrip(")] .").rstrip(")] .,:;"))
+    after = wording.FINALLY.sub("", after.lstrip(")] .").rstrip(")] .,:;"))
     if not after or (question.open and _sets_aside(after, question)):
         return ref[0], " , ".join(asides)
     for pattern, applies in (
-        (_REASON, True),
-        (_TAIL, not question.verdicts),
-        (_VERDICT_GOES_ON, question.verdicts),
+        (wording.REASON, True),
+        (wording.TAIL, not question.verdicts),
+        (wording.VERDICT_GOES_ON, question.verdicts),
     ):
         if applies and (opened := pattern.match(after)):
             return ref[0], " , ".join([*asides, after[opened.end() :]])
-    opened = _GOES_ON.match(after)
+    opened = wording.GOES_ON.match(after)
     if opened and (_is_said(words := after[opened.end() :].split()) or (question.letters and len(words) > 2)):
         return ref[0], " , ".join([*asides, after[opened.end() :]])
     return None
@@ -447,12 +117,15 @@ def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
 def _without_asides(after: str, own: str, question: Question) -> tuple[str, list[str]]:
     """What follows a reference without other names of the same, records and sources; what stands in brackets."""
     asides = []
-    for _ in range(_MAX_ASIDES):
-        found = (aside.match(after) for aside in (_SAME_AS, _RECORD, _CITATION, _BRACKETED))
+    for _ in range(wording.MAX_ASIDES):
+        found = (
+            aside.match(after)
+            for aside in (wording.SAME_AS, wording.RECORD, wording.CITATION, wording.BRACKETED)
+        )
         match = next(filter(None, found), None)
-        if match is None or set(_REF.findall(match[0])) - {own}:
+        if match is None or set(wording.REF.findall(match[0])) - {own}:
             break
-        if match.re is _BRACKETED:
+        if match.re is wording.BRACKETED:
             if "%" in match[1] or (question.open and not _is_plain(match[1].split(), question)):
                 break
             asides.append(match[1])
@@ -462,141 +135,154 @@ def _without_asides(after: str, own: str, question: Question) -> tuple[str, list
 
 def _is_carrier(before: str, question: Question) -> bool:
     """Whether the words before a reference only say that the answer follows."""
-    before = _ARTICLES.sub("", before).strip()
+    before = wording.ARTICLES.sub("", before).strip()
     if before in ("", "it", "that"):
         return True
     if has_cjk(before):
         before = re.sub("[ 【】]", "", before)
         *context, last = re.split("[,:]", before.rstrip(":,"))
         if question.letters:
-            context = [clause for clause in context if _CHINESE_LOADED.search(clause)]
+            context = [clause for clause in context if wording.CHINESE_LOADED.search(clause)]
         return _is_plain(context, question) and (
-            _CHINESE_CARRIER.fullmatch(last) is not None
+            wording.CHINESE_CARRIER.fullmatch(last) is not None
             or (before[-1] in "是为:" and _is_plain([last.rstrip("是为")], question))
         )
     words = before.split()
-    if len(words) > 1 and words[-2] in _LINKS and words[-1] in _SURELY:
+    if len(words) > 1 and words[-2] in wording.LINKS and words[-1] in wording.SURELY:
         words.pop()
-    if question.letters and (_LOADED.isdisjoint(words) and not _TAKES_BACK.search(before)):
+    if question.letters and (wording.LOADED.isdisjoint(words) and not wording.TAKES_BACK.search(before)):
         # where the other options are known, any words may lead to the answer
         last = words[len(words) - words[::-1].index(",") :] if "," in words else words
         if last and not _is_plain(last, question):
             return False
-        led = words[-1] in _LINKS or (words[-1] == "," and (words[0] in _OPENS or _is_plain(words, question)))
-        return (led or _LINK_PHRASE.search(before) is not None) and not _ODD.search(before)
-    if words[-1] in _LINKS:
+        opens = words[-1] == "," and (words[0] in wording.OPENS or _is_plain(words, question))
+        led = opens or words[-1] in wording.LINKS
+        return (led or wording.LINK_PHRASE.search(before) is not None) and not wording.ODD.search(before)
+    if words[-1] in wording.LINKS:
         return _is_plain(words[:-1], question)
-    led = words[-1] == "," or _LINK_PHRASE.search(before) is not None
-    return led and _PLAIN.issuperset(w for w in words if w not in _MARKS)
+    led = words[-1] == "," or wording.LINK_PHRASE.search(before) is not None
+    return led and wording.PLAIN.issuperset(w for w in words if w not in wording.MARKS)
 
 
 def _is_plain(words: list[str], question: Question) -> bool:
     """Whether all words are plain or the question's own; "1." may number the answer."""
     return (len(words) == 1 and words[0].isdigit() and (question.letters or words[0] == "1")) or all(
-        word in _MARKS
-        or ((word in _PLAIN or word in question.words) and word not in _LOADED)
-        or (has_cjk(word) and all(part in question.text for part in _CHINESE_PLAIN.split(word)))
+        word in wording.MARKS
+        or ((word in wording.PLAIN or word in question.words) and word not in wording.LOADED)
+        or (has_cjk(word) and all(part in question.text for part in wording.CHINESE_PLAIN.split(word)))
         for word in words
     )
 
 
 def _is_neutral(text: str, own: str, question: Question) -> bool:
     """Whether a text beside the claim of `own` names nothing else and takes nothing back."""
-    text = _SURE.sub("", text).strip(_AROUND)
+    text = wording.SURE.sub("", text).strip(wording.AROUND)
     if question.open:
         words = [word for word in text.split() if word != own]
-        if all(word in _KINDS_OF_DISEASE or _is_plain([word], question) for word in words):
+        if all(word in wording.KINDS_OF_DISEASE or _is_plain([word], question) for word in words):
             return True
         return _explains(words, question) or (own not in text and _tells(text, question))
-    if set(_REF.findall(text)) - {own} or _ODD.search(text):
+    if set(wording.REF.findall(text)) - {own} or wording.ODD.search(text):
         return False
     if question.verdicts and question.labels[ord(own) - FIRST] in question.unsure:
-        return not _WITHDRAWS.search(text)
-    doubted = _TAKES_BACK.search(text) or _WITHDRAWS.search(text)
+        return not wording.WITHDRAWS.search(text)
+    doubted = wording.TAKES_BACK.search(text) or wording.WITHDRAWS.search(text)
     return not doubted or _is_about_something_else(text, question)
 
 
 def _tells(text: str, question: Question) -> bool:
     """Whether a text beside an open question's answer is a whole sentence that offers no answer itself."""
     if has_cjk(text):
-        return len(text) >= _MIN_CJK_SENTENCE and not _CHINESE_OFFERS.search(text)
-    text = _HEADER.sub("", text)
+        return len(text) >= wording.MIN_CJK_SENTENCE and not wording.CHINESE_OFFERS.search(text)
+    text = wording.HEADER.sub("", text)
     words = text.split()
-    if not _COMPARES.isdisjoint(words) and all(len(w) < _MIN_LETTERS or w[0].isdigit() for w in words):
-        return "or" not in words and not _ODD.search(text)  # "p < 0.05"
-    denied = _DENIED.search(text) if _SELF.isdisjoint(words) else None
-    if _ADVICE.fullmatch(text):
+    if not wording.COMPARES.isdisjoint(words) and all(
+        len(w) < wording.MIN_LETTERS or w[0].isdigit() for w in words
+    ):
+        return "or" not in words and not wording.ODD.search(text)  # "p < 0.05"
+    denied = wording.DENIED.search(text) if wording.SELF.isdisjoint(words) else None
+    if wording.ADVICE.fullmatch(text):
         return not _names_disease(words, question)
-    short = denied or (words and words[0] in _OPENERS and not _FINITE.isdisjoint(words))
-    whole = _is_said(words) and len(words) >= (_MIN_SENTENCE - 1 if short else _MIN_TELLING)
-    if not whole or words[0] in _JOINING or ":" in words[:_MIN_LETTERS] or _ODD.search(text):
+    short = denied or (words and words[0] in wording.OPENERS and not wording.FINITE.isdisjoint(words))
+    whole = _is_said(words) and len(words) >= (wording.MIN_SENTENCE - 1 if short else wording.MIN_TELLING)
+    if (
+        not whole
+        or words[0] in wording.JOINING
+        or ":" in words[: wording.MIN_LETTERS]
+        or wording.ODD.search(text)
+    ):
         return False
     if denied:
-        text = _SETS_ASIDE.sub(" ", text[: denied.start()] + text[denied.end() :])
-    if _TAKES_BACK.search(text) or _WITHDRAWS.search(text) or _OFFERS.search(text):
+        text = wording.SETS_ASIDE.sub(" ", text[: denied.start()] + text[denied.end() :])
+    if wording.TAKES_BACK.search(text) or wording.WITHDRAWS.search(text) or wording.OFFERS.search(text):
         return False
-    subjects = (words[max(i - _SUBJECT, 0) : i] for i, word in enumerate(words) if word in _FINITE)
+    subjects = (
+        words[max(i - wording.SUBJECT, 0) : i] for i, word in enumerate(words) if word in wording.FINITE
+    )
     return denied is not None or not any(_names_disease(subject, question) for subject in subjects)
 
 
 def _names_disease(words: list[str], question: Question) -> bool:
     """Whether a word among `words` ends as names of diseases do, or stands before such a word as "disease"."""
     return any(
-        _DISEASE.fullmatch(word)
-        or (word in _HEADS_OF_NAMES and i > 0 and not _is_plain([words[i - 1]], question))
+        wording.DISEASE.fullmatch(word)
+        or (word in wording.HEADS_OF_NAMES and i > 0 and not _is_plain([words[i - 1]], question))
         for i, word in enumerate(words)
     )
 
 
 def _sets_aside(after: str, question: Question) -> bool:
     """Whether the text behind a reference is "not ..." or "rather than ..." with a name of a disease, and no more."""
-    if not (found := _SET_ASIDE.fullmatch(after)):
+    if not (found := wording.SET_ASIDE.fullmatch(after)):
         return False
     *first, last = found[1].split()
-    known = _ADVERBS.isdisjoint(first) and not any(
-        word.endswith(("ing", "ed", "ly")) or _is_plain([word], question) or word in _LOADED for word in first
+    known = wording.ADVERBS.isdisjoint(first) and not any(
+        word.endswith(("ing", "ed", "ly")) or _is_plain([word], question) or word in wording.LOADED
+        for word in first
     )
     return known and _names_disease([*first, last], question)
 
 
 def _is_about_something_else(text: str, question: Question) -> bool:
     """Whether a doubt in `text` is not about the answer: a sentence of its own that does not speak of it."""
-    own_words = _SELF_OF_VERDICT if question.verdicts else _SELF
-    if _REF.search(text) or _WITHDRAWS.search(text):
+    own_words = wording.SELF_OF_VERDICT if question.verdicts else wording.SELF
+    if wording.REF.search(text) or wording.WITHDRAWS.search(text):
         return False
     if has_cjk(text):
-        return len(text) >= _MIN_CJK_SENTENCE and not _CHINESE_SELF.search(text)
+        return len(text) >= wording.MIN_CJK_SENTENCE and not wording.CHINESE_SELF.search(text)
     words = text.split()
     return (
-        len(words) >= _MIN_SENTENCE
+        len(words) >= wording.MIN_SENTENCE
         and own_words.isdisjoint(words)
-        and (_is_said(words) or len(words) >= _MIN_TELLING)
+        and (_is_said(words) or len(words) >= wording.MIN_TELLING)
     )
 
 
 def _is_said(words: list[str]) -> bool:
     """Whether the words are a sentence and not a scrap: they hold a verb."""
-    return bool(words) and (not _FINITE.isdisjoint(words) or words[0] in _SUBJECTS or has_cjk(words[0]))
+    return bool(words) and (
+        not wording.FINITE.isdisjoint(words) or words[0] in wording.SUBJECTS or has_cjk(words[0])
+    )
 
 
 def _explains(words: list[str], question: Question) -> bool:
     """Whether a text beside an open question's answer explains that answer and names no other."""
-    if ":" in words[:2] and words[0] in _HEADERS:
+    if ":" in words[:2] and words[0] in wording.HEADERS:
         words = words[words.index(":") + 1 :]
     text = " ".join(words)
-    if not words or words[0] not in _EXPLAINING or not _DOUBTS.isdisjoint(words[1:]):
+    if not words or words[0] not in wording.EXPLAINING or not wording.DOUBTS.isdisjoint(words[1:]):
         return False
-    if _ODD.search(text) or _TAKES_BACK.search(text):
+    if wording.ODD.search(text) or wording.TAKES_BACK.search(text):
         return False
     awaited = words[0] in ("a", "an")  # whether an answer could stand here
     for i, word in enumerate(words):
-        if awaited and word not in _COMMON:
+        if awaited and word not in wording.COMMON:
             if not (_is_plain([word], question) or word.endswith("ed")):
                 return False
             awaited = False
-        relative = word == "that" and i > 0 and words[i - 1] in _HEADS  # "a disorder that affects ..."
+        relative = word == "that" and i > 0 and words[i - 1] in wording.HEADS  # "a disorder that affects ..."
         joins = word in ("and", "or", ",", "being") and _is_plain(words[max(i - 1, 0) : i], question)
-        leads = word in _LINKS or _LINK_PHRASE.search(" ".join(words[max(i - 1, 0) : i + 1]))
+        leads = word in wording.LINKS or wording.LINK_PHRASE.search(" ".join(words[max(i - 1, 0) : i + 1]))
         if joins or (leads and not relative):
             awaited = True
     return True
@@ -604,8 +290,8 @@ def _explains(words: list[str], question: Question) -> bool:
 
 def _is_sentence(comment: str, question: Question) -> bool:
     """Whether a comment is long enough to say something: a scrap ("C. A second") may add an answer."""
-    words = comment.strip(_AROUND).split()
-    long = len(words) >= _MIN_WORDS or (has_cjk(comment) and len(comment) >= _MIN_CJK)
+    words = comment.strip(wording.AROUND).split()
+    long = len(words) >= wording.MIN_WORDS or (has_cjk(comment) and len(comment) >= wording.MIN_CJK)
     if question.letters and comment.rstrip().endswith(":"):  # a heading
-        long = _LOADED.isdisjoint(words)
+        long = wording.LOADED.isdisjoint(words)
     return long or _is_plain(words, question)
