@@ -69,7 +69,7 @@ def _without_denied(sentence: str) -> tuple[str, str]:
 
     def cut(clause: re.Match[str]) -> str:
         nonlocal denied
-        denied += "".join(wording.REF.findall(clause[0]))
+        denied += "".join(wording.ANY_REF.findall(clause[0]))
         return " "
 
     rest = wording.SPELLINGS.sub(lambda found: wording.SAME[found[0]], sentence)
@@ -84,7 +84,7 @@ def _without_denied(sentence: str) -> tuple[str, str]:
 def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
     """(the reference that a sentence gives as the answer, its reason); None if it gives none."""
     text = sentence.lstrip(wording.AROUND)
-    ref = wording.REF.search(text)
+    ref = wording.ANY_REF.search(text)
     if ref is None or not _is_carrier(text[: ref.start()].strip(), question):
         return None
     after = text[ref.end() :].strip()
@@ -123,7 +123,7 @@ def _without_asides(after: str, own: str, question: Question) -> tuple[str, list
             for aside in (wording.SAME_AS, wording.RECORD, wording.CITATION, wording.BRACKETED)
         )
         match = next(filter(None, found), None)
-        if match is None or set(wording.REF.findall(match[0])) - {own}:
+        if match is None or set(wording.ANY_REF.findall(match[0])) - {own}:
             break
         if match.re is wording.BRACKETED:
             if "%" in match[1] or (question.open and not _is_plain(match[1].split(), question)):
@@ -182,7 +182,7 @@ def _is_neutral(text: str, own: str, question: Question) -> bool:
         if all(word in wording.KINDS_OF_DISEASE or _is_plain([word], question) for word in words):
             return True
         return _explains(words, question) or (own not in text and _tells(text, question))
-    if set(wording.REF.findall(text)) - {own} or wording.ODD.search(text):
+    if set(wording.ANY_REF.findall(text)) - {own} or wording.ODD.search(text):
         return False
     if question.verdicts and question.labels[ord(own) - FIRST] in question.unsure:
         return not wording.WITHDRAWS.search(text)
@@ -246,7 +246,7 @@ def _sets_aside(after: str, question: Question) -> bool:
 def _is_about_something_else(text: str, question: Question) -> bool:
     """Whether a doubt in `text` is not about the answer: a sentence of its own that does not speak of it."""
     own_words = wording.SELF_OF_VERDICT if question.verdicts else wording.SELF
-    if wording.REF.search(text) or wording.WITHDRAWS.search(text):
+    if wording.ANY_REF.search(text) or wording.WITHDRAWS.search(text):
         return False
     if has_cjk(text):
         return len(text) >= wording.MIN_CJK_SENTENCE and not wording.CHINESE_SELF.search(text)

@@ -276,7 +276,7 @@ OTHERS_DENIED = re.compile(
 ODD = re.compile(
     r"[^\x00-\x7f\u00c0-\u024f\u3000-\u303f\u3400-\u9fff\uff00-\uffef\ue000-\ue0ff‐–—−“”‘’′″…•·°±×→↑↓≥≤≠¬]|\|"
 )
-REF = re.compile(REF)
+ANY_REF = re.compile(REF)
 AROUND = " .,:;()[]-–—→"
 MARKS = frozenset(",:()[]-–—‐.=→")
 ARTICLES = re.compile(r"(?:(?:^| )(?:an?|\(|\[|<)){1,3}$")
