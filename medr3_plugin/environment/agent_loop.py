@@ -27,9 +27,8 @@ class _RolloutServer:
         self._client = client
         self._sampling = dict(sampling_params)
         self._priority = priority
-        self._request_id = (
-            uuid4().hex
-        )  # one id per trajectory: its turns go to the server that has its prefix
+        # one id per trajectory: its turns go to the server that has its prefix
+        self._request_id = uuid4().hex
         self.extra_fields: dict[str, Any] = {}
         self.routed_experts: Any = None  # of all tokens so far (mixtures of experts with router replay)
         self.num_preempted = -1

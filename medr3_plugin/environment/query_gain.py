@@ -71,11 +71,8 @@ class QueryGain:
     async def _of_question(self, backend: RetrievalBackend, question: str) -> float | None:
         try:
             return self._ndcg((await backend.search([question[:MAX_QUERY_CHARS]], self._topk))[0])
-        except (
-            RetrievalFailure,
-            UserError,
-        ):  # a measurement that failed is none, and no failure of the sample
-            return None
+        except (RetrievalFailure, UserError):
+            return None  # a measurement that failed is none, and no failure of the sample
 
     def _ndcg(self, hits: Sequence[Hit]) -> float:
         return ndcg(self._gold, [hit.document.ids for hit in hits], self._topk)

@@ -5,7 +5,9 @@ Lines are appended and flushed one by one, so a run in progress, or one that was
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import math
 import os
 from collections import defaultdict
@@ -33,6 +35,11 @@ from medr3_plugin.runs.files import (
     write_json,
 )
 from medr3_plugin.runs.step_metrics import StepSample
+
+logger = logging.getLogger(__name__)
+
+_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
+"""What network file systems without locks answer."""
 
 
 class RunWriter:
@@ -141,6 +148,8 @@ class RunWriter:
 def claimed(run_dir: Path) -> FileLock:
     """The lock of a run folder, held. It ends with the process, however that ends.
 
+    On a file system without locks there is a warning and no lock.
+
     Raises:
         UserError: another run writes into the folder.
     """
@@ -151,6 +160,12 @@ def claimed(run_dir: Path) -> FileLock:
         raise UserError(
             f"medr3.run_dir: another run writes into {run_dir}; wait for it or choose another folder"
         ) from error
+    except (NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise
+        logger.warning(
+            "%s cannot be locked here (%s): make sure that no other run writes into it", run_dir, error
+        )
     return lock
 
 

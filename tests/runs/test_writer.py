@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import math
 import subprocess
@@ -123,3 +124,17 @@ def test_a_full_disk_is_named_with_the_file(tmp_path):
     with pytest.raises(RunFailed) as failed:
         RunWriter(tmp_path).append_metrics(at(1), {"a": 1.0})
     assert str(tmp_path / "metrics.jsonl") in str(failed.value) and "space" in str(failed.value)
+
+
+def test_a_file_system_without_locks_is_used_with_a_warning(tmp_path, monkeypatch, caplog):
+    def refuse(*_, **__):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("medr3_plugin.runs.writer.FileLock.acquire", refuse)
+    RunWriter(tmp_path).claim()
+    assert str(tmp_path) in caplog.text
+    monkeypatch.setattr(
+        "medr3_plugin.runs.writer.FileLock.acquire", lambda *_, **__: (tmp_path / "no" / "x").read_text()
+    )
+    with pytest.raises(OSError, match="No such file"):
+        RunWriter(tmp_path).claim()
