@@ -20,7 +20,7 @@ from medr3_plugin.errors import InfrastructureFailure, RunFailed, UserError
 
 app = typer.Typer(
     name="medr3",
-    help="Med-R^3 for verl: progressive RL of medical retrieval-augmented reasoning.",
+    help="Med-R^3 for verl: train language models to search for medical evidence and reason over it.",
     cls=Root,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},

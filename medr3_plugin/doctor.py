@@ -217,7 +217,9 @@ def _trl() -> list[Check]:
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, check=False)
     fits = done.returncode == 0
-    remedy = "" if fits else "pip uninstall trl: with this version every run of verl 0.9.1 fails at its start"
+    remedy = (
+        "" if fits else "pip uninstall trl: with this version, every run of verl 0.9.1 fails at the start"
+    )
     return [Check("trl beside verl", fits, version, remedy)]
 
 

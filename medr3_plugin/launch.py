@@ -170,15 +170,15 @@ class LostWorkers:
                 self._since = self._clock()
             self._killed += killed
             print(
-                f"memory was full: Ray killed {killed} processes of the run; it is stopped if no step ends within "
+                f"memory was full: Ray killed {killed} processes of the run; it will be stopped if no step ends within "
                 f"{PATIENCE_S / 60:.0f} minutes",
                 file=sys.stderr,
             )
         if self._killed and self._clock() - self._since > PATIENCE_S:
             raise RunFailed(
                 f"memory was full: Ray killed {self._killed} processes of the run, and no step has ended for "
-                f"{PATIENCE_S / 60:.0f} minutes; free some memory and start it again, it resumes from its last "
-                f"checkpoint (log: {self._log})"
+                f"{PATIENCE_S / 60:.0f} minutes; free some memory and run the same command, which resumes from "
+                f"the last checkpoint (log: {self._log})"
             )
 
     def _new_lines(self) -> bytes:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TextIO
 
 OPTIONS = (
-    ("-v, --verbose", "Show log messages, and the traceback of an error."),
-    ("-q, --quiet", "Show errors and warnings only: no progress, no notes."),
+    ("-v, --verbose", "Show log messages and full tracebacks."),
+    ("-q, --quiet", "Show only errors and warnings."),
 )
 _VERBOSE = ("-v", "--verbose")
 _QUIET = ("-q", "--quiet")

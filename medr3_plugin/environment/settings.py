@@ -25,7 +25,7 @@ class EnvironmentSettings(BaseModel):
             type and year, as far as known), title, text, summary (the corpus column, else the text), source,
             evidence_type, year.
         stop_at_answer: end generation at `</answer>`; for small models that do not end by themselves.
-        query_gain: search for the bare question too, for the metric `search/query_gain`; only where gold documents
+        query_gain: also search for the bare question, for the metric `search/query_gain`; only where gold documents
             are known, once per question and process.
         prefill_think: append `<think>` to the prompt (the paper's prompt ends so), unless the chat template has.
         empty_line: neutral text shown between document tags where a search found nothing; like the next four best in

@@ -148,7 +148,7 @@ class MedicalSearchTool(BaseTool):
         if self.backend is None:
             if retrieval is None:
                 raise UserError(
-                    "medr3.retrieval: missing, and the tool medical_search has no retrieval of its own"
+                    "medr3.retrieval: missing, and the tool medical_search does not set retrieval either"
                 )
             self.backend = make_backend(retrieval)
 
@@ -188,7 +188,7 @@ class MedicalSearchTool(BaseTool):
 
         async def search(query: str) -> Sequence[Hit]:
             if self.backend is None:  # called by a loop that is not ours
-                raise UserError("medical_search: give it `retrieval`, or use the agent loop medr3_tool")
+                raise UserError("medical_search: set its `retrieval`, or use the agent loop medr3_tool")
             return (await self.backend.search([query], self.environment.topk))[0]
 
         turn, new, line = await ask(query, trajectory.shown, search, self.environment)

@@ -44,7 +44,7 @@ def c0_for(path: str) -> float:
         if re.search(pattern, path, re.IGNORECASE):
             return value
     raise UserError(
-        f"medr3.reward.encoder.c0: not known for {path}; set it to the mean cosine of unrelated reasoning "
+        f"medr3.reward.encoder.c0: unknown for {path}; set it to the mean cosine of unrelated reasoning "
         "texts (medr3_plugin.rewards.encoder.calibrate measures it)"
     )
 

@@ -221,7 +221,7 @@ class StageOptions(_Section):
             raise ValueError("gate: must not be negative")
         if not (a.wrong + g.wrong < a.partly and a.partly + g.partly < a.right):
             raise ValueError(
-                "answer and gate: a worse answer with the full bonus must stay below a better one without, "
+                "answer and gate: a worse answer with the full bonus must stay below a better answer without any, "
                 f"but wrong reaches {a.wrong + g.wrong:g} of partly {a.partly:g} and partly "
                 f"{a.partly + g.partly:g} of right {a.right:g}"
             )

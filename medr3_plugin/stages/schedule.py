@@ -20,7 +20,7 @@ VALIDATION = ("val/", "val-core/", "val-aux/")
 """How the keys of validation metrics begin, ours and verl's."""
 
 KEEPS_OPTIMIZER = (
-    "verl's FSDP engines alone can restart their optimizer between steps: set `handover: weights+optimizer` and no "
+    "only verl's FSDP engines can restart their optimizer between steps: set `handover: weights+optimizer` and no "
     "learning_rate in medr3.stages, or actor.strategy=fsdp2"
 )
 
@@ -156,7 +156,7 @@ class Schedule(_Strict):
             steps = " + ".join(str(stage.until.max_steps) for stage in self.stages)
             raise UserError(
                 f"trainer.total_training_steps: {total_training_steps}, but the stages are {steps} = {self.max_steps} "
-                "steps; leave it null, medr3.stages[].until decides"
+                "steps; leave it null: medr3.stages[].until decides"
             )
 
     def check_engine(self, strategy: str) -> None:
@@ -218,7 +218,7 @@ class Schedule(_Strict):
             if test_freq < 1 and (stage.until.metric or "").startswith(VALIDATION):
                 raise UserError(
                     f"medr3.stages[{index}].until.metric: {stage.until.metric!r} is measured every trainer.test_freq "
-                    f"steps, and that is {test_freq}: set it to the steps between validations"
+                    f"steps, which is {test_freq}: set it to the number of steps between validations"
                 )
 
     def check_files(self, default_train_files: Sequence[str]) -> None:

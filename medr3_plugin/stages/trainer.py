@@ -371,8 +371,8 @@ class StagedTrainer(RecordedValidation):
             self._enter_stage(self.stage, reset_optimizer=before.handover == "weights")
         if changed:
             print(
-                f"[medr3] stage {self.stage.name}: rows and batch size of its data were {self.state.data} and are "
-                f"{self._data_size()}; a position in the old ones means nothing here, they begin from the start",
+                f"[medr3] stage {self.stage.name}: rows and batch size of its data changed from {self.state.data} to "
+                f"{self._data_size()}; a position in the old data means nothing here, so the data start over",
                 flush=True,
             )
             self._renew_dataloader()
