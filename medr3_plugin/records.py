@@ -29,7 +29,7 @@ _CHUNK_SUFFIX = re.compile(r"(?:#c\d+)+$", re.ASCII)
 
 
 def base_id(identity: str) -> str:
-    """The document that a passage of `retrieval.chunking` was cut from; any other id as it is.
+    """The document that a passage of `retrieval.corpus.chunking` was cut from; any other id unchanged.
 
     Gold documents are compared by it, on both sides: where a chunker cuts depends on its settings, so that a
     gold passage counts as found when any passage of its document was.

@@ -285,7 +285,7 @@ def search(  # noqa: PLR0917
         row = {**own, **document_to_row(hit.document), **own}  # ours first, and not a column's of that name
         typer.echo(json.dumps(row, ensure_ascii=False) if as_json else _shown(rank, hit))
     if not hits and not as_json:
-        typer.echo("no document found", err=True)
+        typer.echo("no document matches", err=True)
 
 
 def _shown(rank: int, hit: Hit) -> str:

@@ -58,12 +58,12 @@ class ToolSettings(BaseModel):
     """The tool's `config` in the yaml.
 
     Attributes:
-        type: verl's kind of tool.
-        retrieval: as the section `medr3.retrieval`; None takes that.
-        topk, max_searches, answer_reserve, document_template: as in `medr3.environment`; None takes that.
-        document_chars: longest text of one document; the cut falls on a word boundary.
-        response_chars: longest answer of the tool. `rollout.multi_turn.max_tool_response_length` must not
-            be smaller, else verl cuts the middle out of the evidence; `medr3_tool` refuses to start then.
+        type: the type that verl expects of its tools.
+        retrieval: like the section `medr3.retrieval`, which is used if this is null.
+        topk, max_searches, answer_reserve, document_template: as in `medr3.environment`, whose values are used if null.
+        document_chars: longest text of one document, in characters; it is cut at a word boundary.
+        response_chars: longest reply of the tool, in characters. `rollout.multi_turn.max_tool_response_length` must not
+            be smaller, or verl would cut the middle out of it; `medr3_tool` then refuses to start.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -27,7 +27,7 @@ CALIBRATED = {r"all[-_]minilm[-_]l6[-_]v2": 0.35}
 
 
 class TextEncoder(Protocol):
-    """What turns texts into vectors: `retrieval.encoder.Encoder`."""
+    """What turns texts into vectors: `retrieval.index.encoder.Encoder`."""
 
     def encode_articles(self, texts: Sequence[str], batch_size: int = 32) -> Vectors:
         """`[texts, dimension]` float32."""

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.knowledge.agreement import Said
 from medr3_plugin.knowledge.graph import Graph
-from medr3_plugin.knowledge.statements import Said
 from medr3_plugin.knowledge.text import word_forms
 from medr3_plugin.records import Triple
 from medr3_plugin.rewards.coordination import coordination, leading_to

@@ -58,7 +58,7 @@ def _known(name: str) -> str:
 
 
 class EvidenceReply(BaseModel):
-    """What the judge must answer: a key of `evidence.LEVELS`."""
+    """What the judge must answer: a key of `retrieval.corpus.evidence.LEVELS`."""
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
