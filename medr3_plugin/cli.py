@@ -1,7 +1,7 @@
 """The `medr3` command.
 
-Each subcommand lives in `medr3_plugin.commands.<name>` and imports what it needs inside its functions, so
-that `medr3 --help` is quick and works with the core dependencies only.
+Each subcommand is in `medr3_plugin.commands.<name>` and imports what it needs inside its functions, so
+`medr3 --help` is quick and needs only the core dependencies.
 """
 
 from __future__ import annotations

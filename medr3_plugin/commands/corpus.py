@@ -101,7 +101,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
 
 
 def unknown_types(counts: Mapping[str, int]) -> str:
-    """Evidence types that were not understood, in words."""
+    """A sentence about evidence types that are not known."""
     named = ", ".join(f"{name} ({count:,})" for name, count in list(counts.items())[:10])
     more = f" and {len(counts) - 10} more" if len(counts) > 10 else ""
     return (

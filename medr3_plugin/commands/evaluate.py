@@ -161,7 +161,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
 
 
 def _label(model: str, served: str = "") -> str:
-    """The model's name: a server's by the name it has there, else by the address.
+    """The model's name in tables: for a server the name it uses there, else its address.
 
     verl's `<run>/checkpoints/global_step_N/actor/huggingface` is called by the run and the step.
     """

@@ -338,7 +338,7 @@ def _years(years: dict[str, int], documents: int) -> str:
 
 
 def _notes(documents: dict[str, Any]) -> Iterator[str]:
-    """What a user should know of the documents of an index."""
+    """What a user should know about the documents of an index."""
     from medr3_plugin.commands.corpus import unknown_types
     from medr3_plugin.retrieval.index.store import LONG
 

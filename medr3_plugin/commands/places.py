@@ -21,10 +21,10 @@ MilvusRanking = Annotated[
 
 
 def check_one_place(index: Path | None, uri: str) -> None:
-    """Refuse none and two.
+    """Refuse neither and both.
 
     Raises:
-        UserError: it is not one.
+        UserError: not exactly one was given.
     """
     if (index is None) == (not uri):
         raise UserError("give either --index FOLDER or --uri URI (Milvus)")
@@ -34,7 +34,7 @@ def one_of(option: str, value: str, allowed: tuple[str, ...]) -> Any:
     """`value`.
 
     Raises:
-        UserError: it is not among those that are allowed.
+        UserError: it is not allowed.
     """
     if value not in allowed:
         raise UserError(f"{option} {value!r}: expected one of {', '.join(allowed)}")

@@ -99,7 +99,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """The reward options of a yaml file: its section `medr3.reward` with the stages' own, or the whole file.
 
     Raises:
-        UserError: the file is missing or not a mapping, or an interpolation in it leads nowhere.
+        UserError: the file is missing or not a mapping, or an interpolation cannot be resolved.
         MissingExtra: it has interpolations, and omegaconf is not installed.
     """
     import yaml
@@ -139,7 +139,9 @@ def _resolved(content: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
     try:
         part: Any = OmegaConf.to_container(config[key] if key else config, resolve=True)
     except OmegaConfBaseException as error:
-        raise UserError(f"{path}: an interpolation leads nowhere: {' '.join(str(error).split())}") from None
+        raise UserError(
+            f"{path}: an interpolation cannot be resolved: {' '.join(str(error).split())}"
+        ) from None
     return {key: part} if key else part
 
 

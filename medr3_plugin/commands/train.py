@@ -81,7 +81,7 @@ def train(
 
 
 def _on_this_machine(wanted: str | None, run_dir: Path) -> tuple[str, dict[str, str]]:
-    """Precision and variables of a CPU run: what the user or the run's beginning decided, the rest measured now."""
+    """Precision and variables of a CPU run: as set by the user or earlier in the run, otherwise measured now."""
     from medr3_plugin.launch import cpu_environment
     from medr3_plugin.platform_cpu import speed
 
