@@ -119,6 +119,7 @@ def agreement(own: Iterable[Statement], others: Sequence[StatementIndex]) -> Sai
 
     A statement that does both (two documents disagree) agrees. What is denied of a person contradicts nothing.
 
+    >>> from medr3_plugin.knowledge.statements import statements
     >>> facts = StatementIndex(statements("Thiazides raise serum urate. Urate crystals inflame joints."))
     >>> agreement(statements("Thiazides do not raise serum urate. The urate crystals inflame joints."), [facts])
     Said(agreeing=1, contradicting=1)
@@ -150,6 +151,7 @@ def stated(own: StatementIndex, facts: Sequence[Fact]) -> tuple[Said, int]:
     A statement speaks of a fact if it holds half of the words of its head and of its tail, the head first (or in a
     passive clause, anywhere). A fact that is stated and denied counts as denied.
 
+    >>> from medr3_plugin.knowledge.statements import statements
     >>> facts = [fact("alcohol", "raises", "serum urate"), fact("urate", "forms", "crystals")]
     >>> stated(StatementIndex(statements("Alcohol raises the urate. Urate does not form crystals.")), facts)
     (Said(agreeing=1, contradicting=1), 1)
