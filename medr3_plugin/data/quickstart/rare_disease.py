@@ -44,7 +44,7 @@ class Wording:
     signs: int = 4
     layperson_share: float = 0.3
     max_sign_characters: int = 32
-    examples: int = 2
+    examples: int = 4
     terms_named: int = 0
 
 
