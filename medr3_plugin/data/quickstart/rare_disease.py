@@ -128,7 +128,7 @@ class RareDiseaseQuestions:
         pool = self._pools[split]
         if count and not pool:
             raise UserError(
-                f"rare_disease: no disease is left for split {split!r}; ask for fewer signs a question"
+                f"rare_disease: no disease is left for split {split!r}; ask for fewer signs per question"
             )
         asked: set[frozenset[str]] = set()
         number = last_new = 0
