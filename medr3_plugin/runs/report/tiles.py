@@ -55,7 +55,7 @@ STAGE_METRICS = {
     "invalid": "invalid_share",
     "no variance": "zero_variance_groups",
     "tokens": "response_length/mean",
-    "s a step": "time/step",
+    "s per step": "time/step",
 }
 
 
