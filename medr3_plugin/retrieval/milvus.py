@@ -315,7 +315,7 @@ def open_collection(
             )
         if not manifest["finished"]:
             raise UserError(
-                f"{uri}: collection {collection!r} is not filled yet; start its build again, it resumes"
+                f"{uri}: collection {collection!r} is not complete; run its build again, which resumes"
             )
         vectors = manifest["dense"]
         chosen = ranking or ("hybrid" if vectors else "bm25")
