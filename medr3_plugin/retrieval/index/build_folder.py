@@ -113,7 +113,7 @@ def vectors_folder(
         why = difference(json.loads(record.read_text(encoding="utf-8")), made_of)
     if encoded and why and not overwrite:
         raise UserError(
-            f"{target}: encoded vectors of something else are in {folder} ({why}); put that back to resume that "
+            f"{target}: encoded vectors of something else are in {folder} ({why}); restore that to resume that "
             "build, or pass --overwrite to start over"
         )
     if why:
