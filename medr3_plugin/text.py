@@ -74,7 +74,7 @@ _CHROMOSOMAL = frozenset(listed("chromosome trisomy monosomy fragile linked ray 
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _HAS_CJK = re.compile(f"[{_CJK}]")
 _EXPONENT = re.compile("(?<=[0-9])([⁺⁻]?[⁰¹²³⁴-⁹]+)")
-_ACCENT = re.compile("[\u0300-\u036f]")
+_ACCENT = re.compile("[\u0300-\u0337\u0339-\u036f]")  # not the stroke of "≠"
 _POSSESSIVE = re.compile(r"(?<=\w)['’‘ʼ`´]s\b")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _LATIN = re.compile(r"\b(i\.e|e\.g|vs|cf)\.(?= )", re.IGNORECASE)  # no ends of sentences
