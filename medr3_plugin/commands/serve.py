@@ -25,29 +25,33 @@ def serve(  # noqa: PLR0917 (the options of a command)
     collection: MilvusCollection = "medr3",
     ranking: MilvusRanking = "",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; they share a memory-mapped index.")] = 1,
-    topk: Annotated[int, typer.Option(min=1, help="Hits per query when the request does not say.")] = 5,
-    max_topk: Annotated[int, typer.Option(min=1, help="Largest top-k of a request.")] = 100,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = 8765,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, which share the memory-mapped index.")] = 1,
+    topk: Annotated[int, typer.Option(min=1, help="Hits per query unless the request says otherwise.")] = 5,
+    max_topk: Annotated[int, typer.Option(min=1, help="Largest topk of a request.")] = 100,
     max_queries: Annotated[int, typer.Option(min=1, help="Most queries of a request.")] = 4096,
-    max_pending: Annotated[int, typer.Option(min=1, help="Queries that may wait; 429 beyond.")] = 2048,
-    timeout: Annotated[float, typer.Option(min=0.001, help="Longest time for a search, in seconds.")] = 10.0,
-    encoder: Annotated[str, typer.Option(help="Where the encoder of a dense index is now.")] = "",
+    max_pending: Annotated[
+        int, typer.Option(min=1, help="Queries that may wait; more get status 429.")
+    ] = 2048,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Timeout of a search, in seconds.")] = 10.0,
+    encoder: Annotated[str, typer.Option(help="New location of a dense index's encoder.")] = "",
     article_encoder: Annotated[
-        str, typer.Option(help="Where its encoder of documents is now, if that is another one.")
+        str, typer.Option(help="New location of its document encoder, if separate.")
     ] = "",
-    device: Annotated[str, typer.Option(help="Of the encoder: cpu, cuda, ...; else chosen.")] = "",
+    device: Annotated[
+        str, typer.Option(help="Device of the encoder: cpu, cuda, ... [default: chosen].")
+    ] = "",
     reranker: Annotated[str, typer.Option(help="Folder or Hub name of a cross-encoder.")] = "",
-    evidence_prior: Annotated[float, typer.Option(help="Prefer strong evidence; 0: not, 1: much.")] = 0.0,
+    evidence_prior: Annotated[float, typer.Option(help="Prefer strong evidence, from 0 (off) to 1.")] = 0.0,
     mcp: Annotated[
-        bool, typer.Option("--mcp", help="Offer the tool medical_search over MCP, at /mcp beside /retrieve.")
+        bool, typer.Option("--mcp", help="Also offer the tool medical_search over MCP, at /mcp.")
     ] = False,
     stdio: Annotated[
-        bool, typer.Option("--stdio", help="With --mcp: talk on standard input and output, not over HTTP.")
+        bool, typer.Option("--stdio", help="With --mcp: use standard input and output instead of HTTP.")
     ] = False,
     token_env: Annotated[
         str,
-        typer.Option(help="Environment variable with the bearer token; if it is set, a token is asked for."),
+        typer.Option(help="Environment variable with a bearer token; if set, requests need it."),
     ] = TOKEN_ENV,
     uri_token_env: Annotated[
         str, typer.Option(help="Environment variable with the token of the Milvus server.")
@@ -62,9 +66,11 @@ def serve(  # noqa: PLR0917 (the options of a command)
     if index is not None and not index.is_dir():
         raise UserError(f"--index {index}: no such folder; build one with `medr3 index build`")
     if workers > 1 and uri and "://" not in uri:
-        raise UserError(f"--workers {workers}: one process at a time can use the Milvus Lite file {uri}")
+        raise UserError(
+            f"--workers {workers}: only one process at a time can open the Milvus Lite file {uri}"
+        )
     if stdio and not mcp:
-        raise UserError("--stdio: needs --mcp; Search-R1's protocol is HTTP only")
+        raise UserError("--stdio needs --mcp: Search-R1's protocol is HTTP only")
     options = ServiceOptions(
         index="" if index is None else str(index),
         uri=uri,

@@ -1,4 +1,4 @@
-"""One search of a trajectory: what the backend found, which of it is new, and what to say where there is nothing."""
+"""One search of a trajectory: what the backend found, what of it is new, and what to show if nothing is."""
 
 from __future__ import annotations
 

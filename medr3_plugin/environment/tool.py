@@ -58,12 +58,12 @@ class ToolSettings(BaseModel):
     """The tool's `config` in the yaml.
 
     Attributes:
-        type: verl's kind of tool.
-        retrieval: as the section `medr3.retrieval`; None takes that.
-        topk, max_searches, answer_reserve, document_template: as in `medr3.environment`; None takes that.
-        document_chars: longest text of one document; the cut falls on a word boundary.
-        response_chars: longest answer of the tool. `rollout.multi_turn.max_tool_response_length` must not
-            be smaller, else verl cuts the middle out of the evidence; `medr3_tool` refuses to start then.
+        type: the type that verl expects of its tools.
+        retrieval: like the section `medr3.retrieval`, which is used if this is null.
+        topk, max_searches, answer_reserve, document_template: as in `medr3.environment`, whose values are used if null.
+        document_chars: longest text of one document, in characters; it is cut at a word boundary.
+        response_chars: longest reply of the tool, in characters. `rollout.multi_turn.max_tool_response_length` must not
+            be smaller, or verl would cut the middle out of it; `medr3_tool` then refuses to start.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -148,7 +148,7 @@ class MedicalSearchTool(BaseTool):
         if self.backend is None:
             if retrieval is None:
                 raise UserError(
-                    "medr3.retrieval: missing, and the tool medical_search has no retrieval of its own"
+                    "medr3.retrieval: missing, and the tool medical_search does not set retrieval either"
                 )
             self.backend = make_backend(retrieval)
 
@@ -188,7 +188,7 @@ class MedicalSearchTool(BaseTool):
 
         async def search(query: str) -> Sequence[Hit]:
             if self.backend is None:  # called by a loop that is not ours
-                raise UserError("medical_search: give it `retrieval`, or use the agent loop medr3_tool")
+                raise UserError("medical_search: set its `retrieval`, or use the agent loop medr3_tool")
             return (await self.backend.search([query], self.environment.topk))[0]
 
         turn, new, line = await ask(query, trajectory.shown, search, self.environment)

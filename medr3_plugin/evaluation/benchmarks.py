@@ -96,7 +96,7 @@ def _prepared(path: Path) -> list[dict[str, Any]] | None:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise UserError(
-            f"{path} cannot be read as parquet ({error}): make it again with `medr3 data prepare`"
+            f"{path} cannot be read as parquet ({error}): rewrite it with `medr3 data prepare`"
         ) from error
     if not {"prompt", "extra_info", "reward_model"} <= set(table.column_names):
         return None

@@ -102,7 +102,7 @@ class ChatPolicy(EndpointPolicy):
         extra = choice.message.model_extra or {}
         if not text and (extra.get("reasoning_content") or extra.get("reasoning")):
             raise PolicyFailure(
-                f"{self.url} takes the reasoning out of its replies, and the searches with it: start it "
+                f"{self.url} removes the reasoning, and the searches in it, from its replies: start it "
                 "without a reasoning parser",
                 "no_output",
             )

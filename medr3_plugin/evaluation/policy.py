@@ -68,9 +68,9 @@ def load_tokenizer(path: str) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"--tokenizer {path}: no tokenizer can be loaded from it ({reason})") from error
+        raise UserError(f"--tokenizer {path}: no tokenizer can be loaded ({reason})") from error
     if not tokenizer.chat_template:
-        raise UserError(f"--tokenizer {path}: it has no chat template, so it cannot build prompts")
+        raise UserError(f"--tokenizer {path} has no chat template, so it cannot build prompts")
     return tokenizer
 
 
@@ -267,7 +267,7 @@ class VllmPolicy:
                 async for output in self._engine.generate(prompt, parameters, request):
                     return Generation(list(output.outputs[0].token_ids))
             except self._errors as error:
-                raise PolicyFailure(f"vLLM ended, its log says why: {error}", "engine") from error
+                raise PolicyFailure(f"vLLM died; its log says why: {error}", "engine") from error
             raise PolicyFailure("vLLM ended a request without output", "no_output")
 
         return generate

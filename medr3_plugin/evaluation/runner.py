@@ -176,8 +176,8 @@ async def run_benchmark(
             last_failure = failed or last_failure
             if failed_in_a_row >= _PATIENCE:
                 raise InfrastructureFailure(
-                    f"{_PATIENCE} samples failed one after the other, last: {failed}; what is done is in "
-                    f"{rows.path}, the same command resumes there"
+                    f"{_PATIENCE} samples failed in a row, last: {failed}; finished samples are "
+                    f"in {rows.path}, and the same command resumes there"
                 )
 
     tasks = [asyncio.ensure_future(one(question, number)) for question, number in todo]

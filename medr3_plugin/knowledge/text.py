@@ -1,7 +1,7 @@
 """Words with their places, and the normal form under which entities are compared.
 
-The normal form of a word is the answer verifiers' (`rewards.answer_text`): NFKC, case, accents, plural,
-British spelling, Greek letters and numerals folded. Here every word keeps its offsets, because extraction
+The normal form of a word is that of `medr3_plugin.text`: NFKC, case, accents, plural, British spelling, Greek
+letters and numerals folded. Here every word keeps its offsets, because extraction
 looks at what stands between two entities, and every Chinese character is a word of its own, because Chinese
 does not separate words.
 """

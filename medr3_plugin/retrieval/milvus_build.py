@@ -49,7 +49,7 @@ def fill_collection(
     Started again after a stop, it resumes behind the last batch that arrived.
 
     Args:
-        corpus: see `corpus.read_corpus`.
+        corpus: see `corpus.documents.read_corpus`.
         uri: `http://host:port` of a server or cluster, or a Milvus Lite file, which is made if it is not there.
         collection: is made if it is not there.
         encoder: documents get vectors, too.

@@ -158,14 +158,12 @@ def claimed(run_dir: Path) -> FileLock:
         lock.acquire(timeout=0)
     except Timeout as error:
         raise UserError(
-            f"medr3.run_dir: another run writes into {run_dir}; wait for it or choose another folder"
+            f"medr3.run_dir: another run is using {run_dir}; wait for it or choose another folder"
         ) from error
     except (NotImplementedError, OSError) as error:
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise
-        logger.warning(
-            "%s cannot be locked here (%s): make sure that no other run writes into it", run_dir, error
-        )
+        logger.warning("%s cannot be locked here (%s): make sure that no other run uses it", run_dir, error)
     return lock
 
 

@@ -40,18 +40,18 @@ def ask_through_the_manager(config: Any) -> None:
         return
     if not wanted:
         raise UserError(
-            "reward.reward_model.enable: the reward manager medr3 asks a reward model only as its judge; "
+            "reward.reward_model.enable: the reward manager medr3 uses a reward model only as its judge; "
             "set medr3.reward.judge.kind=router, or this to false"
         )
     if not model.enable_resource_pool:
         raise UserError(
             "reward.reward_model.enable_resource_pool: must be true; samples are judged while others are rolled "
-            f"out, so the judge needs GPUs of its own: {_SERVE}"
+            f"out, so the judge needs its own GPUs: {_SERVE}"
         )
     if model.rollout.free_cache_engine:
         raise UserError(
             "reward.reward_model.rollout.free_cache_engine: must be false; verl would put the judge to sleep after "
-            "the start and not wake it for single samples"
+            "start-up and not wake it for single samples"
         )
     if not model.model_path:
         raise UserError("reward.reward_model.model_path: not set; give the folder or hub name of the judge")

@@ -96,18 +96,18 @@ class StageState:
             state = cls(**row, history=history)
         except FileNotFoundError as error:
             raise UserError(
-                f"{file}: missing; this checkpoint was not written by the trainer mode medr3_progressive. "
+                f"{file}: missing; this checkpoint was not written by a medr3 trainer mode. "
                 "Start in a new folder (trainer.default_local_dir) or set trainer.resume_mode=disable"
             ) from error
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(
-                f"{file}: not a stage state ({error}); remove the checkpoint to go back one"
+                f"{file}: not a stage state ({error}); remove this checkpoint to resume from the one before"
             ) from error
         for record in state.history:
             if record.index >= len(schedule.stages) or schedule.stages[record.index].name != record.name:
                 raise UserError(
-                    f"{file}: stage {record.index} was {record.name!r} when the checkpoint was written; medr3.stages "
-                    "has changed. Restore it, or start in a new folder"
+                    f"{file}: stage {record.index} was {record.name!r} when the checkpoint was written, but "
+                    "medr3.stages has changed. Restore it, or start in a new folder"
                 )
         if not state.finished(schedule) and state.metric != schedule.stages[state.index].until.metric:
             state.window = []  # of another metric, before the schedule was edited

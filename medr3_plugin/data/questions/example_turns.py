@@ -63,7 +63,7 @@ def check_template(rows: Iterable[Mapping[str, Any]], tokenizer: str) -> None:
     for row in rows:
         if lost := lost_turns(row["prompt"], render):
             raise UserError(
-                f"the chat template of {tokenizer} does not show earlier turns whole: of {lost[0][:60]!r} the "
+                f"the chat template of {tokenizer} does not show earlier turns whole: in {lost[0][:60]!r} the "
                 "reasoning and the searches are dropped; use --examples-as user"
             )
         return
@@ -83,9 +83,9 @@ def renderer(tokenizer: str) -> Callable[[list[dict[str, Any]]], str]:
         loaded: Any = AutoTokenizer.from_pretrained(tokenizer)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{tokenizer}: no tokenizer can be loaded from it ({reason})") from error
+        raise UserError(f"{tokenizer}: no tokenizer can be loaded ({reason})") from error
     if not loaded.chat_template:
-        raise UserError(f"{tokenizer}: it has no chat template")
+        raise UserError(f"{tokenizer} has no chat template")
     return lambda messages: str(
         loaded.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     )

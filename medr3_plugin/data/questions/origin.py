@@ -39,13 +39,13 @@ def check(dataset: str, rows: Sequence[RawRow], source: str) -> None:
     if 2 * count > len(readable) and not dataset.startswith(found):
         names = " or ".join(name for name in DATASETS if name.startswith(found))
         raise UserError(
-            f"{source}: these are rows of {names}, not of {dataset}: say `medr3 data prepare {names}`, or "
-            "`generic` for a file of your own"
+            f"{source}: these are rows of {names}, not of {dataset}: use `medr3 data prepare {names}`, or "
+            "`generic` for your own file"
         )
     if dataset == "medqa_us" and 2 * sum(has_cjk(str(data.get("question"))) for data in readable) > len(
         readable
     ):
-        raise UserError(f"{source}: its questions are Chinese: say medqa_mainland or medqa_taiwan")
+        raise UserError(f"{source}: its questions are Chinese: use medqa_mainland or medqa_taiwan")
 
 
 def _origin(data: Mapping[str, Any]) -> str:

@@ -129,7 +129,7 @@ def _deduplicate(parsed: Sequence[tuple[reading.RawRow, Item]], loaded: Loaded) 
     for row, item in parsed:
         if len(answers[item.key]) > 1 and item.options:
             loaded.rejected.append(
-                (row, "the same question is there with another answer; keep the right one")
+                (row, "the same question occurs with a different answer; keep the right one")
             )
         elif item.key in first:
             loaded.duplicates.append((item.id, first[item.key].id))
@@ -308,7 +308,7 @@ def _write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[st
     else:
         rejected.unlink(missing_ok=True)  # of an earlier run with worse input
     if not loaded.items:
-        old = f"; {out} is of an earlier run, delete it" if out.exists() else ""
+        old = f"; {out} is left from an earlier run, delete it" if out.exists() else ""
         raise UserError(f"no usable row is left: {_why_none(loaded)} (all in {out}.report.json){old}")
     parquet.write_parquet(rows, out)
     return report

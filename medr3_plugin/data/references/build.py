@@ -238,15 +238,13 @@ def raise_for(report: Mapping[str, Any], out: Path, stopped: str) -> None:
         UserError: no question led to a reference.
     """
     failed, unreached = report["items"].get("failed", 0), report["items"].get("unreached", 0)
-    again = "what was paid is in the journal; run the same command to resume"
+    again = "paid replies are in the journal; run the same command to resume"
     if stopped:
-        raise RunFailed(
-            f"stopped with {unreached} item{'s' * (unreached != 1)} not reached: {stopped}; {again}"
-        )
+        raise RunFailed(f"stopped before {unreached} item{'s' * (unreached != 1)}: {stopped}; {again}")
     if failed:
         first = report["failures"][0]
         raise RunFailed(
             f"{failed} item{'s' * (failed != 1)} failed, the first {first['id']}: {first['reason']}; {again}"
         )
     if not report["items"].get("built"):
-        raise UserError(f"{out}: no item was built; reasons are in {out.name}.report.json")
+        raise UserError(f"{out}: no item was built; {out.name}.report.json says why")

@@ -58,7 +58,7 @@ def _known(name: str) -> str:
 
 
 class EvidenceReply(BaseModel):
-    """What the judge must answer: a key of `evidence.LEVELS`."""
+    """What the judge must answer: a key of `retrieval.corpus.evidence.LEVELS`."""
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
@@ -139,11 +139,11 @@ class EvidenceJudge:
         if not self.failures:
             return
         kinds = ", ".join(f"{kind} {count}" for kind, count in self.failures.most_common())
-        again = "run the same command to ask for these again, what was paid is in the journal"
+        again = "run the same command to ask about these again; paid replies are in the journal"
         if self.failures.keys() <= {"bad_response", "truncated"}:
-            again = "unreadable replies are in the journal, too: try another --evidence-model"
+            again = "unreadable replies are in the journal as well: try another --evidence-model"
         raise UserError(
-            f"{self.failures.total()} documents keep the level of the rules ({kinds}): {self.first_failure}; {again}"
+            f"{self.failures.total()} documents keep the level from the rules ({kinds}): {self.first_failure}; {again}"
         )
 
     def _with(self, document: Document, found: str | JudgeFailure) -> Document:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.recipe.checks.cluster import addresses, cpus, devices, milvus, packages
 from medr3_plugin.recipe.checks.files import files_exist, listed
 from medr3_plugin.recipe.checks.finding import Finding
@@ -34,9 +34,14 @@ def check(
         overrides: hydra overrides.
         files: also check that data, models and indexes exist and are large enough.
         gpu_memory_gib: memory of one GPU.
+
+    Raises:
+        MissingExtra: hydra or verl is not installed.
     """
     try:
         config = compose(recipe, overrides)
+    except MissingExtra:
+        raise
     except UserError as error:
         return [Finding("error", recipe.config_file.name, str(error))]
     return check_config(config, recipe.folder, files=files, gpu_memory_gib=gpu_memory_gib)

@@ -62,7 +62,7 @@ def _sequence_parallel(config: Any, size: Any, sequence: int) -> Iterator[Findin
             "error",
             "actor_rollout_ref.model.override_config.attn_implementation",
             f"{attention!r} with ulysses_sequence_parallel_size={sequence}: verl gathers the pieces of a sequence in "
-            "flash attention alone, with any other each GPU would attend to its own piece only; use "
+            "flash attention only; with any other, each GPU would attend to its own piece alone; use "
             "flash_attention_2, or set the size to 1",
         )
 

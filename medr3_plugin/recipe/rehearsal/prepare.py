@@ -120,7 +120,7 @@ def prepare(
     inside = [length for length in lengths if length <= limit]
     if not inside:
         raise UserError(
-            f"data.max_prompt_length: all {len(lengths)} prompts measured are longer than {limit} tokens"
+            f"data.max_prompt_length: all {len(lengths)} measured prompts are longer than {limit} tokens"
         )
     ranks = 2 if config.trainer.nnodes * config.trainer.n_gpus_per_node > 1 else 1
     changed += replaced.replace(config, {"actor_rollout_ref.model.path": str(model.folder)})

@@ -330,7 +330,7 @@ def test_why_no_row_is_left_and_that_the_parquet_is_an_old_one(tmp_path):
     )
     code, output = run("prepare", "pubmedqa", "--source", unlabelled, "--out", str(out))
     assert code != 0 and "2 rows: no final_decision" in output
-    assert f"{out} is of an earlier run, delete it" in output
+    assert f"{out} is left from an earlier run" in output
     code, output = run("prepare", "generic", "--source", good, "--out", str(out), "--against", good)
     assert code != 0 and "1 overlap the evaluation sets, the first" in output
 
