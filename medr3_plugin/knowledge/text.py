@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from medr3_plugin.text import tokens as fold_words
+from medr3_plugin.text import word_keys
 
 _CJK = "\u3400-\u9fff\uf900-\ufaff"
 # a Chinese character, a decimal number, or letters and digits together ("FBN1", "don't")
@@ -41,7 +41,7 @@ def word_form(word: str) -> str:
     >>> word_form("Tumours"), word_form("β"), word_form("don't")
     ('tumor', 'beta', 'dont')
     """
-    return "".join(fold_words(word))
+    return "".join(word_keys(word))
 
 
 def words(text: str) -> list[Word]:

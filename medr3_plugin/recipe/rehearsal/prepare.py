@@ -1,4 +1,4 @@
-"""From a recipe to the configuration of its rehearsal: what is at hand is used, the rest is named or replaced."""
+"""The configuration of a recipe's rehearsal: what is available is used, the rest is reported or replaced."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Prepared:
 
 
 class _Missing:
-    """What is not at hand; with stand-ins it is replaced, without them it is all named at once."""
+    """What is missing; it is replaced by stand-ins or, without them, reported all at once."""
 
     def __init__(self, allowed: bool) -> None:
         self.allowed = allowed
