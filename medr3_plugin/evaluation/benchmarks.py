@@ -39,9 +39,10 @@ def load_benchmark(
     """A benchmark's name and questions.
 
     Args:
-        spec: `NAME`, looked for as `<data>/<NAME>.parquet` or `.jsonl`, or `NAME=SOURCE`, or a prepared parquet,
-            whose name is then the file's. A parquet of `medr3 data prepare` brings its own prompts; any other source is read by the loader of the dataset
-            NAME (`generic` for your own jsonl) and put in `form` and `style`.
+        spec: `NAME`, looked for as `<data>/<NAME>.parquet` or `.jsonl`; or `NAME=SOURCE`; or the path of a prepared
+            parquet, whose name is then the file's. A parquet of `medr3 data prepare` brings its own prompts; any
+            other source is read by the loader of the dataset NAME (`generic` for your own jsonl) and put in `form`
+            and `style`.
         form: `choice` (the default) or `open`; a prepared parquet must have been prepared so.
         style: `search` (the default), `plain`, `bare`, or `tools` for a model that calls tools; likewise.
         limit: use only the first `limit` questions; 0 takes all.
