@@ -7,6 +7,14 @@ from typing import Annotated
 
 import typer
 
+from medr3_plugin.commands.engine_options import (
+    ArticleEncoderNow,
+    Device,
+    EncoderNow,
+    EvidencePrior,
+    Reranker,
+    search_options,
+)
 from medr3_plugin.commands.places import (
     RANKINGS,
     MilvusCollection,
@@ -30,15 +38,16 @@ def serve(  # noqa: PLR0917 (the options of a command)
     topk: Annotated[int, typer.Option(min=1, help="Hits per query when the request does not say.")] = 5,
     max_topk: Annotated[int, typer.Option(min=1, help="Largest top-k of a request.")] = 100,
     max_queries: Annotated[int, typer.Option(min=1, help="Most queries of a request.")] = 4096,
-    max_pending: Annotated[int, typer.Option(min=1, help="Queries that may wait; 429 beyond.")] = 2048,
+    max_pending: Annotated[
+        int,
+        typer.Option(min=1, help="Queries that may wait; 429 beyond, and sooner if --timeout wants it."),
+    ] = 2048,
     timeout: Annotated[float, typer.Option(min=0.001, help="Longest time for a search, in seconds.")] = 10.0,
-    encoder: Annotated[str, typer.Option(help="Where the encoder of a dense index is now.")] = "",
-    article_encoder: Annotated[
-        str, typer.Option(help="Where its encoder of documents is now, if that is another one.")
-    ] = "",
-    device: Annotated[str, typer.Option(help="Of the encoder: cpu, cuda, ...; else chosen.")] = "",
-    reranker: Annotated[str, typer.Option(help="Folder or Hub name of a cross-encoder.")] = "",
-    evidence_prior: Annotated[float, typer.Option(help="Prefer strong evidence; 0: not, 1: much.")] = 0.0,
+    encoder: EncoderNow = "",
+    article_encoder: ArticleEncoderNow = "",
+    device: Device = "",
+    reranker: Reranker = "",
+    evidence_prior: EvidencePrior = 0.0,
     mcp: Annotated[
         bool, typer.Option("--mcp", help="Offer the tool medical_search over MCP, at /mcp beside /retrieve.")
     ] = False,
@@ -54,7 +63,6 @@ def serve(  # noqa: PLR0917 (the options of a command)
     ] = TOKEN_ENV,
 ) -> None:
     """Serve an index or a Milvus collection: POST /retrieve (Search-R1's protocol), GET /health, GET /metrics."""
-    from medr3_plugin.retrieval.engine import SearchOptions
     from medr3_plugin.retrieval.serve.server import run_server, run_stdio
     from medr3_plugin.retrieval.serve.service import ServiceOptions
 
@@ -73,13 +81,7 @@ def serve(  # noqa: PLR0917 (the options of a command)
         uri_token_env=uri_token_env,
         mcp=mcp,
         host=host,
-        search=SearchOptions(
-            encoder=encoder or None,
-            article_encoder=article_encoder or None,
-            device=device or None,
-            reranker=reranker or None,
-            evidence_prior=evidence_prior,
-        ),
+        search=search_options(encoder, article_encoder, reranker, evidence_prior, device=device),
         topk=min(topk, max_topk),
         max_topk=max_topk,
         max_queries=max_queries,
