@@ -145,7 +145,7 @@ class RetrievalClient:
                 await asyncio.sleep(0)  # a caller that asks again at once must not block the event loop
                 raise RetrievalFailure(f"{self.url} failed repeatedly, not asked again yet", "circuit_open")
             try:
-                results = self._hits(await self._answer(body), len(queries))
+                results = [hits[:topk] for hits in self._hits(await self._answer(body), len(queries))]
             except RetrievalFailure as failure:
                 # a refusal for load or for a bad request proves that the service lives
                 if failure.kind.startswith("status_4"):
