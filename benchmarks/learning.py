@@ -41,9 +41,19 @@ ARMS = {
     "joint_only": "one stage, our joint reward",
     "answer_only": "one stage, the answer alone",
     "reverse": "the three stages in reverse",
+    "right_groups": "three stages, groups without a right answer not trained",
+    "no_deviation": "three stages, advantages not divided by the group's deviation",
     "none": "no training",
 }
-"""Arm -> what it is. Each but `medr3` and `none` is a file of the recipe's group `ablation`."""
+"""Arm -> what it is. Each is a file of the recipe's group `ablation`, or stands in `CHANGES`."""
+
+CHANGES = {
+    "medr3": [],
+    "right_groups": ["++medr3.wrong_group_weight=0"],
+    "no_deviation": ["algorithm.norm_adv_by_std_in_grpo=false"],
+    "none": ["ablation=answer_only", "trainer.val_only=true"],
+}
+"""Arm -> what it changes in the recipe `medr3_cpu`."""
 
 MEASURES = {
     "acc": "right",
@@ -164,10 +174,9 @@ def validation_file(setting: Setting) -> Path:
 def overrides(arm: str, seed: int, setting: Setting, folder: Path) -> list[str]:
     """What turns the recipe `medr3_cpu` into a run of the arm."""
     stages = 1 if arm in ("joint_only", "answer_only", "none") else 3
-    chosen = {"medr3": [], "none": ["ablation=answer_only", "trainer.val_only=true"]}
     actor, rollout = "actor_rollout_ref.actor", "actor_rollout_ref.rollout"
     return [
-        *chosen.get(arm, [f"ablation={arm}"]),
+        *CHANGES.get(arm, [f"ablation={arm}"]),
         f"paths={{data: {DATA}, run: {folder}, model: {ROOT}/models/SmolLM2-135M-Instruct, "
         f"encoder: {ROOT}/models/all-MiniLM-L6-v2}}",
         *(f"medr3.stages.{i}.until.max_steps={setting.steps // stages}" for i in range(stages)),

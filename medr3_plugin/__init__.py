@@ -1,7 +1,7 @@
 """Med-R^3 for verl: progressive reinforcement learning of medical retrieval-augmented reasoning.
 
-The names below are the public API, with the modules and names that docs/API.md lists. Each is imported when it is first
-used, so that `import medr3_plugin` costs nothing, and so that what needs a trainer is loaded by those who use it only.
+The names below, and those that docs/API.md lists, are the public API. Each is imported on first use, so
+`import medr3_plugin` is quick and loads nothing that only a trainer needs.
 
 >>> import medr3_plugin
 >>> medr3_plugin.parse("<think>Hm.</think><answer>B</answer>").answer

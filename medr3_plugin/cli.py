@@ -1,7 +1,7 @@
 """The `medr3` command.
 
-Each subcommand lives in `medr3_plugin.commands.<name>` and imports what it needs inside its functions, so
-that `medr3 --help` is quick and works with the core dependencies only.
+Each subcommand is in `medr3_plugin.commands.<name>` and imports what it needs inside its functions, so
+`medr3 --help` is quick and needs only the core dependencies.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from medr3_plugin.errors import InfrastructureFailure, RunFailed, UserError
 
 app = typer.Typer(
     name="medr3",
-    help="Med-R^3 for verl: progressive RL of medical retrieval-augmented reasoning.",
+    help="Med-R^3 for verl: train language models to search for medical evidence and reason over it.",
     cls=Root,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},

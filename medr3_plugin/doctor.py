@@ -1,4 +1,4 @@
-"""What is installed, what is registered with verl, and what is missing: the content of `medr3 doctor`."""
+"""What is installed, registered with verl, or missing: the content of `medr3 doctor`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Check(NamedTuple):
 
 
 def versions() -> dict[str, str | None]:
-    """Version of each package we stand on; None if it is not installed."""
+    """Version of each package we depend on; None if it is not installed."""
     return {name: _version(name) for name in VERSIONS}
 
 
@@ -55,8 +55,8 @@ def _version(distribution: str) -> str | None:
 def registrations() -> dict[str, str]:
     """What verl's registries hold under our names in this process; name -> implementation, or the fault.
 
-    Imports verl's modules that hold the registries, as training does, and not the plugin: that verl loads it is what
-    is looked for.
+    Imports verl's modules that hold the registries, as training does, but not the plugin, because the point is to see
+    whether verl loads it.
     """
     found: dict[str, str] = {}
 
@@ -217,7 +217,9 @@ def _trl() -> list[Check]:
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, check=False)
     fits = done.returncode == 0
-    remedy = "" if fits else "pip uninstall trl: with this version every run of verl 0.9.1 fails at its start"
+    remedy = (
+        "" if fits else "pip uninstall trl: with this version, every run of verl 0.9.1 fails at the start"
+    )
     return [Check("trl beside verl", fits, version, remedy)]
 
 

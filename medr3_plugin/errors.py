@@ -1,11 +1,11 @@
-"""What can go wrong, by boundary.
+"""The exceptions of this package.
 
-Families that are never mixed:
+Three families that are never mixed:
 
 * `UserError`: something the user gave (a file, a key, an option) is wrong. The command line prints the
-  message on one line and exits with 2. The message names the thing at fault and the remedy.
-* `InfrastructureFailure`: a service we depend on did not answer properly. Inside training it makes the
-  sample *invalid* (`valid = 0`): it must never become a reward. The command line exits with 1.
+  message on one line and exits with 2. The message names what is wrong and the remedy.
+* `InfrastructureFailure`: a service we depend on did not answer properly. In training this makes the
+  sample *invalid* (`valid = 0`); it must never become a reward. The command line exits with 1.
 * `RunFailed`: a run failed for another reason. The command line exits with 1.
 """
 
@@ -17,15 +17,15 @@ class UserError(Exception):
 
 
 class RowError(UserError):
-    """One row of a file is wrong; the others can be used. The message says which key, and what is expected."""
+    """One row of a file is wrong; the others can be used. The message names the key and what is expected."""
 
 
 class RowSkipped(Exception):
-    """A row is sound but not wanted: no label, images needed, a question type nobody asked for."""
+    """A valid row that is not used: no label, it needs images, or an unsuitable type of question."""
 
 
 class MissingExtra(UserError):
-    """An optional dependency is needed and absent."""
+    """An optional dependency is needed but not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs the package {package!r}: pip install 'medr3-plugin[{extra}]'")
@@ -34,11 +34,11 @@ class MissingExtra(UserError):
 
 
 class RunFailed(Exception):
-    """A run that was started did not end well, and nothing that the user gave is known to be wrong."""
+    """A run failed, and not because of anything that is known to be wrong with the user's input."""
 
 
 class InfrastructureFailure(Exception):
-    """A service failed; the sample that needed it is invalid, not bad.
+    """A service failed; the sample that needed it is invalid, not wrong.
 
     Args:
         message: what failed, with the address of the service where there is one.

@@ -1,4 +1,4 @@
-"""Telling a name on the Hugging Face Hub from a path on this machine."""
+"""Tells a name on the Hugging Face Hub from a local path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Running verl's trainer as a child process: environment, progress, one-line errors, nothing left behind."""
+"""Runs verl's trainer as a child process: environment, progress, one-line errors, clean-up of all processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _KILLED = re.compile(rb"(\d+) Workers \(tasks / actors\) killed due to memory pr
 
 
 def cpu_environment(threads: Mapping[str, str]) -> dict[str, str]:
-    """Variables of a run on the CPU platform; what the user has set already wins.
+    """Variables of a run on the CPU platform; those that the user has set take precedence.
 
     Args:
         threads: the variables that say how many threads to use.
@@ -63,8 +63,8 @@ def run_training(
     process of the run is stopped, Ray's and vLLM's included.
 
     Raises:
-        UserError: the trainer failed because of a mistake of the user; the message tells it and where the log is.
-        RunFailed: it failed for another reason, or stands still for lost processes.
+        UserError: the trainer failed because of a user's mistake; the message says which, and where the log is.
+        RunFailed: it failed for another reason, or it hangs because processes were lost.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     log = run_dir / LOG
@@ -112,14 +112,14 @@ def run_training(
 
 
 def training_failed(log: Path, start: int) -> UserError | RunFailed:
-    """The error to raise for a trainer that failed: the user's if the log tells of a mistake, else the run's."""
+    """The error to raise for a failed trainer: a UserError if the log shows a user's mistake, else a RunFailed."""
     kind = UserError if mistake(log, start) else RunFailed
     return kind(f"training failed: {last_error(log, start)} (log: {log})")
 
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Let `kill` and a closed terminal stop a run as Ctrl-C does; what `nohup` or a shell ignores stays ignored."""
+    """Let `kill` and a closed terminal stop a run like Ctrl-C; signals ignored by `nohup` or a shell stay ignored."""
     wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     numbers = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]
 
@@ -139,12 +139,12 @@ def _stopped_by_signals() -> Iterator[None]:
 class LostWorkers:
     """Watches a run's log for processes that Ray kills when memory is full.
 
-    verl waits for what they owed forever, and says nothing.
+    verl would wait for their results forever, without a message.
 
     Args:
         log: the log.
         start: its size when the run began.
-        clock: seconds that only grow.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, log: Path, start: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -158,7 +158,7 @@ class LostWorkers:
         """Look at what was logged since the last call.
 
         Args:
-            progressed: whether metrics were written since then: the run continues in spite of a kill.
+            progressed: whether metrics were written since then, so that the run continues despite a kill.
 
         Raises:
             RunFailed: processes were killed, and the run has stood still since.
@@ -170,15 +170,15 @@ class LostWorkers:
                 self._since = self._clock()
             self._killed += killed
             print(
-                f"memory was full: Ray killed {killed} processes of the run; it is stopped if no step ends within "
+                f"memory was full: Ray killed {killed} processes of the run; it will be stopped if no step ends within "
                 f"{PATIENCE_S / 60:.0f} minutes",
                 file=sys.stderr,
             )
         if self._killed and self._clock() - self._since > PATIENCE_S:
             raise RunFailed(
                 f"memory was full: Ray killed {self._killed} processes of the run, and no step has ended for "
-                f"{PATIENCE_S / 60:.0f} minutes; free some memory and start it again, it resumes from its last "
-                f"checkpoint (log: {self._log})"
+                f"{PATIENCE_S / 60:.0f} minutes; free some memory and run the same command, which resumes from "
+                f"the last checkpoint (log: {self._log})"
             )
 
     def _new_lines(self) -> bytes:
@@ -230,7 +230,7 @@ class _Progress:
 
 
 def progress_line(line: Mapping[str, Any]) -> str:
-    """One line of `metrics.jsonl` for people: stage, reward, acc, searches, seconds."""
+    """One line of `metrics.jsonl` in readable form: stage, reward, acc, searches, seconds."""
     parts = [f"{line.get('stage', '?')} {line.get('stage_step', 0)}"]
     if line.get("kind") == "val":
         parts = [f"validation ({line.get('stage', '?')})"]
@@ -249,7 +249,7 @@ def progress_line(line: Mapping[str, Any]) -> str:
 
 
 def stop_processes(tag: str, child: subprocess.Popen[bytes], patience_s: float = STOP_PATIENCE_S) -> None:
-    """Stop every process of a run: ask, wait, then kill. Ray and vLLM detach themselves, so the tag decides."""
+    """Stop every process of a run: ask, wait, then kill. Ray and vLLM detach themselves, so a tag identifies them."""
     if child.poll() is None:
         child.send_signal(signal.SIGINT)  # lets Ray shut its cluster down
         try:

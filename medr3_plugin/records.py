@@ -1,7 +1,7 @@
-"""The records every part of the package exchanges: documents, searches, triples, references, samples.
+"""The records that the package's parts exchange: documents, searches, triples, references, samples.
 
-Plain frozen dataclasses, without validation cost: they are built millions of times in a run. Validation of
-outside input happens where the input is read (`rows`, `retrieval.corpus`, `data`).
+Plain frozen dataclasses without validation, because a run builds millions of them. Input from outside is validated
+where it is read (`rows`, `retrieval.corpus`, `data`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CHUNK_SUFFIX = re.compile(r"(?:#c\d+)+$", re.ASCII)
 
 
 def base_id(identity: str) -> str:
-    """The document that a passage of `retrieval.chunking` was cut from; any other id as it is.
+    """The document that a passage of `retrieval.corpus.chunking` was cut from; any other id unchanged.
 
     Gold documents are compared by it, on both sides: where a chunker cuts depends on its settings, so that a
     gold passage counts as found when any passage of its document was.
@@ -197,7 +197,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Everything the rewards may look at for one trajectory.
+    """One trajectory with everything that rewards may use.
 
     Attributes:
         question: as it was asked, without its options.
@@ -205,11 +205,11 @@ class Sample:
             ended with `<think>`, that tag is part of it.
         answers: accepted gold answers, the preferred one first (aliases after it). Never empty.
         options: letter -> text for choice questions, else None.
-        gold_docs: ids of the documents known to hold the answer; empty if unknown. See `canonical_id`.
+        gold_docs: ids of the documents known to contain the answer; empty if unknown. See `canonical_id`.
         searches: what the environment recorded, in order.
-        triples: the model's own graph when it is given instead of extracted.
-        forged: the environment saw the model write document tags itself; None if no environment recorded
-            the trajectory, so that it must be judged from the text.
+        triples: the model's own graph, if given instead of extracted.
+        forged: whether the environment saw the model write document tags; None if no environment recorded the
+            trajectory, so that the text has to show it.
         response_tokens: length of the response in tokens (documents included), for the overlong ramp; None
             switches the ramp off.
         failures: infrastructure failures before scoring, `service_kind` each; the sample is invalid if there are any.
@@ -234,12 +234,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ScoredSample:
-    """The outcome of scoring one sample.
+    """The result of scoring one sample.
 
     Attributes:
         record: `rewards.record.KEYS` -> float, the same keys for every sample.
         reasons: JSON-able explanation of the parts (matched triples, documents that counted, ...).
-        failures: failures met while scoring, `kind` each; non-empty means `record["valid"] == 0`.
+        failures: kinds of the failures during scoring; non-empty means `record["valid"] == 0`.
     """
 
     id: str

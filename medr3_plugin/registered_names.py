@@ -14,4 +14,4 @@ TRAINER_MODES = {
 ADVANTAGE_ESTIMATOR = "medr3_grpo"
 
 VERL_VERSION = "0.9.1"
-"""The verl that this package is written for; `tests/compatibility` says what another one lacks."""
+"""The verl version that this package is written for; `tests/compatibility` lists what another one lacks."""

@@ -1,4 +1,4 @@
-"""A row of data, whoever wrote it, as the `Sample` that rewards and evaluation look at: read here and nowhere else.
+"""Reads a row of data, whoever wrote it, as the `Sample` that rewards and evaluation use. No other module does.
 
 Known rows are verl's (ours by `medr3 data prepare`, or another recipe's, such as Search-R1's), and plain ones with
 `question` and `answer` (`medr3 score`). In a verl row the accepted answers are `extra_info.answers`, else

@@ -136,7 +136,7 @@ def _checked(where: str, data: Any, split: str) -> RawRow:
             json.dumps({key: value}, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         lossless, about = {"raw": json.dumps(data)}, f"key {key!r}: half a surrogate pair"
-        return RawRow(where, lossless, split, f"{about} (\\ud…): no character; write it whole")
+        return RawRow(where, lossless, split, f"{about} (\\ud…): not a character; write both halves")
     except RecursionError:  # read, but cannot be written to the rejected rows
         return RawRow(where, {}, split, "nested too deeply to be a row")
     return RawRow(where, data, split)
@@ -221,7 +221,7 @@ def _read_csv(
         try:
             columns = next(reader)
         except csv.Error as error:
-            raise UserError(f"{path}:{line}: {error}; is a quote not closed?") from error
+            raise UserError(f"{path}:{line}: {error}; is a quote left open?") from error
         if columns == [_END]:
             return
         if columns and columns[-1].endswith(_END):

@@ -68,17 +68,19 @@ _BRITISH = (
     (re.compile("sulph"), "sulf"),
     (re.compile("^leuc"), "leuk"),
 )
+_MAYBE_BRITISH = re.compile("ae|oe|our$|[tb]re$|[iy]s(?:e|ed|er|ing|ation)$|sulph|^leuc")
 # beside these words X is a chromosome, not the number ten
 _CHROMOSOMAL = frozenset(listed("chromosome trisomy monosomy fragile linked ray inactivation"))
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _HAS_CJK = re.compile(f"[{_CJK}]")
 _EXPONENT = re.compile("(?<=[0-9])([⁺⁻]?[⁰¹²³⁴-⁹]+)")
-_ACCENT = re.compile("[\u0300-\u036f]")
+_ACCENT = re.compile("[\u0300-\u0337\u0339-\u036f]")  # not the stroke of "≠"
 _POSSESSIVE = re.compile(r"(?<=\w)['’‘ʼ`´]s\b")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _LATIN = re.compile(r"\b(i\.e|e\.g|vs|cf)\.(?= )", re.IGNORECASE)  # no ends of sentences
 _RANGE = re.compile(r"(?<=\d) to (?=\d)")
+_REWRITTEN = re.compile(r"['’‘ʼ`´]s|\d,\d|[efs]\. | to ", re.IGNORECASE)
 _MICRO = re.compile(r"μ(?=(?:g|l|m|mol)\b)")
 _ROMAN_AND_LETTER = re.compile(r"(i{1,3}|iv|vi{0,3}|ix)([a-h])")
 _CODE_LETTERS = 6  # an upper-case word of at most that many letters is a code: its S is no plural
@@ -124,8 +126,8 @@ def plain(text: str) -> str:
     >>> plain("ｆｕｌｌ\u200b  width, 10⁵")
     'full width, 10^5'
     """
-    text = unicodedata.normalize("NFKC", _EXPONENT.sub(r"^\1", text))
     if not text.isascii():
+        text = unicodedata.normalize("NFKC", _EXPONENT.sub(r"^\1", text))
         text = "".join(char for char in text if unicodedata.category(char) != "Cf")
     lines = (" ".join(line.split()) for line in text.splitlines())
     return "\n".join(line for line in lines if line)
@@ -148,7 +150,9 @@ def scan(text: str) -> list[Token]:
         text = _MICRO.sub("u", text)
         for letter in {char.lower() for char in text} & GREEK.keys():
             text = re.sub(letter, GREEK[letter], text, flags=re.IGNORECASE)
-    text = _RANGE.sub("-", _LATIN.sub(r"\1", _THOUSANDS.sub("", _POSSESSIVE.sub("", text))))
+    # one search for what is rare costs less than four
+    if _REWRITTEN.search(text):
+        text = _RANGE.sub("-", _LATIN.sub(r"\1", _THOUSANDS.sub("", _POSSESSIVE.sub("", text))))
     tokens: list[Token] = []
     for match in _TOKEN.finditer(text):
         raw, group = match[0], match.lastgroup
@@ -180,8 +184,9 @@ def _keys(raw: str) -> tuple[str, ...]:
     if not (raw.isupper() and len(raw) <= _CODE_LETTERS):
         word = _singular(word)
     # also applied to words that are not British, which does no harm in a key
-    for british, american in _BRITISH:
-        word = british.sub(american, word)
+    if _MAYBE_BRITISH.search(word):
+        for british, american in _BRITISH:
+            word = british.sub(american, word)
     return (_UNITS.get(word, word),)
 
 
@@ -199,6 +204,12 @@ def _singular(word: str) -> str:
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         return word[:-1]
     return word
+
+
+def word_keys(word: str) -> Sequence[str]:
+    """As `tokens`, of one word without blanks and signs."""
+    simple = word.isascii() and (word.isalpha() or word.replace(".", "", 1).isdigit())
+    return _keys(word) if simple else tokens(word)
 
 
 def tokens(text: str) -> list[str]:

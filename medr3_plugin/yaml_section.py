@@ -14,7 +14,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def validated(model: type[Model], options: Mapping[str, Any], section: str) -> Model:
-    """`options` as a `model`, mistakes as a `UserError` that names the yaml path."""
+    """`options` as a `model`; a mistake raises a `UserError` that names the yaml path."""
     try:
         return model.model_validate(dict(options))
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Checks of options that typer does not make."""
+"""Checks of options that typer cannot make."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ def one_of(option: str, value: str, known: tuple[str, ...]) -> None:
 
 
 def endpoint(option: str, url: str) -> None:
-    """Raise UserError for what is no address; empty is none given."""
+    """Raise UserError unless `url` is an HTTP address or empty."""
     if url and not url.startswith(("http://", "https://")):
         raise UserError(f"{option} {url!r}: expected an address such as http://127.0.0.1:8000/v1")

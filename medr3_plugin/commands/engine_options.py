@@ -16,26 +16,26 @@ if TYPE_CHECKING:
     from medr3_plugin.retrieval.index.encoder import EncoderConfig
 
 Encoder = Annotated[str, typer.Option(help="Folder or Hub name of the sentence encoder (dense, hybrid).")]
-ArticleEncoder = Annotated[str, typer.Option(help="Encoder of documents, where it is another one.")]
+ArticleEncoder = Annotated[str, typer.Option(help="Encoder of documents, if it is a different model.")]
 QueryPrefix = Annotated[str, typer.Option(help='Put before each query, e.g. "query: ".')]
 ArticlePrefix = Annotated[str, typer.Option(help='Put before each document, e.g. "passage: ".')]
-Pooling = Annotated[str, typer.Option(help="cls or mean for a plain transformer; else as the model says.")]
+Pooling = Annotated[
+    str, typer.Option(help="cls or mean, for a plain transformer [default: the model's own].")
+]
 Normalise = Annotated[
     bool,
     typer.Option(
         "--normalise/--no-normalise",
-        help="Cosine similarity, or the raw inner product, which MedCPT and Contriever are made for.",
+        help="Cosine similarity, or the raw inner product (for MedCPT and Contriever).",
     ),
 ]
-Device = Annotated[str, typer.Option(help="Of the encoder: cpu, cuda, ...; else chosen.")]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Count and list wrong rows instead of stopping.")]
+Device = Annotated[str, typer.Option(help="Device of the encoder: cpu, cuda, ... [default: chosen].")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave wrong rows out and list them: exit code 3.")]
 
-EncoderNow = Annotated[str, typer.Option(help="Where the encoder of a dense index is now.")]
-ArticleEncoderNow = Annotated[
-    str, typer.Option(help="Where its encoder of documents is now, if that is another one.")
-]
+EncoderNow = Annotated[str, typer.Option(help="New location of a dense index's encoder.")]
+ArticleEncoderNow = Annotated[str, typer.Option(help="New location of its document encoder, if separate.")]
 Reranker = Annotated[str, typer.Option(help="Folder or Hub name of a cross-encoder.")]
-EvidencePrior = Annotated[float, typer.Option(help="Prefer strong evidence; 0: not, 1: much.")]
+EvidencePrior = Annotated[float, typer.Option(help="Prefer strong evidence, from 0 (off) to 1.")]
 
 
 def encoder_config(  # noqa: PLR0917 (options as they are given)

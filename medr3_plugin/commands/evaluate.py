@@ -14,21 +14,25 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(  # noqa: PLR0917 (typer options, always given by name)
-    out: Annotated[Path, typer.Option(help="Folder for rows and tables; the same command resumes in it.")],
+    out: Annotated[Path, typer.Option(help="Folder for results; the same command resumes there.")],
     model: Annotated[
         str, typer.Option(help="Model folder or Hub name (vLLM), or URL of an OpenAI-compatible server.")
     ] = "",
     benchmark: Annotated[
         str,
-        typer.Option(help="NAME[,NAME]: files of --data; or NAME=SOURCE (parquet, or the dataset's files)."),
+        typer.Option(
+            help="NAME[,NAME] (files in --data), or NAME=SOURCE (parquet, or the dataset's own files)."
+        ),
     ] = "",
     data: Annotated[Path | None, typer.Option(help="Folder with NAME.parquet or NAME.jsonl.")] = None,
     index: Annotated[Path | None, typer.Option(help="Index to search (see `medr3 index build`).")] = None,
-    retrieval_url: Annotated[str, typer.Option(help="Or a running `medr3 serve`.")] = "",
+    retrieval_url: Annotated[
+        str, typer.Option(help="URL of a running `medr3 serve`, instead of --index.")
+    ] = "",
     recipe: Annotated[
         str,
         typer.Option(
-            help="Take environment, response length, search options and judge of this recipe (name or folder)."
+            help="Use environment, response length, search options and judge of this recipe (name or folder)."
         ),
     ] = "",
     form: Annotated[
@@ -49,8 +53,8 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     api: Annotated[
         str,
         typer.Option(
-            help="How a URL is asked: completions (as in training), chat (the assistant's message is "
-            "continued), chat-turns (documents as user messages); auto finds out what the server has."
+            help="How to query a URL: completions (as in training), chat (the assistant's message is "
+            "continued), chat-turns (documents as user messages); auto detects what the server supports."
         ),
     ] = "auto",
     samples: Annotated[int, typer.Option(min=1, help="Samples per question.")] = 1,
@@ -66,22 +70,22 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
             min=16, help="Tokens of a response, documents included [default: the recipe's, else 4096]."
         ),
     ] = None,
-    prompt_length: Annotated[int, typer.Option(min=16, help="Tokens kept for the prompt (vLLM).")] = 2048,
+    prompt_length: Annotated[int, typer.Option(min=16, help="Tokens reserved for the prompt (vLLM).")] = 2048,
     max_searches: Annotated[int | None, typer.Option(min=0, help="Override the recipe's limit.")] = None,
     judge: Annotated[
         str | None,
         typer.Option(help="rule, or URL of an OpenAI-compatible judge [default: the recipe's, else rule]."),
     ] = None,
-    judge_model: Annotated[str, typer.Option(help="The judge's model name.")] = "",
-    concurrency: Annotated[int, typer.Option(min=1, help="Trajectories at a time.")] = 64,
+    judge_model: Annotated[str, typer.Option(help="Name of the judge model.")] = "",
+    concurrency: Annotated[int, typer.Option(min=1, help="Concurrent trajectories.")] = 64,
     compare: Annotated[
-        Path | None, typer.Option(help="Output folder of another evaluation to compare with.")
+        Path | None, typer.Option(help="Output folder of another evaluation, for a paired comparison.")
     ] = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")
     ] = False,
     published: Annotated[
-        bool, typer.Option("--published", help="Put the paper's numbers beside ours.")
+        bool, typer.Option("--published", help="Show the paper's numbers beside yours.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json instead of the table.")] = False,
     overrides: Annotated[
@@ -90,9 +94,9 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
 ) -> None:
     """Evaluate a model on benchmarks, in the same environment and retrieval as training.
 
-    Without --model, make the tables of --out again (for example with --compare). Exit code 1 if samples are
-    missing, because a service failed; the same command resumes with them. Wrong rows of a benchmark are named and left
-    out; the exit code is then 2, or 3 with --skip-bad.
+    Without --model, only the tables in --out are rewritten (for example with --compare). The exit code is 1 if samples
+    are missing because a service failed; the same command resumes them. Wrong rows of a benchmark are reported and
+    left out; the exit code is then 2, or 3 with --skip-bad.
     """
     import asyncio
 
@@ -108,7 +112,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     failure, left_out = "", 0
     if model:
         if not benchmark:
-            raise UserError("--benchmark is missing: name the questions to ask")
+            raise UserError("--benchmark is missing: name the questions to evaluate")
         if api not in ("auto", *NOTES):
             raise UserError(f"--api {api!r}: known are auto, {', '.join(NOTES)}")
         options = dict(locals())
@@ -157,7 +161,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
 
 
 def _label(model: str, served: str = "") -> str:
-    """The model's name: a server's by the name it has there, else by the address.
+    """The model's name in tables: for a server the name it uses there, else its address.
 
     verl's `<run>/checkpoints/global_step_N/actor/huggingface` is called by the run and the step.
     """

@@ -30,10 +30,10 @@ from medr3_plugin.commands.places import one_of
 def evaluate(  # noqa: PLR0917 (the options of a command)
     source: Annotated[
         str,
-        typer.Option(help="Folder of a set or of several, R2MED/<set> on the Hub, or R2MED for all of them."),
+        typer.Option(help="Folder with one or more sets, or on the Hub R2MED/<set>, or R2MED for all."),
     ],
-    out: Annotated[Path, typer.Option(help="Folder for the indexes; kept, and used again.")],
-    benchmark: Annotated[str, typer.Option(help="Which benchmark; known is r2med.")] = "r2med",
+    out: Annotated[Path, typer.Option(help="Folder for the indexes; existing ones are reused.")],
+    benchmark: Annotated[str, typer.Option(help="Benchmark to run; only r2med exists.")] = "r2med",
     engine: Annotated[str, typer.Option(help="bm25, dense or hybrid.")] = "bm25",
     encoder: Encoder = "",
     article_encoder: ArticleEncoder = "",
@@ -44,11 +44,11 @@ def evaluate(  # noqa: PLR0917 (the options of a command)
     device: Device = "",
     reranker: Reranker = "",
     skip_bad: SkipBad = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The results as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure nDCG@10 of an engine on R2MED: build the index of each of its sets, ask the queries.
+    """Measure nDCG@10 of an engine on R2MED: index each set and run its queries.
 
-    Started again after a stop, it resumes where it was. The exit code is 3 if rows were left out (--skip-bad).
+    The same command resumes after a stop. The exit code is 3 if rows were left out (--skip-bad).
     """
     from medr3_plugin.retrieval.corpus.documents import BadRows
     from medr3_plugin.retrieval.r2med import evaluate as results_of

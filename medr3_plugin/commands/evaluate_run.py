@@ -1,4 +1,4 @@
-"""What `medr3 eval` does with its options: recipe, benchmarks, model, search and judge, then the samples."""
+"""What `medr3 eval` does: set up recipe, benchmarks, model, search and judge from its options, then run the samples."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import typer
 
 
 async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one thing after the other)
-    """Evaluate what is not done.
+    """Evaluate the samples that are not done yet.
 
     Args:
-        options: of the command, by name.
+        options: the command's options by name.
 
     Returns:
-        The last failure, empty if there was none, and how many rows were left out.
+        The last failure (empty if there was none) and the number of rows left out.
     """
     from medr3_plugin.errors import InfrastructureFailure, UserError
     from medr3_plugin.evaluation.benchmarks import load_benchmark
@@ -140,7 +140,7 @@ def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
 
 
 async def _api(options: dict[str, Any], tokenizer: str, tools: Path | None) -> tuple[str, str]:
-    """How a URL is asked, and for which model: as said, as the output folder was begun, or as the server has it."""
+    """How a URL is queried, and for which model: as given, as before in --out, or as the server supports."""
     from medr3_plugin.errors import UserError
     from medr3_plugin.evaluation.chat_policy import NOTES, find_api
     from medr3_plugin.evaluation.policy import EndpointPolicy, load_tokenizer
@@ -240,7 +240,7 @@ def _retrieval(options: dict[str, Any], search: dict[str, Any]) -> dict[str, Any
 
 
 def _judge_options(recipe: dict[str, Any], judge: str | None, model: str) -> dict[str, Any]:
-    """Options of the judge; empty for none: `verify` has the rules. A router is there only in training."""
+    """Options of the judge; empty for none (rules need no judge). verl's router exists only in training."""
     from medr3_plugin.errors import UserError
 
     section = (recipe.get("reward") or {}).get("judge") or {}

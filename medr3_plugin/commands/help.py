@@ -1,7 +1,8 @@
-"""How the help of the commands looks: groups of commands, examples, exit codes; and where -v and -q are taken."""
+"""The layout of the commands' help (groups, examples, exit codes), and where -v and -q are parsed."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -9,24 +10,24 @@ from typer.core import TyperCommand, TyperGroup
 from medr3_plugin.commands.verbosity import OPTIONS, taken_from
 
 GROUPS = {
-    "Begin": ("doctor", "recipes"),
+    "Get started": ("doctor", "recipes"),
     "Questions and documents": ("data", "corpus", "index", "search", "serve"),
     "Train": ("train", "promote", "report"),
     "Measure": ("score", "eval"),
 }
-"""Heading -> commands under it, as `medr3 --help` shows them."""
+"""Heading -> commands, as shown by `medr3 --help`."""
 
 OPTION_GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "data prepare": {
         "Which questions": ("--split", "--config", "--against", "--limit", "--seed", "--mix-option-counts",
                             "--skip-bad"),
-        "How they are asked": ("--form", "--prompt", "--examples", "--examples-as", "--tokenizer", "--stage"),
+        "Prompt": ("--form", "--prompt", "--examples", "--examples-as", "--tokenizer", "--stage"),
     },
     "data build-references": {
         "Teacher": ("--base-url", "--model", "--api-key-env", "--structured", "--max-tokens", "--parameters",
                     "--timeout-s", "--concurrency", "--give-up-after", "--journal"),
         "Difficulty": ("--policy-url", "--policy-model", "--policy-attempts", "--min-pass-rate", "--max-pass-rate"),
-        "What is kept": ("--references", "--max-trajectories", "--min-score", "--prompt", "--form", "--keep-dropped"),
+        "Result": ("--references", "--max-trajectories", "--min-score", "--prompt", "--form", "--keep-dropped"),
         "Searches": ("--index", "--topk", "--max-searches"),
         "Without a teacher": ("--offline", "--corpus", "--vocabulary"),
     },
@@ -45,27 +46,27 @@ OPTION_GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "search": {
         "Milvus": ("--uri", "--collection", "--ranking"),
         "Filters": ("--source", "--min-level", "--min-year", "--max-year"),
-        "How the index is searched": ("--encoder", "--article-encoder", "--reranker", "--evidence-prior"),
+        "Ranking": ("--encoder", "--article-encoder", "--reranker", "--evidence-prior"),
     },
     "serve": {
         "Milvus": ("--uri", "--collection", "--ranking", "--uri-token-env"),
-        "How the index is searched": ("--encoder", "--article-encoder", "--device", "--reranker", "--evidence-prior"),
+        "Ranking": ("--encoder", "--article-encoder", "--device", "--reranker", "--evidence-prior"),
         "Limits": ("--topk", "--max-topk", "--max-queries", "--max-pending", "--timeout"),
-        "Tool of other agents": ("--mcp", "--stdio"),
+        "Tool for agents (MCP)": ("--mcp", "--stdio"),
     },
     "eval": {
         "Questions": ("--benchmark", "--data", "--form", "--prompt", "--limit", "--skip-bad"),
         "Model and sampling": ("--model", "--model-name", "--tokenizer", "--api", "--samples", "--temperature",
                                "--top-p", "--seed", "--response-length", "--prompt-length", "--concurrency"),
         "Searches": ("--index", "--retrieval-url", "--max-searches"),
-        "Verdicts": ("--recipe", "--judge", "--judge-model"),
+        "Recipe and judge": ("--recipe", "--judge", "--judge-model"),
     },
 }  # fmt: skip
-"""Command with many options -> heading -> options under it; the others stand first, under "Options"."""
+"""Command -> heading -> options; options not listed here come first, under "Options"."""
 
 EXIT_CODES = (
     ("0", "done"),
-    ("1", "failed: a service, a run, or something that was checked"),
+    ("1", "failed: a service, a run or a check"),
     ("2", "wrong input: an option, a file, a row"),
     ("3", "done, with some rows left out (--skip-bad)"),
 )
@@ -79,7 +80,7 @@ class Command(TyperCommand):
         return super().make_context(info_name, taken_from(args), parent, **extra)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Arguments, the command's own options by group, then those that every command has."""
+        """Arguments, the command's own options by group, then those of every command."""
         groups = OPTION_GROUPS.get(_path(ctx), {})
         heading_of = {name: heading for heading, names in groups.items() for name in names}
         shown: dict[str, list[tuple[str, str]]] = {
@@ -90,7 +91,10 @@ class Command(TyperCommand):
         for parameter in self.get_params(ctx):
             if (record := parameter.get_help_record(ctx)) is not None:
                 own = "Arguments" if parameter.param_type_name == "argument" else "Options"
-                shown[heading_of.get(parameter.opts[0], own)].append(record)
+                name = re.sub(
+                    r"<(?:list\[)?(\w+)(?:\]| range)?>", lambda kind: f"<{kind[1].lower()}>", record[0]
+                )
+                shown[heading_of.get(parameter.opts[0], own)].append((name, record[1]))
         for heading, rows in shown.items():
             if rows:
                 with formatter.section(heading):
@@ -99,7 +103,7 @@ class Command(TyperCommand):
             formatter.write_dl(OPTIONS)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 (the signature is typer's)
-        """The example, line by line as it is written."""
+        """The example, with its line breaks kept."""
         if self.epilog:
             formatter.write(f"\nExample:\n{_indented(self.epilog)}\n")
 

@@ -52,9 +52,7 @@ _Corpus = Annotated[
     ),
 ]
 _DenseIndex = Annotated[str, typer.Option(help="auto, Flat, SQ8, HNSW or IVF.")]
-_ChunkTokens = Annotated[
-    int, typer.Option(min=0, help="Cut documents longer than this; 0: leave them whole.")
-]
+_ChunkTokens = Annotated[int, typer.Option(min=0, help="Cut longer documents into passages; 0: never.")]
 _Index = Annotated[Path, typer.Option("--index", help="Index folder.")]
 
 
@@ -64,7 +62,7 @@ def register(app: typer.Typer) -> None:
 
     group = typer.Typer(help="Build, inspect and measure retrieval indexes.", no_args_is_help=True)
     group.command("build")(build)
-    group.command("info", short_help="Check an index and say what it holds.")(info)
+    group.command("info", short_help="Check an index and show what it holds.")(info)
     group.command("evaluate", short_help="Measure an engine on a retrieval benchmark (R2MED).")(evaluate)
     app.add_typer(group, name="index")
     app.command("search")(search)
@@ -90,33 +88,33 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     device: Device = "",
     max_tokens: Annotated[
-        int, typer.Option(min=0, help="Cut texts for the encoder; 0: the model's limit.")
+        int, typer.Option(min=0, help="Truncate texts for the encoder; 0: the model's limit.")
     ] = 0,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Passages encoded at a time; else what suits the device.")
+        int | None, typer.Option(min=1, help="Passages encoded at a time [default: suits the device].")
     ] = None,
     dense_index: _DenseIndex = "auto",
     chunk_tokens: _ChunkTokens = 0,
-    chunk_overlap: Annotated[int, typer.Option(min=0, help="Tokens that passages share.")] = 0,
-    chunk_tokenizer: Annotated[str, typer.Option(help="Model whose tokens count; else words.")] = "",
+    chunk_overlap: Annotated[int, typer.Option(min=0, help="Tokens shared by neighbouring passages.")] = 0,
+    chunk_tokenizer: Annotated[
+        str, typer.Option(help="Model whose tokens are counted [default: words].")
+    ] = "",
     encode_with: Annotated[
         str, typer.Option(help="process (this one) or ray (a cluster's workers).")
     ] = "process",
-    workers: Annotated[
-        int, typer.Option(min=0, help="Ray workers; 0: as many as the cluster has room for.")
-    ] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Ray workers; 0: as many as fit.")] = 0,
     gpus_per_worker: Annotated[
         float, typer.Option(min=0, help="GPUs of each Ray worker; may be a fraction.")
     ] = 0.0,
     skip_bad: SkipBad = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an index, or an unfinished one, of something else.")
+        bool, typer.Option("--overwrite", help="Replace an existing index or unfinished build.")
     ] = False,
 ) -> None:
     """Build an index folder from a corpus.
 
-    Started again after a stop, it resumes where it was; an index that is up to date is left alone. The exit code is 3
-    if rows were left out (--skip-bad).
+    The same command resumes after a stop, and leaves an up-to-date index alone. The exit code is 3 if rows were left
+    out (--skip-bad).
     """
     from medr3_plugin.retrieval.corpus.documents import BadRows
     from medr3_plugin.retrieval.index.build import BuildOptions, build_index
@@ -144,7 +142,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         _fill_milvus(corpus, out, uri, collection, config, options, bad, overwrite, encode_with)
         return
     if out is None:
-        raise UserError("--out: missing; name the index folder to create")
+        raise UserError("--out is missing: name the index folder to create")
     encode = None
     if one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
         from medr3_plugin.retrieval.index.ray_encoding import ray_encode
@@ -182,9 +180,9 @@ def _fill_milvus(  # noqa: PLR0917
     from medr3_plugin.retrieval.milvus_build import fill_collection
 
     if not uri:
-        raise UserError("--engine milvus: needs --uri, http://HOST:PORT of a Milvus server or a file NAME.db")
+        raise UserError("--engine milvus needs --uri: http://HOST:PORT of a Milvus server, or a file NAME.db")
     if out is not None or encode_with != "process":
-        raise UserError("--engine milvus: takes neither --out nor --encode-with; the collection is the index")
+        raise UserError("--engine milvus takes neither --out nor --encode-with: the collection is the index")
     manifest = fill_collection(
         corpus,
         uri,
@@ -202,10 +200,12 @@ def _fill_milvus(  # noqa: PLR0917
 
 def info(
     index: _Index,
-    verify: Annotated[bool, typer.Option("--verify", help="Hash every file whole.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The manifest, with sources and years.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Check every file completely.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the manifest with sources and years as JSON.")
+    ] = False,
 ) -> None:
-    """Check an index and say what it holds: sources, evidence types and years with counts, files, memory."""
+    """Check an index and show what it holds: sources, evidence types, years, files."""
     from medr3_plugin.retrieval.index import manifest as manifest_file
     from medr3_plugin.retrieval.index.store import DocumentStore
 
@@ -246,14 +246,14 @@ def search(  # noqa: PLR0917
     article_encoder: ArticleEncoderNow = "",
     reranker: Reranker = "",
     evidence_prior: EvidencePrior = 0.0,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a hit.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per hit.")] = False,
 ) -> None:
     """Search an index or a Milvus collection and print the hits, best first."""
     from medr3_plugin.retrieval.engine import Engine, Filters, open_index
     from medr3_plugin.retrieval.index.store import document_to_row
 
     if min_year is not None and max_year is not None and min_year > max_year:
-        raise UserError(f"--min-year {min_year}: is after --max-year {max_year}")
+        raise UserError(f"--min-year {min_year} is after --max-year {max_year}")
     options = search_options(encoder, article_encoder, reranker, evidence_prior)
     filters = Filters(
         sources=tuple(source) if source else None,
@@ -308,9 +308,8 @@ def _summary(manifest: dict[str, Any]) -> str:
 
 def _size(manifest: dict[str, Any]) -> str:
     size = sum(int(entry["bytes"]) for entry in manifest["files"].values())
-    return (
-        f"{size / 2**20:,.1f} MB of files, memory-mapped when open and shared by all processes of a machine"
-    )
+    shown = f"{size / 2**20:,.1f} MB" if size >= 2**20 else f"{size / 2**10:,.1f} kB"
+    return f"{shown} of files, memory-mapped and shared by all processes of a machine"
 
 
 def _counts(counts: dict[str, int], most: int | None = None) -> str:
@@ -330,7 +329,7 @@ def _years(years: dict[str, int], documents: int) -> str:
 
 
 def _notes(documents: dict[str, Any]) -> Iterator[str]:
-    """What a user should know of the documents of an index."""
+    """What a user should know about the documents of an index."""
     from medr3_plugin.commands.corpus import unknown_types
     from medr3_plugin.retrieval.index.store import LONG
 

@@ -11,30 +11,30 @@ from medr3_plugin.errors import UserError
 
 RANKINGS = ("bm25", "dense", "hybrid")
 MilvusUri = Annotated[
-    str, typer.Option("--uri", help="In place of --index: http://HOST:PORT of a Milvus server, or NAME.db.")
+    str, typer.Option("--uri", help="Instead of --index: http://HOST:PORT of a Milvus server, or NAME.db.")
 ]
-MilvusCollection = Annotated[str, typer.Option("--collection", help="The collection at --uri.")]
+MilvusCollection = Annotated[str, typer.Option("--collection", help="Collection at --uri.")]
 MilvusRanking = Annotated[
     str,
-    typer.Option("--ranking", help="At --uri: bm25, dense or hybrid; else hybrid where there are vectors."),
+    typer.Option("--ranking", help="bm25, dense or hybrid [default: hybrid if the collection has vectors]."),
 ]
 
 
 def check_one_place(index: Path | None, uri: str) -> None:
-    """Refuse none and two.
+    """Refuse neither and both.
 
     Raises:
-        UserError: it is not one.
+        UserError: not exactly one was given.
     """
     if (index is None) == (not uri):
-        raise UserError("give one of --index FOLDER and --uri with --collection (Milvus)")
+        raise UserError("give either --index FOLDER or --uri URI (Milvus)")
 
 
 def one_of(option: str, value: str, allowed: tuple[str, ...]) -> Any:
     """`value`.
 
     Raises:
-        UserError: it is not among those that are allowed.
+        UserError: it is not allowed.
     """
     if value not in allowed:
         raise UserError(f"{option} {value!r}: expected one of {', '.join(allowed)}")

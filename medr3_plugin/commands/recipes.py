@@ -15,18 +15,16 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    group = typer.Typer(help="The shipped recipes: list them, copy one, check one.", no_args_is_help=True)
+    group = typer.Typer(help="List, copy, check and rehearse recipes.", no_args_is_help=True)
     group.command("list")(list_)
     group.command("copy", short_help="Copy a recipe into your own folder.")(copy)
     group.command("validate", short_help="Check recipes against the installed verl.")(validate)
-    group.command("rehearse", short_help="Run a recipe whole on this machine's CPU, with a tiny model.")(
-        rehearse
-    )
+    group.command("rehearse", short_help="Run a whole recipe on the CPU, with a tiny model.")(rehearse)
     app.add_typer(group, name="recipes")
 
 
 def list_() -> None:
-    """Name and purpose of every shipped recipe."""
+    """List the shipped recipes."""
     from medr3_plugin.recipe.shipped import list_recipes
 
     recipes = list_recipes()
@@ -37,9 +35,7 @@ def list_() -> None:
 
 def copy(
     name: Annotated[str, typer.Argument(help="A shipped recipe (see `medr3 recipes list`).")],
-    target: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder to make; must not exist or be empty.")
-    ],
+    target: Annotated[Path, typer.Argument(metavar="DIR", help="New or empty folder.")],
 ) -> None:
     """Copy a recipe into your own folder: edit the yaml there, then start its run.sh."""
     from medr3_plugin.recipe.shipped import copy_recipe
@@ -70,7 +66,7 @@ def validate(
 ) -> None:
     """Compose against the installed verl and check registrations, files, lengths, budgets and memory.
 
-    Exit code 1 if there is an error; a file that is only missing yet is none.
+    The exit code is 1 if there is an error; a file that is yet to be prepared is not an error.
     """
     from medr3_plugin.recipe.checks import check
     from medr3_plugin.recipe.shipped import find_recipe, list_recipes
@@ -101,20 +97,16 @@ def rehearse(
     ] = None,
     stand_ins: Annotated[
         bool,
-        typer.Option(
-            "--stand-ins", help="Replace data, index, judge or tokenizer that are not at hand, and say so."
-        ),
+        typer.Option("--stand-ins", help="Replace missing data, index, judge or tokenizer, and say so."),
     ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Keep the rehearsal's files in this new folder [default: none kept].")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Keep the rehearsal's files in this new folder.")] = None,
     gpu_memory: Annotated[float, typer.Option(min=1, help="Memory of one GPU in GiB.")] = 80.0,
 ) -> None:
-    """Run a recipe whole before paying for GPUs: every stage, hand-over, validation, checkpoint, kill, resume.
+    """Run a whole recipe before paying for GPUs: every stage, hand-over, validation, checkpoint, kill and resume.
 
-    Your data, index, judge, tools and schedule, with a tiny model of random weights in the recipe's architecture, on
-    this machine's CPU, in minutes. A script puts searches and answers into three of four rollouts. Prints what was
-    replaced, because that was not rehearsed, and a verdict. Exit code 1 if a line of the verdict is NO.
+    Uses your data, index, judge, tools and schedule, with a tiny random model of the recipe's architecture, on this
+    machine's CPU, in minutes. Three of four rollouts follow a script of searches and answers. Prints what was
+    replaced, and so not rehearsed, and a verdict. The exit code is 1 if a line of the verdict is NO.
     """
     from medr3_plugin.recipe.rehearsal.rehearse import rehearse as run
     from medr3_plugin.recipe.shipped import find_recipe

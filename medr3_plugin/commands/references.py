@@ -13,37 +13,45 @@ from medr3_plugin.commands.checks import endpoint, one_of
 def build_references(  # noqa: PLR0917 (typer: one parameter per option)
     source: Annotated[Path, typer.Option("--in", help="Parquet written by 'medr3 data prepare'.")],
     out: Annotated[Path, typer.Option(help="Parquet to write, with references.")],
-    base_url: Annotated[str, typer.Option(help="OpenAI-compatible endpoint of the teacher, up to /v1.")] = "",
-    model: Annotated[str, typer.Option(help="Teacher model (default: the one served).")] = "",
+    base_url: Annotated[str, typer.Option(help="URL of the OpenAI-compatible teacher, up to /v1.")] = "",
+    model: Annotated[str, typer.Option(help="Teacher model [default: the one served].")] = "",
     api_key_env: Annotated[str, typer.Option(help="Environment variable that holds the key.")] = "",
-    policy_url: Annotated[str, typer.Option(help="Endpoint of the policy, for the difficulty filter.")] = "",
-    policy_model: Annotated[str, typer.Option(help="Policy model (default: the one served).")] = "",
-    policy_attempts: Annotated[int, typer.Option(min=1, help="Answers for the policy's pass rate.")] = 8,
-    min_pass_rate: Annotated[float, typer.Option(min=0, max=1, help="Drop items below it.")] = 0.0,
-    max_pass_rate: Annotated[float, typer.Option(min=0, max=1, help="Drop items above it.")] = 0.5,
+    policy_url: Annotated[str, typer.Option(help="URL of the policy, for the difficulty filter.")] = "",
+    policy_model: Annotated[str, typer.Option(help="Policy model [default: the one served].")] = "",
+    policy_attempts: Annotated[
+        int, typer.Option(min=1, help="Answers sampled to estimate the pass rate.")
+    ] = 8,
+    min_pass_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="Drop questions below this pass rate.")
+    ] = 0.0,
+    max_pass_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="Drop questions above this pass rate.")
+    ] = 0.5,
     structured: Annotated[
         str,
-        typer.Option(help="How servers decode JSON replies: json_schema, json_object or none (freely)."),
+        typer.Option(help="Constrained decoding: json_schema, json_object or none."),
     ] = "json_schema",
-    references: Annotated[int, typer.Option(min=1, help="Verified references wanted for an item.")] = 10,
-    max_trajectories: Annotated[int, typer.Option(min=1, help="Trajectories paid for, per item.")] = 20,
+    references: Annotated[int, typer.Option(min=1, help="Verified references per question.")] = 10,
+    max_trajectories: Annotated[
+        int, typer.Option(min=1, help="Trajectories paid for per question, at most.")
+    ] = 20,
     max_tokens: Annotated[int, typer.Option(min=16, help="Longest reply, in tokens.")] = 4096,
     min_score: Annotated[
-        float, typer.Option(min=1, max=5, help="Grade from which a trajectory counts.")
+        float, typer.Option(min=1, max=5, help="Lowest grade of an accepted trajectory.")
     ] = 5.0,
     index: Annotated[str, typer.Option(help="Index folder or service URL for the searches.")] = "",
     topk: Annotated[int, typer.Option(min=1, help="Documents per search.")] = 3,
     max_searches: Annotated[int, typer.Option(min=0, help="Searches per trajectory.")] = 4,
     journal: Annotated[
-        Path | None, typer.Option(help="Journal of paid calls (default: OUT.journal).")
+        Path | None, typer.Option(help="Journal of paid calls [default: OUT.journal].")
     ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Items in work at the same time.")] = 16,
-    timeout_s: Annotated[float, typer.Option(min=1, help="Longest time for one reply, in seconds.")] = 600.0,
-    give_up_after: Annotated[int, typer.Option(min=1, help="Failed items in a row that end the run.")] = 8,
+    concurrency: Annotated[int, typer.Option(min=1, help="Questions processed concurrently.")] = 16,
+    timeout_s: Annotated[float, typer.Option(min=1, help="Timeout of one reply, in seconds.")] = 600.0,
+    give_up_after: Annotated[int, typer.Option(min=1, help="Stop after this many failures in a row.")] = 8,
     parameters: Annotated[
         str,
         typer.Option(
-            help="JSON object of request parameters; null leaves one out, such as "
+            help="JSON object of request parameters; null omits one, such as "
             """'{"max_tokens": null, "max_completion_tokens": 4096}'."""
         ),
     ] = "",
@@ -65,16 +73,16 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
         bool, typer.Option(help="Also write dropped questions, without references.")
     ] = False,
     offline: Annotated[
-        bool, typer.Option(help="No language model: gold documents and vocabularies.")
+        bool, typer.Option(help="Use gold documents and vocabularies, without a language model.")
     ] = False,
     corpus: Annotated[
         list[Path] | None, typer.Option(help="Corpus with the gold documents (offline).")
     ] = None,
     vocabulary: Annotated[list[Path] | None, typer.Option(help="Vocabulary file (offline).")] = None,
 ) -> None:
-    """Reference reasoning graphs for questions: by language models, or offline from gold documents.
+    """Build reference reasoning graphs for questions, by language models or offline from gold documents.
 
-    Resumable: started again after a kill or a failure, a run pays for no call twice.
+    Resumable: after a failure, run the same command again; no call is paid for twice.
     """
     import asyncio
     import os

@@ -10,7 +10,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command("report", short_help="One HTML page of a run, to look at.")(report)
+    app.command("report", short_help="Write a run's report as one HTML page.")(report)
 
 
 def report(
@@ -25,10 +25,10 @@ def report(
         bool, typer.Option("--png", help="Also write the curves as PNG files (extra: eval).")
     ] = False,
     max_trajectories: Annotated[
-        int, typer.Option(min=1, help="Embed at most this many trajectories, evenly spaced over the run.")
+        int, typer.Option(min=1, help="Most trajectories to embed, evenly spaced over the run.")
     ] = 600,
 ) -> None:
-    """Make one self-contained HTML page of a run, finished or in progress: curves, stages, trajectories."""
+    """Write one self-contained HTML page about a run, finished or in progress: curves, stages, trajectories."""
     from medr3_plugin.errors import UserError
     from medr3_plugin.runs.files import CONFIG, EVALUATION, METRICS, STAGES, TRAJECTORIES
     from medr3_plugin.runs.report.report import write_report

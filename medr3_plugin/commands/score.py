@@ -38,25 +38,30 @@ def score(  # noqa: PLR0917 - typer passes options by name
         str, typer.Option(help="medr3, paper (the paper's figures) or authors (the released stage 1).")
     ] = "",
     judge: Annotated[str, typer.Option(help="rule, or the URL of an OpenAI-compatible server.")] = "",
-    judge_model: Annotated[str, typer.Option(help="Model to ask there; else the server's first.")] = "",
+    judge_model: Annotated[
+        str, typer.Option(help="Name of the judge model [default: the server's first].")
+    ] = "",
     vocabulary: Annotated[
-        list[Path] | None, typer.Option(help="Terms to look for, jsonl; repeatable. Else phrases are terms.")
+        list[Path] | None,
+        typer.Option(help="Vocabulary (jsonl) of the entities; repeatable [default: phrases]."),
     ] = None,
     encoder: Annotated[
         str, typer.Option(help="Sentence encoder (folder or name) for the semantic term.")
     ] = "",
     config: Annotated[
-        Path | None, typer.Option(help="yaml with a section medr3.reward, or that section.")
+        Path | None, typer.Option(help="yaml file with medr3.reward, or that section alone.")
     ] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Print every part with its reasons.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print every part and why it has its value.")
+    ] = False,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")
     ] = False,
 ) -> None:
     """Score trajectories: one record per row, with the same parts as in training.
 
-    Wrong rows are named and left out, and the others are scored; the exit code is then 2, or 3 with --skip-bad.
-    A row whose judge or encoder failed is written as invalid; the exit code is then 1.
+    Wrong rows are reported and left out; the exit code is then 2, or 3 with --skip-bad. A row whose judge or encoder
+    failed is written as invalid; the exit code is then 1.
     """
     from medr3_plugin.rewards.scorer import build_scorer
 
@@ -94,7 +99,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """The reward options of a yaml file: its section `medr3.reward` with the stages' own, or the whole file.
 
     Raises:
-        UserError: the file is missing or not a mapping, or an interpolation in it leads nowhere.
+        UserError: the file is missing or not a mapping, or an interpolation cannot be resolved.
         MissingExtra: it has interpolations, and omegaconf is not installed.
     """
     import yaml
@@ -134,7 +139,9 @@ def _resolved(content: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
     try:
         part: Any = OmegaConf.to_container(config[key] if key else config, resolve=True)
     except OmegaConfBaseException as error:
-        raise UserError(f"{path}: an interpolation leads nowhere: {' '.join(str(error).split())}") from None
+        raise UserError(
+            f"{path}: an interpolation cannot be resolved: {' '.join(str(error).split())}"
+        ) from None
     return {key: part} if key else part
 
 

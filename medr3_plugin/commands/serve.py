@@ -33,30 +33,30 @@ def serve(  # noqa: PLR0917 (the options of a command)
     collection: MilvusCollection = "medr3",
     ranking: MilvusRanking = "",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; they share a memory-mapped index.")] = 1,
-    topk: Annotated[int, typer.Option(min=1, help="Hits per query when the request does not say.")] = 5,
-    max_topk: Annotated[int, typer.Option(min=1, help="Largest top-k of a request.")] = 100,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = 8765,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, which share the memory-mapped index.")] = 1,
+    topk: Annotated[int, typer.Option(min=1, help="Hits per query unless the request says otherwise.")] = 5,
+    max_topk: Annotated[int, typer.Option(min=1, help="Largest topk of a request.")] = 100,
     max_queries: Annotated[int, typer.Option(min=1, help="Most queries of a request.")] = 4096,
     max_pending: Annotated[
         int,
-        typer.Option(min=1, help="Queries that may wait; 429 beyond, and sooner if --timeout wants it."),
+        typer.Option(min=1, help="Queries that may wait; more, or too many for --timeout, get status 429."),
     ] = 2048,
-    timeout: Annotated[float, typer.Option(min=0.001, help="Longest time for a search, in seconds.")] = 10.0,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Timeout of a search, in seconds.")] = 10.0,
     encoder: EncoderNow = "",
     article_encoder: ArticleEncoderNow = "",
     device: Device = "",
     reranker: Reranker = "",
     evidence_prior: EvidencePrior = 0.0,
     mcp: Annotated[
-        bool, typer.Option("--mcp", help="Offer the tool medical_search over MCP, at /mcp beside /retrieve.")
+        bool, typer.Option("--mcp", help="Also offer the tool medical_search over MCP, at /mcp.")
     ] = False,
     stdio: Annotated[
-        bool, typer.Option("--stdio", help="With --mcp: talk on standard input and output, not over HTTP.")
+        bool, typer.Option("--stdio", help="With --mcp: use standard input and output instead of HTTP.")
     ] = False,
     token_env: Annotated[
         str,
-        typer.Option(help="Environment variable with the bearer token; if it is set, a token is asked for."),
+        typer.Option(help="Environment variable with a bearer token; if set, requests need it."),
     ] = TOKEN_ENV,
     uri_token_env: Annotated[
         str, typer.Option(help="Environment variable with the token of the Milvus server.")
@@ -70,9 +70,11 @@ def serve(  # noqa: PLR0917 (the options of a command)
     if index is not None and not index.is_dir():
         raise UserError(f"--index {index}: no such folder; build one with `medr3 index build`")
     if workers > 1 and uri and "://" not in uri:
-        raise UserError(f"--workers {workers}: one process at a time can use the Milvus Lite file {uri}")
+        raise UserError(
+            f"--workers {workers}: only one process at a time can open the Milvus Lite file {uri}"
+        )
     if stdio and not mcp:
-        raise UserError("--stdio: needs --mcp; Search-R1's protocol is HTTP only")
+        raise UserError("--stdio needs --mcp: Search-R1's protocol is HTTP only")
     options = ServiceOptions(
         index="" if index is None else str(index),
         uri=uri,

@@ -21,11 +21,15 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="The path of a recipe folder or yaml, or a shipped recipe.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="Hydra overrides: key=value ...")] = None,
-    check_only: Annotated[bool, typer.Option("--check", help="Only check, start nothing.")] = False,
+    recipe: Annotated[str, typer.Argument(help="A recipe's folder or yaml, or the name of a shipped one.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Hydra overrides, e.g. trainer.nnodes=4.")
+    ] = None,
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Check the recipe without starting it.")
+    ] = False,
 ) -> None:
-    """Train with a recipe in verl's own trainer; the same command resumes a run that was interrupted."""
+    """Train with a recipe in verl's own trainer. The same command resumes an interrupted run."""
     from medr3_plugin.launch import run_training
     from medr3_plugin.recipe.checks import check, other_verl
     from medr3_plugin.recipe.checks.language import WHERE as LANGUAGE
@@ -77,7 +81,7 @@ def train(
 
 
 def _on_this_machine(wanted: str | None, run_dir: Path) -> tuple[str, dict[str, str]]:
-    """Precision and variables of a CPU run: what the user or the run's beginning decided, the rest measured now."""
+    """Precision and variables of a CPU run: as set by the user or earlier in the run, otherwise measured now."""
     from medr3_plugin.launch import cpu_environment
     from medr3_plugin.platform_cpu import speed
 

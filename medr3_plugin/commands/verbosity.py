@@ -1,4 +1,4 @@
-"""The options -v and -q that every command takes."""
+"""The options -v and -q of every command."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TextIO
 
 OPTIONS = (
-    ("-v, --verbose", "Show log messages, and the traceback of an error."),
-    ("-q, --quiet", "Show errors and warnings only: no progress, no notes."),
+    ("-v, --verbose", "Show log messages and full tracebacks."),
+    ("-q, --quiet", "Show only errors and warnings."),
 )
 _VERBOSE = ("-v", "--verbose")
 _QUIET = ("-q", "--quiet")
@@ -17,9 +17,9 @@ _SHOWN = ("error:", "warning:", "interrupted", "Usage:", "Try ", "Error:", "Trac
 
 
 class OnlyErrors:
-    """A stream in place of stderr that lets errors and warnings through, with the indented lines that follow them.
+    """Replaces stderr: passes only errors and warnings, with the indented lines that follow them.
 
-    It is no terminal, so progress bars stay away by themselves.
+    It is not a terminal, so progress bars do not appear.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -29,7 +29,7 @@ class OnlyErrors:
         self.encoding = stream.encoding
 
     def write(self, text: str) -> int:
-        """Write the whole lines of `text` that are to be seen."""
+        """Write those whole lines of `text` that should be shown."""
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             if not line.startswith(" "):
@@ -39,7 +39,7 @@ class OnlyErrors:
         return len(text)
 
     def flush(self) -> None:
-        """Flush the stream behind."""
+        """Flush the underlying stream."""
         self._stream.flush()
 
     def isatty(self) -> bool:
@@ -56,7 +56,7 @@ def is_verbose() -> bool:
 
 
 def taken_from(arguments: Sequence[str]) -> list[str]:
-    """The arguments without -v and -q, which take effect; what follows `--` is left alone."""
+    """Apply -v and -q and return the other arguments; those after `--` are left alone."""
     arguments = list(arguments)
     end = arguments.index("--") if "--" in arguments else len(arguments)
     before = arguments[:end]

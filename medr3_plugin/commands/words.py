@@ -1,4 +1,4 @@
-"""Small words of the commands' output."""
+"""Wording shared by the commands."""
 
 from __future__ import annotations
 

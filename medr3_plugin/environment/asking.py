@@ -1,4 +1,4 @@
-"""One search of a trajectory: what the backend found, which of it is new, and what to say where there is nothing."""
+"""One search of a trajectory: what the backend found, what of it is new, and what to show if nothing is."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Answer(NamedTuple):
 
 
 async def ask(query: str, seen: Collection[str], search: Search, settings: EnvironmentSettings) -> Answer:
-    """Run one search; never raises for what the model or the infrastructure did.
+    """Run one search; never raises because of the model or a service.
 
     Args:
         query: as the model wrote it.

@@ -16,24 +16,24 @@ class EnvironmentSettings(BaseModel):
     """How a search is answered inside a trajectory. All lengths are tokens of the policy's tokenizer.
 
     Attributes:
-        max_searches: searches a trajectory may make; a stage may set its own.
-        topk: documents asked for per search.
-        document_tokens: budget of one rendered document, its tags included.
+        max_searches: most searches per trajectory; a stage may set its own.
+        topk: documents requested per search.
+        document_tokens: budget of one rendered document, including its tags.
         search_tokens: budget of all documents of one search.
-        answer_reserve: response tokens that documents never use, kept for the answer.
+        answer_reserve: response tokens reserved for the answer, which documents never use.
         document_template: how a document is written between its tags. Fields: header (source, evidence
             type and year, as far as known), title, text, summary (the corpus column, else the text), source,
             evidence_type, year.
-        stop_at_answer: end generation at `</answer>`; for small models that do not end by themselves.
-        query_gain: search for the bare question too, for the metric `search/query_gain`; only where gold documents
+        stop_at_answer: end generation at `</answer>`, for small models that do not stop by themselves.
+        query_gain: also search for the bare question, for the metric `search/query_gain`; only where gold documents
             are known, once per question and process.
-        prefill_think: append `<think>` to the prompt (the paper's prompt ends so), unless the chat template has.
-        empty_line: neutral text shown between document tags where a search found nothing; like the next four best in
-            the language of the questions.
-        duplicate_line: shown where it found only documents that were shown before.
-        failed_line: shown where it failed.
-        malformed_line: shown where it had no usable query.
-        limit_line: shown past `max_searches`.
+        prefill_think: append `<think>` to the prompt, as the paper does, unless the chat template already has.
+        empty_line: neutral text shown between document tags if a search found nothing. This and the next four are best
+            written in the language of the questions.
+        duplicate_line: shown if a search found only documents that were shown before.
+        failed_line: shown if a search failed.
+        malformed_line: shown if a search had no usable query.
+        limit_line: shown for a search beyond `max_searches`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

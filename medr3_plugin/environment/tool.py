@@ -58,12 +58,12 @@ class ToolSettings(BaseModel):
     """The tool's `config` in the yaml.
 
     Attributes:
-        type: verl's kind of tool.
-        retrieval: as the section `medr3.retrieval`; None takes that.
-        topk, max_searches, answer_reserve, document_template: as in `medr3.environment`; None takes that.
-        document_chars: longest text of one document; the cut falls on a word boundary.
-        response_chars: longest answer of the tool. `rollout.multi_turn.max_tool_response_length` must not
-            be smaller, else verl cuts the middle out of the evidence; `medr3_tool` refuses to start then.
+        type: the type that verl expects of its tools.
+        retrieval: like the section `medr3.retrieval`, which is used if this is null.
+        topk, max_searches, answer_reserve, document_template: as in `medr3.environment`, whose values are used if null.
+        document_chars: longest text of one document, in characters; it is cut at a word boundary.
+        response_chars: longest reply of the tool, in characters. `rollout.multi_turn.max_tool_response_length` must not
+            be smaller, or verl would cut the middle out of it; `medr3_tool` then refuses to start.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -103,7 +103,7 @@ class _Trajectory:
 
 @dataclass(frozen=True)
 class Policy:
-    """What `medr3_tool` knows of the model that calls.
+    """What `medr3_tool` knows about the calling model.
 
     Attributes:
         response_length: tokens that a response may have.
@@ -135,7 +135,7 @@ class MedicalSearchTool(BaseTool):
     def attach(
         self, policy: Policy, environment: EnvironmentSettings, retrieval: dict[str, Any] | None
     ) -> None:
-        """Take from the run what the tool's own section leaves open.
+        """Take from the run's configuration what the tool's own section leaves open.
 
         Args:
             environment, retrieval: the sections `medr3.environment` and `medr3.retrieval`.
@@ -148,7 +148,7 @@ class MedicalSearchTool(BaseTool):
         if self.backend is None:
             if retrieval is None:
                 raise UserError(
-                    "medr3.retrieval: missing, and the tool medical_search has no retrieval of its own"
+                    "medr3.retrieval: missing, and the tool medical_search does not set retrieval either"
                 )
             self.backend = make_backend(retrieval)
 
@@ -158,7 +158,7 @@ class MedicalSearchTool(BaseTool):
         parameters: dict[str, Any],
         **kwargs: Any,
     ) -> tuple[ToolResponse, float | None, dict[str, Any]]:
-        """Answer one call; never raises for what the model or the infrastructure did.
+        """Answer one call; never raises because of the model or a service.
 
         verl drops the metrics that a tool returns, so every search is recorded in the trajectory's
         `extra_fields["searches"]`, in the form that the rewards read (`retrieval.protocol.turns_to_json`).
@@ -188,7 +188,7 @@ class MedicalSearchTool(BaseTool):
 
         async def search(query: str) -> Sequence[Hit]:
             if self.backend is None:  # called by a loop that is not ours
-                raise UserError("medical_search: give it `retrieval`, or use the agent loop medr3_tool")
+                raise UserError("medical_search: set its `retrieval`, or use the agent loop medr3_tool")
             return (await self.backend.search([query], self.environment.topk))[0]
 
         turn, new, line = await ask(query, trajectory.shown, search, self.environment)
@@ -198,7 +198,7 @@ class MedicalSearchTool(BaseTool):
         return replace(turn, shown=shown), text or _block(self.environment.limit_line)
 
     def _render(self, hits: Sequence[Hit], trajectory: _Trajectory) -> tuple[str, tuple[str, ...]]:
-        """Documents in tags, as the one parser knows them, as many as there is room for, best first."""
+        """Documents in tags, best first, as many as there is room for."""
         blocks: list[str] = []
         shown: list[str] = []
         chars = self.settings.response_chars

@@ -22,14 +22,14 @@ Message = dict[str, str]
 
 
 class PolicyFailure(InfrastructureFailure):
-    """The model's server did not answer; the sample is not done and is tried again by the next run."""
+    """The model's server did not answer; the next run tries the sample again."""
 
     service = "policy"
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn; `seed` makes the n-th sample of a question the same in every run."""
+    """Sampling parameters; `seed` makes the n-th sample of a question the same in every run."""
 
     temperature: float = 0.6
     top_p: float = 0.9
@@ -68,9 +68,9 @@ def load_tokenizer(path: str) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"--tokenizer {path}: no tokenizer can be loaded from it ({reason})") from error
+        raise UserError(f"--tokenizer {path}: no tokenizer can be loaded ({reason})") from error
     if not tokenizer.chat_template:
-        raise UserError(f"--tokenizer {path}: it has no chat template, so it cannot build prompts")
+        raise UserError(f"--tokenizer {path} has no chat template, so it cannot build prompts")
     return tokenizer
 
 
@@ -131,7 +131,7 @@ class EndpointPolicy:
         """what the server said when it last refused a probe"""
 
     async def probe(self, api: Literal["completions", "chat"], **asked: Any) -> int | None:
-        """Have one token made; the prompt's tokens as the server counts them (0: not said), None if refused.
+        """Generate one token; returns the prompt's length as counted by the server (0: not reported), None if refused.
 
         Raises:
             PolicyFailure: the server does not answer.
@@ -267,7 +267,7 @@ class VllmPolicy:
                 async for output in self._engine.generate(prompt, parameters, request):
                     return Generation(list(output.outputs[0].token_ids))
             except self._errors as error:
-                raise PolicyFailure(f"vLLM ended, its log says why: {error}", "engine") from error
+                raise PolicyFailure(f"vLLM died; its log says why: {error}", "engine") from error
             raise PolicyFailure("vLLM ended a request without output", "no_output")
 
         return generate

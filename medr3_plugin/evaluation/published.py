@@ -1,4 +1,4 @@
-"""Numbers published for Med-R^3 (arXiv:2507.23541), to stand beside your own.
+"""Numbers published for Med-R^3 (arXiv:2507.23541), to compare yours with.
 
 Accuracy in percent, Llama-3.1-8B-Instruct as backbone. The paper shows them as a radar chart; they were read
 from the vertices of its vector graphic, so the second decimal may be off by one. The protocol of the

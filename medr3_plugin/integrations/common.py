@@ -25,8 +25,8 @@ def with_opening_tag(response: str, opened: bool | None) -> str:
 
     Args:
         response: what the model generated.
-        opened: whether the prompt ended with `<think>`. None if only the trainer knows (a chat template may add it):
-            then a response whose first think tag is `</think>` shows that it did.
+        opened: whether the prompt ended with `<think>`. None if only the trainer knows (a chat template may add it); it
+            did if the response's first think tag is `</think>`.
 
     >>> with_opening_tag("Collagen.</think><answer>C</answer>", None)
     '<think>Collagen.</think><answer>C</answer>'

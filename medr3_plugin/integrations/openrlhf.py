@@ -36,7 +36,7 @@ def make_reward_func(scorer: SampleScorer | None = None, *, stage: str = "reason
     """A reward function for OpenRLHF.
 
     Args:
-        scorer: what scores; by default `build_scorer({})`, which decides by rules, without a judge.
+        scorer: the scorer; by default `build_scorer({})`, which uses rules and no judge.
         stage: whose formula is used. The retrieval parts need records of searches, which OpenRLHF does not have.
 
     Returns:

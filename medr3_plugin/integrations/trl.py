@@ -33,16 +33,16 @@ def make_reward_func(
     It is asynchronous, so TRL runs it on its one event loop and the requests to a judge overlap.
 
     Args:
-        scorer: what scores; by default `build_scorer({})`, which decides by rules, without a judge.
+        scorer: the scorer; by default `build_scorer({})`, which uses rules and no judge.
         stage: whose formula is used. The retrieval parts need records of searches, which TRL does not have.
-        opens_think: whether the prompt ends with `<think>`. By default this is seen from a plain prompt; with a
-            conversational one, whose template TRL applies, from the completion. Say it if your template does:
+        opens_think: whether the prompt ends with `<think>`. By default this is read from a plain prompt or, for a
+            conversational one (whose template TRL applies), from the completion. Set it if your template does so:
             a completion that never closes its reasoning does not show it.
 
     Returns:
-        The function. It gives one reward per completion, and None where a judge failed, which is no verdict on the
-        model: with this function alone, TRL leaves such a completion out of its group's mean and deviation and gives
-        it advantage 0. It raises `UserError` for a row without an accepted answer.
+        The function. It gives one reward per completion, or None if a judge failed: with this function alone, TRL
+        leaves such a completion out of its group's mean and deviation and gives it advantage 0. It raises `UserError`
+        for a row without an accepted answer.
     """
 
     async def medr3_reward(

@@ -71,7 +71,7 @@ def make_sample(
     recorded = "searches" in extra_info
     if not recorded and int(extra_info.get("num_turns") or 0) > _ONE_TURN:
         raise UserError(
-            "a trajectory of several turns comes as one text, and what tools inserted cannot be told from what the "
+            "a trajectory of several turns comes as one text, in which tool output cannot be told from what the "
             "model wrote: use the reward manager `medr3` (reward.reward_manager.name=medr3)"
         )
     response = extra_info.get("tag_text") or with_opening_tag(

@@ -47,21 +47,21 @@ class JudgeOptions(BaseModel):
     """The section `judge`. Defaults suit your own server; times are in seconds.
 
     Attributes:
-        kind: `rule` (no model), `openai` (a server of that protocol) or `router` (verl's reward-model router).
-        base_url: the server's address up to `/v1`.
+        kind: `rule` (no model), `openai` (an OpenAI-compatible server) or `router` (verl's reward-model router).
+        base_url: the server's URL, up to `/v1`.
         address: the router's host and port; null takes it from the run or from `MEDR3_REWARD_ROUTER`.
-        model: the model's name; null asks the server for its own.
+        model: the model's name; null takes the server's first.
         api_key_env: name of the environment variable that holds the key.
-        timeout_s: longest wait for one reply.
-        attempts: requests for one verdict at most, failed ones included.
-        max_in_flight: requests under way at a time, per process.
-        temperature: sampling temperature; null sends none.
-        max_tokens: longest reply, thoughts included; null sends none.
+        timeout_s: timeout of one reply.
+        attempts: most requests for one verdict, including failed ones.
+        max_in_flight: concurrent requests per process.
+        temperature: sampling temperature; null omits the parameter.
+        max_tokens: longest reply, including thinking; null omits the parameter.
         parameters: further parameters of the request, or null to leave one of them out.
-        structured: how a JSON reply is asked for.
-        extra_body: what a server takes besides the protocol's parameters.
-        tokenizer: folder of the judge's model, whose control tokens are kept from it.
-        cache: file of replies that are not asked for again; null keeps none.
+        structured: constrained decoding of the JSON reply.
+        extra_body: request fields outside the protocol that the server accepts.
+        tokenizer: folder of the judge's model, to neutralise its control tokens in what it reads.
+        cache: file that stores replies, so none is requested twice; null stores none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,7 +1,7 @@
 """Words with their places, and the normal form under which entities are compared.
 
-The normal form of a word is the answer verifiers' (`rewards.answer_text`): NFKC, case, accents, plural,
-British spelling, Greek letters and numerals folded. Here every word keeps its offsets, because extraction
+The normal form of a word is that of `medr3_plugin.text`: NFKC, case, accents, plural, British spelling, Greek
+letters and numerals folded. Here every word keeps its offsets, because extraction
 looks at what stands between two entities, and every Chinese character is a word of its own, because Chinese
 does not separate words.
 """
@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from medr3_plugin.text import tokens as fold_words
+from medr3_plugin.text import word_keys
 
 _CJK = "\u3400-\u9fff\uf900-\ufaff"
 # a Chinese character, a decimal number, or letters and digits together ("FBN1", "don't")
@@ -41,7 +41,7 @@ def word_form(word: str) -> str:
     >>> word_form("Tumours"), word_form("β"), word_form("don't")
     ('tumor', 'beta', 'dont')
     """
-    return "".join(fold_words(word))
+    return "".join(word_keys(word))
 
 
 def words(text: str) -> list[Word]:

@@ -183,8 +183,7 @@ class ChatClient:
         """The failure of a reply that the server cut off."""
         return self._transport.failure(
             "truncated",
-            f"was cut off before the end of its reply; raise {self._settings['length']}, or switch off the thinking "
-            "of its model",
+            f"cut its reply off; raise {self._settings['length']}, or switch off the model's thinking",
         )
 
     def _parameters(self, wanted: Mapping[str, Any], attempt: int) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def read_json(text: str, model: type[Model], *, shown: str = "", repair: bool = 
     key = _answer_key(model)
     opened = _THOUGHT_OPEN.match(text)
     if opened and not _THOUGHT_CLOSE.search(text):
-        raise JudgeFailure("the reply ends within its thoughts", kind="truncated")
+        raise JudgeFailure("the reply ends while the model is still thinking", kind="truncated")
     for candidate in _candidates(text):
         try:
             value = _strict(candidate, key)
@@ -139,7 +139,7 @@ def read_json(text: str, model: type[Model], *, shown: str = "", repair: bool = 
             continue
         return _validated(model, value, text), False
     if not repair or may_hold_answer(shown, model):
-        raise _unreadable("is not the JSON alone that was asked for", text)
+        raise _unreadable("is not just the requested JSON", text)
     return _validated(model, _repaired(_after_thoughts(text), key, text), text), True
 
 
@@ -217,7 +217,7 @@ def _validated(model: type[Model], value: Any, text: str) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError:
-        raise _unreadable("is not of the form that was asked for", text) from None
+        raise _unreadable("does not have the requested form", text) from None
 
 
 @lru_cache

@@ -107,7 +107,7 @@ class ReplyStore:
         except (sqlite3.Error, OSError) as error:
             self._thread.shutdown()
             raise UserError(
-                f"{self.path}: cannot be used as store of replies ({error}); name another file in {setting}, or "
+                f"{self.path}: cannot be used as a store of replies ({error}); name another file in {setting}, or "
                 "remove this one"
             ) from error
 
@@ -188,7 +188,7 @@ class ReplyStore:
         except sqlite3.Error as error:
             if self._must_keep:
                 raise UserError(
-                    f"{self.path}: cannot be written to ({error}); put that right and start again, what is in it is "
+                    f"{self.path}: cannot be written to ({error}); fix that and start again, its content is "
                     "kept"
                 ) from error
             if not self.errors:
@@ -217,7 +217,8 @@ def _open(path: Path) -> sqlite3.Connection:
             connection.execute(_OF_BEFORE)
         if "verdict" in tables and "reply" not in tables:
             logger.warning(
-                "%s: its verdicts are from a version that read less carefully; they are asked for again", path
+                "%s: its verdicts are from an earlier, less strict version; they are requested again",
+                path,
             )
     except sqlite3.Error:
         connection.close()

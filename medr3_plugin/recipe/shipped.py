@@ -79,7 +79,8 @@ def find_recipe(name: str) -> Recipe:
         raise UserError(
             f"{path} is not a recipe: it needs one yaml with a `defaults` list (else give the yaml's path)"
         )
-    close = difflib.get_close_matches(name, shipped, n=1)
+    own = {str(file.parent) for file in path.parent.glob("*/*.yaml")}
+    close = difflib.get_close_matches(name, {*shipped, *own}, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(shipped)}"
     raise UserError(f"no recipe {name!r}: {hint}")
 

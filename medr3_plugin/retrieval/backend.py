@@ -53,22 +53,22 @@ class BackendOptions(BaseModel):
 
     Attributes:
         backend: `inprocess` (index opened in this process), `http` (a running `medr3 serve`), `ray` (an index
-            served by actors of the training cluster), `milvus` (a collection of a Milvus server); left out, a `url`
-            means `http` and a `uri` `milvus`.
+            served by actors of the training cluster) or `milvus` (a collection of a Milvus server). If left out, a
+            `url` implies `http` and a `uri` implies `milvus`.
         index: folder of a built index (`inprocess`, `ray`).
         url: address of the service (`http`).
         uri: address of the server, `http://host:19530`, or a Milvus Lite file for one process (`milvus`).
-        collection: of the server, filled by `medr3 index build --engine milvus` (`milvus`).
-        ranking: how a collection is ranked; None: `hybrid` where it has vectors, else `bm25` (`milvus`).
-        search: how the index is searched (`inprocess`, `ray`, `milvus`); `medr3 serve` has the same as options.
-        timeout_s: deadline of one search, everything included.
-        retries: tries after the first, whatever failed; None: until the deadline while the service is away, else as
-            the failure deserves (`http`).
-        breaker_cooldown_s: how long searches fail at once after several failed in a row (`http`).
-        token_env: name of the environment variable with the token of the service or server (`http`, `milvus`).
+        collection: collection filled by `medr3 index build --engine milvus` (`milvus`).
+        ranking: how a collection is ranked; null means `hybrid` if it has vectors, else `bm25` (`milvus`).
+        search: how the index is searched (`inprocess`, `ray`, `milvus`), like the options of `medr3 serve`.
+        timeout_s: deadline of one search, including retries.
+        retries: retries for any failure; null means until the deadline while the service is unreachable, otherwise
+            depending on the failure (`http`).
+        breaker_cooldown_s: how long searches fail immediately after several failed in a row (`http`).
+        token_env: environment variable that holds the token of the service or server (`http`, `milvus`).
         ray_replicas: actors that share the searches.
         ray_cpus: cores Ray reserves for each actor.
-        ray_start_timeout_s: longest time for Ray to place the actors and for their indexes to open.
+        ray_start_timeout_s: timeout for Ray to place the actors and open their indexes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

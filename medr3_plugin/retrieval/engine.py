@@ -66,14 +66,14 @@ class SearchOptions:
     """How an index is searched; nothing here changes the index.
 
     Attributes:
-        encoder: where the model of a dense index is now; None is where it was at building.
-        article_encoder: the same for the model of documents, where the index has another one for them.
-        device: of the encoder and the reranker; None lets them choose.
-        depth: candidates that are fused, reranked or weighed by evidence. More let
-            `evidence_prior` lift documents from further down.
-        reranker: folder or Hugging Face name of a cross-encoder; None for none.
-        rerank_depth: candidates the cross-encoder scores: nearly all of its time, so that a CPU wants fewer.
-        evidence_prior: how much strong evidence is preferred: 0 not at all, 1 much.
+        encoder: new location of a dense index's encoder; null means where it was when the index was built.
+        article_encoder: the same for a separate encoder of documents.
+        device: device of the encoder and the reranker; null lets them choose.
+        depth: candidates that are fused, reranked or weighted by evidence. With more, `evidence_prior` can lift
+            documents from further down.
+        reranker: folder or Hugging Face name of a cross-encoder; null for none.
+        rerank_depth: candidates scored by the cross-encoder, which takes nearly all of its time; use fewer on a CPU.
+        evidence_prior: how much strong evidence is preferred, from 0 (not at all) to 1.
     """
 
     encoder: str | None = None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Set
 
+from medr3_plugin.knowledge.agreement import Said
 from medr3_plugin.knowledge.graph import Edge
-from medr3_plugin.knowledge.statements import Said
 
 
 def leading_to(edges: Collection[Edge], answers: Set[str]) -> list[Edge]:

@@ -27,7 +27,7 @@ CALIBRATED = {r"all[-_]minilm[-_]l6[-_]v2": 0.35}
 
 
 class TextEncoder(Protocol):
-    """What turns texts into vectors: `retrieval.encoder.Encoder`."""
+    """What turns texts into vectors: `retrieval.index.encoder.Encoder`."""
 
     def encode_articles(self, texts: Sequence[str], batch_size: int = 32) -> Vectors:
         """`[texts, dimension]` float32."""
@@ -44,7 +44,7 @@ def c0_for(path: str) -> float:
         if re.search(pattern, path, re.IGNORECASE):
             return value
     raise UserError(
-        f"medr3.reward.encoder.c0: not known for {path}; set it to the mean cosine of unrelated reasoning "
+        f"medr3.reward.encoder.c0: unknown for {path}; set it to the mean cosine of unrelated reasoning "
         "texts (medr3_plugin.rewards.encoder.calibrate measures it)"
     )
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from medr3_plugin.knowledge.agreement import StatementIndex
 from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.graph import Edge
-from medr3_plugin.knowledge.statements import Statement, StatementIndex, content_words, statements
+from medr3_plugin.knowledge.statements import Statement, content_words, statements
 from medr3_plugin.knowledge.text import name_forms, words
 from medr3_plugin.records import Document, Hit, Sample, SearchTurn
 from medr3_plugin.retrieval.corpus.evidence import assess

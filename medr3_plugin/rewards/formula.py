@@ -109,7 +109,7 @@ def formula(stage: str, options: StageOptions) -> Formula:
 def _paper(stage: str, options: StageOptions) -> Formula:
     if options.weights is not None:
         raise UserError(
-            f"medr3.reward.weights, for stage {stage}: preset paper has none of these; its own are under "
+            f"medr3.reward.weights, for stage {stage}: preset paper does not have these; its weights are under "
             "medr3.reward.paper"
         )
     wrong, partly, right = paper.ANSWER

@@ -1,4 +1,4 @@
-"""What a case's reasoning and retrieval are worth: S, T and C, with their reasons."""
+"""Measures a case's reasoning and retrieval: S, T and C, with their reasons."""
 
 from __future__ import annotations
 
@@ -6,18 +6,10 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from medr3_plugin.knowledge.agreement import ENOUGH, Fact, Said, StatementIndex, agreement, fact, stated
 from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.graph import Edge, Graph
-from medr3_plugin.knowledge.statements import (
-    ENOUGH,
-    Fact,
-    Said,
-    Statement,
-    StatementIndex,
-    agreement,
-    fact,
-    stated,
-)
+from medr3_plugin.knowledge.statements import Statement
 from medr3_plugin.records import Reference, Triple
 from medr3_plugin.rewards import explain, paper
 from medr3_plugin.rewards.case import Case

@@ -48,8 +48,8 @@ class BonusWeights(_Section):
 
     Attributes:
         reasoning: weight of S, the agreement with the best reference.
-        retrieval: weight of T, what the searches found and what became of it.
-        coordination: weight of C, how far the documents support what leads to the answer.
+        retrieval: weight of T, what the searches found and how it was used.
+        coordination: weight of C, how far the documents support the reasoning that leads to the answer.
     """
 
     reasoning: Ramp = (0.0, 0.0)
@@ -81,7 +81,7 @@ class ByLevel(_Section):
     """A number for each answer level.
 
     Attributes:
-        wrong: for a wrong answer, and one that nothing decides.
+        wrong: for a wrong or undecided answer.
         partly: for a partly right answer.
         right: for a right answer.
     """
@@ -117,11 +117,11 @@ class ReasoningWeights(_Section):
 class RetrievalWeights(_Section):
     """Weights of the parts of T; they are divided by their sum.
 
-    Utilisation and coverage count most: what came of the search, and what the question needed.
+    Utilisation and coverage count most.
 
     Attributes:
         quality: mean evidence level of the relevant documents found.
-        coverage: share of what the question needed that was found.
+        coverage: share of the needed evidence that was found.
         utilisation: share of the relevant documents that were used, less those that were contradicted.
         breadth: share of the returned documents that were relevant and new.
     """
@@ -142,9 +142,9 @@ class Overlong(_Section):
     """The penalty of overlong responses: it rises linearly over the last `buffer` tokens before `max_tokens`.
 
     Attributes:
-        max_tokens: response length from which on the whole penalty is due; null turns it off.
+        max_tokens: response length from which the full penalty applies; null turns it off.
         buffer: tokens before `max_tokens` over which the penalty rises.
-        factor: the whole penalty.
+        factor: the full penalty.
     """
 
     max_tokens: Annotated[int, Field(gt=0)] | None = None
@@ -157,9 +157,9 @@ class PenaltyScales(_Section):
 
     Attributes:
         format: text outside the tags, or tags out of order.
-        length: a thought that is short beside its answer.
-        language: another language than the question's; for the thought and for the answer, each.
-        overlong: the response is longer than it may be.
+        length: a reasoning text that is short compared with the answer.
+        language: reasoning or answer in another language than the question; applied to each.
+        overlong: a response near or beyond the length limit.
     """
 
     format: NonNegative = 0.1
@@ -169,12 +169,12 @@ class PenaltyScales(_Section):
 
 
 class Floors(_Section):
-    """Rewards of trajectories that are not scored, and the least that an answered one can get.
+    """Rewards of trajectories that are not scored, and the lowest reward of an answered one.
 
     Attributes:
         forged: reward of a trajectory that wrote a document itself.
         no_answer: reward of a trajectory without an answer.
-        answered: least reward of an answered trajectory, whatever its penalties.
+        answered: lowest reward of an answered trajectory, whatever its penalties.
     """
 
     forged: Finite = -1.0
@@ -189,18 +189,18 @@ class Floors(_Section):
 
 
 class StageOptions(_Section):
-    """What can be set for a stage; None or absent takes the preset's value.
+    """What can be set for a stage; a null or absent key takes the preset's value.
 
     Attributes:
-        preset: whose formula: `medr3` and `paper` take the one of the stage's name, `authors` is the release's,
+        preset: the formula: `medr3` and `paper` choose theirs by the stage's name, `authors` is the release's, and
             `reasoning`, `retrieval` and `joint` are those of `medr3` for a stage of any name.
         weights: weights of the bonus; null takes the preset's.
-        answer: A, what the answer earns by itself.
-        gate: g, the share of the bonus that is paid; a worse answer must stay below a better one.
+        answer: A, the reward of the answer alone.
+        gate: g, the share of the bonus that is paid; a worse answer must always earn less than a better one.
         reasoning: weights within S.
         retrieval: weights within T.
         penalties: sizes of the penalties.
-        floors: the least rewards.
+        floors: the lowest rewards.
         paper: weights of the preset `paper`.
     """
 
@@ -221,7 +221,7 @@ class StageOptions(_Section):
             raise ValueError("gate: must not be negative")
         if not (a.wrong + g.wrong < a.partly and a.partly + g.partly < a.right):
             raise ValueError(
-                "answer and gate: a worse answer with the full bonus must stay below a better one without, "
+                "answer and gate: a worse answer with the full bonus must stay below a better answer without any, "
                 f"but wrong reaches {a.wrong + g.wrong:g} of partly {a.partly:g} and partly "
                 f"{a.partly + g.partly:g} of right {a.right:g}"
             )
@@ -233,9 +233,9 @@ class ExtractorOptions(_Section):
 
     Attributes:
         kind: `lexicon` (terms and their order in a sentence) or `judge` (the judge's model extracts them).
-        vocabularies: vocabulary files, earlier ones first; without any, runs of content words are the terms.
-        max_triples: triples taken from one text at most: length must not pay without end, and long reasoning needs
-            a higher limit.
+        vocabularies: vocabulary files, earlier ones take precedence; without any, runs of content words are the terms.
+        max_triples: most triples taken from one text, so that length does not pay without limit; raise it for long
+            reasoning.
     """
 
     kind: Literal["lexicon", "judge"] = "lexicon"
@@ -246,14 +246,14 @@ class ExtractorOptions(_Section):
 class EncoderOptions(_Section):
     """The sentence encoder of the semantic term; off without `path`.
 
-    On the CPU unless `device` says otherwise: in training, GPUs belong to trainer and vLLM, and Ray hides none of
-    them from a reward worker, so that every one of these would load its encoder onto the first.
+    It runs on the CPU unless `device` says otherwise: in training, GPUs belong to trainer and vLLM, but Ray does not
+    hide them from reward workers, which would all load the encoder onto the first.
 
     Attributes:
         path: folder or Hub name of a sentence-transformers model.
-        c0: its cosine of unrelated medical texts, which counts as 0; null takes the measured value, where known.
+        c0: cosine of unrelated medical texts, which counts as 0; null takes the measured value, if known.
         batch_size: texts encoded at a time.
-        window: words of a piece of a long text; its vector is the mean over the pieces.
+        window: words per piece of a long text, whose vector is the mean over its pieces.
         device: where it runs, in torch's notation.
     """
 
@@ -265,11 +265,11 @@ class EncoderOptions(_Section):
 
 
 class RewardOptions(StageOptions):
-    """The whole section: what holds for every stage, and what differs in a stage.
+    """The whole section: what applies to every stage, and what differs in a stage.
 
     Attributes:
-        stages: by the stage's name, keys of this section that differ there; not judge, extractor and encoder.
-        judge: who decides answers that no rule does.
+        stages: stage name -> keys of this section that differ there, except judge, extractor and encoder.
+        judge: decides answers that no rule can decide.
         extractor: where the model's triples come from.
         encoder: the sentence encoder of the semantic term.
     """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from medr3_plugin.knowledge.agreement import Said
 from medr3_plugin.knowledge.graph import Graph, jaccard, path_jaccard
-from medr3_plugin.knowledge.statements import Said
 from medr3_plugin.rewards.options import ReasoningWeights
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from medr3_plugin.knowledge.agreement import agreement
 from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.graph import Edge
-from medr3_plugin.knowledge.statements import agreement, denies
+from medr3_plugin.knowledge.statements import denies
 from medr3_plugin.knowledge.text import sentences
 from medr3_plugin.records import Sample, canonical_id, gold_found
 from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView

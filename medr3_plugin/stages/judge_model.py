@@ -18,7 +18,7 @@ _SERVE = (
 
 
 def ask_through_the_manager(config: Any) -> None:
-    """Check the two sections against each other, and make verl ask the reward manager beside a reward model.
+    """Check the two sections against each other, and make verl use the reward manager although there is a reward model.
 
     verl 0.9.1 (`RewardLoopWorker.compute_score`) takes any reward model for a classifier that replaces the reward
     manager, unless a custom reward function is set. Ours is set here and never called: the manager scores.
@@ -27,7 +27,7 @@ def ask_through_the_manager(config: Any) -> None:
         config: the run's configuration; `reward.custom_reward_function` is changed in place.
 
     Raises:
-        UserError: a judge without a server, or a server that nobody would ask.
+        UserError: a judge without a server, or a server that nothing would use.
     """
     if config.reward.reward_manager.name != REWARD_MANAGER:
         return
@@ -40,18 +40,18 @@ def ask_through_the_manager(config: Any) -> None:
         return
     if not wanted:
         raise UserError(
-            "reward.reward_model.enable: the reward manager medr3 asks a reward model only as its judge; "
+            "reward.reward_model.enable: the reward manager medr3 uses a reward model only as its judge; "
             "set medr3.reward.judge.kind=router, or this to false"
         )
     if not model.enable_resource_pool:
         raise UserError(
             "reward.reward_model.enable_resource_pool: must be true; samples are judged while others are rolled "
-            f"out, so the judge needs GPUs of its own: {_SERVE}"
+            f"out, so the judge needs its own GPUs: {_SERVE}"
         )
     if model.rollout.free_cache_engine:
         raise UserError(
             "reward.reward_model.rollout.free_cache_engine: must be false; verl would put the judge to sleep after "
-            "the start and not wake it for single samples"
+            "start-up and not wake it for single samples"
         )
     if not model.model_path:
         raise UserError("reward.reward_model.model_path: not set; give the folder or hub name of the judge")
@@ -62,5 +62,5 @@ def ask_through_the_manager(config: Any) -> None:
 
 
 def never_called(*_: Any, **__: Any) -> float:
-    """Stands where verl looks for a reward function; see `ask_through_the_manager`."""
+    """A placeholder where verl looks for a reward function; see `ask_through_the_manager`."""
     raise AssertionError("the reward manager medr3 scores the samples")

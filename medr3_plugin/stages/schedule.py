@@ -20,7 +20,7 @@ VALIDATION = ("val/", "val-core/", "val-aux/")
 """How the keys of validation metrics begin, ours and verl's."""
 
 KEEPS_OPTIMIZER = (
-    "verl's FSDP engines alone can restart their optimizer between steps: set `handover: weights+optimizer` and no "
+    "only verl's FSDP engines can restart their optimizer between steps: set `handover: weights+optimizer` and no "
     "learning_rate in medr3.stages, or actor.strategy=fsdp2"
 )
 
@@ -38,15 +38,15 @@ class Until(_Strict):
     """When a stage ends: at `max_steps` at the latest, earlier by a metric.
 
     Attributes:
-        max_steps: steps of the stage; required, it bounds the run and the learning-rate schedule.
-        min_steps: no promotion by a metric before this many steps.
+        max_steps: most steps of the stage; required, because it bounds the run and the learning-rate schedule.
+        min_steps: steps before which no metric ends the stage.
         metric: a key of the step's metrics, e.g. `reward/acc`, or a bare reward part, e.g. `acc`. A validation metric,
-            e.g. `val/reward/acc`, has a value every `trainer.test_freq` steps; window and patience count values.
+            e.g. `val/reward/acc`, has a value every `trainer.test_freq` steps; window and patience then count values.
         window: steps in the moving average of the metric.
-        patience: promotion by plateau when the average, over whole windows, has not risen by `min_delta` for this
-            many steps.
+        patience: end the stage (plateau) if the average over whole windows has not risen by `min_delta` for this many
+            steps.
         min_delta: smallest rise that counts, in units of the metric.
-        threshold: promotion as soon as the average reaches it.
+        threshold: end the stage once the average reaches it.
     """
 
     max_steps: int = Field(ge=1)
@@ -74,16 +74,16 @@ class StageSpec(_Strict):
 
     Attributes:
         name: unique in the schedule; also the reward preset unless `reward.preset` names one.
-        train_files: parquet files of the stage; None takes `data.train_files`.
-        mixture: weight of each dataset (`data_source`) in the stage's batches; empty takes the rows as they are.
+        train_files: parquet files of the stage; null means `data.train_files`.
+        mixture: weight of each dataset (`data_source`) in the stage's batches; empty uses all rows.
         max_searches: overrides `medr3.environment.max_searches`.
         reward: overrides of `medr3.reward` for this stage (preset, weights, ...).
         until: when the stage ends.
-        handover: what the *next* stage keeps: the weights, or the optimizer's state too. A critic keeps its own, and
-            one learning-rate schedule over the whole run.
-        learning_rate: learning rate of the stage; None keeps the run's. Like `handover`, it is read where a stage
-            begins: a resumed run keeps the rate of the checkpoint.
-        temperature, top_p: sampling of the training rollouts of `medr3_search` and `medr3_tool`; None keeps the run's.
+        handover: what the *next* stage keeps: the weights, or also the optimizer's state. A critic keeps its optimizer
+            and one learning-rate schedule for the whole run.
+        learning_rate: learning rate of the stage; null keeps the run's. Like `handover`, it is read when the stage
+            begins; a resumed run keeps the checkpoint's rate.
+        temperature, top_p: sampling of training rollouts of `medr3_search` and `medr3_tool`; null keeps the run's.
     """
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")
@@ -156,7 +156,7 @@ class Schedule(_Strict):
             steps = " + ".join(str(stage.until.max_steps) for stage in self.stages)
             raise UserError(
                 f"trainer.total_training_steps: {total_training_steps}, but the stages are {steps} = {self.max_steps} "
-                "steps; leave it null, medr3.stages[].until decides"
+                "steps; leave it null: medr3.stages[].until decides"
             )
 
     def check_engine(self, strategy: str) -> None:
@@ -218,7 +218,7 @@ class Schedule(_Strict):
             if test_freq < 1 and (stage.until.metric or "").startswith(VALIDATION):
                 raise UserError(
                     f"medr3.stages[{index}].until.metric: {stage.until.metric!r} is measured every trainer.test_freq "
-                    f"steps, and that is {test_freq}: set it to the steps between validations"
+                    f"steps, which is {test_freq}: set it to the number of steps between validations"
                 )
 
     def check_files(self, default_train_files: Sequence[str]) -> None:

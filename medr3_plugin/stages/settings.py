@@ -18,12 +18,13 @@ class ProgressSettings(BaseModel):
 
     Attributes:
         run_dir: folder for metrics, stages, trajectories and the report.
-        trajectories_per_step: sampled trajectories written per step; 0 writes none.
-        max_invalid_share: share of invalid samples (infrastructure failures) above which a step stops the run.
-        wrong_group_weight: factor of the advantages in groups without a right answer (estimator `medr3_grpo`): 1 trains
-            them as the others, 0 not at all, 0.25 as far as the gate lets wrong answers have the bonus.
-        validate_at_handover: validate where a stage ends.
-        checkpoint_at_handover: write a checkpoint where a stage ends.
+        trajectories_per_step: trajectories written per step; 0 writes none.
+        max_invalid_share: the run stops if a larger share of a step's samples is invalid (services failed).
+        wrong_group_weight: factor for the advantages of groups without a right answer (estimator `medr3_grpo`): 1
+            treats them like the others, 0 ignores them, 0.25 matches the gate, which pays wrong answers a quarter
+            of the bonus of right ones.
+        validate_at_handover: validate at the end of a stage.
+        checkpoint_at_handover: write a checkpoint at the end of a stage.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,4 +1,4 @@
-"""Where a run stands in its schedule; stored in every checkpoint."""
+"""Where a run is in its schedule; stored in every checkpoint."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class StageState:
         return stage
 
     def open_added_stage(self, schedule: Schedule) -> bool:
-        """Begin a stage that the schedule got after the run had ended; False if there is none."""
+        """Begin a stage that was added to the schedule after the run ended; False if there is none."""
         end = self.history[-1].end_step
         if end is None or self.finished(schedule):
             return False
@@ -79,7 +79,7 @@ class StageState:
         return current + sum(stage.until.max_steps for stage in schedule.stages[self.index + 1 :])
 
     def save(self, folder: Path) -> None:
-        """Write into a checkpoint folder, atomically."""
+        """Write to a checkpoint folder, atomically."""
         write_json(folder / STATE_FILE, asdict(self))
 
     @classmethod
@@ -96,18 +96,18 @@ class StageState:
             state = cls(**row, history=history)
         except FileNotFoundError as error:
             raise UserError(
-                f"{file}: missing; this checkpoint was not written by the trainer mode medr3_progressive. "
+                f"{file}: missing; this checkpoint was not written by a medr3 trainer mode. "
                 "Start in a new folder (trainer.default_local_dir) or set trainer.resume_mode=disable"
             ) from error
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(
-                f"{file}: not a stage state ({error}); remove the checkpoint to go back one"
+                f"{file}: not a stage state ({error}); remove this checkpoint to resume from the one before"
             ) from error
         for record in state.history:
             if record.index >= len(schedule.stages) or schedule.stages[record.index].name != record.name:
                 raise UserError(
-                    f"{file}: stage {record.index} was {record.name!r} when the checkpoint was written; medr3.stages "
-                    "has changed. Restore it, or start in a new folder"
+                    f"{file}: stage {record.index} was {record.name!r} when the checkpoint was written, but "
+                    "medr3.stages has changed. Restore it, or start in a new folder"
                 )
         if not state.finished(schedule) and state.metric != schedule.stages[state.index].until.metric:
             state.window = []  # of another metric, before the schedule was edited

@@ -1,9 +1,9 @@
 """One verl job that runs all stages.
 
-verl has a trainer for each way of sharing devices between training and rollout. `StagedTrainer` goes before any of
-them in the class's bases. verl's loop stays as it is; `StagedTrainer` decides, after each step's metrics, whether the
-stage ends, and if so hands over before the next step begins: new data, restarted learning-rate schedule and
-optimizer, validation, checkpoint. Here is the synchronous mode `medr3_progressive`; `async_trainer` has the others.
+verl has a trainer for each way of sharing devices between training and rollout; `StagedTrainer` is mixed into any of
+them. verl's loop stays as it is. After each step's metrics `StagedTrainer` decides whether the stage ends, and if so it
+hands over before the next step: new data, restarted learning-rate schedule and optimizer, validation, checkpoint. The
+synchronous mode `medr3_progressive` is here, the others are in `async_trainer`.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ class StagedTrainer(RecordedValidation):
     """Runs the stages of `medr3.stages` one after another inside one job.
 
     Attributes:
-        verl_mode: the mode of verl that the class runs stages in. verl tests the mode by name in a few places.
-        worker: the actor's worker.
+        verl_mode: the mode of verl that the class extends; verl tests it by name in a few places.
+        worker: the class of the actor's workers.
     """
 
     verl_mode: ClassVar[str]
@@ -77,6 +77,7 @@ class StagedTrainer(RecordedValidation):
         check_estimator(config)
         ask_through_the_manager(config)
         self._run_train_files = _files(config.data.train_files)
+        self._run_temperature = config.actor_rollout_ref.rollout.temperature
         self.schedule.check_files(self._run_train_files)
         self.state = StageState.begin(self.schedule)
         self.run_folder = RunWriter(self.settings.run_dir)
@@ -95,7 +96,7 @@ class StagedTrainer(RecordedValidation):
         return super()._build_replay_buffer()
 
     def init(self) -> None:
-        """verl's set-up; a reward worker that could not start is told here, not by a run without rewards."""
+        """verl's set-up. If a reward worker could not start, it fails here instead of running without rewards."""
         super().init()
         ray.get([handle.__ray_ready__.remote() for handle in self.get_reward_handles() or ()])
 
@@ -109,12 +110,12 @@ class StagedTrainer(RecordedValidation):
 
     @property
     def stage_index(self) -> int:
-        """Index of the running stage; after the last one has ended, the last one's."""
+        """Index of the current stage, or of the last one after the end."""
         return min(self.state.index, len(self.schedule.stages) - 1)
 
     @property
     def stage(self) -> StageSpec:
-        """The running stage; after the last one has ended, the last one."""
+        """The current stage, or the last one after the end."""
         return self.schedule.stages[self.stage_index]
 
     def _init_dataloader(self) -> None:
@@ -140,17 +141,17 @@ class StagedTrainer(RecordedValidation):
         self.val_dataloader = StampedLoader(self.val_dataloader, stage, self._progress, training=False)
 
     def _progress(self) -> float:
-        """How far the stage is: 0 at its first step, 1 from its last one on."""
+        """Progress in the stage, from 0 at its first step to 1 at its last."""
         return min(1.0, self.state.stage_step / max(1, self.stage.until.max_steps - 1))
 
     # ---- one step
 
     def _balance_batch(self, batch: Any, metrics: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Leave out what may not train; verl fills the batch up and orders it."""
+        """Remove samples that must not train before verl pads and orders the batch."""
         return super()._balance_batch(self._without_invalid(batch), metrics, *args, **kwargs)
 
     def _without_invalid(self, batch: Any) -> Any:
-        """`batch` without the samples that do not train; the records are of all of them."""
+        """`batch` without the samples that must not train; records are kept of all."""
         with marked_timer("bookkeeping", self.timing_raw):
             scored = ScoredBatch(batch)
         self._scored.append(scored)
@@ -178,7 +179,7 @@ class StagedTrainer(RecordedValidation):
         return no_advantage_for_padding(batch, estimated)
 
     def _lost(self, samples: int, prompts: int) -> int:
-        """How many trajectories of `prompts` ended in an exception and are in no batch."""
+        """Number of trajectories of `prompts` that raised an exception and so are missing."""
         return max(0, int(prompts) * int(self.config.actor_rollout_ref.rollout.n) - samples)
 
     def _compute_metrics(
@@ -228,7 +229,7 @@ class StagedTrainer(RecordedValidation):
         return reason
 
     def _remember(self, metrics: Mapping[str, Any], samples: Sequence[StepSample]) -> None:
-        """Keep the step's value of the metric that may end the stage."""
+        """Remember the step's value of the metric that may end the stage."""
         metric = self.stage.until.metric
         if metric is None or not any(sample.valid for sample in samples):
             return
@@ -245,13 +246,13 @@ class StagedTrainer(RecordedValidation):
         return Labels(self.global_steps, self.stage.name, self.state.stage_step, kind)
 
     def _clear_left_out(self, batch: Any) -> None:
-        """Forget the trajectories that did not train; verl clears those of `batch`, which did."""
+        """Clear the trajectories that did not train; verl clears those that did."""
         drawn = {key for scored in self._scored for key in scored.keys}
         if left_out := sorted(drawn - set(batch.keys)):
             tq.kv_clear(keys=left_out, partition_id=batch.partition_id)
 
     def on_step_begin(self) -> None:
-        """Mark the step as open: until its metrics are known it cannot be saved."""
+        """Mark the step as open: it cannot be saved before its metrics are known."""
         super().on_step_begin()
         self._step_open = True
         self._scored = []
@@ -259,7 +260,7 @@ class StagedTrainer(RecordedValidation):
     # ---- stages
 
     def _drain(self) -> None:
-        """Leave nothing of the ended stage in flight; synchronous steps leave nothing anyway."""
+        """Leave nothing of the ended stage in flight; synchronous steps never do."""
 
     def _hand_over(self, reason: str) -> None:
         """End the stage after the current step: next stage's data and optimizer, validation, checkpoint."""
@@ -294,7 +295,7 @@ class StagedTrainer(RecordedValidation):
         self._begin_stage_on_workers(stage, reset_optimizer)
 
     def _renew_dataloader(self) -> None:
-        """Loaders at the beginning of the current stage's data; verl sets the run's length with them."""
+        """Loaders at the beginning of the current stage's data. verl would also reset the run's length."""
         total = self.total_training_steps
         self._init_dataloader()
         self.total_training_steps = total
@@ -312,9 +313,7 @@ class StagedTrainer(RecordedValidation):
         )
 
     def _apply_sampling(self, stage: StageSpec) -> None:
-        """Rollouts read a stage's sampling from each row; log-probs are computed with this temperature."""
-        if not hasattr(self, "_run_temperature"):
-            self._run_temperature = self.config.actor_rollout_ref.rollout.temperature
+        """Set the temperature for log-probs; rollouts read a stage's sampling from each row."""
         with open_dict(self.config):
             self.config.actor_rollout_ref.rollout.temperature = stage.temperature or self._run_temperature
 
@@ -343,22 +342,12 @@ class StagedTrainer(RecordedValidation):
         folder, passed_over = resume_folder(self.config.trainer)
         for skipped in passed_over:
             print(f"[medr3] {skipped.folder} is skipped: {skipped.reason}", flush=True)
-        step = 0 if folder is None else step_of(folder)
         added = changed = False
-        if folder is None:
-            if aside := self.run_folder.set_aside():
-                print(
-                    f"[medr3] no checkpoint to resume from; the earlier run's files are in {aside}",
-                    flush=True,
-                )
-        else:
-            self.state = StageState.load(folder, self.schedule)
-            added = self.state.open_added_stage(self.schedule)
-            self.run_folder.forget_after(step)
-            self._init_dataloader()  # verl restores the loader's position into the stage's own loader
+        if folder is not None:
+            added = self._restore_state(folder)
             changed = not added and self.state.data != self._data_size()
-            self.total_training_steps = step + self.state.remaining_steps(self.schedule)
-            print(f"[medr3] resuming from {folder}: stage {self.stage.name}, step {step}", flush=True)
+        elif aside := self.run_folder.set_aside():
+            print(f"[medr3] no checkpoint to resume from; the earlier run's files are in {aside}", flush=True)
         with open_dict(self.config):
             self.config.trainer.resume_mode = "disable" if folder is None else "resume_path"
             self.config.trainer.resume_from_path = None if folder is None else str(folder)
@@ -371,14 +360,25 @@ class StagedTrainer(RecordedValidation):
             self._enter_stage(self.stage, reset_optimizer=before.handover == "weights")
         if changed:
             print(
-                f"[medr3] stage {self.stage.name}: rows and batch size of its data were {self.state.data} and are "
-                f"{self._data_size()}; a position in the old ones means nothing here, they begin from the start",
+                f"[medr3] stage {self.stage.name}: rows and batch size of its data changed from {self.state.data} to "
+                f"{self._data_size()}; a position in the old data means nothing here, so the data start over",
                 flush=True,
             )
             self._renew_dataloader()
         self.run_folder.write_config(OmegaConf.to_yaml(self.config, resolve=True))
         self.run_folder.write_environment()
         self.run_folder.write_stages(self.state.history)
+
+    def _restore_state(self, folder: Path) -> bool:
+        """Take up the stage of a checkpoint; whether it begins a stage added since the run ended."""
+        self.state = StageState.load(folder, self.schedule)
+        added = self.state.open_added_stage(self.schedule)
+        step = step_of(folder)
+        self.run_folder.forget_after(step)
+        self._init_dataloader()  # verl restores the loader's position into the stage's own loader
+        self.total_training_steps = step + self.state.remaining_steps(self.schedule)
+        print(f"[medr3] resuming from {folder}: stage {self.stage.name}, step {step}", flush=True)
+        return added
 
 
 @register_trainer(TRAINER_MODE)

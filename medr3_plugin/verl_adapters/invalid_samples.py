@@ -52,21 +52,21 @@ def check_estimator(config: Any) -> None:
     manager = OmegaConf.select(config, "reward.reward_manager.name")
     if manager == REWARD_MANAGER and mode not in (*TRAINER_MODES, None):
         raise UserError(
-            f"trainer.v1.trainer_mode: {mode!r} would train on samples whose judge or search failed, as if they were "
-            f"worth 0; with reward.reward_manager.name={REWARD_MANAGER} set it to {TRAINER_MODE}, which leaves them "
-            "out (one stage in medr3.stages is enough)"
+            f"trainer.v1.trainer_mode: {mode!r} would train on samples whose judge or search failed, as if their "
+            f"reward were 0; with reward.reward_manager.name={REWARD_MANAGER} set it to {TRAINER_MODE}, which leaves "
+            "them out (one stage in medr3.stages is enough)"
         )
     estimator = str(OmegaConf.select(config, "algorithm.adv_estimator"))
     weight = OmegaConf.select(config, "medr3.wrong_group_weight", default=1)
     if weight != 1 and estimator != ADVANTAGE_ESTIMATOR:
         raise UserError(
-            f"medr3.wrong_group_weight: {weight} says nothing to {estimator!r}; set algorithm.adv_estimator to "
+            f"medr3.wrong_group_weight: {weight} has no effect on {estimator!r}; set algorithm.adv_estimator to "
             f"{ADVANTAGE_ESTIMATOR}, or leave the weight at 1"
         )
     if mode in TRAINER_MODES and estimator in NOT_IN_V1:
         raise UserError(
-            f"algorithm.adv_estimator: verl's v1 trainer does not hand {estimator!r} what it needs; "
-            "take medr3_grpo, grpo, rloo, reinforce_plus_plus or gae"
+            f"algorithm.adv_estimator: verl's v1 trainer does not give {estimator!r} what it needs; "
+            "use medr3_grpo, grpo, rloo, reinforce_plus_plus or gae"
         )
 
 

@@ -76,8 +76,8 @@ def response_mask(item: Any, length: int) -> Sequence[int] | None:
         return mask
     if int(row.get("__num_turns__", 2)) > 2:
         raise UserError(
-            f"the agent loop {row.get('agent_name', '')} had several turns and does not say which tokens its tools "
-            "inserted (extra_fields['inserted']): text of tools would count as the model's; use medr3_search or "
+            f"the agent loop {row.get('agent_name', '')} had several turns but does not record which tokens its tools "
+            "inserted (extra_fields['inserted']): tool text would count as the model's; use medr3_search or "
             "medr3_tool"
         )
     return None

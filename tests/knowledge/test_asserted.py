@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from medr3_plugin.knowledge.agreement import StatementIndex, fact, stated
 from medr3_plugin.knowledge.asserted import asserted
 from medr3_plugin.knowledge.extract import LexiconExtractor
-from medr3_plugin.knowledge.statements import StatementIndex, fact, stated, statements
+from medr3_plugin.knowledge.statements import statements
 from medr3_plugin.knowledge.vocabulary import Entry, Vocabulary
 
 ENGLISH = "thiazide diuretics raise serum urate"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 import medr3_plugin.recipe.shipped as recipes_module
 from medr3_plugin.cli import _register, app
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.recipe.shipped import copy_recipe, find_recipe, list_recipes, recipes_folder
 
 
@@ -73,6 +74,23 @@ def test_unknown_names_get_the_closest(tmp_path: Path) -> None:
         find_recipe("zzzzzz")
     with pytest.raises(UserError, match="is not a recipe"):
         find_recipe(str(tmp_path))
+
+
+def test_a_mistyped_folder_gets_the_own_recipe_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_recipe("qwen2_5_7b", tmp_path / "my_run")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="my_run"):
+        find_recipe("my_rum")
+    with pytest.raises(UserError, match=str(tmp_path / "my_run")):
+        find_recipe(str(tmp_path / "my_rum"))
+
+
+def test_without_hydra_validation_is_refused_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hydra", None)
+    result = CliRunner().invoke(app, ["recipes", "validate"])
+    assert isinstance(result.exception, MissingExtra)
 
 
 def test_a_copy_is_found_by_folder_and_by_yaml(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.knowledge.agreement import Said
 from medr3_plugin.knowledge.graph import Graph
-from medr3_plugin.knowledge.statements import Said
 from medr3_plugin.knowledge.text import word_forms
 from medr3_plugin.records import Triple
 from medr3_plugin.rewards.coordination import coordination, leading_to
@@ -273,7 +273,7 @@ def test_weights_move_linearly():
         ({"weights": {"reasoning": [0.1, 0.9], "retrieval": [0.9, 0.2]}}, r"sum to 1\.1 at the end"),
         ({"weights": {"reasoning": -0.1}}, r"weights\.reasoning"),
         ({"weights": {"reasoning": math.nan}}, r"weights\.reasoning"),
-        ({"gate": {"wrong": 0.5, "partly": 0.4, "right": 0.8}}, "stay below a better one"),
+        ({"gate": {"wrong": 0.5, "partly": 0.4, "right": 0.8}}, "answer and gate"),
         ({"gate": {"wrong": 0.1}}, r"gate\.partly"),
         ({"floors": {"forged": 0.0}}, r"floors: must rise"),
         ({"penalties": {"overlong": {"buffer": 0}}}, r"penalties\.overlong\.buffer"),

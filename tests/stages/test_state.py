@@ -70,7 +70,7 @@ def test_values_of_another_metric_are_forgotten_when_the_schedule_was_edited(tmp
 
 
 def test_missing_broken_or_foreign_state_is_refused(tmp_path):
-    with pytest.raises(UserError, match="missing; this checkpoint was not written by"):
+    with pytest.raises(UserError, match=rf"{STATE_FILE}: missing"):
         StageState.load(tmp_path, SCHEDULE)
     (tmp_path / STATE_FILE).write_text("{")
     with pytest.raises(UserError, match="not a stage state"):

@@ -234,7 +234,7 @@ def test_a_position_in_other_data_is_not_restored(trainer, tmp_path, capsys):
         )
         (tmp_path / "reasoning.parquet").write_text(rows)
         again = run(trainer("medr3_progressive", STAGES, f"paths.run={folder}", "trainer.save_freq=1"))
-        assert ("they begin from the start" in capsys.readouterr().out) == restarted
+        assert ("start over" in capsys.readouterr().out) == restarted
         assert [line["step"] for line in lines(again) if line["kind"] == "train"] == list(range(1, 10))
 
 

@@ -40,7 +40,7 @@ def read(source: str) -> Iterator[tuple[reading.RawRow, Item | None]]:
         items = [_item(row, parse) for row in rows]
         if not any(items):
             raise UserError(
-                f"{name}: no row of it holds a question to compare with (searched: "
+                f"{name}: no row holds a question to compare with (searched: "
                 f"{', '.join(_QUESTION)}, 'prompt'); convert it to rows with 'question', or leave it out"
             )
         yield from zip(rows, items, strict=True)

@@ -1,4 +1,4 @@
-"""Custom example turns: questions with whole trajectories that are shown before every question.
+"""Custom example turns: questions with complete trajectories, shown before every question.
 
 A model too small for the instruction, or a base model, learns the tag format from them. One example per line:
 
@@ -27,7 +27,7 @@ def read(source: Path, *, searches: bool = True) -> list[Example]:
     """The examples of a jsonl file, checked for the tag format.
 
     Args:
-        searches: whether they may search; not in a prompt without retrieval.
+        searches: whether they may search, which makes no sense in a prompt without retrieval.
 
     Raises:
         UserError: naming the line and what is wrong with it.
@@ -38,7 +38,7 @@ def read(source: Path, *, searches: bool = True) -> list[Example]:
 def lost_turns(
     messages: Sequence[Mapping[str, Any]], render: Callable[[list[dict[str, Any]]], str]
 ) -> list[str]:
-    """The earlier assistant turns of a prompt that a chat template does not show whole.
+    """The earlier assistant turns of a prompt that a chat template truncates.
 
     Args:
         messages: a row's prompt.
@@ -50,10 +50,10 @@ def lost_turns(
 
 
 def check_template(rows: Iterable[Mapping[str, Any]], tokenizer: str) -> None:
-    """Refuse prompts whose example turns the chat template of a model would cut.
+    """Refuse prompts whose example turns a model's chat template would truncate.
 
     Args:
-        rows: training rows; the first tells, as all have the same turns.
+        rows: training rows; only the first is checked, as all have the same turns.
         tokenizer: folder or Hub name of the model.
 
     Raises:
@@ -63,7 +63,7 @@ def check_template(rows: Iterable[Mapping[str, Any]], tokenizer: str) -> None:
     for row in rows:
         if lost := lost_turns(row["prompt"], render):
             raise UserError(
-                f"the chat template of {tokenizer} does not show earlier turns whole: of {lost[0][:60]!r} the "
+                f"the chat template of {tokenizer} does not show earlier turns whole: in {lost[0][:60]!r} the "
                 "reasoning and the searches are dropped; use --examples-as user"
             )
         return
@@ -83,9 +83,9 @@ def renderer(tokenizer: str) -> Callable[[list[dict[str, Any]]], str]:
         loaded: Any = AutoTokenizer.from_pretrained(tokenizer)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{tokenizer}: no tokenizer can be loaded from it ({reason})") from error
+        raise UserError(f"{tokenizer}: no tokenizer can be loaded ({reason})") from error
     if not loaded.chat_template:
-        raise UserError(f"{tokenizer}: it has no chat template")
+        raise UserError(f"{tokenizer} has no chat template")
     return lambda messages: str(
         loaded.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     )

@@ -42,7 +42,7 @@ def load(name: str, config: str = "", file: str = "") -> Mapping[str, Any]:
                 raise
             if not config:
                 raise UserError(
-                    f"{name}: it comes as a script and is read from the Hub's parquet copy: name the "
+                    f"{name} comes as a script, so the Hub's parquet copy is read: name the "
                     f"configuration, as {name}:CONFIG:SPLIT or with --config"
                 ) from error
             return datasets.load_dataset(name, data_dir=config, revision=_PARQUET_BRANCH)

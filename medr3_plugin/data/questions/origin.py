@@ -1,4 +1,4 @@
-"""Which dataset a file is of, by the columns of its rows: a wrong name gives wrong ids, rubrics and gold documents."""
+"""Which dataset a file belongs to, by its columns: a wrong name would give wrong ids, rubrics and gold documents."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def check(dataset: str, rows: Sequence[RawRow], source: str) -> None:
     if 2 * count > len(readable) and not dataset.startswith(found):
         names = " or ".join(name for name in DATASETS if name.startswith(found))
         raise UserError(
-            f"{source}: these are rows of {names}, not of {dataset}: say `medr3 data prepare {names}`, or "
-            "`generic` for a file of your own"
+            f"{source}: these are rows of {names}, not of {dataset}: use `medr3 data prepare {names}`, or "
+            "`generic` for your own file"
         )
     if dataset == "medqa_us" and 2 * sum(has_cjk(str(data.get("question"))) for data in readable) > len(
         readable
     ):
-        raise UserError(f"{source}: its questions are Chinese: say medqa_mainland or medqa_taiwan")
+        raise UserError(f"{source}: its questions are Chinese: use medqa_mainland or medqa_taiwan")
 
 
 def _origin(data: Mapping[str, Any]) -> str:
-    """The dataset, or family, of a row; "" if its columns do not tell."""
+    """The dataset, or family of datasets, of a row; "" if its columns do not show it."""
     for name, forms in _COLUMNS.items():
         if any(form <= data.keys() for form in forms):
             return name

@@ -22,8 +22,6 @@ from pathlib import Path
 from medr3_plugin.data.quickstart.disease_names import fold
 from medr3_plugin.errors import MissingExtra, UserError
 
-PHENOTYPIC_ABNORMALITY = "HP:0000118"
-
 # Mid-points of HPO's frequency classes, https://hpo.jax.org (subontology HP:0040279).
 FREQUENCY_CLASSES = {
     "HP:0040280": 1.0,  # obligate

@@ -44,7 +44,7 @@ class Wording:
     signs: int = 4
     layperson_share: float = 0.3
     max_sign_characters: int = 32
-    examples: int = 2
+    examples: int = 4
     terms_named: int = 0
 
 
@@ -128,7 +128,7 @@ class RareDiseaseQuestions:
         pool = self._pools[split]
         if count and not pool:
             raise UserError(
-                f"rare_disease: no disease is left for split {split!r}; ask for fewer signs a question"
+                f"rare_disease: no disease is left for split {split!r}; ask for fewer signs per question"
             )
         asked: set[frozenset[str]] = set()
         number = last_new = 0

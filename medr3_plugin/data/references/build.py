@@ -43,7 +43,7 @@ class Row:
     stage: str
 
     def prompt_for(self, question: str) -> list[dict[str, str]]:
-        """The row's prompt with `question` in the place of its own: the last occurrence in the last message."""
+        """The row's prompt with its own question (the last occurrence in the last message) replaced by `question`."""
         *earlier, last = map(dict, self.prompt)
         before, _, after = last["content"].rpartition(self.question)
         return [*earlier, {**last, "content": before + question + after}]
@@ -151,7 +151,7 @@ async def build_online(
 
 
 async def _searchable(retrieval: Mapping[str, Any]) -> RetrievalBackend:
-    """The backend, asked once: a wrong index must show before anything is paid."""
+    """The backend, after one search: a wrong index must show before anything is paid for."""
     backend = make_backend(retrieval)
     try:
         await backend.search(["diagnosis"], 1)
@@ -238,15 +238,13 @@ def raise_for(report: Mapping[str, Any], out: Path, stopped: str) -> None:
         UserError: no question led to a reference.
     """
     failed, unreached = report["items"].get("failed", 0), report["items"].get("unreached", 0)
-    again = "what was paid is in the journal; run the same command to resume"
+    again = "paid replies are in the journal; run the same command to resume"
     if stopped:
-        raise RunFailed(
-            f"stopped with {unreached} item{'s' * (unreached != 1)} not reached: {stopped}; {again}"
-        )
+        raise RunFailed(f"stopped before {unreached} item{'s' * (unreached != 1)}: {stopped}; {again}")
     if failed:
         first = report["failures"][0]
         raise RunFailed(
             f"{failed} item{'s' * (failed != 1)} failed, the first {first['id']}: {first['reason']}; {again}"
         )
     if not report["items"].get("built"):
-        raise UserError(f"{out}: no item was built; reasons are in {out.name}.report.json")
+        raise UserError(f"{out}: no item was built; {out.name}.report.json says why")

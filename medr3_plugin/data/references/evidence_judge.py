@@ -1,4 +1,4 @@
-"""Evidence types by a judge model, for documents whose metadata does not tell their level.
+"""Evidence types by a judge model, for documents whose metadata does not give a level.
 
 A corpus passes through `EvidenceJudge` on its way to disk. The documents that are asked about go to an
 OpenAI-compatible server many at a time; every reply is in a journal before it is used, so that a build that is
@@ -58,7 +58,7 @@ def _known(name: str) -> str:
 
 
 class EvidenceReply(BaseModel):
-    """What the judge must answer: a key of `evidence.LEVELS`."""
+    """What the judge must answer: a key of `retrieval.corpus.evidence.LEVELS`."""
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
@@ -123,7 +123,7 @@ class EvidenceJudge:
         return reply.type
 
     def told(self) -> str:
-        """What was judged and what it cost, in a line."""
+        """A line about what was judged and what it cost."""
         took = self._caller.costs[STEP]
         return (
             f"evidence judge: {self.judged:,} documents ({took.replies:,} calls, {took.cache_hits:,} from the journal, "
@@ -131,7 +131,7 @@ class EvidenceJudge:
         )
 
     def raise_for_failures(self) -> None:
-        """End a command whose corpus is written, but not judged to the end.
+        """Raise if the corpus is written but not completely judged.
 
         Raises:
             UserError: how many documents, why, and how to resume.
@@ -139,11 +139,11 @@ class EvidenceJudge:
         if not self.failures:
             return
         kinds = ", ".join(f"{kind} {count}" for kind, count in self.failures.most_common())
-        again = "run the same command to ask for these again, what was paid is in the journal"
+        again = "run the same command to ask about these again; paid replies are in the journal"
         if self.failures.keys() <= {"bad_response", "truncated"}:
-            again = "unreadable replies are in the journal, too: try another --evidence-model"
+            again = "unreadable replies are in the journal as well: try another --evidence-model"
         raise UserError(
-            f"{self.failures.total()} documents keep the level of the rules ({kinds}): {self.first_failure}; {again}"
+            f"{self.failures.total()} documents keep the level from the rules ({kinds}): {self.first_failure}; {again}"
         )
 
     def _with(self, document: Document, found: str | JudgeFailure) -> Document:

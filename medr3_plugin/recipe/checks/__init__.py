@@ -1,4 +1,4 @@
-"""What `medr3 recipes validate` looks at: whatever would fail, or quietly spoil, a run hours later."""
+"""What `medr3 recipes validate` checks: anything that would fail or silently spoil a run hours later."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.recipe.checks.cluster import addresses, cpus, devices, milvus, packages
 from medr3_plugin.recipe.checks.files import files_exist, listed
 from medr3_plugin.recipe.checks.finding import Finding
@@ -34,16 +34,21 @@ def check(
         overrides: hydra overrides.
         files: also check that data, models and indexes exist and are large enough.
         gpu_memory_gib: memory of one GPU.
+
+    Raises:
+        MissingExtra: hydra or verl is not installed.
     """
     try:
         config = compose(recipe, overrides)
+    except MissingExtra:
+        raise
     except UserError as error:
         return [Finding("error", recipe.config_file.name, str(error))]
     return check_config(config, recipe.folder, files=files, gpu_memory_gib=gpu_memory_gib)
 
 
 def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: float) -> list[Finding]:
-    """Check a composed configuration; `folder` is the recipe's, for the files that lie beside it."""
+    """Check a composed configuration; `folder` is the recipe's, for the files in it."""
     if wrong := list(counts(config)):
         return wrong
     retrieval = retrieval_options(config, folder)
@@ -58,7 +63,7 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
 
 
 def other_verl() -> str | None:
-    """What to say if another verl is installed than the one this package is written for."""
+    """A message if the installed verl is not the version this package is written for."""
     try:
         installed = importlib.metadata.version("verl")
     except importlib.metadata.PackageNotFoundError:

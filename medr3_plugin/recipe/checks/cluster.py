@@ -92,7 +92,7 @@ def milvus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[
                 yield Finding(
                     "error",
                     f"{key}.uri",
-                    f"{uri} is a Milvus Lite file, which one process at a time can open, and "
+                    f"{uri} is a Milvus Lite file, which only one process at a time can open, and "
                     f"actor_rollout_ref.rollout.agent.num_workers is {workers}: take a Milvus server, or set it to 1",
                 )
             continue
@@ -138,7 +138,7 @@ def addresses(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterat
 
 
 def cpus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
-    """Ray has the CPUs that the run's actors reserve; with fewer it waits for ever, without a word."""
+    """Ray has the CPUs that the run's actors reserve; with fewer it waits forever and says nothing."""
     gpus = config.trainer.nnodes * config.trainer.n_gpus_per_node
     gpus += _judge_nodes(config) * config.reward.reward_model.n_gpus_per_node
     queue = config.transfer_queue.backend
@@ -156,15 +156,15 @@ def cpus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Fi
         yield Finding(
             "error",
             "ray_kwargs.ray_init.num_cpus",
-            f"{given} are too few, the run would wait for ever: Ray needs {needed:g} CPUs ({parts})",
+            f"{given} are too few, the run would wait forever: Ray needs {needed:g} CPUs ({parts})",
         )
     here = os.cpu_count() or 1
     if given is None and config.trainer.nnodes == 1 and here < needed:
         yield Finding(
             "note",
             "ray_kwargs.ray_init.num_cpus",
-            f"Ray needs {needed:g} CPUs ({parts}); this machine has {here}: on such a one set the key to {needed:g}, "
-            "else the run waits for ever",
+            f"Ray needs {needed:g} CPUs ({parts}); this machine has {here}: there, set the key to {needed:g}, "
+            "or the run waits forever",
         )
 
 

@@ -107,7 +107,7 @@ def _parquet(key: str, files: Sequence[str], least: int, without: set[str]) -> I
             schema = pq.read_schema(path)
             rows += pq.read_metadata(path).num_rows
         except (pa.ArrowException, OSError) as error:
-            reason = f"{file} cannot be read as parquet ({error}): make it again with `medr3 data prepare`"
+            reason = f"{file} cannot be read as parquet ({error}): rewrite it with `medr3 data prepare`"
             yield Finding("error", key, reason)
             return
         absent = {"data_source", "prompt", "reward_model", "extra_info"} - set(schema.names)
@@ -119,8 +119,8 @@ def _parquet(key: str, files: Sequence[str], least: int, without: set[str]) -> I
                 yield Finding(
                     "error",
                     key,
-                    f"{file} has rows for the agent loop {loop}, which this recipe does not set up: prepare it with "
-                    "the --prompt that fits (tools for a recipe with a tool file, else search or plain)",
+                    f"{file} has rows for the agent loop {loop}, which this recipe does not use: prepare it with "
+                    "the fitting --prompt (tools for a recipe with a tool file, else search or plain)",
                 )
     if complete and rows < least:
         yield Finding("error", key, f"{rows} rows are fewer than data.train_batch_size {least}")

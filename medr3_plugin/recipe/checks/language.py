@@ -1,4 +1,4 @@
-"""What of a recipe reads English only, said once where its questions are Chinese."""
+"""The parts of a recipe that only handle English, reported if its questions are Chinese."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _NAMES = 5000  # lines of a vocabulary
 
 
 def english_only(config: Any, files: list[str]) -> Iterator[Finding]:
-    """One note that names the parts, or nothing: no Chinese questions, or no such part.
+    """One note that names these parts; none without Chinese questions or without such parts.
 
     Args:
-        files: of the training and validation data; those that cannot be read are another check's.
+        files: training and validation data; another check reports unreadable ones.
     """
     ours = section(config)
     if not any(map(_is_chinese, files)):
@@ -34,13 +34,13 @@ def english_only(config: Any, files: list[str]) -> Iterator[Finding]:
     settings = ours.get("environment") or {}
     lines = [name for name in EnvironmentSettings.model_fields if name.endswith("_line")]
     if english := [name for name in lines if not has_cjk(str(settings.get(name) or ""))]:
-        parts.append(f"medr3.environment.{', '.join(english)}: the model reads English lines")
+        parts.append(f"medr3.environment.{', '.join(english)}: the model is shown English lines")
     vocabularies = (reward.get("extractor") or {}).get("vocabularies") or ()
     if without := [str(name) for name in vocabularies if _holds_no_chinese(str(name))]:
-        parts.append(f"the vocabulary {', '.join(without)}: no Chinese name in it")
+        parts.append(f"the vocabulary {', '.join(without)}has no Chinese names")
     encoder = str((reward.get("encoder") or {}).get("path") or "")
     if "minilm" in encoder.lower() and "multilingual" not in encoder.lower():
-        parts.append(f"the encoder {Path(encoder).name}: take a multilingual one")
+        parts.append(f"the encoder {Path(encoder).name}: use a multilingual one")
     if (reward.get("judge") or {}).get("kind", "rule") == "rule":
         parts.append(
             "the answer rules know fewer Chinese forms than English ones, and no judge reads the rest"

@@ -1,4 +1,4 @@
-"""Keys that verl does not know: hydra lets a recipe's own yaml add any key, and a misspelt one changes nothing."""
+"""Keys that verl does not know: hydra lets a recipe's yaml add any key, and a misspelt one would have no effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must divide what: GPUs, heads, mini- and micro-batches, as verl and vLLM assert it hours later."""
+"""Divisibility of GPUs, heads, mini- and micro-batches, which verl and vLLM would assert only hours later."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _sequence_parallel(config: Any, size: Any, sequence: int) -> Iterator[Findin
             "error",
             "actor_rollout_ref.model.override_config.attn_implementation",
             f"{attention!r} with ulysses_sequence_parallel_size={sequence}: verl gathers the pieces of a sequence in "
-            "flash attention alone, with any other each GPU would attend to its own piece only; use "
+            "flash attention only; with any other, each GPU would attend to its own piece alone; use "
             "flash_attention_2, or set the size to 1",
         )
 

@@ -1,4 +1,4 @@
-"""The rows of the data: the rewards can read them, the index holds their documents, the model sees them whole."""
+"""Checks of the data's rows: the rewards can read them, the index has their documents, the model sees them whole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from medr3_plugin.records import canonical_id
 from medr3_plugin.rows import sample_of
 
 _SEARCHED = 1_000_000
-"""Documents of an index that are looked through; of a larger one nothing is said."""
+"""Largest index that is searched for gold documents; larger ones are not checked."""
 _COLUMNS = ("data_source", "prompt", "reward_model", "extra_info")
 
 
@@ -46,7 +46,9 @@ def rows_fit(key: str, files: Sequence[str], model: str, indexes: Sequence[Any])
                 gold.update(sample_of(row, f"{file}#{number}").gold_docs)
         except RowError as error:
             yield Finding(
-                "error", key, f"{error}; the rewards cannot read it: make it again with `medr3 data prepare`"
+                "error",
+                key,
+                f"{error}; the rewards cannot read it: rewrite the file with `medr3 data prepare`",
             )
         except (pa.ArrowException, OSError):
             continue
@@ -93,7 +95,7 @@ def _gold_is_indexed(key: str, gold: set[str], indexes: Sequence[str]) -> Iterat
             "error",
             key,
             f"no gold document of it, such as {example}, is in {', '.join(indexes)}: retrieval would earn nothing for "
-            "finding one; index the corpus that they are of, or a corpus with a column pmid or doi",
+            "finding one; index the corpus they come from, or one with a column pmid or doi",
         )
 
 

@@ -1,4 +1,4 @@
-"""The sections of `medr3`, by the code that will read them, and the names a recipe uses."""
+"""Checks of the sections of `medr3`, by the code that will read them, and of the names a recipe uses."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def registrations(config: Any) -> Iterator[Finding]:
 
 
 def _known_to_verl(config: Any) -> Iterator[Finding]:
-    """Names that verl looks up in a registry only when it is about to use them, minutes after the start."""
+    """Names that verl looks up only when it uses them, minutes after the start."""
     from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
     from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
     from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, get_adv_estimator_fn
@@ -159,7 +159,7 @@ def _known_to_verl(config: Any) -> Iterator[Finding]:
         if not is_known(str(name)):
             close = difflib.get_close_matches(str(name), sorted(near), n=1)
             hint = f"did you mean {close[0]}?" if close else f"such as {', '.join(sorted(near))}"
-            yield Finding("error", key, f"{name!r} is registered nowhere; {hint}")
+            yield Finding("error", key, f"{name!r} is not registered anywhere; {hint}")
     for logger in _loggers(config):
         package = _LOGGER_PACKAGES.get(logger)
         if package and importlib.util.find_spec(package) is None:
@@ -233,7 +233,7 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
             if settings.retrieval is not None:
                 validated(BackendOptions, settings.retrieval, f"{path.name}: config.retrieval")
             elif not section(config).get("retrieval"):
-                raise UserError(f"medr3.retrieval: missing, and {path.name} has no retrieval of its own")
+                raise UserError(f"medr3.retrieval: missing, and {path.name} does not set retrieval either")
         except UserError as error:
             yield Finding("error", key, str(error))
             continue
@@ -242,7 +242,7 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
                 "error",
                 "actor_rollout_ref.rollout.multi_turn.max_tool_response_length",
                 f"{rollout.multi_turn.max_tool_response_length} characters are fewer than the tool's "
-                f"response_chars {settings.response_chars}: verl would cut the middle out of the evidence",
+                f"response_chars {settings.response_chars}: verl would cut out the middle of the documents",
             )
         environment = EnvironmentSettings.from_mapping(section(config).get("environment"))
         yield from _tool_turns(config, settings.over(environment).max_searches)
@@ -257,7 +257,7 @@ def _tool_turns(config: Any, of_tool: int) -> Iterator[Finding]:
         yield Finding(
             "error",
             "actor_rollout_ref.rollout.multi_turn.max_assistant_turns",
-            f"{turns} leave no turn for the answer after {most} searches: at least {most + 1}",
+            f"{turns} leaves no turn for the answer after {most} searches; at least {most + 1} are needed",
         )
 
 

@@ -1,4 +1,4 @@
-"""Lengths, batch sizes and memory: what must fit into what."""
+"""Checks of lengths, batch sizes and memory."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def lengths(config: Any) -> Iterator[Finding]:
             "error",
             "medr3.reward.penalties.overlong.max_tokens",
             f"{overlong['max_tokens']} is more than data.max_response_length {data.max_response_length}: no response "
-            "would get the whole penalty",
+            "would get the full penalty",
         )
     if rollout.agent.default_agent_loop != "medr3_search":
         return
@@ -101,7 +101,7 @@ def lengths(config: Any) -> Iterator[Finding]:
             "error",
             "data.max_response_length",
             f"{data.max_response_length} leaves {max(0, room)} tokens beside medr3.environment.answer_reserve, "
-            f"too few for one document of document_tokens={settings.document_tokens}",
+            f"too few for a document of document_tokens={settings.document_tokens}",
         )
     if settings.document_tokens > settings.search_tokens:
         yield Finding("error", "medr3.environment.document_tokens", "is larger than search_tokens")
@@ -127,7 +127,7 @@ def budgets(config: Any) -> Iterator[Finding]:
         yield Finding(
             "error",
             "actor_rollout_ref.rollout.n",
-            "group-relative advantages need at least 2 samples a prompt",
+            "group-relative advantages need at least 2 samples per prompt",
         )
     if data.train_batch_size % actor.ppo_mini_batch_size:
         yield Finding(
@@ -169,13 +169,13 @@ def memory(config: Any, gpu_memory_gib: float) -> Iterator[Finding]:
     yield Finding(
         "note",
         "memory",
-        f"estimate for each GPU of {gpu_memory_gib:g} GiB: training {needed.training:.0f} GiB ({parts}), "
+        f"estimate per GPU of {gpu_memory_gib:g} GiB: training {needed.training:.0f} GiB ({parts}), "
         f"generating {needed.generating:.0f} GiB with room for {needed.kv_tokens} tokens of KV cache",
     )
     for phase, value in (("training", needed.training), ("generating", needed.generating)):
         if value > gpu_memory_gib:
             yield Finding(
-                "error", "memory", f"{phase} is estimated at {value:.0f} GiB of {gpu_memory_gib:g} GiB"
+                "error", "memory", f"{phase} needs an estimated {value:.0f} GiB of {gpu_memory_gib:g} GiB"
             )
     whole = config.data.max_prompt_length + config.data.max_response_length
     if needed.kv_tokens < whole:

@@ -1,4 +1,4 @@
-"""From a recipe to the configuration of its rehearsal: what is at hand is used, the rest is named or replaced."""
+"""The configuration of a recipe's rehearsal: what is available is used, the rest is reported or replaced."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Prepared:
 
 
 class _Missing:
-    """What is not at hand; with stand-ins it is replaced, without them it is all named at once."""
+    """What is missing; it is replaced by stand-ins or, without them, reported all at once."""
 
     def __init__(self, allowed: bool) -> None:
         self.allowed = allowed
@@ -120,7 +120,7 @@ def prepare(
     inside = [length for length in lengths if length <= limit]
     if not inside:
         raise UserError(
-            f"data.max_prompt_length: all {len(lengths)} prompts measured are longer than {limit} tokens"
+            f"data.max_prompt_length: all {len(lengths)} measured prompts are longer than {limit} tokens"
         )
     ranks = 2 if config.trainer.nnodes * config.trainer.n_gpus_per_node > 1 else 1
     changed += replaced.replace(config, {"actor_rollout_ref.model.path": str(model.folder)})

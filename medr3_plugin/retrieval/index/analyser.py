@@ -65,8 +65,8 @@ _BEFORE_A = frozenset(
 _CONJUNCTIONS = frozenset({"and", "or"})
 _CAPITALS = ("NO", "AS", "IT", "IS", "IF", "AT", "AN")  # nitric oxide, aortic stenosis, intrathecal, ...
 _PREFIXES = frozenset(
-    "anti non pre post co re sub semi micro macro multi inter intra extra infra hyper hypo peri para auto immuno cardio "
-    "cerebro neuro gastro broncho hepato thrombo mono poly pseudo endo nf".split()
+    "anti non pre post co re sub semi micro macro multi inter intra extra infra hyper hypo peri para auto immuno "
+    "cardio cerebro neuro gastro broncho hepato thrombo mono poly pseudo endo nf".split()
 )
 """Beginnings that are written with a hyphen, with a space, or as one word with what follows."""
 _NUMBERED = frozenset(

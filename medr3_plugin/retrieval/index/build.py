@@ -92,7 +92,7 @@ def build_index(
     """Build an index and return its manifest; nothing is done if `out` is that index already.
 
     Args:
-        corpus: see `corpus.read_corpus`.
+        corpus: see `corpus.documents.read_corpus`.
         out: the index folder to create.
         engine: `bm25`, `dense`, or `hybrid` for both.
         encoder: the model of a dense index, or how to use it.
@@ -165,7 +165,7 @@ def build_index(
         raise UserError(
             # numpy tells of a short write without saying why
             f"{error.filename or target}: {error.strerror or f'{error} (is the disk full?)'}; "
-            "put that right and start the build again, it resumes with the vectors that are encoded"
+            "fix that and start the build again, which resumes with the vectors that are encoded"
         ) from error
 
 

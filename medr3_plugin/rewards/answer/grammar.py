@@ -37,6 +37,7 @@ def label_of(text: str, question: Question) -> str | None:
     denied = ""
     comments: list[str] = []
     reasons: list[str] = []
+    denied_before = False  # whether the sentence before denied another option: "this" is that option then
     others = False  # whether a heading says that the lines behind it are about other options
     for sentence in sentences(read(text, question)):
         rest, excluded = _without_denied(sentence)
@@ -47,11 +48,15 @@ def label_of(text: str, question: Question) -> str | None:
             rest, excluded = rest[line.end() :], excluded + line[1]
         denied += excluded
         claim = _claim(rest, question)
+        if claim is None and wording.VALUE.fullmatch(rest):
+            return None  # "not: C", "alternative: C"
         if claim:
             claimed.add(claim[0])
             reasons.append(claim[1])
         else:
-            (reasons if excluded else comments).append(rest)
+            of_other = excluded or (denied_before and rest.split(" ", 1)[0] in wording.DEICTIC)
+            (reasons if of_other else comments).append(rest)
+        denied_before = bool(excluded)
     if len(claimed) != 1 or claimed & set(denied):
         return None
     own = claimed.pop()
@@ -73,7 +78,8 @@ def _without_denied(sentence: str) -> tuple[str, str]:
         return " "
 
     rest = wording.SPELLINGS.sub(lambda found: wording.SAME[found[0]], sentence)
-    for pattern in wording.DENIALS:
+    rest = wording.NUMBERED.sub(r"\1", wording.CITATION.sub(" ", rest))
+    for pattern in wording.DENIALS if wording.ANY_REF.search(rest) else ():
         rest = pattern.sub(cut, rest)
     rest, others = wording.OTHERS_DENIED.subn(" ", rest)
     if denied or others:
@@ -81,16 +87,30 @@ def _without_denied(sentence: str) -> tuple[str, str]:
     return " ".join(rest.split()).replace("( )", "").strip(), denied
 
 
-def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
+def _claim(  # noqa: PLR0911 - one return a kind of ending
+    sentence: str, question: Question
+) -> tuple[str, str] | None:
     """(the reference that a sentence gives as the answer, its reason); None if it gives none."""
     text = sentence.lstrip(wording.AROUND)
     ref = wording.ANY_REF.search(text)
-    if ref is None or not _is_carrier(text[: ref.start()].strip(), question):
+    if ref is None:
+        return None
+    context, carrier = _without_context(text[: ref.start()].strip(), question)
+    if not _is_carrier(carrier, question):
         return None
     after = text[ref.end() :].strip()
     after, asides = _without_asides(after, ref[0], question)
+    asides += [context] if context and not question.open else []
+    if after.startswith((",", "(", "[", "–", "—", "-", ":")) and _is_plain(after.split(), question):
+        return ref[0], " , ".join([*asides, after])  # ", according to the documents", "(most likely)"
     after = after.removeprefix(", ") if after.startswith(", is ") else after
     after = after.removeprefix(": ") if after.startswith(": correct") else after
+    if found := wording.IDENTIFIES.match(after):
+        rest = after[found.end() :].split()
+        known = (found["best"] or found["well"]) and not question.open
+        if wording.BADLY.isdisjoint(rest) and (known or _is_plain(rest, question)):
+            return ref[0], " , ".join([*asides, *rest])
+        return None
     ending = wording.ENDING.match(after)
     if ending:
         said = (ending["said"] or "").split()
@@ -100,6 +120,9 @@ def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
         after = " ".join([*said[cut:], after[ending.end() :].strip()]).strip()
     after = wording.FINALLY.sub("", after.lstrip(")] .").rstrip(")] .,:;"))
     if not after or (question.open and _sets_aside(after, question)):
+        return ref[0], " , ".join(asides)
+    grounds = wording.BECAUSE.match(after) if question.open else None
+    if grounds and _is_ground(after[grounds.end() :], question):
         return ref[0], " , ".join(asides)
     for pattern, applies in (
         (wording.REASON, True),
@@ -114,54 +137,103 @@ def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
     return None
 
 
+def _without_context(before: str, question: Question) -> tuple[str, str]:
+    """A first clause that only gives grounds ("As there is no rash, ..."), and the rest."""
+    context, comma, carrier = before.rpartition(" ,")
+    first, _, said = context.partition(" ")
+    if not (comma and carrier.strip() and first in wording.GROUNDS):
+        return "", before
+    plain = _is_plain(said.split(), question)
+    if (first == "according" and not plain) or (
+        question.open and not plain and not _is_ground(said, question)
+    ):
+        return "", before
+    return context, carrier.strip()
+
+
+def _is_ground(text: str, question: Question) -> bool:
+    """Whether what follows "given", "because", ... beside an open question's answer offers no other and no doubt."""
+    text = wording.HAS_FINDINGS.sub(" ", text)
+    return wording.FAMILY.isdisjoint(text.split()) and not (
+        any(
+            pattern.search(text)
+            for pattern in (wording.OFFERS, wording.TAKES_BACK, wording.ODD, wording.ANY_REF)
+        )
+        or _names_disease(text.split(), question)
+    )
+
+
 def _without_asides(after: str, own: str, question: Question) -> tuple[str, list[str]]:
     """What follows a reference without other names of the same, records and sources; what stands in brackets."""
     asides = []
     for _ in range(wording.MAX_ASIDES):
-        found = (
-            aside.match(after)
-            for aside in (wording.SAME_AS, wording.RECORD, wording.CITATION, wording.BRACKETED)
-        )
+        found = (aside.match(after) for aside in (wording.SAME_AS, wording.RECORD, wording.BRACKETED))
         match = next(filter(None, found), None)
         if match is None or set(wording.ANY_REF.findall(match[0])) - {own}:
             break
         if match.re is wording.BRACKETED:
-            if "%" in match[1] or (question.open and not _is_plain(match[1].split(), question)):
+            known = wording.COMMON | wording.KINDS_OF_DISEASE
+            if "%" in match[1] or (
+                question.open and not _is_plain([w for w in match[1].split() if w not in known], question)
+            ):
                 break
             asides.append(match[1])
         after = after[match.end() :].strip()
     return after, asides
 
 
-def _is_carrier(before: str, question: Question) -> bool:
+def _is_carrier(  # noqa: PLR0911 - one return a kind of lead
+    before: str, question: Question
+) -> bool:
     """Whether the words before a reference only say that the answer follows."""
     before = wording.ARTICLES.sub("", before).strip()
-    if before in ("", "it", "that"):
+    if before in ("", "it", "that", "only") or (question.letters and wording.NUMBERING.fullmatch(before)):
         return True
     if has_cjk(before):
         before = re.sub("[ 【】]", "", before)
         *context, last = re.split("[,:]", before.rstrip(":,"))
         if question.letters:
             context = [clause for clause in context if wording.CHINESE_LOADED.search(clause)]
+        if wording.CHINESE_DOUBT.search(last):
+            return False
         return _is_plain(context, question) and (
             wording.CHINESE_CARRIER.fullmatch(last) is not None
             or (before[-1] in "是为:" and _is_plain([last.rstrip("是为")], question))
         )
+    whole = wording.WHOLE_OF_PARTS.match(before) if question.open else None
+    if whole and _is_ground(whole["parts"], question) and wording.LOADED.isdisjoint(whole["parts"].split()):
+        before = before[: whole.start("parts")] + before[whole.end("parts") + 1 :]
     words = before.split()
-    if len(words) > 1 and words[-2] in wording.LINKS and words[-1] in wording.SURELY:
+    while len(words) > 1 and words[-1] in wording.SURELY and words[-2] in (wording.LINKS | wording.SURELY):
         words.pop()
+    if words[0] == "according" and not _is_plain(before.partition(" ,")[0].split(), question):
+        return False
     if question.letters and (wording.LOADED.isdisjoint(words) and not wording.TAKES_BACK.search(before)):
         # where the other options are known, any words may lead to the answer
         last = words[len(words) - words[::-1].index(",") :] if "," in words else words
-        if last and not _is_plain(last, question):
+        if last and not _is_plain(last, question) and not _is_matter(last):
             return False
         opens = words[-1] == "," and (words[0] in wording.OPENS or _is_plain(words, question))
         led = opens or words[-1] in wording.LINKS
         return (led or wording.LINK_PHRASE.search(before) is not None) and not wording.ODD.search(before)
     if words[-1] in wording.LINKS:
-        return _is_plain(words[:-1], question)
+        return words[-1] not in wording.PAST and _is_plain(words[:-1], question)
     led = words[-1] == "," or wording.LINK_PHRASE.search(before) is not None
     return led and wording.PLAIN.issuperset(w for w in words if w not in wording.MARKS)
+
+
+def _is_matter(words: list[str]) -> bool:
+    """Whether a lead to an option's letter or text says what the question is after ("enzyme affected is")."""
+    *subject, link = words
+    return (
+        link == "is"
+        and 0 < len(subject) <= wording.MAX_SUBJECT
+        and all(word.isalpha() and word not in wording.MARKS for word in subject)
+        and all(
+            words.isdisjoint(subject)
+            for words in (wording.ABOUT_ANSWERS, wording.BADLY, wording.FAMILY, wording.FINITE)
+        )
+    )
 
 
 def _is_plain(words: list[str], question: Question) -> bool:
@@ -292,6 +364,8 @@ def _is_sentence(comment: str, question: Question) -> bool:
     """Whether a comment is long enough to say something: a scrap ("C. A second") may add an answer."""
     words = comment.strip(wording.AROUND).split()
     long = len(words) >= wording.MIN_WORDS or (has_cjk(comment) and len(comment) >= wording.MIN_CJK)
+    if len(words) < wording.MIN_SENTENCE and words and words[0] in wording.DEICTIC:
+        long = False  # "That is a lie": short, and about the answer
     if question.letters and comment.rstrip().endswith(":"):  # a heading
         long = wording.LOADED.isdisjoint(words)
-    return long or _is_plain(words, question)
+    return long or _is_plain([word for word in words if word not in wording.KINDS_OF_DISEASE], question)

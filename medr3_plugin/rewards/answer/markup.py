@@ -6,16 +6,21 @@ import json
 import re
 from typing import Any
 
-_FENCE = re.compile(r"\s*```[\w-]*\s*\n?(?P<inside>[^`]*)```\s*", re.DOTALL)
+_FENCE = re.compile(r"\s*```(?:[\w-]*\s*\n|json\s)?(?P<inside>[^`]*)```\s*", re.DOTALL)
 # \boxed{C}, \text{C}, \mathbf{C}: innermost first, so that nesting goes in a few rounds
-_MACRO = re.compile(r"\\(?:boxed|fbox|text|textbf|textit|mathrm|mathbf|mathit|mathsf|emph)\s*\{([^{}]*)\}")
+_MACRO = re.compile(
+    r"(?:\\|\b(?=boxed))(?:boxed|fbox|text|textbf|textit|mathrm|mathbf|mathit|mathsf|emph)\s*\{([^{}]*)\}"
+)
 _MACRO_DEPTH = 3
 _MATH = re.compile(r"\\[()\[\],; ]|\$")
 _HTML = re.compile(
-    r"</?(?:b|i|u|em|strong|p|span|div|code|sub|sup|br|mark|ul|ol|li|h[1-6]|answer|option|choice|final|final_answer|"
-    r"diagnosis|result|output|response|conclusion|tool_call)\s*/?>",
+    r"</?(?:b|i|u|em|strong|p|span|div|code|sub|sup|mark|ul|ol|li|h[1-6]|result|output|conclusion|final|tool_call|"
+    r"(?:(?:final|correct|best|selected|your|my)[_-])?(?:answer|option|choice|diagnosis|response)"
+    r"(?:[_-](?:choice|option|letter|idx|index|text))?)\s*/?>",
     re.IGNORECASE,
 )
+_SEMICOLON = re.compile(r";(?=[^()\[\]\n]{0,80}[)\]])")  # in brackets it ends no sentence
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _EMPHASIS = re.compile(r"\*\*|__|`|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])")
 _LINE_START = re.compile(r"(?m)^[ \t]*(?:(?:#{1,6}|>|[-*+•])[ \t]+|[✅✔✓☑]\ufe0f?)[ \t]*")
 _ALONE_IN_BRACKETS = re.compile(r"<([^<>\n]{1,80})>")
@@ -45,14 +50,16 @@ def unwrap(answer: str) -> str:
         text = fenced["inside"].strip()
     if alone := _ALONE_IN_BRACKETS.fullmatch(text):
         return alone[1]
-    text = _HTML.sub("", text).strip()
+    text = text.replace("【解析】", "\n解析：")
+    text = _SEMICOLON.sub(",", text)
+    text = _HTML.sub("", _BREAK.sub("\n", text)).strip()
     text = _values(text)
     if (call := _CALL.fullmatch(text)) and _ANSWERING.search(call["name"]):
         text = call["inside"].strip("\"' ")
     if text.startswith("Q:"):
         text = _DIALOGUE.sub(lambda found: {"Q": "Question:", "A": "Answer:"}[found[1]], text)
     for _ in range(_MACRO_DEPTH):
-        text = _MACRO.sub(r" \1", text) if "\\" in text else text
+        text = _MACRO.sub(r" \1", text) if "{" in text else text
     text = _LINE_START.sub("", _EMPHASIS.sub("", _MATH.sub("", text)))
     return re.sub(r"[ \t]+", " ", text)
 

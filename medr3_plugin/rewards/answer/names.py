@@ -14,9 +14,9 @@ from typing import Any, Protocol
 from medr3_plugin.text import abbreviated, fold, has_cjk, listed, name_key, plain, scan, without_the, write
 
 ACCEPTED = "accepted"
-_YES_NO = {
-    "yes": listed("yes true 是 是的 对 正确"),
-    "no": listed("no false 否 不 不是 不对 错误"),
+YES_NO = {
+    "yes": listed("yes true 是 是的 对 正确 有 能 会 可以"),
+    "no": listed("no false 否 不 不是 不对 错误 没有 不能 不会 不可以"),
     "maybe": listed("maybe perhaps possibly 可能 也许 不一定 不确定"),
 }
 # accepted answers that make a question a yes/no question; "correct" may be the name of something
@@ -123,7 +123,7 @@ def _question_of(
     said = {_verdict_word(name) for name in answers}
     if len(said) == 1 and (label := said.pop()):
         return Question(
-            tuple(_YES_NO),
+            tuple(YES_NO),
             frozenset([label]),
             _MEANING,
             frozenset(),
@@ -159,7 +159,7 @@ def _asked(question: str, names: Collection[str] = ()) -> frozenset[str]:
     return frozenset(key for key in keys if not any(name in key for name in names))
 
 
-_MEANING = {name_key(word): label for label, words in _YES_NO.items() for word in words}
+_MEANING = {name_key(word): label for label, words in YES_NO.items() for word in words}
 
 
 def _verdict_word(name: str) -> str | None:
@@ -190,7 +190,7 @@ def _option_names(
         for name in (text, abbreviated(text)):
             spelled.setdefault(name_key(name), {}).setdefault(_spelling(name), letter)
         if word := _verdict_word(text):
-            for name in _YES_NO[word]:
+            for name in YES_NO[word]:
                 spelled.setdefault(name_key(name), {}).setdefault(_spelling(text), letter)
     names = {
         key: next(iter(by_text.values())) for key, by_text in spelled.items() if key and len(by_text) == 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from medr3_plugin.rewards.answer.names import Question
+from medr3_plugin.rewards.answer.names import YES_NO, Question
 from medr3_plugin.text import Line, Token, has_cjk, listed, scan, without_the, write
 
 FIRST = 0xE000  # code point of the first label's reference
@@ -27,7 +27,9 @@ _SYMBOLS = {
 _CALLED = frozenset(listed("option choice letter answer item 项 选 择"))
 _QUOTES = frozenset("\"'’‘“”′″`*_#$「」《》")
 _OPENING, _CLOSING = frozenset("([【<{"), frozenset(")]】>}")
-_BETWEEN = frozenset([*"-–—−‐:,.=→、()[]¬", STOP, "a", "an", "option", "choice", "选", "项"])
+_BETWEEN = frozenset(
+    [*"-–—−‐:,.=→>、()[]¬", STOP, "a", "an", "option", "choice", "answer", "namely", "选", "项"]
+)
 _MAX_BETWEEN = 3
 # after these a single letter names a kind, not an option
 _KINDS = frozenset(
@@ -41,6 +43,7 @@ _OF_CELLS = frozenset(listed("cell cells lymphocyte lymphocytes wave waves antig
 # "A" and "I" before any other word are an article and a pronoun
 _AFTER_LETTER = frozenset(
     listed(
+        "it best according per "
         "is was are were and or but because since as which who given due based can could may might will would should "
         "must has have does do did not rather instead over for in with also only alone seems fits matches explains "
         "describes represents vs versus then cannot can doesn isn wasn remains remain stays looks appears deserves "
@@ -51,7 +54,8 @@ _AFTER_LETTER = frozenset(
 _NO_ENDS_BEFORE = frozenset(
     listed(
         "there it this that they we he she the these those i because since as but and or yes maybe not wait if when "
-        "however although though possibly perhaps true false is was would could can may might cannot remains"
+        "however although though possibly perhaps according per "
+        "true false is was would could can may might cannot remains"
     )
 )
 _VERBS = frozenset(
@@ -104,14 +108,16 @@ def _with_names(tokens: list[Token], question: Question) -> list[_Piece]:
             i = end + (raws[-1] == ")" and raws.count("(") == raws.count(")"))  # "... imaging (MRI)"
             continue
         following = tokens[i + 1].raw.casefold() if i + 1 < len(tokens) else ""
-        if read_as := _as_read(token, following):
+        if read_as := _as_read(token, following, bool(pieces)):
             pieces.append(_Piece(read_as, token))
         i += 1
     return pieces
 
 
-def _as_read(token: Token, following: str) -> str:
+def _as_read(token: Token, following: str, earlier: bool) -> str:
     """A token that names nothing, as it stands in the reading."""
+    if token.raw == "!" and following:  # "!C" in front denies
+        return "¬" if not earlier else STOP
     if token.kind == "stop" or (token.raw in ("-", "–", "—", "‐") and following in _REASON_STARTS):
         return STOP
     if token.raw in _SYMBOLS:
@@ -157,7 +163,7 @@ def _stands_alone(  # noqa: PLR0911 - one return a kind of name
     return True
 
 
-_CHINESE_WORDS = frozenset(listed("是 是的 对 正确 否 不 不是 不对 错误 可能 也许 不一定 不确定"))
+_CHINESE_WORDS = frozenset(word for words in YES_NO.values() for word in words if has_cjk(word))
 
 
 def _with_letters(pieces: list[_Piece], question: Question) -> list[_Piece]:

@@ -44,7 +44,13 @@ PLAIN = frozenset(
         "highest greatest optimal ideal ultimately consequently accordingly aligns line initial proposed recommended "
         "assessment impression evaluation examining comparing concluding across my your result outcome such analyzing "
         "data result results constellation combination phenotype profile pattern information reasoning analysis "
-        "literature documents search document abstract article studies trial trials"
+        "literature documents search document abstract article studies trial trials source sources see idx index "
+        "entity "
+        "plausible leading unifying molecular phenotypic female male stated suffers "
+        "affected meets criteria specific towards toward affecting concluded concludes state diagnosed hope "
+        "helps true expected intended "
+        "sure why guidelines guideline reference references doc docs represents recommend set "
+        "presence absence association triad states per description supported"
     )
 )
 # never plain, even as words of the question: what stands behind them is not what is asked for
@@ -60,39 +66,44 @@ LOADED = frozenset(
 )
 LINKS = frozenset(listed("is are was were be : = → 是 为"))
 LINK_PHRASE = re.compile(
-    r"(?:^| )(?:(?:consistent|compatible|keeping|go|going) with|suggestive of|indicative of|characteristic of|"
-    r"suggests?|indicates?|supports?|points? to|explained by|diagnosis of|presence of|that|choose|select|pick|"
+    r"(?:^| )(?:(?:keeping|go|going) with|(?:those|that|diagnosis|presence|case|picture|features) of|"
+    r"(?:explained|affected|described|represented) by|"
+    r"(?:consistent|compatible|suggestive|indicative|characteristic|typical|diagnostic|pathognomonic|classic|"
+    r"classical|criteria|specific) (?:of|for|with)|(?:fits?|match|matches|fitting|matching)(?: best)?(?: with)?|"
+    r"diagnosed with|represents?|recommend|"
+    r"suggests?|indicates?|supports?|points? to|points? towards?|that|choose|select|pick|"
     r"answer|diagnose|"
     r"conclude|opt for|leaves|leaving|i will|i ll|i would|leads us to|going with|makes?|making|means|"
-    r"would say|aligns? with|in line with|typical of|diagnostic of|has|have|"
+    r"would say|aligns? with|in line with|has|have|"
     r"mostlikely|(?:corresponds?|leads?|leading) to|"
-    r"suffering from|case of|called|named|known as|therefore|thus|so|hence|overall|finally|conclusion|dx|"
+    r"suffer(?:s|ing) from|called|named|known as|therefore|thus|so|hence|overall|finally|conclusion|dx|"
     r"diagnosis|choice|option|ans)(?: ,)?$"
     r"|(?:answer|ans|diagnosis|option) [-–—\]]$"
 )
 CHINESE_CARRIER = re.compile(
     r"(?:(?:因此|所以|经过分析|综上所述|综上|总之|故|由此可见|由此可得|根据以上分析|根据上述分析|经分析)[,:]? ?)?"
-    r"(?:(?:本题|本例|本病例|本患者|该题|此题|该患者|患者|该病例|我|我认为|这道题|这个问题)?的?"
-    r"(?:(?:最终|初步|主要|准确|唯一|推荐|正确|最佳|最有可能|最可能|遗传学?|基因|最符合|最合适|最适合|最恰当|最优|临床|首选|应该|标准|"
+    r"(?:(?:本题|题目|本例|本病例|本患者|该题|此题|该患者|患者|该病例|我|我认为|这道题|这个问题)?的?"
+    r"(?:(?:最终|最后|初步|主要|准确|唯一|推荐|正确|最佳|最有可能|最可能|遗传学?|基因|最符合|最合适|最适合|最恰当|最优|临床|首选|应该|标准|"
     r"参考)的?){0,2}"
-    r"(?:答案?|结论|诊断|选项|疾病|治疗|药物|检查|处理|病因|选择)?(?:应该是|应当是|应为|应是|应选择?|应该选择?|是|为|选择?|:|诊断为|符合|"
-    r"患有)? ?"
+    r"(?:答案?|结论|诊断|选项|疾病|治疗|药物|检查|处理|病因|选择)?(?:应该是|应当是|应为|应是|就是|(?:应该?|会)?(?:首选|选择?)|这?是|为|:|诊断为|应?(?:首先|诊断)?(?:考虑|为)为?|这?些?(?:表现)?(?:符合|提示)|"
+    r"患有?)? ?"
     r"[::]? ?)"
     r"(?:选项? ?:?)?"
 )
 ENDING = re.compile(
     r"(?:is|was|would be|should be|must be|seems to be|is therefore|is thus|remains|stands out as)"
-    r"(?P<said>(?: [a-z]+){1,9})|correct(?= |$)(?: (?:answer|option|choice|diagnosis))?|"
+    r"(?P<said>(?: [a-z]+){1,9})|(?:\( )?(?:mostlikely|最(?:有)?可能)(?: \))?$|(?:only|it is)$|"
+    r"correct(?= |$)(?: (?:answer|option|choice|diagnosis))?|"
     r"(?:right|best|mostlikely) (?:answer|option|choice|diagnosis)"
     r"|\( (?:correct|right|best)(?: answer| option| choice)? \)"
     r"|(?:选?项)?(?:是|为)?(?:最)?(?:正确|对|最佳|符合题意|合适)(?:的)?(?:答案|选项|选择|诊断)?(?:的)?|是答案|选?项"
 )
 PRAISE = frozenset(
-    listed("answer correct right best diagnosis choice option mostlikely appropriate suitable")
+    listed("answer correct right best diagnosis choice option mostlikely likely appropriate suitable")
 )
 REASON = re.compile(
-    r"(?:, |\( )?(?:(?:fits|matches) best|best (?:explains|fits|matches|accounts for|describes)|because|since|given|"
-    r"as|due to|based on|which|who|因为|由于|因|理由是|原因是|基于)(?= |$|[\u3400-\u9fff])"
+    r"(?:, |\( )?(?:because|since|given|as|due to|based on|according to|per|which|who|"
+    r"因为|由于|因|理由是|原因是|基于)(?= |$|[\u3400-\u9fff])"
 )
 RECORD = re.compile(
     r"(?:[(\[]|,) (?:o?mim|orpha|orphanet|mondo|doid|hp|mesh|icd ‐? ?1[01]|icd)(?: [:‐-])?"
@@ -158,7 +169,8 @@ EMPTY_END = re.compile(r"(?: (?:,|and|but|because|since|as)){1,3}$")
 TAKES_BACK = re.compile(
     r"\?|\b(?:confidence(?= [:=])|"
     r"opposite|contrary|not really|take (?:that|this|it) back|(?:right|correct|true|possible|acceptable|fine) "
-    r"(?:too|as well)|not (?:sure|certain|confirmed|final|correct|right|answer|it|that one|enough)|unsure|uncertain|"
+    r"(?:too|as well)|not (?:sure|certain|confirmed|final|correct|right|answer|it|that one|enough)|"
+    r"unsure|uncertain\w*|hesitat\w+|"
     r"guess\w*|(?<!am )(?<!i m )confident|"
     r"(?:low|limited|moderate|medium|some|high|my) (?:confidence|certainty|probability|likelihood)|doubt\w*|"
     r"% (?:sure|certain\w*|confiden\w*|probab\w*|likel\w*|chance)|wrong|incorrect|mistaken?|actually|wait|sorry|"
@@ -212,7 +224,7 @@ ADVICE = re.compile(
     r"evaluation|surveillance|treatment)(?: such as [a-z]+(?: or [a-z]+)?)? "
     r"(?:is|are|should be|may be|can be|could be|would be) "
     r"(?:recommended|needed|required|advised|indicated|helpful|useful|warranted|performed|offered)"
-    r"(?: to (?:confirm|establish) diagnosis)?"
+    r"(?: (?:to confirm|to establish|for) (?:diagnosis|confirmation))?"
 )
 # what is set aside: "Wilson disease is less likely"
 DENIED = re.compile(
@@ -276,6 +288,39 @@ OTHERS_DENIED = re.compile(
 ODD = re.compile(
     r"[^\x00-\x7f\u00c0-\u024f\u3000-\u303f\u3400-\u9fff\uff00-\uffef\ue000-\ue0ff‐–—−“”‘’′″…•·°±×→↑↓≥≤≠¬]|\|"
 )
+# a numbered source counts as a plain word, and one in brackets not at all
+NUMBERED = re.compile(
+    r"(?:\b(documents?|docs?|passages?|articles?|abstracts?|stud(?:y|ies)|sources?|refs?|references?|pmids?)"
+    r"(?: [:#])? \d+(?:(?: (?:,|and|;|&|[‐–-]|documents?|docs?|sources?)){1,2} \d+)*)"
+)
+# "combination of short stature and deafness suggests": whatever the parts are
+WHOLE_OF_PARTS = re.compile(
+    r"(?:this |these )?(?:combination|constellation|presence|absence|association|triad|history) of "
+    r"(?P<parts>[^:]{1,300}?)"
+    r"(?= (?:(?:strongly|highly|clearly|together|is|are) )?"
+    r"(?:suggest|indicat|point|support|consistent|characteristic|typical))"
+)
+NUMBERING = re.compile(r"(?:(?:question|answer|q) )?\d+(?: [).:])?")
+# "C best fits", "C explains"
+IDENTIFIES = re.compile(
+    r"(?:, )?(?:would )?(?P<best>best )?(?:fits?|explains?|match|matches|accounts? for|describes?|"
+    r"is supported by|is consistent with)(?P<well> best)?(?= |$)"
+)
+HAS_FINDINGS = re.compile(r"\b(?:patient|child|man|woman|boy|girl|infant|baby|he|she) (?:has|is)\b")
+VALUE = re.compile(rf"[a-z ]{{1,40}} : {REF}[ .]*")
+BADLY = LOADED | frozenset(listed("another only part partly partially nothing poorly badly worse"))
+FAMILY = frozenset(
+    listed(
+        "mother father brother sister sibling siblings twin parents parent relatives family son daughter cousin"
+    )
+)
+# a subject with one of these is about the answer, and not "enzyme is", "most important next step is"
+ABOUT_ANSWERS = frozenset(
+    listed("answer choice option letter one alternative distractor trap decoy error mistake guess")
+)
+MAX_SUBJECT = 6
+# behind an open question's answer
+BECAUSE = re.compile(r"(?:, |[(–—-] )?(?:because|since|given|as|due to|based on|according to)(?= )")
 ANY_REF = re.compile(REF)
 AROUND = " .,:;()[]-–—→"
 MARKS = frozenset(",:()[]-–—‐.=→")
@@ -297,12 +342,22 @@ FINALLY = re.compile("^, (?:my )?(?:final|correct|best) (?:answer|choice)$")
 # behind these a whole sentence may explain
 GOES_ON = re.compile("[:–—-] |, (?=(?:for|on|in|by|per) |[\u3400-\u9fff])")
 CITATION = re.compile(
-    r"(?:, )?(?:\[(?: \d+| ,| [–‐-])+ \]|[(\[](?: (?:see|cf|from|docs?|documents?|sources?|refs?|references?|pmid|fig|"
-    r"figure|table|and|\d+|[,:#.–‐-]))+ [)\]])"
+    r"(?:, )?(?:\[(?: \d+| ,| [–‐-])+ \]|[(\[](?: (?:see|cf|from|docs?|documents?|sources?|refs?|references?|pmids?|"
+    r"evidence|fig|figure|table|and|\d+|[,:#.–‐-]))+ [)\]])"
 )
 MAX_ASIDES = 6
 BRACKETED = re.compile(r"\( ([^()\[\]]*) \)")
-SURELY = frozenset(listed("clearly definitely therefore thus indeed hence certainly surely"))
+SURELY = frozenset(
+    listed("clearly definitely therefore thus indeed hence certainly surely likely mostlikely probably")
+)
+PAST = frozenset(listed("was were"))  # what a diagnosis once was
+# a clause that begins so gives grounds for what follows its comma
+GROUNDS = frozenset(
+    listed(
+        "given based because since as considering due according after although though while looking taking"
+    )
+)
+DEICTIC = frozenset(listed("that this it i"))
 HEADERS = frozenset(listed("explanation reasoning rationale reason justification why"))
 EXPLAINING = frozenset(
     listed(
@@ -323,12 +378,28 @@ COMMON = frozenset(
         "dominant metabolic several multiple many distinctive characteristic typically usually commonly often"
     )
 )
-KINDS_OF_DISEASE = frozenset(listed("rare genetic inherited hereditary neurological metabolic"))
+KINDS_OF_DISEASE = frozenset(listed("rare common genetic inherited hereditary neurological metabolic"))
 CHINESE_PLAIN = re.compile(
     "(?:患者|该|本|此|具有|有|的|表现|症状|体征|特征|典型|符合|提示|支持|诊断|结合|病史|检查|结果|因此|所以|疾病|病|临床|与|和|为|是|"
-    "出现|存在|根据|文献|资料|检索|检索到|题意|考虑|可能性|最大|本病例|综合|通过|经|描述|情况|病例|研究|显示|表明|可知|可见|得出|结论|判断|认为|我们|我|综上所述|综上|总之|综合|分析|解释|理由|原因|一致|特点|首选|药物|治疗|答案|正确|题干|信息|所述|以上|上述|属于|常见|主要|最|由)+"
+    "出现|存在|根据|文献|资料|检索到|检索|题意|考虑|可能性|最大|本病例|综合|通过|经|描述|情况|病例|研究|显示|表明|可知|可见|得出|结论|判断|认为|我们|我|综上所述|综上|总之|综合|分析|解释|理由|原因|一致|特点|首选|药物|治疗|答案|正确|题干|信息|所述|以上|上述|属于|常见|主要|最|由)+"
 )
 SAME = {
+    "seems to be": "is",
+    "appears to be": "is",
+    "seems to have": "has",
+    "appears to have": "has",
+    "one that": "option that",
+    "one is": "option is",
+    "it s": "it is",
+    "most probably": "mostlikely",
+    "used to be": "was not",
+    "in light of": "given",
+    "in view of": "given",
+    "upon review": "after review",
+    "to summarize": "overall",
+    "in brief": "overall",
+    "in other words": "overall",
+    "simply put": "overall",
     "most likely": "mostlikely",
     "most probable": "mostlikely",
     "i d": "i would",
@@ -336,5 +407,6 @@ SAME = {
     "why ?": "explanation",
 }
 SPELLINGS = re.compile(rf"\b(?:{'|'.join(map(re.escape, SAME))})(?!\w)")
+CHINESE_DOUBT = re.compile("(?<!最)(?<!最有)可能(?!性?最)|也许|似乎|大概|好像")
 CHINESE_LOADED = re.compile("[不未无没非除错否勿]|可能|也许|似乎|[a-z]")
 MIN_WORDS, MIN_CJK = 3, 4  # a comment shorter than that behind a letter is no sentence

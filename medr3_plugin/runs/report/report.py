@@ -60,9 +60,7 @@ def write_report(
         draft.write_text(text, encoding="utf-8", errors="replace")
         draft.replace(target)
     except OSError as error:
-        raise UserError(
-            f"{target} cannot be written ({error.strerror}): choose another place with --out"
-        ) from error
+        raise UserError(f"{target} cannot be written ({error.strerror}): choose another --out") from error
     return target, run
 
 

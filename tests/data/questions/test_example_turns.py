@@ -151,9 +151,7 @@ def test_other_mistakes(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"roles.jsonl:1: key 'messages' must be two messages"):
         example_turns.read(tmp_path / "roles.jsonl")
     examples = str(write(tmp_path / "turns.jsonl", GOOD[0]))
-    assert (
-        "do not go with --prompt tools" in prepare(tmp_path, "--examples", examples, "--prompt", "tools")[1]
-    )
+    assert "--prompt tools" in prepare(tmp_path, "--examples", examples, "--prompt", "tools")[1]
     assert "without retrieval" in prepare(tmp_path, "--examples", examples, "--prompt", "plain")[1]
 
 

@@ -265,7 +265,7 @@ def test_an_evaluation_file_without_questions_is_named(tmp_path):
     write(tmp_path / "a.jsonl", {"question": CASE})
     bad = write(tmp_path / "ground_truth.json", {"123": "yes", "124": "no"})
     loaded = prepare.Loaded(items=[Item("i", "d", CASE, ("x",))])
-    with pytest.raises(UserError, match=r"ground_truth\.json: no row of it holds a question") as caught:
+    with pytest.raises(UserError, match=r"ground_truth\.json: no row holds a question") as caught:
         prepare.remove_overlaps(loaded, [str(tmp_path)])
     assert bad in str(caught.value)
 
@@ -330,7 +330,7 @@ def test_why_no_row_is_left_and_that_the_parquet_is_an_old_one(tmp_path):
     )
     code, output = run("prepare", "pubmedqa", "--source", unlabelled, "--out", str(out))
     assert code != 0 and "2 rows: no final_decision" in output
-    assert f"{out} is of an earlier run, delete it" in output
+    assert f"{out} is left from an earlier run" in output
     code, output = run("prepare", "generic", "--source", good, "--out", str(out), "--against", good)
     assert code != 0 and "1 overlap the evaluation sets, the first" in output
 

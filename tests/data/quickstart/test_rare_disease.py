@@ -100,7 +100,7 @@ def test_too_many_signs_leave_no_disease(ontology):
 def test_example_turns_are_well_formed_and_in_the_form_of_the_corpus(ontology, profiles):
     summaries = {f"{row['title']}. {row['summary']}" for row in profiles}
     turns = rare_disease.example_turns(ontology)
-    assert len(turns) == 2
+    assert len(turns) == len(rare_disease.EXAMPLE_DISEASES)
     for question, response in turns:
         trajectory = parse(response)
         assert trajectory.answer and len(trajectory.queries) == len(trajectory.documents) == 1
@@ -179,7 +179,7 @@ def test_quickstart_files(tmp_path):
     assert {row["extra_info"]["split"] for row in train} == {"train"}
     assert [message["role"] for message in train[0]["prompt"]] == [
         "system",
-        *["user", "assistant"] * 2,
+        *["user", "assistant"] * len(rare_disease.EXAMPLE_DISEASES),
         "user",
     ]
     assert len(json.loads(val[0]["extra_info"]["references"])) == 2

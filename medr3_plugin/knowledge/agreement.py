@@ -1,0 +1,195 @@
+"""Whether two texts agree: their statements compared, by content words and polarity.
+
+Two statements are about the same thing if most content words of the shorter one occur in the other; their polarity
+then says whether they agree or contradict each other. A statement is about a fact (a triple) if it holds half of the
+words of both its ends.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain, repeat
+from typing import NamedTuple
+
+from medr3_plugin.knowledge.relation import is_negated
+from medr3_plugin.knowledge.statements import Statement, content_words, stems, without_denials
+
+# findings of a person are no facts of medicine: "he does not have fever" contradicts no document
+_PERSON = re.compile(
+    r"\b(?:patients?|he|she|his|her|him|we|i|they|man|woman|boy|girl|child|infant|denies|denied)\b|患者|病人|他|她|我",
+    re.IGNORECASE,
+)
+_PASSIVE = re.compile(r"\b(?:by|from|due to|because of|after|with|of|in)\b|由|被|因", re.IGNORECASE)
+
+ENOUGH = 3
+"""Fewest common content words of two clauses that speak of the same thing."""
+_MOST = 0.6
+"""Smallest share of the shorter clause's content words that are common."""
+
+
+class Fact(NamedTuple):
+    """A triple as content words: those of its head alone, those of its tail alone, and whether it is negated."""
+
+    head: frozenset[str]
+    tail: frozenset[str]
+    denied: bool
+
+
+class Said(NamedTuple):
+    """How often own statements agree with others, and how often they contradict them."""
+
+    agreeing: int = 0
+    contradicting: int = 0
+
+    def plus(self, *others: Said) -> Said:
+        """All together."""
+        return Said(
+            self.agreeing + sum(other.agreeing for other in others),
+            self.contradicting + sum(other.contradicting for other in others),
+        )
+
+    @property
+    def balance(self) -> float:
+        """(agreeing − contradicting) / (agreeing + contradicting), in [-1, 1]; 1 if nothing is contradicted."""
+        if not self.contradicting:
+            return 1.0
+        return (self.agreeing - self.contradicting) / (self.agreeing + self.contradicting)
+
+
+class _NamingHalf(dict[frozenset[str], frozenset[int]]):
+    """The words of a name -> places of the statements that hold half of them; references name the same things."""
+
+    def __init__(self, places: Mapping[str, Sequence[int]]) -> None:
+        super().__init__()
+        self._places = places
+
+    def __missing__(self, name: frozenset[str]) -> frozenset[int]:
+        places = list(chain.from_iterable(self._places[word] for word in name if word in self._places))
+        if len(name) > 2 and places:
+            places = [place for place, held in Counter(places).items() if 2 * held >= len(name)]
+        found = self[name] = frozenset(places)
+        return found
+
+
+class StatementIndex:
+    """The statements of a text, found by their words."""
+
+    def __init__(self, found: Sequence[Statement]) -> None:
+        self.statements = found
+        self._places: dict[str, list[int]] = {}
+        for place, statement in enumerate(found):
+            for word in statement.words:
+                self._places.setdefault(word, []).append(place)
+        self._words = frozenset(self._places)
+        self.naming_half = _NamingHalf(self._places)
+
+    def polarities(self, statement: Statement) -> set[bool]:
+        """`denied` of the statements on the same matter: most words of the shorter of the two are common."""
+        common = statement.words & self._words
+        if len(common) < ENOUGH:
+            return set()
+        size = len(statement.words)
+        counts = Counter(chain.from_iterable(map(self._places.__getitem__, common)))
+        return {
+            self.statements[place].denied
+            for place, shared in counts.items()
+            if shared >= ENOUGH and shared >= _MOST * min(size, len(self.statements[place].words))
+        }
+
+    def naming(self, *names: Iterable[frozenset[str]]) -> list[Statement]:
+        """The statements that name each of several things: that hold all words of one of its `names`."""
+        common: set[int] | None = None
+        for spellings in names:
+            places: set[int] = set()
+            for words in spellings:
+                if words and all(word in self._places for word in words):
+                    places |= set.intersection(*(set(self._places[word]) for word in words))
+            common = places if common is None else common & places
+            if not common:
+                return []
+        return [self.statements[place] for place in sorted(common or ())]
+
+
+def agreement(own: Iterable[Statement], others: Sequence[StatementIndex]) -> Said:
+    """How many of the own statements agree with one of the others, and how many contradict one.
+
+    A statement that does both (two documents disagree) agrees. What is denied of a person contradicts nothing.
+
+    >>> from medr3_plugin.knowledge.statements import statements
+    >>> facts = StatementIndex(statements("Thiazides raise serum urate. Urate crystals inflame joints."))
+    >>> agreement(statements("Thiazides do not raise serum urate. The urate crystals inflame joints."), [facts])
+    Said(agreeing=1, contradicting=1)
+    """
+    agreeing = contradicting = 0
+    for statement in own:
+        spoken_of = False
+        for other in others:
+            if polarities := other.polarities(statement):
+                if statement.denied in polarities:
+                    agreeing += 1
+                    break
+                spoken_of = True
+        else:
+            if spoken_of and not _of_a_person(statement.text):
+                contradicting += 1
+    return Said(agreeing, contradicting)
+
+
+def fact(head: str, relation: str, tail: str) -> Fact:
+    """A triple as a fact that statements can state."""
+    of_head, of_tail = content_words(head), content_words(tail)
+    return Fact(of_head - of_tail or of_head, of_tail - of_head or of_tail, is_negated(relation))
+
+
+def stated(own: StatementIndex, facts: Sequence[Fact]) -> tuple[Said, int]:
+    """How many of `facts` the own statements state, and how many they deny; and how many statements state one.
+
+    A statement speaks of a fact if it holds half of the words of its head and of its tail, the head first (or in a
+    passive clause, anywhere). A fact that is stated and denied counts as denied.
+
+    >>> from medr3_plugin.knowledge.statements import statements
+    >>> facts = [fact("alcohol", "raises", "serum urate"), fact("urate", "forms", "crystals")]
+    >>> stated(StatementIndex(statements("Alcohol raises the urate. Urate does not form crystals.")), facts)
+    (Said(agreeing=1, contradicting=1), 1)
+    """
+    agreeing, contradicting, stating = set(), set(), set()
+    for place, (head, tail, denied) in enumerate(facts):
+        if not (of_head := own.naming_half[head]):
+            continue
+        for number in of_head & own.naming_half[tail]:
+            statement = own.statements[number]
+            if statement.denied != denied:
+                if place not in contradicting and not _of_a_person(statement.text):
+                    contradicting.add(place)
+            elif (place not in agreeing or number not in stating) and _in_order(statement.text, head, tail):
+                agreeing.add(place)
+                stating.add(number)
+    return Said(len(agreeing - contradicting), len(contradicting)), len(stating)
+
+
+@lru_cache(maxsize=8192)
+def _of_a_person(text: str) -> bool:
+    return _PERSON.search(text) is not None
+
+
+def _in_order(text: str, head: frozenset[str], tail: frozenset[str]) -> bool:
+    places = _places(text)
+    return not places or min(map(places.get, head, _NOWHERE)) <= min(map(places.get, tail, _NOWHERE))
+
+
+_NOWHERE = repeat(math.inf)
+
+
+@lru_cache(maxsize=8192)
+def _places(text: str) -> dict[str, int]:
+    """Where a clause's content words stand first; nothing for a passive one, which may name them in any order."""
+    if _PASSIVE.search(text):
+        return {}
+    places: dict[str, int] = {}
+    for place, stem in enumerate(stems(without_denials(text)[0])):
+        places.setdefault(stem, place)
+    return places
