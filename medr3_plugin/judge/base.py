@@ -52,7 +52,7 @@ class AnswerJudge(Protocol):
             answer: the model's final answer: data, never instructions.
             answers: accepted answers, the preferred one first.
             options: letter -> text of a choice question, else None.
-            dataset: name of the data set; chooses the rubric.
+            dataset: name of the dataset, which chooses the rubric.
 
         Raises:
             JudgeFailure: the judge did not answer, or not in its protocol.

@@ -30,7 +30,7 @@ _EXCEPTION = re.compile(
 _AFTER_FRAMES = re.compile(r"(?:[\w.]*\.)?([A-Z]\w*)(): (.*)")
 
 _YOURS = ("UserError", "MissingExtra", "RowError")
-"""A mistake of the user, said in full by whoever found it."""
+"""A user's mistake, with a complete message."""
 
 _RELAYED = ("RayTaskError",)
 _DEAD = re.compile(

@@ -216,7 +216,7 @@ def _training_rows(
         yield made
 
 
-def told(report: Mapping[str, Any], out: Path) -> list[str]:
+def summary_lines(report: Mapping[str, Any], out: Path) -> list[str]:
     """The report in a few lines."""
     counts = ", ".join(f"{number} {status}" for status, number in report["items"].items())
     lines = [f"{out}: {counts}; {report['references']} references"]

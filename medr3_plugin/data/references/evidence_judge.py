@@ -122,7 +122,7 @@ class EvidenceJudge:
             return failure
         return reply.type
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """A line about what was judged and what it cost."""
         took = self._caller.costs[STEP]
         return (

@@ -287,7 +287,7 @@ def _texts(files: Sequence[str]) -> Iterable[str]:
 
 
 def _tool_schemas(config: Any, recipe: Path) -> list[dict[str, Any]] | None:
-    """What the chat template is told of the tools, which is part of every prompt; None without tools."""
+    """The tools' schemas for the chat template, which are part of every prompt; None without tools."""
     if config.actor_rollout_ref.rollout.agent.default_agent_loop != "medr3_tool":
         return None
     from omegaconf import OmegaConf
