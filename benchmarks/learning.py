@@ -1,11 +1,11 @@
 """What training with each arm's rewards teaches: runs, the table and the picture of docs/LEARNING.md.
 
 python benchmarks/learning.py run ARM SEED     train one arm with one seed (resumes; see ARMS)
-python benchmarks/learning.py table            the tables, from docs/learning/<arm>/<seed>/metrics.jsonl alone
-python benchmarks/learning.py plot             docs/images/learning.png, from the same files
+python benchmarks/learning.py table            the tables, from docs/learning/<task>/<arm>/<seed>/metrics.jsonl alone
+python benchmarks/learning.py plot             docs/images/learning-<task>.png, from the same files
 
-A run that was stopped goes on from its last checkpoint with the same command. Its folder, runs/learning/<arm>/<seed>,
-holds everything; what the tables need is copied to docs/learning when a validation is done.
+`--task` chooses among TASKS. A run that was stopped resumes from its last checkpoint with the same command. Its folder,
+runs/learning/<task>/<arm>/<seed>, holds everything; what the tables need is copied to docs/learning after a validation.
 """
 
 from __future__ import annotations
@@ -29,9 +29,14 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS, RUNS, DATA = ROOT / "docs/learning", ROOT / "runs/learning", ROOT / "data/learning"
 METRICS = "metrics.jsonl"
 
-WORDING = Wording(signs=4, layperson_share=1.0, examples=4)
-"""Half of the signs are then in layperson words: copying them finds the gold document first for 0.56 of the questions,
-the medical terms for 0.82 (benchmarks/rare_disease_task.py)."""
+TASKS = {
+    # half of the signs are in layperson words: copying them finds the gold document first for 0.56 of the questions,
+    # the medical terms for 0.82 (benchmarks/rare_disease_task.py)
+    "copying": Wording(signs=4, layperson_share=1.0, examples=4),
+    # two of the four example turns do not search, and the untrained model searches for one question in twelve
+    "cold_start": Wording(signs=4, layperson_share=0.3, examples=4, unsearched=2),
+}
+"""Task -> how its questions are put."""
 QUESTIONS = 400
 """Validation questions there are; no training question is about their diseases."""
 
@@ -39,6 +44,7 @@ ARMS = {
     "medr3": "three stages, our rewards",
     "paper": "three stages, rewards of the paper's figures",
     "joint_only": "one stage, our joint reward",
+    "paper_joint": "one stage, the joint reward of the figures",
     "answer_only": "one stage, the answer alone",
     "reverse": "the three stages in reverse",
     "right_groups": "three stages, groups without a right answer not trained",
@@ -49,11 +55,14 @@ ARMS = {
 
 CHANGES = {
     "medr3": [],
+    "paper_joint": ["ablation=joint_only", "++medr3.stages.0.reward={preset: paper}"],
     "right_groups": ["++medr3.wrong_group_weight=0"],
     "no_deviation": ["algorithm.norm_adv_by_std_in_grpo=false"],
     "none": ["ablation=answer_only", "trainer.val_only=true"],
 }
 """Arm -> what it changes in the recipe `medr3_cpu`."""
+
+ONE_STAGE = ("joint_only", "paper_joint", "answer_only", "none")
 
 MEASURES = {
     "acc": "right",
@@ -72,12 +81,14 @@ class Setting:
     """What all arms have in common; runs of different settings are not compared.
 
     Attributes:
+        task: one of TASKS.
         steps: of the whole run, a third of them in each stage of three.
         questions, samples: questions a step, and trajectories for each.
         validation: questions of each validation, sampled once at the temperature of training: after each third of the
             steps.
     """
 
+    task: str = "copying"
     steps: int = 48
     questions: int = 8
     samples: int = 4
@@ -85,6 +96,11 @@ class Setting:
     learning_rate: float = 2e-5
     temperature: float = 0.8
     precision: str = "bfloat16"
+
+    @property
+    def data(self) -> Path:
+        """Questions, corpus and index."""
+        return DATA / self.task
 
     @property
     def third(self) -> int:
@@ -97,11 +113,13 @@ class Setting:
 
 def run(arm: str, seed: int, setting: Setting) -> None:
     """Train one arm, or go on with it, and copy what the tables need."""
+    if setting.task not in TASKS:
+        raise UserError(f"--task: {setting.task}; known: {', '.join(TASKS)}")
     if setting.steps < 3 or setting.steps % 3:
         raise UserError(f"--steps: {setting.steps} is not three stages of equal length")
     if not 1 <= setting.validation <= QUESTIONS:
         raise UserError(f"--validation: {setting.validation}; there are 1 to {QUESTIONS} questions")
-    folder = RUNS / arm / str(seed)
+    folder = RUNS / setting.task / arm / str(seed)
     claim(folder, arm, seed, setting)
     prepare(setting)
     if not any(
@@ -138,12 +156,13 @@ def claim(folder: Path, arm: str, seed: int, setting: Setting) -> None:
 
 def prepare(setting: Setting) -> None:
     """Questions, corpus and index of the setting, made where they are not there yet."""
-    mark, wording = DATA / "wording.json", json.dumps(asdict(WORDING))
+    data, words = setting.data, TASKS[setting.task]
+    mark, wording = data / "wording.json", json.dumps(asdict(words))
     if not mark.is_file() or mark.read_text(encoding="utf-8") != wording:
         from medr3_plugin.data.quickstart.build import write
 
-        write(DATA, train=2000, validation=QUESTIONS, wording=WORDING)
-        for cut in DATA.glob("val-*.parquet"):
+        write(data, train=2000, validation=QUESTIONS, wording=words)
+        for cut in data.glob("val-*.parquet"):
             cut.unlink()
         mark.write_text(wording, encoding="utf-8")
     if not validation_file(setting).is_file():
@@ -151,33 +170,33 @@ def prepare(setting: Setting) -> None:
 
         # a file of its own: verl would draw another subset for every seed
         parquet.write_table(
-            parquet.read_table(DATA / "val.parquet")[: setting.validation], validation_file(setting)
+            parquet.read_table(data / "val.parquet")[: setting.validation], validation_file(setting)
         )
     # made anew each time, in seconds: an index of an older analyser finds other documents
-    build = ["index", "build", "--corpus", f"{DATA}/corpus.jsonl.gz", "--out", f"{DATA}/index"]
+    build = ["index", "build", "--corpus", f"{data}/corpus.jsonl.gz", "--out", f"{data}/index"]
     options = ["--engine", "bm25", "--overwrite"]
     subprocess.run([sys.executable, "-m", "medr3_plugin.cli", *build, *options], check=True)
 
 
-def index_digest() -> str:
+def index_digest(data: Path) -> str:
     """What the searches of a run depend on: documents and analyser."""
-    manifest = json.loads((DATA / "index/manifest.json").read_text(encoding="utf-8"))
+    manifest = json.loads((data / "index/manifest.json").read_text(encoding="utf-8"))
     parts = json.dumps([manifest["documents"]["sha256"], manifest["bm25"]], sort_keys=True)
     return hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 
 def validation_file(setting: Setting) -> Path:
     """The first questions of the validation set."""
-    return DATA / f"val-{setting.validation}.parquet"
+    return setting.data / f"val-{setting.validation}.parquet"
 
 
 def overrides(arm: str, seed: int, setting: Setting, folder: Path) -> list[str]:
     """What turns the recipe `medr3_cpu` into a run of the arm."""
-    stages = 1 if arm in ("joint_only", "answer_only", "none") else 3
+    stages = 1 if arm in ONE_STAGE else 3
     actor, rollout = "actor_rollout_ref.actor", "actor_rollout_ref.rollout"
     return [
         *CHANGES.get(arm, [f"ablation={arm}"]),
-        f"paths={{data: {DATA}, run: {folder}, model: {ROOT}/models/SmolLM2-135M-Instruct, "
+        f"paths={{data: {setting.data}, run: {folder}, model: {ROOT}/models/SmolLM2-135M-Instruct, "
         f"encoder: {ROOT}/models/all-MiniLM-L6-v2}}",
         *(f"medr3.stages.{i}.until.max_steps={setting.steps // stages}" for i in range(stages)),
         f"medr3.trajectories_per_step={max(setting.validation, setting.questions * setting.samples)}",
@@ -211,20 +230,26 @@ def last_step(arm: str, setting: Setting) -> int:
 
 
 def collect(folder: Path, arm: str, seed: int, setting: Setting) -> None:
-    """Write `docs/learning/<arm>/<seed>/metrics.jsonl` from a run folder."""
+    """Write `docs/learning/<task>/<arm>/<seed>/metrics.jsonl` from a run folder."""
     metrics = list(lines(folder / METRICS))
     validated = [line for line in metrics if line["kind"] == "val"]
     if not validated:
         return
-    gold = gold_documents()
+    gold = gold_documents(setting.data)
     count = token_counter()
     answered: dict[int, dict[str, dict[str, float]]] = {}
     for row in lines(folder / "trajectories.jsonl"):
         if row["kind"] == "val":
             answered.setdefault(row["step"], {})[row["id"]] = question_result(row, gold[row["id"]], count)
     environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    head = {"kind": "run", "arm": arm, "seed": seed, "commit": environment["commit"], "index": index_digest()}
-    head |= {"wording": asdict(WORDING), **asdict(setting)}
+    head = {
+        "kind": "run",
+        "arm": arm,
+        "seed": seed,
+        "commit": environment["commit"],
+        "index": index_digest(setting.data),
+    }
+    head |= {"wording": asdict(TASKS[setting.task]), **asdict(setting)}
     out = [head | {"seconds": round(sum(line.get("time/step", 0) for line in metrics))}]
     for line in metrics:
         short = {"kind": line["kind"], "step": line["step"], "stage": line["stage"]}
@@ -234,7 +259,7 @@ def collect(folder: Path, arm: str, seed: int, setting: Setting) -> None:
             parts = {part: round(line[f"reward/{part}"], 4) for part in PARTS if f"reward/{part}" in line}
             tokens = {"tokens": round(line["response_length/mean"], 1)}
             out.append(short | parts | tokens | {"zero_variance": round(line["zero_variance_groups"], 3)})
-    target = RESULTS / arm / str(seed) / METRICS
+    target = RESULTS / setting.task / arm / str(seed) / METRICS
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("".join(json.dumps(line) + "\n" for line in out), encoding="utf-8")
     print(f"{target}: {len(out)} lines", file=sys.stderr)
@@ -260,11 +285,11 @@ def by_question(results: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     return {"questions": digest} | {key: [results[i][key] for i in ids] for key in MEASURES}
 
 
-def gold_documents() -> dict[str, set[str]]:
+def gold_documents(data: Path) -> dict[str, set[str]]:
     """Gold document ids by question id."""
     from pyarrow import parquet
 
-    rows = parquet.read_table(DATA / "val.parquet", columns=["extra_info"]).to_pylist()
+    rows = parquet.read_table(data / "val.parquet", columns=["extra_info"]).to_pylist()
     return {row["extra_info"]["id"]: set(map(base_id, row["extra_info"]["gold_docs"])) for row in rows}
 
 
@@ -288,8 +313,8 @@ class Run:
     val: Sequence[Mapping[str, Any]]
 
 
-def committed() -> dict[str, list[Run]]:
-    """The runs of every arm in the order of ARMS.
+def committed(task: str) -> dict[str, list[Run]]:
+    """A task's runs by arm, in the order of ARMS.
 
     Raises:
         UserError: there is none, or two runs have not the same setting, index or questions.
@@ -297,11 +322,11 @@ def committed() -> dict[str, list[Run]]:
     found: dict[str, list[Run]] = {}
     first: tuple[Path, Any] | None = None
     for arm in ARMS:
-        for file in sorted(RESULTS.glob(f"{arm}/*/{METRICS}")):
+        for file in sorted(RESULTS.glob(f"{task}/{arm}/*/{METRICS}")):
             head, *rest = lines(file)
             val = [line for line in rest if line["kind"] == "val"]
-            setting = {key: head.get(key) for key in ("index", "wording", *asdict(Setting()))}
-            same = (setting, sorted({line["questions"] for line in val}))
+            setting = {key: head.get(key) for key in ("index", *asdict(Setting())) if key != "task"}
+            same = (setting, Wording(**head.get("wording", {})), sorted({line["questions"] for line in val}))
             first = first or (file, same)
             if same != first[1]:
                 raise UserError(
@@ -310,7 +335,7 @@ def committed() -> dict[str, list[Run]]:
             train = [line for line in rest if line["kind"] == "train"]
             found.setdefault(arm, []).append(Run(head, train, val))
     if not found:
-        raise UserError(f"{RESULTS}: no run yet; python benchmarks/learning.py run medr3 1")
+        raise UserError(f"{RESULTS / task}: no run yet; python benchmarks/learning.py run medr3 1")
     return found
 
 
@@ -322,9 +347,9 @@ def scores(runs: Sequence[Run], step: int, measure: str) -> dict[str, float] | N
     return {str(i): sum(values) / len(rows) for i, values in enumerate(zip(*rows, strict=True))}
 
 
-def table() -> str:
-    """All tables, as they stand in docs/LEARNING.md."""
-    runs = committed()
+def table(task: str = "copying") -> str:
+    """All tables of a task, as they stand in docs/LEARNING.md."""
+    runs = committed(task)
     text = [
         f"| arm | seeds | trajectories | {' | '.join(MEASURES.values())} |",
         "|---|---|---|" + "---|" * len(MEASURES),
@@ -390,14 +415,14 @@ def moved(members: Sequence[Run], stage: str, part: str) -> str:
 # ---- plot
 
 
-def plot(file: Path) -> None:
+def plot(task: str, file: Path) -> None:
     """Curves of the shares over trajectories, with bands: the lowest and highest seed, or one run's interval."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    runs = committed()
+    runs = committed(task)
     figure, axes = plt.subplots(1, len(SHARES), figsize=(4 * len(SHARES), 3.2), sharex=True)
     start = runs.get("none")
     for axis, measure in zip(axes, SHARES, strict=True):
@@ -443,19 +468,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         one.add_argument(
             f"--{name.replace('_', '-')}", type=type(value), default=value, help=f"default: {value}"
         )
-    commands.add_parser("table", help="print the tables")
-    commands.add_parser("plot", help="draw the picture").add_argument(
-        "--out", type=Path, default=ROOT / "docs/images/learning.png"
-    )
+    shown = [
+        commands.add_parser("table", help="print the tables"),
+        commands.add_parser("plot", help="draw the picture"),
+    ]
+    for command in shown:
+        command.add_argument("--task", choices=TASKS, default=Setting.task)
     given = vars(parser.parse_args(arguments))
     command = given.pop("command")
     try:
         if command == "run":
             run(given.pop("arm"), given.pop("seed"), Setting(**given))
         elif command == "table":
-            print(table())
+            print(table(given["task"]))
         else:
-            plot(given["out"])
+            plot(given["task"], ROOT / f"docs/images/learning-{given['task']}.png")
     except UserError as error:
         sys.exit(f"error: {error}")
 

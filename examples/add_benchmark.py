@@ -1,4 +1,4 @@
-"""Add a benchmark of your own: write it as jsonl, look at what the model would be asked, evaluate.
+"""Add your own benchmark: write it as jsonl, see what the model would be asked, evaluate.
 
     python examples/add_benchmark.py my_benchmark.jsonl
 

@@ -1,10 +1,10 @@
-"""Search with an engine of your own: put it behind the retrieval service.
+"""Search with your own engine behind the retrieval service.
 
     python examples/add_engine.py [PORT]
 
 An engine is an object with `search`, `warm_up` and `close`. The service gives it batching, a cache, limits, /health and
-/metrics; training, `medr3 eval` and other projects reach it by `medr3.retrieval: {url: http://127.0.0.1:8765}`. The one
-here compares runs of three characters, so that a misspelt word still finds its document.
+/metrics; training, `medr3 eval` and other projects reach it by `medr3.retrieval: {url: http://127.0.0.1:8765}`. This
+one compares runs of three characters, so a misspelt word still finds its document.
 """
 
 from __future__ import annotations

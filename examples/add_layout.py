@@ -1,9 +1,9 @@
-"""Read a data set in its own form: a layout of your own, under a `medr3` that knows it.
+"""Read a dataset in its own format: your own layout, in a `medr3` that knows it.
 
     python examples/add_layout.py data prepare quiz --source quiz.jsonl --out quiz.parquet
 
-A layout turns one row of a source into a question, or says what is wrong with it; everything else (files, splits,
-duplicates, overlap with evaluation questions, prompts) is the package's. Without arguments this writes a small
+A layout turns one row of a source into a question, or says what is wrong with it; the package does everything else
+(files, splits, duplicates, overlap with evaluation questions, prompts). Without arguments this writes a small
 `quiz.jsonl` and prepares it. To make a layout part of the package, put it into `medr3_plugin/data/layouts/`.
 """
 
@@ -28,7 +28,7 @@ ROWS = [
 
 
 def parser(_: Sequence[RawRow]) -> Callable[[RawRow], Item]:
-    """The parser of a source; some layouts must look at all its rows first, this one need not."""
+    """The parser of a source; some layouts must look at all rows first, this one does not."""
     return question
 
 
@@ -48,7 +48,7 @@ def question(row: RawRow) -> Item:
     )
 
 
-DATASETS["quiz"] = Layout(parser, "a quiz of our own")
+DATASETS["quiz"] = Layout(parser, "our own quiz")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Make a recipe of your own: copy the nearest one, name it, put your stages into a file of their own, check it.
+# Make your own recipe: copy the nearest one, rename it, put your stages into a separate file, check it.
 #   bash examples/add_recipe.sh [DIR]
 set -euo pipefail
 folder="${1:-search_first}"
 name="$(basename "$folder")"
 
 medr3 recipes copy one_gpu_1_5b "$folder"
-mv "$folder/one_gpu_1_5b.yaml" "$folder/$name.yaml" # a recipe is called as its yaml
-sed -i "s/one_gpu_1_5b/$name/" "$folder/$name.yaml" # the run folder and the experiment's name, too
+mv "$folder/one_gpu_1_5b.yaml" "$folder/$name.yaml" # a recipe has the name of its yaml
+sed -i "s/one_gpu_1_5b/$name/" "$folder/$name.yaml" # run folder and experiment name as well
 
-# a group of the configuration: `./run.sh stages=joint_only` takes another file of the folder
+# a group of the configuration: `./run.sh stages=joint_only` takes another file in that folder
 mkdir "$folder/stages"
 cat >"$folder/stages/search_first.yaml" <<'YAML'
 # @package medr3

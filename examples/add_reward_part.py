@@ -1,9 +1,9 @@
-"""Add a part of your own to the reward: here, a small bonus for naming the evidence that was used.
+"""Add your own part to the reward: here, a small bonus for naming the evidence that was used.
 
     python examples/add_reward_part.py
 
-verl wants the same keys for every sample, so a part adds its key always, also when it is 0. How it gets into a training
-run: docs/EXTENDING.md.
+verl requires the same keys for every sample, so a part always adds its key, even if it is 0. docs/EXTENDING.md shows
+how to use it in a training run.
 """
 
 from __future__ import annotations

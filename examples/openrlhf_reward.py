@@ -2,7 +2,7 @@
 
     python examples/openrlhf_reward.py
 
-OpenRLHF loads `reward_func` from this file; it is the package's (`medr3_plugin.integrations.openrlhf`). The label of a
+OpenRLHF loads `reward_func` from this file; it is made by `medr3_plugin.integrations.openrlhf`. The label of a
 row is the accepted answer, or JSON: {"question", "answers", "options"?, "dataset"?, "references"?}.
 """
 

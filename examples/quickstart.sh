@@ -25,12 +25,12 @@ data="$root/data/quickstart"
 model="$root/models/SmolLM2-135M-Instruct"
 encoder="$root/models/all-MiniLM-L6-v2"
 export TOKENIZERS_PARALLELISM=false
-trap 'echo "stopped: the same command reuses what is ready; \`medr3 doctor\` says what is missing" >&2' ERR
+trap 'echo "stopped: run the same command again to continue; \`medr3 doctor\` says what is missing" >&2' ERR
 
 medr3 data model --out "$model"
 medr3 data encoder --out "$encoder"
 [ -f "$data/val.parquet" ] || medr3 data quickstart --out "$data"
-# seconds; one of an earlier version may be refused
+# takes seconds; an index of an earlier version may be refused
 medr3 index build --corpus "$data/corpus.jsonl.gz" --out "$data/index" --engine bm25 --overwrite
 
 medr3 train medr3_cpu \

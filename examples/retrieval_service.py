@@ -2,7 +2,7 @@
 
     python examples/retrieval_service.py
 
-`search` below needs only the standard library: it is what one pastes into another project. Any client written for
+`search` below needs only the standard library, so you can paste it into another project. Any client written for
 Search-R1's server works unchanged.
 """
 
@@ -43,7 +43,7 @@ def search(url: str, queries: list[str], topk: int = 2) -> list[list[dict[str, A
     """Documents of each query, best first."""
     body = json.dumps({"queries": queries, "topk": topk, "return_scores": True}).encode()
     request = urllib.request.Request(f"{url}/retrieve", body, {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 (an address of one's own)
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 (our own address)
         return json.load(answer)["result"]
 
 

@@ -55,7 +55,7 @@ medr3_setup() {
 }
 
 medr3_setup "$@" || {
-  echo "error: the environment could not be set up; the same command goes on with what is there" >&2
+  echo "error: the environment could not be set up; run the same command again to continue" >&2
   return 1 2>/dev/null || exit 1
 }
 export PY PATH="$medr3_venv/bin:$PATH"

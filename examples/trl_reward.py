@@ -2,8 +2,8 @@
 
     python examples/trl_reward.py
 
-The function is the package's (`medr3_plugin.integrations.trl`); here it gets a scorer. TRL passes the columns of the
-dataset: `answers` (accepted answers) and, where there are, `question`, `options`, `dataset` and `references`.
+The function comes from `medr3_plugin.integrations.trl`; here it gets a scorer. TRL passes the dataset's columns:
+`answers` (accepted answers) and, if present, `question`, `options`, `dataset` and `references`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A schedule of your own: two stages with rewards of your own, checked before any GPU is taken.
+"""Your own schedule: two stages with their own rewards, checked before any GPU is used.
 
     python examples/two_stage_schedule.py
 

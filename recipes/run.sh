@@ -8,18 +8,18 @@
 # Variables that a recipe reads (MEDR3_DATA, MEDR3_JUDGE_URL, ...) are named in its README.
 set -euo pipefail
 recipe="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-config="$(grep -l '^defaults:' "$recipe"/*.yaml)" # one yaml of a recipe folder is a configuration
+config="$(grep -l '^defaults:' "$recipe"/*.yaml)" # the folder's only yaml with a defaults list
 export PYTHONUNBUFFERED=1 TOKENIZERS_PARALLELISM=false
 [[ -f "$recipe/tools.yaml" ]] && export MEDR3_TOOLS="${MEDR3_TOOLS:-$recipe/tools.yaml}"
 if grep -q '^  platform: cpu' "$config"; then
   export VERL_PLATFORM=cpu                                     # chooses the CPU platform, in every process
   export VLLM_CPU_KVCACHE_SPACE="${VLLM_CPU_KVCACHE_SPACE:-1}" # GiB; vLLM would take half of the memory
   export VLLM_CPU_NUM_OF_RESERVED_CPU="${VLLM_CPU_NUM_OF_RESERVED_CPU:-0}" # rollout and update take turns
-  # threads and precision that are fastest here and now; what is set already wins
+  # the fastest threads and precision on this machine now; variables that are set take precedence
   while IFS='=' read -r name value; do
     [[ -n "${!name:-}" ]] || export "$name=$value"
   done < <(python -m medr3_plugin.platform_cpu.speed)
-  # only where the recipe leaves it open, and the arguments too: hydra refuses a second choice
+  # only if neither recipe nor arguments choose, because hydra refuses a second choice
   if grep -q '^  - precision: auto' "$config" && [[ " $*" != *" precision="* ]]; then
     set -- "$@" precision="$MEDR3_PRECISION"
   fi
@@ -28,11 +28,11 @@ fi
 nodes="${NNODES:-$(sed -n 's/^  nnodes: *\([0-9]*\).*/\1/p' "$config")}"
 if [[ -n "${SLURM_NODEID:-}" ]]; then
   nodes="$SLURM_NNODES"
-  # sed reads to the end; head would end scontrol by a signal, and pipefail the script
+  # sed reads to the end; head would stop scontrol with a signal and, through pipefail, this script
   HEAD="$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 1p)"
 fi
 if [[ "${1:-}" == worker || "${SLURM_NODEID:-0}" -gt 0 ]]; then
-  # stays until the head ends the cluster
+  # runs until the head ends the cluster
   exec ray start --address "${HEAD:?address of the first node}:6379" --block
 fi
 if [[ "$nodes" -gt 1 ]]; then

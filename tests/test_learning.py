@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import re
 import sys
@@ -33,7 +34,7 @@ def write_run(learning, arm, seed, right, *, setting=None, questions="q"):
     step = learning.last_step(arm, setting)
     rows = [head, {"kind": "val", "step": step, "stage": "joint", "questions": questions, **results}]
     rows.insert(1, {"kind": "train", "step": 1, "stage": "joint", "score": 0.25, "acc": 0.5})
-    file = learning.RESULTS / arm / str(seed) / "metrics.jsonl"
+    file = learning.RESULTS / setting.task / arm / str(seed) / "metrics.jsonl"
     file.parent.mkdir(parents=True)
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return file
@@ -95,13 +96,13 @@ def test_a_run_folder_becomes_a_small_file(learning, tmp_path, monkeypatch):
     parquet = pytest.importorskip("pyarrow.parquet")
     import pyarrow
 
-    data, folder = tmp_path / "data", tmp_path / "run"
+    data, folder = tmp_path / "data/copying", tmp_path / "run"
     (data / "index").mkdir(parents=True)
     manifest = {"documents": {"sha256": "d"}, "bm25": {"analyser": 2}}
     (data / "index/manifest.json").write_text(json.dumps(manifest))
     rows = [{"extra_info": {"id": i, "gold_docs": [f"hpoa:{i}"]}} for i in "ba"]
     parquet.write_table(pyarrow.Table.from_pylist(rows), data / "val.parquet")
-    monkeypatch.setattr(learning, "DATA", data)
+    monkeypatch.setattr(learning, "DATA", data.parent)
     monkeypatch.setattr(learning, "token_counter", lambda: len)
 
     def answered(question, acc, shown):
@@ -125,7 +126,7 @@ def test_a_run_folder_becomes_a_small_file(learning, tmp_path, monkeypatch):
 
     learning.collect(folder, "joint_only", 7, learning.Setting(steps=12))
     head, step, val = map(
-        json.loads, (learning.RESULTS / "joint_only/7/metrics.jsonl").read_text().splitlines()
+        json.loads, (learning.RESULTS / "copying/joint_only/7/metrics.jsonl").read_text().splitlines()
     )
     assert (head["arm"], head["seed"], head["commit"], head["steps"], head["seconds"]) == (
         "joint_only",
@@ -146,8 +147,8 @@ def test_every_arm_composes(learning, tmp_path):
     from medr3_plugin.recipe.shipped import compose, find_recipe
     from medr3_plugin.stages.schedule import Schedule
 
-    setting = learning.Setting()
-    for arm in learning.ARMS:
+    for arm, task in itertools.product(learning.ARMS, learning.TASKS):
+        setting = learning.Setting(task=task)
         config = compose(find_recipe("medr3_cpu"), learning.overrides(arm, 3, setting, tmp_path))
         assert Schedule.from_config(config.medr3.stages).max_steps == setting.steps
         assert config.data.seed == config.actor_rollout_ref.rollout.seed == 3
@@ -155,6 +156,8 @@ def test_every_arm_composes(learning, tmp_path):
 
 def test_the_page_shows_what_the_files_give(learning, monkeypatch):
     monkeypatch.setattr(learning, "RESULTS", ROOT / "docs/learning")
-    if not any((ROOT / "docs/learning").glob("*/*/metrics.jsonl")):
-        pytest.skip("no run is committed")
-    assert learning.table() in (ROOT / "docs/LEARNING.md").read_text(encoding="utf-8")
+    tasks = [folder.name for folder in learning.RESULTS.iterdir()]
+    assert tasks
+    page = (ROOT / "docs/LEARNING.md").read_text(encoding="utf-8")
+    for task in tasks:
+        assert learning.table(task) in page

@@ -95,7 +95,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     ) as judge:
         summary = build_corpus(sources, out, SOURCES, readers=FROM_QUESTIONS, judge=judge, bad_rows=bad)
         _tell(summary, out)
-        typer.echo(judge.told())
+        typer.echo(judge.summary())
         judge.raise_for_failures()
     _end(bad)
 

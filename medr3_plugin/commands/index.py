@@ -316,9 +316,8 @@ def _summary(manifest: dict[str, Any]) -> str:
 
 def _size(manifest: dict[str, Any]) -> str:
     size = sum(int(entry["bytes"]) for entry in manifest["files"].values())
-    return (
-        f"{size / 2**20:,.1f} MB of files, memory-mapped when open and shared by all processes of a machine"
-    )
+    shown = f"{size / 2**20:,.1f} MB" if size >= 2**20 else f"{size / 2**10:,.1f} kB"
+    return f"{shown} of files, memory-mapped and shared by all processes of a machine"
 
 
 def _counts(counts: dict[str, int], most: int | None = None) -> str:

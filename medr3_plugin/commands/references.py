@@ -170,6 +170,6 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
         form=form or None,  # type: ignore[arg-type]  # checked above
         keep_dropped=keep_dropped,
     )
-    for line in build.told(report, out):
+    for line in build.summary_lines(report, out):
         typer.echo(line)
     build.raise_for(report, out, stopped)

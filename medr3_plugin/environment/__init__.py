@@ -1,1 +1,1 @@
-"""verl agent loop for the tag protocol, verl tool for tool-calling models."""
+"""The search environment: verl agent loops for tags and for tool calls."""

@@ -21,7 +21,7 @@ from medr3_plugin.trajectory import THINK_OPEN
 
 
 class _RolloutServer:
-    """`episode.Generate` over verl's server client, keeping what verl wants back of every call."""
+    """`episode.Generate` over verl's server client; keeps what verl needs from every call."""
 
     def __init__(self, client: Any, sampling_params: Mapping[str, Any], priority: int) -> None:
         self._client = client
@@ -119,7 +119,7 @@ class SearchAgentLoop(AgentLoopBase):
 
 
 def episode_fields(episode: Episode, prefill_think: bool) -> dict[str, Any]:
-    """What rewards and logs are told of a trajectory; arrives in the reward manager as `tool_extra_fields`.
+    """What rewards and logs need to know about a trajectory; the reward manager gets it as `tool_extra_fields`.
 
     Args:
         prefill_think: whether the prompt ended with `<think>`.

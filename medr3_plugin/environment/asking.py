@@ -31,7 +31,7 @@ class Answer(NamedTuple):
 
 
 async def ask(query: str, seen: Collection[str], search: Search, settings: EnvironmentSettings) -> Answer:
-    """Run one search; never raises for what the model or the infrastructure did.
+    """Run one search; never raises because of the model or a service.
 
     Args:
         query: as the model wrote it.

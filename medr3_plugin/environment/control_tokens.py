@@ -1,7 +1,7 @@
-"""The control tokens of the tokenizer at hand: no document may become one.
+"""The control tokens of the policy's tokenizer, which no document may contain.
 
-Their texts are broken before anything is tokenised (`llm.control_tokens`), and where the ids are ours, what is left is
-taken out of them.
+Their texts are broken up before tokenising (`llm.control_tokens`); where we tokenise, any that remain are removed from
+the ids.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class ControlTokens(NamedTuple):
 
     Attributes:
         texts: as they are written.
-        words: finds those among them that are plain words, such as `MASK`; None without any.
+        words: finds those that are plain words, such as `MASK`; None if there are none.
         special: those that decoding leaves out.
         ids: their ids.
     """
@@ -69,6 +69,6 @@ def as_data(text: str, tokenizer: Any) -> str:
 
 
 def without_controls(token_ids: Sequence[int], tokenizer: Any) -> list[int]:
-    """`token_ids` without control tokens: what no rewriting of the text could foresee."""
+    """`token_ids` without control tokens that rewriting the text could not prevent."""
     ids = control_tokens(tokenizer).ids
     return [number for number in token_ids if number not in ids]

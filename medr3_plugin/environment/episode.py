@@ -32,8 +32,8 @@ class Generation:
 
     Attributes:
         log_probs: one value per token, or None.
-        cut: the engine says that it ran out of tokens; for engines whose tokens are counted again here.
-        aborted: the engine gave the request up, which says nothing about the model.
+        cut: the engine reports that it ran out of tokens; for engines whose tokens are recounted here.
+        aborted: the engine aborted the request, which says nothing about the model.
     """
 
     token_ids: Sequence[int]
@@ -42,9 +42,9 @@ class Generation:
     aborted: bool = False
 
     def until(self, stop: Sequence[str], tokenizer: Tokenizer) -> Generation:
-        """What was generated up to the first stop string, the token that completes it included.
+        """What was generated up to and including the token that completes the first stop string.
 
-        Engines with several tokens per step, or without stop strings, hand over more than that.
+        Engines with several tokens per step, or without stop strings, return more.
         """
 
         def stops(count: int) -> bool:
@@ -75,9 +75,9 @@ class Episode:
         response_mask: 1 for each generated token, 0 for each inserted one.
         log_probs: aligned with the ids, 0.0 for inserted tokens; None if the engine gave none.
         turns: every search, in order.
-        forged: the model wrote a document tag itself.
-        truncated: the response length ran out before the model ended.
-        aborted: the engine gave it up: no trajectory of the model's, and nothing to score.
+        forged: the model itself wrote a document tag.
+        truncated: the response reached its length limit before the model stopped.
+        aborted: the engine aborted it, so there is nothing to score.
         generate_s, search_s: seconds spent waiting for the engine and for retrieval.
     """
 
@@ -153,7 +153,7 @@ async def run_episode(
         max_searches: overrides `settings.max_searches`.
 
     Raises:
-        Nothing of its own: a failed search is a turn with `outcome == "failed"`, and the model continues.
+        Nothing itself: a failed search is a turn with `outcome == "failed"`, and the model continues.
     """
     limit = settings.max_searches if max_searches is None else max_searches
     episode = Episode()

@@ -1,4 +1,4 @@
-"""How much better the policy's own queries find the gold documents than its question would: a metric, no reward.
+"""How much better the policy's queries find the gold documents than the bare question does: a metric, not a reward.
 
 The bare question is searched for beside the trajectory's first search, once for all trajectories of a question that
 run in one process. Nothing waits for it before the trajectory's end, the model never sees what it finds, and only
@@ -40,7 +40,7 @@ class QueryGain:
         self._question: asyncio.Task[float | None] | None = None
 
     def search_question(self, backend: RetrievalBackend, settings: EnvironmentSettings) -> None:
-        """Begin to search for the question; called with each search, the first call counts."""
+        """Start searching for the question; called with each search, but only the first call has an effect."""
         if self._question is not None or not settings.query_gain:
             return
         try:
@@ -60,7 +60,7 @@ class QueryGain:
         self._question = asked[key]
 
     async def of(self, turns: Iterable[SearchTurn]) -> list[float]:
-        """nDCG@topk of each executed search minus the question's, -1 to 1; empty where there is nothing to compare."""
+        """nDCG@topk of each executed search minus the question's, -1 to 1; empty if there is nothing to compare."""
         if self._question is None:
             return []
         bare = await asyncio.shield(self._question)  # it is not this trajectory's alone

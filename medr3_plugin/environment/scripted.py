@@ -1,4 +1,4 @@
-"""Agent loops of a rehearsal: the engine generates, and a script takes the place of what it said.
+"""Agent loops of a rehearsal: the engine generates, and a script replaces its output.
 
 A model of random weights never searches. In a rehearsal (`recipe.rehearsal`) three of four trajectories follow a
 script instead: search and answer right, search and answer wrong, answer right at once; the fourth is the model's
@@ -32,7 +32,7 @@ _rollout = itertools.count()
 
 
 class _ScriptedClient:
-    """verl's server client; what the engine says is replaced by the next text of the script."""
+    """verl's server client, with the engine's output replaced by the next text of the script."""
 
     def __init__(self, client: Any, tokenizer: Any, texts: Sequence[str]) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""A trajectory of tool calls in the words of the tag protocol, so that both are scored alike.
+"""A trajectory of tool calls rewritten in the tag protocol, so that both are scored alike.
 
 A model that calls tools thinks between its calls in regions of their own, and a chat template puts turns around
 them. In the tag protocol the same trajectory is one region with searches in it::
@@ -6,8 +6,8 @@ them. In the tag protocol the same trajectory is one region with searches in it:
     <think>A</think><tool_call>q</tool_call>   …   <think>B</think><answer>x</answer>
     <think>A <search>q</search><document> … </document> B</think><answer>x</answer>
 
-What the model did not think stays outside, as in the tag protocol. Only what the model generated and the documents
-that it was shown are part of the text: neither template nor other tools can answer or reason.
+Text outside the model's thinking stays outside, as in the tag protocol. Only what the model generated and the documents
+it was shown are part of the text, so neither the template nor other tools can answer or reason.
 """
 
 from __future__ import annotations

@@ -103,7 +103,7 @@ class _Trajectory:
 
 @dataclass(frozen=True)
 class Policy:
-    """What `medr3_tool` knows of the model that calls.
+    """What `medr3_tool` knows about the calling model.
 
     Attributes:
         response_length: tokens that a response may have.
@@ -135,7 +135,7 @@ class MedicalSearchTool(BaseTool):
     def attach(
         self, policy: Policy, environment: EnvironmentSettings, retrieval: dict[str, Any] | None
     ) -> None:
-        """Take from the run what the tool's own section leaves open.
+        """Take from the run's configuration what the tool's own section leaves open.
 
         Args:
             environment, retrieval: the sections `medr3.environment` and `medr3.retrieval`.
@@ -158,7 +158,7 @@ class MedicalSearchTool(BaseTool):
         parameters: dict[str, Any],
         **kwargs: Any,
     ) -> tuple[ToolResponse, float | None, dict[str, Any]]:
-        """Answer one call; never raises for what the model or the infrastructure did.
+        """Answer one call; never raises because of the model or a service.
 
         verl drops the metrics that a tool returns, so every search is recorded in the trajectory's
         `extra_fields["searches"]`, in the form that the rewards read (`retrieval.protocol.turns_to_json`).
@@ -198,7 +198,7 @@ class MedicalSearchTool(BaseTool):
         return replace(turn, shown=shown), text or _block(self.environment.limit_line)
 
     def _render(self, hits: Sequence[Hit], trajectory: _Trajectory) -> tuple[str, tuple[str, ...]]:
-        """Documents in tags, as the one parser knows them, as many as there is room for, best first."""
+        """Documents in tags, best first, as many as there is room for."""
         blocks: list[str] = []
         shown: list[str] = []
         chars = self.settings.response_chars

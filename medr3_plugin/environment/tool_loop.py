@@ -1,4 +1,4 @@
-"""verl agent loop `medr3_tool`: verl's tool loop, so that its trajectories are worth what the tag protocol's are.
+"""verl agent loop `medr3_tool`: verl's tool loop, extended so that its trajectories are scored like those with tags.
 
 It adds to verl's own: the stage's sampling and search limit, stop strings, documents without control tokens that
 never end the trajectory, the record of searches, and the trajectory in the words of the tag protocol
@@ -128,7 +128,7 @@ class MedicalToolAgentLoop(ToolAgentLoop):
 
 
 def check_not_cut(tool: MedicalSearchTool, max_tool_response_length: int) -> None:
-    """Refuse a configuration in which verl would cut the tool's answers.
+    """Refuse a configuration in which verl would truncate the tool's replies.
 
     Raises:
         UserError: naming both keys.

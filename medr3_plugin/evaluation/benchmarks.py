@@ -16,10 +16,10 @@ Form = Literal["choice", "open"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question with the chat messages that put it.
+    """One question and the chat messages that ask it.
 
     Attributes:
-        sample: everything the answer is judged by; its `response` is empty.
+        sample: everything needed to judge the answer; its `response` is empty.
         prompt: chat messages.
     """
 
@@ -105,7 +105,7 @@ def _prepared(path: Path) -> list[dict[str, Any]] | None:
 
 
 def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | None, style: str | None) -> None:
-    """Refuse rows for another agent loop, form or style than was asked for."""
+    """Refuse rows prepared for another agent loop, form or style than requested."""
     from medr3_plugin.data.questions import prompts
 
     for number, row in enumerate(rows, start=1):

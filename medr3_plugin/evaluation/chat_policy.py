@@ -1,7 +1,7 @@
-"""Evaluating a server that has nothing but `/v1/chat/completions`, and finding out what a server has.
+"""Evaluates a server that only has `/v1/chat/completions`, and detects what a server supports.
 
-The tag protocol over chat messages: the model is stopped at `</search>`, the documents are handed back, and
-it continues. How they are handed back decides what the model sees, so it is chosen once and written down:
+The tag protocol over chat messages: the model is stopped at `</search>`, gets the documents, and continues. How it gets
+them decides what it sees, so that is chosen once and recorded:
 
 * `chat`: the assistant's message is continued (`continue_final_message`: vLLM, SGLang). The model sees what
   it saw in training.
@@ -35,7 +35,7 @@ NOTES: dict[str, str] = {
     "chat-turns": "Asked over /v1/chat/completions, documents as user messages: the prompts are not those of "
     "training.",
 }
-"""The ways to ask, and what a reader of the results should know of each."""
+"""The ways to query a server, and what a reader of the results should know about each."""
 
 _CONTINUE = {"continue_final_message": True, "add_generation_prompt": False}
 
@@ -110,7 +110,7 @@ class ChatPolicy(EndpointPolicy):
 
 
 def endpoint(api: str, url: str, model: str, tokenizer: Any) -> EndpointPolicy:
-    """The policy that asks a server in the way `api`."""
+    """The policy that queries a server by `api`."""
     if api == "completions":
         return EndpointPolicy(url, model, tokenizer)
     return ChatPolicy(url, model, tokenizer, continued=api == "chat")
@@ -123,7 +123,7 @@ async def find_api(policy: EndpointPolicy) -> str:
     a continued message has no end mark and no new turn behind it.
 
     Raises:
-        PolicyFailure: it has none of them, or does not answer.
+        PolicyFailure: it supports none of them, or does not answer.
     """
     ids = policy.tokenizer.encode("Count to five.", add_special_tokens=False)
     if await policy.probe("completions", prompt=ids) is not None:

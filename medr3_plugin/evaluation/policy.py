@@ -22,14 +22,14 @@ Message = dict[str, str]
 
 
 class PolicyFailure(InfrastructureFailure):
-    """The model's server did not answer; the sample is not done and is tried again by the next run."""
+    """The model's server did not answer; the next run tries the sample again."""
 
     service = "policy"
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How tokens are drawn; `seed` makes the n-th sample of a question the same in every run."""
+    """Sampling parameters; `seed` makes the n-th sample of a question the same in every run."""
 
     temperature: float = 0.6
     top_p: float = 0.9
@@ -131,7 +131,7 @@ class EndpointPolicy:
         """what the server said when it last refused a probe"""
 
     async def probe(self, api: Literal["completions", "chat"], **asked: Any) -> int | None:
-        """Have one token made; the prompt's tokens as the server counts them (0: not said), None if refused.
+        """Generate one token; returns the prompt's length as counted by the server (0: not reported), None if refused.
 
         Raises:
             PolicyFailure: the server does not answer.

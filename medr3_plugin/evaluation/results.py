@@ -1,4 +1,4 @@
-"""From the rows of an evaluation to its numbers: one record a benchmark, and paired comparisons."""
+"""The numbers of an evaluation from its rows: one record per benchmark, and paired comparisons."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from medr3_plugin.rewards.verdict import UNDECIDED
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkResult:
-    """Numbers of one benchmark; shares in [0, 1], means a sample unless they say a question.
+    """Numbers of one benchmark; shares in [0, 1], means over samples unless stated otherwise.
 
     Attributes:
         questions: questions with at least one valid sample.
         samples: valid samples.
         invalid: samples left out because a judge or a search failed.
         accuracy: mean over questions of the share of right samples, with a 95 % bootstrap interval.
-        pass_at_n: share of questions with a right sample among the first n, n = samples a question.
-        n: samples a question.
+        pass_at_n: share of questions with a right sample among the first n, n = samples per question.
+        n: samples per question.
         undecided: samples that count as wrong because no rule decides them and there is no judge.
         partly: share of samples that are partly right.
         gold_recall: share of the known gold documents that were retrieved; None if none are known.
@@ -68,7 +68,7 @@ def by_benchmark(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[st
 
 
 def results(rows: Sequence[Mapping[str, Any]], seed: int = 0) -> list[BenchmarkResult]:
-    """One result a benchmark; a benchmark without a valid sample is left out."""
+    """One result per benchmark; benchmarks without a valid sample are left out."""
     found = [_result(name, group, seed) for name, group in by_benchmark(rows).items()]
     return [result for result in found if result is not None]
 
@@ -110,7 +110,7 @@ def _is_undecided(row: Mapping[str, Any]) -> bool:
 
 
 def missing(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-    """Benchmark -> (samples without a valid row, samples asked for), where there are such samples."""
+    """Benchmark -> (samples without a valid row, samples requested), if there are such samples."""
     done = {name: sum(row["reward"]["valid"] > 0 for row in g) for name, g in by_benchmark(rows).items()}
     return {name: (n - done.get(name, 0), n) for name, n in asked.items() if done.get(name, 0) < n}
 
@@ -118,7 +118,7 @@ def missing(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, int]) -> dict
 def comparisons(
     rows: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]], seed: int = 0
 ) -> dict[str, Comparison]:
-    """Benchmark -> paired comparison with another evaluation, where they share questions."""
+    """Benchmark -> paired comparison with another evaluation, if they share questions."""
     theirs = by_benchmark(others)
     found = {}
     for name, group in by_benchmark(rows).items():

@@ -1,4 +1,4 @@
-"""Running a benchmark: trajectories in the training environment, verdicts, everything written as it comes.
+"""Runs a benchmark: trajectories in the training environment, then verdicts, each written at once.
 
 `trajectories.jsonl` in the output folder has a row a sample, in the form of a run folder (so `medr3 report`
 shows an evaluation too), appended as soon as a sample is done. The same command resumes where an interrupted
@@ -44,8 +44,8 @@ class Rows:
 
     Args:
         folder: output folder; made if needed.
-        settings: whatever changes the results; a folder with other settings is refused.
-        asked: samples asked for of each benchmark, kept for tables that are made without a model.
+        settings: everything that affects the results; a folder with other settings is refused.
+        asked: number of samples requested per benchmark, for tables made without a model.
 
     Raises:
         UserError: the folder holds results of other settings.
@@ -82,7 +82,7 @@ class Rows:
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def _cut_last_line(self) -> None:
-        """Drop what an interrupted run had half written, so that the next row gets a line of its own."""
+        """Remove a half-written last line of an interrupted run."""
         data = self.path.read_bytes()
         self.path.write_bytes(data[: data.rfind(b"\n") + 1])
 
@@ -139,10 +139,10 @@ async def run_benchmark(
     plan: Plan,
     rows: Rows,
 ) -> str:
-    """Evaluate every sample that is not done; returns the last failure, empty if there was none.
+    """Evaluate every sample that is not done yet; returns the last failure, empty if there was none.
 
     Raises:
-        InfrastructureFailure: a service keeps failing; what was done is kept.
+        InfrastructureFailure: a service keeps failing; finished samples are kept.
     """
     todo = unfinished(benchmark, questions, plan.samples, rows)
     limit = asyncio.Semaphore(plan.concurrency)

@@ -1,4 +1,4 @@
-"""Intervals and comparisons over questions. The question is the unit: its samples are averaged first."""
+"""Intervals and comparisons over questions: the samples of a question are averaged first."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def bootstrap(
     """Percentile bootstrap interval of the mean over questions (Efron 1979).
 
     Args:
-        scores: one number a question.
+        scores: one number per question.
 
     Raises:
         ValueError: no scores.
@@ -63,10 +63,10 @@ def bootstrap(
 def share_interval(scores: Sequence[float], *, confidence: float = 0.95, seed: int = 0) -> Interval:
     """Interval of a share: `bootstrap`, but the exact binomial one where all questions scored 0, or all 1.
 
-    There a bootstrap has no spread and would claim certainty (Clopper and Pearson 1934).
+    In those cases a bootstrap has no spread and would claim certainty (Clopper and Pearson 1934).
 
     Args:
-        scores: one number a question, 0 to 1.
+        scores: one number per question, 0 to 1.
 
     >>> tuple(round(value, 3) for value in share_interval([0.0] * 24))
     (0.0, 0.0, 0.142)
@@ -81,7 +81,7 @@ def share_interval(scores: Sequence[float], *, confidence: float = 0.95, seed: i
 
 
 def _unseen(questions: int, confidence: float = 0.95) -> float:
-    """The largest share of a kind of question that is compatible with finding none among `questions`."""
+    """The largest share of some kind of question that is compatible with finding none among `questions`."""
     return float(1 - ((1 - confidence) / 2) ** (1 / questions))
 
 

@@ -34,9 +34,9 @@ def write_tables(
     Args:
         label: name of the evaluated model.
         compared: paired comparisons by benchmark, with the evaluation called `other`.
-        with_published: put the published numbers of the paper beside ours.
-        missing: benchmark -> (samples that are not there, samples asked for).
-        api: how the model's server was asked, a key of `chat_policy.NOTES`; empty without a server.
+        with_published: add the published numbers of the paper.
+        missing: benchmark -> (missing samples, samples requested).
+        api: how the model's server was queried, a key of `chat_policy.NOTES`; empty without a server.
     """
     notes = [note for note in (incomplete(missing) if missing else "", NOTES.get(api, "")) if note]
     document = {
@@ -122,7 +122,7 @@ def markdown(
 
 
 def incomplete(missing: Mapping[str, tuple[int, int]]) -> str:
-    """One sentence on the samples that are not there."""
+    """One sentence about missing samples."""
     counts = ", ".join(f"{name} {count} of {asked} samples" for name, (count, asked) in missing.items())
     return f"Incomplete, missing: {counts}."
 

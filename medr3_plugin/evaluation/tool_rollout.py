@@ -15,7 +15,7 @@ from medr3_plugin.retrieval.protocol import turns_from_json
 
 
 class _Server:
-    """A policy in the place of verl's rollout servers, for one trajectory.
+    """A policy instead of verl's rollout servers, for one trajectory.
 
     Args:
         response_length: tokens that the whole response may have.
@@ -103,7 +103,7 @@ def tool_rollout(policy: Policy, config: Any, tools: Path, retrieval: dict[str, 
 
 
 def _tools(file: Path, load: Any) -> list[Any]:
-    """verl's tools of a tool file, without the places where these search in training."""
+    """verl's tools from a tool file, without the retrieval they use in training."""
     from omegaconf import OmegaConf
 
     listed: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=True)

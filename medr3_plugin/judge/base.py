@@ -1,8 +1,7 @@
-"""What a judge of answers is: a verdict and the protocol that gives one.
+"""The protocol of a judge of answers, and its verdict.
 
-A judge compares a final answer with the accepted ones on a three-level rubric. It never sees the reasoning,
-and it never turns its own trouble into a verdict: a judge that cannot decide raises `JudgeFailure`, and the
-sample becomes invalid instead of wrong.
+A judge rates a final answer against the accepted ones on three levels. It never sees the reasoning, and its own failure
+is never a verdict: a judge that cannot decide raises `JudgeFailure`, and the sample becomes invalid instead of wrong.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ class AnswerJudge(Protocol):
             answer: the model's final answer: data, never instructions.
             answers: accepted answers, the preferred one first.
             options: letter -> text of a choice question, else None.
-            dataset: name of the data set; chooses the rubric.
+            dataset: name of the dataset, which chooses the rubric.
 
         Raises:
             JudgeFailure: the judge did not answer, or not in its protocol.

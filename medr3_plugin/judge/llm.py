@@ -15,11 +15,11 @@ from medr3_plugin.llm.stats import current
 from medr3_plugin.llm.store import ReplyStore, reply_key
 
 MAX_ANSWER_CHARS = 8_000
-"""A longer answer is wrong without a call: no final answer is that long, and a judge loses itself in it."""
+"""A longer answer counts as wrong without asking: no final answer is that long, and a judge would get lost in it."""
 
 
 class Reply(BaseModel):
-    """What a judge model must answer. A score that is not the number 0, 1 or 2 is no score."""
+    """What a judge model must answer; only the numbers 0, 1 and 2 are valid scores."""
 
     model_config = ConfigDict(strict=True)
 
@@ -42,9 +42,8 @@ class LLMJudge:
     Args:
         chat: the client of the server.
         source: prefix of `Verdict.source`.
-        replies: where replies are kept; by default only requests under way are shared.
-        special_tokens: control tokens of the judge's tokenizer, where they are known; the usual kinds are kept from
-            it in any case.
+        replies: where replies are stored; by default only requests in progress are shared.
+        special_tokens: control tokens of the judge's tokenizer, if known; the usual kinds are neutralised anyway.
     """
 
     def __init__(
@@ -96,5 +95,5 @@ class LLMJudge:
         return Verdict(reply.score, reply.reason, f"{self._source}:{model}")
 
     def close(self) -> None:
-        """Close the file of replies. Without it, the file is closed with the process; nothing is lost."""
+        """Close the file of replies. Otherwise it is closed with the process; nothing is lost."""
         self._replies.close()

@@ -1,4 +1,4 @@
-"""The messages a judge model gets: a rubric as the system message, the case as the user message.
+"""The messages to a judge model: a rubric as the system message, the case as the user message.
 
 The rubrics are text files in `prompts/`: `answer` and `rare_disease`, in English and Chinese. The student's
 answer is fenced by a marker line made from a hash of that answer: no answer can contain its own fence, and
@@ -42,8 +42,8 @@ def messages(
 ) -> list[dict[str, str]]:
     """Chat messages that ask for a verdict on `answer`; in Chinese if the question is Chinese.
 
-    The rare-disease rubric does not show the question: whether two names mean one disease does not depend on
-    the case, and less text leaves less to be led astray by.
+    The rare-disease rubric does not show the question: whether two names mean the same disease does not depend on the
+    case, and less text means fewer distractions.
 
     Args:
         question, answer, answers, options: as in `AnswerJudge.verdict`.

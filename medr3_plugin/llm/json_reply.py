@@ -196,7 +196,7 @@ def _strict(text: str, key: str) -> Any:
 
 
 def _repaired(rest: str, key: str, text: str) -> Any:
-    """The JSON with which a reply ends, slips mended."""
+    """The JSON at the end of a reply, with mistakes repaired."""
     rest = rest.removesuffix("```").rstrip()
     start = min((place for place in (rest.find("{"), rest.find("[")) if place >= 0), default=-1)
     if start < 0 or not rest.endswith(("}", "]")) or len(rest) > _MAX_REPAIRED:

@@ -1,11 +1,11 @@
-"""What asking language models takes: counted where it happens, read by whoever wants to know.
+"""The cost of using language models: counted where it arises, read wherever needed.
 
     with collected() as stats:
         await scorer.score([sample])
     stats.requests, stats.cache_hits, stats.failures
 
-What happens outside such a block is not kept. Tasks that were started inside of it count there too; a call that
-several samples share counts for the one that made it.
+Outside such a block nothing is counted. Tasks started inside it count there too; a call shared by several samples
+counts for the one that made it.
 """
 
 from __future__ import annotations

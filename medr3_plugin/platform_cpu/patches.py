@@ -25,7 +25,7 @@ class Patch(ABC):
     Attributes:
         module: the module that is changed, once it has been imported.
         why: one sentence for the reader of `medr3 doctor`.
-        state: `waiting` for the module, `applied`, or `not needed` (the cause was mended upstream).
+        state: `waiting` for the module, `applied`, or `not needed` (the cause was fixed upstream).
     """
 
     module: str

@@ -1,7 +1,7 @@
-"""How this machine multiplies best, now: number of threads and precision, by a second of matrix products.
+"""The fastest number of threads and precision on this machine now, measured by a second of matrix products.
 
-What a CPU lists (`avx512_bf16`) does not say whether bfloat16 is fast, and beside other work two threads that wait for
-each other can be ten times slower than one. So both are measured when a run starts.
+CPU flags (`avx512_bf16`) do not say whether bfloat16 is fast, and beside other work two threads that wait for each
+other can be ten times slower than one. So both are measured when a run starts.
 `python -m medr3_plugin.platform_cpu.speed` prints the shell variables for a recipe's `run.sh`.
 """
 
@@ -43,7 +43,7 @@ class Speed:
 
     @property
     def rate(self) -> float:
-        """Both kinds in one number: half of a step's time is spent in each."""
+        """Both kinds in one number: each takes half of a step's time."""
         return 2 / (1 / self.decode + 1 / self.update)
 
     def __str__(self) -> str:

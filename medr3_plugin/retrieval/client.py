@@ -143,7 +143,9 @@ class RetrievalClient:
             # asked with a place in hand: those that wait learn from the failures of those before them
             if not self._breaker.allow():
                 await asyncio.sleep(0)  # a caller that asks again at once must not block the event loop
-                raise RetrievalFailure(f"{self.url} failed repeatedly, not asked again yet", "circuit_open")
+                raise RetrievalFailure(
+                    f"{self.url} failed repeatedly; it is not called for a while", "circuit_open"
+                )
             try:
                 results = self._hits(await self._answer(body), len(queries))
             except RetrievalFailure as failure:

@@ -120,7 +120,7 @@ def connect(uri: str, *, token_env: str = TOKEN_ENV, timeout_s: float = 30.0) ->
     except MilvusException as error:
         if is_file:
             raise UserError(
-                f"{uri}: cannot be opened ({_reason(error)}); one process at a time can use a Milvus Lite file, so "
+                f"{uri}: cannot be opened ({_reason(error)}); only one process can use a Milvus Lite file, so "
                 "stop the other one, or take a Milvus server where several processes search"
             ) from error
         raise UserError(
@@ -315,7 +315,7 @@ def open_collection(
             )
         if not manifest["finished"]:
             raise UserError(
-                f"{uri}: collection {collection!r} is not filled yet; start its build again, it resumes"
+                f"{uri}: collection {collection!r} is not complete; run its build again, which resumes"
             )
         vectors = manifest["dense"]
         chosen = ranking or ("hybrid" if vectors else "bm25")

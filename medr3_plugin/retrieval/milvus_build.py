@@ -92,7 +92,7 @@ def fill_collection(
             _create(client, uri, collection, manifest, options)
         there = _arrived(client, uri, collection)
         if there:
-            tell(f"{uri} {collection}: resumes behind {there:,} documents")
+            tell(f"{uri} {collection}: resuming after {there:,} documents")
         documents: Iterable[Document] = read_corpus(corpus, bad_rows=bad_rows)
         if (chunker := chunker_of(options)) is not None:
             documents = chunker.chunk_all(documents)
@@ -163,7 +163,7 @@ def _difference(recorded: dict[str, Any], wanted: dict[str, Any]) -> str:
             continue  # whatever is there was read before the first wrong row, or without it
         if recorded.get(key) != value:
             if key in {"corpus", "encoder"}:
-                return f"the {key} is another one"
+                return f"the {key} is different"
             return f"{key}: {recorded.get(key)!r} then, {value!r} now"
     return ""
 
@@ -296,5 +296,5 @@ def _upsert(client: MilvusClient, uri: str, collection: str, rows: list[dict[str
         with failures(uri):
             client.upsert(collection, rows)
     except RetrievalFailure as failure:
-        message = f"{failure}; put that right and start the build again, it resumes behind what arrived"
+        message = f"{failure}; fix that and start the build again, which resumes after what arrived"
         raise RetrievalFailure(message, failure.kind) from failure

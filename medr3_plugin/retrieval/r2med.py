@@ -174,7 +174,9 @@ def _set(name: str, corpus: str, queries: str, relevance: str) -> RetrievalSet:
             grades.setdefault(query, {})[document] = grade
     texts = {_column(row, "id", where): _column(row, "text", where) for where, row in rows_of(queries)}
     if unknown := grades.keys() - texts.keys():
-        raise UserError(f"{relevance}: no query has the id {min(unknown)!r}; is {queries} of another set?")
+        raise UserError(
+            f"{relevance}: no query has the id {min(unknown)!r}; does {queries} belong to another set?"
+        )
     if not grades:
         raise UserError(f"{relevance}: no relevant document in it")
     return RetrievalSet(name, corpus, {query: texts[query] for query in texts if query in grades}, grades)

@@ -99,7 +99,7 @@ class RayBackend:
                     self._actors = None  # found or made again by the next start
                 if last:
                     raise RetrievalFailure(f"a retrieval actor died: {error}", "actor_died") from error
-                logger.warning("a retrieval actor died, it is made again: %s", error)
+                logger.warning("a retrieval actor died and is replaced: %s", error)
             except self._ray.exceptions.RayError as error:
                 raise RetrievalFailure(f"Ray lost a search: {error}", "ray") from error
         raise AssertionError("unreachable")

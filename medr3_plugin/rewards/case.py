@@ -15,14 +15,14 @@ from medr3_plugin.trajectory import Trajectory
 
 @dataclass(slots=True)
 class Case:
-    """What is known of a sample so far.
+    """What is known about a sample so far.
 
     Attributes:
-        scored: it was answered and not forged: S, C and the answer term are measured.
+        scored: it was answered and not forged, so S, C and the answer term are measured.
         own: the model's own words, without what it copied; `reasoning` as one text.
         graph: the model's own triples.
         failures: kinds of the failures that make the sample invalid.
-        reasons: what `rewards.explain` puts in words.
+        reasons: what `rewards.explain` puts into words.
     """
 
     sample: Sample

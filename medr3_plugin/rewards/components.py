@@ -20,7 +20,7 @@ def extractor(options: ExtractorOptions, finder: EntityFinder, judge: AnswerJudg
     """The lexicon extractor, or the judge's model as extractor.
 
     Raises:
-        UserError: the judge extractor is asked for without a judge model.
+        UserError: the judge extractor is configured without a judge model.
     """
     if options.kind == "lexicon":
         return LexiconExtractor(finder, options.max_triples)

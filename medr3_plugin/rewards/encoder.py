@@ -108,7 +108,7 @@ class SentenceEncoder:
             batch, self._waiting = self._waiting, {}
             try:
                 vectors = await asyncio.to_thread(self.encode_now, list(batch))
-            except Exception as error:  # it belongs to those who wait, or they would wait for ever
+            except Exception as error:  # passed on to the callers, who would otherwise wait forever
                 for future in batch.values():
                     future.set_exception(error)
                     future.exception()  # read once here, in case nobody is waiting any more

@@ -1,4 +1,4 @@
-"""What a case's reasoning and retrieval are worth: S, T and C, with their reasons."""
+"""Measures a case's reasoning and retrieval: S, T and C, with their reasons."""
 
 from __future__ import annotations
 

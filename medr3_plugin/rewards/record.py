@@ -1,7 +1,7 @@
 """The reward record: the same keys for every sample, all floats.
 
-verl takes the keys of the first sample and looks them up in every other one, so a key that comes and goes is
-a crash or a silent loss. `empty()` is therefore the only place where a record is born.
+verl takes the keys of the first sample and looks them up in all others, so a key that is sometimes missing is a crash
+or a silent loss. `empty()` is therefore the only place where records are created.
 """
 
 from __future__ import annotations

@@ -80,8 +80,8 @@ class Scorer:
     async def score(self, samples: Sequence[Sample]) -> list[ScoredSample]:
         """Score `samples`, in their order.
 
-        Judge calls of all samples run at the same time (the judge limits how many) and while the rest is
-        computed. A judge or encoder that fails makes the samples invalid that needed it, and no other.
+        Judge calls of all samples run concurrently (the judge limits how many) while the rest is computed. If judge or
+        encoder fail, only the samples that needed them become invalid.
 
         Raises:
             UserError: a sample's stage has no formula.

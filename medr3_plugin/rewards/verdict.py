@@ -1,4 +1,4 @@
-"""How good an answer is: the rules, then the judge, then nothing decides. Training, evaluation and `score` ask here."""
+"""How good an answer is: rules decide, else the judge, else nothing. Used by training, evaluation and `score`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a run failed, read from its log: the first cause, not the last line.
+"""Why a run failed, from its log: the first cause, not the last line.
 
 The log mixes the output of many processes. Each line may begin with Ray's and vLLM's `(process pid=…)`, in colour, and
 with the head of a log record. Exceptions are printed where they happen, and again by everything that waited for the
@@ -30,7 +30,7 @@ _EXCEPTION = re.compile(
 _AFTER_FRAMES = re.compile(r"(?:[\w.]*\.)?([A-Z]\w*)(): (.*)")
 
 _YOURS = ("UserError", "MissingExtra", "RowError")
-"""A mistake of the user, said in full by whoever found it."""
+"""A user's mistake, with a complete message."""
 
 _RELAYED = ("RayTaskError",)
 _DEAD = re.compile(
@@ -59,12 +59,12 @@ class Printed(NamedTuple):
 
     @property
     def tells_of_a_death(self) -> bool:
-        """Whether it only says that another process died."""
+        """Whether it only reports that another process died."""
         return bool(_DEAD.fullmatch(self.kind) or _DEAD_SAYS.search(self.message))
 
     @property
     def follows(self) -> bool:
-        """Whether it is of no interest: what happens to those who wait for a process that died."""
+        """Whether it is uninteresting: what happens to those waiting for a dead process."""
         return self.tells_of_a_death or self.kind in _FOLLOWS or bool(_FOLLOWS_SAYS.search(self.message))
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ class Printed(NamedTuple):
 
 
 def last_error(log: Path, start: int) -> str:
-    """What made a run fail: a mistake of the user before anything else, else the first cause of its last error.
+    """What made a run fail: a user's mistake if there is one, else the first cause of its last error.
 
     Args:
         log: the run's log.
@@ -82,7 +82,7 @@ def last_error(log: Path, start: int) -> str:
 
 
 def mistake(log: Path, start: int) -> Printed | None:
-    """The last mistake of the user that the log tells of."""
+    """The last user's mistake that the log shows."""
     return next((error for error in reversed(_read(log, start)[0]) if error.kind in _YOURS), None)
 
 

@@ -155,7 +155,7 @@ def _integer(value: object) -> int | None:
 def read_metrics(path: Path, notes: list[str]) -> tuple[StepMetrics, ...]:
     """The lines of a `metrics.jsonl`, in order of step; what could not be read is added to `notes`."""
     if not path.is_file():
-        notes.append(f"{path.name} is not there yet: the first step has not ended")
+        notes.append(f"{path.name} does not exist yet: the first step has not ended")
         return ()
     latest: dict[tuple[int, str], StepMetrics] = {}
     repeated = 0
@@ -174,7 +174,7 @@ def read_metrics(path: Path, notes: list[str]) -> tuple[StepMetrics, ...]:
         latest[step, kind] = StepMetrics(step, str(line.row.get("stage", "")), kind, values)
     if repeated:
         notes.append(
-            f"{repeated} steps are in {path.name} more than once (a resumed run): the last one counts"
+            f"{repeated} steps occur more than once in {path.name} (a resumed run): the last one counts"
         )
     return tuple(sorted(latest.values(), key=lambda row: (row.step, row.kind)))
 
@@ -184,7 +184,7 @@ def _read_trajectories(
 ) -> tuple[tuple[Mapping[str, Any], ...], int]:
     """Two passes, so that a file larger than memory can be read: find the rows, then load the chosen ones."""
     if not path.is_file():
-        notes.append(f"{path.name} is not there yet: no trajectories to show")
+        notes.append(f"{path.name} does not exist yet: no trajectories to show")
         return (), 0
     places = [Place(line.offset, line.length, line.number) for line in read_json_lines(path, notes)]
     chosen = _evenly(places, most, max_bytes)
@@ -218,7 +218,9 @@ def _read_stages(path: Path, notes: list[str]) -> list[StageRecord]:
     try:
         return files.read_stages(path)
     except ValueError as error:
-        notes.append(f"{path.name} could not be read ({error}): stages are taken from {files.METRICS}")
+        notes.append(
+            f"{path.name} could not be read ({error}): stages are taken from {files.METRICS} instead"
+        )
         return []
 
 

@@ -1,4 +1,4 @@
-"""Requests to a run in progress, left as files in its folder."""
+"""Requests to a run in progress, as files in its folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def request_promotion(run: Path) -> str:
 
 
 def take_promotion(run: Path, stage: str) -> bool:
-    """Whether a promotion of `stage` was asked for; forgets the request, also one for another stage."""
+    """Whether a promotion of `stage` was requested; deletes the request, even one for another stage."""
     file = run / PROMOTION_REQUEST
     if not file.is_file():
         return False

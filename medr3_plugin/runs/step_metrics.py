@@ -1,4 +1,4 @@
-"""From the scored samples of a step to the numbers that are logged: pure functions.
+"""The logged metrics of a step from its scored samples: pure functions.
 
 verl v1 logs neither reward parts nor searches during training; the trainer mode adds what is computed here,
 under the keys of a run folder's `metrics.jsonl`.
@@ -70,7 +70,7 @@ NOT_IN_EVERY_STEP = re.compile(
 """Metrics that a step may lack although they exist."""
 
 LOST = "trajectory_lost"
-"""Kind of failure of a trajectory that ended in an exception: verl logs it, and leaves it out of its group."""
+"""Kind of failure of a trajectory that raised an exception: verl logs it and leaves it out of its group."""
 
 
 def step_metrics(samples: Sequence[StepSample], lost: int = 0) -> dict[str, float]:

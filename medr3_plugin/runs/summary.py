@@ -1,4 +1,4 @@
-"""A run in a few lines: what `medr3 train` prints at its end."""
+"""A run in a few lines, printed at the end of `medr3 train`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writing a run folder: what a training run leaves for people and programs to read.
+"""Writes a run folder: what a training run leaves for people and programs to read.
 
 Lines are appended and flushed one by one, so a run in progress, or one that was killed, can be read.
 """
@@ -51,10 +51,10 @@ class RunWriter:
         self._lock: FileLock | None = None
 
     def claim(self) -> None:
-        """Keep every other run out of the folder for as long as this process lives.
+        """Lock the folder against other runs for as long as this process lives.
 
         Raises:
-            UserError: another run writes into it.
+            UserError: another run is using it.
         """
         self._lock = claimed(self.path)
 
@@ -146,12 +146,12 @@ class RunWriter:
 
 
 def claimed(run_dir: Path) -> FileLock:
-    """The lock of a run folder, held. It ends with the process, however that ends.
+    """Take the lock of a run folder. It ends with the process, however that ends.
 
     On a file system without locks there is a warning and no lock.
 
     Raises:
-        UserError: another run writes into the folder.
+        UserError: another run is using the folder.
     """
     lock = FileLock(run_dir / LOCK, is_singleton=True)
     try:

@@ -54,13 +54,13 @@ def step_of(folder: Path) -> int:
 
 
 def begin(folder: Path) -> None:
-    """Make the folder, without the marker of an earlier checkpoint that is about to be overwritten."""
+    """Create the folder, and remove the marker of an earlier checkpoint that is about to be overwritten."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARKER).unlink(missing_ok=True)
 
 
 def mark_complete(folder: Path) -> None:
-    """Say that everything of the checkpoint is on disk; called last."""
+    """Mark the checkpoint as completely on disk; called last."""
     written = [
         *(file for file in folder.iterdir() if file.is_file() and file.name != MARKER),
         *(folder / "actor").glob("*.pt"),
@@ -73,7 +73,7 @@ def mark_complete(folder: Path) -> None:
 
 
 def latest(root: Path) -> tuple[Path | None, list[Skipped]]:
-    """The whole checkpoint in `root` that was saved last, or None, and the ones that were passed over."""
+    """The last complete checkpoint saved in `root`, or None, and those that were skipped."""
     if not root.is_dir():
         return None, []
     folders = sorted(
@@ -94,7 +94,7 @@ def latest(root: Path) -> tuple[Path | None, list[Skipped]]:
 
 
 def resume_folder(trainer: Any) -> tuple[Path | None, list[Skipped]]:
-    """The checkpoint that verl's section `trainer` asks to resume from, or None, and those that `auto` passed over.
+    """The checkpoint that verl's section `trainer` resumes from, or None, and those that `auto` skipped.
 
     Raises:
         UserError: the checkpoint that `resume_path` names is damaged.
@@ -110,7 +110,7 @@ def resume_folder(trainer: Any) -> tuple[Path | None, list[Skipped]]:
 
 
 def damage_of(folder: Path) -> str | None:
-    """What of a finished checkpoint is missing, cut short or changed; None if it is whole.
+    """What is missing, truncated or changed in a finished checkpoint; None if it is intact.
 
     Reads all of its files: at the speed of the disk, once per resume.
     """

@@ -18,7 +18,7 @@ _SERVE = (
 
 
 def ask_through_the_manager(config: Any) -> None:
-    """Check the two sections against each other, and make verl ask the reward manager beside a reward model.
+    """Check the two sections against each other, and make verl use the reward manager although there is a reward model.
 
     verl 0.9.1 (`RewardLoopWorker.compute_score`) takes any reward model for a classifier that replaces the reward
     manager, unless a custom reward function is set. Ours is set here and never called: the manager scores.
@@ -27,7 +27,7 @@ def ask_through_the_manager(config: Any) -> None:
         config: the run's configuration; `reward.custom_reward_function` is changed in place.
 
     Raises:
-        UserError: a judge without a server, or a server that nobody would ask.
+        UserError: a judge without a server, or a server that nothing would use.
     """
     if config.reward.reward_manager.name != REWARD_MANAGER:
         return
@@ -62,5 +62,5 @@ def ask_through_the_manager(config: Any) -> None:
 
 
 def never_called(*_: Any, **__: Any) -> float:
-    """Stands where verl looks for a reward function; see `ask_through_the_manager`."""
+    """A placeholder where verl looks for a reward function; see `ask_through_the_manager`."""
     raise AssertionError("the reward manager medr3 scores the samples")

@@ -1,4 +1,4 @@
-"""A table of sample trajectories in the loggers that can show one, under the name `medr3/trajectories`."""
+"""A table of sample trajectories in loggers that support it, under the name `medr3/trajectories`."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def forget_prompts(keys: Collection[str]) -> None:
 
 
 def forget_strays() -> None:
-    """Remove trajectories whose prompt is gone: those of the step that a checkpoint was written in."""
+    """Remove trajectories whose prompt is gone, which belong to the step in which a checkpoint was written."""
     listed = (tq.kv_list(TRAIN) or {}).get(TRAIN, {})
     strays = [key for key in listed if key.partition("_")[0] not in listed]
     if strays:

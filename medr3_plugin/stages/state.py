@@ -1,4 +1,4 @@
-"""Where a run stands in its schedule; stored in every checkpoint."""
+"""Where a run is in its schedule; stored in every checkpoint."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class StageState:
         return stage
 
     def open_added_stage(self, schedule: Schedule) -> bool:
-        """Begin a stage that the schedule got after the run had ended; False if there is none."""
+        """Begin a stage that was added to the schedule after the run ended; False if there is none."""
         end = self.history[-1].end_step
         if end is None or self.finished(schedule):
             return False
@@ -79,7 +79,7 @@ class StageState:
         return current + sum(stage.until.max_steps for stage in schedule.stages[self.index + 1 :])
 
     def save(self, folder: Path) -> None:
-        """Write into a checkpoint folder, atomically."""
+        """Write to a checkpoint folder, atomically."""
         write_json(folder / STATE_FILE, asdict(self))
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Validation as verl does it, with our records: written as a step's are, and invalid samples count neither way."""
+"""verl's validation with our records: written like those of a step, and without invalid samples in its means."""
 
 from __future__ import annotations
 

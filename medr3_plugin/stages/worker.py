@@ -1,4 +1,4 @@
-"""The actor workers of the progressive trainers: verl's, with one more call for the start of a stage."""
+"""The actor workers of the progressive trainers: verl's, with a call for the start of a stage."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ async def test_a_server_that_dies_loses_nothing(tmp_path: Path) -> None:
     def dies(so_far: str, sample: int) -> str | None:
         return search_then("Marfan syndrome")(so_far, sample) if "case 0?" in so_far else None
 
-    with pytest.raises(InfrastructureFailure, match="20 samples failed one after the other"):
+    with pytest.raises(InfrastructureFailure, match="20 samples failed in a row"):
         await run(tmp_path, dies, count=60)
     assert [row["id"] for row in read_rows(tmp_path / "trajectories.jsonl")] == ["q0"]
     await run(tmp_path, search_then("Marfan syndrome"), count=60)

@@ -192,7 +192,7 @@ def composed() -> Any:
             "default_agent_loop",
             "medr3_search",
         ),
-        ({"trainer.nnodes": 1, "trainer.n_gpus_per_node": 1}, "memory", "training is estimated at"),
+        ({"trainer.nnodes": 1, "trainer.n_gpus_per_node": 1}, "memory", "training needs an estimated"),
         (
             {"actor_rollout_ref.rollout.gpu_memory_utilization": 0.2},
             "gpu_memory_utilization",

@@ -38,7 +38,7 @@ def test_build_search_and_info(tmp_path, corpus, medr3):
     code, out, _ = medr3("index", "build", "--corpus", corpus, "--out", index, "--engine", "bm25")
     assert code == 0
     assert "30 documents, engine bm25" in out
-    assert "MB of files" in out
+    assert "kB of files" in out
     code, out, _ = medr3("search", "--index", index, "metformin glucose", "--topk", 2)
     assert code == 0
     assert out.startswith("1. [")

@@ -1,4 +1,4 @@
-"""Custom example turns: questions with whole trajectories that are shown before every question.
+"""Custom example turns: questions with complete trajectories, shown before every question.
 
 A model too small for the instruction, or a base model, learns the tag format from them. One example per line:
 
@@ -27,7 +27,7 @@ def read(source: Path, *, searches: bool = True) -> list[Example]:
     """The examples of a jsonl file, checked for the tag format.
 
     Args:
-        searches: whether they may search; not in a prompt without retrieval.
+        searches: whether they may search, which makes no sense in a prompt without retrieval.
 
     Raises:
         UserError: naming the line and what is wrong with it.
@@ -38,7 +38,7 @@ def read(source: Path, *, searches: bool = True) -> list[Example]:
 def lost_turns(
     messages: Sequence[Mapping[str, Any]], render: Callable[[list[dict[str, Any]]], str]
 ) -> list[str]:
-    """The earlier assistant turns of a prompt that a chat template does not show whole.
+    """The earlier assistant turns of a prompt that a chat template truncates.
 
     Args:
         messages: a row's prompt.
@@ -50,10 +50,10 @@ def lost_turns(
 
 
 def check_template(rows: Iterable[Mapping[str, Any]], tokenizer: str) -> None:
-    """Refuse prompts whose example turns the chat template of a model would cut.
+    """Refuse prompts whose example turns a model's chat template would truncate.
 
     Args:
-        rows: training rows; the first tells, as all have the same turns.
+        rows: training rows; only the first is checked, as all have the same turns.
         tokenizer: folder or Hub name of the model.
 
     Raises:

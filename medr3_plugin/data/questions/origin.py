@@ -1,4 +1,4 @@
-"""Which dataset a file is of, by the columns of its rows: a wrong name gives wrong ids, rubrics and gold documents."""
+"""Which dataset a file belongs to, by its columns: a wrong name would give wrong ids, rubrics and gold documents."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def check(dataset: str, rows: Sequence[RawRow], source: str) -> None:
 
 
 def _origin(data: Mapping[str, Any]) -> str:
-    """The dataset, or family, of a row; "" if its columns do not tell."""
+    """The dataset, or family of datasets, of a row; "" if its columns do not show it."""
     for name, forms in _COLUMNS.items():
         if any(form <= data.keys() for form in forms):
             return name

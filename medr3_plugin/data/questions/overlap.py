@@ -26,7 +26,7 @@ _TOKEN = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """One training item that meets an evaluation item.
+    """One training item that overlaps with an evaluation item.
 
     Attributes:
         kind: `id`, `question` (same folded question and options) or `ngram`.

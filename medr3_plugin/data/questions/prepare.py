@@ -1,7 +1,7 @@
 """From a source to a training parquet: read, parse, de-duplicate, check against evaluation sets, write.
 
-Nothing is lost: rows that cannot be used go to `<out>.rejected.jsonl` with the reason and the row as it was;
-what was left out on purpose (no label, duplicate, overlap) is listed in `<out>.report.json`.
+Nothing is lost: rows that cannot be used go to `<out>.rejected.jsonl`, unchanged and with the reason; rows left out
+on purpose (no label, duplicate, overlap) are listed in `<out>.report.json`.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _closest(dataset: str) -> str:
 
 
 def _of_part(dataset: str, rows: list[reading.RawRow], source: str) -> list[reading.RawRow]:
-    """Of MIRAGE's file the part that belongs to `dataset`; all of it for `generic`."""
+    """The part of MIRAGE's file that belongs to `dataset`; all of it for `generic`."""
     parts = {row.data[reading.MIRAGE_PART] for row in rows if reading.MIRAGE_PART in row.data}
     if not parts or dataset == "generic":
         return rows
@@ -106,7 +106,7 @@ def _of_part(dataset: str, rows: list[reading.RawRow], source: str) -> list[read
 
 
 def _check_option_counts(parsed: Sequence[tuple[reading.RawRow, Item]], source: str) -> None:
-    """Refuse files that have no number of options in common, as MedQA with four and with five options."""
+    """Refuse files without a common number of options, such as MedQA with four and with five options."""
     counts: dict[str, set[int]] = {}
     for row, item in parsed:
         if item.options:
@@ -182,7 +182,7 @@ def check_one_split(
 
 
 def remove_overlaps(loaded: Loaded, against: Iterable[str]) -> None:
-    """Take items that overlap the evaluation sets `against` out of `loaded.items` and list them.
+    """Remove items that overlap with the evaluation sets `against` from `loaded.items`, and list them.
 
     Args:
         against: files or folders; parquet written here, or any file in a known layout, labelled or not.
@@ -201,7 +201,7 @@ def remove_overlaps(loaded: Loaded, against: Iterable[str]) -> None:
 
 
 def remove_examples(loaded: Loaded, examples: Sequence[tuple[str, str]], source: str) -> None:
-    """Take questions that the example turns of `source` answer out of `loaded.items` and list them."""
+    """Remove questions that the example turns in `source` answer from `loaded.items`, and list them."""
     index = OverlapIndex()
     for number, (asked, _) in enumerate(examples, start=1):
         question = _OPTIONS.split(asked, maxsplit=1)[0]  # as `prompts.with_options` lists them
@@ -245,7 +245,7 @@ def training_rows(
     """Training rows of items.
 
     Args:
-        form: `choice` shows the options and accepts the letter; `open` hides them and asks for the answer.
+        form: `choice` shows the options and accepts a letter; `open` hides them and asks for the answer.
         style: what the prompt instructs, see `prompts.Style`.
         stage: name of the training stage the file is meant for, recorded in the rows.
         examples: (question, trajectory) pairs shown before each question.
@@ -315,7 +315,7 @@ def _write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[st
 
 
 def _why_none(loaded: Loaded) -> str:
-    """The first rejected row, else the commonest reason for which rows were left out."""
+    """The first rejected row, else the most common reason for leaving rows out."""
     if loaded.rejected:
         row, reason = loaded.rejected[0]
         return f"{row.where}: {reason}"

@@ -1,1 +1,1 @@
-"""The embedded default: data, model and encoder that come from PyPI packages alone."""
+"""The quickstart: data, model and encoder from PyPI packages alone."""

@@ -39,6 +39,8 @@ class Wording:
         examples: example turns before each question, at most `len(EXAMPLE_DISEASES)`.
         terms_named: how many of them, the first ones, put signs in layperson words, name the medical terms and search
             with those; the others copy the signs.
+        unsearched: how many of them, the first ones, answer without a search: what they show is a policy that seldom
+            searches.
     """
 
     signs: int = 4
@@ -46,6 +48,7 @@ class Wording:
     max_sign_characters: int = 32
     examples: int = 4
     terms_named: int = 0
+    unsearched: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,14 +246,14 @@ def example_turns(ontology: hpo.Ontology, wording: Wording | None = None) -> lis
             asked = query = [headline[1], others[0][0], headline[3], headline[0]]
             opening, seen = "", [asked[0], asked[2], asked[3]]
         title = disease_names.display_name(disease.name)
-        turns.append(
-            (
-                question_text(asked),
-                f"<think> {opening}<search> {', '.join(query)} </search>"
-                f"<document> {title}. {corpora.profile_summary(ontology, disease)} </document> "
-                f"{title} has {', '.join(seen)}. </think><answer> {title} </answer>",
-            )
+        searched = (
+            f"<search> {', '.join(query)} </search>"
+            f"<document> {title}. {corpora.profile_summary(ontology, disease)} </document> "
         )
+        if number < wording.unsearched:
+            searched = ""
+        response = f"<think> {opening}{searched}{title} has {', '.join(seen)}. </think><answer> {title} </answer>"
+        turns.append((question_text(asked), response))
     return turns
 
 

@@ -43,7 +43,7 @@ class Row:
     stage: str
 
     def prompt_for(self, question: str) -> list[dict[str, str]]:
-        """The row's prompt with `question` in the place of its own: the last occurrence in the last message."""
+        """The row's prompt with its own question (the last occurrence in the last message) replaced by `question`."""
         *earlier, last = map(dict, self.prompt)
         before, _, after = last["content"].rpartition(self.question)
         return [*earlier, {**last, "content": before + question + after}]
@@ -151,7 +151,7 @@ async def build_online(
 
 
 async def _searchable(retrieval: Mapping[str, Any]) -> RetrievalBackend:
-    """The backend, asked once: a wrong index must show before anything is paid."""
+    """The backend, after one search: a wrong index must show before anything is paid for."""
     backend = make_backend(retrieval)
     try:
         await backend.search(["diagnosis"], 1)
@@ -216,7 +216,7 @@ def _training_rows(
         yield made
 
 
-def told(report: Mapping[str, Any], out: Path) -> list[str]:
+def summary_lines(report: Mapping[str, Any], out: Path) -> list[str]:
     """The report in a few lines."""
     counts = ", ".join(f"{number} {status}" for status, number in report["items"].items())
     lines = [f"{out}: {counts}; {report['references']} references"]

@@ -1,7 +1,7 @@
 """Asking a model for one step: the journal of paid replies first, then the endpoint.
 
-The journal is a store of replies (`llm.store`): a run that is killed and started again, or two at the same time, pay
-once. A reply is known by everything that decides it: step, model, messages, parameters and the number of the attempt.
+The journal is a store of replies (`llm.store`), so a run that is killed and restarted, or two runs at a time, pay once.
+A reply is identified by everything that determines it: step, model, messages, parameters and number of the attempt.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ POLICY_SETTINGS = {**TEACHER_SETTINGS, "model": "--policy-model"}
 
 
 class Costs(defaultdict[str, LLMStats]):
-    """What each step took: `replies` were paid for, `cache_hits` came from the journal."""
+    """What each step cost: `replies` were paid for, `cache_hits` came from the journal."""
 
     def __init__(self) -> None:
         super().__init__(LLMStats)

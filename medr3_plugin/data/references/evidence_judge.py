@@ -1,4 +1,4 @@
-"""Evidence types by a judge model, for documents whose metadata does not tell their level.
+"""Evidence types by a judge model, for documents whose metadata does not give a level.
 
 A corpus passes through `EvidenceJudge` on its way to disk. The documents that are asked about go to an
 OpenAI-compatible server many at a time; every reply is in a journal before it is used, so that a build that is
@@ -122,8 +122,8 @@ class EvidenceJudge:
             return failure
         return reply.type
 
-    def told(self) -> str:
-        """What was judged and what it cost, in a line."""
+    def summary(self) -> str:
+        """A line about what was judged and what it cost."""
         took = self._caller.costs[STEP]
         return (
             f"evidence judge: {self.judged:,} documents ({took.replies:,} calls, {took.cache_hits:,} from the journal, "
@@ -131,7 +131,7 @@ class EvidenceJudge:
         )
 
     def raise_for_failures(self) -> None:
-        """End a command whose corpus is written, but not judged to the end.
+        """Raise if the corpus is written but not completely judged.
 
         Raises:
             UserError: how many documents, why, and how to resume.

@@ -30,18 +30,18 @@ from medr3_plugin.retrieval.backend import RetrievalBackend
 
 
 class BuildOptions(BaseModel):
-    """What is built, and how hard it is tried.
+    """What is built, and how many attempts are made.
 
     Attributes:
-        references: verified references wanted for an item.
-        max_trajectories: trajectories paid for at most, for one item.
-        min_score: grade from which a trajectory counts, 1 to 5.
+        references: verified references per item.
+        max_trajectories: most trajectories paid for per item.
+        min_score: lowest grade of an accepted trajectory, 1 to 5.
         policy_attempts: answers of the policy for its pass rate; 0 leaves the difficulty filter out.
         min_pass_rate, max_pass_rate: items with a pass rate outside are dropped. The default drops what the
             policy answers more often than half of the time, and keeps what it never answers.
-        concurrency: items in work at the same time.
-        give_up_after: the run stops after this many items in a row failed because the endpoint is gone.
-        topk, max_searches: documents a search, searches a trajectory.
+        concurrency: items processed at the same time.
+        give_up_after: stop after this many items in a row failed because the endpoint is unreachable.
+        topk, max_searches: documents per search, searches per trajectory.
         max_tokens: longest reply.
     """
 
@@ -84,9 +84,9 @@ class Pipeline:
 
     Args:
         teacher: endpoint that filters, rewrites, reasons, grades and extracts.
-        policy: endpoint of the policy, for the difficulty filter; None leaves that out.
-        backend: where trajectories search; None lets them reason without.
-        check: decides answers of the policy that no rule can, see `steps.AnswerCheck`.
+        policy: endpoint of the policy, for the difficulty filter; None skips the filter.
+        backend: where trajectories search; None lets them reason without searches.
+        check: decides answers of the policy that no rule can decide, see `steps.AnswerCheck`.
         extractor: how graphs are made from text; default: the teacher (`JudgeExtractor`).
         progress: called after each item with its outcome.
     """

@@ -60,7 +60,7 @@ class Grade(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Searching:
-    """How trajectories search: documents a search, searches a trajectory, characters of a document."""
+    """How trajectories search: documents per search, searches per trajectory, characters per document."""
 
     topk: int = 3
     max_searches: int = 4
@@ -76,13 +76,13 @@ class Attempt:
 
 
 class AnswerCheck(Protocol):
-    """Decides whether an answer is right where rules cannot; None if there is nobody to ask."""
+    """Decides whether an answer is right if rules cannot; None if there is no judge."""
 
     async def __call__(self, item: Item, answer: str) -> bool: ...  # noqa: D102
 
 
 async def is_suitable(caller: Caller, item: Item) -> Suitability:
-    """Whether a choice question can be asked openly; open questions can."""
+    """Whether a choice question can be asked without its options; open questions always can."""
     if not item.options:
         return Suitability(suitable=True)
     messages = step_messages("suitability", item.question, options=_listed(item), answer=item.answers[0])

@@ -1,4 +1,4 @@
-"""What `medr3 recipes validate` looks at: whatever would fail, or quietly spoil, a run hours later."""
+"""What `medr3 recipes validate` checks: anything that would fail or silently spoil a run hours later."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def check(
 
 
 def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: float) -> list[Finding]:
-    """Check a composed configuration; `folder` is the recipe's, for the files that lie beside it."""
+    """Check a composed configuration; `folder` is the recipe's, for the files in it."""
     if wrong := list(counts(config)):
         return wrong
     retrieval = retrieval_options(config, folder)
@@ -63,7 +63,7 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
 
 
 def other_verl() -> str | None:
-    """What to say if another verl is installed than the one this package is written for."""
+    """A message if the installed verl is not the version this package is written for."""
     try:
         installed = importlib.metadata.version("verl")
     except importlib.metadata.PackageNotFoundError:

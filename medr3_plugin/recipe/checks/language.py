@@ -1,4 +1,4 @@
-"""What of a recipe reads English only, said once where its questions are Chinese."""
+"""The parts of a recipe that only handle English, reported if its questions are Chinese."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _NAMES = 5000  # lines of a vocabulary
 
 
 def english_only(config: Any, files: list[str]) -> Iterator[Finding]:
-    """One note that names the parts, or nothing: no Chinese questions, or no such part.
+    """One note that names these parts; none without Chinese questions or without such parts.
 
     Args:
-        files: of the training and validation data; those that cannot be read are another check's.
+        files: training and validation data; another check reports unreadable ones.
     """
     ours = section(config)
     if not any(map(_is_chinese, files)):

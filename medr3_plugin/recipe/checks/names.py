@@ -1,4 +1,4 @@
-"""Keys that verl does not know: hydra lets a recipe's own yaml add any key, and a misspelt one changes nothing."""
+"""Keys that verl does not know: hydra lets a recipe's yaml add any key, and a misspelt one would have no effect."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def unknown_keys(config: Any) -> Iterator[Finding]:
     given = cast(dict[str, Any], OmegaConf.to_container(config, resolve=False))
     verl = {key: value for key, value in given.items() if key not in _OURS}
     if config.data.custom_cls.path:
-        verl.pop("data")  # a data set of one's own may have keys of its own
+        verl.pop("data")  # a custom dataset may have its own keys
     for path, known in _unknown(verl, _verl_defaults(str(config.model_engine)), ""):
         close = difflib.get_close_matches(path.rpartition(".")[2], sorted(known), n=1)
-        if close or "." in path:  # a section of one's own is no mistake
+        if close or "." in path:  # a custom section is no mistake
             hint = f"; did you mean {close[0]}?" if close else ""
             yield Finding("error", path, f"no key of verl's configuration: nothing would read it{hint}")
 

@@ -1,4 +1,4 @@
-"""What must divide what: GPUs, heads, mini- and micro-batches, as verl and vLLM assert it hours later."""
+"""Divisibility of GPUs, heads, mini- and micro-batches, which verl and vLLM would assert only hours later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rows of the data: the rewards can read them, the index holds their documents, the model sees them whole."""
+"""Checks of the data's rows: the rewards can read them, the index has their documents, the model sees them whole."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from medr3_plugin.records import canonical_id
 from medr3_plugin.rows import sample_of
 
 _SEARCHED = 1_000_000
-"""Documents of an index that are looked through; of a larger one nothing is said."""
+"""Largest index that is searched for gold documents; larger ones are not checked."""
 _COLUMNS = ("data_source", "prompt", "reward_model", "extra_info")
 
 

@@ -1,4 +1,4 @@
-"""The sections of `medr3`, by the code that will read them, and the names a recipe uses."""
+"""Checks of the sections of `medr3`, by the code that will read them, and of the names a recipe uses."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def registrations(config: Any) -> Iterator[Finding]:
 
 
 def _known_to_verl(config: Any) -> Iterator[Finding]:
-    """Names that verl looks up in a registry only when it is about to use them, minutes after the start."""
+    """Names that verl looks up only when it uses them, minutes after the start."""
     from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
     from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
     from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, get_adv_estimator_fn

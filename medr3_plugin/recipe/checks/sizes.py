@@ -1,4 +1,4 @@
-"""Lengths, batch sizes and memory: what must fit into what."""
+"""Checks of lengths, batch sizes and memory."""
 
 from __future__ import annotations
 

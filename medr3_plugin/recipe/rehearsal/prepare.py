@@ -1,4 +1,4 @@
-"""From a recipe to the configuration of its rehearsal: what is at hand is used, the rest is named or replaced."""
+"""The configuration of a recipe's rehearsal: what is available is used, the rest is reported or replaced."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Prepared:
 
 
 class _Missing:
-    """What is not at hand; with stand-ins it is replaced, without them it is all named at once."""
+    """What is missing; it is replaced by stand-ins or, without them, reported all at once."""
 
     def __init__(self, allowed: bool) -> None:
         self.allowed = allowed
@@ -287,7 +287,7 @@ def _texts(files: Sequence[str]) -> Iterable[str]:
 
 
 def _tool_schemas(config: Any, recipe: Path) -> list[dict[str, Any]] | None:
-    """What the chat template is told of the tools, which is part of every prompt; None without tools."""
+    """The tools' schemas for the chat template, which are part of every prompt; None without tools."""
     if config.actor_rollout_ref.rollout.agent.default_agent_loop != "medr3_tool":
         return None
     from omegaconf import OmegaConf

@@ -1,4 +1,4 @@
-"""`medr3 recipes rehearse`: prepare, say what was replaced, run, say what was shown."""
+"""`medr3 recipes rehearse`: prepare, report what was replaced, run, report the verdict."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a rehearsal puts in the place of a recipe's values: devices and sizes, and nothing else.
+"""The values that a rehearsal replaces in a recipe: devices and sizes, and nothing else.
 
-The list is shown to the user, because what was replaced is what was *not* rehearsed.
+The list is shown to the user, because whatever was replaced was *not* rehearsed.
 """
 
 from __future__ import annotations

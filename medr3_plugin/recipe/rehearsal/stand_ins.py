@@ -1,4 +1,4 @@
-"""What a rehearsal takes where the user's own is not at hand: data, index, vocabulary, judge. Each is stated."""
+"""What a rehearsal uses instead of the user's own data, index, vocabulary or judge; each use is reported."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class _Judge(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_args: Any) -> None:
-        """Nothing: a line per request would bury the rehearsal's own."""
+        """Print nothing: a line per request would bury the rehearsal's own output."""
 
 
 @contextmanager

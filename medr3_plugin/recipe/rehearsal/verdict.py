@@ -1,4 +1,4 @@
-"""What a rehearsal showed, a line each, read from its run folder."""
+"""The verdict on a rehearsal, line by line, from its run folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOT_REWARDS = ("stage", "valid", "score")
 
 
 class Line(NamedTuple):
-    """`ok` None: worth knowing, neither good nor bad."""
+    """A line of the verdict; `ok` None means neither good nor bad."""
 
     ok: bool | None
     what: str

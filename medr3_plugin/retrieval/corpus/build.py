@@ -61,7 +61,7 @@ def build_corpus(
     folder = Path(out)
     files = [f"{_file_name(source)}.jsonl.gz" for source in sources]
     if len(set(files)) < len(files):
-        raise UserError(f"sources {', '.join(sources)}: two of them would be written to the same file")
+        raise UserError(f"sources {', '.join(sources)}: two of them would write the same file")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         seen: set[str] = set()

@@ -78,7 +78,7 @@ class Chunker:
             raise UserError(f"chunk tokens: expected at least 1, got {self.tokens}")
         if not 0 <= self.overlap < self.tokens:
             raise UserError(
-                f"chunk overlap: expected 0 to {self.tokens - 1} (below the tokens), got {self.overlap}"
+                f"chunk overlap: expected 0 to {self.tokens - 1} (less than the tokens), got {self.overlap}"
             )
 
     def split(self, text: str) -> list[tuple[int, int]]:

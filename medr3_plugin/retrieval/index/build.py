@@ -165,7 +165,7 @@ def build_index(
         raise UserError(
             # numpy tells of a short write without saying why
             f"{error.filename or target}: {error.strerror or f'{error} (is the disk full?)'}; "
-            "put that right and start the build again, it resumes with the vectors that are encoded"
+            "fix that and start the build again, which resumes with the vectors that are encoded"
         ) from error
 
 

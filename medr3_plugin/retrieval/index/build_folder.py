@@ -53,7 +53,7 @@ def check_replaceable(target: Path) -> None:
         UserError: it is not.
     """
     if target.exists() and any(target.iterdir()) and not (target / manifest_file.NAME).is_file():
-        raise UserError(f"{target}: is not an index, so it is not overwritten; choose another folder")
+        raise UserError(f"{target} is not an index, so it is not overwritten; choose another folder")
 
 
 @contextlib.contextmanager
@@ -66,7 +66,7 @@ def locked(target: Path) -> Iterator[None]:
     except filelock.Timeout as error:
         if not Path(lock.lock_file).exists():
             raise UserError(f"{target.parent}: cannot be written; choose another folder") from error
-        raise UserError(f"{target}: another process is building it; wait for that one") from error
+        raise UserError(f"{target}: another process is building it; wait for it to finish") from error
     try:
         yield
     finally:
@@ -113,13 +113,13 @@ def vectors_folder(
         why = difference(json.loads(record.read_text(encoding="utf-8")), made_of)
     if encoded and why and not overwrite:
         raise UserError(
-            f"{target}: encoded vectors of something else are in {folder} ({why}); put that back to resume that "
+            f"{target}: encoded vectors of something else are in {folder} ({why}); restore that to resume that "
             "build, or pass --overwrite to start over"
         )
     if why:
         shutil.rmtree(folder, ignore_errors=True)
     elif encoded:
-        notify(f"{target}: resumes, {encoded} files of vectors are encoded")
+        notify(f"{target}: resuming with {encoded} files of encoded vectors")
     folder.mkdir(exist_ok=True)
     record.write_text(json.dumps(made_of), encoding="utf-8")
     try:

@@ -123,7 +123,7 @@ def _check_identity(encoder: EncoderConfig, expected: Mapping[str, Any], folder:
         if name != "files" and found[name] != value:
             raise UserError(
                 f"{folder}: built with encoder {name}={value!r}, asked for {found[name]!r}; "
-                "pass the encoder the index was built with, or build it again"
+                "pass the encoder the index was built with, or rebuild the index"
             )
     for which, value in expected["files"].items():
         path = encoder.article_path if which == "article" else encoder.path
@@ -131,7 +131,7 @@ def _check_identity(encoder: EncoderConfig, expected: Mapping[str, Any], folder:
         option = f"--{key.replace('_', '-')} (search.{key})"
         if value and not found["files"][which]:
             raise UserError(
-                f"{folder}: its {which} encoder {path!r} is not there; pass the model's folder with {option}"
+                f"{folder}: its {which} encoder {path!r} is missing; pass the model's folder with {option}"
             )
         if value and found["files"][which] != value:
             raise UserError(

@@ -224,7 +224,7 @@ def config_from(
     if article_path and not config.article_path:
         raise UserError(
             "--article-encoder (search.article_encoder): the index was built with one encoder for queries "
-            "and documents; leave it out, and say with --encoder where that one is"
+            "and documents; leave it out, and give that encoder's location with --encoder"
         )
     return replace(config, path=path or config.path, article_path=article_path or config.article_path)
 

@@ -52,12 +52,12 @@ def difference(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
         changed = [name for name, content in new if content not in known]
         if changed:
             return f"{changed[0]} is new or has changed"
-        return "files of the corpus are gone, or come in another order"
+        return "files of the corpus are missing or in a different order"
     before, now = _settings(recorded), _settings(wanted)
     for key, value in now.items():
         if before.get(key) != value:
             return (
-                "the encoder is another one"
+                "the encoder is different"
                 if key == "the encoder's files"
                 else f"{key} was {before.get(key)!r}, now {value!r}"
             )

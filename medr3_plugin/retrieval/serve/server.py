@@ -37,7 +37,7 @@ def run_server(options: ServiceOptions, *, host: str, port: int, workers: int = 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if host not in _LOCAL and not os.environ.get(options.token_env):
         print(
-            f"warning: {host} is reachable from outside and no token is set; set {options.token_env}",
+            f"warning: {host} is reachable from other machines and no token is set; set {options.token_env}",
             file=sys.stderr,
         )
     if options.index:

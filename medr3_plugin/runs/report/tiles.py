@@ -1,4 +1,4 @@
-"""The few numbers of a run that one looks at first: the tiles of the report."""
+"""The most important numbers of a run: the tiles of the report."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ STAGE_METRICS = {
     "invalid": "invalid_share",
     "no variance": "zero_variance_groups",
     "tokens": "response_length/mean",
-    "s a step": "time/step",
+    "s per step": "time/step",
 }
 
 
@@ -89,7 +89,7 @@ def by_stage(run: RunFolder) -> list[dict[str, Any]]:
 
 
 ENOUGH = 64
-"""Trajectories that a mean should stand on: the share of eight right ones says next to nothing."""
+"""Trajectories that a mean should be based on: a share of eight trajectories says next to nothing."""
 
 
 def _ends(rows: Sequence[StepMetrics], name: str) -> dict[str, float] | None:

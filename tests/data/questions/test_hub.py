@@ -89,8 +89,8 @@ def test_configuration_and_split_in_the_name_or_as_options(medxpertqa: str) -> N
         ),
         ("{}:Txt:test", {}, r"no configuration 'Txt'; name one of \['Text', 'MM'\]"),
         ("{}:Text:train", {}, r"no row of split 'train'; splits found: dev, test"),
-        ("{}:Text:test", {"split": "dev"}, r"another one than --split dev; leave one"),
-        ("{}:Text:test", {"config": "MM"}, r"another one than --config MM; leave one"),
+        ("{}:Text:test", {"split": "dev"}, r"--split dev"),
+        ("{}:Text:test", {"config": "MM"}, r"--config MM"),
         ("nobody/nothing:test", {}, r"cannot be loaded from the Hub .*give the path"),
     ],
 )

@@ -34,7 +34,7 @@ def test_folders_are_their_corpus_files(tmp_path):
     (folder / "evidence.journal").write_text("y")
     assert difference(one, record(folder / "a.jsonl", folder / "b.jsonl")) == ""
     assert "order" in difference(one, record(folder / "b.jsonl", folder / "a.jsonl"))
-    assert "gone" in difference(one, record(folder / "a.jsonl"))
+    assert "files of the corpus" in difference(one, record(folder / "a.jsonl"))
     write_jsonl(folder / "b.jsonl", rows(4))
     assert "b.jsonl" in difference(one, record(folder))
 
@@ -51,7 +51,7 @@ def test_an_encoder_is_known_by_its_files_and_a_hub_model_by_its_name(tmp_path, 
     prefixed = record("o/n", encoder=EncoderConfig(str(moved), query_prefix="query: "))
     assert difference(here, prefixed) == "the encoder's query prefix was '', now 'query: '"
     (moved / "model.safetensors").write_bytes(b"others")
-    assert difference(here, record("o/n", encoder=EncoderConfig(str(moved)))) == "the encoder is another one"
+    assert difference(here, record("o/n", encoder=EncoderConfig(str(moved)))) == "the encoder is different"
     hub = record("o/n", encoder=EncoderConfig("hub/one"))
     two = record("o/n", encoder=EncoderConfig("hub/two"))
     assert difference(hub, two) == "the encoder's query model was 'hub/one', now 'hub/two'"

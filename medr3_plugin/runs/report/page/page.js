@@ -11,13 +11,13 @@ const FAMILIES = [
   ["Penalties", ["reward/penalty_format", "reward/penalty_length", "reward/penalty_language", "reward/penalty_overlong"]],
   ["Searches", ["search/per_trajectory", "search/share", "search/hit_at_k", "search/query_gain"]],
   ["Retrieval latency, seconds", ["search/latency_p50", "search/latency_p95"]],
-  ["Searches without a result, count a step", ["search/empty", "search/duplicate", "search/limit", "search/malformed"], { counts: true }],
-  ["Failures, count a step", /^failures\//, { counts: true }],
+  ["Searches without a result, count per step", ["search/empty", "search/duplicate", "search/limit", "search/malformed"], { counts: true }],
+  ["Failures, count per step", /^failures\//, { counts: true }],
   ["Unusable samples, share", ["invalid_share", "reward/forged", "zero_variance_groups", "truncated_share"]],
   ["Response length, tokens", ["response_length/mean", "response_length/max"]],
   ["Entropy and gradient norm", ["actor/entropy", "actor/grad_norm"]],
   ["KL to the policy that sampled, clipped share", ["actor/ppo_kl", "actor/pg_clipfrac"]],
-  ["Seconds a step", ["time/step"]],
+  ["Seconds per step", ["time/step"]],
 ];
 
 class HashState {
@@ -58,7 +58,7 @@ function tiles(s) {
     s.acc && tile("accuracy, training", percent(s.acc.last), range(s.acc), change(s.acc, percent)),
     s.val_acc && tile("accuracy, validation", percent(s.val_acc.last), range(s.val_acc), h("small", {}, `best ${percent(s.val_acc.best)} at step ${s.val_acc.best_step}`)),
     s.score && tile("reward", fmt(s.score.last), change(s.score, fmt)),
-    s.searches && tile("searches a trajectory", fmt(s.searches.last), change(s.searches, fmt)),
+    s.searches && tile("searches per trajectory", fmt(s.searches.last), change(s.searches, fmt)),
     s.hit && tile("gold document found", percent(s.hit.last), range(s.hit), change(s.hit, percent)),
     tile("failures", fmt(failures), h("small", {}, s.invalid === null ? "" : `${percent(s.invalid)} of samples invalid`)),
   ].filter(Boolean));
@@ -125,7 +125,7 @@ function charts(onPick) {
     return null;
   }
   if (!RUN.train.steps.length && !RUN.val.steps.length) {
-    root.replaceWith(h("p", { class: "empty" }, "No steps yet. When the first step has ended it is in metrics.jsonl, and this page can be made again."));
+    root.replaceWith(h("p", { class: "empty" }, "No steps yet. Once the first step is in metrics.jsonl, make this page again."));
     document.querySelector(".smooth").hidden = true;
     return null;
   }
