@@ -126,8 +126,7 @@ def _among(options: Mapping[str, str] | None, answers: tuple[str, ...], where: s
         raise RowError(
             f"{where}: field 'answer': {', '.join(answers)} is no option; give the option's letter or its text"
         )
-    lettered = {f"{letter}{mark}{text}": text for letter, text in options.items() for mark in _MARKS}
-    return tuple(dict.fromkeys(lettered.get(answer, answer) for answer in answers))
+    return tuple(dict.fromkeys(option_text(answer, options) for answer in answers))
 
 
 def accepted(value: Any, place: str) -> tuple[str, ...]:
@@ -167,6 +166,18 @@ def accepted(value: Any, place: str) -> tuple[str, ...]:
     if not answers or not all(isinstance(answer, str) and answer.strip() for answer in answers):
         raise RowError(f"{expected}, none empty; got {shown(value)}")
     return tuple(dict.fromkeys(answers))
+
+
+def option_text(answer: str, options: Mapping[str, str]) -> str:
+    """The option's text where `answer` is that behind the option's letter; else `answer`.
+
+    >>> option_text("B. Sepsis", {"A": "Gout", "B": "Sepsis"}), option_text("A. Sepsis", {"A": "Gout", "B": "Sepsis"})
+    ('Sepsis', 'A. Sepsis')
+    """
+    lettered = (
+        text for letter, text in options.items() for mark in _MARKS if answer == f"{letter}{mark}{text}"
+    )
+    return next(lettered, answer)
 
 
 def options_of(value: Any, place: str) -> dict[str, str] | None:

@@ -167,7 +167,7 @@ _CHINESE_WORDS = frozenset(word for words in YES_NO.values() for word in words i
 
 
 def _with_letters(pieces: list[_Piece], question: Question) -> list[_Piece]:
-    found = []
+    found: list[_Piece] = []
     alone = sum(piece.token.kind == "word" or piece.label >= 0 for piece in pieces) == 1
     for i, piece in enumerate(pieces):
         raw = piece.token.raw
