@@ -45,7 +45,12 @@ _PUBMED_ID = re.compile(
     r"|https?://(?:www\.)?(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/(\d{1,9})/?",
     re.IGNORECASE | re.ASCII,
 )
-_DOI = re.compile(r"(?:doi:\s*|https?://(?:dx\.)?doi\.org/)(10\.\d{4,9}/\S+)", re.IGNORECASE | re.ASCII)
+_PMC_ID = re.compile(
+    r"(?:pmc(?:id)?[:_ -]*)+(\d{1,9})"
+    r"|https?://(?:www\.|pmc\.)?ncbi\.nlm\.nih\.gov/(?:pmc/)?articles/PMC(\d{1,9})/?",
+    re.IGNORECASE | re.ASCII,
+)
+_DOI = re.compile(r"(?:doi:\s*|https?://(?:dx\.)?doi\.org/)?(10\.\d{4,9}/\S+)", re.IGNORECASE | re.ASCII)
 
 
 @lru_cache(maxsize=65536)
@@ -54,18 +59,22 @@ def canonical_id(identity: str) -> str:
 
     >>> canonical_id("pubmedqa:11111111") == canonical_id("PMID11111111") == canonical_id("pubmed:11111111#c2")
     True
-    >>> canonical_id("https://doi.org/10.1000/X1"), canonical_id("pubmed23n0001_0")
-    ('doi:10.1000/x1', 'pubmed23n0001_0')
+    >>> canonical_id("https://doi.org/10.1000/X1"), canonical_id("10.1000/x1"), canonical_id("pubmed23n0001_0")
+    ('doi:10.1000/x1', 'doi:10.1000/x1', 'pubmed23n0001_0')
+    >>> canonical_id("PMC7096066") == canonical_id("pmcid:PMC7096066") == canonical_id("pmc_7096066")
+    True
     """
     identity = base_id(identity.strip())
     if found := _PUBMED_ID.fullmatch(identity):
         return f"pmid:{int(found[1] or found[2])}"
+    if found := _PMC_ID.fullmatch(identity):
+        return f"pmc:{int(found[1] or found[2])}"
     if found := _DOI.fullmatch(identity):
         return f"doi:{found[1].lower()}"
     return identity
 
 
-ID_COLUMNS = frozenset(("pmid", "pubmed_id", "pubmedid", "doi"))
+ID_COLUMNS = frozenset(("pmid", "pubmed_id", "pubmedid", "doi", "pmcid", "pmc_id", "pmc"))
 """Columns of a corpus, in lower case, that hold an article's other ids."""
 
 
@@ -79,7 +88,7 @@ def gold_found(gold: Iterable[str], ids: Iterable[str]) -> set[str]:
 
 
 def article_ids(columns: Mapping[str, Any]) -> set[str]:
-    """PMIDs and DOIs in the columns of a corpus, in the form of `canonical_id`."""
+    """PMIDs, DOIs and PMC ids in the columns of a corpus, in the form of `canonical_id`."""
     return {known for column, value in columns.items() for known in _article_ids(column, value)}
 
 
@@ -91,10 +100,10 @@ def _article_ids(column: str, value: object) -> set[str]:
     text = str(value).strip()
     if name not in ID_COLUMNS or not text:
         return set()
-    known = canonical_id(
-        f"pmid:{text}" if text.isdigit() else f"doi:{text}" if text.startswith("10.") else text
-    )
-    return {known} if known.startswith(("pmid:", "doi:")) else set()
+    if text.isdigit():
+        text = f"{'pmc' if name.startswith('pmc') else 'pmid'}:{text}"
+    known = canonical_id(text)
+    return {known} if known.startswith(("pmid:", "doi:", "pmc:")) else set()
 
 
 @dataclass(frozen=True, slots=True)

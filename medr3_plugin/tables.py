@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from medr3_plugin.errors import MissingExtra, UserError
 
-SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 MIRAGE_PART = "_part"
 """Key of a row of MIRAGE's file: the question set it stands in."""
 _DEEP = 200
@@ -60,7 +60,7 @@ def read_file(path: Path, *, split: str = "", header: Collection[str] | None = N
         yield from _read_parquet(path, split)
     elif suffix in (".csv", ".tsv"):
         yield from _read_csv(path, _content(path), split, "\t" if suffix == ".tsv" else ",", header)
-    elif suffix == ".jsonl" or not _is_one_document(path):
+    elif suffix in (".jsonl", ".ndjson") or not _is_one_document(path):
         yield from _read_lines(path, split)
     elif raw := _content(path):
         yield from _read_document(path, raw, split)
@@ -186,6 +186,14 @@ def _is_mirage(document: Any) -> bool:
     )
 
 
+def _delimiter(text: str, usual: str, names: Collection[str] | None) -> str:
+    """What separates the columns: where a header has no comma, the semicolon or tab that it has (Excel in Europe)."""
+    header = text.lstrip("\r\n").split("\n", 1)[0]
+    if names is not None or usual in header:
+        return usual
+    return next((other for other in ";\t" if other in header), usual)
+
+
 # an unlikely last line: a quote that is never closed takes it into its field
 _END = "end-of-file-d41d8cd98f00"
 
@@ -201,7 +209,12 @@ def _read_csv(
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise UserError(f"{path}:{line}: not UTF-8; convert the file to UTF-8") from error
-    reader = csv.reader(io.StringIO(f"{text}\n{_END}", newline=""), delimiter=delimiter)
+    csv.field_size_limit(
+        max(csv.field_size_limit(), len(text) + len(_END))
+    )  # whole articles; Python's is 128 kB
+    reader = csv.reader(
+        io.StringIO(f"{text}\n{_END}", newline=""), delimiter=_delimiter(text, delimiter, names)
+    )
     header: list[str] | None = None
     while True:
         line = reader.line_num + 1

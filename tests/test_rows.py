@@ -156,6 +156,10 @@ def test_what_is_beside_the_answer() -> None:
         ("bioasq:123", Document("x", "t", extra={"pmid": "123"})),
         ("https://pubmed.ncbi.nlm.nih.gov/123/", Document("x", "t", extra={"pmid": 123.0})),
         ("doi:10.1000/ABC", Document("x", "t", extra={"DOI": "https://doi.org/10.1000/abc"})),
+        ("10.1000/ABC", Document("doi:10.1000/abc", "t")),
+        ("PMC7096066", Document("x", "t", extra={"pmcid": "PMC7096066"})),
+        ("pmc:7096066", Document("PMC7096066#c1", "t")),
+        ("PMCID: PMC7096066", Document("x", "t", extra={"pmc": 7096066})),
         ("d1", Document("d1#c0", "t")),
     ],
 )

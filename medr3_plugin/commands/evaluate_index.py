@@ -10,13 +10,19 @@ from typing import Annotated
 
 import typer
 
-from medr3_plugin.commands.index import (
-    _ArticleEncoder,
-    _Encoder,
-    _list_bad_rows,
-    _Normalise,
-    _Pooling,
-    _SkipBad,
+from medr3_plugin.commands.engine_options import (
+    ArticleEncoder,
+    ArticlePrefix,
+    Device,
+    Encoder,
+    Normalise,
+    Pooling,
+    QueryPrefix,
+    Reranker,
+    SkipBad,
+    encoder_config,
+    list_bad_rows,
+    search_options,
 )
 from medr3_plugin.commands.places import one_of
 
@@ -29,15 +35,15 @@ def evaluate(  # noqa: PLR0917 (the options of a command)
     out: Annotated[Path, typer.Option(help="Folder for the indexes; existing ones are reused.")],
     benchmark: Annotated[str, typer.Option(help="Benchmark to run; only r2med exists.")] = "r2med",
     engine: Annotated[str, typer.Option(help="bm25, dense or hybrid.")] = "bm25",
-    encoder: _Encoder = "",
-    article_encoder: _ArticleEncoder = "",
-    query_prefix: Annotated[str, typer.Option(help='Put before each query, e.g. "query: ".')] = "",
-    article_prefix: Annotated[str, typer.Option(help='Put before each document, e.g. "passage: ".')] = "",
-    pooling: _Pooling = "",
-    normalise: _Normalise = True,
-    device: Annotated[str, typer.Option(help="cpu, cuda, ... [default: chosen].")] = "",
-    reranker: Annotated[str, typer.Option(help="Folder or Hub name of a cross-encoder.")] = "",
-    skip_bad: _SkipBad = False,
+    encoder: Encoder = "",
+    article_encoder: ArticleEncoder = "",
+    query_prefix: QueryPrefix = "",
+    article_prefix: ArticlePrefix = "",
+    pooling: Pooling = "",
+    normalise: Normalise = True,
+    device: Device = "",
+    reranker: Reranker = "",
+    skip_bad: SkipBad = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure nDCG@10 of an engine on R2MED: index each set and run its queries.
@@ -45,20 +51,12 @@ def evaluate(  # noqa: PLR0917 (the options of a command)
     The same command resumes after a stop. The exit code is 3 if rows were left out (--skip-bad).
     """
     from medr3_plugin.retrieval.corpus.documents import BadRows
-    from medr3_plugin.retrieval.engine import SearchOptions
-    from medr3_plugin.retrieval.index.encoder import EncoderConfig
     from medr3_plugin.retrieval.r2med import evaluate as results_of
     from medr3_plugin.retrieval.r2med import read_sets
 
     one_of("--benchmark", benchmark, ("r2med",))
-    config = EncoderConfig(
-        path=encoder,
-        article_path=article_encoder or None,
-        query_prefix=query_prefix,
-        article_prefix=article_prefix,
-        pooling=one_of("--pooling", pooling, ("cls", "mean")) if pooling else None,
-        normalise=normalise,
-        device=device or None,
+    config = encoder_config(
+        encoder, article_encoder, query_prefix, article_prefix, pooling, normalise, device
     )
     bad = BadRows() if skip_bad else None
     found = list(
@@ -66,8 +64,8 @@ def evaluate(  # noqa: PLR0917 (the options of a command)
             read_sets(source),
             out,
             one_of("--engine", engine, ("bm25", "dense", "hybrid")),
-            encoder=config if encoder else None,
-            search=SearchOptions(device=device or None, reranker=reranker or None),
+            encoder=config,
+            search=search_options(reranker=reranker, device=device),
             bad_rows=bad,
             notify=lambda message: typer.echo(message, err=True),
         )
@@ -89,4 +87,4 @@ def evaluate(  # noqa: PLR0917 (the options of a command)
             )
         if len(found) > 1:
             typer.echo(f"{'mean of sets':<{width}}  {'':>9}  {'':>7}  {mean:>7.3f}")
-    _list_bad_rows(bad, None)
+    list_bad_rows(bad, None)

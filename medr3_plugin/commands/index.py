@@ -8,6 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medr3_plugin.commands.engine_options import (
+    ArticleEncoder,
+    ArticleEncoderNow,
+    ArticlePrefix,
+    Device,
+    Encoder,
+    EncoderNow,
+    EvidencePrior,
+    Normalise,
+    Pooling,
+    QueryPrefix,
+    Reranker,
+    SkipBad,
+    encoder_config,
+    list_bad_rows,
+    search_options,
+)
 from medr3_plugin.commands.places import (
     RANKINGS,
     MilvusCollection,
@@ -34,23 +51,8 @@ _Corpus = Annotated[
         help="jsonl, json, csv, tsv, parquet, txt or md, a folder of these, or a Hugging Face dataset; repeatable.",
     ),
 ]
-_Encoder = Annotated[str, typer.Option(help="Folder or Hub name of the sentence encoder (dense, hybrid).")]
-_ArticleEncoder = Annotated[str, typer.Option(help="Encoder of documents, if it is a different model.")]
-_Pooling = Annotated[
-    str, typer.Option(help="cls or mean, for a plain transformer [default: the model's own].")
-]
-_Normalise = Annotated[
-    bool,
-    typer.Option(
-        "--normalise/--no-normalise",
-        help="Cosine similarity, or the raw inner product (for MedCPT and Contriever).",
-    ),
-]
 _DenseIndex = Annotated[str, typer.Option(help="auto, Flat, SQ8, HNSW or IVF.")]
 _ChunkTokens = Annotated[int, typer.Option(min=0, help="Cut longer documents into passages; 0: never.")]
-_SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave wrong rows out and list them: exit code 3.")
-]
 _Index = Annotated[Path, typer.Option("--index", help="Index folder.")]
 
 
@@ -77,14 +79,14 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     ] = "bm25",
     uri: Annotated[str, typer.Option(help="Milvus: http://HOST:PORT of a server, or a file NAME.db.")] = "",
     collection: Annotated[str, typer.Option(help="Milvus: the collection to fill.")] = "medr3",
-    encoder: _Encoder = "",
-    article_encoder: _ArticleEncoder = "",
-    query_prefix: Annotated[str, typer.Option(help='Put before each query, e.g. "query: ".')] = "",
-    article_prefix: Annotated[str, typer.Option(help='Put before each document, e.g. "passage: ".')] = "",
-    pooling: _Pooling = "",
-    normalise: _Normalise = True,
+    encoder: Encoder = "",
+    article_encoder: ArticleEncoder = "",
+    query_prefix: QueryPrefix = "",
+    article_prefix: ArticlePrefix = "",
+    pooling: Pooling = "",
+    normalise: Normalise = True,
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
-    device: Annotated[str, typer.Option(help="cpu, cuda, ... [default: chosen].")] = "",
+    device: Device = "",
     max_tokens: Annotated[
         int, typer.Option(min=0, help="Truncate texts for the encoder; 0: the model's limit.")
     ] = 0,
@@ -104,7 +106,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     gpus_per_worker: Annotated[
         float, typer.Option(min=0, help="GPUs of each Ray worker; may be a fraction.")
     ] = 0.0,
-    skip_bad: _SkipBad = False,
+    skip_bad: SkipBad = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing index or unfinished build.")
     ] = False,
@@ -116,18 +118,17 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     """
     from medr3_plugin.retrieval.corpus.documents import BadRows
     from medr3_plugin.retrieval.index.build import BuildOptions, build_index
-    from medr3_plugin.retrieval.index.encoder import EncoderConfig
 
-    config = EncoderConfig(
-        path=encoder,
-        article_path=article_encoder or None,
-        query_prefix=query_prefix,
-        article_prefix=article_prefix,
-        pooling=one_of("--pooling", pooling, ("cls", "mean")) if pooling else None,
-        normalise=normalise,
-        max_tokens=max_tokens or None,
-        dtype=one_of("--dtype", dtype, ("auto", "float32", "bfloat16")),
-        device=device or None,
+    config = encoder_config(
+        encoder,
+        article_encoder,
+        query_prefix,
+        article_prefix,
+        pooling,
+        normalise,
+        device,
+        max_tokens,
+        dtype,
     )
     options = BuildOptions(
         dense_index=dense_index,
@@ -138,9 +139,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     )
     bad = BadRows() if skip_bad else None
     if engine == "milvus":
-        _fill_milvus(
-            corpus, out, uri, collection, config if encoder else None, options, bad, overwrite, encode_with
-        )
+        _fill_milvus(corpus, out, uri, collection, config, options, bad, overwrite, encode_with)
         return
     if out is None:
         raise UserError("--out is missing: name the index folder to create")
@@ -153,7 +152,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         corpus,
         out,
         one_of("--engine", engine, ("bm25", "dense", "hybrid", "milvus")),
-        encoder=config if encoder else None,
+        encoder=config,
         options=options,
         bad_rows=bad,
         overwrite=overwrite,
@@ -164,7 +163,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     for note in _notes(manifest["documents"]):
         typer.echo(note, err=True)
     typer.echo(_size(manifest))
-    _list_bad_rows(bad, out)
+    list_bad_rows(bad, out)
 
 
 def _fill_milvus(  # noqa: PLR0917
@@ -196,7 +195,7 @@ def _fill_milvus(  # noqa: PLR0917
     )
     vectors = f", vectors of {manifest['dense']['dimension']} dimensions" if manifest["dense"] else ""
     typer.echo(f"{uri} {collection}: {manifest['documents']['count']:,} documents, BM25{vectors}")
-    _list_bad_rows(bad, None)
+    list_bad_rows(bad, None)
 
 
 def info(
@@ -243,26 +242,19 @@ def search(  # noqa: PLR0917
     min_level: Annotated[int | None, typer.Option(min=1, max=9, help="Lowest evidence level.")] = None,
     min_year: Annotated[int | None, typer.Option(help="First year of publication.")] = None,
     max_year: Annotated[int | None, typer.Option(help="Last year of publication.")] = None,
-    encoder: Annotated[str, typer.Option(help="New location of a dense index's encoder.")] = "",
-    article_encoder: Annotated[
-        str, typer.Option(help="New location of its document encoder, if separate.")
-    ] = "",
-    reranker: Annotated[str, typer.Option(help="Folder or Hub name of a cross-encoder.")] = "",
-    evidence_prior: Annotated[float, typer.Option(help="Prefer strong evidence, from 0 (off) to 1.")] = 0.0,
+    encoder: EncoderNow = "",
+    article_encoder: ArticleEncoderNow = "",
+    reranker: Reranker = "",
+    evidence_prior: EvidencePrior = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per hit.")] = False,
 ) -> None:
     """Search an index or a Milvus collection and print the hits, best first."""
-    from medr3_plugin.retrieval.engine import Engine, Filters, SearchOptions, open_index
+    from medr3_plugin.retrieval.engine import Engine, Filters, open_index
     from medr3_plugin.retrieval.index.store import document_to_row
 
     if min_year is not None and max_year is not None and min_year > max_year:
         raise UserError(f"--min-year {min_year} is after --max-year {max_year}")
-    options = SearchOptions(
-        encoder=encoder or None,
-        article_encoder=article_encoder or None,
-        reranker=reranker or None,
-        evidence_prior=evidence_prior,
-    )
+    options = search_options(encoder, article_encoder, reranker, evidence_prior)
     filters = Filters(
         sources=tuple(source) if source else None,
         min_evidence_level=min_level,
@@ -356,17 +348,3 @@ def _corpus_lines(manifest: dict[str, Any]) -> Iterator[str]:
         yield f"built from {part['source']}"
         for name, file in part["files"].items():
             yield f"   {name}: {file['bytes']:,} bytes, sha256 {file['sha256']}"
-
-
-def _list_bad_rows(bad: BadRows | None, index: Path | None) -> None:
-    from medr3_plugin.retrieval.index.build import SKIPPED
-
-    if bad is None or not bad.count:
-        return
-    typer.echo(f"{counted(bad.count, 'wrong row')} left out:", err=True)
-    for message in bad.messages:
-        typer.echo(f"  {message}", err=True)
-    if bad.count > len(bad.messages):
-        listed = f", see {index / 'documents' / SKIPPED}" if index else ""
-        typer.echo(f"  and {bad.count - len(bad.messages)} more{listed}", err=True)
-    raise typer.Exit(3)

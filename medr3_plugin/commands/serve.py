@@ -7,6 +7,14 @@ from typing import Annotated
 
 import typer
 
+from medr3_plugin.commands.engine_options import (
+    ArticleEncoderNow,
+    Device,
+    EncoderNow,
+    EvidencePrior,
+    Reranker,
+    search_options,
+)
 from medr3_plugin.commands.places import (
     RANKINGS,
     MilvusCollection,
@@ -31,18 +39,15 @@ def serve(  # noqa: PLR0917 (the options of a command)
     max_topk: Annotated[int, typer.Option(min=1, help="Largest topk of a request.")] = 100,
     max_queries: Annotated[int, typer.Option(min=1, help="Most queries of a request.")] = 4096,
     max_pending: Annotated[
-        int, typer.Option(min=1, help="Queries that may wait; more get status 429.")
+        int,
+        typer.Option(min=1, help="Queries that may wait; more, or too many for --timeout, get status 429."),
     ] = 2048,
     timeout: Annotated[float, typer.Option(min=0.001, help="Timeout of a search, in seconds.")] = 10.0,
-    encoder: Annotated[str, typer.Option(help="New location of a dense index's encoder.")] = "",
-    article_encoder: Annotated[
-        str, typer.Option(help="New location of its document encoder, if separate.")
-    ] = "",
-    device: Annotated[
-        str, typer.Option(help="Device of the encoder: cpu, cuda, ... [default: chosen].")
-    ] = "",
-    reranker: Annotated[str, typer.Option(help="Folder or Hub name of a cross-encoder.")] = "",
-    evidence_prior: Annotated[float, typer.Option(help="Prefer strong evidence, from 0 (off) to 1.")] = 0.0,
+    encoder: EncoderNow = "",
+    article_encoder: ArticleEncoderNow = "",
+    device: Device = "",
+    reranker: Reranker = "",
+    evidence_prior: EvidencePrior = 0.0,
     mcp: Annotated[
         bool, typer.Option("--mcp", help="Also offer the tool medical_search over MCP, at /mcp.")
     ] = False,
@@ -58,7 +63,6 @@ def serve(  # noqa: PLR0917 (the options of a command)
     ] = TOKEN_ENV,
 ) -> None:
     """Serve an index or a Milvus collection: POST /retrieve (Search-R1's protocol), GET /health, GET /metrics."""
-    from medr3_plugin.retrieval.engine import SearchOptions
     from medr3_plugin.retrieval.serve.server import run_server, run_stdio
     from medr3_plugin.retrieval.serve.service import ServiceOptions
 
@@ -79,13 +83,7 @@ def serve(  # noqa: PLR0917 (the options of a command)
         uri_token_env=uri_token_env,
         mcp=mcp,
         host=host,
-        search=SearchOptions(
-            encoder=encoder or None,
-            article_encoder=article_encoder or None,
-            device=device or None,
-            reranker=reranker or None,
-            evidence_prior=evidence_prior,
-        ),
+        search=search_options(encoder, article_encoder, reranker, evidence_prior, device=device),
         topk=min(topk, max_topk),
         max_topk=max_topk,
         max_queries=max_queries,

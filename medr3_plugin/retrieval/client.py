@@ -147,7 +147,7 @@ class RetrievalClient:
                     f"{self.url} failed repeatedly; it is not called for a while", "circuit_open"
                 )
             try:
-                results = self._hits(await self._answer(body), len(queries))
+                results = [hits[:topk] for hits in self._hits(await self._answer(body), len(queries))]
             except RetrievalFailure as failure:
                 # a refusal for load or for a bad request proves that the service lives
                 if failure.kind.startswith("status_4"):

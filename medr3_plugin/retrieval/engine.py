@@ -228,7 +228,7 @@ def _retriever(folder: Path, content: dict[str, Any], options: SearchOptions) ->
 def _check_analyser(folder: Path, content: dict[str, Any]) -> None:
     """Refuse an index whose terms are not those that queries get now."""
     built = content["bm25"].get("analyser", 1)
-    if built == analyser.VERSION:
+    if built in analyser.READABLE:
         return
     corpus = " ".join(
         f"--corpus {shlex.quote(part['source'])}" for part in content.get("built_from", {}).get("corpus", ())

@@ -308,7 +308,7 @@ def open_collection(
                 f"{uri}: no collection {collection!r}; fill it with `medr3 index build --engine milvus --uri {uri} "
                 f"--collection {collection}`"
             )
-        if manifest["analyser"] != analyser.VERSION:
+        if manifest["analyser"] not in analyser.READABLE:
             raise UserError(
                 f"{uri}: collection {collection!r} was filled by another version of the analyser "
                 f"({manifest['analyser']}, now {analyser.VERSION}); fill it again with --overwrite"

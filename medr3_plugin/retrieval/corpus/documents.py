@@ -3,13 +3,16 @@
 A row has an id and a text and may have `title, source, year, evidence_type, evidence_type_method, evidence_level,
 publication_types`, under these names or those of `_NAMES`, in any case; other columns (pmid, doi, license, ...) are
 kept in `Document.extra`. Without an id, a PMID or DOI is one. MedRAG's `contents` repeats title and `content`;
-Search-R1's has both alone, the title on its first line. HTML entities are resolved. NaN counts as a missing value, as
-pandas writes one; an infinity anywhere, or a NaN inside a list or object, is refused: JSON has neither. A wrong row
-names its file, line and field. Nothing is held in memory but the row at hand and the ids.
+Search-R1's has both alone, the title on its first line. HTML entities are resolved. Of several columns for one field
+the first that is not empty counts; a text may be a list of texts (SciFact's sentences), a year a date (2019-05-01).
+NaN counts as a missing value, and 12.0 as the id 12, as pandas writes them; an infinity anywhere, or a NaN inside a
+list or object, is refused: JSON has neither. A wrong row names its file, line and field. Nothing is held in memory but
+the row at hand and the ids.
 """
 
 from __future__ import annotations
 
+import datetime
 import html
 import json
 import math
@@ -37,7 +40,11 @@ _KNOWN = frozenset((
 ))  # fmt: skip
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _YEARS = range(-3000, 3001)  # an int16 column, and nothing written before Sumer
-_WHOLE = re.compile(r"\s*-?\d{1,9}\s*")
+_WHOLE = re.compile(r"\s*(-?\d{1,9})(?:\.0*)?\s*")
+_DATE = re.compile(
+    r"\s*(\d{4})(?:[-/.](?:0?[1-9]|1[0-2])\b|\s+[A-Z][a-z]{2})"
+)  # 2019-05-01, 2019/5, PubMed's 2019 May
+_NOTHING = frozenset(("", "nan", "none", "null", "<na>"))  # a number that a table does not have
 _DEEPEST = 64  # of lists and objects in a column; what reads the index later gives up at some depth, too
 
 
@@ -102,7 +109,7 @@ def document_of(row: Mapping[str, Any], where: str) -> Document:
     for name, value in (("id", identity), ("title", title), ("text", text), ("source", source)):
         _check_encodable(where, name, value)
     named = next((name for name in _NAMES["year"] if name in columns), "year")
-    year = _whole_number(columns.pop(named, None), where, named, _YEARS)
+    year = _whole_number(_year_of(columns.pop(named, None)), where, named, _YEARS)
     levels = range(evidence.LOWEST, evidence.HIGHEST + 1)
     level = _whole_number(columns.pop("evidence_level", None), where, "evidence_level", levels)
     kind = columns.pop("evidence_type", None)
@@ -139,15 +146,22 @@ def _known_columns(row: Mapping[str, Any]) -> dict[str, Any]:
             continue
         lower = str(name).strip().lower()
         columns[lower if lower in _KNOWN and lower not in row else name] = value
+    for names in _NAMES.values():
+        empty = [name for name in names if name in columns and columns[name] in (None, "")]
+        if empty and any(name in columns and name not in empty for name in names):
+            for name in empty:
+                del columns[name]
     return columns
 
 
 def _identity(columns: dict[str, Any], where: str) -> str:
     """The id, taken out; else the PMID or DOI of an article, which stays."""
     name = next((name for name in _NAMES["id"] if name in columns), "")
-    identity = (
-        columns.pop(name, None) if name else next(iter(sorted(article_ids(columns), reverse=True)), None)
-    )
+    identity = columns.pop(name, None)
+    if identity is None or identity == "":
+        identity = next(iter(sorted(article_ids(columns), reverse=True)), identity)
+    if isinstance(identity, float) and identity.is_integer():  # a column with nulls in it
+        identity = int(identity)
     if isinstance(identity, int) and not isinstance(identity, bool):
         identity = str(identity)
     if not isinstance(identity, str) or not identity.strip():
@@ -171,14 +185,22 @@ def _text(columns: dict[str, Any], where: str, *names: str) -> str:
     for name in names:
         if name in columns:
             value = columns.pop(name)
-            if value is None:
-                return ""
-            if not isinstance(value, str):
+            if name in _NAMES["text"] and isinstance(value, (list, tuple)) and value:
+                value = " ".join(value) if all(isinstance(part, str) for part in value) else value
+            if value is not None and not isinstance(value, str):
                 raise RowError(f"{where}: field {name!r}: expected a string, got {_shown(value)}")
-            return value
+            return value or ""
     if names[0] == "text":
         raise RowError(f"{where}: field 'text' is missing")
     return ""
+
+
+def _year_of(value: Any) -> Any:
+    """The year of a date; anything else as it is."""
+    if isinstance(value, datetime.date):
+        return value.year
+    found = _DATE.match(value) if isinstance(value, str) else None
+    return found[1] if found else value
 
 
 def _apart(contents: str) -> tuple[str, str]:
@@ -197,10 +219,10 @@ def _check_encodable(where: str, name: str, value: str) -> None:
 
 
 def _whole_number(value: Any, where: str, name: str, allowed: range) -> int | None:
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and value.strip().lower() in _NOTHING):
         return None
-    if isinstance(value, str) and _WHOLE.fullmatch(value):
-        value = int(value)
+    if isinstance(value, str) and (whole := _WHOLE.fullmatch(value)):
+        value = int(whole[1])
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:

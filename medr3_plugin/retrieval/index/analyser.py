@@ -10,27 +10,37 @@
   numeral is a number (type II: `type2`). "a" is an article except after words such as vitamin, after a hyphen, as a
   capital, or at the end of a phrase. (As terms of their own, single digits cost 0.03 nDCG@10 on lists of findings;
   docs/benchmarks/retrieval.md.)
+* What is written as one word or as two is both: pre-eclampsia is also `preeclampsia`, COVID19 also `covid` and `19`,
+  CYP3A4 also `3a4`, 500mg also `500` and `mg`, PD-L1 also `pdl1`. Numerals, alleles and changes of amino acids have one
+  form, too (MPS II: `mps2`, stage IIIB: `3b`, HLA-B*57:01: `b5701`, p.Val600Glu: `v600e`), and so have plurals
+  (metastases: `metastasi`) and drugs of two names (`spelling`).
+* A code with a point is a term (E11.9, 22q11.2: `q11.2`), and so are the abbreviations that are stop words but for
+  their capitals (NO, AS, IT, IF). (All numbers with a point make abstracts with figures long: 0.004 on PubMedQA.)
 * Scripts written without spaces, and Korean, are cut into pairs of characters, Chinese into single ones too;
   traditional Chinese is folded into simplified. A Latin letter or number joins the character beside it
   (维生素C: `素c`, 2型: `2型`).
 
-`VERSION` goes into the manifest of an index; an index of another version is refused, for its terms are others.
+`VERSION` goes into the manifest of an index. Version 3 has the terms of version 2 and more, so that an index of version
+2 is searched as well as it ever was; one of another version is refused, for its terms are others.
 """
 
 # ruff: noqa: SIM905  (word lists are easier to read and to check on one line)
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import re
 import threading
 import unicodedata
 
-from medr3_plugin.retrieval.index.spelling import spellings
+from medr3_plugin.retrieval.index.spelling import singular, spellings
 
-VERSION = 2
+VERSION = 3
 """Raise it with every change of what text gives which terms."""
+READABLE = (2, 3)
+"""Versions whose indexes are searched: today's terms of a query have all of theirs."""
 
 STOP_WORDS = frozenset(
     "a an and are as at be but by for if in into is it no not of on or such that the their then there these they "
@@ -53,6 +63,12 @@ _BEFORE_A = frozenset(
     "endothelin".split()
 )
 _CONJUNCTIONS = frozenset({"and", "or"})
+_CAPITALS = ("NO", "AS", "IT", "IS", "IF", "AT", "AN")  # nitric oxide, aortic stenosis, intrathecal, ...
+_PREFIXES = frozenset(
+    "anti non pre post co re sub semi micro macro multi inter intra extra infra hyper hypo peri para auto immuno "
+    "cardio cerebro neuro gastro broncho hepato thrombo mono poly pseudo endo nf".split()
+)
+"""Beginnings that are written with a hyphen, with a space, or as one word with what follows."""
 _NUMBERED = frozenset(
     "type types subtype grade grades stage stages class classes phase phases factor factors group groups category "
     "degree level levels".split()
@@ -62,6 +78,37 @@ _ROMAN = {
     for number, numeral in enumerate("i ii iii iv v vi vii viii ix x xi xii xiii".split(), 1)
 }
 _NUMBERS = frozenset([*_ROMAN, "10", "11", "12", "13"])
+
+# words with a digit that are written apart, too: CYP3A4, COVID19, IL17A, ex19del; SGLT2i; 500mg
+_FUSED = re.compile(r"([a-z]{2,})(\d{2,}[a-z]?|\d[a-z]\d{0,2})(?:(?<=\d)([a-z]{3,}))?")
+_INHIBITOR = re.compile(r"([a-z]{2,}\d{1,2})i")
+_DOSE = re.compile(r"(\d+)(mg|mcg|ug|ng|kg|g|ml|dl|iu|mmol|mm|cm|kda|gy|h|min)")
+_AMINO_ACIDS = dict(
+    pair.split(":")
+    for pair in (
+        "ala:a arg:r asn:n asp:d cys:c gln:q glu:e gly:g his:h ile:i leu:l lys:k met:m phe:f pro:p ser:s thr:t trp:w "
+        "tyr:y val:v ter:x del:del".split()
+    )
+)
+_CHANGE = re.compile(rf"p?({'|'.join(_AMINO_ACIDS)})(\d+)({'|'.join(_AMINO_ACIDS)})")
+_OTHER_NOTATION = {  # stage IIIB; TNFa, TGFb1, NFkB
+    **{
+        f"{numeral}{letter}": (f"{_ROMAN[numeral]}{letter}",)
+        for numeral, letter in itertools.product("ii iii iv vi vii viii ix".split(), "abc")
+        if numeral + letter != "via"
+    },
+    **{
+        f"{name}{latin}{number}": (name, f"{greek}{number}")
+        for name, (latin, greek), number in itertools.product(
+            "tnf ifn tgf ppar il1 hif1 nf".split(),
+            (("a", "alpha"), ("b", "beta"), ("g", "gamma"), ("kb", "kappab")),
+            ("", *"1234"),
+        )
+    },
+}
+_POINTED = re.compile(r"[a-z]\d{1,3}\.\d+")  # E11.9, 22q11.2
+_CODE = re.compile(r"[a-z]\d{1,3}\Z")
+_STAR = re.compile(r"([a-z]\w*)\*(\d{1,3})(?::(\d\d))?")  # HLA-B*57:01, CYP2C19*2
 
 # letters, marks and digits of scripts that are cut into pairs of characters: CJK, Hangul, Thai, Lao, Tibetan,
 # Myanmar, Khmer
@@ -112,6 +159,8 @@ _GREEK = dict(zip(
     strict=True,
 ))  # fmt: skip
 _GREEK_SIGN = re.compile("(?<![α-ως])([α-ω]|[αγ][βδ])(?![α-ως])")
+_SHARP_S = re.compile("(?<![a-z])ß(?![a-z])|ß(?=\\d)")  # for a beta: ß-blocker, TGF-ß1
+_EXPONENT = re.compile("(?<=[0-9])([⁺⁻]?[⁰¹²³⁴-⁹]+)")
 _MICRO = re.compile("(?<!\\w)μ(?=(?:g|l|m|s|mol|kat|u|v|w|a|gy|sv)\\b)")
 _STEMMERS = (
     (re.compile("[\u0400-\u052f]"), "russian"),
@@ -135,6 +184,7 @@ def surfaces(text: str) -> list[str]:
         found = lowered.translate(_WORDS).split()
     else:
         lowered, found = _script_pieces(lowered)
+    found += _compounds(lowered, found) + _abbreviations(capitals)
     lowered = f" {lowered} "
     joined = []
     led = 0
@@ -149,7 +199,8 @@ def surfaces(text: str) -> list[str]:
         ):
             found.append(leading.group())
             led = leading.end()
-        if len(single) > 1 and single not in _NUMBERS and not (separator == "-" and single.isdecimal()):
+        # COVID-19, PD-L1
+        if len(single) > 1 and single not in _NUMBERS and not (separator == "-" and single[1:].isdecimal()):
             continue
         if separator not in " -/" or not "0" <= single[0] <= "z":  # digits of other scripts
             continue
@@ -166,8 +217,67 @@ def surfaces(text: str) -> list[str]:
         if not word.isalpha() or len(word) == 1 or word in _CONJUNCTIONS or separator == "/":
             word = _word_before(lowered, start)
         if word:
-            joined.append(f"{word} {single}")
+            joined += _joins(
+                word, single, separator == "-", word in _NEVER_JOINED and _is_upper(capitals, word, start)
+            )
     return found + joined
+
+
+def _compounds(lowered: str, words: list[str]) -> list[str]:
+    """Prefixes with the words behind them, codes with a point, alleles."""
+    found = []
+    for prefix in _PREFIXES.intersection(words):
+        place = -1
+        with contextlib.suppress(ValueError, IndexError):  # no more of them, or at the end
+            while True:
+                place = words.index(prefix, place + 1)
+                word = words[place + 1]
+                if len(word) > 1 and word[0].isalpha():
+                    found.append(prefix + word)
+    point = lowered.find(".")
+    while point >= 0:
+        if lowered[point + 1 : point + 2].isdigit() and lowered[point - 1 : point].isdigit():
+            code = _CODE.search(lowered, max(0, point - 4), point)
+            if code and (whole := _POINTED.match(lowered, code.start())):
+                found.append(whole.group())
+        point = lowered.find(".", point + 1)
+    if "*" in lowered:
+        for gene, first, second in _STAR.findall(lowered):
+            found += [gene + first + second, *([gene + first] if second else ())]
+    return found
+
+
+def _joins(word: str, single: str, hyphen: bool, upper: bool) -> list[str]:
+    """The pieces of a word and the letter or number behind it."""
+    if word in _NEVER_JOINED:
+        return [word + single] if (hyphen or upper) and single.isdecimal() else []  # HER-2, HER 2
+    if word == "hep" and single.isalpha():
+        word = "hepatitis"
+    return [f"{word} {single}", f"{word} 1"] if hyphen and single == "i" else [f"{word} {single}"]  # HTLV-I
+
+
+def _abbreviations(text: str) -> list[str]:
+    """Stop words in capitals, in a text that is not all capitals."""
+    found = []
+    for word in _CAPITALS:
+        start = text.find(word)
+        while start >= 0:
+            end = start + 2
+            around = f"{text[start - 1 : start]}{text[end : end + 1]}"
+            if not any(map(str.isalnum, around)) and not _shouted(text, start, end):
+                found.append(word)
+            start = text.find(word, end)
+    return found if found and (not text.isupper() or text in _CAPITALS) else []
+
+
+def _shouted(text: str, start: int, end: int) -> bool:
+    """Whether the word between is one of several in capitals: THE ROLE OF NO IN ASTHMA."""
+    return text[max(0, start - 3) : max(0, start - 1)].isupper() or text[end + 1 : end + 3].isupper()
+
+
+def _is_upper(text: str, word: str, end: int) -> bool:
+    """Whether the `word` before `end` (of the text in lower case, with a space before it) stands in capitals."""
+    return text[end - 1 - len(word) : end - 1] == word.upper()
 
 
 def _names(capitals: str, lowered: str, start: int) -> bool:
@@ -200,19 +310,38 @@ def _word_before(text: str, end: int) -> str:
 def terms_of(surface: str) -> tuple[str, ...]:
     """The terms of one of `surfaces`: none for a stop word, two for a word with a British spelling."""
     if surface.isascii() and surface.replace("_", "x").isalnum():  # a plain word, as most are
-        if len(surface) == 1 or surface in STOP_WORDS:
-            return ()
-        american, own = spellings(surface)
-        return (stem(own),) if american == own else tuple(dict.fromkeys((stem(american), stem(own))))
+        return () if len(surface) == 1 or surface in STOP_WORDS else _word_terms(surface)
     if leading := _LEADING_PARTS.fullmatch(surface):
         single, between, word = leading.groups()
         return (single + _stem(word),) if _leads(single, between, word) else ()
     word, space, single = surface.rpartition(" ")
     if space:
-        if word in _NEVER_JOINED or (len(single) > 1 and single in _ROMAN and word not in _NUMBERED):
-            return ()
-        return (_stem(word) + (_ROMAN.get(single, single) if word in _NUMBERED else single),)
+        numeral = len(single) > 1 or word in _NUMBERED
+        number = _ROMAN.get(single, single) if numeral else single
+        # an abbreviation is no word to be stemmed: MODY 3 is MODY3
+        return tuple(dict.fromkeys((_stem(word) + number, *([word + number] if len(word) < 6 else ()))))
     return (surface if _GRAM_RUN.search(surface) else _stem(surface),)
+
+
+def _word_terms(word: str) -> tuple[str, ...]:
+    american, own = spellings(word)
+    if not word.isalpha():
+        return tuple(dict.fromkeys(map(stem, (american, own, *_parts(word)))))
+    one, other = singular(american), _OTHER_NOTATION.get(word, ())
+    if american == own == one and not other:
+        return (stem(own),)
+    return tuple(dict.fromkeys(map(stem, (american, own, one, *other))))
+
+
+def _parts(word: str) -> tuple[str, ...]:
+    """What else a word with a digit is: its parts where they are also written apart, another notation of the same."""
+    if whole := _CHANGE.fullmatch(word):
+        return (_AMINO_ACIDS[whole[1]] + whole[2] + _AMINO_ACIDS[whole[3]],)
+    if whole := _INHIBITOR.fullmatch(word):
+        return whole[1], "inhibitor"
+    if whole := _DOSE.fullmatch(word) or _FUSED.fullmatch(word):
+        return tuple(part for part in whole.groups() if part and len(part) > 1)
+    return _OTHER_NOTATION.get(word, ())
 
 
 def _leads(single: str, between: str, word: str) -> bool:
@@ -241,19 +370,20 @@ def fold(text: str) -> str:
 def _folded(text: str) -> str:
     # half a surrogate pair cannot be encoded and would stop the stemmer
     text = text.translate(_PLAIN).encode("utf-8", "replace").decode()
-    text = unicodedata.normalize("NFKC", text)
+    text = unicodedata.normalize("NFKC", _EXPONENT.sub(r"^\1", text))
     if text.isascii():
         return text
     text = _ACCENTS.sub("", unicodedata.normalize("NFD", text).lower())
-    text = unicodedata.normalize("NFC", text).translate(_LETTERS)
+    text = _SHARP_S.sub("β", unicodedata.normalize("NFC", text)).translate(_LETTERS)
     text = _GREEK_SIGN.sub(_greek_name, _MICRO.sub("u", text))
     return text.translate(_simplified()) if _GRAM_RUN.search(text) else text
 
 
 def _greek_name(sign: re.Match[str]) -> str:
     names = "-".join(_GREEK[letter] for letter in sign.group())
-    # TNFα is TNF-alpha
-    return f"-{names}" if sign.start() and sign.string[sign.start() - 1].isalnum() else names
+    # TNFα is TNF-alpha, βhCG beta-hCG
+    before, after = sign.string[: sign.start()][-1:], sign.string[sign.end() :][:1]
+    return f"{'-' * before.isalnum()}{names}{'-' * after.isalpha()}"
 
 
 def _script_pieces(text: str) -> tuple[str, list[str]]:

@@ -1,4 +1,4 @@
-"""British and other spellings of medical words in one: American, folded for comparison only.
+"""British and other spellings of medical words in one: American, folded for comparison only; plurals.
 
 Both index and query pass through here, so a rule need not give a word that exists (`exercise` becomes `exercize`
 on both sides); it must not give two words of different meaning one form.
@@ -26,7 +26,17 @@ _EXCEPTIONS = dict(
         "loeffler:loffler loefgren:lofgren waldenstroem:waldenstrom roentgen:rontgen roentgenogram:rontgenogram "
         "koebner:kobner koehler:kohler huerthle:hurthle muenchausen:munchausen muenchhausen:munchausen "
         "munchhausen:munchausen mueller:muller mullerian:mullerian muellerian:mullerian boehler:bohler "
-        "moersch:morsch koenig:konig"
+        "moersch:morsch koenig:konig caesarian:cesarean caesarians:cesareans cesarian:cesarean hba1c:a1c vit:vitamin "
+        "flu:influenza mcg:ug "
+        # drugs whose British (or older) names are others
+        "adrenaline:epinephrine noradrenaline:norepinephrine paracetamol:acetaminophen salbutamol:albuterol "
+        "pethidine:meperidine glibenclamide:glyburide rifampicin:rifampin suxamethonium:succinylcholine "
+        "isoprenaline:isoproterenol phenobarbitone:phenobarbital thiopentone:thiopental amfetamine:amphetamine "
+        "dexamfetamine:dextroamphetamine bendrofluazide:bendroflumethiazide beclometasone:beclomethasone "
+        "aciclovir:acyclovir valaciclovir:valacyclovir chlorphenamine:chlorpheniramine dosulepin:dothiepin "
+        "hydroxycarbamide:hydroxyurea mercaptamine:cysteamine colecalciferol:cholecalciferol "
+        "colestyramine:cholestyramine thiamazole:methimazole acetylsalicylic:aspirin cromoglycate:cromolyn "
+        "orciprenaline:metaproterenol indometacin:indomethacin"
     ).split()
 )
 
@@ -68,6 +78,38 @@ def spellings(word: str) -> tuple[str, str]:
     """
     own = _applied(_IZE, word)
     return _applied(_RULES, _EXCEPTIONS.get(word, own)), own
+
+
+_ONE = dict(
+    pair.split(":")
+    for pair in (
+        "bacteria:bacterium mycobacteria:mycobacterium criteria:criterion mitochondria:mitochondrion ova:ovum "
+        "septa:septum atria:atrium sera:serum diverticula:diverticulum ganglia:ganglion phenomena:phenomenon "
+        "spermatozoa:spermatozoon foramina:foramen lumina:lumen genera:genus viscera:viscus corpora:corpus apices:apex "
+        "cortices:cortex indices:index vertices:vertex matrices:matrix appendices:appendix cervices:cervix "
+        "varices:varix helices:helix phalanges:phalanx crises:crisis foci:focus loci:locus fungi:fungus cocci:coccus "
+        "villi:villus nevi:nevus feet:foot teeth:tooth mice:mouse lice:louse"
+    ).split()
+)
+_PLURALS = dict(
+    pair.split(":")
+    for pair in (
+        "oses:osis yses:ysis lyzes:lysis stases:stasis theses:thesis reses:resis itides:itis omata:oma cci:ccus "
+        "bacilli:bacillus mboli:mbolus thrombi:thrombus calculi:calculus stimuli:stimulus nuclei:nucleus "
+        "bronchi:bronchus alveoli:alveolus"
+    ).split()
+)
+_ENDINGS = tuple(_PLURALS)
+
+
+def singular(word: str) -> str:
+    """The singular of a Latin, Greek or irregular plural in American spelling, which no stemmer knows; others as is."""
+    if word in _ONE:
+        return _ONE[word]
+    if len(word) > 5 and word.endswith(_ENDINGS):
+        plural = next(ending for ending in _ENDINGS if word.endswith(ending))
+        return word.removesuffix(plural) + _PLURALS[plural]
+    return word
 
 
 def _applied(rules: tuple[tuple[str, re.Pattern[str], str], ...], word: str) -> str:

@@ -5,6 +5,10 @@ for company would buy that at the price of every lone query. Greedy batching buy
 engine works, requests queue up; when it is free, it takes what is there. A lone query finds the engine free
 and goes at once, and the busier the engine, the larger the batches become.
 
+A batch is no larger than what the engine answers in a quarter of its callers' deadline, at the speed it had last: a
+call that outlasts the deadline of all who wait for it would be for nobody, and so would the next. Where the queue is
+bounded, a request that would not be answered in time is refused at once (`overloaded`) rather than late (`timeout`).
+
 The engine runs in one thread of its own, started at the first search. Callers may live in any event loop of
 the process: a verl agent loop worker, a test, the HTTP service.
 """
@@ -13,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -31,28 +36,56 @@ logger = logging.getLogger(__name__)
 
 Results = list[list[Hit]]
 
+_BATCH_SHARE = 0.25  # of its deadline that a caller's own batch may take
+_QUEUE_SHARE = 0.5  # of its deadline that a new caller may have to wait: the engine may become twice as slow
+_FIRST_BATCH = 4  # queries of a batch while the engine's speed is unknown
+_FADING = 0.5  # what an engine call counts in its speed when the next has been measured
+
 
 class _Request:
     """One caller's queries, and the future the caller waits on (touched only in the caller's loop)."""
 
-    __slots__ = ("abandoned", "filters", "future", "loop", "queries", "topk")
+    __slots__ = ("abandoned", "deadline", "filters", "future", "loop", "queries", "timeout_s", "topk")
 
-    def __init__(self, queries: tuple[str, ...], topk: int, filters: Filters | None) -> None:
+    def __init__(
+        self, queries: tuple[str, ...], topk: int, filters: Filters | None, timeout_s: float | None
+    ) -> None:
         self.queries = queries
         self.topk = topk
         self.filters = filters
+        self.timeout_s = timeout_s or math.inf
+        self.deadline = time.monotonic() + self.timeout_s
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[Results] = self.loop.create_future()
         self.abandoned = False
 
-    def expire(self, timeout_s: float) -> None:
+    def expire(self) -> None:
         if not self.future.done():
-            failure = RetrievalFailure(f"no search result within {timeout_s:g} s", "timeout")
+            failure = RetrievalFailure(f"no search result within {self.timeout_s:g} s", "timeout")
             self.future.set_exception(failure)
 
     def joins(self, other: _Request) -> bool:
         # only equal top-k and filters share a call, so that batching never changes an answer
         return self.topk == other.topk and self.filters == other.filters
+
+
+class _Speed:
+    """Queries that the engine searches in a second, from its calls so far; infinite before the first.
+
+    The last call counts alone if it was quicker than those before: a call that stood still for a moment, or was for
+    a lone query, says little about the next.
+    """
+
+    def __init__(self) -> None:
+        self.known = False
+        self.per_s = math.inf
+        self._queries = self._seconds = 0.0
+
+    def add(self, queries: int, seconds: float) -> None:
+        self._queries = _FADING * self._queries + queries
+        self._seconds = _FADING * self._seconds + max(seconds, 1e-6)
+        self.per_s = max(queries / max(seconds, 1e-6), self._queries / self._seconds)
+        self.known = True
 
 
 class BatchObserver:
@@ -71,8 +104,8 @@ class Batcher:
             `RetrievalFailure` of kind `engine`.
         max_batch: queries joined into one engine call. A single request may hold more and is not split.
             1 switches joining off.
-        max_pending: queries that may wait or be worked on; a request beyond that fails at once with kind
-            `overloaded`. None: no bound.
+        max_pending: queries that may wait or be worked on; a request beyond that, or one that the engine would not
+            come to in time, fails at once with kind `overloaded`. None: no bound.
         cache_hits: capacity of the result cache, in hits (see `cache.ResultCache`).
     """
 
@@ -94,6 +127,7 @@ class Batcher:
         self.failure: UserError | RetrievalFailure | None = None
         self._queue: deque[_Request] = deque()
         self._pending = 0
+        self._speed = _Speed()
         self._closed = False
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -118,6 +152,11 @@ class Batcher:
         """Queries waiting or being worked on."""
         return self._pending
 
+    @property
+    def backlog_s(self) -> float:
+        """Seconds that these will take, at the engine's last speed."""
+        return self._pending / self._speed.per_s
+
     def start(self) -> None:
         """Open the engine in the background, instead of at the first search."""
         with self._wake:
@@ -140,13 +179,13 @@ class Batcher:
         """
         if not queries:
             return []
-        request = _Request(tuple(queries), topk, filters)
+        request = _Request(tuple(queries), topk, filters, timeout_s)
         cached = self._from_cache(request)
         if cached is not None:
             return cached
         self._enqueue(request)
         # a timer of our own: `asyncio.wait_for` would cost a task for every search
-        timer = request.loop.call_later(timeout_s, request.expire, timeout_s) if timeout_s else None
+        timer = request.loop.call_later(timeout_s, request.expire) if timeout_s else None
         try:
             return await request.future
         finally:
@@ -183,9 +222,13 @@ class Batcher:
                 raise self.failure.with_traceback(None)  # one instance for all callers
             if self._closed:
                 raise RetrievalFailure("the retrieval backend is closed", "closed")
-            # a request larger than the bound may pass alone, else it never could
-            if self._max_pending is not None and self._pending and self._pending + size > self._max_pending:
-                raise RetrievalFailure(f"{self._pending} queries are waiting already", "overloaded")
+            if self._max_pending is not None:
+                room = min(self._max_pending, self._speed.per_s * request.timeout_s * _QUEUE_SHARE)
+                if self._pending + size > room:
+                    self._drop_abandoned()
+                # a request larger than the bound may pass alone, else it never could
+                if self._pending and self._pending + size > room:
+                    raise RetrievalFailure(f"{self._pending} queries are waiting already", "overloaded")
             self._pending += size
             self._queue.append(request)
             self._wake.notify()
@@ -210,23 +253,60 @@ class Batcher:
         engine.close()
 
     def _take(self) -> list[_Request] | None:
-        """The oldest request and all that may join it, up to `max_batch` queries; None at the end."""
+        """The oldest request and all that may join it, as many as a batch may hold; None at the end."""
         with self._wake:
+            self._drop_abandoned()
+            self._refuse_late()
             while not self._queue and not self._closed:
                 self._wake.wait()
             if self._closed:
                 return None
             batch = [self._queue.popleft()]
+            most = self._most(batch[0])
             size, rest = len(batch[0].queries), []
-            while self._queue and size < self._max_batch:
+            while self._queue and size < most:
                 request = self._queue.popleft()
-                if request.joins(batch[0]) and size + len(request.queries) <= self._max_batch:
+                if request.joins(batch[0]) and size + len(request.queries) <= most:
                     batch.append(request)
                     size += len(request.queries)
                 else:
                     rest.append(request)
             self._queue.extendleft(reversed(rest))
             return batch
+
+    def _most(self, oldest: _Request) -> int:
+        """Queries of a batch that begins with `oldest`."""
+        if oldest.timeout_s == math.inf:
+            return self._max_batch
+        timely = self._speed.per_s * oldest.timeout_s * _BATCH_SHARE if self._speed.known else _FIRST_BATCH
+        return max(1, int(min(self._max_batch, timely)))
+
+    def _drop_abandoned(self) -> None:
+        """Forget requests whose callers wait no more."""
+        left = deque(request for request in self._queue if not request.abandoned)
+        if len(left) < len(self._queue):
+            self._pending -= sum(len(request.queries) for request in self._queue if request.abandoned)
+            self._queue = left
+
+    def _refuse_late(self) -> None:
+        """Refuse what waits and would not be answered in time: the engine has become slower since it was let in."""
+        if self._max_pending is None or not self._speed.known:
+            return
+        now, ahead = time.monotonic(), 0
+        timely: deque[_Request] = deque()
+        late = []
+        for request in self._queue:
+            size = len(request.queries)
+            if timely and now + (ahead + size) / self._speed.per_s > request.deadline:
+                late.append(request)
+            else:
+                timely.append(request)
+                ahead += size
+        if late:
+            self._queue = timely
+            self._pending -= sum(len(request.queries) for request in late)
+            failure = RetrievalFailure(f"{ahead} queries are before this one, too many", "overloaded")
+            _deliver([(request, failure) for request in late])
 
     def _answer(self, engine: Engine, batch: list[_Request]) -> None:
         wanted = [request for request in batch if not request.abandoned]
@@ -270,8 +350,10 @@ class Batcher:
             for query, hits in zip(missing, results, strict=True):
                 found[query] = tuple(hits)
                 self.cache.put((query, topk, filters), found[query])
-        queries = sum(len(request.queries) for request in requests)
-        self._observer.batch(queries, len(missing), time.perf_counter() - start)
+        queries, seconds = sum(len(request.queries) for request in requests), time.perf_counter() - start
+        if missing:
+            self._speed.add(len(missing), seconds)
+        self._observer.batch(queries, len(missing), seconds)
         return found
 
     def _fail_all(self, failure: UserError | RetrievalFailure) -> None:

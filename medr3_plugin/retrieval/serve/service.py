@@ -47,7 +47,8 @@ class ServiceOptions(BaseModel):
         host: where the service listens; on a loopback address `/mcp` refuses a foreign `Host` or `Origin`.
         topk: hits per query when the request does not say.
         max_topk, max_queries, max_query_chars, max_body_bytes: larger requests are refused.
-        max_pending: queries that may wait or be worked on; 429 beyond.
+        max_pending: queries that may wait or be worked on; 429 beyond, and sooner where the engine is too slow for
+            `timeout_s`.
         max_batch, cache_hits: see `Batcher`; for measurements without the one or the other.
         timeout_s: longest time for a search, its wait included; 504 beyond.
         body_timeout_s: longest time for a client to send its body; 408 beyond.
@@ -251,7 +252,8 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
         except Refusal as refusal:
             response = reply(refusal.status, {"detail": refusal.detail})
             if refusal.status == 429:
-                response.headers["Retry-After"] = "1"
+                # when about half of what waits is done; clients spread their returns
+                response.headers["Retry-After"] = str(max(1, round(service.batcher.backlog_s / 2)))
         service.metrics.request(response.status_code, time.perf_counter() - start)
         return response
 

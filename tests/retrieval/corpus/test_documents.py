@@ -76,6 +76,37 @@ def test_nan_is_a_missing_value(tmp_path):
     assert document.extra == {"pmid": "7", "evidence_type_method": "none"}
 
 
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"id": None, "doc_id": "a", "text": None, "content": "x"}, ("a", "x", None)),
+        ({"id": "", "pmid": 12, "text": "", "abstract": "x"}, ("pmid:12", "x", None)),
+        ({"id": 12.0, "text": "x", "year": "2019.0"}, ("12", "x", 2019)),
+        ({"doc_id": 4983, "abstract": ["One.", "Two."], "structured": False}, ("4983", "One. Two.", None)),
+        ({"id": "a", "text": "x", "year": "2019-05-01"}, ("a", "x", 2019)),
+        ({"id": "a", "text": "x", "year": "2019 May"}, ("a", "x", 2019)),
+        ({"id": "a", "text": "x", "year": "NaN"}, ("a", "x", None)),
+        ({"id": "a", "text": "x", "year": None, "publication_year": 1999}, ("a", "x", 1999)),
+        ({"pmcid": "PMC77", "text": "x"}, ("pmc:77", "x", None)),
+    ],
+)
+def test_rows_as_other_tools_write_them(tmp_path, row, expected):
+    (document,) = read_corpus(write_jsonl(tmp_path / "c.jsonl", [row]))
+    assert (document.id, document.text, document.year) == expected
+    assert not {"id", "text", "year"} & document.extra.keys()
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_csv_as_a_spreadsheet_writes_it(tmp_path, separator):
+    long = "word " * 50_000
+    path = tmp_path / "c.csv"
+    lines = [["id", "title", "text"], ["001", "T, and; more", f"{long}; end"]]
+    quoted = "\r\n".join(separator.join(f'"{cell}"' for cell in line) for line in lines)
+    path.write_bytes(b"\xef\xbb\xbf" + quoted.encode())
+    (document,) = read_corpus(path)
+    assert (document.id, document.title, document.text) == ("001", "T, and; more", f"{long}; end")
+
+
 def test_odd_rows_are_skipped_and_the_others_read(tmp_path):
     path = tmp_path / "c.jsonl"
     odd = [
@@ -262,6 +293,8 @@ def in_form(folder, form):
     path = folder / f"corpus.{form}"
     if form == "json":
         path.write_text(json.dumps(TABLE))
+    elif form == "ndjson":
+        write_jsonl(path, TABLE)
     elif form == "keyed.json":
         path.write_text(json.dumps({row["id"]: {**row, "id": row["id"]} for row in TABLE}))
     elif form == "json.gz":
@@ -279,7 +312,7 @@ def in_form(folder, form):
     return path
 
 
-@pytest.mark.parametrize("form", ["csv", "tsv", "json", "keyed.json", "json.gz", "parquet"])
+@pytest.mark.parametrize("form", ["csv", "tsv", "json", "ndjson", "keyed.json", "json.gz", "parquet"])
 def test_the_same_documents_in_every_form(tmp_path, form):
     expected = list(read_corpus(write_jsonl(tmp_path / "reference.jsonl", TABLE)))
     folder = tmp_path / "folder"

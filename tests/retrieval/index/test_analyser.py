@@ -137,6 +137,74 @@ def test_british_and_american_words_share_a_term():
     ] == []
 
 
+@pytest.mark.parametrize(
+    "forms",
+    [
+        "preeclampsia|pre-eclampsia|pre eclampsia|Pre‐eclampsia",
+        "non-steroidal|nonsteroidal|non steroidal",
+        "anti-PD1|antiPD1|anti PD1",
+        "HER2|HER-2|HER 2|HER-2/neu",
+        "PD-L1|PDL1|PD‑L1",
+        "COVID19|COVID-19|COVID 19",
+        "CYP3A4|CYP 3A4|CYP-3A4|cytochrome P450 3A4",
+        "IL17A|IL-17A|IL 17A",
+        "CA125|CA-125|CA 125",
+        "MODY3|MODY 3|MODY-3",
+        "SGLT2i|SGLT2 inhibitors|SGLT-2 inhibitor",
+        "BRAF p.Val600Glu|V600E|p.V600E",
+        "HLA-B*57:01|HLA-B*5701|HLA-B5701",
+        "HTLV-1|HTLV-I",
+        "CIN 3|CIN III|CIN-III",
+        "angiotensin 2|Angiotensin II",
+        "stage IIIB|stage 3b",
+        "E11.9|ICD-10: E11.9",
+        "22q11.2 deletion|22q11.2DS",
+        "500 mg|500mg",
+        "TGF-β1|TGFB1|TGF-ß1|TGF-beta1",
+        "IFNγ|IFNg|interferon gamma",
+        "β-hCG|βhCG|beta-hCG",
+        "10⁹/L|10^9/L",
+        "HbA1c|A1C|haemoglobin A1c",
+        "vitamin D|vit D|vitamin-D",
+        "hepatitis C|hep C",
+        "metastasis|metastases",
+        "diagnosis|diagnoses",
+        "embolus|emboli",
+        "bacterium|bacteria",
+        "arthritis|arthritides",
+        "paracetamol|acetaminophen",
+        "adrenaline|epinephrine",
+        "PD-1抑制剂|PD1抑制劑|ＰＤ－１ 抑制剂",
+    ],
+)
+def test_forms_of_one_name_share_a_term(forms):
+    assert set.intersection(*(set(terms(form)) for form in forms.split("|")))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("HER-2", "her 2 children"),
+        ("inhaled NO", "there is no cough"),
+        ("AS and uveitis", "as in uveitis of dogs"),
+        ("E11.9", "J45.9"),
+        ("CYP2C19*2", "CYP2C19*17"),
+        ("BRAF V600E", "KRAS G12C 600 mg"),
+        ("via", "6a"),
+    ],
+)
+def test_names_of_different_things_have_terms_of_their_own(one, other):
+    assert set(terms(one)) - set(terms(other))
+    assert set(terms(one)) & set(terms(other)) <= {"uveiti", "cyp2c19", "cyp", "2c19", "her"}
+
+
+def test_capitals_of_a_whole_line_are_no_abbreviations():
+    assert terms("NO") == ["NO"]
+    assert "NO" in terms("the role of NO in asthma")
+    assert "NO" not in terms("THE ROLE OF NO IN ASTHMA")
+    assert "NO" not in terms("THE ROLE OF NO IN ASTHMA. Nothing is known.")
+
+
 def test_the_chinese_set(tmp_path):
     build_lexical([document for _, document, _ in CHINESE], tmp_path)
     found = LexicalIndex(tmp_path).search([question for _, _, question in CHINESE], 1)[0][:, 0]

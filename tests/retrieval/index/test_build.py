@@ -309,6 +309,22 @@ def test_the_manifest_says_what_is_inside(tmp_path, corpus):
     }
 
 
+def test_an_index_of_the_analyser_before_is_searched_and_built_again_on_request(tmp_path, corpus):
+    from medr3_plugin.retrieval.index import manifest as manifest_file
+
+    index = tmp_path / "index"
+    build_index(corpus, index)
+    content = manifest_file.read(index)
+    for key in ("files", "digest", "format", "format_version", "created"):
+        del content[key]
+    content["bm25"]["analyser"] = content["built_from"]["options"]["analyser"] = 2
+    manifest_file.write(index, content)
+    open_index(index).close()
+    with pytest.raises(UserError, match="analyser was 2"):
+        build_index(corpus, index)
+    assert build_index(corpus, index, overwrite=True)["bm25"]["analyser"] > 2
+
+
 def test_an_index_of_an_older_analyser_is_refused_with_the_remedy(tmp_path, corpus):
     from medr3_plugin.retrieval.index import manifest as manifest_file
 

@@ -1,0 +1,109 @@
+"""Options that several commands share: the encoder of an index, how it is searched, rows that are left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medr3_plugin.commands.places import one_of
+from medr3_plugin.commands.words import counted
+
+if TYPE_CHECKING:
+    from medr3_plugin.retrieval.corpus.documents import BadRows
+    from medr3_plugin.retrieval.engine import SearchOptions
+    from medr3_plugin.retrieval.index.encoder import EncoderConfig
+
+Encoder = Annotated[str, typer.Option(help="Folder or Hub name of the sentence encoder (dense, hybrid).")]
+ArticleEncoder = Annotated[str, typer.Option(help="Encoder of documents, if it is a different model.")]
+QueryPrefix = Annotated[str, typer.Option(help='Put before each query, e.g. "query: ".')]
+ArticlePrefix = Annotated[str, typer.Option(help='Put before each document, e.g. "passage: ".')]
+Pooling = Annotated[
+    str, typer.Option(help="cls or mean, for a plain transformer [default: the model's own].")
+]
+Normalise = Annotated[
+    bool,
+    typer.Option(
+        "--normalise/--no-normalise",
+        help="Cosine similarity, or the raw inner product (for MedCPT and Contriever).",
+    ),
+]
+Device = Annotated[str, typer.Option(help="Device of the encoder: cpu, cuda, ... [default: chosen].")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave wrong rows out and list them: exit code 3.")]
+
+EncoderNow = Annotated[str, typer.Option(help="New location of a dense index's encoder.")]
+ArticleEncoderNow = Annotated[str, typer.Option(help="New location of its document encoder, if separate.")]
+Reranker = Annotated[str, typer.Option(help="Folder or Hub name of a cross-encoder.")]
+EvidencePrior = Annotated[float, typer.Option(help="Prefer strong evidence, from 0 (off) to 1.")]
+
+
+def encoder_config(  # noqa: PLR0917 (options as they are given)
+    encoder: str,
+    article_encoder: str,
+    query_prefix: str,
+    article_prefix: str,
+    pooling: str,
+    normalise: bool,
+    device: str,
+    max_tokens: int = 0,
+    dtype: str = "auto",
+) -> EncoderConfig | None:
+    """The encoder that the options name, if they name one.
+
+    Raises:
+        UserError: an option has a value that it does not take.
+    """
+    from medr3_plugin.retrieval.index.encoder import EncoderConfig
+
+    config = EncoderConfig(
+        path=encoder,
+        article_path=article_encoder or None,
+        query_prefix=query_prefix,
+        article_prefix=article_prefix,
+        pooling=one_of("--pooling", pooling, ("cls", "mean")) if pooling else None,
+        normalise=normalise,
+        max_tokens=max_tokens or None,
+        dtype=one_of("--dtype", dtype, ("auto", "float32", "bfloat16")),
+        device=device or None,
+    )
+    return config if encoder else None
+
+
+def search_options(
+    encoder: str = "",
+    article_encoder: str = "",
+    reranker: str = "",
+    evidence_prior: float = 0.0,
+    *,
+    device: str = "",
+) -> SearchOptions:
+    """How an index is searched, as the options say."""
+    from medr3_plugin.retrieval.engine import SearchOptions
+
+    return SearchOptions(
+        encoder=encoder or None,
+        article_encoder=article_encoder or None,
+        device=device or None,
+        reranker=reranker or None,
+        evidence_prior=evidence_prior,
+    )
+
+
+def list_bad_rows(bad: BadRows | None, index: Path | None) -> None:
+    """Name the rows that were left out of an index, if any.
+
+    Raises:
+        typer.Exit: with 3, if there are any.
+    """
+    from medr3_plugin.retrieval.index.build import SKIPPED
+
+    if bad is None or not bad.count:
+        return
+    typer.echo(f"{counted(bad.count, 'wrong row')} left out:", err=True)
+    for message in bad.messages:
+        typer.echo(f"  {message}", err=True)
+    if bad.count > len(bad.messages):
+        listed = f", see {index / 'documents' / SKIPPED}" if index else ""
+        typer.echo(f"  and {bad.count - len(bad.messages)} more{listed}", err=True)
+    raise typer.Exit(3)
