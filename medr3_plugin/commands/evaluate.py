@@ -21,7 +21,8 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     benchmark: Annotated[
         str,
         typer.Option(
-            help="NAME[,NAME] (files in --data), or NAME=SOURCE (parquet, or the dataset's own files)."
+            help="NAME[,NAME] (files in --data), a prepared parquet, or NAME=SOURCE (parquet, or the dataset's own "
+            "files)."
         ),
     ] = "",
     data: Annotated[Path | None, typer.Option(help="Folder with NAME.parquet or NAME.jsonl.")] = None,

@@ -39,9 +39,10 @@ def load_benchmark(
     """A benchmark's name and questions.
 
     Args:
-        spec: `NAME`, looked for as `<data>/<NAME>.parquet` or `.jsonl`, or `NAME=SOURCE`. A parquet of
-            `medr3 data prepare` brings its own prompts; any other source is read by the loader of the dataset
-            NAME (`generic` for your own jsonl) and put in `form` and `style`.
+        spec: `NAME`, looked for as `<data>/<NAME>.parquet` or `.jsonl`; or `NAME=SOURCE`; or the path of a prepared
+            parquet, whose name is then the file's. A parquet of `medr3 data prepare` brings its own prompts; any
+            other source is read by the loader of the dataset NAME (`generic` for your own jsonl) and put in `form`
+            and `style`.
         form: `choice` (the default) or `open`; a prepared parquet must have been prepared so.
         style: `search` (the default), `plain`, `bare`, or `tools` for a model that calls tools; likewise.
         limit: use only the first `limit` questions; 0 takes all.
@@ -51,6 +52,8 @@ def load_benchmark(
         UserError: nothing there, a parquet prepared for something else, an unreadable file, or no usable question.
     """
     name, _, source = spec.partition("=")
+    if not source and name.endswith(".parquet") and Path(name).is_file():
+        name, source = Path(name).stem, name
     if not source:
         candidates = [(data or Path()) / f"{name}{suffix}" for suffix in (".parquet", ".jsonl", ".jsonl.gz")]
         found = next((path for path in candidates if path.is_file()), None)

@@ -26,6 +26,7 @@ from medr3_plugin.evaluation.policy import (
     Message,
     PolicyFailure,
     Sampling,
+    trajectory_seed,
     with_stop,
 )
 
@@ -53,12 +54,13 @@ class ChatPolicy(EndpointPolicy):
         super().__init__(url, model, tokenizer)
         self.continued = continued
 
-    def sampler(self, sampling: Sampling, seed: int, prompt: Sequence[Message]) -> Generate:
+    def sampler(self, sampling: Sampling, number: int, prompt: Sequence[Message]) -> Generate:
         """The generator for one trajectory."""
         begun = prompt[-1]["content"] if prompt[-1]["role"] == "assistant" else ""
         asked = list(prompt[:-1] if begun else prompt)
         pieces: list[str] = []  # in turns what the model said and what it was shown
         known = 0  # tokens up to the end of the last piece
+        seed = trajectory_seed(sampling, number, prompt)
 
         def messages() -> list[Message]:
             if not self.continued:
@@ -82,7 +84,7 @@ class ChatPolicy(EndpointPolicy):
                     max_tokens=max_tokens,
                     temperature=sampling.temperature,
                     top_p=sampling.top_p,
-                    seed=sampling.seed + seed * 1009 + len(pieces) // 2,
+                    seed=seed + len(pieces) // 2,
                     extra_body=_CONTINUE if request[-1]["role"] == "assistant" else None,
                 )
             )

@@ -8,7 +8,9 @@ Both give `environment.episode.Generate`, so that an evaluation runs the very lo
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import os
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
@@ -41,10 +43,11 @@ class Policy(Protocol):
 
     tokenizer: Any
 
-    def sampler(self, sampling: Sampling, seed: int, prompt: Sequence[Message], /) -> Generate:
+    def sampler(self, sampling: Sampling, number: int, prompt: Sequence[Message], /) -> Generate:
         """The generator for one trajectory.
 
         Args:
+            number: which of the question's samples it is, from 0.
             prompt: the messages behind the prompt's tokens; a last one of the assistant begins the response.
         """
         ...
@@ -52,6 +55,16 @@ class Policy(Protocol):
     async def close(self) -> None:
         """Free it."""
         ...
+
+
+def trajectory_seed(sampling: Sampling, number: int, prompt: Sequence[Message]) -> int:
+    """The seed of a trajectory's first turn, below 2^31; the later turns count up from it.
+
+    Questions must not share seeds: equal seeds draw equal noise, so that the first token of all questions would be one
+    draw, and a share over questions not a mean of independent ones.
+    """
+    drawn = json.dumps([sampling.seed, number, list(prompt)], sort_keys=True, default=str)
+    return int.from_bytes(hashlib.sha256(drawn.encode()).digest()[:4], "big") >> 1
 
 
 def load_tokenizer(path: str) -> Any:
@@ -162,9 +175,9 @@ class EndpointPolicy:
             raise PolicyFailure(f"{self.url} does not answer: {error}", "connection") from error
         self.model = models.data[0].id
 
-    def sampler(self, sampling: Sampling, seed: int, _: Sequence[Message]) -> Generate:
+    def sampler(self, sampling: Sampling, number: int, prompt: Sequence[Message]) -> Generate:
         """The generator for one trajectory; each of its turns has a seed of its own."""
-        turns = itertools.count()
+        seeds = itertools.count(trajectory_seed(sampling, number, prompt))
 
         async def generate(token_ids: list[int], *, stop: list[str], max_tokens: int) -> Generation:
             choice = await self._choice(
@@ -175,7 +188,7 @@ class EndpointPolicy:
                     max_tokens=max_tokens,
                     temperature=sampling.temperature,
                     top_p=sampling.top_p,
-                    seed=sampling.seed + seed * 1009 + next(turns),
+                    seed=next(seeds),
                     extra_body={"include_stop_str_in_output": True, "return_token_ids": True},
                 ),
                 hint=_NO_COMPLETIONS,
@@ -244,18 +257,18 @@ class VllmPolicy:
         self._ids = itertools.count()
         self._errors: tuple[type[Exception], ...] = (EngineDeadError, EngineGenerateError)
 
-    def sampler(self, sampling: Sampling, seed: int, _: Sequence[Message]) -> Generate:
+    def sampler(self, sampling: Sampling, number: int, prompt: Sequence[Message]) -> Generate:
         """The generator for one trajectory; each of its turns has a seed of its own."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        turns = itertools.count()
+        seeds = itertools.count(trajectory_seed(sampling, number, prompt))
 
         async def generate(token_ids: list[int], *, stop: list[str], max_tokens: int) -> Generation:
             parameters = SamplingParams(
                 temperature=sampling.temperature,
                 top_p=sampling.top_p,
-                seed=sampling.seed + seed * 1009 + next(turns),
+                seed=next(seeds),
                 stop=stop,
                 include_stop_str_in_output=True,
                 max_tokens=max_tokens,

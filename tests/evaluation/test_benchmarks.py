@@ -65,6 +65,8 @@ def test_a_prepared_parquet_brings_its_own_prompts(tmp_path: Path) -> None:
     _, (question,) = load_benchmark("own", tmp_path)
     assert [message["role"] for message in question.prompt] == ["system", "user", "assistant", "user"]
     assert question.sample.answers == ("vitamin C", "ascorbic acid") and question.sample.gold_docs == ("d1",)
+    name, (by_path,) = load_benchmark(str(tmp_path / "own.parquet"))
+    assert (name, by_path) == ("own", question)
 
 
 def test_a_damaged_parquet_is_named(tmp_path: Path) -> None:

@@ -85,6 +85,8 @@ def test_documents_are_handed_back_as_the_server_can(  # noqa: PLR0917
     last = second["messages"][-1]["content"]
     assert "Ectopia lentis" in last and last.endswith("</document>")
     assert first["seed"] + 1 == second["seed"]
+    begun = [body["seed"] for body in server.bodies if len(body["messages"]) == 1]
+    assert len(set(begun)) == len(begun) > 1  # no two questions draw the same noise
     if api == "chat":
         assert [m["role"] for m in second["messages"]] == ["user", "assistant"]
         assert last.startswith(f"{SAID}<document>") and second["continue_final_message"] is True

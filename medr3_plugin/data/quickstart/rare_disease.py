@@ -252,7 +252,9 @@ def example_turns(ontology: hpo.Ontology, wording: Wording | None = None) -> lis
         )
         if number < wording.unsearched:
             searched = ""
-        response = f"<think> {opening}{searched}{title} has {', '.join(seen)}. </think><answer> {title} </answer>"
+        response = (
+            f"<think> {opening}{searched}{title} has {', '.join(seen)}. </think><answer> {title} </answer>"
+        )
         turns.append((question_text(asked), response))
     return turns
 
