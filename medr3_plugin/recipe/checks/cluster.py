@@ -115,7 +115,7 @@ def silent_servers(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> I
     if judge.get("kind") == "openai":
         asked["medr3.reward.judge.base_url"] = judge.get("base_url")
     for key, url in asked.items():
-        address = urlsplit(url if "://" in str(url) else f"http://{url}")
+        address = urlsplit(str(url) if "://" in str(url) else f"http://{url}")
         try:
             port = address.port or (443 if address.scheme == "https" else 80)
             socket.create_connection((address.hostname or "", port), timeout=2).close()
