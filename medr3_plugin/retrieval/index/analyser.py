@@ -20,8 +20,8 @@
   traditional Chinese is folded into simplified. A Latin letter or number joins the character beside it
   (维生素C: `素c`, 2型: `2型`).
 
-`VERSION` goes into the manifest of an index. Version 3 has the terms of version 2 and more, so that an index of version
-2 is searched as well as it ever was; one of another version is refused, for its terms are others.
+`VERSION` goes into the manifest of an index. Version 3 has the terms of version 2 (but for a few, such as those of ß for
+a beta) and more, so an index of version 2 is searched as well as before; one of another version is refused.
 """
 
 # ruff: noqa: SIM905  (word lists are easier to read and to check on one line)
@@ -40,7 +40,7 @@ from medr3_plugin.retrieval.index.spelling import singular, spellings
 VERSION = 3
 """Raise it with every change of what text gives which terms."""
 READABLE = (2, 3)
-"""Versions whose indexes are searched: today's terms of a query have all of theirs."""
+"""Versions whose indexes are searched."""
 
 STOP_WORDS = frozenset(
     "a an and are as at be but by for if in into is it no not of on or such that the their then there these they "
