@@ -31,6 +31,7 @@ STOP_PATIENCE_S = 15.0
 """Seconds that the trainer has for shutting Ray down; a third of it more for what is left, and again after that."""
 
 _KILLED = re.compile(rb"(\d+) Workers \(tasks / actors\) killed due to memory pressure")
+_DEAD = re.compile(rb"ActorDiedError|EngineDeadError")
 
 
 def cpu_environment(threads: Mapping[str, str]) -> dict[str, str]:
@@ -137,9 +138,10 @@ def _stopped_by_signals() -> Iterator[None]:
 
 
 class LostWorkers:
-    """Watches a run's log for processes that Ray kills when memory is full.
+    """Watches a run's log for processes that died.
 
-    verl would wait for their results forever, without a message.
+    verl would wait forever, and without a message, for the results of those that Ray kills when memory is full. Where
+    rollouts are drawn ahead, it would replace those that a dead reward worker or rollout server lost, forever too.
 
     Args:
         log: the log.
@@ -149,10 +151,11 @@ class LostWorkers:
 
     def __init__(self, log: Path, start: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
-        self._offset = start
+        self._start = self._offset = start
         self._clock = clock
         self._killed = 0
         self._since = 0.0
+        self._dying_since: float | None = None
 
     def check(self, *, progressed: bool) -> None:
         """Look at what was logged since the last call.
@@ -161,11 +164,21 @@ class LostWorkers:
             progressed: whether metrics were written since then, so that the run continues despite a kill.
 
         Raises:
-            RunFailed: processes were killed, and the run has stood still since.
+            RunFailed: processes were killed, or are missed again and again, and the run has stood still since.
         """
         if progressed:
             self._killed = 0
-        if killed := sum(map(int, _KILLED.findall(self._new_lines()))):
+            self._dying_since = None
+        lines = self._new_lines()
+        if _DEAD.search(lines):
+            self._dying_since = self._clock() if self._dying_since is None else self._dying_since
+            if self._clock() - self._dying_since > PATIENCE_S:
+                raise RunFailed(
+                    f"a process of the run died, and no step has ended for {PATIENCE_S / 60:.0f} minutes: "
+                    f"{last_error(self._log, self._start)}; the same command resumes from the last checkpoint (log: "
+                    f"{self._log})"
+                )
+        if killed := sum(map(int, _KILLED.findall(lines))):
             if not self._killed:
                 self._since = self._clock()
             self._killed += killed

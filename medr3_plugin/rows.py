@@ -12,17 +12,12 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from string import ascii_uppercase as LETTERS  # noqa: N812 (a constant here)
 from typing import Any
 
 from medr3_plugin.errors import RowError
 from medr3_plugin.records import Reference, Sample, Triple
-from medr3_plugin.text import name_key
-
-_MARKS = (". ", ") ", ": ", "、", ".", ")", ":")  # between an option's letter and its text
-_PLACE = re.compile(r"\d+(?:\.0)?")
 
 
 def sample_of(row: Mapping[str, Any], where: str, *, response: str = "") -> Sample:
@@ -50,14 +45,20 @@ def sample_of(row: Mapping[str, Any], where: str, *, response: str = "") -> Samp
         id=_identity(info, row, where),
         question=_question(info, row, options, where),
         response=response,
-        answers=_among(options, _answers(info, row, where), where),
+        answers=_answers(info, row, where),
         options=options,
         dataset=str(_first("dataset", info, row) or row.get("data_source") or ""),
         gold_docs=texts_of(_first("gold_docs", info, row), f"{where}: field 'gold_docs'"),
         references=references_of(_first("references", info, row), where),
         stage=str(info.get("stage") or row.get("stage") or "joint"),
-        stage_progress=float(info.get("stage_progress") or 0.0),
+        stage_progress=_progress(_plain(info.get("stage_progress")), where),
     )
+
+
+def _progress(value: Any, where: str) -> float:
+    if not isinstance(value, int | float | None):
+        raise RowError(f"{where}: field 'stage_progress': expected a number, got {shown(value)}")
+    return float(value or 0.0)
 
 
 def _identity(info: Mapping[str, Any], row: Mapping[str, Any], where: str) -> str:
@@ -82,10 +83,12 @@ def _question(
         raise RowError(f"{where}: field 'question': expected a string, got {shown(value)}")
     if value:
         bare = info.get("original_question")
-        return bare if bare and options and value.startswith(bare) else without_options(value, options)
+        whole = isinstance(bare, str) and bare and options and value.startswith(bare)
+        return str(bare) if whole else without_options(value, options)
     messages = _plain(_first("prompt", row))
     messages = _plain(_first("raw_prompt", row)) if messages is None else messages
-    asked = [m.get("content") for m in messages or () if isinstance(m, Mapping) and m.get("role") == "user"]
+    turns = [m for m in messages if isinstance(m, Mapping)] if isinstance(messages, list | tuple) else []
+    asked = [turn.get("content") for turn in turns if turn.get("role") == "user"]
     if asked and isinstance(asked[-1], str):
         return without_options(asked[-1], options)
     raise RowError(f"{where}: field 'question' is missing")
@@ -115,18 +118,6 @@ def _answers(info: Mapping[str, Any], row: Mapping[str, Any], where: str) -> tup
         if not is_missing(value) and value != []:
             return accepted(value, f"{where}: field {key!r}")
     raise RowError(f"{where}: field 'answer' is missing (nor is there a reward_model.ground_truth)")
-
-
-def _among(options: Mapping[str, str] | None, answers: tuple[str, ...], where: str) -> tuple[str, ...]:
-    """`answers` without an option's letter before its text; a number that names no option is refused."""
-    if not options:
-        return answers
-    known = {name_key(text) for text in options.values()} | {letter.casefold() for letter in options}
-    if all(_PLACE.fullmatch(answer) and name_key(answer) not in known for answer in answers):
-        raise RowError(
-            f"{where}: field 'answer': {', '.join(answers)} is no option; give the option's letter or its text"
-        )
-    return tuple(dict.fromkeys(option_text(answer, options) for answer in answers))
 
 
 def accepted(value: Any, place: str) -> tuple[str, ...]:
@@ -168,18 +159,6 @@ def accepted(value: Any, place: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(answers))
 
 
-def option_text(answer: str, options: Mapping[str, str]) -> str:
-    """The option's text where `answer` is that behind the option's letter; else `answer`.
-
-    >>> option_text("B. Sepsis", {"A": "Gout", "B": "Sepsis"}), option_text("A. Sepsis", {"A": "Gout", "B": "Sepsis"})
-    ('Sepsis', 'A. Sepsis')
-    """
-    lettered = (
-        text for letter, text in options.items() for mark in _MARKS if answer == f"{letter}{mark}{text}"
-    )
-    return next(lettered, answer)
-
-
 def options_of(value: Any, place: str) -> dict[str, str] | None:
     """Options in any of the usual shapes -> letter -> text; None where there are none.
 
@@ -192,8 +171,6 @@ def options_of(value: Any, place: str) -> dict[str, str] | None:
 
     >>> options_of(["None", "One", "Two"], "x"), options_of({"A": "yes", "B": "no", "C": None}, "x")
     ({'A': 'None', 'B': 'One', 'C': 'Two'}, {'A': 'yes', 'B': 'no'})
-    >>> options_of(["A. Gout", "B. Sepsis"], "x")
-    {'A': 'Gout', 'B': 'Sepsis'}
     """
     value = _plain(value)
     if isinstance(value, str) and value.strip():
@@ -222,23 +199,12 @@ def options_of(value: Any, place: str) -> dict[str, str] | None:
         options[letter] = text
     if len(options) < 2:
         raise RowError(f"{place}: expected two options or more, got {shown(value)}")
-    return _without_letters(options)
-
-
-def _without_letters(options: dict[str, str]) -> dict[str, str]:
-    """Options whose texts all begin with their own letters ("A. Gout", "B. Sepsis") without these."""
-    texts = {}
-    for letter, text in options.items():
-        mark = next((mark for mark in _MARKS if text.startswith(f"{letter}{mark}")), None)
-        if mark is None or not (rest := text[len(letter) + len(mark) :].strip()):
-            return options
-        texts[letter] = rest
-    species = all(text.isalpha() and text.islower() for text in texts.values())  # "A. baumannii", "B. cereus"
-    return options if species else texts
+    return options
 
 
 def _pairs(value: Any) -> Iterable[tuple[str, Any]]:
-    if isinstance(value, Mapping) and {"label", "text"} <= value.keys():  # ARC's column-wise shape
+    columns = [value.get(key) for key in ("label", "text")] if isinstance(value, Mapping) else [None]
+    if all(isinstance(column, list | tuple) for column in columns):  # ARC's column-wise shape
         value = [
             {"label": label, "text": text} for label, text in zip(value["label"], value["text"], strict=False)
         ]

@@ -251,7 +251,7 @@ def _read_parquet(path: Path, split: str) -> Iterator[RawRow]:
         raise MissingExtra("pyarrow", "data", "reading parquet files") from error
     try:
         table = pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path}: not a parquet file: {error}") from error
     number = 0
     try:

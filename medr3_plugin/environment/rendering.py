@@ -17,6 +17,10 @@ MIN_DOCUMENT_TOKENS = 16
 _TITLE = re.compile(r"\{title\}[.:,;]?\s*")  # with what parts it from the text
 
 
+MAX_TOKEN_CHARACTERS = 64
+"""Characters a token of running text has at most."""
+
+
 class Tokenizer(Protocol):
     """The part of a Hugging Face tokenizer that is needed here."""
 
@@ -63,7 +67,8 @@ def fit_block(text: str, budget: int, tokenizer: Tokenizer, carried: str = "") -
             itself; it is kept, and not written a second time.
     """
     opening = DOCUMENT_OPEN.removeprefix(carried)
-    text = as_data(text, tokenizer)
+    # of a book in one line no more is looked at than could be shown
+    text = as_data(text[: budget * MAX_TOKEN_CHARACTERS], tokenizer)
 
     def block(body: str) -> str:
         return f"{opening} {body} {DOCUMENT_CLOSE}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -205,17 +206,20 @@ def read_entries(path: str | Path) -> Iterator[Entry]:
             f"vocabulary file {path} does not exist: make it with `medr3 data vocab --out {path}`"
         )
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield _entry(line, f"{path}:{number}")
+    try:
+        with opener(path, "rt", encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield _entry(line, f"{path}:{number}")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise UserError(f"vocabulary {path} is no jsonl file of UTF-8, or damaged ({error})") from error
 
 
 def _entry(line: str, where: str) -> Entry:
     try:
         row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{where}: not JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: not JSON: {error}") from None
     if not isinstance(row, Mapping):
         raise UserError(f"{where}: expected an object with the key 'name'")
     name = row.get("name")

@@ -138,6 +138,34 @@ class FsdpEngineOnCpu(Patch):
                     registry.register(model_type=model, backend=backend, device="cpu")(engine)
 
 
+class MicroBatchesThatDivide(Patch):
+    """verl stops where the micro-batch size does not divide the samples; here it is the most that a micro-batch holds.
+
+    So that `rollout.n` and the batch sizes can be changed by themselves.
+    """
+
+    module = "verl.workers.engine.fsdp.transformer_impl"
+    why = "verl stops where a micro-batch size does not divide the samples of an update"
+
+    def needed(self, module: ModuleType) -> bool:  # noqa: D102
+        return "must be divisible by" in inspect.getsource(module.prepare_micro_batches)
+
+    def apply(self, module: ModuleType) -> None:  # noqa: D102
+        from verl.utils import tensordict_utils as tu
+
+        original = module.prepare_micro_batches
+
+        @functools.wraps(original)
+        def prepare_micro_batches(data: Any, *args: Any, **kwargs: Any) -> Any:
+            if not tu.get_non_tensor_data(data=data, key="use_dynamic_bsz", default=True):
+                most = min(int(data["micro_batch_size_per_gpu"]), len(data))
+                size = next(size for size in range(most, 0, -1) if len(data) % size == 0)
+                tu.assign_non_tensor(data, micro_batch_size_per_gpu=size)
+            return original(data, *args, **kwargs)
+
+        module.prepare_micro_batches = prepare_micro_batches  # type: ignore[attr-defined]
+
+
 class UnpinnedOffload(Patch):
     """A reference policy is kept in pinned CPU memory; pinning needs an accelerator."""
 
@@ -206,6 +234,7 @@ PATCHES: tuple[Patch, ...] = (
     VllmDistributionName(),
     ProcessGroupBackend(),
     FsdpEngineOnCpu(),
+    MicroBatchesThatDivide(),
     UnpinnedOffload(),
     CriticAttention(),
     SharedMemoryWeights(),

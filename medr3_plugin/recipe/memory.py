@@ -53,11 +53,14 @@ _KNOWN = {
 def model_size(path: str) -> ModelSize | None:
     """Dimensions of a model: from `config.json` of a local folder, else for well-known hub names.
 
-    None when neither knows it.
+    None when neither knows it, or the file cannot be read.
     """
     config_file = Path(path).expanduser() / "config.json"
     if config_file.is_file():
-        return _from_config(json.loads(config_file.read_text(encoding="utf-8")))
+        try:
+            return _from_config(json.loads(config_file.read_text(encoding="utf-8")))
+        except (ValueError, OSError):
+            return None
     name = re.sub(r"-(instruct|base)\b.*$", "", path.rstrip("/").rpartition("/")[2].lower()).replace(
         "meta-", ""
     )
@@ -78,7 +81,7 @@ def _from_config(config: Mapping[str, Any]) -> ModelSize | None:
         layer = (
             2 * hidden * heads * head + 2 * hidden * kv_width + 3 * hidden * int(config["intermediate_size"])
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
     embeddings = vocabulary * hidden * (1 if config.get("tie_word_embeddings") else 2)
     return ModelSize(

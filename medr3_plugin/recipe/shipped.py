@@ -118,10 +118,7 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Any:
         from hydra import compose as hydra_compose
         from hydra import initialize_config_dir
         from hydra.core.global_hydra import GlobalHydra
-        from hydra.errors import HydraException
         from omegaconf import OmegaConf
-        from omegaconf.errors import OmegaConfBaseException
-        from yaml import YAMLError
     except ImportError as error:
         raise MissingExtra("hydra-core", "verl", "composing a recipe") from error
     try:
@@ -132,7 +129,7 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Any:
     try:
         with initialize_config_dir(config_dir=str(recipe.folder), version_base=None):
             return hydra_compose(config_name=recipe.name, overrides=list(overrides))
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+    except Exception as error:  # a yaml of another form fails wherever hydra stumbles over it
         reason = " ".join(str(error).split())
         hint = ""
         if unknown := re.match(r"Could not override '([^']+)'", reason):
@@ -155,7 +152,9 @@ def _read(folder: Path) -> Recipe | None:
     if (folder / f"{folder.name}.yaml").is_file():
         return Recipe(folder.name, folder, _summary(folder))
     candidates = [
-        path for path in sorted(folder.glob("*.yaml")) if "\ndefaults:" in "\n" + path.read_text("utf-8")
+        path
+        for path in sorted(folder.glob("*.yaml"))
+        if "\ndefaults:" in "\n" + path.read_text("utf-8", "replace")
     ]
     return Recipe(candidates[0].stem, folder, _summary(folder)) if len(candidates) == 1 else None
 

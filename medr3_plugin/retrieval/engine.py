@@ -202,10 +202,34 @@ def open_index(
     options = options or SearchOptions()
     content = manifest_file.read(folder, verify)
     store = DocumentStore(folder / "documents")
-    retriever = _retriever(folder, content, options)
-    if not len(store) == len(retriever) == content["documents"]["count"]:
+    try:
+        retriever = _retriever(folder, content, options)
+        count = content["documents"]["count"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _no_index(folder, error) from error
+    if not len(store) == len(retriever) == count:
         raise UserError(f"{folder}: documents and index differ in number; build the index again")
     return IndexEngine(folder, content, store, retriever, options)
+
+
+def check_index(path: Path) -> None:
+    """Whether `open_index` would find a whole index of today's analyser, without opening it.
+
+    Raises:
+        UserError: see `open_index`.
+    """
+    content = manifest_file.read(path)
+    try:
+        if content["engine"] != "dense":
+            _check_analyser(path, content)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _no_index(path, error) from error
+
+
+def _no_index(folder: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{folder / manifest_file.NAME}: lacks what an index needs ({error!r}); build the index again"
+    )
 
 
 def _retriever(folder: Path, content: dict[str, Any], options: SearchOptions) -> Retriever:

@@ -38,11 +38,15 @@ _DEAD = re.compile(
 )
 _DEAD_SAYS = re.compile(
     r"root cause|Engine core (?:initialization failed|proc)|EngineCore (?:encountered|failed)|background process"
-    r"|died unexpectedly|Executor failed",
+    r"|died unexpectedly|Executor failed|no materializable trajectories",
     re.IGNORECASE,
 )
 _FOLLOWS = ("BrokenPipeError", "ConnectionResetError", "EOFError", "CancelledError", "SystemExit", "ZMQError")
 _FOLLOWS_SAYS = re.compile(r"cannot schedule new futures|Event loop is closed|interpreter shutdown")
+_FULL = re.compile(r"No space left on device|Disk quota exceeded")
+_WRITING = re.compile(r"PytorchStreamWriter|enforce fail at inline_container")
+"""What torch says when it cannot write a checkpoint, in place of the reason."""
+
 _KILLED = re.compile(
     r"[1-9]\d* Workers \(tasks / actors\) killed due to memory pressure"
     r"|Task was killed due to the node running low on memory"
@@ -91,11 +95,16 @@ def _said(log: Path, start: int) -> str:
     errors = [error for error in errors if error.kind not in _RELAYED]
     if not errors:
         return "memory was full: Ray killed processes of the run" if killed else "no error was printed"
+    if full := next((error for error in errors if _FULL.search(error.message)), None):
+        return f"the disk is full ({full})"
     last = next((error for error in reversed(errors) if not error.follows), errors[-1])
+    if _WRITING.search(last.message):
+        return f"{last} (is the disk full?)"
     deaths = [number for number, error in enumerate(errors) if error.tells_of_a_death]
     if deaths and errors[-1].follows:
-        last = _reason_of_death(errors, deaths[0]) or errors[-1]
-        if last is errors[-1] and killed:
+        reason = _reason_of_death(errors, deaths[0])
+        last = reason or errors[deaths[0]]
+        if reason is None and killed:
             return "memory was full: Ray killed processes of the run"
     root = last
     while root.cause is not None and not root.cause.follows:
@@ -135,6 +144,11 @@ def _read(log: Path, start: int) -> tuple[list[Printed], bool]:
             causes[process] = latest.get(process)
         elif text == _HEADER or line.startswith('  File "'):
             inside[process] = True
+        elif text.startswith("class_name: ") and errors and errors[-1] is latest.get(process):
+            # of an actor that died, Ray says which on the next line
+            errors[-1] = latest[process] = errors[-1]._replace(
+                message=f"{errors[-1].message} ({text.removeprefix('class_name: ')})"
+            )
         elif text and not line.startswith("  "):
             pattern = _AFTER_FRAMES if inside.pop(process, False) else _EXCEPTION
             found = pattern.fullmatch(text) or _EXCEPTION.fullmatch(text)

@@ -3,7 +3,8 @@
 verl marks its latest checkpoint in a file of its own, which a kill at the wrong moment leaves pointing at a
 folder that is half written, or half deleted by `max_actor_ckpt_to_keep`. So each finished checkpoint gets a
 marker inside, and a run resumes from the folder that was marked last. That is not always the one of the highest
-step: a run may have been sent back to an earlier checkpoint, or to its beginning, beside the later ones.
+step: a run may have been sent back to an earlier checkpoint, or to its beginning, beside the later ones. Markers are
+numbered, as a clock may be set back between two of them.
 
 The marker records sizes and checksums: of whole files, and of the ends of large ones. Those (weights, optimizer) are
 what `torch.save` writes: zip archives with a checksum of every tensor and a directory at the end. So damage is found
@@ -69,17 +70,20 @@ def mark_complete(folder: Path) -> None:
     files = {
         str(file.relative_to(folder)): (file.stat().st_size, _checksum(file)) for file in sorted(written)
     }
-    write_json(folder / MARKER, {"step": step_of(folder), "saved_at": time.time(), "files": files})
+    number = 1 + max((marker.get("number", 0) for marker in _markers(folder.parent).values()), default=0)
+    marker = {"step": step_of(folder), "number": number, "saved_at": time.time(), "files": files}
+    write_json(folder / MARKER, marker)
 
 
 def latest(root: Path) -> tuple[Path | None, list[Skipped]]:
     """The last complete checkpoint saved in `root`, or None, and those that were skipped."""
     if not root.is_dir():
         return None, []
-    folders = sorted(
-        (p for p in root.iterdir() if p.is_dir() and _FOLDER.match(p.name)), key=step_of, reverse=True
-    )
-    saved = {folder: float(marker["saved_at"]) for folder in folders if (marker := _marker(folder))}
+    folders = sorted(_checkpoints(root), key=step_of, reverse=True)
+    # markers of earlier versions have no number
+    saved = {
+        folder: (marker.get("number", 0), marker["saved_at"]) for folder, marker in _markers(root).items()
+    }
     skipped: list[Skipped] = []
     newest = None
     for folder in sorted(saved, key=saved.__getitem__, reverse=True):
@@ -148,10 +152,20 @@ def _checksum(file: Path) -> int:
         return zlib.crc32(stream.read())
 
 
+def _checkpoints(root: Path) -> list[Path]:
+    return [folder for folder in root.iterdir() if folder.is_dir() and _FOLDER.match(folder.name)]
+
+
+def _markers(root: Path) -> dict[Path, dict[str, Any]]:
+    """The finished checkpoints in a folder, with their markers."""
+    return {folder: marker for folder in _checkpoints(root) if (marker := _marker(folder))}
+
+
 def _marker(folder: Path) -> dict[str, Any] | None:
     """The marker of a finished checkpoint; None if there is none that can be read."""
     try:
         marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-        return marker if isinstance(marker["saved_at"], int | float) else None
+        sound = isinstance(marker["saved_at"], int | float) and isinstance(marker.get("number", 0), int)
+        return marker if sound else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

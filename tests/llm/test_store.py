@@ -155,6 +155,19 @@ async def test_a_claim_is_renewed_as_long_as_its_request_lasts(tmp_path, monkeyp
     two.close()
 
 
+async def test_a_claim_of_a_clock_that_was_set_back_since_keeps_nobody_waiting(tmp_path, monkeypatch):
+    path = tmp_path / "r.sqlite"
+    with monkeypatch.context() as later:
+        later.setattr(store.time, "time", lambda: 4e9)
+        one = ReplyStore(path)
+        assert one._thread.submit(one._find_or_claim, "k").result() is None  # and its process is killed
+        one.close()
+    two = ReplyStore(path)
+    ask = Asked()
+    assert await asyncio.wait_for(two.once("k", ask), 20) == REPLY and ask.times == 1
+    two.close()
+
+
 def test_another_kind_of_file_is_the_users_mistake(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("these are notes, not a database, and they are long enough to be read as a header " * 3)

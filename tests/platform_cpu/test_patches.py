@@ -40,6 +40,16 @@ import verl.workers.engine
 from verl.workers.engine.base import EngineRegistry
 print(EngineRegistry.get_engine_cls("language_model", "fsdp2").__name__)
 print(sorted(type(p).__name__ + "=" + p.state for p in PATCHES))
+import torch
+from tensordict import TensorDict
+from verl.utils import tensordict_utils as tu
+from verl.workers.engine.fsdp import transformer_impl
+for samples in (24, 12, 15, 7, 3):
+    data = TensorDict({"x": torch.arange(samples)}, batch_size=[samples])
+    tu.assign_non_tensor(data, use_dynamic_bsz=False, micro_batch_size_per_gpu=8)
+    parts, _ = transformer_impl.prepare_micro_batches(data=data, dp_group=None, same_micro_num_in_dp=True)
+    assert torch.cat([part["x"] for part in parts]).tolist() == list(range(samples))
+    print("micro-batches of", samples, [len(part) for part in parts])
 """,
         VERL_PLATFORM="cpu",
     )
@@ -48,8 +58,11 @@ print(sorted(type(p).__name__ + "=" + p.state for p in PATCHES))
     assert any("+cpu" in line for line in lines) or "VllmDistributionName=not needed" in out
     assert any("cpu:gloo" in line and line.count("cpu:") == 1 for line in lines)
     assert "SharedPrefixEngine" in lines
-    for patch in ("FsdpEngineOnCpu", "UnpinnedOffload", "ProcessGroupBackend"):
+    for patch in ("FsdpEngineOnCpu", "MicroBatchesThatDivide", "UnpinnedOffload", "ProcessGroupBackend"):
         assert f"{patch}=applied" in out
+    sizes = {24: [8, 8, 8], 12: [6, 6], 15: [5, 5, 5], 7: [7], 3: [3]}
+    for samples, parts in sizes.items():  # at most 8
+        assert f"micro-batches of {samples} {parts}" in lines
 
 
 @pytest.mark.slow

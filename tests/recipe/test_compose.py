@@ -198,7 +198,7 @@ def composed() -> Any:
             "gpu_memory_utilization",
             "less than one",
         ),
-        ({"actor_rollout_ref.actor.loss_agg_mode": "mean"}, "verl validate_config", "loss_agg_mode"),
+        ({"actor_rollout_ref.actor.loss_agg_mode": "mean"}, "actor_rollout_ref.actor", "loss_agg_mode"),
     ],
 )
 def test_mistakes_are_found(composed: Any, changes: dict[str, Any], where: str, what: str) -> None:

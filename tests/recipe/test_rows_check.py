@@ -98,3 +98,47 @@ def test_a_recipe_in_chinese_has_nothing_to_name(tmp_path: Path) -> None:
     section = {"environment": lines, "reward": {"judge": {"kind": "openai"}}}
     files = write(tmp_path / "a.parquet", "yes", [], "缺铁性贫血的血清铁蛋白如何变化？")
     assert not list(english_only(OmegaConf.create({"medr3": section}), files))
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "not text"])
+def test_a_table_that_is_damaged_inside_is_said(tmp_path: Path, damage: str) -> None:
+    """Its footer is whole, so that it opens; verl would find it out when it loads the rows."""
+    path = Path(write(tmp_path / "a.parquet", "yes", [])[0])
+    rows = pq.read_table(path).to_pylist() * 2000
+    if damage == "not text":
+        table = pa.Table.from_pylist(rows)
+        broken = pa.array([b"\xff\xfe"] * len(rows)).cast(pa.binary()).view(pa.string())
+        table = table.set_column(table.column_names.index("data_source"), "data_source", broken)
+        pq.write_table(table, path)
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path, use_dictionary=False)
+        raw = bytearray(path.read_bytes())
+        middle = slice(len(raw) // 8, len(raw) // 4)
+        raw[middle] = (
+            b"\0" * (middle.stop - middle.start) if damage == "cut" else bytes(b ^ 255 for b in raw[middle])
+        )
+        path.write_bytes(raw)
+    found = list(rows_fit("data.train_files", [str(path)], "m", []))
+    assert [finding.level for finding in found] == ["error"] and "a.parquet" in found[0].message
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"prompt": 3},
+        {"prompt": "text"},
+        {"prompt": [1, 2]},
+        {"extra_info": "x"},
+        {"extra_info": [1]},
+        {"reward_model": 5},
+        {"extra_info": {"question": "q", "original_question": 4, "options": '["a", "b"]'}},
+        {"extra_info": {"options": {"label": 1, "text": 2}}},
+        {"extra_info": {"stage_progress": "half"}},
+        {"data_source": 7},
+    ],
+)
+def test_columns_of_other_types_are_read_or_named(tmp_path: Path, columns: dict[str, Any]) -> None:
+    row = pq.read_table(write(tmp_path / "a.parquet", "yes", [])[0]).to_pylist()[0]
+    pq.write_table(pa.Table.from_pylist([{**row, **columns}]), tmp_path / "a.parquet")
+    for finding in rows_fit("data.train_files", [str(tmp_path / "a.parquet")], "m", []):
+        assert finding.level == "error" and "a.parquet#1" in finding.message

@@ -107,6 +107,40 @@ def test_an_engine_that_does_not_start(tmp_path: Path) -> None:
     assert read(tmp_path, log) == "OSError: /models/x does not appear to have a file named config.json"
 
 
+def test_a_full_disk_is_the_reason(tmp_path: Path) -> None:
+    """As `torch.save` and the file system tell it, at a checkpoint."""
+    worker = "\x1b[36m(WorkerDict pid=5)\x1b[0m "
+    chained = traced(
+        worker,
+        "OSError: [Errno 28] No space left on device",
+        "RuntimeError: [enforce fail at inline_container.cc:672] . unexpected pos 1024 vs 918",
+        link=DURING,
+    )
+    relayed = (
+        "ray.exceptions.RayTaskError(RuntimeError): ray::WorkerDict.save_checkpoint()\n"
+        '  File "x.py", line 1, in y\n'
+        "RuntimeError: [enforce fail at inline_container.cc:672] . unexpected pos 1024 vs 918\n"
+    )
+    said = read(tmp_path, NOISE + chained + relayed)
+    assert said == "the disk is full (OSError: [Errno 28] No space left on device)"
+    assert read(tmp_path, NOISE + relayed).endswith("(is the disk full?)")
+
+
+def test_a_dead_reward_worker_is_named_in_place_of_what_verl_says_of_its_batch(tmp_path: Path) -> None:
+    loop = "\x1b[36m(AgentLoopWorkerTQ pid=8)\x1b[0m "
+    died = "ray.exceptions.ActorDiedError: The actor died unexpectedly before finishing this task."
+    log = NOISE + traced(loop, died)
+    log += f"{loop}\tclass_name: RewardLoopWorker\n{loop}\tactor_id: 5e\n{loop}\tpid: 11\n"
+    log += traced(
+        RUNNER,
+        "RuntimeError: Sync replay buffer selected terminal groups with no materializable trajectories. Enable x.",
+    )
+    said = read(tmp_path, log)
+    assert (
+        said == "ActorDiedError: The actor died unexpectedly before finishing this task. (RewardLoopWorker)"
+    )
+
+
 def test_the_reason_may_arrive_after_the_first_message_of_the_death(tmp_path: Path) -> None:
     log = NOISE + IN_MAIN + traced(ENGINE + RECORD, "ValueError: Head size 30 is not supported") + IN_MAIN
     assert read(tmp_path, log) == "ValueError: Head size 30 is not supported"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -45,6 +46,19 @@ def test_a_run_that_was_sent_back_resumes_from_what_it_saved_since(tmp_path):
     checkpoint(tmp_path, 9, finished=False)
     four = checkpoint(tmp_path, 4)
     assert latest(tmp_path) == (four, [(tmp_path / "global_step_9", "it was not finished")])
+
+
+@pytest.mark.parametrize("numbered", [True, False], ids=["numbered", "of before"])
+def test_a_clock_that_is_set_back_changes_nothing(tmp_path, monkeypatch, numbered):
+    checkpoint(tmp_path, 2)
+    if not numbered:  # a checkpoint of before
+        marker = tmp_path / "global_step_2" / MARKER
+        marker.write_text(json.dumps({"step": 2, "saved_at": time.time(), "files": {}}))
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    four = checkpoint(tmp_path, 4)
+    assert latest(tmp_path) == (four, [])
+    three = checkpoint(tmp_path, 3)  # sent back to 2
+    assert latest(tmp_path) == (three, [])
 
 
 def test_a_checkpoint_that_is_overwritten_is_not_complete_meanwhile(tmp_path):

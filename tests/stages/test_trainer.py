@@ -299,6 +299,12 @@ def test_trajectories_that_verl_lost_count_as_invalid(trainer):
         run(trainer("medr3_progressive", STAGES, "medr3.max_invalid_share=0.4", lost=1))
 
 
+def test_a_dead_reward_worker_or_rollout_server_stops_the_run(trainer):
+    """verl logs each trajectory's `ActorDiedError` and leaves it out of its group: here there is none left."""
+    with pytest.raises(RuntimeError, match="no materializable trajectories"):  # tests/runs/test_log_errors.py
+        run(trainer("medr3_progressive", STAGES, lost=2))
+
+
 def test_tensorboard_shows_our_metrics_the_stages_and_trajectories(trainer, tmp_path, monkeypatch):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     monkeypatch.setenv("TENSORBOARD_DIR", str(tmp_path / "board"))

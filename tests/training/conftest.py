@@ -82,6 +82,5 @@ def tiny(prepared, tmp_path_factory) -> list[str]:
         "data.max_response_length=120",
         "data.val_max_samples=2",
         "actor_rollout_ref.rollout.n=2",
-        "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=4",  # divides 12
         "trainer.val_before_train=false",
     ]

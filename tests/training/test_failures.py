@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from training_runs import lines, medr3, needs_trainer, train
+from training_runs import lines, medr3, needs_trainer, samples_per_step, train
 
 pytestmark = pytest.mark.long
 
@@ -54,13 +54,18 @@ def service() -> Iterator[str]:
 
 def test_samples_with_a_failed_search_do_not_train_and_the_others_do(prepared, service, tmp_path):
     run = tmp_path / "run"
-    overrides = ("+medr3.retrieval.url=" + service, "medr3.max_invalid_share=1.0")
+    overrides = (
+        f"+medr3.retrieval.url={service}",
+        "medr3.max_invalid_share=1.0",
+        "medr3.trajectories_per_step=1000",  # all
+    )
     train(run, "medr3_cpu", *prepared, *ONE_STEP, *overrides)
     (step,) = [line for line in lines(run / "metrics.jsonl") if line["kind"] == "train"]
     assert 0 < step["invalid_share"] < 1
-    assert step["failures/retrieval_status_400"] == 8 * step["invalid_share"]
+    samples = samples_per_step(run)
+    assert step["failures/retrieval_status_400"] == pytest.approx(samples * step["invalid_share"])
     rows = lines(run / "trajectories.jsonl")
-    assert len(rows) == 8
+    assert len(rows) == samples
     for row in rows:
         failed = any(turn["outcome"] == "failed" for turn in row["searches"])
         assert row["reward"]["valid"] == (0.0 if failed else 1.0)

@@ -22,6 +22,7 @@ SCHEDULE = [
     *(f"medr3.stages.{i}.until.max_steps=2" for i in range(3)),
     "medr3.checkpoint_at_handover=true",
     "trainer.save_freq=1",
+    "medr3.trajectories_per_step=1000",  # all: which questions were drawn is read from them
 ]
 
 # where the run is killed, and the step whose checkpoint it must then go on from

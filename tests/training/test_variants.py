@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from training_runs import history, lines, medr3, needs_trainer, train
+from training_runs import history, lines, needs_trainer, train
 
 from medr3_plugin.retrieval.engine import open_index
 
@@ -170,23 +169,14 @@ def test_verl_serves_the_judge(prepared, tmp_path):
     assert all(row["reward"]["valid"] == 1 for row in rows)
 
 
-def test_searches_go_to_shards_in_the_training_cluster(prepared, tmp_path):
-    """`backend: ray` with two shards and the real small model, which does search."""
-    data = Path(prepared[1].partition("=")[2])
-    documents = gzip.decompress((data / "corpus.jsonl.gz").read_bytes()).splitlines(keepends=True)
-    shards = []
-    for number in range(2):
-        part = tmp_path / f"part{number}.jsonl"
-        part.write_bytes(b"".join(documents[number::2]))
-        shards.append(tmp_path / f"shard{number}")
-        done = medr3("index", "build", "--corpus", str(part), "--out", str(shards[-1]))
-        assert done.returncode == 0, done.stderr
+def test_searches_go_to_actors_of_the_training_cluster(prepared, tmp_path):
+    """`backend: ray` with two actors and the real small model, which does search."""
+    index = Path(prepared[1].partition("=")[2]) / "index"
     train(
         tmp_path / "run",
         *("medr3_cpu", *prepared, TWO_STAGES),
         "medr3.retrieval.backend=ray",
-        "medr3.retrieval.index=null",
-        f"+medr3.retrieval.shards=[{shards[0]},{shards[1]}]",
+        "+medr3.retrieval.ray_replicas=2",
         "+medr3.retrieval.ray_cpus=0",
         "actor_rollout_ref.rollout.n=2",
         "data.val_max_samples=2",
@@ -195,9 +185,30 @@ def test_searches_go_to_shards_in_the_training_cluster(prepared, tmp_path):
     turns = [turn for row in lines(tmp_path / "run/trajectories.jsonl") for turn in row["searches"]]
     searched = [turn for turn in turns if turn["outcome"] == "ok"]
     assert searched
+    engine = open_index(index)
     for turn in searched:
-        hits = [hit for shard in map(open_index, shards) for hit in shard.search([turn["query"]], 1)[0]]
-        best = max(hits, key=lambda hit: hit.score)
-        assert [document["id"] for document in turn["documents"]] == [best.document.id]
+        (hit,) = engine.search([turn["query"]], 1)[0]
+        assert [document["id"] for document in turn["documents"]] == [hit.document.id]
     assert {turn["outcome"] for turn in turns} <= {"ok", "duplicate", "limit", "malformed", "empty"}
     assert all(line["invalid_share"] == 0 for line in trained(tmp_path / "run"))
+
+
+def test_separate_async_with_weights_over_gloo(tiny, tmp_path):
+    """verl's third mode: the rollout has processes of its own, and goes on while the policy trains."""
+    train(
+        tmp_path / "run",
+        *("medr3_cpu", *tiny, TWO_STAGES.replace("max_steps: 1", "max_steps: 2")),
+        "trainer.v1.trainer_mode=medr3_separate_async",
+        "trainer.v1.separate_async.parameter_sync_step=1",
+        "actor_rollout_ref.hybrid_engine=false",
+        "actor_rollout_ref.rollout.nnodes=1",
+        "actor_rollout_ref.rollout.n_gpus_per_node=1",
+        "actor_rollout_ref.rollout.checkpoint_engine.backend=medr3_gloo",
+        "actor_rollout_ref.rollout.checkpoint_engine.custom_backend_module=medr3_plugin.platform_cpu.gloo_weights",
+        "ray_kwargs.ray_init.num_gpus=2",
+        "algorithm.rollout_correction.bypass_mode=false",
+    )
+    assert [stage[:3] for stage in history(tmp_path / "run")] == [("reasoning", 1, 2), ("joint", 3, 4)]
+    for line in trained(tmp_path / "run"):
+        # the rollout's weights are those of the policy, one step old at most
+        assert line["training/rollout_actor_probs_pearson_corr"] > 0.9

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 
 def needs_trainer() -> None:
@@ -52,6 +53,12 @@ def train(out: Path, *arguments: str, installed: Path | None = None) -> subproce
 
 def lines(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def samples_per_step(run: Path) -> int:
+    """Trajectories that the run rolled out for a step."""
+    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    return int(config["data"]["train_batch_size"]) * int(config["actor_rollout_ref"]["rollout"]["n"])
 
 
 def history(run: Path) -> list[tuple[str, int, int, str]]:

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.errors import MissingExtra, UserError
-from medr3_plugin.recipe.checks.cluster import addresses, cpus, devices, milvus, packages
+from medr3_plugin.recipe.checks.choices import choices
+from medr3_plugin.recipe.checks.cluster import addresses, cpus, devices, milvus, packages, silent_servers
 from medr3_plugin.recipe.checks.files import files_exist, listed
 from medr3_plugin.recipe.checks.finding import Finding
+from medr3_plugin.recipe.checks.forms import forms
 from medr3_plugin.recipe.checks.language import english_only
 from medr3_plugin.recipe.checks.names import unknown_keys
-from medr3_plugin.recipe.checks.parallel import divisions
+from medr3_plugin.recipe.checks.parallel import divisions, separate
 from medr3_plugin.recipe.checks.sections import registrations, retrieval_options, sections, tools
 from medr3_plugin.recipe.checks.sizes import budgets, counts, lengths, memory
 from medr3_plugin.recipe.shipped import Recipe, compose
@@ -49,16 +51,32 @@ def check(
 
 def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: float) -> list[Finding]:
     """Check a composed configuration; `folder` is the recipe's, for the files in it."""
-    if wrong := list(counts(config)):
+    if wrong := list(forms(config)) or list(counts(config)):
         return wrong
-    retrieval = retrieval_options(config, folder)
-    findings = [*unknown_keys(config), *_verl(config), *sections(config), *registrations(config)]
-    findings += [*lengths(config), *budgets(config), *divisions(config), *tools(config, folder)]
-    findings += [*packages(config), *devices(config, retrieval), *addresses(config, retrieval)]
+    findings = [*unknown_keys(config), *choices(config), *_verl(config)]
+    findings += [*sections(config), *registrations(config)]
+    if any(finding.level == "error" and finding.where.startswith("medr3") for finding in findings):
+        return _worst_first(findings)  # the checks below calculate with what these sections say
+    try:
+        retrieval = retrieval_options(config, folder)
+    except UserError as error:
+        return _worst_first([*findings, Finding("error", "tool file", str(error))])
+    findings += [*lengths(config), *budgets(config), *divisions(config), *separate(config)]
+    findings += [
+        *tools(config, folder),
+        *packages(config),
+        *devices(config, retrieval),
+        *addresses(config, retrieval),
+    ]
     findings += [*cpus(config, retrieval), *memory(config, gpu_memory_gib)]
     if files:
         findings += [*files_exist(config, retrieval), *milvus(config, retrieval)]
+        findings += silent_servers(config, retrieval)
         findings += english_only(config, [*listed(config.data.train_files), *listed(config.data.val_files)])
+    return _worst_first(findings)
+
+
+def _worst_first(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: ("error", "missing", "note").index(finding.level))
 
 
@@ -102,4 +120,5 @@ def _verl(config: Any) -> Iterator[Finding]:
                 "missing", "vllm", "not installed: verl cannot check what depends on its version (LoRA)"
             )
         else:
-            yield Finding("error", "verl validate_config", message)
+            message, _, key = message.partition(" full_key: ")
+            yield Finding("error", key or "verl validate_config", message)

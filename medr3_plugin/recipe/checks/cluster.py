@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from medr3_plugin.recipe.checks.finding import Finding, section
+from medr3_plugin.recipe.checks.finding import Finding, section, verl_mode
 
 CPUS_PER_GPU = 3
 """CPUs that verl reserves with each GPU (`ResourcePoolManager.max_colocate_count`)."""
+
+CPUS_PER_ROLLOUT_GPU = 2
+"""The same for GPUs that only roll out (`RolloutReplica.init_standalone`)."""
 
 
 def packages(config: Any) -> Iterator[Finding]:
@@ -105,6 +108,21 @@ def milvus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[
             )
 
 
+def silent_servers(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """Judge and retrieval servers at which nothing answers now; a note, as they may be started later."""
+    judge = (section(config).get("reward") or {}).get("judge") or {}
+    asked = {f"{key}.url": options.get("url") for key, options in retrieval.items() if options.get("url")}
+    if judge.get("kind") == "openai":
+        asked["medr3.reward.judge.base_url"] = judge.get("base_url")
+    for key, url in asked.items():
+        address = urlsplit(str(url) if "://" in str(url) else f"http://{url}")
+        try:
+            port = address.port or (443 if address.scheme == "https" else 80)
+            socket.create_connection((address.hostname or "", port), timeout=2).close()
+        except (OSError, ValueError) as error:
+            yield Finding("note", key, f"nothing answers at {url} now ({error}): start it before the run")
+
+
 def addresses(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """Servers that all nodes ask are not at an address that means another machine on each of them."""
     nodes = config.trainer.nnodes + _judge_nodes(config)
@@ -148,9 +166,17 @@ def cpus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Fi
         for options in retrieval.values()
         if options.get("backend") == "ray"
     )
+    rollout = _rollout_gpus(config)
     # 1 for TransferQueue's controller; 1 to place the actors that hold none while they run
-    needed = CPUS_PER_GPU * gpus + units + 1 + 1 + searching
+    needed = CPUS_PER_GPU * gpus + CPUS_PER_ROLLOUT_GPU * rollout + units + 1 + 1 + searching
     parts = f"{CPUS_PER_GPU} a GPU, {units} + 1 for TransferQueue, {searching:g} for retrieval, 1 to place the others"
+    slots = config.ray_kwargs.ray_init.get("num_gpus")
+    if config.trainer.device == "cpu" and slots is not None and slots < gpus + rollout:
+        yield Finding(
+            "error",
+            "ray_kwargs.ray_init.num_gpus",
+            f"{slots} logical GPUs, and the run takes {gpus + rollout}: raise it, each stands for one rank on the CPU",
+        )
     given = config.ray_kwargs.ray_init.num_cpus
     if given is not None and given < needed:
         yield Finding(
@@ -172,6 +198,12 @@ def _judge_nodes(config: Any) -> int:
     """Nodes that the run takes for a judge of its own."""
     judge = config.reward.reward_model
     return int(judge.nnodes) if judge.enable and judge.enable_resource_pool else 0
+
+
+def _rollout_gpus(config: Any) -> int:
+    """GPUs that only roll out: those of `separate_async`."""
+    rollout = config.actor_rollout_ref.rollout
+    return int(rollout.nnodes * rollout.n_gpus_per_node) if verl_mode(config) == "separate_async" else 0
 
 
 def _encoder(config: Any) -> dict[str, Any]:

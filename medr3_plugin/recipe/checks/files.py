@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from medr3_plugin.errors import UserError
+from medr3_plugin.knowledge.vocabulary import read_entries
 from medr3_plugin.recipe.checks.finding import Finding, section
 from medr3_plugin.recipe.checks.rows import rows_fit
+from medr3_plugin.retrieval.engine import check_index
 
 
 def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
@@ -31,23 +36,18 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
     for key, files in of_stages.items():
         yield from _parquet(key, files, 1 if key == "data.val_files" else batch, without)
         yield from rows_fit(key, files, model, [options.get("index") for options in retrieval.values()])
-    if _is_path(model) and not Path(model).expanduser().is_dir():
-        yield Finding(
-            "missing", "actor_rollout_ref.model.path", f"no such folder: {model}{_model_remedy(model)}"
-        )
+    yield from _mixtures(ours.get("stages") or (), train)
+    yield from _model("actor_rollout_ref.model.path", model)
     for key, options in retrieval.items():
-        index = options.get("index")
-        if index and not Path(index).expanduser().is_dir():
-            yield Finding(
-                "missing",
-                key,
-                f"no index at {index}: make it with {_maker(index, '`medr3 index build`', first=True)}",
-            )
-    encoder = ((ours.get("reward") or {}).get("encoder") or {}).get("path")
-    if encoder and _is_path(encoder) and not Path(encoder).expanduser().is_dir():
-        yield Finding(
-            "missing", "medr3.reward.encoder.path", f"no such folder: {encoder}{_model_remedy(encoder)}"
-        )
+        if index := options.get("index"):
+            yield from _index(key, str(index))
+    if encoder := ((ours.get("reward") or {}).get("encoder") or {}).get("path"):
+        yield from _model("medr3.reward.encoder.path", str(encoder))
+    for key, folder in (
+        ("medr3.run_dir", ours.get("run_dir")),
+        ("trainer.default_local_dir", config.trainer.default_local_dir),
+    ):
+        yield from _writable(key, folder)
     for vocabulary in ((ours.get("reward") or {}).get("extractor") or {}).get("vocabularies") or ():
         if not Path(vocabulary).expanduser().is_file():
             yield Finding(
@@ -55,10 +55,87 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
                 "medr3.reward.extractor.vocabularies",
                 f"no such file: {vocabulary}: make it with {_maker(vocabulary, '`medr3 data vocab`')}",
             )
+            continue
+        try:
+            for _ in read_entries(Path(vocabulary).expanduser()):
+                pass
+        except UserError as error:
+            yield Finding("error", "medr3.reward.extractor.vocabularies", str(error))
+
+
+def _mixtures(stages: Sequence[Mapping[str, Any]], train: Sequence[str]) -> Iterator[Finding]:
+    """Datasets of a stage's mixture are in its files."""
+    for index, stage in enumerate(stages):
+        key, weights = f"medr3.stages[{index}].mixture", stage.get("mixture") or {}
+        if not weights:
+            continue
+        if not sum(weights.values()):
+            yield Finding("error", key, "no weight is above 0")
+        sources = _sources(listed(stage.get("train_files")) or train)
+        for name in sorted(set(weights) - sources) if sources else ():
+            there = ", ".join(sorted(sources))
+            yield Finding("error", f"{key}.{name}", f"no row has this data_source; there are {there}")
+
+
+def _sources(files: Sequence[str]) -> set[str]:
+    """The datasets of parquet files; empty if one cannot be read, which is another check's."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        return set()
+    try:
+        tables = [pq.read_table(Path(file).expanduser(), columns=["data_source"]) for file in files]
+        return {str(name) for table in tables for name in table["data_source"].unique().to_pylist()}
+    except (pa.ArrowException, OSError, ValueError, KeyError):
+        return set()
+
+
+def _model(key: str, name: str) -> Iterator[Finding]:
+    """A folder of this machine holds a model; a hub name is left to its download."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        # sentence-transformers may have its configuration in modules.json alone
+        of_sentences = not (folder / "config.json").exists() and (folder / "modules.json").exists()
+        file = folder / ("modules.json" if of_sentences else "config.json")
+        try:
+            json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            yield Finding("error", key, f"{name} holds no model, {file.name} cannot be read ({error})")
+    elif folder.exists():
+        yield Finding("error", key, f"{name} is a file: give the model's folder, or a hub name")
+    elif _is_path(name) or name.count("/") > 1:
+        yield Finding("missing", key, f"no such folder: {name}{_model_remedy(name)}")
+
+
+def _index(key: str, name: str) -> Iterator[Finding]:
+    """An index that a search would open."""
+    folder = Path(name).expanduser()
+    if not folder.exists():
+        maker = _maker(name, "`medr3 index build`", first=True)
+        yield Finding("missing", key, f"no index at {name}: make it with {maker}")
+        return
+    try:
+        check_index(folder)
+    except UserError as error:
+        yield Finding("error", f"{key}.index", str(error))
+
+
+def _writable(key: str, name: Any) -> Iterator[Finding]:
+    """A folder that the run makes, or writes into."""
+    if not name or "://" in str(name):
+        return
+    folder = Path(str(name)).expanduser().absolute()
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        yield Finding("error", key, f"{folder} is a file, and {name} must be a folder")
+    elif not os.access(folder, os.W_OK):
+        yield Finding("error", key, f"{folder} cannot be written: choose another folder")
 
 
 def _is_path(name: str) -> bool:
-    """A path, not a hub name."""
+    """A path, not a hub name (which has one slash at most)."""
     return name.startswith(("/", "./", "../", "~"))
 
 

@@ -37,7 +37,7 @@ def unknown_keys(config: Any) -> Iterator[Finding]:
     verl = {key: value for key, value in given.items() if key not in _OURS}
     if config.data.custom_cls.path:
         verl.pop("data")  # a custom dataset may have its own keys
-    for path, known in _unknown(verl, _verl_defaults(str(config.model_engine)), ""):
+    for path, known in _unknown(verl, verl_defaults(str(config.model_engine)), ""):
         close = difflib.get_close_matches(path.rpartition(".")[2], sorted(known), n=1)
         if close or "." in path:  # a custom section is no mistake
             hint = f"; did you mean {close[0]}?" if close else ""
@@ -66,7 +66,7 @@ def _fields(target: str | None) -> list[str]:
 
 
 @functools.cache
-def _verl_defaults(engine: str) -> dict[str, Any]:
+def verl_defaults(engine: str) -> dict[str, Any]:
     """verl's own configuration for a model engine, nothing resolved."""
     from hydra import compose, initialize_config_module
     from hydra.core.global_hydra import GlobalHydra

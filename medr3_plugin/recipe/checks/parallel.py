@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from medr3_plugin.recipe.checks.finding import Finding
+from medr3_plugin.recipe.checks.finding import Finding, verl_mode
 from medr3_plugin.recipe.memory import model_size, sequence_parallel
 
 _FLASH = "flash_attention"
@@ -47,6 +47,38 @@ def divisions(config: Any) -> Iterator[Finding]:
     yield from _batches(config, gpus // sequence)
 
 
+def separate(config: Any) -> Iterator[Finding]:
+    """What verl's mode `separate_async` asserts when it starts, and the transport of the weights."""
+    if verl_mode(config) != "separate_async":
+        return
+    rollout, actor = config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
+    for key in ("nnodes", "n_gpus_per_node"):
+        if rollout[key] < 1:
+            where = f"actor_rollout_ref.rollout.{key}"
+            yield Finding("error", where, "at least 1: in separate_async the rollout has GPUs of its own")
+    steps = config.trainer.v1.separate_async.parameter_sync_step
+    if config.data.train_batch_size != steps * actor.ppo_mini_batch_size:
+        yield Finding(
+            "error",
+            "trainer.v1.separate_async.parameter_sync_step",
+            f"{steps} x ppo_mini_batch_size {actor.ppo_mini_batch_size} must be data.train_batch_size "
+            f"{config.data.train_batch_size}",
+        )
+    engine = rollout.checkpoint_engine
+    key = "actor_rollout_ref.rollout.checkpoint_engine.backend"
+    if engine.backend == "naive":
+        yield Finding("error", key, "naive sends nothing to other GPUs: nccl, or another transport of verl's")
+        return
+    from verl.checkpoint_engine import CheckpointEngineRegistry
+    from verl.utils.import_utils import import_external_libs
+
+    try:
+        import_external_libs(engine.custom_backend_module or None)
+        CheckpointEngineRegistry.get(engine.backend)
+    except (ImportError, ValueError) as error:
+        yield Finding("missing", key, " ".join(str(error).split()))
+
+
 def _sequence_parallel(config: Any, size: Any, sequence: int) -> Iterator[Finding]:
     if size is not None and (
         size.heads % sequence or (size.kv_heads % sequence and sequence % size.kv_heads)
@@ -78,7 +110,9 @@ def _batches(config: Any, ranks: int) -> Iterator[Finding]:
             f"{actor.ppo_mini_batch_size} x rollout.n {rollout.n} = {samples} samples do not divide evenly among "
             f"{ranks} data-parallel ranks (GPUs / ulysses_sequence_parallel_size)",
         )
-    elif not actor.use_dynamic_bsz:
+    elif (
+        not actor.use_dynamic_bsz and config.trainer.device != "cpu"
+    ):  # there it is the most, see platform_cpu
         for key, of_rank, micro in (
             ("actor.ppo_micro_batch_size_per_gpu", samples // ranks, actor.ppo_micro_batch_size_per_gpu),
             (

@@ -34,10 +34,14 @@ def rows_fit(key: str, files: Sequence[str], model: str, indexes: Sequence[Any])
     gold: set[str] = set()
     for file in files:
         path = Path(file).expanduser()
+        number = 0
         try:
             table = pq.ParquetFile(path)
             if not set(_COLUMNS) <= set(table.schema_arrow.names):
                 continue
+        except (pa.ArrowException, OSError):
+            continue
+        try:
             batches = table.iter_batches(batch_size=1024, columns=list(_COLUMNS))
             rows = (row for batch in batches for row in batch.to_pylist())
             for number, row in enumerate(rows, start=1):
@@ -50,13 +54,15 @@ def rows_fit(key: str, files: Sequence[str], model: str, indexes: Sequence[Any])
                 key,
                 f"{error}; the rewards cannot read it: rewrite the file with `medr3 data prepare`",
             )
-        except (pa.ArrowException, OSError):
-            continue
+        except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: bytes that are no text
+            yield Finding(
+                "error", key, f"{file}#{number + 1}: damaged from here on: {error}; get the file again"
+            )
     yield from _gold_is_indexed(key, gold, [str(index) for index in indexes if index])
 
 
 def _turns_survive(key: str, file: str, prompt: Any, model: str) -> Iterator[Finding]:
-    messages = [message for message in prompt or () if isinstance(message, dict)]
+    messages = [m for m in prompt if isinstance(m, dict)] if isinstance(prompt, list) else []
     if (
         all(message.get("role") != "assistant" for message in messages)
         or not Path(model).expanduser().is_dir()

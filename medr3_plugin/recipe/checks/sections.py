@@ -82,6 +82,8 @@ def sections(config: Any) -> Iterator[Finding]:
         except UserError as error:
             where, _, message = str(error).partition(": ")
             yield Finding("error", where, message)
+            if read is schedule:
+                return  # the others read the stages, too
 
 
 def registrations(config: Any) -> Iterator[Finding]:
@@ -124,7 +126,11 @@ def _known_to_verl(config: Any) -> Iterator[Finding]:
         return looked
 
     agent, manager = config.actor_rollout_ref.rollout.agent, config.reward.reward_manager
-    loops = {*_agent_loop_registry, *_listed_loops(agent.agent_loop_config_path)}
+    loops = set(_agent_loop_registry)
+    try:
+        loops.update(_listed_loops(agent.agent_loop_config_path))
+    except UserError as error:
+        yield Finding("error", "actor_rollout_ref.rollout.agent.agent_loop_config_path", str(error))
     estimators = [str(getattr(name, "value", name)) for name in ADV_ESTIMATOR_REGISTRY]
     wanted: list[tuple[str, Any, Callable[[str], bool], Iterable[str]]] = [
         ("algorithm.adv_estimator", config.algorithm.adv_estimator, found(get_adv_estimator_fn), estimators),
@@ -188,10 +194,21 @@ def _listed_loops(path: str | None) -> list[str]:
     """Names of the agent loops in a file of the user's."""
     if not path or not Path(path).expanduser().is_file():
         return []
-    from omegaconf import OmegaConf
-
-    listed: Any = OmegaConf.to_container(OmegaConf.load(Path(path).expanduser()))
+    listed = _yaml(Path(path).expanduser())
+    if not isinstance(listed, list) or not all(isinstance(loop, dict) for loop in listed):
+        raise UserError(f"{path}: a list of agent loops is needed, each with name and _target_")
     return [str(loop.get("name")) for loop in listed]
+
+
+def _yaml(path: Path) -> Any:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    try:
+        return OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
+        raise UserError(f"{path}: {' '.join(str(error).split())}") from error
 
 
 def tools(config: Any, folder: Path) -> Iterator[Finding]:
@@ -285,10 +302,10 @@ def tool_file(given: str | None, folder: Path) -> Path | None:
 
 def _search_tools(path: Path) -> list[dict[str, Any]]:
     """The `config` of every medical search tool that a tool file lists."""
-    from omegaconf import OmegaConf
-
-    listed = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    listed = _yaml(path)
     found = (listed.get("tools") or ()) if isinstance(listed, dict) else ()
+    if not isinstance(found, list | tuple) or not all(isinstance(tool, dict) for tool in found):
+        raise UserError(f"{path}: tools: a list of tools is needed, each with class_name and config")
     return [
         t.get("config") or {} for t in found if str(t.get("class_name", "")).endswith("MedicalSearchTool")
     ]

@@ -22,7 +22,14 @@ _COUNTS = (
     "trainer.n_gpus_per_node",
     "trainer.test_freq",
 )
-
+_OPTIONAL_COUNTS = (
+    "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu",
+    "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu",
+    "actor_rollout_ref.rollout.max_model_len",
+    "ray_kwargs.ray_init.num_cpus",
+    "trainer.total_training_steps",
+)
+"""Those that may be null."""
 
 _PREFILL_TOKENS = 8
 """Bound of the tokens of `<think>`, which the environment appends to a prompt of `data.max_prompt_length`."""
@@ -40,9 +47,11 @@ def counts(config: Any) -> Iterator[Finding]:
             "error", "medr3.stages", "a list of mappings is needed: {name: joint, until: {max_steps: 100}}"
         )
 
-    for key in _COUNTS:
+    for key in (*_COUNTS, *_OPTIONAL_COUNTS):
         value = OmegaConf.select(config, key)
-        if not isinstance(value, int):
+        if value is None and key in _OPTIONAL_COUNTS:
+            continue
+        if not isinstance(value, int) or isinstance(value, bool):
             yield Finding("error", key, f"a whole number is needed, got {value!r}")
         elif value < 1 and key != "trainer.test_freq":
             yield Finding("error", key, f"at least 1 is needed, got {value}")

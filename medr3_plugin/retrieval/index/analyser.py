@@ -20,8 +20,8 @@
   traditional Chinese is folded into simplified. A Latin letter or number joins the character beside it
   (维生素C: `素c`, 2型: `2型`).
 
-`VERSION` goes into the manifest of an index. Version 3 has the terms of version 2 (but for a few, such as those of ß for
-a beta) and more, so an index of version 2 is searched as well as before; one of another version is refused.
+`VERSION` goes into the manifest of an index. Version 3 has the terms of version 2 (but for a few, such as those of ß
+for a beta) and more, so an index of version 2 is searched as well as before; one of another version is refused.
 """
 
 # ruff: noqa: SIM905  (word lists are easier to read and to check on one line)

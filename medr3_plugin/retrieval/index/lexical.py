@@ -19,6 +19,7 @@ import numpy.typing as npt
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.index.analyser import terms
 from medr3_plugin.retrieval.index.filters import Mask
+from medr3_plugin.retrieval.index.store import mapped
 
 Rows = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
@@ -27,6 +28,8 @@ MAX_QUERY_CHARACTERS = 16_384
 """Longer queries are cut: some 2,500 words are more than any question, and bound the time of a search."""
 
 K1, B = 1.5, 0.75
+
+NO_SUCH_DOCUMENT = "the index names a document that it does not have"
 
 
 def query_terms(query: str) -> list[str]:
@@ -44,20 +47,36 @@ class LexicalIndex:
     def __init__(self, folder: Path) -> None:
         try:
             self._data, self._documents, self._starts = (
-                np.load(folder / f"{name}.csc.index.npy", mmap_mode="r", allow_pickle=False)
-                for name in ("data", "indices", "indptr")
+                mapped(folder / f"{name}.csc.index.npy", kinds)
+                for name, kinds in (("data", "f"), ("indices", "iu"), ("indptr", "iu"))
             )
             self._vocabulary: dict[str, int] = json.loads((folder / "vocab.index.json").read_bytes())
             self._size = int(json.loads((folder / "params.index.json").read_bytes())["num_docs"])
-        except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+            fits = self._fits()
+        except (
+            OSError,
+            EOFError,
+            ValueError,
+            LookupError,
+            TypeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
             raise UserError(f"{folder}: not a complete BM25 index ({error}); build it again") from error
-        if not len(self._data) == len(self._documents) == self._starts[-1] or (
-            len(self._starts) != len(self._vocabulary) + 1
-        ):
+        if not fits:
             raise UserError(f"{folder}: the BM25 index's files do not fit together; build it again")
         # plain arrays over the same mapping: indexing an np.memmap costs a Python object each time
         self._data, self._documents = np.asarray(self._data), np.asarray(self._documents)
         self._accumulate: Callable[..., None] = _accumulate
+
+    def _fits(self) -> bool:
+        """Whether every term leads to a slice of the postings; a search does not look at that again."""
+        starts, count = self._starts, len(self._vocabulary)
+        if len(starts) != count + 1 or not len(self._data) == len(self._documents) == starts[-1]:
+            return False
+        numbers = np.fromiter(self._vocabulary.values(), dtype=np.int64, count=count)
+        in_order = starts[0] == 0 and bool(np.all(starts[1:] >= starts[:-1]))
+        return in_order and bool(np.all((numbers >= 0) & (numbers < count)))
 
     def __len__(self) -> int:
         return self._size
@@ -125,4 +144,6 @@ def _accumulate(scores: Scores, data: Scores, documents: Any, starts: Any, ends:
     slices = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
     owners = np.concatenate([documents[part] for part in slices])
     weights = np.concatenate([data[part] for part in slices])
+    if len(owners) and not 0 <= owners.min() <= owners.max() < len(scores):
+        raise IndexError(NO_SUCH_DOCUMENT)  # `bincount` would make room for it
     scores += np.bincount(owners, weights=weights, minlength=len(scores)).astype(np.float32)

@@ -1,8 +1,9 @@
 """The manifest of an index: what it was built from and with, and the checksum of every file.
 
 `manifest.json` is written last and checked first. An index without one was never finished; one whose files
-changed since is refused. Files up to `WHOLE_BYTES` are hashed whole when an index is opened; of larger ones
-the size and 64 evenly spread blocks, so that opening stays quick (`verify="full"` hashes everything).
+changed since is refused, and so is one that names files outside its folder. Files up to `WHOLE_BYTES` are hashed
+whole when an index is opened; of larger ones the size and 64 evenly spread blocks, so that opening stays quick
+(`verify="full"` hashes everything).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from medr3_plugin.errors import UserError
@@ -102,7 +103,7 @@ def read(folder: Path, verify: Verify = "quick") -> dict[str, Any]:
         raise UserError(f"{folder}: no {NAME}, so no finished index; build it again with `medr3 index build`")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: corrupted ({error}); build the index again") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise UserError(f"{path}: not the manifest of a medr3 index")
@@ -113,21 +114,30 @@ def read(folder: Path, verify: Verify = "quick") -> dict[str, Any]:
         )
     if manifest.get("digest") != _own_digest(manifest):
         raise UserError(f"{path}: changed after it was written (digest differs); build the index again")
-    for name, entry in manifest["files"].items():
-        _check_file(folder / name, entry, verify)
+    files = manifest.get("files")
+    if not isinstance(files, dict) or not files:
+        raise UserError(f"{path}: describes no files; build the index again")
+    for name, entry in files.items():
+        _check_file(folder, name, entry, verify)
     return manifest
 
 
-def _check_file(path: Path, entry: Mapping[str, Any], verify: Verify) -> None:
+def _check_file(folder: Path, name: str, entry: Any, verify: Verify) -> None:
+    relative = PurePosixPath(name)
+    if relative.is_absolute() or ".." in relative.parts or not isinstance(entry, dict):
+        raise UserError(f"{folder / NAME}: {name!r} is no file of an index; build the index again")
+    path = folder / relative
     if not path.is_file():
         raise UserError(f"{path}: missing from the index; build it again")
     size = path.stat().st_size
-    if size != entry["bytes"]:
-        raise UserError(f"{path}: corrupted, {size} bytes instead of {entry['bytes']}; build the index again")
+    if size != entry.get("bytes"):
+        raise UserError(
+            f"{path}: corrupted, {size} bytes instead of {entry.get('bytes')}; build the index again"
+        )
     if "sample_sha256" in entry and verify == "quick":
         intact = sample_digest(path) == entry["sample_sha256"]
     else:
-        intact = file_digest(path) == entry["sha256"]
+        intact = file_digest(path) == entry.get("sha256")
     if not intact:
         raise UserError(f"{path}: corrupted, its checksum differs from the manifest; build the index again")
 

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Document
@@ -55,6 +56,21 @@ def document_from_row(row: dict[str, Any]) -> Document:
     """The inverse of `document_to_row`; the row must stem from it."""
     own = {name: row.pop(name) for name in _OWN}
     return Document(**own, extra=row)
+
+
+def mapped(path: Path, kinds: str) -> npt.NDArray[Any]:
+    """A one-dimensional array of an index, memory-mapped.
+
+    Args:
+        kinds: the kinds of numbers (`dtype.kind`) that it may hold.
+
+    Raises:
+        ValueError: the file holds something else, such as pickled objects or an archive.
+    """
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind not in kinds:
+        raise ValueError(f"{path.name} is no array of numbers")
+    return array
 
 
 class StoreWriter:
@@ -128,19 +144,25 @@ class DocumentStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            self._offsets = np.load(folder / "offsets.npy", mmap_mode="r", allow_pickle=False)
-            self.levels = np.load(folder / "levels.npy", mmap_mode="r", allow_pickle=False)
-            self.years = np.load(folder / "years.npy", mmap_mode="r", allow_pickle=False)
-            self.source_codes = np.load(folder / "source_codes.npy", mmap_mode="r", allow_pickle=False)
+            self._offsets = mapped(folder / "offsets.npy", "i")
+            self.levels = mapped(folder / "levels.npy", "u")
+            self.years = mapped(folder / "years.npy", "i")
+            self.source_codes = mapped(folder / "source_codes.npy", "i")
             self.sources: list[str] = json.loads((folder / "sources.json").read_text())
+            if not isinstance(self.sources, list) or not all(isinstance(n, str) for n in self.sources):
+                raise ValueError("sources.json is no list of names")
             with (folder / "rows.jsonl").open("rb") as rows:
                 self._rows = mmap.mmap(rows.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, EOFError, RecursionError) as error:
             raise UserError(
                 f"{folder}: not a complete document store ({error}); build the index again"
             ) from error
         columns = (self.levels, self.years, self.source_codes)
-        if any(len(column) != len(self) for column in columns) or self._offsets[-1] != len(self._rows):
+        if (
+            not len(self._offsets)
+            or any(len(column) != len(self) for column in columns)
+            or self._offsets[-1] != len(self._rows)
+        ):
             raise UserError(
                 f"{folder}: the document store's files do not fit together; build the index again"
             )

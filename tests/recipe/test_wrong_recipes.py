@@ -1,0 +1,237 @@
+"""Mistakes of every kind, each refused before a start with its key, and none with a traceback."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("verl")
+
+from omegaconf import OmegaConf
+
+from medr3_plugin.errors import UserError
+from medr3_plugin.recipe.checks import check, check_config
+from medr3_plugin.recipe.shipped import Recipe, compose, find_recipe
+
+ACTOR, ROLLOUT = "actor_rollout_ref.actor", "actor_rollout_ref.rollout"
+CPU = find_recipe("medr3_cpu")
+
+
+@pytest.fixture(scope="module")
+def composed() -> Any:
+    return compose(CPU)
+
+
+def findings(config: Any, changes: dict[str, Any], *, files: bool = False) -> list[tuple[str, str]]:
+    config = copy.deepcopy(config)
+    OmegaConf.set_struct(config, False)
+    for key, value in changes.items():
+        OmegaConf.update(config, key, value, merge=False)
+    found = check_config(config, CPU.folder, files=files, gpu_memory_gib=80)
+    return [(finding.where, finding.message) for finding in found if finding.level == "error"]
+
+
+FORMS = {
+    "medr3": [None, "yes", [1]],
+    "medr3.reward": ["medr3", [1]],
+    "medr3.reward.judge": ["rule"],
+    "medr3.environment": ["tags"],
+    "medr3.retrieval": ["bm25", 3],
+    "medr3.stages": ["joint", {"joint": {}}, ["joint"], [None], [{"until": {"max_steps": 1}}]],
+    "data": [None, 5],
+    "trainer.v1": [None],
+    ACTOR: ["fsdp2"],
+    f"{ACTOR}.optim.lr": ["small", True],
+    f"{ACTOR}.ppo_micro_batch_size_per_gpu": [0, "x", 1.5],
+    f"{ACTOR}.use_dynamic_bsz": ["yes", 1],
+    f"{ROLLOUT}.temperature": ["hot"],
+    f"{ROLLOUT}.n": ["4", True, 0],
+    f"{ROLLOUT}.max_model_len": ["long"],
+    "ray_kwargs.ray_init.num_cpus": ["many"],
+    "trainer.logger": [3, None],
+    "trainer.nnodes": ["1", None],
+    "trainer.save_freq": ["often"],
+    "trainer.total_training_steps": ["all"],
+}
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, v) for key, values in FORMS.items() for v in values])
+def test_a_value_of_another_form(composed: Any, key: str, value: Any) -> None:
+    (first, *_) = findings(composed, {key: value})
+    assert first[0] == key and "needed" in first[1]
+
+
+@pytest.mark.parametrize(
+    "text", ["${paths.nowhere}/index", "${oc.env:MEDR3_NO_SUCH_VARIABLE}", "${medr3.retrieval.index}"]
+)
+def test_an_interpolation_that_leads_nowhere(composed: Any, text: str) -> None:
+    ((where, message),) = findings(composed, {"medr3.retrieval.index": text})
+    assert where == "medr3.retrieval.index" and message
+
+
+def stage(**keys: Any) -> list[dict[str, Any]]:
+    return [{"name": "joint", "until": {"max_steps": 1}, **keys}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "where", "says"),
+    [
+        ({"medr3.stages": [{"name": "joint"}]}, "medr3.stages[0].until", "required"),
+        ({"medr3.stages": [{"name": "joint", "until": 100}]}, "medr3.stages[0].until", "dictionary"),
+        ({"medr3.stages": [{"name": "推理", "until": {"max_steps": 1}}]}, "medr3.stages[0].name", "pattern"),
+        ({"medr3.stages": [{"name": "foo", "until": {"max_steps": 1}}]}, "foo.preset", "no formula"),
+        ({"medr3.stages": stage(reward="paper")}, "medr3.stages[0].reward", "dictionary"),
+        ({"medr3.stages": stage(reward={"preset": "papper"})}, "stages.joint.preset", "papper"),
+        ({"medr3.stages": stage(max_searches="two")}, "medr3.stages[0].max_searches", "integer"),
+        ({"medr3.stages": stage(handover="weight")}, "medr3.stages[0].handover", "weights"),
+        ({"medr3.retrieval.backend": "in_process"}, "medr3.retrieval.backend", "inprocess"),
+        ({"medr3.platform": "cup"}, "medr3.platform", "did you mean cpu"),
+        ({"medr3.reward.encoder.device": "gpu"}, "medr3.reward.encoder.device", "no device of torch"),
+        ({"trainer.resume_mode": "atuo"}, "trainer.resume_mode", "did you mean auto"),
+        ({"trainer.device": "gpu"}, "trainer.device", "expected cuda, cpu"),
+        ({f"{ACTOR}.strategy": "fsdp3"}, f"{ACTOR}.strategy", "did you mean fsdp"),
+        ({f"{ACTOR}.optim.optimizer": "AdamWW"}, f"{ACTOR}.optim.optimizer", "did you mean AdamW"),
+        ({f"{ACTOR}.optim.lr": -1.0}, f"{ACTOR}.optim.lr", "out of range"),
+        ({f"{ACTOR}.optim.lr_scheduler_type": "cosin"}, "lr_scheduler_type", "did you mean cosine"),
+        ({f"{ACTOR}.policy_loss.loss_mode": "vanila"}, "policy_loss.loss_mode", "did you mean vanilla"),
+        ({f"{ACTOR}.loss_agg_mode": "token_mean"}, ACTOR, "Invalid loss_agg_mode"),
+        ({f"{ACTOR}.fsdp_config.model_dtype": "fp31"}, "model_dtype", "expected fp32"),
+        ({f"{ROLLOUT}.name": "vlm"}, f"{ROLLOUT}.name", "did you mean vllm"),
+        ({f"{ROLLOUT}.dtype": "float31"}, f"{ROLLOUT}.dtype", "did you mean float32"),
+        ({f"{ROLLOUT}.gpu_memory_utilization": 20}, "gpu_memory_utilization", "out of range"),
+        ({f"{ROLLOUT}.top_p": 7}, f"{ROLLOUT}.top_p", "out of range"),
+        (
+            {"actor_rollout_ref.model.override_config.attn_implementation": "sdpaa"},
+            "attn_implementation",
+            "did you mean sdpa",
+        ),
+        ({"trainer.n_gpus_per_node": 2}, "ray_kwargs.ray_init.num_gpus", "1 logical GPUs"),
+        ({"trainer.v1.trainer_mode": "medr3_separate_async"}, f"{ROLLOUT}.nnodes", "at least 1"),
+    ],
+)
+def test_a_value_that_is_refused_later(composed: Any, changes: dict[str, Any], where: str, says: str) -> None:
+    found = findings(composed, changes)
+    assert any(key.endswith(where) and says in message for key, message in found), found
+
+
+def test_separate_async_with_its_keys_is_right(composed: Any) -> None:
+    changes = {
+        "trainer.v1.trainer_mode": "medr3_separate_async",
+        "trainer.v1.separate_async.parameter_sync_step": 1,
+        "actor_rollout_ref.hybrid_engine": False,
+        f"{ROLLOUT}.nnodes": 1,
+        f"{ROLLOUT}.n_gpus_per_node": 1,
+        f"{ROLLOUT}.checkpoint_engine.backend": "medr3_gloo",
+        f"{ROLLOUT}.checkpoint_engine.custom_backend_module": "medr3_plugin.platform_cpu.gloo_weights",
+        "ray_kwargs.ray_init.num_gpus": 2,
+    }
+    assert findings(composed, changes) == []
+    ((where, message),) = findings(composed, {**changes, f"{ACTOR}.ppo_mini_batch_size": 3})
+    assert where == "trainer.v1.separate_async.parameter_sync_step" and "1 x ppo_mini_batch_size 3" in message
+    ((where, message),) = findings(composed, {**changes, f"{ROLLOUT}.checkpoint_engine.backend": "naive"})
+    assert where == f"{ROLLOUT}.checkpoint_engine.backend" and "nccl" in message
+
+
+@pytest.mark.parametrize("samples", [2, 3, 4, 5, 8])
+@pytest.mark.parametrize("questions", [1, 2, 5, 7, 8])
+def test_samples_and_questions_can_be_changed_alone(composed: Any, samples: int, questions: int) -> None:
+    assert findings(composed, {f"{ROLLOUT}.n": samples, "data.train_batch_size": questions}) == []
+
+
+def test_files_of_another_kind(composed: Any, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/config.json").write_text('{"model_type": ')
+    (tmp_path / "file").write_bytes(b"\x00\xff\xfe")
+    changes = {
+        "actor_rollout_ref.model.path": str(tmp_path / "model"),
+        "medr3.reward.encoder.path": str(tmp_path / "empty"),
+        "medr3.retrieval.index": str(tmp_path / "empty"),
+        "medr3.reward.extractor.vocabularies": [str(tmp_path / "file")],
+        "paths.run": str(tmp_path / "file/run"),
+    }
+    found = dict(findings(composed, changes, files=True))
+    assert "config.json cannot be read" in found["actor_rollout_ref.model.path"]
+    assert "config.json cannot be read" in found["medr3.reward.encoder.path"]
+    assert "no manifest.json" in found["medr3.retrieval.index"]
+    assert "no jsonl file" in found["medr3.reward.extractor.vocabularies"]
+    assert "is a file" in found["medr3.run_dir"] and "is a file" in found["trainer.default_local_dir"]
+
+
+TEXT = (CPU.folder / "medr3_cpu.yaml").read_text(encoding="utf-8")
+
+
+def written(folder: Path, content: bytes, name: str = "mine.yaml") -> Recipe:
+    """The recipe with another yaml, in a folder of its own."""
+    shutil.copytree(CPU.folder, folder, ignore=shutil.ignore_patterns("medr3_cpu.yaml"))
+    (folder / name).write_bytes(content)
+    return find_recipe(str(folder / name))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TEXT.replace("  - ppo_trainer", "\t- ppo_trainer").encode(),
+        (TEXT + "\nmedr3: {}\n").encode(),
+        TEXT.replace("# Med-R^3", "# 检索").encode("gbk"),
+        TEXT.replace("kind: rule", "kind: rule: x").encode(),
+        TEXT.replace("preset: medr3", "preset: %medr3").encode(),
+        TEXT.replace("ppo_trainer", "ppo_trainr").encode(),
+        TEXT.replace("defaults:", "defalts:").encode(),
+        TEXT.replace("  stages:\n", "stages:\n").encode(),
+        bytes(range(256)),
+        b"- 1\n",
+        b"# nothing\n",
+        b"",
+    ],
+    ids=(
+        "tab", "twice", "gbk", "colon", "percent", "default", "no defaults", "indent", "binary", "list", "comment",
+        "empty",
+    ),
+)  # fmt: skip
+def test_a_yaml_that_is_none(tmp_path: Path, content: bytes) -> None:
+    try:
+        found = check(written(tmp_path / "mine", content), files=False)
+    except UserError as error:
+        assert "mine" in str(error)
+    else:
+        assert [finding for finding in found if finding.level == "error"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [("my recipe", "my recipe.yaml"), ("配方 一", "配方.yaml"), ("a=b,c", "mine.yaml"), ("[x]", "mine.yaml")],
+)
+def test_names_with_spaces_and_of_other_scripts_are_right(tmp_path: Path, folder: str, name: str) -> None:
+    recipe = written(tmp_path / folder, TEXT.encode(), name)
+    assert [f for f in check(recipe, files=False) if f.level == "error"] == []
+
+
+def test_anchors_windows_line_ends_and_a_byte_order_mark_are_right(tmp_path: Path) -> None:
+    text = TEXT.replace("until: {max_steps: 4}", "until: &until {max_steps: 4}", 1)
+    text = text.replace("until: {max_steps: 4}", "until: *until")
+    recipe = written(tmp_path / "mine", b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert [f for f in check(recipe, files=False) if f.level == "error"] == []
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "trainer.nnodes",
+        "ablation=joint_olny",
+        "environment=tool",
+        "precision=float16",
+        "medr3.stages=[{name: joint",
+        "--trainer.nnodes=2",
+        "+trainer.nnodes=2=3=",
+        "=",
+        "",
+    ],
+)
+def test_an_override_that_is_none(override: str) -> None:
+    found = check(CPU, [override], files=False)
+    assert [finding for finding in found if finding.level == "error"]
