@@ -10,7 +10,7 @@
   numeral is a number (type II: `type2`). "a" is an article except after words such as vitamin, after a hyphen, as a
   capital, or at the end of a phrase. (As terms of their own, single digits cost 0.03 nDCG@10 on lists of findings;
   docs/benchmarks/retrieval.md.)
-* What is written as one word or as two is both: pre-eclampsia is also `preeclampsia`, COVID19 also `covid` and `19`,
+* What is written as one word or as two is both: pre-eclampsia is also `preeclampsia`, COVID19 also `covid`,
   CYP3A4 also `3a4`, 500mg also `500` and `mg`, PD-L1 also `pdl1`. Numerals, alleles and changes of amino acids have one
   form, too (MPS II: `mps2`, stage IIIB: `3b`, HLA-B*57:01: `b5701`, p.Val600Glu: `v600e`), and so have plurals
   (metastases: `metastasi`) and drugs of two names (`spelling`).
@@ -339,8 +339,11 @@ def _parts(word: str) -> tuple[str, ...]:
         return (_AMINO_ACIDS[whole[1]] + whole[2] + _AMINO_ACIDS[whole[3]],)
     if whole := _INHIBITOR.fullmatch(word):
         return whole[1], "inhibitor"
-    if whole := _DOSE.fullmatch(word) or _FUSED.fullmatch(word):
-        return tuple(part for part in whole.groups() if part and len(part) > 1)
+    if whole := _DOSE.fullmatch(word):
+        return tuple(part for part in whole.groups() if len(part) > 1)
+    if whole := _FUSED.fullmatch(word):
+        # a bare number says too little by itself (0.001 on PubMedQA)
+        return tuple(part for part in whole.groups() if part and not part.isdecimal())
     return _OTHER_NOTATION.get(word, ())
 
 
