@@ -33,7 +33,7 @@ TASKS = {
     # half of the signs are in layperson words: copying them finds the gold document first for 0.56 of the questions,
     # the medical terms for 0.82 (benchmarks/rare_disease_task.py)
     "copying": Wording(signs=4, layperson_share=1.0, examples=4),
-    # two of the four example turns do not search, and the untrained model searches for one question in twelve
+    # two of the four example turns do not search, and the untrained model seldom answers after a search
     "cold_start": Wording(signs=4, layperson_share=0.3, examples=4, unsearched=2),
 }
 """Task -> how its questions are put."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import inspect
+import logging
 from abc import ABC, abstractmethod
 from types import ModuleType
 from typing import Any, Literal
@@ -230,6 +231,24 @@ class SharedMemoryWeights(Patch):
         receiver.receive_weights = receive_weights
 
 
+class LogWithoutFlush(Patch):
+    """`separate_async` without colocated rollouts, the form that a CPU can run, ends in a call that logging refuses."""
+
+    module = "verl.trainer.ppo.v1.trainer_separate_async"
+    why = "with `hybrid_engine=false`, verl passes `flush=True` to its logger, which raises a TypeError"
+
+    def needed(self, module: ModuleType) -> bool:  # noqa: D102
+        return isinstance(module.logger, logging.Logger) and "flush=True" in inspect.getsource(module)
+
+    def apply(self, module: ModuleType) -> None:  # noqa: D102
+        class WithoutFlush(logging.LoggerAdapter[logging.Logger]):
+            def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
+                kwargs.pop("flush", None)
+                return msg, kwargs
+
+        module.logger = WithoutFlush(module.logger, {})  # type: ignore[attr-defined]
+
+
 PATCHES: tuple[Patch, ...] = (
     VllmDistributionName(),
     ProcessGroupBackend(),
@@ -238,4 +257,5 @@ PATCHES: tuple[Patch, ...] = (
     UnpinnedOffload(),
     CriticAttention(),
     SharedMemoryWeights(),
+    LogWithoutFlush(),
 )

@@ -128,6 +128,9 @@ class Measure:
         )
         if case.formula.is_paper and case.scored:
             _measure_paper(case, case.graph, [reference.graph for reference in references], cosines)
+        elif case.formula.is_paper:
+            delta = case.formula.options.paper.delta
+            case.record["paper_retrieval_number"] = paper.retrieval_number(len(case.evidence.turns), delta)
         best = None if reasoning.reference is None else references[reasoning.reference].graph
         case.reasons["reasoning"] = explain.of_reasoning(reasoning, case.graph, best)
         case.reasons["retrieval"] = explain.of_retrieval(relevant, retrieval)

@@ -9,7 +9,8 @@ is silent, so we decided). The stages, by the nesting of the figure's panels (pr
 - joint: R = R_answer + R_format
 
 There is no gate and no ladder: with the default weights a wrong answer can earn as much as a right one that brings
-nothing else (docs/FIDELITY.md). Every term is at least 0, and 0 without an answer or with a forged document (ours).
+nothing else (docs/FIDELITY.md). Every term is at least 0, and 0 with a forged document; without an answer, all but
+R_retrieval_number are (ours).
 """
 
 from __future__ import annotations
@@ -166,6 +167,9 @@ def logical(own: Graph, references: Sequence[Graph], hops: int) -> float:
 
 def retrieval_number(searches: int, delta: int) -> float:
     """R_retrieval_num = 1 if n >= δ else 0, n the number of executed searches. Certainty: read; δ is ours.
+
+    It is paid without an answer, too: a policy that seldom searches breaks off more often when it does, and would learn
+    not to search (docs/LEARNING.md, cold start).
 
     >>> retrieval_number(0, 1), retrieval_number(3, 1)
     (0.0, 1.0)

@@ -51,8 +51,8 @@ async def test_a_failing_judge_makes_its_samples_invalid_and_no_other(chat_serve
             "judge_truncated",
             "judge.max_tokens",
         ),
-        (Cut(verdict_text(2)), "judge_truncated", "cut off"),
-        ('<think>I would write {"reason": "same", "score": 2}. But', "judge_truncated", "thoughts"),
+        (Cut(verdict_text(2)), "judge_truncated", "judge.max_tokens"),
+        ('<think>I would write {"reason": "same", "score": 2}. But', "judge_truncated", "thinking"),
         ("nonsense", "judge_bad_response", "nonsense"),
     ],
 )

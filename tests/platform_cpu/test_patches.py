@@ -108,6 +108,20 @@ print(got[0][1].item(), hasattr(transfer.BucketedWeightReceiver.receive_weights,
     assert out.endswith("0.0 True")
 
 
+def test_a_log_call_that_flushes_is_a_log_call():
+    out = run(
+        """
+import logging, sys, verl
+logging.basicConfig(stream=sys.stdout, format="logged %(message)s", force=True)
+import verl.trainer.ppo.v1.trainer_separate_async as module
+module.logger.info("once", flush=True)
+module.logger.warning("twice %s", "over")
+""",
+        VERL_PLATFORM="cpu",
+    )
+    assert "logged once" in out and "logged twice over" in out
+
+
 @pytest.mark.slow
 def test_nothing_happens_unless_the_platform_is_chosen():
     out = run(

@@ -209,6 +209,19 @@ def test_without_an_answer_or_with_a_forged_document_there_is_nothing(options):
         assert one.record["score"] == 0.0 and one.record["valid"] == 1.0
 
 
+def test_a_search_counts_without_an_answer(options):
+    broken_off = sample("reasoning", response=f"<think>{THINK}")
+    assert broken_off.searches
+    forged = replace(broken_off, forged=True)
+    [one] = scored(options, broken_off)
+    assert one.record["score"] == one.record["paper_retrieval_number"] == 1.0 and one.record["format"] == 0.0
+    assert "retrieval_number" in str(one.reasons["composition"]["terms"])
+    for other in scored(
+        options, forged, replace(broken_off, stage="retrieval"), replace(broken_off, stage="joint")
+    ):
+        assert other.record["score"] == 0.0
+
+
 def test_the_overlong_ramp_counts(options):
     ramp = options | {"penalties": {"overlong": {"max_tokens": 1000, "buffer": 100}}}
     long = sample("joint")

@@ -65,7 +65,7 @@ def test_each_step_trains_on_prompts_of_its_own_stage(trainer, mode):
         ("joint", 6, 9, "max_steps 4"),
     ]
     temperatures = {entry[1]: entry[3] for entry in done.told if entry[0] == "train"}
-    assert temperatures[3] == 0.9 and temperatures[4] == 0.6
+    assert temperatures[3] == 0.9 and temperatures[4] == 0.8
     assert not any(done.queue.tags.values()) and not done.rollouts.waiting  # nothing was rolled out in vain
 
 

@@ -137,7 +137,7 @@ def test_a_failure_costs_no_document_and_only_it_is_asked_again(tmp_path, server
     ]
     code, said = build("--evidence-model", "m")
     assert code == 2
-    assert "2 documents keep the level of the rules (bad_response 2)" in said
+    assert "(bad_response 2)" in said
     assert "try another --evidence-model" in said
     assert levels(tmp_path) == {**LEVELS, "silent": 9}
     assert server.asked() == 1 + 2 * 2
@@ -159,7 +159,7 @@ def test_a_dead_judge_is_given_up(tmp_path, server, build, step, kind):
     server.script = [step]
     code, said = build("--evidence-model", "m", "--evidence-concurrency", 1)
     assert code == 2
-    assert f"3 documents keep the level of the rules ({kind} 2, not_asked 1): the evidence judge at" in said
+    assert "3 documents" in said and f"({kind} 2, not_asked 1)" in said
     assert levels(tmp_path) == LEVELS
     server.script = [says("rct")]
     code, said = build("--evidence-model", "m")

@@ -201,7 +201,7 @@ def test_two_encoders_that_moved(two_models):
     assert len(engine.search(["heart"], 3)[0]) == 3
     with pytest.raises(UserError, match=r"query encoder .* with --encoder \(search\.encoder\)"):
         open_index(index, SearchOptions(article_encoder=article))
-    with pytest.raises(UserError, match=r"article encoder .* not there; .* with --article-encoder"):
+    with pytest.raises(UserError, match=r"article encoder .*/built/article.* with --article-encoder"):
         open_index(index, SearchOptions(encoder=query))
     with pytest.raises(UserError, match=r"article encoder .* not those .* with --article-encoder"):
         open_index(index, SearchOptions(encoder=query, article_encoder=query))
