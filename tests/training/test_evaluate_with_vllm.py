@@ -17,7 +17,7 @@ def test_every_sample_is_evaluated_once(tiny, tmp_path):
     command = (
         *("eval", "--model", model, "--benchmark", f"rare_disease={data}/val.parquet", "--out", str(out)),
         *("--index", f"{data}/index", "--recipe", "medr3_cpu", "--samples", "2"),
-        *("--prompt-length", "352", "--response-length", "96", f"paths.data={data}"),
+        *("--prompt-length", "576", "--response-length", "96", f"paths.data={data}"),
     )
     for _ in range(2):  # the second command finds everything done
         done = medr3(*command)
