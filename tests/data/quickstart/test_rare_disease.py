@@ -128,6 +128,16 @@ def test_the_first_examples_name_the_terms_they_search_with(ontology, profiles):
                 assert words in {word.lower() for word in term.layperson_words}
 
 
+def test_the_first_examples_can_answer_without_a_search(ontology):
+    turns = rare_disease.example_turns(ontology, rare_disease.Wording(examples=4, unsearched=2))
+    plain = rare_disease.example_turns(ontology)
+    assert [len(parse(response).queries) for _, response in turns] == [0, 0, 1, 1]
+    assert [parse(response).answer for _, response in turns] == [
+        parse(response).answer for _, response in plain
+    ]
+    assert turns[2:] == plain[2:]
+
+
 def test_imitating_the_examples_earns_reasoning_reward(ontology, questions):
     """A thought in the examples' form, read by the lexicon extractor, is the reference graph."""
     rows = vocabulary.entries(ontology)
