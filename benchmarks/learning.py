@@ -21,18 +21,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from warm_start import Start, demonstrations
+from warm_start import train as train_start
+
 from medr3_plugin.data.quickstart.rare_disease import Wording
 from medr3_plugin.errors import UserError
 from medr3_plugin.evaluation.statistics import Comparison, Interval, compare, share_interval
 from medr3_plugin.records import base_id
-from warm_start import Start, demonstrations
-from warm_start import train as train_start
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, RUNS, DATA = ROOT / "docs/learning", ROOT / "runs/learning", ROOT / "data/learning"
 RECIPE, MODEL = ROOT / "recipes/medr3_cpu", ROOT / "models/SmolLM2-135M-Instruct"
 METRICS = "metrics.jsonl"
-
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ TASKS = {
     # two of the four example turns do not search, and the untrained model seldom answers after a search
     "cold_start": Task(Wording(signs=4, layperson_share=0.3, examples=4, unsearched=2)),
     # knows the form without example turns, answers from memory, seldom searches or believes what it finds: what a right
-    # answer needs is there, but comes together in less than one of a hundred trajectories
+    # answer needs is there, but comes together in about one of a thousand trajectories
     "from_memory": Task(
-        Wording(signs=4, layperson_share=0.3, examples=0), Start(searches=0.04, query_signs=2, believes=0.5)
+        Wording(signs=4, layperson_share=0.3, examples=0), Start(searches=0.04, query_signs=1, believes=0.3)
     ),
 }
 PROMPT_TOKENS = {0: 128, 4: 640}
@@ -94,7 +94,17 @@ MEASURES = {
 }
 """What is kept of every validation question -> its heading."""
 SHARES = ("acc", "supported", "format")
-PARTS = ("score", "acc", "format", "reasoning", "retrieval", "coordination", "searches", "documents")
+PARTS = {
+    **{name: name for name in ("score", "acc", "format", "reasoning", "retrieval", "coordination")},
+    "paper_reasoning": "paper: reasoning",
+    "paper_retrieval_number": "paper: searched",
+    "paper_quality": "paper: quality",
+    "paper_breadth": "paper: breadth",
+    "searches": "searches",
+    "documents": "documents",
+    "zero_variance": "groups without variance",
+}
+"""What is kept of every training step -> its heading; a column that no run of a task has is left out."""
 
 
 @dataclass(frozen=True)
@@ -431,13 +441,16 @@ def table(task: str = "copying") -> str:
             "|---|---|---|---|",
             *pairs,
         ]
-    stages = [
-        f"| {arm} | {stage} | {' | '.join(moved(members, stage, part) for part in PARTS)} |"
+    rows = [
+        (arm, stage, {part: moved(members, stage, part) for part in PARTS})
         for arm, members in runs.items()
         for stage in dict.fromkeys(line["stage"] for r in members for line in r.train)
     ]
-    if stages:
-        text += ["", f"| arm | stage | {' | '.join(PARTS)} |", "|---|---|" + "---|" * len(PARTS), *stages]
+    parts = [part for part in PARTS if any(cells[part] for _, _, cells in rows)]
+    if rows:
+        text += ["", f"| arm | stage | {' | '.join(PARTS[part] for part in parts)} |"]
+        text += ["|---|---|" + "---|" * len(parts)]
+        text += [f"| {arm} | {stage} | {' | '.join(c[part] for part in parts)} |" for arm, stage, c in rows]
     return "\n".join(text)
 
 

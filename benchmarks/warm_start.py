@@ -1,8 +1,8 @@
 """A start for `learning.py` made by a few minutes of supervised training: a policy whose habits are set.
 
 A model of 135M parameters does not follow the tag protocol from an instruction, as the 7B models of the paper do. These
-demonstrations bring SmolLM2 where such a model starts: it answers in the right form, seldom searches, searches for a part
-of what it was told, and often does not believe what it found. How seldom each of these is, `Start` says.
+demonstrations bring SmolLM2 where such a model starts: it answers in the right form, seldom searches, searches for a
+part of what it was told, and often does not believe what it found. How often it does each of these, `Start` says.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class Start:
     Attributes:
         searches: share of the questions in which it searches.
         query_signs: how many of the signs it was told stand in a query.
-        believes: share of the searches after which the answer is the document's title; else it is some other disease.
+        believes: share of the searches after which the answer is the document's title; else it is a disease drawn at
+            random, as without a search.
         demonstrations: with a search, and as many without one.
     """
 
@@ -56,10 +57,10 @@ def demonstrations(
 ) -> Iterator[list[Piece]]:
     """Demonstrations over training rows, each prompt, trajectory and end of turn.
 
-    Half of them search, so that the policy knows how that goes; the tokens that open the search are learned in a share of
-    them only, which sets how often it does.
+    Half of them search, so that the policy knows how that goes; the tokens that open the search are learned in a share
+    of them only, which sets how often it does.
     """
-    rng = random.Random(0)  # noqa: S311 (sampling)
+    rng = random.Random(0)
     diseases = sorted({row["reward_model"]["ground_truth"] for row in rows})
 
     def piece(text: str, is_learned: bool = True) -> Piece:
@@ -105,7 +106,9 @@ def train(model_folder: Path, out: Path, examples: Sequence[Sequence[Piece]], to
             torch.tensor([i if piece.is_learned else -100 for piece in pieces for i in piece.token_ids])
             for pieces in batch
         ]
-        padded = torch.nn.utils.rnn.pad_sequence(inputs, batch_first=True, padding_value=tokenizer.pad_token_id)
+        padded = torch.nn.utils.rnn.pad_sequence(
+            inputs, batch_first=True, padding_value=tokenizer.pad_token_id
+        )
         mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(i) for i in inputs], batch_first=True)
         wanted = torch.nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=-100)
         with torch.autocast("cpu", torch.bfloat16):
