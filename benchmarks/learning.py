@@ -52,7 +52,7 @@ TASKS = {
     # knows the form without example turns, answers from memory, seldom searches or believes what it finds: what a right
     # answer needs is there, but comes together in about one of a thousand trajectories
     "from_memory": Task(
-        Wording(signs=4, layperson_share=0.3, examples=0), Start(searches=0.1, query_signs=1, believes=0.15)
+        Wording(signs=4, layperson_share=0.3, examples=0), Start(searches=0.07, query_signs=3, believes=0.15)
     ),
 }
 PROMPT_TOKENS = {0: 128, 4: 640}
