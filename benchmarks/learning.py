@@ -26,7 +26,7 @@ from warm_start import train as train_start
 
 from medr3_plugin.data.quickstart.rare_disease import Wording
 from medr3_plugin.errors import UserError
-from medr3_plugin.evaluation.statistics import Comparison, Interval, compare, share_interval
+from medr3_plugin.evaluation.statistics import Comparison, Interval, bootstrap, compare, share_interval
 from medr3_plugin.records import base_id
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,6 +94,7 @@ MEASURES = {
 }
 """What is kept of every validation question -> its heading."""
 SHARES = ("acc", "supported", "format")
+CURVES = ("acc", "searches", "format")
 PARTS = {
     **{name: name for name in ("score", "acc", "format", "reasoning", "retrieval", "coordination")},
     "paper_reasoning": "paper: reasoning",
@@ -490,23 +491,24 @@ def moved(members: Sequence[Run], stage: str, part: str) -> str:
 
 
 def plot(task: str, file: Path) -> None:
-    """Curves of the shares over trajectories, with bands: the lowest and highest seed, or one run's interval."""
+    """Curves of CURVES over trajectories, with bands: intervals over the questions."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
     runs = committed(task)
-    figure, axes = plt.subplots(1, len(SHARES), figsize=(4 * len(SHARES), 3.2), sharex=True)
+    figure, axes = plt.subplots(1, len(CURVES), figsize=(4 * len(CURVES), 3.2), sharex=True)
     start = runs.get("none")
-    for axis, measure in zip(axes, SHARES, strict=True):
+    for axis, measure in zip(axes, CURVES, strict=True):
         for arm, members in runs.items():
             each = members[0].head["questions"] * members[0].head["samples"]
             points = [(0, scores(start, 0, measure))] if start and arm != "none" else []
             points += [
                 (s, scores(members, s, measure)) for s in sorted({v["step"] for r in members for v in r.val})
             ]
-            bands = [share_interval(list(found.values())) for _, found in points if found]
+            interval = share_interval if measure in SHARES else bootstrap
+            bands = [interval(list(found.values())) for _, found in points if found]
             x = [step * each for step, _ in points]
             (line,) = axis.plot(x, [band.mean for band in bands], marker="o", markersize=3, label=arm)
             axis.fill_between(
