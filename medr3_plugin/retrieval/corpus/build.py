@@ -132,5 +132,6 @@ def _file_name(source: str) -> str:
         source = source.partition("=")[0]
     name = Path(source).name if Path(source).exists() else source.replace("/", "_")
     if tables.suffix_of(Path(name)) in (*tables.SUFFIXES, *TEXTS):
-        name = Path(name.removesuffix(".gz")).stem
+        name = Path(name).stem if Path(name).suffix in tables.PACKED else name
+        name = Path(name).stem
     return re.sub(r"[^\w.-]+", "_", name)
