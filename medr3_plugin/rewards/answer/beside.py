@@ -18,6 +18,11 @@ def is_plain(words: list[str], question: Question) -> bool:
     )
 
 
+def says_bad(word: str) -> bool:
+    """Whether a word says something bad of an answer, or what it once was."""
+    return word in wording.BAD or (word.startswith(wording.BAD_STEMS) and word != "considering")
+
+
 def is_ground(text: str, question: Question) -> bool:
     """Whether what follows "given", "because", ... beside an open question's answer offers no other and no doubt."""
     text = doubts.HAS_FINDINGS.sub(" ", text)
@@ -40,8 +45,12 @@ def is_neutral(text: str, own: str, question: Question) -> bool:
         return _explains(words, question) or (own not in text and _tells(text, question))
     if set(wording.ANY_REF.findall(text)) - {own} or doubts.ODD.search(text):
         return False
+    if question.negative and doubts.IS_TRUE.search(text):
+        return False  # "D. This is true", where what is not true is asked for
     if question.verdicts and question.labels[ord(own) - FIRST] in question.unsure:
         return not doubts.WITHDRAWS.search(text)
+    if question.verdicts and question.labels[ord(own) - FIRST] == question.names.get("no"):
+        text = doubts.CONFIRMS_NO.sub("", text)
     doubted = doubts.TAKES_BACK.search(text) or doubts.WITHDRAWS.search(text)
     return not doubted or _is_about_something_else(text, question)
 
@@ -91,11 +100,15 @@ def sets_aside(after: str, question: Question) -> bool:
     """Whether the text behind a reference is "not ..." or "rather than ..." with a name of a disease, and no more."""
     if not (found := doubts.SET_ASIDE.fullmatch(after)):
         return False
-    *first, last = found[1].split()
+    *first, last = found["name"].replace("with or without", "with").replace(",", "").split() or [""]
     known = doubts.ADVERBS.isdisjoint(first) and not any(
-        word.endswith(("ing", "ed", "ly")) or is_plain([word], question) or word in wording.LOADED
+        word.endswith(("ing", "ed", "ly"))
+        or word in wording.LOADED
+        or (found["no"] and is_plain([word], question))
         for word in first
     )
+    if not found["no"] and len(first) > 0:
+        return known
     return known and _names_disease([*first, last], question)
 
 
@@ -149,7 +162,8 @@ def is_sentence(comment: str, question: Question) -> bool:
     words = comment.strip(wording.AROUND).split()
     long = len(words) >= doubts.MIN_WORDS or (has_cjk(comment) and len(comment) >= doubts.MIN_CJK)
     if len(words) < doubts.MIN_SENTENCE and words and words[0] in wording.DEICTIC:
-        long = False  # "That is a lie": short, and about the answer
+        # "That is a lie": short, and about the answer; "It is the thigh bone" tells of it
+        long = long and question.letters and words[0] == "it" and not any(map(says_bad, words))
     if question.letters and comment.rstrip().endswith(":"):  # a heading
         long = wording.LOADED.isdisjoint(words)
     return long or is_plain([word for word in words if word not in doubts.KINDS_OF_DISEASE], question)

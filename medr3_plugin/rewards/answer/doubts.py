@@ -11,7 +11,7 @@ from medr3_plugin.text import listed
 TAKES_BACK = re.compile(
     r"\?|\b(?:confidence(?= [:=])|"
     r"opposite|contrary|not really|take (?:that|this|it) back|(?:right|correct|true|possible|acceptable|fine) "
-    r"(?:too|as well)|not (?:sure|certain|confirmed|final|correct|right|answer|it|that one|enough)|"
+    r"(?:too|as well)|not (?:sure|certain|confirmed|final|correct|right|answer|it|that one|enough|case)|"
     r"unsure|uncertain\w*|hesitat\w+|"
     r"guess\w*|(?<!am )(?<!i m )confident|"
     r"(?:low|limited|moderate|medium|some|high|my) (?:confidence|certainty|probability|likelihood)|doubt\w*|"
@@ -26,7 +26,7 @@ TAKES_BACK = re.compile(
     r"(?:second|third|fourth|fifth|last|another|previous|next|former|latter|other) (?:one|option|choice|answer|place|"
     r"candidate|possibility|diagnosis|guess|letter)(?! choices)|"
     r"a second|one (?:above|below|before|after)|maybe|perhaps|"
-    r"i (?:(?:am|m)(?! (?:going|choosing|selecting|confident|certain) )"
+    r"i (?:(?:am|m)(?! (?:going|choosing|selecting|picking|settling|left|confident|certain)\b)"
     r"|think|guess|suppose|may|might|could|can(?:not| t)|do(?: "
     r"not|n t)|would also|also|d))\b"
     r"|不确定|不肯定|也可能|也有可能|也可以|也对|也正确|都对|都正确|均正确|均可|或者|还是|不能排除|无法排除|待排|其次|另一|"
@@ -35,6 +35,11 @@ TAKES_BACK = re.compile(
 WITHDRAWS = re.compile(
     r"\b(?:wait|sorry|scratch|actually|mistaken?|corrected|correction|guess\w*|maybe|perhaps)\b"
     r"|(?:^|, )(?:no|nope|not so)(?: ,|$)|\b(?:it|that|this|answer) (?:is|was|isn|wasn)(?: t| not)$"
+)
+IS_TRUE = re.compile(r"\b(?:this|it|that|statement) (?:statement )?is (?:also |indeed )?(?:true|correct)\b")
+CONFIRMS_NO = re.compile(
+    r"^(?:it|they|this|that|there|he|she|we|one) (?:(?:is|are|was|were|do|does|did|could|will|would|should|has|have|"
+    r"need) ?(?:n t|not)|cannot|can not|can t|won t)$"
 )
 SELF = frozenset(
     listed(
@@ -53,6 +58,7 @@ FINITE = frozenset(
         "shows suggests indicates presents causes affects improves requires develops occurs involves supports states "
         "acts leads results makes reduces showed reveals revealed demonstrates demonstrated remains describes "
         "described argues binds catalyses catalyzes consists arises begins reflects reflect appears asks reports "
+        "support suggest indicate show point explain make fit confirm lead cause lacks lack fits matches explains "
         "complain usually often increases decreases inhibits blocks depends impairs denies prevents includes"
     )
 )
@@ -72,7 +78,8 @@ ADVICE = re.compile(
 DENIED = re.compile(
     r"(?<!not )(?<!cannot be )(?<!n t be )\b(?:(?:is|are|was|were|can be|could be|has been|have been|being) "
     r"(?:therefore |thus |also |much |far |very |then )?(?:less likely|unlikely|ruled out|excluded|not likely|"
-    r"not supported|not consistent)|(?:makes?|made) [^,;]{1,80} (?:less likely|unlikely))\b"
+    r"not supported|not consistent)|(?:makes?|made) [^,;]{1,80} (?:less likely|unlikely)|"
+    r"(?:was|were|has been) considered but (?:lacks?|(?:does|do|did|would) not|is|was|were|are|excluded|rejected))\b"
 )
 SETS_ASIDE = re.compile(r"\b(?:was|were|has been) considered but|\bconsidered")
 # a sentence with one of these may offer another answer, or doubt the one that was given
@@ -118,7 +125,8 @@ ODD = re.compile(
 HAS_FINDINGS = re.compile(r"\b(?:patient|child|man|woman|boy|girl|infant|baby|he|she) (?:has|is)\b")
 # "rather than Wilson disease", where the name ends as names of diseases do
 SET_ASIDE = re.compile(
-    r"(?:, )?(?:and )?(?:not|rather than|instead of|as opposed to)((?: [\w‐-]+){1,6}?)(?: (?:type )?\d\w?)?"
+    r"(?:, )?(?:and )?(?:(?P<no>not)|rather than|instead of|as opposed to)(?P<name>(?: (?:[\w‐/-]+|,)){1,16}?)"
+    r"(?: (?:type )?\d\w?)?"
 )
 DISEASE = re.compile(r"\w{2,}(?:itis|(?<!gn)osis|oma|emia|uria|pathy|trophy|plasia|lepsy)")
 HEADS_OF_NAMES = frozenset(listed("disease syndrome disorder deficiency anomaly dystrophy"))

@@ -8,11 +8,11 @@
     neutral     = text that names no other label, unless to deny it ("B is incorrect", "rather than B"), and
                   does not take the answer back
 
-An open question does not say what else could be answered, so there neutral text holds plain words and words of
-the question, or explains: it begins by referring to what was said ("This ...", "The findings ..."), holds no word of
-doubt, and wherever an answer could follow ("... is", "... consistent with"), plain words do; or it tells: a whole
-sentence that says nothing of this case, its answer or other candidates. What the grammar does not cover has no label:
-that is for the judge.
+In a choice question all that can be answered is known, and more sentences claim: see `closed`. An open question does
+not say what else could be answered, so there neutral text holds plain words and words of the question, or explains:
+it begins by referring to what was said ("This ...", "The findings ..."), holds no word of doubt, and wherever an
+answer could follow ("... is", "... consistent with"), plain words do; or it tells: a whole sentence that says nothing
+of this case, its answer or other candidates. What the grammar does not cover has no label: that is for the judge.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from __future__ import annotations
 import re
 
 from medr3_plugin.rewards.answer import beside, doubts, wording
-from medr3_plugin.rewards.answer.names import Question
+from medr3_plugin.rewards.answer.closed import closed_claim, is_exception
+from medr3_plugin.rewards.answer.names import Question, stem
 from medr3_plugin.rewards.answer.reading import FIRST, read, sentences
 from medr3_plugin.text import has_cjk
 
@@ -39,15 +40,15 @@ def label_of(text: str, question: Question) -> str | None:
     reasons: list[str] = []
     denied_before = False  # whether the sentence before denied another option: "this" is that option then
     others = False  # whether a heading says that the lines behind it are about other options
-    for sentence in sentences(read(text, question)):
-        rest, excluded = _without_denied(sentence)
+    for sentence, leads in _statements(read(text, question), question):
         if wording.OF_OTHERS.fullmatch(sentence):
             others = True
             continue
+        rest, excluded = _without_denied(sentence, question)
         if others and (line := wording.LINE_OF_OPTION.match(rest)):
             rest, excluded = rest[line.end() :], excluded + line[1]
         denied += excluded
-        claim = _claim(rest, question)
+        claim = _claim(rest, question) or (closed_claim(rest, question) if question.letters else None)
         if claim is None and wording.VALUE.fullmatch(rest):
             return None  # "not: C", "alternative: C"
         if claim:
@@ -55,7 +56,7 @@ def label_of(text: str, question: Question) -> str | None:
             reasons.append(claim[1])
         else:
             of_other = excluded or (denied_before and rest.split(" ", 1)[0] in wording.DEICTIC)
-            (reasons if of_other else comments).append(rest)
+            (reasons if of_other or leads else comments).append(rest)
         denied_before = bool(excluded)
     if len(claimed) != 1 or claimed & set(denied):
         return None
@@ -68,7 +69,22 @@ def label_of(text: str, question: Question) -> str | None:
     )
 
 
-def _without_denied(sentence: str) -> tuple[str, str]:
+def _statements(reading: str, question: Question) -> list[tuple[str, bool]]:
+    """The sentences of a reading, and whether each gives the reason of the next ("Not a virus, so the answer is C")."""
+    said: list[tuple[str, bool]] = []
+    for sentence in sentences(reading):
+        if " ? " in sentence:
+            heading, _, rest = sentence.partition(" ? ")
+            if wording.OF_OTHERS.fullmatch(heading):
+                said.append((heading, False))
+                sentence = rest  # noqa: PLW2901
+        whole = question.open or not (" , " in sentence or "–" in sentence or "—" in sentence)
+        *reasons, last = [sentence] if whole else wording.SO.split(sentence)
+        said += [(part, True) for part in reasons] + [(last, False)]
+    return said
+
+
+def _without_denied(sentence: str, question: Question) -> tuple[str, str]:
     """A sentence without the clauses that deny labels, and the references in these."""
     denied = ""
 
@@ -78,64 +94,106 @@ def _without_denied(sentence: str) -> tuple[str, str]:
         return " "
 
     rest = wording.SPELLINGS.sub(lambda found: wording.SAME[found[0]], sentence)
-    rest = wording.NUMBERED.sub(r"\1", wording.CITATION.sub(" ", rest))
-    for pattern in wording.DENIALS if wording.ANY_REF.search(rest) else ():
-        rest = pattern.sub(cut, rest)
-    rest, others = wording.OTHERS_DENIED.subn(" ", rest)
+    rest = wording.NUMBERED.sub(
+        r"\1", wording.CITATION.sub(" ", rest) if "(" in rest or "[" in rest else rest
+    )
+    named = wording.ANY_REF.search(rest)
+    if named and rest.startswith(wording.CONCESSIVE):
+        rest = wording.CONCEDED.sub(cut, rest)
+    if named and (" , but " in rest or "first" in rest or "initially" in rest):
+        rest = wording.TEMPTS.sub(cut, rest)
+    named = named and wording.ANY_REF.search(rest)
+    if named and _may_deny(rest) and not (question.negative and is_exception(rest, named[0], question)):
+        for pattern in wording.DENIALS:
+            rest = pattern.sub(cut, rest)
+    others = 0
+    if any(word in rest for word in wording.SAYS_OTHERS):
+        rest, others = wording.OTHERS_DENIED.subn(" ", rest)
+    if others and wording.LIST_OF_OTHERS.match(rest.strip()):
+        rest = wording.ANY_REF.sub(cut, rest)
     if denied or others:
         rest = wording.EMPTY_END.sub("", wording.EMPTY_START.sub("", rest.strip())).replace(" but ", " ")
     return " ".join(rest.split()).replace("( )", "").strip(), denied
 
 
-def _claim(  # noqa: PLR0911 - one return a kind of ending
-    sentence: str, question: Question
-) -> tuple[str, str] | None:
+def _may_deny(sentence: str) -> bool:
+    """Whether a sentence holds a word without which none of the denials matches; most hold none."""
+    return has_cjk(sentence) or not wording.DENYING.isdisjoint(sentence.split())
+
+
+def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
     """(the reference that a sentence gives as the answer, its reason); None if it gives none."""
     text = sentence.lstrip(wording.AROUND)
     ref = wording.ANY_REF.search(text)
     if ref is None:
         return None
     context, carrier = _without_context(text[: ref.start()].strip(), question)
+    after, asides = _without_asides(text[ref.end() :].strip(), ref[0], question)
+    asides += [context] if context and not question.open else []
+    if named := wording.CALLED_ANSWER.match(after):  # "I consider C to be the best option"
+        carrier, after = wording.CONSIDERS.sub("choose", carrier), after[named.end() :].strip()
     if not _is_carrier(carrier, question):
         return None
-    after = text[ref.end() :].strip()
-    after, asides = _without_asides(after, ref[0], question)
-    asides += [context] if context and not question.open else []
+    reason = _reason(after, carrier, question)
+    return None if reason is None else (ref[0], " , ".join([*asides, *filter(None, [reason])]))
+
+
+def _reason(  # noqa: PLR0911 - one return a kind of reason
+    after: str, carrier: str, question: Question
+) -> str | None:
+    """What stands behind a claimed reference and has to be neutral; None if the claim ends otherwise."""
     if after.startswith((",", "(", "[", "–", "—", "-", ":")) and beside.is_plain(after.split(), question):
-        return ref[0], " , ".join([*asides, after])  # ", according to the documents", "(most likely)"
+        return after  # ", according to the documents", "(most likely)"
     after = after.removeprefix(", ") if after.startswith(", is ") else after
     after = after.removeprefix(": ") if after.startswith(": correct") else after
     if found := wording.IDENTIFIES.match(after):
         rest = after[found.end() :].split()
         known = (found["best"] or found["well"]) and not question.open
-        if wording.BADLY.isdisjoint(rest) and (known or beside.is_plain(rest, question)):
-            return ref[0], " , ".join([*asides, *rest])
-        return None
-    ending = wording.ENDING.match(after)
-    if ending:
-        said = (ending["said"] or "").split()
-        cut = next((i for i, word in enumerate(said) if word in wording.REASON_WORDS), len(said))
-        if said and (wording.PRAISE.isdisjoint(said[:cut]) or not wording.PLAIN.issuperset(said[:cut])):
+        plain = wording.BADLY.isdisjoint(rest) and (known or beside.is_plain(rest, question))
+        return " , ".join(rest) if plain else None
+    if question.letters and wording.APPOSITION.match(after):
+        return None  # what is said of the option stands behind the second comma
+    if question.open and after and _asked_again(after.strip(" .").split(), question):
+        return ""
+    if ending := wording.ENDING.match(after):
+        said = _behind_praise((ending["said"] or "").split(), carrier, question)
+        if said is None:
             return None
-        after = " ".join([*said[cut:], after[ending.end() :].strip()]).strip()
-    after = wording.FINALLY.sub("", after.lstrip(")] .").rstrip(")] .,:;"))
+        after = " ".join([*said, after[ending.end() :].strip()]).strip()
+        mark, _, told = after.partition(" ")
+        if question.letters and mark in (",", ":", "–", "—") and _opens_no_other(told):
+            return told
+    return _explanation(wording.FINALLY.sub("", after.lstrip(")] .").rstrip(")] .,:;")), question)
+
+
+def _behind_praise(said: list[str], carrier: str, question: Question) -> list[str] | None:
+    """The words behind "is the best answer"; None if the predicate `said` is no praise."""
+    if "also" in said or (question.negative and carrier and said in (["correct"], ["true"], ["right"])):
+        return None  # where an exception is asked for, "so D is correct" may say that it is none
+    cut = next((i for i, word in enumerate(said) if word in wording.REASON_WORDS), len(said))
+    if said and (wording.PRAISE.isdisjoint(said[:cut]) or not wording.PLAIN.issuperset(said[:cut])):
+        return None
+    return said[cut:]
+
+
+def _explanation(after: str, question: Question) -> str | None:
+    """The text of a reason; None if what stands behind a claim is no reason."""
     if not after or (question.open and beside.sets_aside(after, question)):
-        return ref[0], " , ".join(asides)
+        return ""
     grounds = wording.BECAUSE.match(after) if question.open else None
     if grounds and beside.is_ground(after[grounds.end() :], question):
-        return ref[0], " , ".join(asides)
+        return ""
     for pattern, applies in (
         (wording.REASON, True),
         (wording.TAIL, not question.verdicts),
         (wording.VERDICT_GOES_ON, question.verdicts),
     ):
         if applies and (opened := pattern.match(after)):
-            return ref[0], " , ".join([*asides, after[opened.end() :]])
-    opened = wording.GOES_ON.match(after)
-    if opened and (
-        beside.is_said(words := after[opened.end() :].split()) or (question.letters and len(words) > 2)
-    ):
-        return ref[0], " , ".join([*asides, after[opened.end() :]])
+            return after[opened.end() :]
+    if opened := wording.GOES_ON.match(after):
+        words = after[opened.end() :].split()
+        if beside.is_said(words) or (question.letters and len(words) > 2):
+            return after[opened.end() :]
     return None
 
 
@@ -178,6 +236,8 @@ def _is_carrier(  # noqa: PLR0911 - one return a kind of lead
 ) -> bool:
     """Whether the words before a reference only say that the answer follows."""
     before = wording.ARTICLES.sub("", before).strip()
+    if before.endswith(" , only"):
+        before = before.removesuffix(" only")
     if before in ("", "it", "that", "only") or (question.letters and wording.NUMBERING.fullmatch(before)):
         return True
     if has_cjk(before):
@@ -204,17 +264,66 @@ def _is_carrier(  # noqa: PLR0911 - one return a kind of lead
     if words[0] == "according" and not beside.is_plain(before.partition(" ,")[0].split(), question):
         return False
     if question.letters and (wording.LOADED.isdisjoint(words) and not doubts.TAKES_BACK.search(before)):
-        # where the other options are known, any words may lead to the answer
-        last = words[len(words) - words[::-1].index(",") :] if "," in words else words
-        if last and not beside.is_plain(last, question) and not _is_matter(last):
-            return False
-        opens = words[-1] == "," and (words[0] in wording.OPENS or beside.is_plain(words, question))
-        led = opens or words[-1] in wording.LINKS
-        return (led or wording.LINK_PHRASE.search(before) is not None) and not doubts.ODD.search(before)
+        return _leads_to_option(before, words, question)
     if words[-1] in wording.LINKS:
         return words[-1] not in wording.PAST and beside.is_plain(words[:-1], question)
     led = words[-1] == "," or wording.LINK_PHRASE.search(before) is not None
-    return led and wording.PLAIN.issuperset(w for w in words if w not in wording.MARKS)
+    if led and wording.PLAIN.issuperset(w for w in words if w not in wording.MARKS):
+        return True
+    ends = led or words[-1] in wording.PREPOSITIONS or _is_own(words[-1], question)
+    return ends and len(words) > 1 and _says_again(words, question)
+
+
+def _leads_to_option(before: str, words: list[str], question: Question) -> bool:
+    """Whether words without doubt lead to an option: where the others are known, almost any words may."""
+    last = words[len(words) - words[::-1].index(",") :] if "," in words else words
+    plain = wording.PLAIN.issuperset(word for word in last if word not in wording.MARKS)
+    if question.negative and wording.NAMES_ANSWER.isdisjoint(words) and ("there" in words or not plain):
+        return False  # "the drug that is used is C", where one is asked for that is not
+    if last and not beside.is_plain(last, question) and (question.negative or not _is_matter(last)):
+        return False
+    opens = words[-1] == "," and (words[0] in wording.OPENS or beside.is_plain(words, question))
+    led = opens or words[-1] in wording.LINKS
+    return (led or wording.LINK_PHRASE.search(before) is not None) and not doubts.ODD.search(before)
+
+
+def _is_own(word: str, question: Question) -> bool:
+    """Whether a word, in any of its forms, stands in the question."""
+    return word not in wording.LOADED and (word in question.words or stem(word) in question.stems)
+
+
+def _says_again(words: list[str], question: Question) -> bool:
+    """Whether words that lead to an open question's answer are its own, with a verb that does not tell of the past."""
+    verb = any(
+        word in doubts.FINITE or (word.endswith(("ed", "s")) and word not in wording.PLAIN)
+        for word in words[1:]
+    )
+    return (
+        (verb or words[-1] in ("named", "called"))
+        and wording.PAST.isdisjoint(words)
+        and wording.FAMILY.isdisjoint(words)
+        and all(beside.is_plain([word], question) or _is_own(word, question) for word in words)
+    )
+
+
+def _opens_no_other(rest: str) -> bool:
+    """Whether what follows the mark behind a claim begins with no second answer and no doubt."""
+    first = rest.partition(" ")[0]
+    return bool(first) and first not in doubts.JOINING and first not in wording.LOADED
+
+
+def _asked_again(after: list[str], question: Question) -> bool:
+    """Whether behind an open question's answer stand its own words: "Cortisol is its main ligand", "five sites"."""
+    own = [word for word in after if word not in wording.PLAIN and word not in wording.MARKS]
+    known = all(beside.is_plain([word], question) or _is_own(word, question) for word in after)
+    if not (after and known and wording.FAMILY.isdisjoint(after)):
+        return False
+    first = after[0]
+    if first in doubts.FINITE:
+        return len(own) > (2 if first in wording.PAST else 1)
+    if first in wording.PREPOSITIONS:
+        return len(own) > 0
+    return first not in doubts.JOINING and (question.counts or after == [question.asked_for])
 
 
 def _is_matter(words: list[str]) -> bool:

@@ -48,7 +48,9 @@ PLAIN = frozenset(
         "entity "
         "plausible leading unifying molecular phenotypic female male stated suffers "
         "affected meets criteria specific towards toward affecting concluded concludes state diagnosed hope "
-        "helps true expected intended "
+        "helps true expected intended physician doctor clinician specialist what looking reason "
+        "ok okay alright well sure definitely certainly obviously undoubtedly evidently consequently research "
+        "dealing same tool "
         "sure why guidelines guideline reference references doc docs represents recommend set "
         "presence absence association triad states per description supported"
     )
@@ -66,33 +68,36 @@ LOADED = frozenset(
 )
 LINKS = frozenset(listed("is are was were be : = → 是 为"))
 LINK_PHRASE = re.compile(
-    r"(?:^| )(?:(?:keeping|go|going) with|(?:those|that|diagnosis|presence|case|picture|features) of|"
+    r"(?:^| )(?:(?:keeping|go|going) with|(?:those|that|diagnosis|presence|case|picture|features) of|dealing with|"
+    r"reveals?|"
     r"(?:explained|affected|described|represented) by|"
     r"(?:consistent|compatible|suggestive|indicative|characteristic|typical|diagnostic|pathognomonic|classic|"
     r"classical|criteria|specific) (?:of|for|with)|(?:fits?|match|matches|fitting|matching)(?: best)?(?: with)?|"
     r"diagnosed with|represents?|recommend|"
     r"suggests?|indicates?|supports?|points? to|points? towards?|that|choose|select|pick|"
     r"answer|diagnose|"
-    r"conclude|opt for|leaves|leaving|i will|i ll|i would|leads us to|going with|makes?|making|means|"
+    r"conclude|opt for|(?:leaves|leaving)(?: us| me)?(?: with)?|i will|i ll|i would|leads us to|going with|makes?|"
+    r"making|means|"
     r"would say|aligns? with|in line with|has|have|"
     r"mostlikely|(?:corresponds?|leads?|leading) to|"
     r"suffer(?:s|ing) from|called|named|known as|therefore|thus|so|hence|overall|finally|conclusion|dx|"
     r"diagnosis|choice|option|ans)(?: ,)?$"
-    r"|(?:answer|ans|diagnosis|option) [-–—\]]$"
+    r"|(?:answer|ans|diagnosis|option|choice|pick|response|key|conclusion) [-–—\]]$"
 )
 CHINESE_CARRIER = re.compile(
     r"(?:(?:因此|所以|经过分析|综上所述|综上|总之|故|由此可见|由此可得|根据以上分析|根据上述分析|经分析)[,:]? ?)?"
     r"(?:(?:本题|题目|本例|本病例|本患者|该题|此题|该患者|患者|该病例|我|我认为|这道题|这个问题)?的?"
     r"(?:(?:最终|最后|初步|主要|准确|唯一|推荐|正确|最佳|最有可能|最可能|遗传学?|基因|最符合|最合适|最适合|最恰当|最优|临床|首选|应该|标准|"
     r"参考)的?){0,2}"
-    r"(?:答案?|结论|诊断|选项|疾病|治疗|药物|检查|处理|病因|选择)?(?:应该是|应当是|应为|应是|就是|(?:应该?|会)?(?:首选|选择?)|这?是|为|:|诊断为|应?(?:首先|诊断)?(?:考虑|为)为?|这?些?(?:表现)?(?:符合|提示)|"
+    r"(?:答案?|回答|结论|诊断|选项|疾病|治疗|药物|检查|处理|病因|选择)?(?:应该是|应当是|应为|应是|就是|(?:应该?|会)?(?:首选|选择?)|这?是|为|:|诊断为|应?(?:首先|诊断)?(?:考虑|为)为?|这?些?(?:表现)?(?:符合|提示)|"
     r"患有?)? ?"
     r"[::]? ?)"
     r"(?:选项? ?:?)?"
 )
 ENDING = re.compile(
     r"(?:is|was|would be|should be|must be|seems to be|is therefore|is thus|remains|stands out as)"
-    r"(?P<said>(?: [a-z]+){1,9})|(?:\( )?(?:mostlikely|最(?:有)?可能)(?: \))?$|(?:only|it is)$|"
+    r"(?P<said>(?: [a-z]+){1,9})|(?:\( )?(?:mostlikely|最(?:有)?可能)(?: \))?$|"
+    r"(?:only|answer|it is|is|are|would be|remains|is left|is what remains|applies|does)$|"
     r"correct(?= |$)(?: (?:answer|option|choice|diagnosis))?|"
     r"(?:right|best|mostlikely) (?:answer|option|choice|diagnosis)"
     r"|\( (?:correct|right|best)(?: answer| option| choice)? \)"
@@ -102,7 +107,7 @@ PRAISE = frozenset(
     listed("answer correct right best diagnosis choice option mostlikely likely appropriate suitable")
 )
 REASON = re.compile(
-    r"(?:, |\( )?(?:because|since|given|as|due to|based on|according to|per|which|who|"
+    r"(?:, |\( )?(?:because|since|given|as(?! well)|due to|based on|according to|per|which|who|"
     r"因为|由于|因|理由是|原因是|基于)(?= |$|[\u3400-\u9fff])"
 )
 RECORD = re.compile(
@@ -134,14 +139,15 @@ DENIALS = tuple(
         # "B is incorrect", "A, B and D can be excluded"
         rf"{LIST} (?:is|are|was|were|can be|could be|would be|should be|can safely be|has been|have been|being)"
         r"(?: (?:therefore|thus|also|clearly|all|both|much|far|definitely|highly))?"
-        r" (?:incorrect|wrong|false|excluded|eliminated|(?:ruled|crossed) out|unlikely|less likely|least likely|"
+        r" (?:incorrect|wrong|false|excluded|eliminated|dismissed|discarded|rejected|disregarded|discounted|set aside|"
+        r"(?:ruled|crossed) out|unlikely|less likely|least likely|"
         r"inappropriate|"
         r"contraindicated|distractors?|(?:not|never) (?:a |an )?(?:correct|right|best|mostlikely|likely|"
         r"appropriate|indicated|consistent|"
         r"supported|fitting|suitable|answer|diagnosis|typical|first ‐ line|first ‐ line treatment))\b",
         # the lines of a list of options: "B: Incorrect."
         rf"^{LIST} (?:[:(–—-] )?(?:(?:this |it |that )?is )?"
-        r"(?:incorrect|wrong|false|not correct|less likely|unlikely)\b",
+        r"(?:incorrect|wrong|false|not correct|less likely|unlikely|no(?= ,|$))\b",
         rf"{LIST} (?:[:–—-] )?(?:it |this )?(?:(?:is|are|was|were) not|(?:is|are|was|were)n t|"
         rf"(?:would|can|could|should|will) not be|cannot be) (?:an? |typically |usually |generally )?{FITTING}\b",
         rf"{LIST} (?:[:–—-] )?(?:it |this )?(?:(?:does|do|did|would|can|could) not|(?:does|do|did|would|could)n t|"
@@ -149,6 +155,7 @@ DENIALS = tuple(
         rf"(?<!cannot )(?<!can t )(?<!not )(?<!without )(?<!unable to )(?<!only )(?:rule[sd]? out|ruling out|"
         rf"exclud(?:e|es|ed|ing)|"
         rf"eliminat(?:e|es|ed|ing)|rather than|instead of|as opposed to|(?<!if )not) (?:a |an )?{LIST}",
+        rf"{LIST} (?:would|should|can|could|may|might) only (?:apply|be (?:considered|used|indicated|needed|given))\b",
         rf"(?:in|by) contrast ,? ?(?:a |an )?{LIST}"
         r" (?:would|does|do|causes?|presents?|affects?|usually|typically)(?! be\b)",
         rf"{LIST} (?:has|have|plays?) no (?:role|place|effect|bearing|relation|association|indication|benefit)\b",
@@ -157,10 +164,21 @@ DENIALS = tuple(
         rf"(?:incorrect|wrong|unlikely|excluded|ruled out|less [a-z]+|not {FITTING})\b",
         rf"unlike (?:a |an )?{REF}(?: (?:and|or) {REF})?",
         rf"(?<!not )(?<!no )(?:(?:preferred|preferable|superior) (?:to|over)|(?:better|more [a-z]+) than) {LIST}",
-        rf"(?<![不无难])(?<!不能)(?<!无法)(?:排除|不选|不是|而不是|而非|并非)(?:选项)? ?{LIST}",
+        rf"(?<![不无难])(?<!不能)(?<!无法)(?:排除|不选|不是|而不是|而非|并非)(?:选项)? ?{LIST}(?! ?(?:就是|便是|即是))",
         rf"{LIST} ?(?:选?项)?(?:均|都)?(?:是)?(?:错误|不正确|不对|不符合|可以?排除|被排除|错)的?",
     )
 )
+# every one of the denials holds one of these words
+DENYING = frozenset(
+    listed(
+        "incorrect wrong false excluded eliminated dismissed discarded rejected disregarded discounted aside out "
+        "unlikely likely inappropriate contraindicated distractor distractors not never less no t cannot fail fails "
+        "exclude "
+        "excludes excluding eliminate eliminates eliminating rather instead opposed contrast only other remaining "
+        "unlike preferred preferable superior than"
+    )
+)
+SAYS_OTHERS = ("other", "remaining", "none of", "其")
 EMPTY_START = re.compile(
     r"^(?:(?:[,;:()]|选项|options?|it is|this is|and|but|so|therefore|thus|although|while|since|as|because|而是|而) ?)+"
 )
@@ -217,7 +235,9 @@ AROUND = " .,:;()[]-–—→"
 MARKS = frozenset(",:()[]-–—‐.=→")
 ARTICLES = re.compile(r"(?:(?:^| )(?:an?|\(|\[|<)){1,3}$")
 OPENS = frozenset(
-    listed("of among from given considering based after upon in by according overall therefore thus hence so")
+    listed(
+        "of out among from given considering based after upon in by according overall therefore thus hence so"
+    )
 )
 REASON_WORDS = frozenset(listed("because since given as due"))
 VERDICT_GOES_ON = re.compile(r"[,:(–—-]|(?=(?:there|it|this|that|these|they|we)\b)")
@@ -265,10 +285,91 @@ SAME = {
     "simply put": "overall",
     "most likely": "mostlikely",
     "most probable": "mostlikely",
+    "that why": "therefore",
+    "this is why": "therefore",
+    "which is why": "therefore",
+    "with this in mind": "therefore",
+    "all things considered": "overall",
+    "taking everything into account": "overall",
+    "all in all": "overall",
+    "eliminating distractors": "reviewing options",
+    "eliminating other options": "reviewing options",
+    "by exclusion": "therefore",
+    "by elimination": "therefore",
+    "by process of elimination": "therefore",
+    "in conclusion": "overall",
+    "in short": "overall",
+    "taken together": "overall",
     "i d": "i would",
     "i ll": "i will",
     "why ?": "explanation",
 }
-SPELLINGS = re.compile(rf"\b(?:{'|'.join(map(re.escape, SAME))})(?!\w)")
+_FIRST_WORDS = dict.fromkeys(phrase.split()[0] for phrase in SAME)
+SPELLINGS = re.compile(
+    r"\b(?:"
+    + "|".join(
+        rf"{first}(?:{'|'.join(re.escape(p[len(first) :]) for p in SAME if p.split()[0] == first)})"
+        for first in _FIRST_WORDS
+    )
+    + r")(?!\w)"
+)
 CHINESE_DOUBT = re.compile("(?<!最)(?<!最有)可能(?!性?最)|也许|似乎|大概|好像")
 CHINESE_LOADED = re.compile("[不未无没非除错否勿]|可能|也许|似乎|[a-z]")
+NEGATIONS = frozenset(
+    listed("not no never except least false incorrect untrue without cannot t lacks lack exception")
+)
+NAMES_ANSWER = frozenset(listed("answer answers option choice exception"))
+PREPOSITIONS = frozenset(
+    listed("to for by in on at from with of after before during within through via under among according per")
+)
+# what is bad of an answer, what others think of it, and what it once was: words, and how words begin
+BAD = frozenset(
+    listed(
+        "alternative alternatives decoy decoys error errors myth myths student students people many some others "
+        "colleague colleagues textbook textbooks unsafe unrelated outdated obsolete premature reserve reserved said "
+        "lie lies later afterward afterwards eventually rarely popular though although however while whereas "
+        "despite until "
+        "even was were initially previously formerly earlier thought believed once hardly barely seldom far"
+    )
+)
+BAD_STEMS = tuple(
+    listed(
+        "distract trap mistak tempt misconception contraindicat harm danger hazard toxic unnecessar inappropriat "
+        "ineffective inadequate insufficient unsuit irrelevan worse delay stop discontinu withh replac reject dismiss "
+        "refut weak ignor eliminat discard questionabl uncommon consider suspect less"
+    )
+)
+# what stands behind it is a sentence of its own
+SO = re.compile(
+    r" [,–—] (?:and )?(?=(?:so|hence|thus|therefore|consequently)(?: ,)? [^,:]{0,120}[\ue000-\ue0ff])"
+)
+# "Although B may be considered, the answer is C" grants B something, and not the answer
+CONCEDED = re.compile(
+    rf"^(?:(?:but|however|and|therefore) ,? ?)?(?:although|though|even though|while|whereas) "
+    rf"[^,\ue000-\ue0ff]{{0,80}}{LIST}"
+    r"(?:(?! (?:correct|right|best|true|answer|also|equally|must|both|too|mostlikely|as|same|no|if)\b)"
+    r"[^,\ue000-\ue0ff])* , "
+    r"(?!.* (?:also|too|equally|same)\b)"
+)
+CONCESSIVE = ("although", "though", "even", "while", "whereas", "but", "however", "and", "therefore")
+# "B is tempting, but the answer is C"; "I first thought of B"
+TEMPTS = re.compile(
+    r"^(?=[^,]*\b(?:tempting|plausible|reasonable|attractive|at first|initially|first|considered|seems?|"
+    rf"looks?|appears?|may|might|could)\b)[^,\ue000-\ue0ff]{{0,80}}{LIST}"
+    r"(?:(?! (?:correct|right|best|true|answer|also|equally|must|both|too|mostlikely|no|if)\b)"
+    r"[^,\ue000-\ue0ff])* , but "
+    r"(?!.*\b(?:also|too|equally|same|could|might|may|so (?:is|are|was|do|does|would|has))\b)"
+    rf"|^(?:at )?(?:first|initially)? ?(?:, )?i (?:had |have )?(?:first|initially|originally) "
+    rf"(?:thought|considered|suspected|leaned|inclined)\b[^\ue000-\ue0ff]{{0,40}}{LIST}$"
+)
+LIST_OF_OTHERS = re.compile(r"[:,(–—-]")
+CALLED_ANSWER = re.compile(
+    r"(?:to be|as) (?:an? )?(?:(?:most|correct|right|best|final|mostlikely|likely|appropriate|suitable|single|my) )"
+    r"{0,3}"
+    r"(?:answer|option|choice|diagnosis|one)(?= |$)"
+)
+CONSIDERS = re.compile(r"\b(?:consider|regard|view|judge|deem|identify|believe|see|rate)$")
+APPOSITION = re.compile(
+    r", (?!(?:is|are)\b)[^,]{1,200} , (?:is|are|was|were|has|have|had|can|could|may|might|would|will|does|do|"
+    r"should|cannot)\b"
+)
