@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -28,14 +28,3 @@ def check_one_place(index: Path | None, uri: str) -> None:
     """
     if (index is None) == (not uri):
         raise UserError("give either --index FOLDER or --uri URI (Milvus)")
-
-
-def one_of(option: str, value: str, allowed: tuple[str, ...]) -> Any:
-    """`value`.
-
-    Raises:
-        UserError: it is not allowed.
-    """
-    if value not in allowed:
-        raise UserError(f"{option} {value!r}: expected one of {', '.join(allowed)}")
-    return value

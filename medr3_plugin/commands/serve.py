@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from medr3_plugin.commands.checks import one_of
 from medr3_plugin.commands.engine_options import (
     ArticleEncoderNow,
     Device,
@@ -21,7 +22,6 @@ from medr3_plugin.commands.places import (
     MilvusRanking,
     MilvusUri,
     check_one_place,
-    one_of,
 )
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
