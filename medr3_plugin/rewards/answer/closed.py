@@ -53,10 +53,29 @@ def _claims(subject: list[str], context: list[str], after: list[str], own: str, 
     concluded = grounds or any(words and words[0] in closed_words.CONCLUDES for words in (subject, context))
     number = question.labels[ord(own) - FIRST] in question.numbers
     return (
-        (concluded and not negated and not number and _concludes(after, question))
+        (
+            concluded
+            and not negated
+            and not number
+            and _stands_free(subject, question)
+            and _concludes(after, question)
+        )
         or _leads(subject, after, question)
         or (closed_words.NAMES_OPTION.issuperset(subject) and _identifies(after, question))
         or (negated and is_exception(" ".join([*subject, own, *after]), own, question))
+    )
+
+
+def _stands_free(subject: list[str], question: Question) -> bool:
+    """Whether the word before a reference is no noun that makes it part of another thing ("bilayer lipids")."""
+    if not subject:
+        return True
+    last = subject[-1]
+    known = (wording.PLAIN, wording.MARKS, doubts.FINITE, closed_words.BEHIND_LINK, closed_words.CONCLUDES)
+    return (
+        last.endswith(("s", "ed", "ing"))
+        or any(last in words for words in known)
+        or _is_asked(last, question)
     )
 
 

@@ -102,6 +102,7 @@ def test_choice(answer, expected):
         ("Why not the others? A: harms the ear.\nAnswer: C", 2), ("A - no\nB - no\nC: correct, for many reasons", 2),
         ("Therefore, this patient needs gentamicin.", 0), ("A would be the most suitable choice for a child.", 0),
         # one option alone, but not as the answer
+        ("Therefore, the strain forms a thick ceftriaxone wall.", None),
         ("Therefore, ceftriaxone should be rejected.", None), ("C is the weakest choice.", None),
         ("According to some, the answer is C.", None), ("The answer is said to be C.", None),
         ("Therefore, ceftriaxone is contraindicated.", None), ("The trap here is C.", None),
