@@ -19,7 +19,7 @@ def is_hub_name(source: str | Path) -> bool:
     return (
         not name.startswith((".", "/", "~"))
         and _NAME.fullmatch(name) is not None
-        and Path(name.partition(":")[0].removesuffix(".gz")).suffix.lower()
+        and Path(name.partition(":")[0].removesuffix(".gz").removesuffix(".zst")).suffix.lower()
         not in _FILES  # a file that is missing
         and not Path(name).exists()
     )

@@ -25,13 +25,18 @@ RUN_TAG = "MEDR3_RUN_TAG"
 """Environment variable that every process of a run inherits, however it detaches itself."""
 
 PATIENCE_S = 600.0
-"""Seconds a run may continue without a new line of metrics after Ray killed processes; some are not missed."""
+"""Seconds a run may continue without a new line of metrics after processes died, for some are not missed; twice the
+longest time between two lines so far, if that is more."""
 
 STOP_PATIENCE_S = 15.0
 """Seconds that the trainer has for shutting Ray down; a third of it more for what is left, and again after that."""
 
 _KILLED = re.compile(rb"(\d+) Workers \(tasks / actors\) killed due to memory pressure")
-_DEAD = re.compile(rb"ActorDiedError|EngineDeadError")
+_ENGINE = b"EngineDeadError"
+# what Ray says of an actor that died, on lines of their own
+_CLASS = re.compile(rb"\bclass_name: (\w+)")
+_ACTOR = re.compile(rb"\bactor_id: ([0-9a-f]+)")
+_REPLACED = frozenset({b"IndexActor"})  # whoever misses one makes it again (`retrieval.ray_backend`)
 
 
 def cpu_environment(threads: Mapping[str, str]) -> dict[str, str]:
@@ -141,7 +146,9 @@ class LostWorkers:
     """Watches a run's log for processes that died.
 
     verl would wait forever, and without a message, for the results of those that Ray kills when memory is full. Where
-    rollouts are drawn ahead, it would replace those that a dead reward worker or rollout server lost, forever too.
+    rollouts are drawn ahead, it would replace those that a dead reward worker or rollout server lost, forever too: a
+    run that misses the *same* actor (or a vLLM engine, which nobody restarts) at the beginning and at the end of its
+    patience is stopped. An actor that died and was made again has another id.
 
     Args:
         log: the log.
@@ -155,7 +162,10 @@ class LostWorkers:
         self._clock = clock
         self._killed = 0
         self._since = 0.0
-        self._dying_since: float | None = None
+        self._missed: dict[bytes, float] = {}  # dead actor -> when it was missed first
+        self._classes: dict[bytes, bytes] = {}  # beginning of a line -> the class that such a line named last
+        self._patience_s = PATIENCE_S
+        self._last_progress: float | None = None
 
     def check(self, *, progressed: bool) -> None:
         """Look at what was logged since the last call.
@@ -167,14 +177,13 @@ class LostWorkers:
             RunFailed: processes were killed, or are missed again and again, and the run has stood still since.
         """
         if progressed:
-            self._killed = 0
-            self._dying_since = None
+            self._progressed()
+        minutes = f"{self._patience_s / 60:.0f} minutes"
         lines = self._new_lines()
-        if _DEAD.search(lines):
-            self._dying_since = self._clock() if self._dying_since is None else self._dying_since
-            if self._clock() - self._dying_since > PATIENCE_S:
+        for actor in self._dead(lines):
+            if self._clock() - self._missed.setdefault(actor, self._clock()) > self._patience_s:
                 raise RunFailed(
-                    f"a process of the run died, and no step has ended for {PATIENCE_S / 60:.0f} minutes: "
+                    f"a process of the run died, and no step has ended for {minutes}: "
                     f"{last_error(self._log, self._start)}; the same command resumes from the last checkpoint (log: "
                     f"{self._log})"
                 )
@@ -184,15 +193,34 @@ class LostWorkers:
             self._killed += killed
             print(
                 f"memory was full: Ray killed {killed} processes of the run; it will be stopped if no step ends within "
-                f"{PATIENCE_S / 60:.0f} minutes",
+                f"{minutes}",
                 file=sys.stderr,
             )
-        if self._killed and self._clock() - self._since > PATIENCE_S:
+        if self._killed and self._clock() - self._since > self._patience_s:
             raise RunFailed(
                 f"memory was full: Ray killed {self._killed} processes of the run, and no step has ended for "
-                f"{PATIENCE_S / 60:.0f} minutes; free some memory and run the same command, which resumes from "
+                f"{minutes}; free some memory and run the same command, which resumes from "
                 f"the last checkpoint (log: {self._log})"
             )
+
+    def _progressed(self) -> None:
+        self._killed = 0
+        self._missed.clear()
+        now = self._clock()
+        if self._last_progress is not None:
+            self._patience_s = max(self._patience_s, 2 * (now - self._last_progress))
+        self._last_progress = now
+
+    def _dead(self, lines: bytes) -> Iterator[bytes]:
+        """The dead actors that these lines miss."""
+        for line in lines.splitlines():
+            if named := _CLASS.search(line):
+                self._classes[line[: named.start()]] = named[1]
+            elif actor := _ACTOR.search(line):
+                if self._classes.get(line[: actor.start()]) not in _REPLACED:
+                    yield actor[1]
+            elif _ENGINE in line:
+                yield _ENGINE
 
     def _new_lines(self) -> bytes:
         with self._log.open("rb") as stream:

@@ -1,10 +1,12 @@
-"""Rows of files in the containers that data come in: jsonl, json, csv, tsv, parquet, and .gz of the text forms.
+"""Rows of files in the containers that data come in: jsonl, json, csv, tsv, parquet, and .gz or .zst of the text forms.
 
-Lines and parquet batches are streamed; a csv file or a JSON document is held in memory whole.
+Text is UTF-8, or UTF-16 with a byte order mark, as Windows writes it. Lines and parquet batches are streamed; a csv
+file or a JSON document is held in memory whole.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -13,11 +15,12 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from medr3_plugin.errors import MissingExtra, UserError
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
+PACKED = (".gz", ".zst")
 MIRAGE_PART = "_part"
 """Key of a row of MIRAGE's file: the question set it stands in."""
 _DEEP = 200
@@ -39,7 +42,7 @@ class RawRow:
 
 def suffix_of(path: Path) -> str:
     """`.csv` of `rows.CSV.gz`."""
-    return Path(path.name.removesuffix(".gz")).suffix.lower()
+    return (Path(path.stem) if path.suffix in PACKED else path).suffix.lower()
 
 
 def read_file(path: Path, *, split: str = "", header: Collection[str] | None = None) -> Iterator[RawRow]:
@@ -55,58 +58,104 @@ def read_file(path: Path, *, split: str = "", header: Collection[str] | None = N
     """
     suffix = suffix_of(path)
     if suffix not in SUFFIXES:
-        raise UserError(f"{path}: unknown file type; expected {', '.join(SUFFIXES)} (or .gz of a text form)")
+        raise UserError(
+            f"{path}: unknown file type; expected {', '.join(SUFFIXES)} (or .gz or .zst of a text form)"
+        )
     if suffix == ".parquet":
         yield from _read_parquet(path, split)
     elif suffix in (".csv", ".tsv"):
-        yield from _read_csv(path, _content(path), split, "\t" if suffix == ".tsv" else ",", header)
+        yield from _read_csv(path, content(path), split, "\t" if suffix == ".tsv" else ",", header)
     elif suffix in (".jsonl", ".ndjson") or not _is_one_document(path):
         yield from _read_lines(path, split)
-    elif raw := _content(path):
+    elif raw := content(path):
         yield from _read_document(path, raw, split)
 
 
 def _open(path: Path) -> BinaryIO:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+    if path.suffix == ".gz":
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    if path.suffix != ".zst":
+        return path.open("rb")
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise MissingExtra("pyarrow", "data", "reading .zst files") from error
+    return cast(BinaryIO, io.BufferedReader(pa.input_stream(str(path), compression="zstd")))
 
 
-def _content(path: Path) -> bytes:
-    """The whole file; empty if there is nothing but white space in it."""
+def content(path: Path) -> bytes:
+    """The whole of a text file, as UTF-8 without a mark; empty if there is nothing but white space in it."""
     try:
         with _open(path) as file:
             raw = file.read()
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read: {error}; get the file again") from error
-    raw = raw.removeprefix(b"\xef\xbb\xbf")
+        raise _unreadable(path, "cannot be read", error) from error
+    if _utf16(raw[:4], path):
+        try:
+            raw = raw.decode("utf-16").encode()
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{path}: damaged UTF-16 at byte {error.start + 1}; get the file again"
+            ) from error
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     return raw if raw.strip() else b""
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines that are not empty."""
+def lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines of a text file that are not empty, as UTF-8 without a mark."""
     number = 0
     try:
         with _open(path) as file:
-            for number, line in enumerate(file, 1):
-                text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            for number, line in enumerate(_lines(file, path), 1):
+                text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
                 if text.strip():
                     yield number, text.strip()
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read past line {number}: {error}; get the file again") from error
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise _unreadable(path, f"cannot be read past line {number}", error) from error
+
+
+def _lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    head = cast(io.BufferedReader, file).peek(4)[:4]
+    if not _utf16(head, path):
+        return iter(file)
+    return (line.encode() for line in io.TextIOWrapper(file, encoding="utf-16", newline="\n"))
+
+
+def _utf16(head: bytes, path: Path) -> bool:
+    """Whether a text begins with UTF-16's byte order mark.
+
+    Raises:
+        UserError: it is not marked and cannot be UTF-8 either.
+    """
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return True
+    if b"\0" in head:
+        raise UserError(
+            f"{path}: no text in UTF-8 (a file of another kind, or UTF-16 without a byte order mark): convert the file "
+            "to UTF-8"
+        )
+    return False
+
+
+def _unreadable(path: Path, what: str, error: Exception) -> UserError:
+    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
+        return UserError(f"{path}: {what}: {error.strerror}")
+    return UserError(f"{path}: {what}: {error}; get the file again")
 
 
 def _is_one_document(path: Path) -> bool:
     """Whether a `.json` file is one document; several releases put one object a line into `.json` files."""
-    lines = _lines(path)
-    first = next(lines, (0, b""))[1]
+    numbered = lines(path)
+    first = next(numbered, (0, b""))[1]
     try:
         json.loads(first)
     except (ValueError, RecursionError):
         return True
-    return next(lines, None) is None
+    return next(numbered, None) is None
 
 
 def _read_lines(path: Path, split: str) -> Iterator[RawRow]:
-    for number, line in _lines(path):
+    for number, line in lines(path):
         where = f"{path}:{number}"
         try:
             data = json.loads(line.decode("utf-8"))

@@ -234,11 +234,46 @@ def test_options_of_long_commands_are_grouped() -> None:
         ("score --in many.jsonl --out INDEX --stage joint", 2, "INDEX: is a folder"),
         ("score --in many.jsonl --out s --stage joint --vocabulary INDEX", 2, "INDEX is a folder"),
         ("data prepare medqa --source x --out y.parquet", 2, "did you mean medqa_us?"),
+        ("corpus build --source corpus.jsonl --out corpus.jsonl", 2, "--out corpus.jsonl"),
         (
-            "corpus build --source corpus.jsonl --out corpus.jsonl",
+            "corpus build --source corpus.jsonl --source typo.jsonl --out new/deep",
             2,
-            "--out corpus.jsonl",
+            "typo.jsonl: no such file",
         ),
+        ("corpus build --source pubmedq=corpus.jsonl --out new/deep", 2, "expected guideline"),
+        ("corpus build --source pubmedqa=typo.json --out new/deep", 2, "typo.json: no such file"),
+        ("corpus build --source wrong.jsonl --out new/deep", 2, "wrong.jsonl:1"),
+        ("corpus build --source empty.jsonl --out new/deep", 2, "empty.jsonl: there is no document"),
+        ("index build --corpus wrong.jsonl --out new/deep", 2, "wrong.jsonl:1"),
+        ("index build --corpus corpus.jsonl --out corpus.jsonl", 2, "corpus.jsonl is a file"),
+        ("index info --index corpus.jsonl", 2, "corpus.jsonl: is a file"),
+        ("search ' ' --index INDEX", 2, "the query is empty"),
+        ("search x --index INDEX --ranking dense", 2, "--ranking dense"),
+        ("data prepare generc --out new/p.parquet", 2, "did you mean generic?"),
+        ("data prepare generic --source many.jsonl --out new/p.csv", 2, "name it p.parquet"),
+        ("data vocab --out INDEX", 2, "INDEX: is a folder"),
+        ("data model --out corpus.jsonl", 2, "corpus.jsonl is a file"),
+        ("data encoder --out corpus.jsonl/x", 2, "corpus.jsonl is a file"),
+        ("data quickstart --out corpus.jsonl", 2, "corpus.jsonl is a file"),
+        ("score --in typo.jsonl --out new/s.jsonl --stage joint", 2, "--in typo.jsonl: no such file"),
+        ("score --in INDEX --out new/s.jsonl --stage joint", 2, "--in INDEX: is a folder"),
+        ("score --in empty.jsonl --out new/s.jsonl --stage joint", 2, "empty.jsonl"),
+        (
+            "score --in many.jsonl --out new/s --stage joint --judge localhost:8000",
+            2,
+            "--judge 'localhost:8000'",
+        ),
+        (
+            "score --in many.jsonl --out new/s --stage joint --config corpus.jsonl",
+            2,
+            "--config corpus.jsonl: ",
+        ),
+        ("eval --out new --model localhost:8000 --benchmark x", 2, "--model localhost:8000: the address"),
+        ("eval --out new --model http://h --benchmark x --judge foo", 2, "--judge 'foo'"),
+        ("eval --out new --model http://h --benchmark x --retrieval-url h:1", 2, "--retrieval-url 'h:1'"),
+        ("eval --out corpus.jsonl --model http://h --benchmark x", 2, "corpus.jsonl is a file"),
+        ("recipes validate corpus.jsonl", 2, "corpus.jsonl is not a recipe"),
+        ("serve --index INDEX --host 300.1.1.1", 2, "choose another --host"),
     ],
 )
 def test_a_newcomers_mistake_is_named(  # noqa: PLR0917 (fixtures)
@@ -252,10 +287,12 @@ def test_a_newcomers_mistake_is_named(  # noqa: PLR0917 (fixtures)
     monkeypatch.chdir(tmp_path)
     Path("corpus.jsonl").write_text('{"id": "1", "text": "Scurvy."}\n')
     Path("empty.jsonl").write_text("")
+    Path("wrong.jsonl").write_text("no JSON\n")
     Path("many.jsonl").write_text('{"question": "Q?"}\n' * 30)
     build_index(["corpus.jsonl"], Path("INDEX"), "bm25")
     ended, _, errors = medr3(monkeypatch, capsys, *shlex.split(arguments))
-    assert ended == code and said in errors
+    assert ended == code and said in errors and "Traceback" not in errors
+    assert not Path("new").exists()  # nothing was written, so nothing is left
 
 
 def test_a_mistyped_key_of_a_recipe_gets_the_nearest_one(

@@ -184,19 +184,67 @@ def test_kills_of_an_earlier_run_and_of_nobody_do_not_count(run):
     run.watch.check(progressed=False)
 
 
-DIED = (
-    "\x1b[36m(AgentLoopWorkerTQ pid=7)\x1b[0m ray.exceptions.ActorDiedError: The actor died unexpectedly.\n"
-)
+def died(name: str, actor: str, process: str = "AgentLoopWorkerTQ pid=7") -> str:
+    """What Ray prints where a dead actor is asked."""
+    lines = (
+        "ray.exceptions.ActorDiedError: The actor died unexpectedly before finishing this task.",
+        f"\tclass_name: {name}",
+        f"\tactor_id: {actor}",
+        "\tpid: 18094",
+    )
+    return "".join(f"\x1b[36m({process})\x1b[0m {line}\n" for line in lines)
 
 
-def test_a_run_that_misses_a_dead_process_again_and_again_is_stopped(run):
+DIED = died("RewardLoopWorker", "acdce633")
+
+
+@pytest.mark.parametrize("death", [DIED, "vllm.v1.engine.exceptions.EngineDeadError: see the root cause\n"])
+def test_a_run_that_misses_a_dead_process_again_and_again_is_stopped(run, death):
     """As where rollouts are drawn ahead: verl replaces those that a dead reward worker loses, for ever."""
     for _ in range(11):
-        run.print(DIED)
+        run.print(death)
         run.watch.check(progressed=False)
         run.now += launch.PATIENCE_S / 10
-    run.print("ValueError: the reason\n" + DIED)
+    run.print("ValueError: the reason\n" + death)
     with pytest.raises(RunFailed, match=r"a process of the run died, and no step has ended.*the reason"):
+        run.watch.check(progressed=False)
+
+
+def test_processes_that_come_back_do_not_stop_a_run_with_long_steps(run):
+    """Retrieval actors die and are made again, and other workers notice the old one's death later."""
+    for number in range(30):
+        run.print(died("IndexActor", "0" * 8) + died("Helper", f"{number:08x}"))
+        run.watch.check(progressed=False)
+        run.now += launch.PATIENCE_S / 5
+
+
+def test_which_actor_is_meant_shows_where_processes_print_at_the_same_time(run):
+    first = died("IndexActor", "11", "AgentLoopWorkerTQ pid=7").splitlines(keepends=True)
+    other = died("RewardLoopWorker", "22", "AgentLoopWorkerTQ pid=8").splitlines(keepends=True)
+    mixed = "".join(line for pair in zip(first, other, strict=True) for line in pair)
+    run.print(mixed)
+    run.watch.check(progressed=False)
+    run.now = launch.PATIENCE_S + 1
+    run.print("".join(first))
+    run.watch.check(progressed=False)
+    run.print(mixed)
+    with pytest.raises(RunFailed):
+        run.watch.check(progressed=False)
+
+
+@pytest.mark.parametrize("event", [KILL, DIED])
+def test_patience_grows_with_the_steps_of_a_run(run, event):
+    for _ in range(2):  # a step takes two thirds of an hour
+        run.watch.check(progressed=True)
+        run.now += 4 * launch.PATIENCE_S
+    run.watch.check(progressed=True)
+    for _ in range(8):
+        run.print(event)
+        run.watch.check(progressed=False)
+        run.now += launch.PATIENCE_S
+    run.now += 1
+    run.print(event)
+    with pytest.raises(RunFailed, match="no step has ended for 80 minutes"):
         run.watch.check(progressed=False)
 
 

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from medr3_plugin.errors import UserError
 
 
-def one_of(option: str, value: str, known: tuple[str, ...]) -> None:
-    """Raise UserError unless `value` is one of `known`."""
+def one_of(option: str, value: str, known: tuple[str, ...]) -> Any:
+    """`value`, which is one of `known`.
+
+    Raises:
+        UserError: it is not.
+    """
     if value not in known:
-        raise UserError(f"{option} {value!r}: expected {', '.join(known)}")
+        raise UserError(f"{option} {value!r}: expected one of {', '.join(known)}")
+    return value
 
 
 def endpoint(option: str, url: str) -> None:
     """Raise UserError unless `url` is an HTTP address or empty."""
     if url and not url.startswith(("http://", "https://")):
         raise UserError(f"{option} {url!r}: expected an address such as http://127.0.0.1:8000/v1")
+
+
+def out_folder(out: Path) -> None:
+    """Raise UserError if `--out` cannot be a folder, because a file is in its place or above it."""
+    if (file := next((path for path in (out, *out.parents) if path.is_file()), None)) is not None:
+        raise UserError(f"--out {out}: {file} is a file; give another folder")
+
+
+def out_file(out: Path) -> None:
+    """Raise UserError if `--out` cannot be a file, because it is a folder or a file is above it."""
+    if out.is_dir():
+        raise UserError(f"--out {out}: is a folder; give the file to write")
+    if (file := next((path for path in out.parents if path.is_file()), None)) is not None:
+        raise UserError(f"--out {out}: {file} is a file; give another path")

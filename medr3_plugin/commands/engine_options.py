@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medr3_plugin.commands.places import one_of
+from medr3_plugin.commands.checks import one_of
 from medr3_plugin.commands.words import counted
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -101,6 +102,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     """
     import asyncio
 
+    from medr3_plugin.commands.checks import endpoint, out_folder
     from medr3_plugin.commands.evaluate_run import run
     from medr3_plugin.commands.words import counted
     from medr3_plugin.errors import UserError
@@ -111,6 +113,11 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     from medr3_plugin.runs.files import TRAJECTORIES
 
     failure, left_out = "", 0
+    out_folder(out)
+    endpoint("--retrieval-url", retrieval_url)
+    endpoint("--judge", "" if judge in (None, "rule") else str(judge))
+    if re.match(r"(localhost|[\w.-]*\.?\w+):\d+", model):
+        raise UserError(f"--model {model}: the address of a server begins with http:// or https://")
     if model:
         if not benchmark:
             raise UserError("--benchmark is missing: name the questions to evaluate")

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from medr3_plugin.commands.checks import one_of
 from medr3_plugin.commands.engine_options import (
     ArticleEncoder,
     ArticlePrefix,
@@ -24,7 +25,6 @@ from medr3_plugin.commands.engine_options import (
     list_bad_rows,
     search_options,
 )
-from medr3_plugin.commands.places import one_of
 
 
 def evaluate(  # noqa: PLR0917 (the options of a command)

@@ -61,6 +61,7 @@ async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one
     sampling = Sampling(options["temperature"], options["top_p"], options["seed"])
     length = options["response_length"] or recipe.get("response_length", 4096)
     plan = Plan(settings, length, options["samples"], sampling, options["concurrency"])
+    loaded = load_tokenizer(tokenizer)
     rows = Rows(
         options["out"],
         {
@@ -85,7 +86,6 @@ async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one
         if backend:
             await backend.close()
         return "", len(left_out)  # before a model is loaded for nothing
-    loaded = load_tokenizer(tokenizer)
     policy: EndpointPolicy | VllmPolicy
     if api:
         policy = endpoint(api, model, served, loaded)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medr3_plugin.commands.checks import one_of, out_folder
 from medr3_plugin.commands.engine_options import (
     ArticleEncoder,
     ArticleEncoderNow,
@@ -31,7 +32,6 @@ from medr3_plugin.commands.places import (
     MilvusRanking,
     MilvusUri,
     check_one_place,
-    one_of,
 )
 from medr3_plugin.commands.words import counted
 from medr3_plugin.errors import UserError
@@ -143,6 +143,11 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         return
     if out is None:
         raise UserError("--out is missing: name the index folder to create")
+    out_folder(out)
+    if config and engine == "bm25":
+        typer.echo("note: --encoder is not used by --engine bm25; give --engine hybrid or dense", err=True)
+    if chunk_overlap and not chunk_tokens:
+        typer.echo("note: --chunk-overlap has no effect without --chunk-tokens", err=True)
     encode = None
     if one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
         from medr3_plugin.retrieval.index.ray_encoding import ray_encode
@@ -254,6 +259,8 @@ def search(  # noqa: PLR0917
 
     if min_year is not None and max_year is not None and min_year > max_year:
         raise UserError(f"--min-year {min_year} is after --max-year {max_year}")
+    if not query.strip():
+        raise UserError("the query is empty")
     options = search_options(encoder, article_encoder, reranker, evidence_prior)
     filters = Filters(
         sources=tuple(source) if source else None,
@@ -261,7 +268,7 @@ def search(  # noqa: PLR0917
         min_year=min_year,
         max_year=max_year,
     )
-    check_one_place(index, uri)
+    check_one_place(index, uri, ranking)
     engine: Engine
     if index is not None:
         engine = open_index(index, options)

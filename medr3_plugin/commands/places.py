@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,22 +20,15 @@ MilvusRanking = Annotated[
 ]
 
 
-def check_one_place(index: Path | None, uri: str) -> None:
+def check_one_place(index: Path | None, uri: str, ranking: str = "") -> None:
     """Refuse neither and both.
 
     Raises:
-        UserError: not exactly one was given.
+        UserError: not exactly one was given, or a ranking for an index.
     """
     if (index is None) == (not uri):
         raise UserError("give either --index FOLDER or --uri URI (Milvus)")
-
-
-def one_of(option: str, value: str, allowed: tuple[str, ...]) -> Any:
-    """`value`.
-
-    Raises:
-        UserError: it is not allowed.
-    """
-    if value not in allowed:
-        raise UserError(f"{option} {value!r}: expected one of {', '.join(allowed)}")
-    return value
+    if index is not None and ranking:
+        raise UserError(
+            f"--ranking {ranking}: is for --uri; an index is ranked by the engine it was built with"
+        )

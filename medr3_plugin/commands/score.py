@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medr3_plugin.commands.checks import endpoint, one_of, out_file
 from medr3_plugin.errors import MissingExtra, RowError, UserError
+from medr3_plugin.made_folder import made
 
 if TYPE_CHECKING:
     from medr3_plugin.records import Sample, ScoredSample
@@ -30,7 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command("score", short_help="Score trajectories of any model.")(score)
 
 
-def score(  # noqa: PLR0917 - typer passes options by name
+def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
     source: Annotated[Path, typer.Option("--in", help="Trajectories, jsonl.")],
     out: Annotated[Path, typer.Option("--out", help="Reward records, jsonl.")],
     stage: Annotated[str, typer.Option(help=f"Formula: {', '.join(STAGES)}.")],
@@ -63,15 +65,19 @@ def score(  # noqa: PLR0917 - typer passes options by name
     Wrong rows are reported and left out; the exit code is then 2, or 3 with --skip-bad. A row whose judge or encoder
     failed is written as invalid; the exit code is then 1.
     """
+    from medr3_plugin.rewards.options import read_options
     from medr3_plugin.rewards.scorer import build_scorer
 
-    if stage not in STAGES:
-        raise UserError(f"--stage {stage}: unknown, choose one of {', '.join(STAGES)}")
+    one_of("--stage", stage, STAGES)
     if source.resolve() == out.resolve():
         raise UserError(f"--out {out}: is the file of --in")
-    if out.is_dir():
-        raise UserError(f"--out {out}: is a folder; give the file to write")
+    out_file(out)
+    endpoint("--judge", "" if judge == "rule" else judge)
     options = read_config(config) if config else {}
+    try:
+        read_options(options)
+    except UserError as error:
+        raise UserError(f"--config {config}: {error}") from error
     if preset:
         options["preset"] = preset
     if judge and judge != "rule":
@@ -88,7 +94,16 @@ def score(  # noqa: PLR0917 - typer passes options by name
         options["extractor"] = {**options.get("extractor", {}), "vocabularies": [str(p) for p in vocabulary]}
     if encoder:
         options["encoder"] = {**options.get("encoder", {}), "path": encoder}
-    bad, failed = asyncio.run(_run(build_scorer(options), source, out, stage, explain=explain))
+    if not source.is_file():
+        raise UserError(
+            f"--in {source}: {'is a folder' if source.is_dir() else 'no such file'}; give a jsonl file"
+        )
+    scorer = build_scorer(options)
+    try:
+        with made(out.parent):
+            bad, failed = asyncio.run(_run(scorer, source, out, stage, explain=explain))
+    except OSError as error:
+        raise UserError(f"cannot write {out}: {error.strerror}") from None
     if failed:
         raise typer.Exit(1)
     if bad:
@@ -157,12 +172,10 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
     good = undecided = 0
     partial = out.with_name(out.name + ".part")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        file = partial.open("w", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from None
-    try:
-        with file, tqdm(unit=" rows", disable=not sys.stderr.isatty()) as bar:
+        with (
+            partial.open("w", encoding="utf-8") as file,
+            tqdm(unit=" rows", disable=not sys.stderr.isatty()) as bar,
+        ):
             rows = read_rows(source, stage)
             while chunk := list(islice(rows, CHUNK)):
                 samples: list[Sample] = []
@@ -184,7 +197,7 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
         if not good and not bad:
             raise UserError(f"{source}: there is no row in it")
     except BaseException:
-        partial.unlink()
+        partial.unlink(missing_ok=True)
         raise
     partial.replace(out)
     if bad > NAMED:

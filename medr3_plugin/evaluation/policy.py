@@ -76,7 +76,7 @@ def load_tokenizer(path: str) -> Any:
     try:
         from transformers import AutoTokenizer
     except ImportError as error:
-        raise MissingExtra("transformers", "verl", "evaluation") from error
+        raise MissingExtra("transformers", "eval", "evaluation") from error
     try:
         tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
@@ -128,7 +128,7 @@ class EndpointPolicy:
         try:
             import openai
         except ImportError as error:
-            raise MissingExtra("openai", "judge", "evaluating an endpoint") from error
+            raise MissingExtra("openai", "eval", "evaluating an endpoint") from error
         base = url.rstrip("/")
         self.url = base if base.endswith("/v1") else f"{base}/v1"
         self.model = model

@@ -57,7 +57,8 @@ class Rows:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / TRAJECTORIES
         written = folder / EVALUATION
-        if before := read_settings(folder):
+        before = read_settings(folder)
+        if before and self.path.is_file():
             for key in sorted({*before, *settings} - {ASKED}):
                 if key == SERVED and key not in before:
                     continue

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from medr3_plugin import tables
 from medr3_plugin.errors import UserError
 from medr3_plugin.knowledge.stopwords import STOPWORDS
 from medr3_plugin.knowledge.text import Word, name_forms, normal_form, words
@@ -205,19 +204,15 @@ def read_entries(path: str | Path) -> Iterator[Entry]:
         raise UserError(
             f"vocabulary file {path} does not exist: make it with `medr3 data vocab --out {path}`"
         )
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rt", encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    yield _entry(line, f"{path}:{number}")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise UserError(f"vocabulary {path} is no jsonl file of UTF-8, or damaged ({error})") from error
+    for number, line in tables.lines(path):
+        yield _entry(line, f"{path}:{number}")
 
 
-def _entry(line: str, where: str) -> Entry:
+def _entry(line: bytes, where: str) -> Entry:
     try:
         row = json.loads(line)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where}: not UTF-8 at byte {error.start + 1}; convert the file to UTF-8") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: not JSON: {error}") from None
     if not isinstance(row, Mapping):

@@ -79,6 +79,8 @@ def find_recipe(name: str) -> Recipe:
         raise UserError(
             f"{path} is not a recipe: it needs one yaml with a `defaults` list (else give the yaml's path)"
         )
+    if path.is_file():
+        raise UserError(f"{path} is not a recipe: give its folder, or its yaml with a `defaults` list")
     own = {str(file.parent) for file in path.parent.glob("*/*.yaml")}
     close = difflib.get_close_matches(name, {*shipped, *own}, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(shipped)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from medr3_plugin.retrieval.index.encoder import EncoderConfig
 
 __all__ = ["Engine", "Filters", "IndexEngine", "SearchOptions", "open_index"]
+
+
+logger = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
@@ -236,6 +240,10 @@ def _retriever(folder: Path, content: dict[str, Any], options: SearchOptions) ->
     if content["engine"] != "dense":
         _check_analyser(folder, content)
     if content["engine"] == "bm25":
+        if options.encoder:
+            logger.warning(
+                "%s is a BM25 index without vectors: encoder %s is not used", folder, options.encoder
+            )
         return LexicalIndex(folder / "bm25")
     from medr3_plugin.retrieval.index.dense import DenseIndex
 

@@ -1,14 +1,16 @@
 """An index served by Ray actors, in the training cluster or any other.
 
-Each actor (`ray_replicas` of them) opens the index and batches greedily as the service does; a search goes to one of
-them. The actors are named, so all workers of a job share them; they end with the worker that made them, and whoever
-finds one missing makes it again.
+Each actor (`ray_replicas` of them) opens the index and batches greedily as the service does: it knows the deadline of
+a search, works for nobody who left, and refuses at once what it would not come to in time. A search goes to one of the
+actors, and to another, or later, if it is refused. The actors are named, so all workers of a job share them; they end
+with the worker that made them, and whoever finds one missing makes it again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import logging
 import random
 import weakref
@@ -28,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 Results = list[list[Hit]]
 _CONCURRENCY = 1000  # searches an actor holds at once: they wait in its batcher, not in threads
+_MAX_PENDING = 900  # queries it holds; one of the places left refuses a search beyond
+_BACKOFF_S = (0.1, 3.0)  # first and longest ceiling of a pause after a refusal
 _WARN_EVERY_S = 30.0
 _NAMESPACE = "medr3"
 
@@ -36,15 +40,15 @@ class IndexActor:
     """The index in a process of its own. Failures are returned, not raised, so that they keep their kind."""
 
     def __init__(self, index: str, search: SearchOptions) -> None:
-        self._batcher = Batcher(lambda: open_index(index, search))
+        self._batcher = Batcher(lambda: open_index(index, search), max_pending=_MAX_PENDING)
         self._batcher.start()
 
     async def search(
-        self, queries: tuple[str, ...], topk: int, filters: Filters | None
+        self, queries: tuple[str, ...], topk: int, filters: Filters | None, timeout_s: float
     ) -> tuple[str, str | None, Any]:
         """(`ok`, None, hits), (`failed`, kind, message) or (`user`, None, message)."""
         try:
-            return "ok", None, await self._batcher.search(queries, topk, filters)
+            return "ok", None, await self._batcher.search(queries, topk, filters, timeout_s)
         except RetrievalFailure as failure:
             return "failed", failure.kind, str(failure)
         except UserError as error:
@@ -77,8 +81,8 @@ class RayBackend:
         """See `RetrievalBackend.search`; starting the actors does not count against the deadline.
 
         Raises:
-            RetrievalFailure: `timeout`, `actor_died` (also when made again), `ray` (its other faults), `closed`,
-                or the actor's own.
+            RetrievalFailure: `timeout`, `overloaded` (no actor had room before the deadline), `actor_died` (also when
+                made again), `ray` (its other faults), `closed`, or the actor's own.
             UserError: the index cannot be opened, or no actor can be placed.
         """
         if not queries:
@@ -89,8 +93,7 @@ class RayBackend:
             actors: list[Any] | None = None
             try:
                 actors = self._actors or await self._start()
-                asked = self._ask(random.choice(actors), tuple(queries), topk, filters)  # noqa: S311
-                return await asyncio.wait_for(asked, self._options.timeout_s)
+                return await self._answer(actors, tuple(queries), topk, filters)
             except (TimeoutError, asyncio.TimeoutError) as error:
                 message = f"no search result from Ray within {self._options.timeout_s:g} s"
                 raise RetrievalFailure(message, "timeout") from error
@@ -110,8 +113,30 @@ class RayBackend:
         self._closed = True
         self._actors = None
 
-    async def _ask(self, actor: Any, queries: tuple[str, ...], topk: int, filters: Filters | None) -> Results:
-        outcome, kind, result = await actor.search.remote(queries, topk, filters)
+    async def _answer(
+        self, actors: list[Any], queries: tuple[str, ...], topk: int, filters: Filters | None
+    ) -> Results:
+        """Ask until an actor has room or the deadline has come."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._options.timeout_s
+        for tries in itertools.count():
+            left = deadline - clock()
+            actor = random.choice(actors)  # noqa: S311
+            try:
+                return await asyncio.wait_for(self._ask(actor, queries, topk, filters, left), left)
+            except RetrievalFailure as failure:
+                if failure.kind == "timeout":  # the actor's clock was first, and knows the last try only
+                    raise TimeoutError from failure
+                pause = random.uniform(0, min(_BACKOFF_S[0] * 2**tries, _BACKOFF_S[1]))  # noqa: S311
+                if failure.kind != "overloaded" or clock() + pause >= deadline:
+                    raise
+            await asyncio.sleep(pause)
+        raise AssertionError("unreachable")
+
+    async def _ask(
+        self, actor: Any, queries: tuple[str, ...], topk: int, filters: Filters | None, timeout_s: float
+    ) -> Results:
+        outcome, kind, result = await actor.search.remote(queries, topk, filters, timeout_s)
         if outcome == "failed":
             raise RetrievalFailure(result, kind)
         if outcome == "user":

@@ -45,6 +45,8 @@ def sentence_encoder(options: EncoderOptions) -> tuple[SentenceEncoder | None, f
         return None, 0.0
     from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig
 
+    model = Encoder(
+        EncoderConfig(path=options.path, device=options.device)
+    )  # first: a wrong path has no c0 either
     c0 = options.c0 if options.c0 is not None else c0_for(options.path)
-    model = Encoder(EncoderConfig(path=options.path, device=options.device))
     return SentenceEncoder(model, options.batch_size, options.window), c0

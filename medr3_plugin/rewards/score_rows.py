@@ -22,7 +22,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.errors import RowError, UserError
+from medr3_plugin import tables
+from medr3_plugin.errors import RowError
 from medr3_plugin.records import Document, Hit, Sample, SearchTurn
 from medr3_plugin.retrieval.corpus.documents import document_of
 from medr3_plugin.rewards.shown_documents import was_retrieved
@@ -51,24 +52,18 @@ def read_rows(path: Path, stage: str) -> Iterator[Sample | RowError]:
     Raises:
         UserError: the file cannot be read.
     """
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
     documents = _Documents()
-    with file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                where = f"{path}:{number}"
-                try:
-                    row = _decode(line, where)
-                    if _MAY_BE_SURROGATE.search(line):
-                        _check_encodable(row, where)
-                    yield trajectory_of(row, where, stage, documents)
-                except RowError as error:
-                    yield error
-                except RecursionError:
-                    yield RowError(f"{where}: nested too deeply")
+    for number, line in tables.lines(path):
+        where = f"{path}:{number}"
+        try:
+            row = _decode(line, where)
+            if _MAY_BE_SURROGATE.search(line):
+                _check_encodable(row, where)
+            yield trajectory_of(row, where, stage, documents)
+        except RowError as error:
+            yield error
+        except RecursionError:
+            yield RowError(f"{where}: nested too deeply")
 
 
 def trajectory_of(
@@ -108,7 +103,7 @@ def _decode(line: bytes, where: str) -> Mapping[str, Any]:
     try:
         row = json.loads(line)
     except UnicodeDecodeError as error:
-        raise RowError(f"{where}: not UTF-8 at byte {error.start}") from None
+        raise RowError(f"{where}: not UTF-8 at byte {error.start + 1}") from None
     except json.JSONDecodeError as error:
         raise RowError(f"{where}: not JSON: {error.msg} at character {error.pos}") from None
     except ValueError:  # Python reads no longer numbers, as their conversion takes quadratic time

@@ -75,8 +75,12 @@ def mark_complete(folder: Path) -> None:
     write_json(folder / MARKER, marker)
 
 
-def latest(root: Path) -> tuple[Path | None, list[Skipped]]:
-    """The last complete checkpoint saved in `root`, or None, and those that were skipped."""
+def latest(root: Path, *, verify: bool = True) -> tuple[Path | None, list[Skipped]]:
+    """The last complete checkpoint saved in `root`, or None, and those that were skipped.
+
+    Args:
+        verify: read its files, which takes minutes for a large model; else what was marked complete is taken for it.
+    """
     if not root.is_dir():
         return None, []
     folders = sorted(_checkpoints(root), key=step_of, reverse=True)
@@ -87,7 +91,7 @@ def latest(root: Path) -> tuple[Path | None, list[Skipped]]:
     skipped: list[Skipped] = []
     newest = None
     for folder in sorted(saved, key=saved.__getitem__, reverse=True):
-        damage = damage_of(folder)
+        damage = damage_of(folder) if verify else None
         if damage is None:
             newest = folder
             break
@@ -97,8 +101,11 @@ def latest(root: Path) -> tuple[Path | None, list[Skipped]]:
     return newest, [*(Skipped(folder, "it was not finished") for folder in unfinished), *skipped]
 
 
-def resume_folder(trainer: Any) -> tuple[Path | None, list[Skipped]]:
+def resume_folder(trainer: Any, *, verify: bool = True) -> tuple[Path | None, list[Skipped]]:
     """The checkpoint that verl's section `trainer` resumes from, or None, and those that `auto` skipped.
+
+    Args:
+        verify: see `latest`.
 
     Raises:
         UserError: the checkpoint that `resume_path` names is damaged.
@@ -107,10 +114,10 @@ def resume_folder(trainer: Any) -> tuple[Path | None, list[Skipped]]:
         return None, []
     if trainer.resume_mode == "resume_path":
         folder = Path(trainer.resume_from_path).absolute()
-        if _marker(folder) and (damage := damage_of(folder)):
+        if verify and _marker(folder) and (damage := damage_of(folder)):
             raise UserError(f"trainer.resume_from_path: {folder}: {damage}; name another checkpoint")
         return folder, []
-    return latest(Path(trainer.default_local_dir).absolute())
+    return latest(Path(trainer.default_local_dir).absolute(), verify=verify)
 
 
 def damage_of(folder: Path) -> str | None:

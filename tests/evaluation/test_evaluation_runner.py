@@ -201,7 +201,9 @@ async def test_pass_at_n_counts_any_right_sample(tmp_path: Path) -> None:
 
 
 async def test_other_settings_need_another_folder(tmp_path: Path) -> None:
-    Rows(tmp_path, {"model": "a", "seed": 0})
+    Rows(tmp_path, {"model": "typo", "seed": 0})  # it holds no results, so another model may start over
+    rows = Rows(tmp_path, {"model": "a", "seed": 0})
+    rows.add({"benchmark": "b", "id": "1", "sample": 0})
     Rows(tmp_path, {"model": "a", "seed": 0})
     with pytest.raises(UserError, match=r"seed=0, now it is 1.*another --out"):
         Rows(tmp_path, {"model": "a", "seed": 1})

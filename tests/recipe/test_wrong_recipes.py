@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,11 @@ from omegaconf import OmegaConf
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks import check, check_config
+from medr3_plugin.recipe.checks.resume import resumes
 from medr3_plugin.recipe.shipped import Recipe, compose, find_recipe
+from medr3_plugin.stages.checkpoints import begin, mark_complete
+from medr3_plugin.stages.schedule import Schedule
+from medr3_plugin.stages.state import STATE_FILE, StageState
 
 ACTOR, ROLLOUT = "actor_rollout_ref.actor", "actor_rollout_ref.rollout"
 CPU = find_recipe("medr3_cpu")
@@ -158,7 +164,7 @@ def test_files_of_another_kind(composed: Any, tmp_path: Path) -> None:
     assert "config.json cannot be read" in found["actor_rollout_ref.model.path"]
     assert "config.json cannot be read" in found["medr3.reward.encoder.path"]
     assert "no manifest.json" in found["medr3.retrieval.index"]
-    assert "no jsonl file" in found["medr3.reward.extractor.vocabularies"]
+    assert "a file of another kind" in found["medr3.reward.extractor.vocabularies"]
     assert "is a file" in found["medr3.run_dir"] and "is a file" in found["trainer.default_local_dir"]
 
 
@@ -235,3 +241,51 @@ def test_anchors_windows_line_ends_and_a_byte_order_mark_are_right(tmp_path: Pat
 def test_an_override_that_is_none(override: str) -> None:
     found = check(CPU, [override], files=False)
     assert [finding for finding in found if finding.level == "error"]
+
+
+def problems_in_folder(config: Any, folder: Path, **changes: Any) -> list[str]:
+    config = copy.deepcopy(config)
+    OmegaConf.update(config, "medr3.run_dir", str(folder))
+    OmegaConf.update(config, "trainer.default_local_dir", str(folder / "checkpoints"))
+    for key, value in changes.items():
+        OmegaConf.update(config, key.replace("__", "."), value, merge=False)
+    return [f"{finding.where}: {finding.message}" for finding in resumes(config)]
+
+
+def test_a_resume_that_the_trainer_would_refuse_is_refused_by_the_check(
+    composed: Any, tmp_path: Path
+) -> None:
+    stages = OmegaConf.to_container(composed.medr3.stages, resolve=True)
+    assert not problems_in_folder(composed, tmp_path)  # nothing to resume
+    checkpoint = tmp_path / "checkpoints" / "global_step_3"
+    begin(checkpoint)
+    StageState.begin(Schedule.from_config(stages)).save(checkpoint)
+    mark_complete(checkpoint)
+    assert not problems_in_folder(composed, tmp_path)
+    longer = [{**stages[0], "until": {"max_steps": 99}}, *stages[1:]]
+    assert not problems_in_folder(composed, tmp_path, medr3__stages=longer)
+    renamed = [{**stages[0], "name": "other"}, *stages[1:]]
+    (said,) = problems_in_folder(composed, tmp_path, medr3__stages=renamed)
+    assert "medr3.stages has changed" in said and str(checkpoint) in said
+    assert not problems_in_folder(composed, tmp_path, medr3__stages=renamed, trainer__resume_mode="disable")
+    (checkpoint / STATE_FILE).unlink()  # damaged: the trainer skips it
+    assert not problems_in_folder(composed, tmp_path)
+    named = {"trainer__resume_mode": "resume_path", "trainer__resume_from_path": str(checkpoint)}
+    (said,) = problems_in_folder(composed, tmp_path, **named)
+    assert said.startswith(f"trainer.resume_from_path: {checkpoint}")
+
+
+def test_a_folder_in_use_is_refused_by_the_check(composed: Any, tmp_path: Path) -> None:
+    code = (
+        "import pathlib, sys, time; from medr3_plugin.runs.writer import claimed; "
+        "lock = claimed(pathlib.Path(sys.argv[1])); print(1, flush=True); time.sleep(60)"
+    )
+    run = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
+    try:
+        assert run.stdout is not None and run.stdout.readline()
+        (said,) = problems_in_folder(composed, tmp_path)
+        assert said.startswith("medr3.run_dir: another run is using")
+    finally:
+        run.kill()
+        run.wait()
+    assert not problems_in_folder(composed, tmp_path)

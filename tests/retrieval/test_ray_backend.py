@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from collections import Counter
 
 import pytest
+from service_helpers import OverlapEngine
 
 from medr3_plugin.errors import RetrievalFailure, UserError
-from medr3_plugin.retrieval.backend import make_backend
+from medr3_plugin.retrieval import ray_backend
+from medr3_plugin.retrieval.backend import BackendOptions, make_backend
 from medr3_plugin.retrieval.engine import open_index
 from medr3_plugin.retrieval.index.build import build_index
 
@@ -46,6 +50,66 @@ def cluster():
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
     yield
     ray.shutdown()
+
+
+class SlowEngine(OverlapEngine):
+    """Takes a time for each query."""
+
+    def search(self, queries, topk, filters=None):
+        time.sleep(0.02 * len(queries))
+        return super().search(queries, topk, filters)
+
+
+class Here:
+    """An actor in this process, with its handle's form."""
+
+    def __init__(self):
+        self.actor = ray_backend.IndexActor("index", BackendOptions(index="index").search)
+        self.search = self
+        self.refused = 0
+
+    async def remote(self, *arguments):
+        found = await self.actor.search(*arguments)
+        self.refused += found[1] == "overloaded"
+        return found
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """A backend with one actor that searches 50 queries a second; deadline 1 s."""
+    engine = SlowEngine()
+    monkeypatch.setattr(ray_backend, "open_index", lambda *_: engine)
+    backend = ray_backend.RayBackend(BackendOptions(backend="ray", index="index", timeout_s=1))
+    actor = Here()
+    backend._actors = [actor]
+    yield backend, actor, engine
+    actor.actor._batcher.close()
+
+
+async def outcomes_of(backend, searches: int) -> Counter[str]:
+    tasks = [backend.search([f"q{number}"], 1) for number in range(searches)]
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    return Counter(one.kind if isinstance(one, RetrievalFailure) else "answered" for one in found)
+
+
+async def test_an_actor_with_more_than_it_can_do_refuses_and_works_for_nobody_who_left(slow):
+    backend, actor, engine = slow
+    outcomes = await outcomes_of(backend, 200)
+    assert outcomes["answered"] > 10  # all in one call would take 4 s, and be for nobody
+    assert outcomes["answered"] > outcomes["timeout"]
+    assert outcomes.total() == 200
+    assert actor.refused > 0
+    worked_on = sum(len(queries) for queries, _ in engine.calls)
+    await asyncio.sleep(0.3)
+    assert sum(len(queries) for queries, _ in engine.calls) - worked_on < 20  # what was begun is finished
+
+
+async def test_a_refused_search_is_asked_again_until_the_deadline(slow):
+    backend, actor, _ = slow
+    assert (await outcomes_of(backend, 4))["answered"] == 4  # its speed is known now
+    outcomes = await outcomes_of(backend, 35)  # 0.7 s of work; half of the deadline is taken at once
+    assert actor.refused > 0
+    assert outcomes["answered"] > 25
 
 
 def options(index: str, **more) -> dict:

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from medr3_plugin.errors import EncoderFailure, UserError
+from medr3_plugin.rewards.components import sentence_encoder
 from medr3_plugin.rewards.encoder import MAX_CHUNKS, SentenceEncoder, c0_for, calibrate, windows
+from medr3_plugin.rewards.options import EncoderOptions
 
 
 class Letters:
@@ -25,6 +27,12 @@ class Letters:
             raise RuntimeError("CUDA out of memory")
         vectors = np.array([[text.count(c) for c in "abcde"] for text in texts], np.float32)
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def test_an_encoder_that_is_not_there_is_named_and_not_its_calibration(tmp_path):
+    pytest.importorskip("sentence_transformers")
+    with pytest.raises(UserError, match=r"nothere.*no such folder"):
+        sentence_encoder(EncoderOptions(path=str(tmp_path / "nothere")))
 
 
 def test_callers_share_batches_and_memory():

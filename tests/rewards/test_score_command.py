@@ -198,7 +198,7 @@ def test_vocabulary(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--stage", "fourth"], "--stage fourth"),
+        (["--stage", "fourth"], "--stage .fourth"),
         (["--preset", "best"], r"medr3\.reward\.preset"),
         (["--config", "none.yaml"], "cannot read none.yaml"),
         (["--vocabulary", "none.jsonl"], "none.jsonl does not exist"),

@@ -78,7 +78,7 @@ def renderer(tokenizer: str) -> Callable[[list[dict[str, Any]]], str]:
     try:
         from transformers import AutoTokenizer
     except ImportError as error:
-        raise MissingExtra("transformers", "verl", "reading a chat template") from error
+        raise MissingExtra("transformers", "eval", "reading a chat template") from error
     try:
         loaded: Any = AutoTokenizer.from_pretrained(tokenizer)
     except (OSError, ValueError) as error:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from medr3_plugin.data.layouts import DATASETS, mirage
+from medr3_plugin.data.layouts import DATASETS, Layout, mirage
 from medr3_plugin.data.questions import evaluation_sets, origin, parquet, prompts, reading
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.questions.overlap import Overlap, OverlapIndex
@@ -57,9 +57,7 @@ def load(
         UserError: unknown dataset, unreadable source, a source of another dataset, files with different numbers
             of options, or a whole file that cannot be understood.
     """
-    if dataset not in DATASETS:
-        raise UserError(f"unknown dataset {dataset!r}; {_closest(dataset)}")
-    layout = DATASETS[dataset]
+    layout = layout_of(dataset)
     rows = _of_part(
         dataset, list(reading.read(source, split=split, config=config, hub_file=layout.hub_file)), source
     )
@@ -85,6 +83,17 @@ def load(
         _check_option_counts(parsed, source)
     _deduplicate(parsed, loaded)
     return loaded
+
+
+def layout_of(dataset: str) -> Layout:
+    """The layout of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if dataset not in DATASETS:
+        raise UserError(f"unknown dataset {dataset!r}; {_closest(dataset)}")
+    return DATASETS[dataset]
 
 
 def _closest(dataset: str) -> str:

@@ -19,6 +19,7 @@ from medr3_plugin.recipe.checks.forms import forms
 from medr3_plugin.recipe.checks.language import english_only
 from medr3_plugin.recipe.checks.names import unknown_keys
 from medr3_plugin.recipe.checks.parallel import divisions, separate
+from medr3_plugin.recipe.checks.resume import resumes
 from medr3_plugin.recipe.checks.sections import registrations, retrieval_options, sections, tools
 from medr3_plugin.recipe.checks.sizes import budgets, counts, lengths, memory
 from medr3_plugin.recipe.shipped import Recipe, compose
@@ -71,7 +72,7 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
     findings += [*cpus(config, retrieval), *memory(config, gpu_memory_gib)]
     if files:
         findings += [*files_exist(config, retrieval), *milvus(config, retrieval)]
-        findings += silent_servers(config, retrieval)
+        findings += [*silent_servers(config, retrieval), *resumes(config)]
         findings += english_only(config, [*listed(config.data.train_files), *listed(config.data.val_files)])
     return _worst_first(findings)
 

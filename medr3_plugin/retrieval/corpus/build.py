@@ -21,6 +21,8 @@ from tqdm import tqdm
 
 from medr3_plugin import tables
 from medr3_plugin.errors import UserError
+from medr3_plugin.hub_name import is_hub_name
+from medr3_plugin.made_folder import made
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval.corpus.documents import BadRows, documents_of, rows_of
 from medr3_plugin.retrieval.corpus.evidence import STATED
@@ -56,25 +58,45 @@ def build_corpus(
         any; also written to `SOURCES.json`.
 
     Raises:
-        UserError: a wrong source or row, or an id that two sources share.
+        UserError: a wrong source or row, a source without documents, or an id that two sources share.
     """
     folder = Path(out)
     files = [f"{_file_name(source)}.jsonl.gz" for source in sources]
     if len(set(files)) < len(files):
         raise UserError(f"sources {', '.join(sources)}: two of them would write the same file")
+    check_sources(sources, named, readers or {})
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        seen: set[str] = set()
-        summary = {}
-        for source, file in zip(sources, files, strict=True):
-            documents = _documents(_rows(source, named, readers or {}, bad_rows), source, seen, bad_rows)
-            if judge is not None:
-                documents = judge(documents)
-            summary[file] = {"source": source, **_write(documents, folder / file)}
-        (folder / SUMMARY).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+        with made(folder):
+            seen: set[str] = set()
+            summary = {}
+            for source, file in zip(sources, files, strict=True):
+                documents = _documents(_rows(source, named, readers or {}, bad_rows), source, seen, bad_rows)
+                if judge is not None:
+                    documents = judge(documents)
+                summary[file] = {"source": source, **_write(documents, folder / file)}
+            (folder / SUMMARY).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise UserError(f"{error.filename or folder}: {error.strerror or error}") from error
     return summary
+
+
+def check_sources(sources: Sequence[str], named: Named, readers: Readers) -> None:
+    """Refuse a source that is not there, before hours are spent on those in front of it.
+
+    Raises:
+        UserError: it is neither a name, nor a file or folder, nor a name on the Hub.
+    """
+    for source in sources:
+        name, _, file = source.partition("=")
+        if source in named:
+            continue
+        place = file if file and name in readers else source
+        if Path(place).exists() or is_hub_name(place):
+            continue
+        if place is source and "/" not in source and (file or not tables.suffix_of(Path(source))):
+            known = [*sorted(named), *(f"{reader}=FILE" for reader in sorted(readers))]
+            raise UserError(f"unknown source {source!r}; expected {', '.join(known)}, a path or owner/name")
+        raise UserError(f"{place}: no such file or folder, and no Hub name (owner/name[[:config]:split])")
 
 
 def _rows(
@@ -86,9 +108,6 @@ def _rows(
         return ((f"{source}, row {number}", row) for number, row in enumerate(named[source](), 1))
     if file and name in readers:
         return readers[name](file)
-    if not Path(source).exists() and "/" not in source:
-        known = [*sorted(named), *(f"{reader}=FILE" for reader in sorted(readers))]
-        raise UserError(f"unknown source {source!r}; expected {', '.join(known)}, a path or owner/name")
     return rows_of(source, bad_rows)
 
 
@@ -99,7 +118,12 @@ def _documents(
     bad_rows: BadRows | None,
 ) -> Iterator[Document]:
     bar = tqdm(rows, desc=source, unit=" documents", disable=None)
-    yield from documents_of(bar, seen, bad_rows)
+    bad, any_document = bad_rows.count if bad_rows else 0, False
+    for document in documents_of(bar, seen, bad_rows):
+        any_document = True
+        yield document
+    if not any_document and bad == (bad_rows.count if bad_rows else 0):
+        raise UserError(f"{source}: there is no document in it")
 
 
 def _write(documents: Iterable[Document], path: Path) -> dict[str, Any]:
@@ -132,5 +156,6 @@ def _file_name(source: str) -> str:
         source = source.partition("=")[0]
     name = Path(source).name if Path(source).exists() else source.replace("/", "_")
     if tables.suffix_of(Path(name)) in (*tables.SUFFIXES, *TEXTS):
-        name = Path(name.removesuffix(".gz")).stem
+        name = Path(name).stem if Path(name).suffix in tables.PACKED else name
+        name = Path(name).stem
     return re.sub(r"[^\w.-]+", "_", name)

@@ -115,11 +115,13 @@ def _file_rows(path: Path, root: Path, bad_rows: BadRows | None) -> Iterator[tup
 def _text_file(path: Path, root: Path) -> tables.RawRow:
     """A text as a row: its path below the folder as id, the folder as source, a heading or its name as title."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = tables.content(path).decode("utf-8")
     except UnicodeDecodeError as error:
         return tables.RawRow(
             str(path), {}, error=f"byte {error.start + 1} is not UTF-8; convert the file to UTF-8"
         )
+    except UserError as error:
+        return tables.RawRow(str(path), {}, error=str(error).removeprefix(f"{path}: "))
     heading = _HEADING.match(text) if path.suffix.lower() == ".md" else None
     return tables.RawRow(
         str(path),

@@ -33,8 +33,9 @@ import functools
 import itertools
 import re
 import threading
-import unicodedata
 
+from medr3_plugin.retrieval.index.folding import GRAM_RUN, fold
+from medr3_plugin.retrieval.index.notation import OTHER_NOTATION, ROMAN, parts
 from medr3_plugin.retrieval.index.spelling import singular, spellings
 
 VERSION = 3
@@ -73,50 +74,12 @@ _NUMBERED = frozenset(
     "type types subtype grade grades stage stages class classes phase phases factor factors group groups category "
     "degree level levels".split()
 )
-_ROMAN = {
-    numeral: str(number)
-    for number, numeral in enumerate("i ii iii iv v vi vii viii ix x xi xii xiii".split(), 1)
-}
-_NUMBERS = frozenset([*_ROMAN, "10", "11", "12", "13"])
+_NUMBERS = frozenset([*ROMAN, "10", "11", "12", "13"])
 
-# words with a digit that are written apart, too: CYP3A4, COVID19, IL17A, ex19del; SGLT2i; 500mg
-_FUSED = re.compile(r"([a-z]{2,})(\d{2,}[a-z]?|\d[a-z]\d{0,2})(?:(?<=\d)([a-z]{3,}))?")
-_INHIBITOR = re.compile(r"([a-z]{2,}\d{1,2})i")
-_DOSE = re.compile(r"(\d+)(mg|mcg|ug|ng|kg|g|ml|dl|iu|mmol|mm|cm|kda|gy|h|min)")
-_AMINO_ACIDS = dict(
-    pair.split(":")
-    for pair in (
-        "ala:a arg:r asn:n asp:d cys:c gln:q glu:e gly:g his:h ile:i leu:l lys:k met:m phe:f pro:p ser:s thr:t trp:w "
-        "tyr:y val:v ter:x del:del".split()
-    )
-)
-_CHANGE = re.compile(rf"p?({'|'.join(_AMINO_ACIDS)})(\d+)({'|'.join(_AMINO_ACIDS)})")
-_OTHER_NOTATION = {  # stage IIIB; TNFa, TGFb1, NFkB
-    **{
-        f"{numeral}{letter}": (f"{_ROMAN[numeral]}{letter}",)
-        for numeral, letter in itertools.product("ii iii iv vi vii viii ix".split(), "abc")
-        if numeral + letter != "via"
-    },
-    **{
-        f"{name}{latin}{number}": (name, f"{greek}{number}")
-        for name, (latin, greek), number in itertools.product(
-            "tnf ifn tgf ppar il1 hif1 nf".split(),
-            (("a", "alpha"), ("b", "beta"), ("g", "gamma"), ("kb", "kappab")),
-            ("", *"1234"),
-        )
-    },
-}
 _POINTED = re.compile(r"[a-z]\d{1,3}\.\d+")  # E11.9, 22q11.2
 _CODE = re.compile(r"[a-z]\d{1,3}\Z")
 _STAR = re.compile(r"([a-z]\w*)\*(\d{1,3})(?::(\d\d))?")  # HLA-B*57:01, CYP2C19*2
 
-# letters, marks and digits of scripts that are cut into pairs of characters: CJK, Hangul, Thai, Lao, Tibetan,
-# Myanmar, Khmer
-_GRAMS = (
-    "\u0e01-\u0e3a\u0e40-\u0e4e\u0e81-\u0ece\u0f40-\u0fbc\u1000-\u1049\u1780-\u17d3\u1100-\u11ff\u2e80-\u2fdf\u3005-\u3007"
-    "\u3041-\u309f\u30a1-\u30ff\u3105-\u312f\u3131-\u318e\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\ua960-\ua97f"
-    "\uac00-\ud7ff\uf900-\ufaff\U00020000-\U000323af"
-)
 _MARKS = "\u0591-\u05c7\u064b-\u065f\u0670\u0900-\u0963\u0970-\u0dff"  # of scripts whose words \w would cut at vowels
 
 _WORDS = "".join(c if c.isalnum() or c == "_" else " " for c in map(chr, range(128)))
@@ -136,32 +99,10 @@ _LEADING = re.compile(  # begins at some of these
 _LEADING_PARTS = re.compile(r"[\s\-(/\[\"](\w+)([ .-] ?)(\w+)")
 
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U000323af]")
-_GRAM_RUN = re.compile(f"[{_GRAMS}]+")
 _LATIN_BEFORE = re.compile(r"([a-z0-9]{1,4})[ -]?\Z")
 _LATIN_AFTER = re.compile(r"[ -]?([a-z]|\d{1,3})(?![a-z0-9])")
 _HAN_NUMERAL = re.compile("[一二三四五](?=[型期级度])")
 
-_PLAIN = str.maketrans({
-    **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff"),
-    **dict.fromkeys("™®©℠", " "),
-    **dict.fromkeys("‐‑‒–—―−﹣－", "-"),
-    **dict.fromkeys("‘’ʼ′`´", "'"),
-})  # fmt: skip
-_LETTERS = str.maketrans(
-    {"ß": "ss", "ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
-)
-# accents of Latin, Greek and Cyrillic letters (й is a letter of its own), points of Hebrew and Arabic
-_ACCENTS = re.compile("(?<!и)[\u0300-\u036f]+|[\u0591-\u05c7\u064b-\u065f\u0670\u0640]+")
-_GREEK = dict(zip(
-    "αβγδεζηθικλμνξοπρστυφχψω",
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi "
-    "psi omega".split(),
-    strict=True,
-))  # fmt: skip
-_GREEK_SIGN = re.compile("(?<![α-ως])([α-ω]|[αγ][βδ])(?![α-ως])")
-_SHARP_S = re.compile("(?<![a-z])ß(?![a-z])|ß(?=\\d)")  # for a beta: ß-blocker, TGF-ß1
-_EXPONENT = re.compile("(?<=[0-9])([⁺⁻]?[⁰¹²³⁴-⁹]+)")
-_MICRO = re.compile("(?<!\\w)μ(?=(?:g|l|m|s|mol|kat|u|v|w|a|gy|sv)\\b)")
 _STEMMERS = (
     (re.compile("[\u0400-\u052f]"), "russian"),
     (re.compile("[\u0370-\u03ff]"), "greek"),
@@ -317,34 +258,20 @@ def terms_of(surface: str) -> tuple[str, ...]:
     word, space, single = surface.rpartition(" ")
     if space:
         numeral = len(single) > 1 or word in _NUMBERED
-        number = _ROMAN.get(single, single) if numeral else single
+        number = ROMAN.get(single, single) if numeral else single
         # an abbreviation is no word to be stemmed: MODY 3 is MODY3
         return tuple(dict.fromkeys((_stem(word) + number, *([word + number] if len(word) < 6 else ()))))
-    return (surface if _GRAM_RUN.search(surface) else _stem(surface),)
+    return (surface if GRAM_RUN.search(surface) else _stem(surface),)
 
 
 def _word_terms(word: str) -> tuple[str, ...]:
     american, own = spellings(word)
     if not word.isalpha():
-        return tuple(dict.fromkeys(map(stem, (american, own, *_parts(word)))))
-    one, other = singular(american), _OTHER_NOTATION.get(word, ())
+        return tuple(dict.fromkeys(map(stem, (american, own, *parts(word)))))
+    one, other = singular(american), OTHER_NOTATION.get(word, ())
     if american == own == one and not other:
         return (stem(own),)
     return tuple(dict.fromkeys(map(stem, (american, own, one, *other))))
-
-
-def _parts(word: str) -> tuple[str, ...]:
-    """What else a word with a digit is: its parts where they are also written apart, another notation of the same."""
-    if whole := _CHANGE.fullmatch(word):
-        return (_AMINO_ACIDS[whole[1]] + whole[2] + _AMINO_ACIDS[whole[3]],)
-    if whole := _INHIBITOR.fullmatch(word):
-        return whole[1], "inhibitor"
-    if whole := _DOSE.fullmatch(word):
-        return tuple(part for part in whole.groups() if len(part) > 1)
-    if whole := _FUSED.fullmatch(word):
-        # a bare number says too little by itself (0.001 on PubMedQA)
-        return tuple(part for part in whole.groups() if part and not part.isdecimal())
-    return _OTHER_NOTATION.get(word, ())
 
 
 def _leads(single: str, between: str, word: str) -> bool:
@@ -363,47 +290,21 @@ def terms(text: str) -> list[str]:
     return [term for surface in surfaces(text) for term in terms_of(surface)]
 
 
-def fold(text: str) -> str:
-    """Text in one form: Unicode's variants, accents, Greek letters that stand for their names."""
-    # word by word, for most words are plain and the others come again
-    return " ".join([word if word.isascii() else _folded(word) for word in text.split(" ")])
-
-
-@functools.lru_cache(maxsize=1 << 16)
-def _folded(text: str) -> str:
-    # half a surrogate pair cannot be encoded and would stop the stemmer
-    text = text.translate(_PLAIN).encode("utf-8", "replace").decode()
-    text = unicodedata.normalize("NFKC", _EXPONENT.sub(r"^\1", text))
-    if text.isascii():
-        return text
-    text = _ACCENTS.sub("", unicodedata.normalize("NFD", text).lower())
-    text = _SHARP_S.sub("β", unicodedata.normalize("NFC", text)).translate(_LETTERS)
-    text = _GREEK_SIGN.sub(_greek_name, _MICRO.sub("u", text))
-    return text.translate(_simplified()) if _GRAM_RUN.search(text) else text
-
-
-def _greek_name(sign: re.Match[str]) -> str:
-    names = "-".join(_GREEK[letter] for letter in sign.group())
-    # TNFα is TNF-alpha, βhCG beta-hCG
-    before, after = sign.string[: sign.start()][-1:], sign.string[sign.end() :][:1]
-    return f"{'-' * before.isalnum()}{names}{'-' * after.isalpha()}"
-
-
 def _script_pieces(text: str) -> tuple[str, list[str]]:
     """The text without runs of scripts that are cut into characters, and the pieces so far."""
-    if not _GRAM_RUN.search(text):
+    if not GRAM_RUN.search(text):
         return text, _WORD_WITH_MARKS.findall(text)
     text = _HAN_NUMERAL.sub(lambda numeral: str("一二三四五".index(numeral.group()) + 1), text)
     pieces: list[str] = []
-    for run in _GRAM_RUN.finditer(text):
+    for run in GRAM_RUN.finditer(text):
         characters = run.group()
         pieces += _HAN.findall(characters) if len(characters) > 1 else characters
         pieces += map("".join, itertools.pairwise(characters))
         if latin := _LATIN_BEFORE.search(text, max(0, run.start() - 6), run.start()):
-            pieces.append(_ROMAN.get(latin[1], latin[1]) + characters[0])
+            pieces.append(ROMAN.get(latin[1], latin[1]) + characters[0])
         if latin := _LATIN_AFTER.match(text, run.end()):
             pieces.append(characters[-1] + latin[1])
-    text = _GRAM_RUN.sub(" ", text)
+    text = GRAM_RUN.sub(" ", text)
     return text, pieces + _WORD_WITH_MARKS.findall(text)
 
 
@@ -425,16 +326,3 @@ def stem(word: str, language: str = "english") -> str:
         # its own cache costs three times what it saves
         stemmer = stemmers[language] = Stemmer.Stemmer(language, 0)
     return str(stemmer.stemWord(word))
-
-
-@functools.cache
-def _simplified() -> dict[int, str]:
-    """Traditional characters and the simplified ones that stand for them, one by one."""
-    import opencc
-
-    characters = [
-        chr(code) for first, last in ((0x3400, 0x4DC0), (0x4E00, 0xA000)) for code in range(first, last)
-    ]
-    converted = opencc.OpenCC("t2s").convert("\n".join(characters)).split("\n")
-    table = {ord(old): new for old, new in zip(characters, converted, strict=True) if old != new}
-    return {**table, ord("著"): "着"}

@@ -17,6 +17,7 @@ from typing import Any
 import filelock
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.made_folder import made
 from medr3_plugin.retrieval.index import manifest as manifest_file
 from medr3_plugin.retrieval.index.provenance import Provenance, difference
 
@@ -59,20 +60,20 @@ def check_replaceable(target: Path) -> None:
 @contextlib.contextmanager
 def locked(target: Path) -> Iterator[None]:
     """One build of a target at a time."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(target.parent / f".{target.name}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        if not Path(lock.lock_file).exists():
-            raise UserError(f"{target.parent}: cannot be written; choose another folder") from error
-        raise UserError(f"{target}: another process is building it; wait for it to finish") from error
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # Windows does not remove an open file
-            Path(lock.lock_file).unlink()
-        lock.release()
+    with made(target.parent):
+        lock = filelock.FileLock(target.parent / f".{target.name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            if not Path(lock.lock_file).exists():
+                raise UserError(f"{target.parent}: cannot be written; choose another folder") from error
+            raise UserError(f"{target}: another process is building it; wait for it to finish") from error
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # Windows does not remove an open file
+                Path(lock.lock_file).unlink()
+            lock.release()
 
 
 @contextlib.contextmanager

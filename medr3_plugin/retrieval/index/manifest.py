@@ -98,7 +98,8 @@ def read(folder: Path, verify: Verify = "quick") -> dict[str, Any]:
     """
     path = folder / NAME
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such index folder; build one with `medr3 index build`")
+        what = "is a file, and no index folder" if folder.is_file() else "no such index folder"
+        raise UserError(f"{folder}: {what}; build one with `medr3 index build`")
     if not path.is_file():
         raise UserError(f"{folder}: no {NAME}, so no finished index; build it again with `medr3 index build`")
     try:

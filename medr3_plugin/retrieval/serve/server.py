@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -113,7 +114,13 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise UserError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from error
+        unknown = (
+            error.errno == errno.EADDRNOTAVAIL or (error.errno or 0) < 0
+        )  # getaddrinfo's numbers are negative
+        option = "--host" if unknown else "--port"
+        raise UserError(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another {option}"
+        ) from error
     # connections inherit it. asyncio sets it only on sockets whose protocol number is filled in, and theirs is
     # not: without it every answer written in two pieces waits 40 ms for the client's delayed acknowledgement
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

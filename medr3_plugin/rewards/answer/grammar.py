@@ -8,19 +8,20 @@
     neutral     = text that names no other label, unless to deny it ("B is incorrect", "rather than B"), and
                   does not take the answer back
 
-An open question does not say what else could be answered, so there neutral text holds plain words and words of
-the question, or explains: it begins by referring to what was said ("This ...", "The findings ..."), holds no word of
-doubt, and wherever an answer could follow ("... is", "... consistent with"), plain words do; or it tells: a whole
-sentence that says nothing of this case, its answer or other candidates. What the grammar does not cover has no label:
-that is for the judge.
+In a choice question all that can be answered is known, and more sentences claim: see `closed`. An open question does
+not say what else could be answered, so there neutral text holds plain words and words of the question, or explains:
+it begins by referring to what was said ("This ...", "The findings ..."), holds no word of doubt, and wherever an
+answer could follow ("... is", "... consistent with"), plain words do; or it tells: a whole sentence that says nothing
+of this case, its answer or other candidates. What the grammar does not cover has no label: that is for the judge.
 """
 
 from __future__ import annotations
 
 import re
 
-from medr3_plugin.rewards.answer import wording
-from medr3_plugin.rewards.answer.names import Question
+from medr3_plugin.rewards.answer import beside, doubts, wording
+from medr3_plugin.rewards.answer.closed import closed_claim, is_exception
+from medr3_plugin.rewards.answer.names import Question, stem
 from medr3_plugin.rewards.answer.reading import FIRST, read, sentences
 from medr3_plugin.text import has_cjk
 
@@ -39,15 +40,15 @@ def label_of(text: str, question: Question) -> str | None:
     reasons: list[str] = []
     denied_before = False  # whether the sentence before denied another option: "this" is that option then
     others = False  # whether a heading says that the lines behind it are about other options
-    for sentence in sentences(read(text, question)):
-        rest, excluded = _without_denied(sentence)
+    for sentence, leads in _statements(read(text, question), question):
         if wording.OF_OTHERS.fullmatch(sentence):
             others = True
             continue
+        rest, excluded = _without_denied(sentence, question)
         if others and (line := wording.LINE_OF_OPTION.match(rest)):
             rest, excluded = rest[line.end() :], excluded + line[1]
         denied += excluded
-        claim = _claim(rest, question)
+        claim = _claim(rest, question) or (closed_claim(rest, question) if question.letters else None)
         if claim is None and wording.VALUE.fullmatch(rest):
             return None  # "not: C", "alternative: C"
         if claim:
@@ -55,20 +56,35 @@ def label_of(text: str, question: Question) -> str | None:
             reasons.append(claim[1])
         else:
             of_other = excluded or (denied_before and rest.split(" ", 1)[0] in wording.DEICTIC)
-            (reasons if of_other else comments).append(rest)
+            (reasons if of_other or leads else comments).append(rest)
         denied_before = bool(excluded)
     if len(claimed) != 1 or claimed & set(denied):
         return None
     own = claimed.pop()
-    neutral = all(_is_neutral(text, own, question) for text in comments + reasons)
+    neutral = all(beside.is_neutral(text, own, question) for text in comments + reasons)
     return (
         question.labels[ord(own) - FIRST]
-        if neutral and all(_is_sentence(c, question) for c in comments)
+        if neutral and all(beside.is_sentence(c, question) for c in comments)
         else None
     )
 
 
-def _without_denied(sentence: str) -> tuple[str, str]:
+def _statements(reading: str, question: Question) -> list[tuple[str, bool]]:
+    """The sentences of a reading, and whether each gives the reason of the next ("Not a virus, so the answer is C")."""
+    said: list[tuple[str, bool]] = []
+    for sentence in sentences(reading):
+        if " ? " in sentence:
+            heading, _, rest = sentence.partition(" ? ")
+            if wording.OF_OTHERS.fullmatch(heading):
+                said.append((heading, False))
+                sentence = rest  # noqa: PLW2901
+        whole = question.open or not (" , " in sentence or "–" in sentence or "—" in sentence)
+        *reasons, last = [sentence] if whole else wording.SO.split(sentence)
+        said += [(part, True) for part in reasons] + [(last, False)]
+    return said
+
+
+def _without_denied(sentence: str, question: Question) -> tuple[str, str]:
     """A sentence without the clauses that deny labels, and the references in these."""
     denied = ""
 
@@ -78,62 +94,106 @@ def _without_denied(sentence: str) -> tuple[str, str]:
         return " "
 
     rest = wording.SPELLINGS.sub(lambda found: wording.SAME[found[0]], sentence)
-    rest = wording.NUMBERED.sub(r"\1", wording.CITATION.sub(" ", rest))
-    for pattern in wording.DENIALS if wording.ANY_REF.search(rest) else ():
-        rest = pattern.sub(cut, rest)
-    rest, others = wording.OTHERS_DENIED.subn(" ", rest)
+    rest = wording.NUMBERED.sub(
+        r"\1", wording.CITATION.sub(" ", rest) if "(" in rest or "[" in rest else rest
+    )
+    named = wording.ANY_REF.search(rest)
+    if named and rest.startswith(wording.CONCESSIVE):
+        rest = wording.CONCEDED.sub(cut, rest)
+    if named and (" , but " in rest or "first" in rest or "initially" in rest):
+        rest = wording.TEMPTS.sub(cut, rest)
+    named = named and wording.ANY_REF.search(rest)
+    if named and _may_deny(rest) and not (question.negative and is_exception(rest, named[0], question)):
+        for pattern in wording.DENIALS:
+            rest = pattern.sub(cut, rest)
+    others = 0
+    if any(word in rest for word in wording.SAYS_OTHERS):
+        rest, others = wording.OTHERS_DENIED.subn(" ", rest)
+    if others and wording.LIST_OF_OTHERS.match(rest.strip()):
+        rest = wording.ANY_REF.sub(cut, rest)
     if denied or others:
         rest = wording.EMPTY_END.sub("", wording.EMPTY_START.sub("", rest.strip())).replace(" but ", " ")
     return " ".join(rest.split()).replace("( )", "").strip(), denied
 
 
-def _claim(  # noqa: PLR0911 - one return a kind of ending
-    sentence: str, question: Question
-) -> tuple[str, str] | None:
+def _may_deny(sentence: str) -> bool:
+    """Whether a sentence holds a word without which none of the denials matches; most hold none."""
+    return has_cjk(sentence) or not wording.DENYING.isdisjoint(sentence.split())
+
+
+def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
     """(the reference that a sentence gives as the answer, its reason); None if it gives none."""
     text = sentence.lstrip(wording.AROUND)
     ref = wording.ANY_REF.search(text)
     if ref is None:
         return None
     context, carrier = _without_context(text[: ref.start()].strip(), question)
+    after, asides = _without_asides(text[ref.end() :].strip(), ref[0], question)
+    asides += [context] if context and not question.open else []
+    if named := wording.CALLED_ANSWER.match(after):  # "I consider C to be the best option"
+        carrier, after = wording.CONSIDERS.sub("choose", carrier), after[named.end() :].strip()
     if not _is_carrier(carrier, question):
         return None
-    after = text[ref.end() :].strip()
-    after, asides = _without_asides(after, ref[0], question)
-    asides += [context] if context and not question.open else []
-    if after.startswith((",", "(", "[", "–", "—", "-", ":")) and _is_plain(after.split(), question):
-        return ref[0], " , ".join([*asides, after])  # ", according to the documents", "(most likely)"
+    reason = _reason(after, carrier, question)
+    return None if reason is None else (ref[0], " , ".join([*asides, *filter(None, [reason])]))
+
+
+def _reason(  # noqa: PLR0911 - one return a kind of reason
+    after: str, carrier: str, question: Question
+) -> str | None:
+    """What stands behind a claimed reference and has to be neutral; None if the claim ends otherwise."""
+    if after.startswith((",", "(", "[", "–", "—", "-", ":")) and beside.is_plain(after.split(), question):
+        return after  # ", according to the documents", "(most likely)"
     after = after.removeprefix(", ") if after.startswith(", is ") else after
     after = after.removeprefix(": ") if after.startswith(": correct") else after
     if found := wording.IDENTIFIES.match(after):
         rest = after[found.end() :].split()
         known = (found["best"] or found["well"]) and not question.open
-        if wording.BADLY.isdisjoint(rest) and (known or _is_plain(rest, question)):
-            return ref[0], " , ".join([*asides, *rest])
-        return None
-    ending = wording.ENDING.match(after)
-    if ending:
-        said = (ending["said"] or "").split()
-        cut = next((i for i, word in enumerate(said) if word in wording.REASON_WORDS), len(said))
-        if said and (wording.PRAISE.isdisjoint(said[:cut]) or not wording.PLAIN.issuperset(said[:cut])):
+        plain = wording.BADLY.isdisjoint(rest) and (known or beside.is_plain(rest, question))
+        return " , ".join(rest) if plain else None
+    if question.letters and wording.APPOSITION.match(after):
+        return None  # what is said of the option stands behind the second comma
+    if question.open and after and _asked_again(after.strip(" .").split(), question):
+        return ""
+    if ending := wording.ENDING.match(after):
+        said = _behind_praise((ending["said"] or "").split(), carrier, question)
+        if said is None:
             return None
-        after = " ".join([*said[cut:], after[ending.end() :].strip()]).strip()
-    after = wording.FINALLY.sub("", after.lstrip(")] .").rstrip(")] .,:;"))
-    if not after or (question.open and _sets_aside(after, question)):
-        return ref[0], " , ".join(asides)
+        after = " ".join([*said, after[ending.end() :].strip()]).strip()
+        mark, _, told = after.partition(" ")
+        if question.letters and mark in (",", ":", "–", "—") and _opens_no_other(told):
+            return told
+    return _explanation(wording.FINALLY.sub("", after.lstrip(")] .").rstrip(")] .,:;")), question)
+
+
+def _behind_praise(said: list[str], carrier: str, question: Question) -> list[str] | None:
+    """The words behind "is the best answer"; None if the predicate `said` is no praise."""
+    if "also" in said or (question.negative and carrier and said in (["correct"], ["true"], ["right"])):
+        return None  # where an exception is asked for, "so D is correct" may say that it is none
+    cut = next((i for i, word in enumerate(said) if word in wording.REASON_WORDS), len(said))
+    if said and (wording.PRAISE.isdisjoint(said[:cut]) or not wording.PLAIN.issuperset(said[:cut])):
+        return None
+    return said[cut:]
+
+
+def _explanation(after: str, question: Question) -> str | None:
+    """The text of a reason; None if what stands behind a claim is no reason."""
+    if not after or (question.open and beside.sets_aside(after, question)):
+        return ""
     grounds = wording.BECAUSE.match(after) if question.open else None
-    if grounds and _is_ground(after[grounds.end() :], question):
-        return ref[0], " , ".join(asides)
+    if grounds and beside.is_ground(after[grounds.end() :], question):
+        return ""
     for pattern, applies in (
         (wording.REASON, True),
         (wording.TAIL, not question.verdicts),
         (wording.VERDICT_GOES_ON, question.verdicts),
     ):
         if applies and (opened := pattern.match(after)):
-            return ref[0], " , ".join([*asides, after[opened.end() :]])
-    opened = wording.GOES_ON.match(after)
-    if opened and (_is_said(words := after[opened.end() :].split()) or (question.letters and len(words) > 2)):
-        return ref[0], " , ".join([*asides, after[opened.end() :]])
+            return after[opened.end() :]
+    if opened := wording.GOES_ON.match(after):
+        words = after[opened.end() :].split()
+        if beside.is_said(words) or (question.letters and len(words) > 2):
+            return after[opened.end() :]
     return None
 
 
@@ -143,24 +203,12 @@ def _without_context(before: str, question: Question) -> tuple[str, str]:
     first, _, said = context.partition(" ")
     if not (comma and carrier.strip() and first in wording.GROUNDS):
         return "", before
-    plain = _is_plain(said.split(), question)
+    plain = beside.is_plain(said.split(), question)
     if (first == "according" and not plain) or (
-        question.open and not plain and not _is_ground(said, question)
+        question.open and not plain and not beside.is_ground(said, question)
     ):
         return "", before
     return context, carrier.strip()
-
-
-def _is_ground(text: str, question: Question) -> bool:
-    """Whether what follows "given", "because", ... beside an open question's answer offers no other and no doubt."""
-    text = wording.HAS_FINDINGS.sub(" ", text)
-    return wording.FAMILY.isdisjoint(text.split()) and not (
-        any(
-            pattern.search(text)
-            for pattern in (wording.OFFERS, wording.TAKES_BACK, wording.ODD, wording.ANY_REF)
-        )
-        or _names_disease(text.split(), question)
-    )
 
 
 def _without_asides(after: str, own: str, question: Question) -> tuple[str, list[str]]:
@@ -172,9 +220,10 @@ def _without_asides(after: str, own: str, question: Question) -> tuple[str, list
         if match is None or set(wording.ANY_REF.findall(match[0])) - {own}:
             break
         if match.re is wording.BRACKETED:
-            known = wording.COMMON | wording.KINDS_OF_DISEASE
+            known = doubts.COMMON | doubts.KINDS_OF_DISEASE
             if "%" in match[1] or (
-                question.open and not _is_plain([w for w in match[1].split() if w not in known], question)
+                question.open
+                and not beside.is_plain([w for w in match[1].split() if w not in known], question)
             ):
                 break
             asides.append(match[1])
@@ -187,6 +236,8 @@ def _is_carrier(  # noqa: PLR0911 - one return a kind of lead
 ) -> bool:
     """Whether the words before a reference only say that the answer follows."""
     before = wording.ARTICLES.sub("", before).strip()
+    if before.endswith(" , only"):
+        before = before.removesuffix(" only")
     if before in ("", "it", "that", "only") or (question.letters and wording.NUMBERING.fullmatch(before)):
         return True
     if has_cjk(before):
@@ -196,30 +247,83 @@ def _is_carrier(  # noqa: PLR0911 - one return a kind of lead
             context = [clause for clause in context if wording.CHINESE_LOADED.search(clause)]
         if wording.CHINESE_DOUBT.search(last):
             return False
-        return _is_plain(context, question) and (
+        return beside.is_plain(context, question) and (
             wording.CHINESE_CARRIER.fullmatch(last) is not None
-            or (before[-1] in "是为:" and _is_plain([last.rstrip("是为")], question))
+            or (before[-1] in "是为:" and beside.is_plain([last.rstrip("是为")], question))
         )
     whole = wording.WHOLE_OF_PARTS.match(before) if question.open else None
-    if whole and _is_ground(whole["parts"], question) and wording.LOADED.isdisjoint(whole["parts"].split()):
+    if (
+        whole
+        and beside.is_ground(whole["parts"], question)
+        and wording.LOADED.isdisjoint(whole["parts"].split())
+    ):
         before = before[: whole.start("parts")] + before[whole.end("parts") + 1 :]
     words = before.split()
     while len(words) > 1 and words[-1] in wording.SURELY and words[-2] in (wording.LINKS | wording.SURELY):
         words.pop()
-    if words[0] == "according" and not _is_plain(before.partition(" ,")[0].split(), question):
+    if words[0] == "according" and not beside.is_plain(before.partition(" ,")[0].split(), question):
         return False
-    if question.letters and (wording.LOADED.isdisjoint(words) and not wording.TAKES_BACK.search(before)):
-        # where the other options are known, any words may lead to the answer
-        last = words[len(words) - words[::-1].index(",") :] if "," in words else words
-        if last and not _is_plain(last, question) and not _is_matter(last):
-            return False
-        opens = words[-1] == "," and (words[0] in wording.OPENS or _is_plain(words, question))
-        led = opens or words[-1] in wording.LINKS
-        return (led or wording.LINK_PHRASE.search(before) is not None) and not wording.ODD.search(before)
+    if question.letters and (wording.LOADED.isdisjoint(words) and not doubts.TAKES_BACK.search(before)):
+        return _leads_to_option(before, words, question)
     if words[-1] in wording.LINKS:
-        return words[-1] not in wording.PAST and _is_plain(words[:-1], question)
+        return words[-1] not in wording.PAST and beside.is_plain(words[:-1], question)
     led = words[-1] == "," or wording.LINK_PHRASE.search(before) is not None
-    return led and wording.PLAIN.issuperset(w for w in words if w not in wording.MARKS)
+    if led and wording.PLAIN.issuperset(w for w in words if w not in wording.MARKS):
+        return True
+    ends = led or words[-1] in wording.PREPOSITIONS or _is_own(words[-1], question)
+    return ends and len(words) > 1 and _says_again(words, question)
+
+
+def _leads_to_option(before: str, words: list[str], question: Question) -> bool:
+    """Whether words without doubt lead to an option: where the others are known, almost any words may."""
+    last = words[len(words) - words[::-1].index(",") :] if "," in words else words
+    plain = wording.PLAIN.issuperset(word for word in last if word not in wording.MARKS)
+    if question.negative and wording.NAMES_ANSWER.isdisjoint(words) and ("there" in words or not plain):
+        return False  # "the drug that is used is C", where one is asked for that is not
+    if last and not beside.is_plain(last, question) and (question.negative or not _is_matter(last)):
+        return False
+    opens = words[-1] == "," and (words[0] in wording.OPENS or beside.is_plain(words, question))
+    led = opens or words[-1] in wording.LINKS
+    return (led or wording.LINK_PHRASE.search(before) is not None) and not doubts.ODD.search(before)
+
+
+def _is_own(word: str, question: Question) -> bool:
+    """Whether a word, in any of its forms, stands in the question."""
+    return word not in wording.LOADED and (word in question.words or stem(word) in question.stems)
+
+
+def _says_again(words: list[str], question: Question) -> bool:
+    """Whether words that lead to an open question's answer are its own, with a verb that does not tell of the past."""
+    verb = any(
+        word in doubts.FINITE or (word.endswith(("ed", "s")) and word not in wording.PLAIN)
+        for word in words[1:]
+    )
+    return (
+        (verb or words[-1] in ("named", "called"))
+        and wording.PAST.isdisjoint(words)
+        and wording.FAMILY.isdisjoint(words)
+        and all(beside.is_plain([word], question) or _is_own(word, question) for word in words)
+    )
+
+
+def _opens_no_other(rest: str) -> bool:
+    """Whether what follows the mark behind a claim begins with no second answer and no doubt."""
+    first = rest.partition(" ")[0]
+    return bool(first) and first not in doubts.JOINING and first not in wording.LOADED
+
+
+def _asked_again(after: list[str], question: Question) -> bool:
+    """Whether behind an open question's answer stand its own words: "Cortisol is its main ligand", "five sites"."""
+    own = [word for word in after if word not in wording.PLAIN and word not in wording.MARKS]
+    known = all(beside.is_plain([word], question) or _is_own(word, question) for word in after)
+    if not (after and known and wording.FAMILY.isdisjoint(after)):
+        return False
+    first = after[0]
+    if first in doubts.FINITE:
+        return len(own) > (2 if first in wording.PAST else 1)
+    if first in wording.PREPOSITIONS:
+        return len(own) > 0
+    return first not in doubts.JOINING and (question.counts or after == [question.asked_for])
 
 
 def _is_matter(words: list[str]) -> bool:
@@ -231,141 +335,6 @@ def _is_matter(words: list[str]) -> bool:
         and all(word.isalpha() and word not in wording.MARKS for word in subject)
         and all(
             words.isdisjoint(subject)
-            for words in (wording.ABOUT_ANSWERS, wording.BADLY, wording.FAMILY, wording.FINITE)
+            for words in (wording.ABOUT_ANSWERS, wording.BADLY, wording.FAMILY, doubts.FINITE)
         )
     )
-
-
-def _is_plain(words: list[str], question: Question) -> bool:
-    """Whether all words are plain or the question's own; "1." may number the answer."""
-    return (len(words) == 1 and words[0].isdigit() and (question.letters or words[0] == "1")) or all(
-        word in wording.MARKS
-        or ((word in wording.PLAIN or word in question.words) and word not in wording.LOADED)
-        or (has_cjk(word) and all(part in question.text for part in wording.CHINESE_PLAIN.split(word)))
-        for word in words
-    )
-
-
-def _is_neutral(text: str, own: str, question: Question) -> bool:
-    """Whether a text beside the claim of `own` names nothing else and takes nothing back."""
-    text = wording.SURE.sub("", text).strip(wording.AROUND)
-    if question.open:
-        words = [word for word in text.split() if word != own]
-        if all(word in wording.KINDS_OF_DISEASE or _is_plain([word], question) for word in words):
-            return True
-        return _explains(words, question) or (own not in text and _tells(text, question))
-    if set(wording.ANY_REF.findall(text)) - {own} or wording.ODD.search(text):
-        return False
-    if question.verdicts and question.labels[ord(own) - FIRST] in question.unsure:
-        return not wording.WITHDRAWS.search(text)
-    doubted = wording.TAKES_BACK.search(text) or wording.WITHDRAWS.search(text)
-    return not doubted or _is_about_something_else(text, question)
-
-
-def _tells(text: str, question: Question) -> bool:
-    """Whether a text beside an open question's answer is a whole sentence that offers no answer itself."""
-    if has_cjk(text):
-        return len(text) >= wording.MIN_CJK_SENTENCE and not wording.CHINESE_OFFERS.search(text)
-    text = wording.HEADER.sub("", text)
-    words = text.split()
-    if not wording.COMPARES.isdisjoint(words) and all(
-        len(w) < wording.MIN_LETTERS or w[0].isdigit() for w in words
-    ):
-        return "or" not in words and not wording.ODD.search(text)  # "p < 0.05"
-    denied = wording.DENIED.search(text) if wording.SELF.isdisjoint(words) else None
-    if wording.ADVICE.fullmatch(text):
-        return not _names_disease(words, question)
-    short = denied or (words and words[0] in wording.OPENERS and not wording.FINITE.isdisjoint(words))
-    whole = _is_said(words) and len(words) >= (wording.MIN_SENTENCE - 1 if short else wording.MIN_TELLING)
-    if (
-        not whole
-        or words[0] in wording.JOINING
-        or ":" in words[: wording.MIN_LETTERS]
-        or wording.ODD.search(text)
-    ):
-        return False
-    if denied:
-        text = wording.SETS_ASIDE.sub(" ", text[: denied.start()] + text[denied.end() :])
-    if wording.TAKES_BACK.search(text) or wording.WITHDRAWS.search(text) or wording.OFFERS.search(text):
-        return False
-    subjects = (
-        words[max(i - wording.SUBJECT, 0) : i] for i, word in enumerate(words) if word in wording.FINITE
-    )
-    return denied is not None or not any(_names_disease(subject, question) for subject in subjects)
-
-
-def _names_disease(words: list[str], question: Question) -> bool:
-    """Whether a word among `words` ends as names of diseases do, or stands before such a word as "disease"."""
-    return any(
-        wording.DISEASE.fullmatch(word)
-        or (word in wording.HEADS_OF_NAMES and i > 0 and not _is_plain([words[i - 1]], question))
-        for i, word in enumerate(words)
-    )
-
-
-def _sets_aside(after: str, question: Question) -> bool:
-    """Whether the text behind a reference is "not ..." or "rather than ..." with a name of a disease, and no more."""
-    if not (found := wording.SET_ASIDE.fullmatch(after)):
-        return False
-    *first, last = found[1].split()
-    known = wording.ADVERBS.isdisjoint(first) and not any(
-        word.endswith(("ing", "ed", "ly")) or _is_plain([word], question) or word in wording.LOADED
-        for word in first
-    )
-    return known and _names_disease([*first, last], question)
-
-
-def _is_about_something_else(text: str, question: Question) -> bool:
-    """Whether a doubt in `text` is not about the answer: a sentence of its own that does not speak of it."""
-    own_words = wording.SELF_OF_VERDICT if question.verdicts else wording.SELF
-    if wording.ANY_REF.search(text) or wording.WITHDRAWS.search(text):
-        return False
-    if has_cjk(text):
-        return len(text) >= wording.MIN_CJK_SENTENCE and not wording.CHINESE_SELF.search(text)
-    words = text.split()
-    return (
-        len(words) >= wording.MIN_SENTENCE
-        and own_words.isdisjoint(words)
-        and (_is_said(words) or len(words) >= wording.MIN_TELLING)
-    )
-
-
-def _is_said(words: list[str]) -> bool:
-    """Whether the words are a sentence and not a scrap: they hold a verb."""
-    return bool(words) and (
-        not wording.FINITE.isdisjoint(words) or words[0] in wording.SUBJECTS or has_cjk(words[0])
-    )
-
-
-def _explains(words: list[str], question: Question) -> bool:
-    """Whether a text beside an open question's answer explains that answer and names no other."""
-    if ":" in words[:2] and words[0] in wording.HEADERS:
-        words = words[words.index(":") + 1 :]
-    text = " ".join(words)
-    if not words or words[0] not in wording.EXPLAINING or not wording.DOUBTS.isdisjoint(words[1:]):
-        return False
-    if wording.ODD.search(text) or wording.TAKES_BACK.search(text):
-        return False
-    awaited = words[0] in ("a", "an")  # whether an answer could stand here
-    for i, word in enumerate(words):
-        if awaited and word not in wording.COMMON:
-            if not (_is_plain([word], question) or word.endswith("ed")):
-                return False
-            awaited = False
-        relative = word == "that" and i > 0 and words[i - 1] in wording.HEADS  # "a disorder that affects ..."
-        joins = word in ("and", "or", ",", "being") and _is_plain(words[max(i - 1, 0) : i], question)
-        leads = word in wording.LINKS or wording.LINK_PHRASE.search(" ".join(words[max(i - 1, 0) : i + 1]))
-        if joins or (leads and not relative):
-            awaited = True
-    return True
-
-
-def _is_sentence(comment: str, question: Question) -> bool:
-    """Whether a comment is long enough to say something: a scrap ("C. A second") may add an answer."""
-    words = comment.strip(wording.AROUND).split()
-    long = len(words) >= wording.MIN_WORDS or (has_cjk(comment) and len(comment) >= wording.MIN_CJK)
-    if len(words) < wording.MIN_SENTENCE and words and words[0] in wording.DEICTIC:
-        long = False  # "That is a lie": short, and about the answer
-    if question.letters and comment.rstrip().endswith(":"):  # a heading
-        long = wording.LOADED.isdisjoint(words)
-    return long or _is_plain([word for word in words if word not in wording.KINDS_OF_DISEASE], question)

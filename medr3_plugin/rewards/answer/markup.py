@@ -21,6 +21,8 @@ _HTML = re.compile(
 )
 _SEMICOLON = re.compile(r";(?=[^()\[\]\n]{0,80}[)\]])")  # in brackets it ends no sentence
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_SUMMARY = re.compile(r"\bTL;DR\b", re.IGNORECASE)
+_ARROW = re.compile(r"(?<![<\d])(?:[-–—]{1,3}|=)>(?! ?\d)")
 _EMPHASIS = re.compile(r"\*\*|__|`|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])")
 _LINE_START = re.compile(r"(?m)^[ \t]*(?:(?:#{1,6}|>|[-*+•])[ \t]+|[✅✔✓☑]\ufe0f?)[ \t]*")
 _ALONE_IN_BRACKETS = re.compile(r"<([^<>\n]{1,80})>")
@@ -51,7 +53,10 @@ def unwrap(answer: str) -> str:
     if alone := _ALONE_IN_BRACKETS.fullmatch(text):
         return alone[1]
     text = text.replace("【解析】", "\n解析：")
-    text = _SEMICOLON.sub(",", text)
+    if ";" in text:
+        text = _SEMICOLON.sub(",", _SUMMARY.sub("Overall", text))
+    if ">" in text:
+        text = _ARROW.sub("→", text)
     text = _HTML.sub("", _BREAK.sub("\n", text)).strip()
     text = _values(text)
     if (call := _CALL.fullmatch(text)) and _ANSWERING.search(call["name"]):

@@ -11,7 +11,18 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
-from medr3_plugin.text import abbreviated, fold, has_cjk, listed, name_key, plain, scan, without_the, write
+from medr3_plugin.text import (
+    abbreviated,
+    fold,
+    has_cjk,
+    listed,
+    name_key,
+    plain,
+    scan,
+    without_the,
+    word_keys,
+    write,
+)
 
 ACCEPTED = "accepted"
 YES_NO = {
@@ -28,7 +39,35 @@ _INDEX_NUMBER = re.compile(r"(?:type )?(?:\d+[A-Za-z]?|[IVX]+)")
 _IN_ORDER = frozenset(listed("and or not no with without of in to from then before after"))
 _ALTERNATIVES = re.compile(r"\b(?:or|versus|vs|either)\b|还是|或")
 _SENTENCE_END = re.compile(r"(?<=[.?!]) |\n|(?<=[。？])")
+_ENDING, _MIN_STEM = re.compile(r"(?:ment|ing|ed|es|s|e)$"), 4
+_KIND_ASKED = re.compile(r"\b(?:what|which)(?: (?:is|are|was))?(?: the)? ([a-z]{3,})\b")
+# options about the others, and how else they are said
+_LISTED = (
+    "above",
+    "these",
+    "them",
+    "options",
+    "given options",
+    "listed options",
+    "provided options",
+    "choices",
+)
+_OF_ALL = tuple(
+    frozenset(
+        [*(f"{word} of the {what}" for what in _LISTED), *(f"{word} of {what}" for what in _LISTED), *more]
+    )
+    for word, more in (
+        ("none", ("none", "none above", "以上都不是", "以上均不是", "以上都不对")),
+        ("all", ("all the above", "all options", "以上都是", "以上均是", "以上皆是", "以上都对")),
+    )
+)
 _MIN_ASKED_WORDS, _MIN_ASKED_CJK = 4, 8
+# "All of the following are seen except", "Which one is not true?": the sentence that asks turns round what is asked for
+_ASKS = re.compile(r"\bof the following\b|\bexcept\b(?! for)|[?:_？：]$|哪|下列|以下")
+_ASKS_FOR_EXCEPTION = re.compile(
+    r"\b(?:except(?! for)|not|(?<!at )least|false|incorrect|untrue|unlikely|never|cannot|lacks?|"
+    r"contraindicated|exception)\b|n't\b|[不非错误]|除外"
+)
 _MAX_INITIALS = 8
 _MAX_INVERTED = 4  # parts of an index entry: "Leukemia, myeloid, chronic" has three
 
@@ -55,6 +94,7 @@ class Question:
         text: the question, in lower case; empty where it offers alternatives itself ("croup or epiglottitis?").
         codes: the accepted names that are one upper-case word.
         asked: the sentences of the question that name no label, as keys.
+        negative: whether the question asks for an exception ("All are true except").
     """
 
     labels: tuple[str, ...]
@@ -66,6 +106,7 @@ class Question:
     text: str
     codes: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()
+    negative: bool = False
 
     @property
     def open(self) -> bool:
@@ -82,7 +123,33 @@ class Question:
     @cached_property
     def words(self) -> frozenset[str]:
         """The words of the question."""
-        return frozenset(re.findall(r"[^\W_]+", self.text))
+        return frozenset(re.findall(r"[^\W_]+", self.text) + re.findall(r"[^\W\d_]+|\d+", self.text))
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """The labels whose names begin with a number."""
+        return frozenset(label for name, label in self.names.items() if name[0].isdigit())
+
+    @cached_property
+    def stems(self) -> frozenset[str]:
+        """The words of the question without their endings."""
+        return frozenset(stem(word) for word in self.words if len(word) > _MIN_STEM)
+
+    @cached_property
+    def asked_for(self) -> str:
+        """The noun behind "which" or "what": what kind of thing is asked for; empty if there is none."""
+        found = _KIND_ASKED.search(self.text)
+        return found[1] if found else ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether all names are bare numbers."""
+        return all(name.isdigit() for name in self.names)
+
+    @cached_property
+    def keys(self) -> frozenset[str]:
+        """The words of the question as keys: singular, in one spelling."""
+        return frozenset(key for word in self.words for key in word_keys(word))
 
     @cached_property
     def by_start(self) -> Mapping[str, tuple[str, ...]]:
@@ -91,6 +158,15 @@ class Question:
         for name in sorted({*self.names, *self.asked}, key=len, reverse=True):
             starts.setdefault(name[0], []).append(name)
         return {start: tuple(names) for start, names in starts.items()}
+
+
+def stem(word: str) -> str:
+    """A word without the endings of verbs: "inhibits", "inhibited" and "inhibiting" are one.
+
+    >>> {stem(word) for word in ("evaluates", "evaluated", "evaluate", "evaluating")}
+    {'evaluat'}
+    """
+    return _ENDING.sub("", word) if len(word) > _MIN_STEM else word
 
 
 def question_of(
@@ -118,7 +194,15 @@ def _question_of(
         verdicts = all(map(_verdict_word, by_letter.values()))
         asked = _asked(question, () if verdicts else names)
         return Question(
-            tuple(by_letter), frozenset(right), names, frozenset(), True, verdicts, text, asked=asked
+            tuple(by_letter),
+            frozenset(right),
+            names,
+            frozenset(),
+            True,
+            verdicts,
+            text,
+            asked=asked,
+            negative=_asks_for_exception(question),
         )
     said = {_verdict_word(name) for name in answers}
     if len(said) == 1 and (label := said.pop()):
@@ -146,6 +230,12 @@ def _question_of(
     return Question(
         (ACCEPTED,), frozenset([ACCEPTED]), names, frozenset(inverted), False, False, text, codes, asked
     )
+
+
+def _asks_for_exception(question: str) -> bool:
+    *others, last = (part.strip() for part in _SENTENCE_END.split(plain(question).casefold().strip()))
+    asking = [last, *filter(_ASKS.search, others)]
+    return any(map(_ASKS_FOR_EXCEPTION.search, asking))
 
 
 def _asked(question: str, names: Collection[str] = ()) -> frozenset[str]:
@@ -195,6 +285,11 @@ def _option_names(
     names = {
         key: next(iter(by_text.values())) for key, by_text in spelled.items() if key and len(by_text) == 1
     }
+    for letter, text in options.items():
+        said = _spelling(text)
+        same = next((names for names in _OF_ALL if said in names and said != "none"), ())
+        for name in same:
+            names.setdefault(name_key(name), letter)
     if len(right) == 1:
         for name in others:
             names.setdefault(name_key(name), next(iter(right)))

@@ -108,10 +108,28 @@ def _with_names(tokens: list[Token], question: Question) -> list[_Piece]:
             i = end + (raws[-1] == ")" and raws.count("(") == raws.count(")"))  # "... imaging (MRI)"
             continue
         following = tokens[i + 1].raw.casefold() if i + 1 < len(tokens) else ""
+        if token.raw == "." and _shortens(tokens, i, question):  # the genus of "P. falciparum"
+            i += 1
+            continue
         if read_as := _as_read(token, following, bool(pieces)):
             pieces.append(_Piece(read_as, token))
         i += 1
     return pieces
+
+
+def _shortens(tokens: list[Token], i: int, question: Question) -> bool:
+    """Whether the full stop at `i` shortens a name to the letter before it."""
+    if not 0 < i < len(tokens) - 1:
+        return False
+    letter, word = tokens[i - 1].raw, tokens[i + 1].raw
+    return (
+        len(letter) == 1
+        and letter.isupper()
+        and letter not in question.labels
+        and word.islower()
+        and word.isalpha()
+        and word not in _REASON_STARTS
+    )
 
 
 def _as_read(token: Token, following: str, earlier: bool) -> str:
@@ -197,10 +215,16 @@ def _is_letter(  # noqa: PLR0911 - one return a kind of surroundings
     follows = after.text if after else STOP
     marked = before in _CALLED or (before in _OPENING and follows in _CLOSING) or follows == ")"
     if raw.islower():
-        return marked or follows == ":" or (follows in (".", STOP) and before in ("", STOP, ":"))
+        return (
+            marked or follows == ":" or (follows in (".", STOP) and before in ("", STOP, ":", "is", "→", "="))
+        )
     if before in _KINDS or follows == "‐" or (after is not None and after.token.kind == "dash"):
         return after is not None and after.token.kind == "dash" and beyond is not None and beyond.label >= 0
-    if before == "‐" or (after is not None and after.label < 0 and follows.isdigit()):
+    if (
+        before in ("‐", "°")
+        or before.isdigit()
+        or (after is not None and after.label < 0 and follows.isdigit())
+    ):
         return False  # "UV-B", "B12"
     if marked or after is None:
         return True

@@ -1,4 +1,4 @@
-"""Words and patterns of the answers' grammar (`grammar`), each read where that module uses it.
+"""Words and patterns of a claim (`grammar`), each read where that module uses it.
 
 The regular expressions hold no quantifier inside another over the same words: everything is linear in the text.
 """
@@ -48,7 +48,9 @@ PLAIN = frozenset(
         "entity "
         "plausible leading unifying molecular phenotypic female male stated suffers "
         "affected meets criteria specific towards toward affecting concluded concludes state diagnosed hope "
-        "helps true expected intended "
+        "helps true expected intended physician doctor clinician specialist what looking reason "
+        "ok okay alright well sure definitely certainly obviously undoubtedly evidently consequently research "
+        "dealing same tool "
         "sure why guidelines guideline reference references doc docs represents recommend set "
         "presence absence association triad states per description supported"
     )
@@ -66,33 +68,36 @@ LOADED = frozenset(
 )
 LINKS = frozenset(listed("is are was were be : = → 是 为"))
 LINK_PHRASE = re.compile(
-    r"(?:^| )(?:(?:keeping|go|going) with|(?:those|that|diagnosis|presence|case|picture|features) of|"
+    r"(?:^| )(?:(?:keeping|go|going) with|(?:those|that|diagnosis|presence|case|picture|features) of|dealing with|"
+    r"reveals?|"
     r"(?:explained|affected|described|represented) by|"
     r"(?:consistent|compatible|suggestive|indicative|characteristic|typical|diagnostic|pathognomonic|classic|"
     r"classical|criteria|specific) (?:of|for|with)|(?:fits?|match|matches|fitting|matching)(?: best)?(?: with)?|"
     r"diagnosed with|represents?|recommend|"
     r"suggests?|indicates?|supports?|points? to|points? towards?|that|choose|select|pick|"
     r"answer|diagnose|"
-    r"conclude|opt for|leaves|leaving|i will|i ll|i would|leads us to|going with|makes?|making|means|"
+    r"conclude|opt for|(?:leaves|leaving)(?: us| me)?(?: with)?|i will|i ll|i would|leads us to|going with|makes?|"
+    r"making|means|"
     r"would say|aligns? with|in line with|has|have|"
     r"mostlikely|(?:corresponds?|leads?|leading) to|"
     r"suffer(?:s|ing) from|called|named|known as|therefore|thus|so|hence|overall|finally|conclusion|dx|"
     r"diagnosis|choice|option|ans)(?: ,)?$"
-    r"|(?:answer|ans|diagnosis|option) [-–—\]]$"
+    r"|(?:answer|ans|diagnosis|option|choice|pick|response|key|conclusion) [-–—\]]$"
 )
 CHINESE_CARRIER = re.compile(
     r"(?:(?:因此|所以|经过分析|综上所述|综上|总之|故|由此可见|由此可得|根据以上分析|根据上述分析|经分析)[,:]? ?)?"
     r"(?:(?:本题|题目|本例|本病例|本患者|该题|此题|该患者|患者|该病例|我|我认为|这道题|这个问题)?的?"
     r"(?:(?:最终|最后|初步|主要|准确|唯一|推荐|正确|最佳|最有可能|最可能|遗传学?|基因|最符合|最合适|最适合|最恰当|最优|临床|首选|应该|标准|"
     r"参考)的?){0,2}"
-    r"(?:答案?|结论|诊断|选项|疾病|治疗|药物|检查|处理|病因|选择)?(?:应该是|应当是|应为|应是|就是|(?:应该?|会)?(?:首选|选择?)|这?是|为|:|诊断为|应?(?:首先|诊断)?(?:考虑|为)为?|这?些?(?:表现)?(?:符合|提示)|"
+    r"(?:答案?|回答|结论|诊断|选项|疾病|治疗|药物|检查|处理|病因|选择)?(?:应该是|应当是|应为|应是|就是|(?:应该?|会)?(?:首选|选择?)|这?是|为|:|诊断为|应?(?:首先|诊断)?(?:考虑|为)为?|这?些?(?:表现)?(?:符合|提示)|"
     r"患有?)? ?"
     r"[::]? ?)"
     r"(?:选项? ?:?)?"
 )
 ENDING = re.compile(
     r"(?:is|was|would be|should be|must be|seems to be|is therefore|is thus|remains|stands out as)"
-    r"(?P<said>(?: [a-z]+){1,9})|(?:\( )?(?:mostlikely|最(?:有)?可能)(?: \))?$|(?:only|it is)$|"
+    r"(?P<said>(?: [a-z]+){1,9})|(?:\( )?(?:mostlikely|最(?:有)?可能)(?: \))?$|"
+    r"(?:only|answer|it is|is|are|would be|remains|is left|is what remains|applies|does)$|"
     r"correct(?= |$)(?: (?:answer|option|choice|diagnosis))?|"
     r"(?:right|best|mostlikely) (?:answer|option|choice|diagnosis)"
     r"|\( (?:correct|right|best)(?: answer| option| choice)? \)"
@@ -102,7 +107,7 @@ PRAISE = frozenset(
     listed("answer correct right best diagnosis choice option mostlikely likely appropriate suitable")
 )
 REASON = re.compile(
-    r"(?:, |\( )?(?:because|since|given|as|due to|based on|according to|per|which|who|"
+    r"(?:, |\( )?(?:because|since|given|as(?! well)|due to|based on|according to|per|which|who|"
     r"因为|由于|因|理由是|原因是|基于)(?= |$|[\u3400-\u9fff])"
 )
 RECORD = re.compile(
@@ -134,14 +139,15 @@ DENIALS = tuple(
         # "B is incorrect", "A, B and D can be excluded"
         rf"{LIST} (?:is|are|was|were|can be|could be|would be|should be|can safely be|has been|have been|being)"
         r"(?: (?:therefore|thus|also|clearly|all|both|much|far|definitely|highly))?"
-        r" (?:incorrect|wrong|false|excluded|eliminated|(?:ruled|crossed) out|unlikely|less likely|least likely|"
+        r" (?:incorrect|wrong|false|excluded|eliminated|dismissed|discarded|rejected|disregarded|discounted|set aside|"
+        r"(?:ruled|crossed) out|unlikely|less likely|least likely|"
         r"inappropriate|"
         r"contraindicated|distractors?|(?:not|never) (?:a |an )?(?:correct|right|best|mostlikely|likely|"
         r"appropriate|indicated|consistent|"
         r"supported|fitting|suitable|answer|diagnosis|typical|first ‐ line|first ‐ line treatment))\b",
         # the lines of a list of options: "B: Incorrect."
         rf"^{LIST} (?:[:(–—-] )?(?:(?:this |it |that )?is )?"
-        r"(?:incorrect|wrong|false|not correct|less likely|unlikely)\b",
+        r"(?:incorrect|wrong|false|not correct|less likely|unlikely|no(?= ,|$))\b",
         rf"{LIST} (?:[:–—-] )?(?:it |this )?(?:(?:is|are|was|were) not|(?:is|are|was|were)n t|"
         rf"(?:would|can|could|should|will) not be|cannot be) (?:an? |typically |usually |generally )?{FITTING}\b",
         rf"{LIST} (?:[:–—-] )?(?:it |this )?(?:(?:does|do|did|would|can|could) not|(?:does|do|did|would|could)n t|"
@@ -149,6 +155,7 @@ DENIALS = tuple(
         rf"(?<!cannot )(?<!can t )(?<!not )(?<!without )(?<!unable to )(?<!only )(?:rule[sd]? out|ruling out|"
         rf"exclud(?:e|es|ed|ing)|"
         rf"eliminat(?:e|es|ed|ing)|rather than|instead of|as opposed to|(?<!if )not) (?:a |an )?{LIST}",
+        rf"{LIST} (?:would|should|can|could|may|might) only (?:apply|be (?:considered|used|indicated|needed|given))\b",
         rf"(?:in|by) contrast ,? ?(?:a |an )?{LIST}"
         r" (?:would|does|do|causes?|presents?|affects?|usually|typically)(?! be\b)",
         rf"{LIST} (?:has|have|plays?) no (?:role|place|effect|bearing|relation|association|indication|benefit)\b",
@@ -157,119 +164,25 @@ DENIALS = tuple(
         rf"(?:incorrect|wrong|unlikely|excluded|ruled out|less [a-z]+|not {FITTING})\b",
         rf"unlike (?:a |an )?{REF}(?: (?:and|or) {REF})?",
         rf"(?<!not )(?<!no )(?:(?:preferred|preferable|superior) (?:to|over)|(?:better|more [a-z]+) than) {LIST}",
-        rf"(?<![不无难])(?<!不能)(?<!无法)(?:排除|不选|不是|而不是|而非|并非)(?:选项)? ?{LIST}",
+        rf"(?<![不无难])(?<!不能)(?<!无法)(?:排除|不选|不是|而不是|而非|并非)(?:选项)? ?{LIST}(?! ?(?:就是|便是|即是))",
         rf"{LIST} ?(?:选?项)?(?:均|都)?(?:是)?(?:错误|不正确|不对|不符合|可以?排除|被排除|错)的?",
     )
 )
+# every one of the denials holds one of these words
+DENYING = frozenset(
+    listed(
+        "incorrect wrong false excluded eliminated dismissed discarded rejected disregarded discounted aside out "
+        "unlikely likely inappropriate contraindicated distractor distractors not never less no t cannot fail fails "
+        "exclude "
+        "excludes excluding eliminate eliminates eliminating rather instead opposed contrast only other remaining "
+        "unlike preferred preferable superior than"
+    )
+)
+SAYS_OTHERS = ("other", "remaining", "none of", "其")
 EMPTY_START = re.compile(
     r"^(?:(?:[,;:()]|选项|options?|it is|this is|and|but|so|therefore|thus|although|while|since|as|because|而是|而) ?)+"
 )
 EMPTY_END = re.compile(r"(?: (?:,|and|but|because|since|as)){1,3}$")
-# first a doubt, a second answer or a withdrawal; then signs of a rank or a share
-TAKES_BACK = re.compile(
-    r"\?|\b(?:confidence(?= [:=])|"
-    r"opposite|contrary|not really|take (?:that|this|it) back|(?:right|correct|true|possible|acceptable|fine) "
-    r"(?:too|as well)|not (?:sure|certain|confirmed|final|correct|right|answer|it|that one|enough)|"
-    r"unsure|uncertain\w*|hesitat\w+|"
-    r"guess\w*|(?<!am )(?<!i m )confident|"
-    r"(?:low|limited|moderate|medium|some|high|my) (?:confidence|certainty|probability|likelihood)|doubt\w*|"
-    r"% (?:sure|certain\w*|confiden\w*|probab\w*|likel\w*|chance)|wrong|incorrect|mistaken?|actually|wait|sorry|"
-    r"scratch that|"
-    r"(?:second|on further) thought|change my|instead(?! of)|otherwise(?! healthy| normal| well| unremarkable)|"
-    r"alternatively|alternative (?:answer|diagnosis|option|choice)|equally|a tie|toss|runner|backup|fallback|"
-    r"(?:also|still|too) (?:be )?(?:correct|possible|acceptable|right|likely|plausible|true|fits?|considered)|"
-    r"as (?:likely|good|plausible|possible)|as well(?! as)|, too|either (?:is|one|way)|both (?:are|answers|options)|"
-    r"any of (?:these|them|above)|(?<!considering )all of (?:above|them|these)|none of|neither of|"
-    r"can(?:not| t) (?:be )?(?:determin\w+|exclude\w*|rule\w*|decide|say|tell)|first (?:option|letter|one)|"
-    r"(?:second|third|fourth|fifth|last|another|previous|next|former|latter|other) (?:one|option|choice|answer|place|"
-    r"candidate|possibility|diagnosis|guess|letter)(?! choices)|"
-    r"a second|one (?:above|below|before|after)|maybe|perhaps|"
-    r"i (?:(?:am|m)(?! (?:going|choosing|selecting|confident|certain) )"
-    r"|think|guess|suppose|may|might|could|can(?:not| t)|do(?: "
-    r"not|n t)|would also|also|d))\b"
-    r"|不确定|不肯定|也可能|也有可能|也可以|也对|也正确|都对|都正确|均正确|均可|或者|还是|不能排除|无法排除|待排|其次|另一|"
-    r"猜|存疑|不一定|备选|第[一二三四五]个?选?项|前一|后一|上一|下一|更正|不对|错了"
-)
-WITHDRAWS = re.compile(
-    r"\b(?:wait|sorry|scratch|actually|mistaken?|corrected|correction|guess\w*|maybe|perhaps)\b"
-    r"|(?:^|, )(?:no|nope|not so)(?: ,|$)|\b(?:it|that|this|answer) (?:is|was|isn|wasn)(?: t| not)$"
-)
-SELF = frozenset(
-    listed(
-        "i my me we our us you your answer answers option options choice choices diagnosis diagnoses this that it "
-        "these those letter letters one ones here above below question another others"
-    )
-)
-# an answer of yes or no may rest on "our findings", which themselves may be unclear
-SELF_OF_VERDICT = SELF - frozenset(
-    listed("our we us this it these those here above below question other others")
-)
-CHINESE_SELF = re.compile("本题|答案|选|这|该|我|此|诊断|以上|上述|它")
-FINITE = frozenset(
-    listed(
-        "is are was were has have had can could may might must should will would does do did cannot isn aren wasn "
-        "shows suggests indicates presents causes affects improves requires develops occurs involves supports states "
-        "acts leads results makes reduces showed reveals revealed demonstrates demonstrated remains describes "
-        "described argues binds catalyses catalyzes consists arises begins reflects reflect appears asks reports "
-        "complain usually often increases decreases inhibits blocks depends impairs denies prevents includes"
-    )
-)
-JOINING = frozenset(listed("or and versus vs plus not nor with also then"))
-HEADER = re.compile(
-    r"^(?:explanation|summary|evidence|findings|interpretation|background|"
-    r"reasoning|rationale|reason|justification|analysis|note|step \d+|\d+)(?: [:.)-])+ "
-)
-ADVICE = re.compile(
-    r"(?:[a-z]+ ){0,3}(?:testing|tests?|sequencing|confirmation|analysis|counsell?ing|referral|imaging|biopsy|"
-    r"evaluation|surveillance|treatment)(?: such as [a-z]+(?: or [a-z]+)?)? "
-    r"(?:is|are|should be|may be|can be|could be|would be) "
-    r"(?:recommended|needed|required|advised|indicated|helpful|useful|warranted|performed|offered)"
-    r"(?: (?:to confirm|to establish|for) (?:diagnosis|confirmation))?"
-)
-# what is set aside: "Wilson disease is less likely"
-DENIED = re.compile(
-    r"(?<!not )(?<!cannot be )(?<!n t be )\b(?:(?:is|are|was|were|can be|could be|has been|have been|being) "
-    r"(?:therefore |thus |also |much |far |very |then )?(?:less likely|unlikely|ruled out|excluded|not likely|"
-    r"not supported|not consistent)|(?:makes?|made) [^,;]{1,80} (?:less likely|unlikely))\b"
-)
-SETS_ASIDE = re.compile(r"\b(?:was|were|has been) considered but|\bconsidered")
-# a sentence with one of these may offer another answer, or doubt the one that was given
-OFFERS = re.compile(
-    r"\b(?:also|too|equally|another|alternat\w+|possib\w+|plausib\w+|probab\w+|likel\w+|mostlikely|consider\w*|"
-    r"suspect\w*|suspicion|differentials?|candidates?|contenders?|same|similar\w*|identical\w*|mimic\w*|resembl\w+|"
-    r"overlap\w*|shares?|versus|vs|rather|otherwise|exclu\w+|ruled?|tell|told|distinguish\w*|differentiat\w+|forget|"
-    r"think|thought|favou?r\w*|hedge|confus\w+|unclear|unknown|"
-    r"wins?|won|pick|bet|claim|idea|stronger|weaker|truth|fact|cause of|reflection|view|answered|"
-    r"(?:patient|child|man|woman|boy|girl|infant|baby|he|she|this|it) (?:may |might |could |would )?"
-    r"(?:has|have|had|is|was|be|suffers)(?! (?:no|not|never|normal|stable|several|[a-z]+ed)\b)|"
-    r"mind|aware\w*|beware|remember|keep|kept|bear|borne|separat\w+|discern\w*|equal|runner|tie|sure|certain\w*|"
-    r"or if|in case|"
-    r"(?:is|are|was|were|be|as|another|second|other|working) "
-    r"(?:(?:an?|my|likely|mostlikely|probable|possible|real|true|correct|main|final) )*diagnos[ei]s|diagnosed?|"
-    r"diagnos[ei]s (?:of|is|was|:|could|may|might|with|would)|answers?|correct|true|explains?|fits?|"
-    r"match\w*|accounts?|consistent|compatible|suggest\w*|indicates?|indicating|points?|best|better|"
-    r"(?:is|be|are) either|could be|might be|"
-    r"may be (?:an? )?(?!normal|abnormal|needed|required|used|seen|found|present|absent|helpful|useful|given|due|mild|"
-    r"severe|negative|positive|congenital|acquired|delayed|reduced|increased|elevated|low|high|part|necessary)|"
-    r"this is|it is|that is|it s|she has|he has|patient has|this may|it may|this could|it could|is it|call\w*|named?|"
-    r"here|instead|if not|last|next|first(?! ‐ line)|second|third)\b"
-)
-CHINESE_OFFERS = re.compile(
-    "[a-z]{3}|则|若|如果|可能性|区分|相当|类似|或者|还是|排除|除外|可能[是为]|诊断|考虑|也|同样|另|答案|怀疑|"
-    "无法|鉴别|相似|更|最|该患者患|即|应为|首选"
-)
-SURE = re.compile(
-    r"\b(?:confidence|certainty)(?: level| score)? (?:[:=] |is )?(?:very high|high|1(?:\.0+)?|0\.[5-9]\d*|"
-    r"[5-9]\d(?:\.\d+)? %|100 %|(?:[6-9]|10) / 10)(?= |$)"
-)
-# no name begins with one of these
-OPENERS = frozenset(
-    listed("if when since because although while as in on at with without he she they it we there")
-)
-SUBJECTS = frozenset(listed("it he she they we"))
-COMPARES, MIN_LETTERS = frozenset("<>=≤≥%"), 3
-SUBJECT = 4  # words before a verb
-MIN_SENTENCE, MIN_TELLING, MIN_CJK_SENTENCE = 5, 8, 10
 OF_OTHERS = re.compile(
     r"(?:explanation (?:not|of)? ?|why (?:are |not )?|on |about )?"
     r"(?:(?:(?:all|of|each) )?(?:other|remaining|incorrect|wrong) (?:options|choices|answers|ones)|others|rest)"
@@ -284,9 +197,6 @@ OTHERS_DENIED = re.compile(
     r"less [a-z]+|not [a-z]+(?: [a-z]+)?|excluded|ruled out|inconsistent|distractors)[^,;:()\ue000-\ue0ff]*"
     r"|none of (?:others|(?:other|remaining) (?:options|choices|answers|diagnoses)) [^,;:()\ue000-\ue0ff]*"
     r"|其(?:他|余)(?:选项|各项|答案)?(?:均|都)?(?:是)?(?:错误|不正确|不对|不符合|不符|可排除|错)的?"
-)
-ODD = re.compile(
-    r"[^\x00-\x7f\u00c0-\u024f\u3000-\u303f\u3400-\u9fff\uff00-\uffef\ue000-\ue0ff‐–—−“”‘’′″…•·°±×→↑↓≥≤≠¬]|\|"
 )
 # a numbered source counts as a plain word, and one in brackets not at all
 NUMBERED = re.compile(
@@ -306,7 +216,6 @@ IDENTIFIES = re.compile(
     r"(?:, )?(?:would )?(?P<best>best )?(?:fits?|explains?|match|matches|accounts? for|describes?|"
     r"is supported by|is consistent with)(?P<well> best)?(?= |$)"
 )
-HAS_FINDINGS = re.compile(r"\b(?:patient|child|man|woman|boy|girl|infant|baby|he|she) (?:has|is)\b")
 VALUE = re.compile(rf"[a-z ]{{1,40}} : {REF}[ .]*")
 BADLY = LOADED | frozenset(listed("another only part partly partially nothing poorly badly worse"))
 FAMILY = frozenset(
@@ -326,18 +235,13 @@ AROUND = " .,:;()[]-–—→"
 MARKS = frozenset(",:()[]-–—‐.=→")
 ARTICLES = re.compile(r"(?:(?:^| )(?:an?|\(|\[|<)){1,3}$")
 OPENS = frozenset(
-    listed("of among from given considering based after upon in by according overall therefore thus hence so")
+    listed(
+        "of out among from given considering based after upon in by according overall therefore thus hence so"
+    )
 )
 REASON_WORDS = frozenset(listed("because since given as due"))
 VERDICT_GOES_ON = re.compile(r"[,:(–—-]|(?=(?:there|it|this|that|these|they|we)\b)")
 TAIL = re.compile(r"[,:(–—-] (?=(?:an?|this|it|these)\b)")
-# "rather than Wilson disease", where the name ends as names of diseases do
-SET_ASIDE = re.compile(
-    r"(?:, )?(?:and )?(?:not|rather than|instead of|as opposed to)((?: [\w‐-]+){1,6}?)(?: (?:type )?\d\w?)?"
-)
-DISEASE = re.compile(r"\w{2,}(?:itis|(?<!gn)osis|oma|emia|uria|pathy|trophy|plasia|lepsy)")
-HEADS_OF_NAMES = frozenset(listed("disease syndrome disorder deficiency anomaly dystrophy"))
-ADVERBS = frozenset(listed("quite just even ever always often yet still unlike so too sans minus far"))
 FINALLY = re.compile("^, (?:my )?(?:final|correct|best) (?:answer|choice)$")
 # behind these a whole sentence may explain
 GOES_ON = re.compile("[:–—-] |, (?=(?:for|on|in|by|per) |[\u3400-\u9fff])")
@@ -358,27 +262,6 @@ GROUNDS = frozenset(
     )
 )
 DEICTIC = frozenset(listed("that this it i"))
-HEADERS = frozenset(listed("explanation reasoning rationale reason justification why"))
-EXPLAINING = frozenset(
-    listed(
-        "this these it he she they a an patient phenotype findings finding features symptoms signs presentation "
-        "history evidence combination constellation documents study studies trial article results data"
-    )
-)
-DOUBTS = (LOADED - frozenset(listed("or may might could"))) | frozenset(
-    listed(
-        "also however although though unless better more mimic mimics mimicking resembles resembling overlaps "
-        "differentials candidates versus represents favors favours"
-    )
-)
-HEADS = frozenset(listed("disorder disease condition syndrome findings features symptoms signs"))
-COMMON = frozenset(
-    listed(
-        "a an rare genetic congenital inherited hereditary common chronic acute progressive autosomal recessive "
-        "dominant metabolic several multiple many distinctive characteristic typically usually commonly often"
-    )
-)
-KINDS_OF_DISEASE = frozenset(listed("rare common genetic inherited hereditary neurological metabolic"))
 CHINESE_PLAIN = re.compile(
     "(?:患者|该|本|此|具有|有|的|表现|症状|体征|特征|典型|符合|提示|支持|诊断|结合|病史|检查|结果|因此|所以|疾病|病|临床|与|和|为|是|"
     "出现|存在|根据|文献|资料|检索到|检索|题意|考虑|可能性|最大|本病例|综合|通过|经|描述|情况|病例|研究|显示|表明|可知|可见|得出|结论|判断|认为|我们|我|综上所述|综上|总之|综合|分析|解释|理由|原因|一致|特点|首选|药物|治疗|答案|正确|题干|信息|所述|以上|上述|属于|常见|主要|最|由)+"
@@ -402,11 +285,91 @@ SAME = {
     "simply put": "overall",
     "most likely": "mostlikely",
     "most probable": "mostlikely",
+    "that why": "therefore",
+    "this is why": "therefore",
+    "which is why": "therefore",
+    "with this in mind": "therefore",
+    "all things considered": "overall",
+    "taking everything into account": "overall",
+    "all in all": "overall",
+    "eliminating distractors": "reviewing options",
+    "eliminating other options": "reviewing options",
+    "by exclusion": "therefore",
+    "by elimination": "therefore",
+    "by process of elimination": "therefore",
+    "in conclusion": "overall",
+    "in short": "overall",
+    "taken together": "overall",
     "i d": "i would",
     "i ll": "i will",
     "why ?": "explanation",
 }
-SPELLINGS = re.compile(rf"\b(?:{'|'.join(map(re.escape, SAME))})(?!\w)")
+_FIRST_WORDS = dict.fromkeys(phrase.split()[0] for phrase in SAME)
+SPELLINGS = re.compile(
+    r"\b(?:"
+    + "|".join(
+        rf"{first}(?:{'|'.join(re.escape(p[len(first) :]) for p in SAME if p.split()[0] == first)})"
+        for first in _FIRST_WORDS
+    )
+    + r")(?!\w)"
+)
 CHINESE_DOUBT = re.compile("(?<!最)(?<!最有)可能(?!性?最)|也许|似乎|大概|好像")
 CHINESE_LOADED = re.compile("[不未无没非除错否勿]|可能|也许|似乎|[a-z]")
-MIN_WORDS, MIN_CJK = 3, 4  # a comment shorter than that behind a letter is no sentence
+NEGATIONS = frozenset(
+    listed("not no never except least false incorrect untrue without cannot t lacks lack exception")
+)
+NAMES_ANSWER = frozenset(listed("answer answers option choice exception"))
+PREPOSITIONS = frozenset(
+    listed("to for by in on at from with of after before during within through via under among according per")
+)
+# what is bad of an answer, what others think of it, and what it once was: words, and how words begin
+BAD = frozenset(
+    listed(
+        "alternative alternatives decoy decoys error errors myth myths student students people many some others "
+        "colleague colleagues textbook textbooks unsafe unrelated outdated obsolete premature reserve reserved said "
+        "lie lies later afterward afterwards eventually rarely popular though although however while whereas "
+        "despite until "
+        "even was were initially previously formerly earlier thought believed once hardly barely seldom far"
+    )
+)
+BAD_STEMS = tuple(
+    listed(
+        "distract trap mistak tempt misconception contraindicat harm danger hazard toxic unnecessar inappropriat "
+        "ineffective inadequate insufficient unsuit irrelevan worse delay stop discontinu withh replac reject dismiss "
+        "refut weak ignor eliminat discard questionabl uncommon consider suspect less"
+    )
+)
+# what stands behind it is a sentence of its own
+SO = re.compile(
+    r" [,–—] (?:and )?(?=(?:so|hence|thus|therefore|consequently)(?: ,)? [^,:]{0,120}[\ue000-\ue0ff])"
+)
+# "Although B may be considered, the answer is C" grants B something, and not the answer
+CONCEDED = re.compile(
+    rf"^(?:(?:but|however|and|therefore) ,? ?)?(?:although|though|even though|while|whereas) "
+    rf"[^,\ue000-\ue0ff]{{0,80}}{LIST}"
+    r"(?:(?! (?:correct|right|best|true|answer|also|equally|must|both|too|mostlikely|as|same|no|if)\b)"
+    r"[^,\ue000-\ue0ff])* , "
+    r"(?!.* (?:also|too|equally|same)\b)"
+)
+CONCESSIVE = ("although", "though", "even", "while", "whereas", "but", "however", "and", "therefore")
+# "B is tempting, but the answer is C"; "I first thought of B"
+TEMPTS = re.compile(
+    r"^(?=[^,]*\b(?:tempting|plausible|reasonable|attractive|at first|initially|first|considered|seems?|"
+    rf"looks?|appears?|may|might|could)\b)[^,\ue000-\ue0ff]{{0,80}}{LIST}"
+    r"(?:(?! (?:correct|right|best|true|answer|also|equally|must|both|too|mostlikely|no|if)\b)"
+    r"[^,\ue000-\ue0ff])* , but "
+    r"(?!.*\b(?:also|too|equally|same|could|might|may|so (?:is|are|was|do|does|would|has))\b)"
+    rf"|^(?:at )?(?:first|initially)? ?(?:, )?i (?:had |have )?(?:first|initially|originally) "
+    rf"(?:thought|considered|suspected|leaned|inclined)\b[^\ue000-\ue0ff]{{0,40}}{LIST}$"
+)
+LIST_OF_OTHERS = re.compile(r"[:,(–—-]")
+CALLED_ANSWER = re.compile(
+    r"(?:to be|as) (?:an? )?(?:(?:most|correct|right|best|final|mostlikely|likely|appropriate|suitable|single|my) )"
+    r"{0,3}"
+    r"(?:answer|option|choice|diagnosis|one)(?= |$)"
+)
+CONSIDERS = re.compile(r"\b(?:consider|regard|view|judge|deem|identify|believe|see|rate)$")
+APPOSITION = re.compile(
+    r", (?!(?:is|are)\b)[^,]{1,200} , (?:is|are|was|were|has|have|had|can|could|may|might|would|will|does|do|"
+    r"should|cannot)\b"
+)

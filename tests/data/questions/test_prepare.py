@@ -370,7 +370,7 @@ def test_a_damaged_parquet_is_named(tmp_path):
 def test_an_out_that_cannot_be_written(tmp_path):
     source = write(tmp_path / "x.jsonl", {"question": "Q?", "answer": "x"})
     (tmp_path / "folder.parquet").mkdir()
-    for out, message in (("folder.parquet", "is a folder"), ("x.jsonl/o.parquet", "cannot be written")):
+    for out, message in (("folder.parquet", "is a folder"), ("x.jsonl/o.parquet", "x.jsonl is a file")):
         code, output = run("prepare", "generic", "--source", source, "--out", str(tmp_path / out))
         assert code != 0 and message in output and out in output
     assert not (tmp_path / "folder.parquet.report.json").exists()

@@ -299,6 +299,10 @@ def in_form(folder, form):
         path.write_text(json.dumps({row["id"]: {**row, "id": row["id"]} for row in TABLE}))
     elif form == "json.gz":
         path.write_bytes(gzip.compress(json.dumps(TABLE, indent=2).encode()))
+    elif form == "ndjson.zst":
+        lines = "".join(json.dumps(row) + "\n" for row in TABLE).encode()
+        compress = pytest.importorskip("pyarrow").Codec("zstd").compress
+        path.write_bytes(b"".join(compress(part, asbytes=True) for part in (lines[:40], lines[40:])))
     elif form == "parquet":
         parquet = pytest.importorskip("pyarrow.parquet")
         import pyarrow
@@ -312,7 +316,9 @@ def in_form(folder, form):
     return path
 
 
-@pytest.mark.parametrize("form", ["csv", "tsv", "json", "ndjson", "keyed.json", "json.gz", "parquet"])
+@pytest.mark.parametrize(
+    "form", ["csv", "tsv", "json", "ndjson", "keyed.json", "json.gz", "ndjson.zst", "parquet"]
+)
 def test_the_same_documents_in_every_form(tmp_path, form):
     expected = list(read_corpus(write_jsonl(tmp_path / "reference.jsonl", TABLE)))
     folder = tmp_path / "folder"
@@ -323,6 +329,44 @@ def test_the_same_documents_in_every_form(tmp_path, form):
         (d.id, d.title, d.text, d.year, d.evidence_level) for d in expected
     ]
     assert list(read_corpus(folder)) == found
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+@pytest.mark.parametrize("form", ["csv", "tsv", "json", "ndjson", "keyed.json"])
+def test_utf16_as_windows_writes_it(tmp_path, form, encoding):
+    path = in_form(tmp_path, form)
+    expected = list(read_corpus(path))
+    text = path.read_text("utf-8-sig")
+    path.write_bytes(("" if encoding == "utf-16" else "\ufeff").encode("utf-16-be") + text.encode(encoding))
+    assert list(read_corpus(path)) == expected
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv", "a.txt"])
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        ('{"id": "1", "text": "x"}\n'.encode("utf-16-le"), "convert the file to UTF-8"),
+        ('\ufeff{"id": "1", "text": "x"}\n'.encode("utf-16-le")[:-1] + b"\xd8\x00", "UTF-?16"),
+    ],
+)
+def test_utf16_without_its_mark_or_cut_off_is_named(tmp_path, name, raw, says):
+    (tmp_path / name).write_bytes(raw)
+    with pytest.raises(UserError, match=rf"(?i){name}.*{says}"):
+        list(read_corpus(tmp_path / name))
+
+
+def test_a_text_in_utf16(tmp_path):
+    (tmp_path / "note.md").write_text("# Sjögren\nDry eyes.", encoding="utf-16")
+    (document,) = read_corpus(tmp_path)
+    assert (document.title, document.text) == ("Sjögren", "Dry eyes.")
+
+
+@pytest.mark.parametrize("damage", ["cut", "other"])
+def test_a_damaged_zst_is_named(tmp_path, damage):
+    path = in_form(tmp_path, "ndjson.zst")
+    path.write_bytes(path.read_bytes()[:-9] if damage == "cut" else b"no zstandard at all")
+    with pytest.raises(UserError, match=r"corpus\.ndjson\.zst: cannot be read past line \d"):
+        list(read_corpus(path))
 
 
 def test_a_csv_row_of_another_width_is_named_or_skipped(tmp_path):

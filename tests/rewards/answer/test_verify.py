@@ -85,6 +85,89 @@ def test_choice(answer, expected):
     assert level(answer, "C", options=DRUGS) == expected
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        # what stands before the option need not be known, if it leads to it
+        ("The drug that blocks the cell wall in this infection is ceftriaxone.", 2), ("I am left with C.", 2),
+        ("The next step would be to administer ceftriaxone.", 2), ("Looks like C to me.", 2), ("answer is c", 2),
+        ("It has a wide spectrum, pointing to ceftriaxone.", 2), ("I consider C to be the best option.", 2),
+        ("It is given once a day, so the answer is C.", 2), ("The report favors option C.", 2), ("Definitely C.", 2),
+        # a conclusion, and a predicate that says best
+        ("Therefore, this patient needs ceftriaxone.", 2), ("C would be the most suitable choice for a child.", 2),
+        ("Ceftriaxone, a cephalosporin, is the best drug in this setting.", 2), ("Answer -> C", 2), ("=> C", 2),
+        # another option set aside in the same breath
+        ("While gentamicin may be considered, the answer is C.", 2), ("B is tempting, but the answer is C.", 2),
+        ("I first thought of B. The answer is C.", 2), ("A can be dismissed. C is therefore the answer.", 2),
+        ("Why not the others? A: harms the ear.\nAnswer: C", 2), ("A - no\nB - no\nC: correct, for many reasons", 2),
+        ("Therefore, this patient needs gentamicin.", 0), ("A would be the most suitable choice for a child.", 0),
+        # one option alone, but not as the answer
+        ("Therefore, the strain forms a thick ceftriaxone wall.", None),
+        ("Therefore, ceftriaxone should be rejected.", None), ("C is the weakest choice.", None),
+        ("According to some, the answer is C.", None), ("The answer is said to be C.", None),
+        ("Therefore, ceftriaxone is contraindicated.", None), ("The trap here is C.", None),
+        ("Ceftriaxone, like others, does not help here.", None), ("Most students would pick C.", None),
+        ("C, as well as other drugs, are not needed.", None), ("C is also correct.", None), ("It can't be C.", None),
+        ("C is out of the question.", None), ("Therefore, C may be given.", None),
+        ("C is reasonable, but so is A.", None), ("While C is correct, A is also correct.", None),
+    ],
+)  # fmt: skip
+def test_one_option_named_in_any_sentence(answer, expected):
+    assert level(answer, "Ceftriaxone", options=DRUGS) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("The drug that is not used in this infection is C.", 2), ("Ceftriaxone is not used in this infection.", 2),
+        ("Statement C is not true.", 2), ("Option C is false.", 2), ("The exception is C.", 2), ("C", 2),
+        ("Therefore, the drug used in this infection is C.", None), ("Ceftriaxone is used in this infection.", None),
+        ("It can be given once, so C is correct.", None), ("Gentamicin is not used in this infection.", 0),
+        ("The drug that is not used is not C.", None), ("It can't be C.", None), ("The incorrect option is C.", None),
+        ("C. This is true of it in adults.", None),
+    ],
+)  # fmt: skip
+def test_where_an_exception_is_asked_for_a_negation_answers(answer, expected):
+    question = "All of these drugs are used in this infection except"
+    assert level(answer, "Ceftriaxone", options=DRUGS, question=question) == expected
+
+
+@pytest.mark.parametrize(
+    "answer", ["3-4 years", "3 to 4 years", "Therefore, multiply 4 years by two.", "It solidifies at 40 °C"]
+)
+def test_a_number_or_a_unit_is_no_option(answer):
+    ages = {"A": "1 year", "B": "4 years", "C": "9 years"}
+    assert level(answer, "4 years", options=ages) is None
+    assert level(answer, "9 years", options=ages) is None
+
+
+def test_options_about_the_others_in_other_words():
+    options = {"A": "Iron", "B": "Zinc", "C": "All of the above"}
+    for answer in ("all of the options", "The answer is all of these.", "以上都是"):
+        assert level(answer, "All of the above", options=options) == 2
+    assert level("none of these", "All of the above", options=options) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "answer", "expected"),
+    [
+        ("Which disease is dasatinib used to treat?", "CML", "Dasatinib is used to treat CML.", 2),
+        ("Which disease is dasatinib used to treat?", "CML", "It is used for CML.", 2),
+        ("Which disease is dasatinib used to treat?", "CML", "Dasatinib is not used to treat CML.", None),
+        ("Which disease is dasatinib used to treat?", "CML", "Dasatinib was used to treat CML.", None),
+        ("Which is the main ligand of the receptor?", "cortisol", "Cortisol is the main ligand of the receptor.", 2),
+        ("What is the route of administration?", "oral", "Oral route", 2),
+        ("How many sites are there?", "5", "Five sites", 2),
+        ("How many sites are there?", "5", "Five or more sites", None),
+        ("Which phosphatase is inhibited by LB-100?", "PP2A", "LB-100 inhibits PP2A.", 2),
+        ("A man has ataxia. What is the diagnosis?", "Wolfram syndrome", "His mother has Wolfram syndrome.", None),
+        ("A man has ataxia. What is the diagnosis?", "Wolfram syndrome", "Absence of Wolfram syndrome", None),
+    ],
+)  # fmt: skip
+def test_an_open_question_said_again_around_its_answer(question, gold, answer, expected):
+    assert level(answer, gold, question=question) == expected
+
+
 @pytest.mark.parametrize("name", OWN)
 def test_every_option_keeps_its_place(name):
     options, gold = OWN[name]
@@ -145,6 +228,7 @@ def test_a_long_option_that_stands_in_the_question_is_no_copy():
         ("yes", "Yes, not no", 2), ("yes", "yes or no", None), ("yes", "Yes. Maybe.", None), ("yes", "not yes", None),
         ("yes", "Yes, although no is defensible.", None), ("yes", "Yes. The opposite may be true.", None),
         ("yes", "Yes. It appears to be equally safe in the elderly, although more trials are needed.", 2),
+        ("no", "No, it is not.", 2), ("yes", 'The evidence supports a "yes" answer.', 2),
         ("yes", "Yes, but no", None), ("yes", "Yes because it is no", None), ("yes", "Yes?", None),
         ("yes", "The intervention increases use", None), ("no", "No significant difference was seen", None),
     ],

@@ -1,0 +1,169 @@
+"""The text beside a claim: whether it is neutral, so that the claim stands (see `grammar`)."""
+
+from __future__ import annotations
+
+from medr3_plugin.rewards.answer import doubts, wording
+from medr3_plugin.rewards.answer.names import Question
+from medr3_plugin.rewards.answer.reading import FIRST
+from medr3_plugin.text import has_cjk
+
+
+def is_plain(words: list[str], question: Question) -> bool:
+    """Whether all words are plain or the question's own; "1." may number the answer."""
+    return (len(words) == 1 and words[0].isdigit() and (question.letters or words[0] == "1")) or all(
+        word in wording.MARKS
+        or ((word in wording.PLAIN or word in question.words) and word not in wording.LOADED)
+        or (has_cjk(word) and all(part in question.text for part in wording.CHINESE_PLAIN.split(word)))
+        for word in words
+    )
+
+
+def says_bad(word: str) -> bool:
+    """Whether a word says something bad of an answer, or what it once was."""
+    return word in wording.BAD or (word.startswith(wording.BAD_STEMS) and word != "considering")
+
+
+def is_ground(text: str, question: Question) -> bool:
+    """Whether what follows "given", "because", ... beside an open question's answer offers no other and no doubt."""
+    text = doubts.HAS_FINDINGS.sub(" ", text)
+    return wording.FAMILY.isdisjoint(text.split()) and not (
+        any(
+            pattern.search(text)
+            for pattern in (doubts.OFFERS, doubts.TAKES_BACK, doubts.ODD, wording.ANY_REF)
+        )
+        or _names_disease(text.split(), question)
+    )
+
+
+def is_neutral(text: str, own: str, question: Question) -> bool:
+    """Whether a text beside the claim of `own` names nothing else and takes nothing back."""
+    text = doubts.SURE.sub("", text).strip(wording.AROUND)
+    if question.open:
+        words = [word for word in text.split() if word != own]
+        if all(word in doubts.KINDS_OF_DISEASE or is_plain([word], question) for word in words):
+            return True
+        return _explains(words, question) or (own not in text and _tells(text, question))
+    if set(wording.ANY_REF.findall(text)) - {own} or doubts.ODD.search(text):
+        return False
+    if question.negative and doubts.IS_TRUE.search(text):
+        return False  # "D. This is true", where what is not true is asked for
+    if question.verdicts and question.labels[ord(own) - FIRST] in question.unsure:
+        return not doubts.WITHDRAWS.search(text)
+    if question.verdicts and question.labels[ord(own) - FIRST] == question.names.get("no"):
+        text = doubts.CONFIRMS_NO.sub("", text)
+    doubted = doubts.TAKES_BACK.search(text) or doubts.WITHDRAWS.search(text)
+    return not doubted or _is_about_something_else(text, question)
+
+
+def _tells(text: str, question: Question) -> bool:
+    """Whether a text beside an open question's answer is a whole sentence that offers no answer itself."""
+    if has_cjk(text):
+        return len(text) >= doubts.MIN_CJK_SENTENCE and not doubts.CHINESE_OFFERS.search(text)
+    text = doubts.HEADER.sub("", text)
+    words = text.split()
+    if not doubts.COMPARES.isdisjoint(words) and all(
+        len(w) < doubts.MIN_LETTERS or w[0].isdigit() for w in words
+    ):
+        return "or" not in words and not doubts.ODD.search(text)  # "p < 0.05"
+    denied = doubts.DENIED.search(text) if doubts.SELF.isdisjoint(words) else None
+    if doubts.ADVICE.fullmatch(text):
+        return not _names_disease(words, question)
+    short = denied or (words and words[0] in doubts.OPENERS and not doubts.FINITE.isdisjoint(words))
+    whole = is_said(words) and len(words) >= (doubts.MIN_SENTENCE - 1 if short else doubts.MIN_TELLING)
+    if (
+        not whole
+        or words[0] in doubts.JOINING
+        or ":" in words[: doubts.MIN_LETTERS]
+        or doubts.ODD.search(text)
+    ):
+        return False
+    if denied:
+        text = doubts.SETS_ASIDE.sub(" ", text[: denied.start()] + text[denied.end() :])
+    if doubts.TAKES_BACK.search(text) or doubts.WITHDRAWS.search(text) or doubts.OFFERS.search(text):
+        return False
+    subjects = (
+        words[max(i - doubts.SUBJECT, 0) : i] for i, word in enumerate(words) if word in doubts.FINITE
+    )
+    return denied is not None or not any(_names_disease(subject, question) for subject in subjects)
+
+
+def _names_disease(words: list[str], question: Question) -> bool:
+    """Whether a word among `words` ends as names of diseases do, or stands before such a word as "disease"."""
+    return any(
+        doubts.DISEASE.fullmatch(word)
+        or (word in doubts.HEADS_OF_NAMES and i > 0 and not is_plain([words[i - 1]], question))
+        for i, word in enumerate(words)
+    )
+
+
+def sets_aside(after: str, question: Question) -> bool:
+    """Whether the text behind a reference is "not ..." or "rather than ..." with a name of a disease, and no more."""
+    if not (found := doubts.SET_ASIDE.fullmatch(after)):
+        return False
+    *first, last = found["name"].replace("with or without", "with").replace(",", "").split() or [""]
+    known = doubts.ADVERBS.isdisjoint(first) and not any(
+        word.endswith(("ing", "ed", "ly"))
+        or word in wording.LOADED
+        or (found["no"] and is_plain([word], question))
+        for word in first
+    )
+    if not found["no"] and len(first) > 0:
+        return known
+    return known and _names_disease([*first, last], question)
+
+
+def _is_about_something_else(text: str, question: Question) -> bool:
+    """Whether a doubt in `text` is not about the answer: a sentence of its own that does not speak of it."""
+    own_words = doubts.SELF_OF_VERDICT if question.verdicts else doubts.SELF
+    if wording.ANY_REF.search(text) or doubts.WITHDRAWS.search(text):
+        return False
+    if has_cjk(text):
+        return len(text) >= doubts.MIN_CJK_SENTENCE and not doubts.CHINESE_SELF.search(text)
+    words = text.split()
+    return (
+        len(words) >= doubts.MIN_SENTENCE
+        and own_words.isdisjoint(words)
+        and (is_said(words) or len(words) >= doubts.MIN_TELLING)
+    )
+
+
+def is_said(words: list[str]) -> bool:
+    """Whether the words are a sentence and not a scrap: they hold a verb."""
+    return bool(words) and (
+        not doubts.FINITE.isdisjoint(words) or words[0] in doubts.SUBJECTS or has_cjk(words[0])
+    )
+
+
+def _explains(words: list[str], question: Question) -> bool:
+    """Whether a text beside an open question's answer explains that answer and names no other."""
+    if ":" in words[:2] and words[0] in doubts.HEADERS:
+        words = words[words.index(":") + 1 :]
+    text = " ".join(words)
+    if not words or words[0] not in doubts.EXPLAINING or not doubts.DOUBTS.isdisjoint(words[1:]):
+        return False
+    if doubts.ODD.search(text) or doubts.TAKES_BACK.search(text):
+        return False
+    awaited = words[0] in ("a", "an")  # whether an answer could stand here
+    for i, word in enumerate(words):
+        if awaited and word not in doubts.COMMON:
+            if not (is_plain([word], question) or word.endswith("ed")):
+                return False
+            awaited = False
+        relative = word == "that" and i > 0 and words[i - 1] in doubts.HEADS  # "a disorder that affects ..."
+        joins = word in ("and", "or", ",", "being") and is_plain(words[max(i - 1, 0) : i], question)
+        leads = word in wording.LINKS or wording.LINK_PHRASE.search(" ".join(words[max(i - 1, 0) : i + 1]))
+        if joins or (leads and not relative):
+            awaited = True
+    return True
+
+
+def is_sentence(comment: str, question: Question) -> bool:
+    """Whether a comment is long enough to say something: a scrap ("C. A second") may add an answer."""
+    words = comment.strip(wording.AROUND).split()
+    long = len(words) >= doubts.MIN_WORDS or (has_cjk(comment) and len(comment) >= doubts.MIN_CJK)
+    if len(words) < doubts.MIN_SENTENCE and words and words[0] in wording.DEICTIC:
+        # "That is a lie": short, and about the answer; "It is the thigh bone" tells of it
+        long = long and question.letters and words[0] == "it" and not any(map(says_bad, words))
+    if question.letters and comment.rstrip().endswith(":"):  # a heading
+        long = wording.LOADED.isdisjoint(words)
+    return long or is_plain([word for word in words if word not in doubts.KINDS_OF_DISEASE], question)
