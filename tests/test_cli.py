@@ -248,6 +248,7 @@ def test_options_of_long_commands_are_grouped() -> None:
         ("index build --corpus corpus.jsonl --out corpus.jsonl", 2, "corpus.jsonl is a file"),
         ("index info --index corpus.jsonl", 2, "corpus.jsonl: is a file"),
         ("search ' ' --index INDEX", 2, "the query is empty"),
+        ("search x --index INDEX --ranking dense", 2, "--ranking dense"),
         ("data prepare generc --out new/p.parquet", 2, "did you mean generic?"),
         ("data prepare generic --source many.jsonl --out new/p.csv", 2, "name it p.parquet"),
         ("data vocab --out INDEX", 2, "INDEX: is a folder"),

@@ -144,6 +144,10 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     if out is None:
         raise UserError("--out is missing: name the index folder to create")
     out_folder(out)
+    if config and engine == "bm25":
+        typer.echo("note: --encoder is not used by --engine bm25; give --engine hybrid or dense", err=True)
+    if chunk_overlap and not chunk_tokens:
+        typer.echo("note: --chunk-overlap has no effect without --chunk-tokens", err=True)
     encode = None
     if one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
         from medr3_plugin.retrieval.index.ray_encoding import ray_encode
@@ -264,7 +268,7 @@ def search(  # noqa: PLR0917
         min_year=min_year,
         max_year=max_year,
     )
-    check_one_place(index, uri)
+    check_one_place(index, uri, ranking)
     engine: Engine
     if index is not None:
         engine = open_index(index, options)

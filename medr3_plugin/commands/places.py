@@ -20,11 +20,15 @@ MilvusRanking = Annotated[
 ]
 
 
-def check_one_place(index: Path | None, uri: str) -> None:
+def check_one_place(index: Path | None, uri: str, ranking: str = "") -> None:
     """Refuse neither and both.
 
     Raises:
-        UserError: not exactly one was given.
+        UserError: not exactly one was given, or a ranking for an index.
     """
     if (index is None) == (not uri):
         raise UserError("give either --index FOLDER or --uri URI (Milvus)")
+    if index is not None and ranking:
+        raise UserError(
+            f"--ranking {ranking}: is for --uri; an index is ranked by the engine it was built with"
+        )

@@ -66,7 +66,7 @@ def serve(  # noqa: PLR0917 (the options of a command)
     from medr3_plugin.retrieval.serve.server import run_server, run_stdio
     from medr3_plugin.retrieval.serve.service import ServiceOptions
 
-    check_one_place(index, uri)
+    check_one_place(index, uri, ranking)
     if index is not None and not index.is_dir():
         raise UserError(f"--index {index}: no such folder; build one with `medr3 index build`")
     if workers > 1 and uri and "://" not in uri:

@@ -20,7 +20,7 @@ from medr3_plugin.retrieval.index.build import BuildOptions, chunker_of
 from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig, with_own_prompts
 from medr3_plugin.retrieval.index.provenance import provenance
 from medr3_plugin.retrieval.index.store import document_to_row, indexed_text
-from medr3_plugin.retrieval.milvus import MANIFEST_ROW, connect, failures, manifest_of, term_text
+from medr3_plugin.retrieval.milvus_access import MANIFEST_ROW, connect, failures, manifest_of, term_text
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
 
 if TYPE_CHECKING:

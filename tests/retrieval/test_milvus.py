@@ -24,7 +24,8 @@ from medr3_plugin.retrieval.index.build import BuildOptions, build_index
 from medr3_plugin.retrieval.index.encoder import EncoderConfig
 from medr3_plugin.retrieval.index.filters import Filters
 from medr3_plugin.retrieval.index.store import document_to_row
-from medr3_plugin.retrieval.milvus import connect, expression, open_collection, term_text
+from medr3_plugin.retrieval.milvus import expression, open_collection
+from medr3_plugin.retrieval.milvus_access import connect, term_text
 
 pytest.importorskip("milvus_lite")
 

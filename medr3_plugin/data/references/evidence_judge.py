@@ -134,7 +134,7 @@ class EvidenceJudge:
         """Raise if the corpus is written but not completely judged.
 
         Raises:
-            UserError: how many documents, why, and how to resume.
+            JudgeFailure: how many documents, why, and how to resume.
         """
         if not self.failures:
             return
@@ -142,9 +142,9 @@ class EvidenceJudge:
         again = "run the same command to ask about these again; paid replies are in the journal"
         if self.failures.keys() <= {"bad_response", "truncated"}:
             again = "unreadable replies are in the journal as well: try another --evidence-model"
-        raise UserError(
-            f"{self.failures.total()} documents keep the level from the rules ({kinds}): {self.first_failure}; {again}"
-        )
+        total = self.failures.total()
+        keep = "1 document keeps" if total == 1 else f"{total:,} documents keep"
+        raise JudgeFailure(f"{keep} the level from the rules ({kinds}): {self.first_failure}; {again}")
 
     def _with(self, document: Document, found: str | JudgeFailure) -> Document:
         if isinstance(found, JudgeFailure):

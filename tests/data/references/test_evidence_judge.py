@@ -136,14 +136,14 @@ def test_a_failure_costs_no_document_and_only_it_is_asked_again(tmp_path, server
         lambda request: says("meta-analysis" if "Leeds" in request["messages"][1]["content"] else "nonsense")
     ]
     code, said = build("--evidence-model", "m")
-    assert code == 2
+    assert code == 1
     assert "(bad_response 2)" in said
     assert "try another --evidence-model" in said
     assert levels(tmp_path) == {**LEVELS, "silent": 9}
     assert server.asked() == 1 + 2 * 2
     server.script = [422]
     code, said = build("--evidence-model", "other", "--evidence-for", "lowest")
-    assert (code, levels(tmp_path)) == (2, LEVELS)
+    assert (code, levels(tmp_path)) == (1, LEVELS)
     assert "(status_422 2)" in said
     assert "run the same command" in said
     server.script = [says("rct")]
@@ -158,7 +158,7 @@ def test_a_failure_costs_no_document_and_only_it_is_asked_again(tmp_path, server
 def test_a_dead_judge_is_given_up(tmp_path, server, build, step, kind):
     server.script = [step]
     code, said = build("--evidence-model", "m", "--evidence-concurrency", 1)
-    assert code == 2
+    assert code == 1
     assert "3 documents" in said and f"({kind} 2, not_asked 1)" in said
     assert levels(tmp_path) == LEVELS
     server.script = [says("rct")]
@@ -177,7 +177,7 @@ def test_replies_from_the_journal_do_not_keep_a_dead_judge_alive(tmp_path, serve
     write("1a2b3c4")
     server.script = [500]
     code, said = build("--evidence-model", "m", "--evidence-concurrency", 1)
-    assert (code, levels(tmp_path)) == (2, dict.fromkeys("1234", 1) | dict.fromkeys("abc", 6))
+    assert (code, levels(tmp_path)) == (1, dict.fromkeys("1234", 1) | dict.fromkeys("abc", 6))
     assert "(status_500 2, not_asked 2)" in said
     assert "3 documents (0 calls, 3 from the journal" in said
 
@@ -185,7 +185,7 @@ def test_replies_from_the_journal_do_not_keep_a_dead_judge_alive(tmp_path, serve
 @pytest.mark.usefixtures("impatient")
 def test_a_dead_judge_whose_model_is_not_named_is_given_up(tmp_path, server, build):
     code, said = build("--evidence-judge", "http://127.0.0.1:9/v1", "--evidence-concurrency", 1)
-    assert (code, levels(tmp_path)) == (2, LEVELS)
+    assert (code, levels(tmp_path)) == (1, LEVELS)
     assert "(connection 2, not_asked 1)" in said
 
 
@@ -247,7 +247,7 @@ def test_wrong_options(build, options, says):
 def test_a_reply_that_is_cut_off_names_no_level(tmp_path, server, build):
     server.script = [Cut(says("rct"))]
     code, said = build("--evidence-model", "m")
-    assert (code, levels(tmp_path)) == (2, LEVELS)
+    assert (code, levels(tmp_path)) == (1, LEVELS)
     assert "(truncated 3)" in said and "--evidence-parameters" in said
     server.script = [says("rct")]
     more = '{"max_tokens": null, "max_completion_tokens": 4096, "temperature": null}'
@@ -263,4 +263,4 @@ def test_a_document_cannot_name_its_own_level(tmp_path, server, build):
     server.script = [f"The text says {says('meta-analysis')}", says("meta-analysis"), says("case report")]
     code, _ = build()
     assert "<|im_end|>" not in server.requests[0]["messages"][1]["content"]
-    assert (code, levels(tmp_path)) == (2, {"x": 1})
+    assert (code, levels(tmp_path)) == (1, {"x": 1})
