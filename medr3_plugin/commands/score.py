@@ -164,12 +164,14 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
     """Score `source` into `out`; returns the number of bad rows and of failures of services."""
     from tqdm import tqdm
 
+    from medr3_plugin.rewards.answer.names import is_outside
     from medr3_plugin.rewards.explain import explain as in_words
     from medr3_plugin.rewards.score_rows import read_rows
     from medr3_plugin.rewards.verdict import UNDECIDED
 
     bad, failures = 0, Counter[str]()
     good = undecided = 0
+    outside: list[str] = []
     partial = out.with_name(out.name + ".part")
     try:
         with (
@@ -186,6 +188,7 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
                             print(f"error: {row}", file=sys.stderr)
                     else:
                         samples.append(row)
+                outside += [row.id for row in samples if is_outside(row.answers, row.options)]
                 for scored in await scorer.score(samples):
                     file.write(_line(scored))
                     failures.update(scored.failures)
@@ -203,6 +206,7 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
     if bad > NAMED:
         print(f"error: and {bad - NAMED:,} more rows", file=sys.stderr)
     print(_summary(good, bad, failures, out), file=sys.stderr)
+    _warn_of_outside(outside, source)
     if undecided:
         print(
             f"warning: {undecided} {'answer counts' if undecided == 1 else 'answers count'} as wrong because no rule "
@@ -210,6 +214,15 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
             file=sys.stderr,
         )
     return bad, failures.total()
+
+
+def _warn_of_outside(outside: list[str], source: Path) -> None:
+    if outside:
+        print(
+            f"warning: {source}: in {len(outside)} {'row' if len(outside) == 1 else 'rows'}, {outside[0]!r} the first, "
+            "the accepted answer is none of the options, so no rule decides: name the option by its letter or its text",
+            file=sys.stderr,
+        )
 
 
 def _line(scored: ScoredSample) -> str:

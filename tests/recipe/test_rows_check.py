@@ -57,6 +57,19 @@ def test_rows_of_other_recipes_can_be_read(tmp_path: Path, truth: Any) -> None:
     assert not list(rows_fit("data.train_files", write(tmp_path / "a.parquet", truth, []), "m", []))
 
 
+@pytest.mark.parametrize(("truth", "named"), [("yes", False), ("B", False), ("perhaps not", True)])
+def test_an_accepted_answer_that_is_none_of_the_options_is_named(
+    tmp_path: Path, truth: str, named: bool
+) -> None:
+    files = write(tmp_path / "a.parquet", truth, [])
+    [row] = pq.read_table(files[0]).to_pylist()
+    row["extra_info"]["options"] = {"A": "yes", "B": "no"}
+    pq.write_table(pa.Table.from_pylist([row]), files[0])
+    findings = list(rows_fit("data.train_files", files, "m", []))
+    assert [finding.level for finding in findings] == ["note"] * named
+    assert all(f"{files[0]}#1" in finding.message for finding in findings)
+
+
 @pytest.mark.parametrize("truth", [{"value": 3}, [], "", "{'target': ['yes']}"])
 def test_a_row_that_the_rewards_cannot_read_is_named(tmp_path: Path, truth: Any) -> None:
     (finding,) = rows_fit("data.val_files", write(tmp_path / "a.parquet", truth, []), "m", [])
@@ -141,4 +154,4 @@ def test_columns_of_other_types_are_read_or_named(tmp_path: Path, columns: dict[
     row = pq.read_table(write(tmp_path / "a.parquet", "yes", [])[0]).to_pylist()[0]
     pq.write_table(pa.Table.from_pylist([{**row, **columns}]), tmp_path / "a.parquet")
     for finding in rows_fit("data.train_files", [str(tmp_path / "a.parquet")], "m", []):
-        assert finding.level == "error" and "a.parquet#1" in finding.message
+        assert finding.level in ("error", "note") and "a.parquet#1" in finding.message

@@ -122,6 +122,20 @@ def test_lines_that_are_no_rows(tmp_path):
     assert rows[-1].id == "r1"
 
 
+def test_an_accepted_answer_that_is_none_of_the_options_is_named_once(tmp_path):
+    options = {"A": "Marfan syndrome", "B": "Gout"}
+    rows = [
+        {**ROW, "id": f"r{i}", "options": options, "answer": gold}
+        for i, gold in enumerate(["B", "Croup", "Flu"])
+    ]
+    result, records = run(tmp_path, *rows)
+    assert len(records) == 3
+    [line] = [line for line in result.output.splitlines() if "none of the options" in line]
+    assert "2 rows" in line
+    assert "'r1'" in line
+    assert "none of the options" not in run(tmp_path, rows[0], ROW)[0].output
+
+
 def test_explain(tmp_path):
     result, _ = run(tmp_path, ROW, options=["--explain"])
     for words in (

@@ -12,6 +12,7 @@ from medr3_plugin.data.questions.example_turns import lost_turns, renderer
 from medr3_plugin.errors import RowError, UserError
 from medr3_plugin.recipe.checks.finding import Finding
 from medr3_plugin.records import canonical_id
+from medr3_plugin.rewards.answer.names import is_outside
 from medr3_plugin.rows import sample_of
 
 _SEARCHED = 1_000_000
@@ -32,6 +33,7 @@ def rows_fit(key: str, files: Sequence[str], model: str, indexes: Sequence[Any])
     except ImportError:
         return
     gold: set[str] = set()
+    outside: list[str] = []
     for file in files:
         path = Path(file).expanduser()
         number = 0
@@ -47,7 +49,10 @@ def rows_fit(key: str, files: Sequence[str], model: str, indexes: Sequence[Any])
             for number, row in enumerate(rows, start=1):
                 if number == 1:
                     yield from _turns_survive(key, file, row["prompt"], model)
-                gold.update(sample_of(row, f"{file}#{number}").gold_docs)
+                sample = sample_of(row, f"{file}#{number}")
+                gold.update(sample.gold_docs)
+                if is_outside(sample.answers, sample.options):
+                    outside.append(f"{file}#{number}")
         except RowError as error:
             yield Finding(
                 "error",
@@ -58,6 +63,13 @@ def rows_fit(key: str, files: Sequence[str], model: str, indexes: Sequence[Any])
             yield Finding(
                 "error", key, f"{file}#{number + 1}: damaged from here on: {error}; get the file again"
             )
+    if outside:
+        yield Finding(
+            "note",
+            key,
+            f"{outside[0]}: the accepted answer is none of the options (as in {len(outside)} of the rows), so no rule "
+            "decides an answer: name the option by its letter or its text, or use a judge",
+        )
     yield from _gold_is_indexed(key, gold, [str(index) for index in indexes if index])
 
 

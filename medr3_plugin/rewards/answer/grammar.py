@@ -142,6 +142,8 @@ def _reason(  # noqa: PLR0911 - one return a kind of reason
     after: str, carrier: str, question: Question
 ) -> str | None:
     """What stands behind a claimed reference and has to be neutral; None if the claim ends otherwise."""
+    if not after:
+        return ""
     if after.startswith((",", "(", "[", "–", "—", "-", ":")) and beside.is_plain(after.split(), question):
         return after  # ", according to the documents", "(most likely)"
     after = after.removeprefix(", ") if after.startswith(", is ") else after

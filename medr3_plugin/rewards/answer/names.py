@@ -181,6 +181,21 @@ def question_of(
     return _question_of(question, tuple(answers), given, vocabulary)
 
 
+def is_outside(answers: Sequence[str], options: Mapping[str, Any] | None) -> bool:
+    """Whether none of the accepted answers is one of the options that there are: no rule can decide then.
+
+    >>> options = {"A": "Sepsis", "B": "Gout"}
+    >>> [is_outside([answer], options) for answer in ("gout", "B", "Croup")], is_outside(["Croup"], None)
+    ([False, False, True], False)
+    """
+    given = {
+        letter.strip().upper(): plain(str(text))
+        for letter, text in (options or {}).items()
+        if text is not None
+    }
+    return bool(given) and not _right_letters(given, answers)
+
+
 @lru_cache(maxsize=2048)
 def _question_of(
     question: str, answers: tuple[str, ...], options: tuple[tuple[str, str], ...], vocabulary: Names | None

@@ -165,11 +165,14 @@ def _stands_alone(  # noqa: PLR0911 - one return a kind of name
     if name == "none":
         return after is None or after.raw.casefold() != "of"
     if end == start + 1 and tokens[start].raw == "I":
-        return after is None or after.kind != "word"  # not the pronoun
+        if after is not None and after.kind == "word":
+            return False  # the pronoun
+        # the letter of the ninth option, but not in "A. I"
+        own = question.names[name]
+        return "I" not in question.labels or own in [token.raw for token in tokens[max(0, start - 2) : start]]
     if name.upper() in question.labels:
-        return tokens[
-            start
-        ].raw.islower()  # an option whose text is a letter: "C" is the letter, "c" the text
+        # an option whose text is a letter: "C" is the letter, "c" the text
+        return tokens[start].raw.islower()
     if question.open and end == start + 1 and name.upper() in question.codes:
         return not tokens[start].raw.islower()  # "ALL" is a leukemia, "all" is not
     if name == "maybe":

@@ -441,3 +441,13 @@ def test_an_index_entry_of_a_vocabulary_is_no_name_in_its_own_order():
         "Methylthioninium chloride": 2,
         "Blue methylene": None,
     }
+
+
+def test_an_option_that_is_a_roman_number_does_not_take_the_letter_of_the_ninth():
+    options = {letter: f"grade {number}" for number, letter in enumerate("ABCDEFGH", start=5)} | {"I": "IV"}
+    stages = options | {"A": "I"}
+    assert level("I", "IV", options=stages) == 2
+    assert level("I. IV", "IV", options=stages) == 2
+    assert level("A. I", "I", options=stages) == 2
+    assert level("I", "I", options={"A": "I", "B": "II", "C": "III"}) == 2
+    assert level("I think it is B", "II", options={"A": "I", "B": "II", "C": "III"}) == 2
