@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,23 +21,43 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from warm_start import Start, demonstrations
+from warm_start import train as train_start
+
 from medr3_plugin.data.quickstart.rare_disease import Wording
 from medr3_plugin.errors import UserError
-from medr3_plugin.evaluation.statistics import Comparison, Interval, compare, share_interval
+from medr3_plugin.evaluation.statistics import Comparison, Interval, bootstrap, compare, share_interval
 from medr3_plugin.records import base_id
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS, RUNS, DATA = ROOT / "docs/learning", ROOT / "runs/learning", ROOT / "data/learning"
+RECIPE, MODEL = ROOT / "recipes/medr3_cpu", ROOT / "models/SmolLM2-135M-Instruct"
 METRICS = "metrics.jsonl"
+
+
+@dataclass(frozen=True)
+class Task:
+    """How questions are put, and what is known of the policy that training begins with."""
+
+    wording: Wording
+    start: Start | None = None
+
 
 TASKS = {
     # half of the signs are in layperson words: copying them finds the gold document first for 0.56 of the questions,
     # the medical terms for 0.82 (benchmarks/rare_disease_task.py)
-    "copying": Wording(signs=4, layperson_share=1.0, examples=4),
+    "copying": Task(Wording(signs=4, layperson_share=1.0, examples=4)),
     # two of the four example turns do not search, and the untrained model seldom answers after a search
-    "cold_start": Wording(signs=4, layperson_share=0.3, examples=4, unsearched=2),
+    "cold_start": Task(Wording(signs=4, layperson_share=0.3, examples=4, unsearched=2)),
+    # knows the form without example turns, answers from memory, seldom searches or believes what it finds: what a right
+    # answer needs is there, but comes together in about one of a thousand trajectories
+    "from_memory": Task(
+        Wording(signs=4, layperson_share=0.3, examples=0), Start(searches=0.07, query_signs=3, believes=0.15)
+    ),
 }
-"""Task -> how its questions are put."""
+PROMPT_TOKENS = {0: 128, 4: 640}
+"""Example turns -> longest prompt, in tokens."""
+
 QUESTIONS = 400
 """Validation questions there are; no training question is about their diseases."""
 
@@ -73,7 +94,18 @@ MEASURES = {
 }
 """What is kept of every validation question -> its heading."""
 SHARES = ("acc", "supported", "format")
-PARTS = ("score", "acc", "format", "reasoning", "retrieval", "coordination", "searches", "documents")
+CURVES = ("acc", "searches", "format")
+PARTS = {
+    **{name: name for name in ("score", "acc", "format", "reasoning", "retrieval", "coordination")},
+    "paper_reasoning": "paper: reasoning",
+    "paper_retrieval_number": "paper: searched",
+    "paper_quality": "paper: quality",
+    "paper_breadth": "paper: breadth",
+    "searches": "searches",
+    "documents": "documents",
+    "zero_variance": "groups without variance",
+}
+"""What is kept of every training step -> its heading; a column that no run of a task has is left out."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +157,7 @@ def run(arm: str, seed: int, setting: Setting) -> None:
     if not any(
         line["kind"] == "val" and line["step"] == last_step(arm, setting) for line in lines(folder / METRICS)
     ):
-        command = [sys.executable, "-m", "medr3_plugin.cli", "train", str(ROOT / "recipes/medr3_cpu")]
+        command = [sys.executable, "-m", "medr3_plugin.cli", "train", str(RECIPE)]
         done = subprocess.run([*command, *overrides(arm, seed, setting, folder)], check=False)
         collect(folder, arm, seed, setting)
         if done.returncode:
@@ -156,7 +188,7 @@ def claim(folder: Path, arm: str, seed: int, setting: Setting) -> None:
 
 def prepare(setting: Setting) -> None:
     """Questions, corpus and index of the setting, made where they are not there yet."""
-    data, words = setting.data, TASKS[setting.task]
+    data, words = setting.data, TASKS[setting.task].wording
     mark, wording = data / "wording.json", json.dumps(asdict(words))
     if not mark.is_file() or mark.read_text(encoding="utf-8") != wording:
         from medr3_plugin.data.quickstart.build import write
@@ -176,6 +208,42 @@ def prepare(setting: Setting) -> None:
     build = ["index", "build", "--corpus", f"{data}/corpus.jsonl.gz", "--out", f"{data}/index"]
     options = ["--engine", "bm25", "--overwrite"]
     subprocess.run([sys.executable, "-m", "medr3_plugin.cli", *build, *options], check=True)
+    if start := TASKS[setting.task].start:
+        make_start(setting, start)
+
+
+def model(setting: Setting) -> Path:
+    """The policy that training begins with."""
+    return setting.data / "start" if TASKS[setting.task].start else MODEL
+
+
+def make_start(setting: Setting, start: Start) -> None:
+    """Train the policy that the setting begins with, where it is not there yet."""
+    mark, habits = model(setting) / "start.json", json.dumps(asdict(start))
+    if mark.is_file() and mark.read_text(encoding="utf-8") == habits:
+        return
+    from omegaconf import OmegaConf
+    from pyarrow import parquet
+    from transformers import AutoTokenizer
+
+    from medr3_plugin.environment.settings import EnvironmentSettings
+    from medr3_plugin.retrieval.engine import open_index
+
+    shutil.rmtree(model(setting), ignore_errors=True)
+    recipe = OmegaConf.load(RECIPE / "medr3_cpu.yaml")
+    environment = EnvironmentSettings.from_mapping(OmegaConf.to_container(recipe.medr3.environment))
+    rows = parquet.read_table(setting.data / "train.parquet").to_pylist()
+    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    engine = open_index(setting.data / "index")
+    examples = list(demonstrations(rows, start, engine, environment, tokenizer))
+    engine.close()
+    train_start(MODEL, model(setting), examples, tokenizer)
+    mark.write_text(habits, encoding="utf-8")
+
+
+def weights_digest(folder: Path) -> str:
+    """What identifies the policy that training begins with."""
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
 
 
 def index_digest(data: Path) -> str:
@@ -193,10 +261,11 @@ def validation_file(setting: Setting) -> Path:
 def overrides(arm: str, seed: int, setting: Setting, folder: Path) -> list[str]:
     """What turns the recipe `medr3_cpu` into a run of the arm."""
     stages = 1 if arm in ONE_STAGE else 3
+    prompt = PROMPT_TOKENS[TASKS[setting.task].wording.examples]
     actor, rollout = "actor_rollout_ref.actor", "actor_rollout_ref.rollout"
     return [
         *CHANGES.get(arm, [f"ablation={arm}"]),
-        f"paths={{data: {setting.data}, run: {folder}, model: {ROOT}/models/SmolLM2-135M-Instruct, "
+        f"paths={{data: {setting.data}, run: {folder}, model: {model(setting)}, "
         f"encoder: {ROOT}/models/all-MiniLM-L6-v2}}",
         *(f"medr3.stages.{i}.until.max_steps={setting.steps // stages}" for i in range(stages)),
         f"medr3.trajectories_per_step={max(setting.validation, setting.questions * setting.samples)}",
@@ -205,8 +274,8 @@ def overrides(arm: str, seed: int, setting: Setting, folder: Path) -> list[str]:
         f"data.train_batch_size={setting.questions}",
         f"data.val_files={validation_file(setting)}",
         "data.val_max_samples=-1",
-        "data.max_prompt_length=640",
-        f"{rollout}.max_model_len=832",
+        f"data.max_prompt_length={prompt}",
+        f"{rollout}.max_model_len={prompt + 192}",
         f"{actor}.ppo_mini_batch_size={setting.questions}",
         f"{actor}.ppo_micro_batch_size_per_gpu={min(16, setting.questions * setting.samples)}",
         f"{actor}.optim.lr={setting.learning_rate}",
@@ -249,7 +318,10 @@ def collect(folder: Path, arm: str, seed: int, setting: Setting) -> None:
         "commit": environment["commit"],
         "index": index_digest(setting.data),
     }
-    head |= {"wording": asdict(TASKS[setting.task]), **asdict(setting)}
+    task = TASKS[setting.task]
+    if task.start:
+        head |= {"start": asdict(task.start) | {"weights": weights_digest(model(setting))}}
+    head |= {"wording": asdict(task.wording), **asdict(setting)}
     out = [head | {"seconds": round(sum(line.get("time/step", 0) for line in metrics))}]
     for line in metrics:
         short = {"kind": line["kind"], "step": line["step"], "stage": line["stage"]}
@@ -297,7 +369,7 @@ def token_counter() -> Any:
     """A function that counts the tokens of a response."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(ROOT / "models/SmolLM2-135M-Instruct")
+    tokenizer = AutoTokenizer.from_pretrained(MODEL)
     return lambda text: len(tokenizer.encode(text, add_special_tokens=False))
 
 
@@ -325,7 +397,7 @@ def committed(task: str) -> dict[str, list[Run]]:
         for file in sorted(RESULTS.glob(f"{task}/{arm}/*/{METRICS}")):
             head, *rest = lines(file)
             val = [line for line in rest if line["kind"] == "val"]
-            setting = {key: head.get(key) for key in ("index", *asdict(Setting())) if key != "task"}
+            setting = {key: head.get(key) for key in ("index", "start", *asdict(Setting())) if key != "task"}
             same = (setting, Wording(**head.get("wording", {})), sorted({line["questions"] for line in val}))
             first = first or (file, same)
             if same != first[1]:
@@ -370,13 +442,16 @@ def table(task: str = "copying") -> str:
             "|---|---|---|---|",
             *pairs,
         ]
-    stages = [
-        f"| {arm} | {stage} | {' | '.join(moved(members, stage, part) for part in PARTS)} |"
+    rows = [
+        (arm, stage, {part: moved(members, stage, part) for part in PARTS})
         for arm, members in runs.items()
         for stage in dict.fromkeys(line["stage"] for r in members for line in r.train)
     ]
-    if stages:
-        text += ["", f"| arm | stage | {' | '.join(PARTS)} |", "|---|---|" + "---|" * len(PARTS), *stages]
+    parts = [part for part in PARTS if any(cells[part] for _, _, cells in rows)]
+    if rows:
+        text += ["", f"| arm | stage | {' | '.join(PARTS[part] for part in parts)} |"]
+        text += ["|---|---|" + "---|" * len(parts)]
+        text += [f"| {arm} | {stage} | {' | '.join(c[part] for part in parts)} |" for arm, stage, c in rows]
     return "\n".join(text)
 
 
@@ -416,23 +491,24 @@ def moved(members: Sequence[Run], stage: str, part: str) -> str:
 
 
 def plot(task: str, file: Path) -> None:
-    """Curves of the shares over trajectories, with bands: the lowest and highest seed, or one run's interval."""
+    """Curves of CURVES over trajectories, with bands: intervals over the questions."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
     runs = committed(task)
-    figure, axes = plt.subplots(1, len(SHARES), figsize=(4 * len(SHARES), 3.2), sharex=True)
+    figure, axes = plt.subplots(1, len(CURVES), figsize=(4 * len(CURVES), 3.2), sharex=True)
     start = runs.get("none")
-    for axis, measure in zip(axes, SHARES, strict=True):
+    for axis, measure in zip(axes, CURVES, strict=True):
         for arm, members in runs.items():
             each = members[0].head["questions"] * members[0].head["samples"]
             points = [(0, scores(start, 0, measure))] if start and arm != "none" else []
             points += [
                 (s, scores(members, s, measure)) for s in sorted({v["step"] for r in members for v in r.val})
             ]
-            bands = [share_interval(list(found.values())) for _, found in points if found]
+            interval = share_interval if measure in SHARES else bootstrap
+            bands = [interval(list(found.values())) for _, found in points if found]
             x = [step * each for step, _ in points]
             (line,) = axis.plot(x, [band.mean for band in bands], marker="o", markersize=3, label=arm)
             axis.fill_between(

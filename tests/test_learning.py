@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture
 def learning(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
     spec = importlib.util.spec_from_file_location("learning", ROOT / "benchmarks/learning.py")
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "learning", module)  # dataclasses look their module up
