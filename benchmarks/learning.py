@@ -196,6 +196,7 @@ def prepare(setting: Setting) -> None:
         write(data, train=2000, validation=QUESTIONS, wording=words)
         for cut in data.glob("val-*.parquet"):
             cut.unlink()
+        shutil.rmtree(data / "start", ignore_errors=True)  # it was trained on other questions
         mark.write_text(wording, encoding="utf-8")
     if not validation_file(setting).is_file():
         from pyarrow import parquet

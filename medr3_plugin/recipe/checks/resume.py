@@ -25,10 +25,8 @@ def resumes(config: Any) -> Iterator[Finding]:
         except (UserError, OSError) as error:
             yield Finding("error", "medr3.run_dir", str(error).removeprefix("medr3.run_dir: "))
     schedule = Schedule.from_config(ours["stages"])
-    for verify in (
-        False,
-        True,
-    ):  # reading a checkpoint takes minutes, so it is read only if something is wrong
+    # reading a checkpoint takes minutes, so it is read only if something is wrong
+    for verify in (False, True):
         wrong = ""
         try:
             folder, _ = resume_folder(config.trainer, verify=verify)
