@@ -54,6 +54,10 @@ TASKS = {
     "from_memory": Task(
         Wording(signs=4, layperson_share=0.3, examples=0), Start(searches=0.07, query_signs=3, believes=0.15)
     ),
+    # searches now and then, and answers from memory whatever it finds
+    "unread": Task(
+        Wording(signs=4, layperson_share=0.3, examples=0), Start(searches=0.1, query_signs=3, believes=0.05)
+    ),
 }
 PROMPT_TOKENS = {0: 128, 4: 640}
 """Example turns -> longest prompt, in tokens."""
@@ -64,6 +68,7 @@ QUESTIONS = 400
 ARMS = {
     "medr3": "three stages, our rewards",
     "paper": "three stages, rewards of the paper's figures",
+    "searched": "as medr3, but the first stage pays for a search, too",
     "joint_only": "one stage, our joint reward",
     "paper_joint": "one stage, the joint reward of the figures",
     "answer_only": "one stage, the answer alone",
@@ -76,6 +81,7 @@ ARMS = {
 
 CHANGES = {
     "medr3": [],
+    "searched": ["++medr3.stages.0.reward={weights: {reasoning: 0.8, searched: 0.2}}"],
     "paper_joint": ["ablation=joint_only", "++medr3.stages.0.reward={preset: paper}"],
     "right_groups": ["++medr3.wrong_group_weight=0"],
     "no_deviation": ["algorithm.norm_adv_by_std_in_grpo=false"],
