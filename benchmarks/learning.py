@@ -54,9 +54,9 @@ TASKS = {
     "from_memory": Task(
         Wording(signs=4, layperson_share=0.3, examples=0), Start(searches=0.07, query_signs=3, believes=0.15)
     ),
-    # searches now and then, and answers from memory whatever it finds
+    # searches in one of ten questions, and answers from memory whatever it finds, nearly always
     "unread": Task(
-        Wording(signs=4, layperson_share=0.3, examples=0), Start(searches=0.1, query_signs=3, believes=0.05)
+        Wording(signs=4, layperson_share=0.3, examples=0), Start(searches=0.1, query_signs=3, believes=0.15)
     ),
 }
 PROMPT_TOKENS = {0: 128, 4: 640}
