@@ -17,7 +17,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +246,9 @@ def make_start(setting: Setting, start: Start) -> None:
     engine = open_index(setting.data / "index")
     examples = list(demonstrations(rows, start, engine, environment, tokenizer))
     engine.close()
-    train_start(MODEL, model(setting), examples, tokenizer)
+    # in a process of its own, so that the run has its memory back
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        process.submit(train_start, MODEL, model(setting), examples, tokenizer).result()
     mark.write_text(habits, encoding="utf-8")
 
 
