@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol
 
 from medr3_plugin.environment.episode import Generate, Generation
 from medr3_plugin.errors import InfrastructureFailure, MissingExtra, UserError
+from medr3_plugin.hub_name import hub_or_cache
 from medr3_plugin.trajectory import ANSWER_CLOSE, ANSWER_OPEN, SEARCH_CLOSE, SEARCH_OPEN
 
 Message = dict[str, str]
@@ -78,7 +79,8 @@ def load_tokenizer(path: str) -> Any:
     except ImportError as error:
         raise MissingExtra("transformers", "eval", "evaluation") from error
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
+        with hub_or_cache(path):
+            tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"--tokenizer {path}: no tokenizer can be loaded ({reason})") from error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +12,9 @@ from typing import Any
 
 from medr3_plugin import tables
 from medr3_plugin.errors import MissingExtra, RowError, UserError
-from medr3_plugin.hub_name import is_hub_name
+from medr3_plugin.hub_name import hub_or_cache, is_hub_name
+
+logger = logging.getLogger(__name__)
 
 TEXTS = (".txt", ".md")
 SUMMARY = "SOURCES.json"
@@ -55,12 +59,16 @@ def rows_of(
     elif _is_saved_dataset(Path(source)):
         yield from _saved_dataset_rows(Path(source))
     else:
-        for file in files_of(source):
+        files = files_of(source)
+        _name_left_aside(Path(source), files)
+        for file in files:
             yield from _file_rows(file, Path(source), bad_rows)
 
 
 def files_of(source: str | Path) -> list[Path]:
     """The files a local source is read from, in that order: those of its tables, else all below it, else texts.
+
+    Beside queries (`queries.jsonl`, as in BEIR and R2MED), only the table `corpus` is the corpus.
 
     Raises:
         UserError: there is none.
@@ -78,6 +86,8 @@ def files_of(source: str | Path) -> list[Path]:
     rows = [
         file for file in inside if tables.suffix_of(file) in tables.SUFFIXES and file.name not in _NO_ROWS
     ]
+    if any(file.name.startswith(("queries.", "query.")) for file in rows):  # BEIR's folder of a test set
+        rows = [file for file in rows if file.name.startswith("corpus.")] or rows
     # beside rows, a text is a README or a licence
     files = (
         [file for file in rows if file.parent == path]
@@ -88,6 +98,19 @@ def files_of(source: str | Path) -> list[Path]:
         expected = ", ".join((*tables.SUFFIXES, *TEXTS))
         raise UserError(f"{path}: no corpus file in this folder (expected {expected})")
     return files
+
+
+def _name_left_aside(folder: Path, files: list[Path]) -> None:
+    """Warn of what a folder of texts holds beside them: somebody may think that it is read."""
+    if folder.is_dir() and files[0].suffix.lower() in TEXTS:
+        aside = Counter(
+            file.suffix.lower() or "no ending"
+            for file in folder.rglob("*")
+            if file.is_file() and not _hidden(file.relative_to(folder)) and file.suffix.lower() not in TEXTS
+        )
+        if aside:
+            counts = ", ".join(f"{ending} ({count})" for ending, count in sorted(aside.items()))
+            logger.warning("%s: files that are not read: %s; only .txt and .md are texts", folder, counts)
 
 
 def _hidden(path: Path) -> bool:
@@ -163,7 +186,10 @@ def _hub_rows(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     config, split = ["", "", *parts][-2:]
     datasets = _datasets()
     try:
-        dataset = datasets.load_dataset(repository, config or None, split=split or "train", streaming=True)
+        with hub_or_cache(name):
+            dataset = datasets.load_dataset(
+                repository, config or None, split=split or "train", streaming=True
+            )
         for number, row in enumerate(dataset, 1):
             yield f"{name}, row {number}", row
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:

@@ -111,6 +111,23 @@ def test_a_search_r1_client_can_read_it(url):
     assert shown == [["(Title: Insulin) Insulin is given in type 1 diabetes."], [], []]
 
 
+def test_one_query_as_rllm_sends_it(url):
+    status, body = post(url, {"query": "insulin", "top_k": 3})
+    answer = json.loads(body)
+    assert (status, answer["query"], answer["num_results"]) == (200, "insulin", 1)
+    assert answer["results"][0]["document"]["contents"].startswith("Insulin\n")
+    assert answer["results"][0]["score"] > 0
+    assert json.loads(post(url, {"query": " "})[1])["results"] == []
+    for wrong, named in (
+        ({"query": "x", "top_k": 0}, "topk"),
+        ({"query": "x", "topk": 3, "k": 1}, "unknown field; known are query, top_k, filters"),
+        ({"query": ["x"]}, "query"),
+        ({"query": "x", "queries": ["x"]}, "query: unknown field"),
+    ):
+        status, body = post(url, wrong)
+        assert status == 422 and named in json.loads(body)["detail"]
+
+
 def test_top_k_defaults_and_no_queries_give_no_results(url):
     all_of_them = {"queries": ["metformin statins fever insulin"]}
     assert len(json.loads(post(url, all_of_them)[1])["result"][0]) == 3
@@ -142,6 +159,9 @@ def test_top_k_defaults_and_no_queries_give_no_results(url):
         ({"queries": ["a"], "return_scores": "perhaps"}, 422, "return_scores"),
         ({"queries": ["a"], "filters": {"colour": 1}}, 422, "colour"),
         ({"queries": ["a"], "filters": {"min_year": "x"}}, 422, "min_year"),
+        ({"queries": ["a"], "filters": {"min_year": 2000, "max_year": 1990}}, 422, "min_year: 2000 is above"),
+        ({"queries": ["a"], "filters": {"min_evidence_level": 12}}, 422, "the highest level is 9"),
+        ({"queries": ["a"], "filters": {"max_evidence_level": 0}}, 422, "the lowest level is 1"),
         (b'{"queries": ["\\ud800"]}', 422, "body"),
         ({"queries": ["x" * 20_000]}, 413, "at most 10000"),
     ],
