@@ -107,7 +107,8 @@ def trajectory_row(
 
     Args:
         labels: the step that the trajectory was used in, and the stage that it was drawn in.
-        detail: `id`, `dataset`, `question`, `answer` (gold), `searches` (see `records.SearchTurn.row`), `reasons`.
+        detail: `id`, `dataset`, `question`, `answer` (gold), `answers` (all that are accepted), `options`,
+            `searches` (see `records.SearchTurn.row`), `reasons`.
         response: the whole model-side text, documents included.
         reward: the reward record.
         group_scores: scores of all valid samples of the prompt, highest first.
@@ -120,6 +121,7 @@ def trajectory_row(
         "dataset": detail.get("dataset", ""),
         "question": detail.get("question", ""),
         "answer": detail.get("answer", ""),
+        **{key: detail[key] for key in ("answers", "options") if detail.get(key)},
         "response": response,
         "searches": detail.get("searches", []),
         "reward": dict(reward),
