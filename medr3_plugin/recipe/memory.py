@@ -31,11 +31,10 @@ class ModelSize(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """GiB on each GPU: while training, while generating, and what is left for KV cache then."""
+    """GiB on each GPU while training and while generating, and the tokens whose KV cache then fits."""
 
     training: float
     generating: float
-    kv_cache: float
     kv_tokens: int
     parts: Mapping[str, float]
 
@@ -61,10 +60,13 @@ def model_size(path: str) -> ModelSize | None:
             return _from_config(json.loads(config_file.read_text(encoding="utf-8")))
         except (ValueError, OSError):
             return None
-    name = re.sub(r"-(instruct|base)\b.*$", "", path.rstrip("/").rpartition("/")[2].lower()).replace(
-        "meta-", ""
-    )
-    return _KNOWN.get(name)
+    return _KNOWN.get(base_name(path))
+
+
+def base_name(path: str) -> str:
+    """The model's family and size: `qwen2.5-7b` of `Qwen/Qwen2.5-7B-Instruct`."""
+    last = path.rstrip("/").rpartition("/")[2].lower()
+    return re.sub(r"-(instruct|base)\b.*$", "", last).replace("meta-", "")
 
 
 def _from_config(config: Mapping[str, Any]) -> ModelSize | None:
@@ -144,7 +146,6 @@ def estimate(config: Any, size: ModelSize, gpu_memory_gib: float) -> Estimate:
     return Estimate(
         training=sum(parts.values()),
         generating=vllm + resident + _OVERHEAD_GIB / 2,
-        kv_cache=kv_cache,
         kv_tokens=max(0, int(kv_cache * _GIB / kv_bytes)),
         parts=parts,
     )

@@ -46,7 +46,7 @@ def check(
     except MissingExtra:
         raise
     except UserError as error:
-        return [Finding("error", recipe.config_file.name, str(error))]
+        return [Finding.error(recipe.config_file.name, str(error))]
     return check_config(config, recipe.folder, files=files, gpu_memory_gib=gpu_memory_gib)
 
 
@@ -61,7 +61,7 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
     try:
         retrieval = retrieval_options(config, folder)
     except UserError as error:
-        return _worst_first([*findings, Finding("error", "tool file", str(error))])
+        return _worst_first([*findings, Finding.error("tool file", str(error))])
     findings += [*lengths(config), *budgets(config), *divisions(config), *separate(config)]
     findings += [
         *tools(config, folder),
@@ -98,7 +98,7 @@ def other_verl() -> str | None:
 def _verl(config: Any) -> Iterator[Finding]:
     """verl's own check of a configuration, which its trainer runs first, and the dataclasses it makes later."""
     if (other := other_verl()) is not None:
-        yield Finding("note", "verl", other)
+        yield Finding.note("verl", other)
     from hydra.errors import HydraException
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import omega_conf_to_dataclass, validate_config
@@ -117,9 +117,9 @@ def _verl(config: Any) -> Iterator[Finding]:
         # it reports by assert and by building its dataclasses
         message = " ".join(str(error).split()) or type(error).__name__
         if message.startswith("vllm version None"):
-            yield Finding(
-                "missing", "vllm", "not installed: verl cannot check what depends on its version (LoRA)"
+            yield Finding.missing(
+                "vllm", "not installed: verl cannot check what depends on its version (LoRA)"
             )
         else:
             message, _, key = message.partition(" full_key: ")
-            yield Finding("error", key or "verl validate_config", message)
+            yield Finding.error(key or "verl validate_config", message)

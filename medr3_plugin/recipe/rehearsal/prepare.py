@@ -6,13 +6,14 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks import check_config
 from medr3_plugin.recipe.checks.files import listed
-from medr3_plugin.recipe.checks.finding import Finding
+from medr3_plugin.recipe.checks.finding import Finding, most_searches
 from medr3_plugin.recipe.checks.sections import retrieval_options, sections, tool_file
 from medr3_plugin.recipe.rehearsal import replaced, stand_ins
 from medr3_plugin.recipe.rehearsal.replaced import Replaced
@@ -94,9 +95,7 @@ def prepare(
         os.environ.setdefault("MEDR3_TOOLS", str(tools))  # as the recipe's run.sh does
     config = compose(recipe, overrides)
     findings = check_config(config, recipe.folder, files=True, gpu_memory_gib=gpu_memory_gib)
-    for finding in findings:
-        if finding.level == "error":
-            raise UserError(f"{finding.where}: {finding.message}")
+    _refuse_errors(findings)
     folder.mkdir(parents=True, exist_ok=True)
     missing = _Missing(allow_stand_ins)
     changed: list[Replaced] = []
@@ -132,9 +131,7 @@ def prepare(
     run_dir = folder / "run"
     changed += replaced.replace(config, replaced.schedule(config, run_dir))
     changed += replaced.replace(config, replaced.scripted(config, folder / "agent_loops.yaml"))
-    for finding in sections(config):  # a mistake of the rehearsal's own shows here, not minutes later
-        if finding.level == "error":
-            raise UserError(f"{finding.where}: {finding.message}")
+    _refuse_errors(sections(config))  # a mistake of the rehearsal's own shows here, not minutes later
     _write(config, folder)
     return Prepared(
         folder=folder,
@@ -152,6 +149,12 @@ def prepare(
     )
 
 
+def _refuse_errors(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        if finding.level == "error":
+            raise UserError(f"{finding.where}: {finding.message}")
+
+
 def _write(config: Any, folder: Path) -> None:
     from omegaconf import OmegaConf
 
@@ -161,7 +164,7 @@ def _write(config: Any, folder: Path) -> None:
 
 def _train_files(config: Any) -> list[str]:
     own = [file for stage in config.medr3.stages for file in listed(stage.get("train_files"))]
-    return list(dict.fromkeys([*(own or listed(config.data.train_files))]))
+    return list(dict.fromkeys(own or listed(config.data.train_files)))
 
 
 def _absent(files: Iterable[str]) -> list[str]:
@@ -192,9 +195,8 @@ def _retrieval(config: Any, recipe: Path, folder: Path, missing: _Missing) -> di
     """The stand-in index where an index folder or a service is not there."""
     by_path = retrieval_options(config, recipe)
     gone = [what for options in by_path.values() if (what := _not_there(options))]
-    searches = any((stage.get("max_searches") != 0) for stage in config.medr3.stages)
-    limit = (config.medr3.get("environment") or {}).get("max_searches", 1)
-    if not gone or (not searches or limit == 0):
+    usual = (config.medr3.get("environment") or {}).get("max_searches", 1)
+    if not gone or not most_searches(config.medr3, usual):
         return {}
     if not missing.stand_in(f"index ({gone[0]})", "make it with `medr3 index build`, or start `medr3 serve`"):
         return {}
@@ -203,8 +205,7 @@ def _retrieval(config: Any, recipe: Path, folder: Path, missing: _Missing) -> di
         return {"medr3.retrieval": index}
     from omegaconf import OmegaConf
 
-    given = config.actor_rollout_ref.rollout.multi_turn.tool_config_path
-    tools: Any = OmegaConf.to_container(OmegaConf.load(tool_file(given, recipe) or given), resolve=True)
+    tools = _tools(config, recipe)
     for tool in tools["tools"]:
         if "retrieval" in (tool.get("config") or {}):
             tool["config"]["retrieval"] = index
@@ -212,6 +213,14 @@ def _retrieval(config: Any, recipe: Path, folder: Path, missing: _Missing) -> di
     OmegaConf.save(OmegaConf.create(tools), file)
     keys = ("data.tool_config_path", "actor_rollout_ref.rollout.multi_turn.tool_config_path")
     return dict.fromkeys(keys, str(file))
+
+
+def _tools(config: Any, recipe: Path) -> Any:
+    """What the recipe's tool file holds."""
+    from omegaconf import OmegaConf
+
+    given = config.actor_rollout_ref.rollout.multi_turn.tool_config_path
+    return OmegaConf.to_container(OmegaConf.load(tool_file(given, recipe) or given), resolve=True)
 
 
 def _not_there(options: dict[str, Any]) -> str:
@@ -280,9 +289,7 @@ def _stand_in_judge(resources: ExitStack) -> dict[str, Any]:
 
 
 def _texts(files: Sequence[str]) -> Iterable[str]:
-    for number, messages in enumerate(replaced.prompts(files)):
-        if number >= _SAMPLE:
-            return
+    for messages in islice(replaced.prompts(files), _SAMPLE):
         yield from (message["content"] for message in messages)
 
 
@@ -290,18 +297,12 @@ def _tool_schemas(config: Any, recipe: Path) -> list[dict[str, Any]] | None:
     """The tools' schemas for the chat template, which are part of every prompt; None without tools."""
     if config.actor_rollout_ref.rollout.agent.default_agent_loop != "medr3_tool":
         return None
-    from omegaconf import OmegaConf
-
     from medr3_plugin.environment.tool import SCHEMA
 
-    given = config.actor_rollout_ref.rollout.multi_turn.tool_config_path
-    tools: Any = OmegaConf.to_container(OmegaConf.load(tool_file(given, recipe) or given), resolve=True)
-    return [tool.get("tool_schema") or SCHEMA for tool in tools["tools"]]
+    return [tool.get("tool_schema") or SCHEMA for tool in _tools(config, recipe)["tools"]]
 
 
 def _prompt_lengths(model: Path, files: Sequence[str], tools: list[dict[str, Any]] | None) -> list[int]:
-    from itertools import islice
-
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(str(model), local_files_only=True)
