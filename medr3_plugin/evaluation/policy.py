@@ -122,9 +122,7 @@ class EndpointPolicy:
         tokenizer: of the same model; documents and prompts are tokenised here.
     """
 
-    def __init__(
-        self, url: str, model: str, tokenizer: Any, *, timeout_s: float = 600, retries: int = 4
-    ) -> None:
+    def __init__(self, url: str, model: str, tokenizer: Any) -> None:
         try:
             import openai
         except ImportError as error:
@@ -136,8 +134,8 @@ class EndpointPolicy:
         self._client = openai.AsyncOpenAI(
             base_url=self.url,
             api_key=os.environ.get("OPENAI_API_KEY", "none"),
-            timeout=timeout_s,
-            max_retries=retries,
+            timeout=600,
+            max_retries=4,
         )
         self._errors: tuple[type[Exception], ...] = (openai.OpenAIError,)
         self.refusal = ""
@@ -225,9 +223,7 @@ class VllmPolicy:
         max_model_len: prompt and response together, in tokens.
     """
 
-    def __init__(
-        self, path: str, tokenizer: Any, *, max_model_len: int, gpu_memory_utilization: float = 0.9
-    ) -> None:
+    def __init__(self, path: str, tokenizer: Any, *, max_model_len: int) -> None:
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
         try:
             from vllm.engine.arg_utils import AsyncEngineArgs
@@ -243,7 +239,7 @@ class VllmPolicy:
         arguments = AsyncEngineArgs(
             model=path,
             max_model_len=max_model_len,
-            gpu_memory_utilization=gpu_memory_utilization,
+            gpu_memory_utilization=0.9,
             # most CPUs multiply bfloat16 matrices far slower than float32 ones, and compiling takes minutes
             dtype="float32" if on_cpu else "auto",
             enforce_eager=on_cpu,

@@ -145,7 +145,6 @@ async def test_opening_the_index_does_not_count_against_the_deadline():
         ({}, "needs index"),
         ({"backend": "http"}, "needs url"),
         ({"backend": "ray"}, "needs index"),
-        ({"backend": "ray", "shards": ["a", "b"]}, "backend: milvus"),
         ({"backend": "milvus", "uri": "http://127.0.0.1:19530"}, "collection"),
         ({"uri": "milvus.db"}, "collection"),
         ({"backend": "grpc", "url": "x"}, "medr3.retrieval.backend"),

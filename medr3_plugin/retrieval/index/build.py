@@ -86,7 +86,7 @@ def build_index(
     options: BuildOptions | None = None,
     bad_rows: BadRows | None = None,
     overwrite: bool = False,
-    encode: Callable[[EncoderConfig, Path, Path], None] | None = None,
+    encode: Callable[[EncoderConfig, Path, Path], object] | None = None,
     notify: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Build an index and return its manifest; nothing is done if `out` is that index already.
@@ -214,7 +214,7 @@ def _build_dense(
     config: EncoderConfig,
     options: BuildOptions,
     *,
-    encode: Callable[[EncoderConfig, Path, Path], None] | None,
+    encode: Callable[[EncoderConfig, Path, Path], object] | None,
     notify: Callable[[str], None],
 ) -> dict[str, Any]:
     from medr3_plugin.retrieval.index import dense_build, vectors

@@ -20,9 +20,9 @@ from medr3_plugin.retrieval.index.store import DocumentStore
 SHARD_ROWS = 2048
 
 
-def shard_ranges(documents: int, rows: int = SHARD_ROWS) -> list[tuple[int, int]]:
+def shard_ranges(documents: int) -> list[tuple[int, int]]:
     """`(first, last + 1)` document of each shard."""
-    return [(start, min(start + rows, documents)) for start in range(0, documents, rows)]
+    return [(start, min(start + SHARD_ROWS, documents)) for start in range(0, documents, SHARD_ROWS)]
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -87,11 +87,11 @@ class Shards:
     def __iter__(self) -> Iterator[Vectors]:
         return (self[number] for number in range(len(self)))
 
-    def sample(self, count: int, seed: int = 0) -> Vectors:
+    def sample(self, count: int) -> Vectors:
         """`count` vectors (or all) drawn evenly from all shards."""
         if count >= self.documents:
             return np.concatenate(list(self))
-        chosen = np.sort(np.random.default_rng(seed).choice(self.documents, count, replace=False))
+        chosen = np.sort(np.random.default_rng(0).choice(self.documents, count, replace=False))
         parts = []
         for number, (start, stop) in enumerate(shard_ranges(self.documents)):
             rows = chosen[(chosen >= start) & (chosen < stop)] - start

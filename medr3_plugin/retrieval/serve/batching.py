@@ -39,6 +39,7 @@ Results = list[list[Hit]]
 _BATCH_SHARE = 0.25  # of its deadline that a caller's own batch may take
 _QUEUE_SHARE = 0.5  # of its deadline that a new caller may have to wait: the engine may become twice as slow
 _FIRST_BATCH = 4  # queries of a batch while the engine's speed is unknown
+_CLOSE_S = 10.0  # for the batch in work when the batcher is closed
 _FADING = 0.5  # what an engine call counts in its speed when the next has been measured
 
 
@@ -194,13 +195,13 @@ class Batcher:
             # a caller that timed out or was cancelled: the engine need not work for it
             request.abandoned = True
 
-    def close(self, timeout_s: float = 10.0) -> None:
+    def close(self) -> None:
         """Finish the batch in work, fail what is queued, stop the thread. Idempotent."""
         with self._wake:
             self._closed = True
             self._wake.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout_s)
+            self._thread.join(_CLOSE_S)
 
     # -- callers' side -------------------------------------------------------------------------------------
 
