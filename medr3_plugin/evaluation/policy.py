@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from medr3_plugin.environment.episode import Generate, Generation
-from medr3_plugin.errors import InfrastructureFailure, MissingExtra, UserError
+from medr3_plugin.errors import InfrastructureFailure, MissingExtra
 from medr3_plugin.trajectory import ANSWER_CLOSE, ANSWER_OPEN, SEARCH_CLOSE, SEARCH_OPEN
 
 Message = dict[str, str]
@@ -65,26 +65,6 @@ def trajectory_seed(sampling: Sampling, number: int, prompt: Sequence[Message]) 
     """
     drawn = json.dumps([sampling.seed, number, list(prompt)], sort_keys=True, default=str)
     return int.from_bytes(hashlib.sha256(drawn.encode()).digest()[:4], "big") >> 1
-
-
-def load_tokenizer(path: str) -> Any:
-    """A Hugging Face tokenizer from a folder or hub name.
-
-    Raises:
-        UserError: there is none, or it has no chat template.
-    """
-    try:
-        from transformers import AutoTokenizer
-    except ImportError as error:
-        raise MissingExtra("transformers", "eval", "evaluation") from error
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"--tokenizer {path}: no tokenizer can be loaded ({reason})") from error
-    if not tokenizer.chat_template:
-        raise UserError(f"--tokenizer {path} has no chat template, so it cannot build prompts")
-    return tokenizer
 
 
 _NO_COMPLETIONS = " (a chat server is asked with --api chat or chat-turns; else check --model-name)"

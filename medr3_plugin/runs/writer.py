@@ -9,7 +9,6 @@ import errno
 import json
 import logging
 import math
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from medr3_plugin.errors import RunFailed, UserError
+from medr3_plugin.outputs import whole
 from medr3_plugin.runs.environment import environment
 from medr3_plugin.runs.files import (
     CONFIG,
@@ -129,11 +129,8 @@ class RunWriter:
             lines = file.read_bytes().splitlines(keepends=True)
             kept = [line for line in lines if _step_of(line) <= step]
             if len(kept) < len(lines):
-                temporary = file.with_name(f".{name}.{os.getpid()}")
-                temporary.write_bytes(
-                    b"".join(line if line.endswith(b"\n") else line + b"\n" for line in kept)
-                )
-                temporary.replace(file)
+                with whole(file) as draft:
+                    draft.write_bytes(b"".join(line.removesuffix(b"\n") + b"\n" for line in kept))
 
     def _append(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

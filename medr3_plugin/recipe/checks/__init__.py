@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import io
 import warnings
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.installed import version_of
 from medr3_plugin.recipe.checks.choices import choices
 from medr3_plugin.recipe.checks.cluster import addresses, cpus, devices, milvus, packages, silent_servers
 from medr3_plugin.recipe.checks.files import files_exist, listed
@@ -83,11 +83,8 @@ def _worst_first(findings: Sequence[Finding]) -> list[Finding]:
 
 def other_verl() -> str | None:
     """A message if the installed verl is not the version this package is written for."""
-    try:
-        installed = importlib.metadata.version("verl")
-    except importlib.metadata.PackageNotFoundError:
-        return None  # composing says so
-    if installed == VERL_VERSION:
+    installed = version_of("verl")
+    if installed in (None, VERL_VERSION):  # composing says that there is none
         return None
     return (
         f"{installed} is installed, and this package is written for {VERL_VERSION}: pip install verl=={VERL_VERSION}, "

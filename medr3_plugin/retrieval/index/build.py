@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar, get_args
 from tqdm import tqdm
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.installed import versions_of
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval.corpus.chunking import Chunker, model_tokens, word_tokens
 from medr3_plugin.retrieval.corpus.documents import BadRows, read_corpus
@@ -159,7 +160,7 @@ def build_index(
                     )
                 store.close()
                 content["built_from"] = made_of
-                content["versions"] = manifest_file.versions(*_PACKAGES)
+                content["versions"] = versions_of(*_PACKAGES)
                 return manifest_file.write(folder, content)
     except OSError as error:
         raise UserError(

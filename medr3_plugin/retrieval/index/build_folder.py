@@ -17,7 +17,7 @@ from typing import Any
 import filelock
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.made_folder import made
+from medr3_plugin.outputs import made
 from medr3_plugin.retrieval.index import manifest as manifest_file
 from medr3_plugin.retrieval.index.provenance import Provenance, difference
 

@@ -7,13 +7,13 @@ another name and renamed, so one that exists is complete. Whoever encodes (this 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.outputs import whole
 from medr3_plugin.retrieval.index.encoder import Encoder, Vectors
 from medr3_plugin.retrieval.index.store import DocumentStore
 
@@ -40,14 +40,8 @@ def is_done(path: Path, rows: int) -> bool:
 
 def write_shard(path: Path, vectors: Vectors) -> None:
     """Write a shard so that it is complete if it exists."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.save(file, vectors.astype(np.float32, copy=False))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as draft, draft.open("wb") as file:
+        np.save(file, vectors.astype(np.float32, copy=False))
 
 
 def encode_shard(

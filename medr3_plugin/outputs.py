@@ -1,7 +1,8 @@
-"""A folder for the output of a command, which a failure does not leave behind empty."""
+"""What commands write: no file is left behind half-written, and no folder empty."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,3 +20,15 @@ def made(folder: Path) -> Iterator[None]:
             for path in new:
                 path.rmdir()
         raise
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file to write beside `path`: it takes the place of `path` when the block ends well, and else is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
