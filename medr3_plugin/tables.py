@@ -276,9 +276,8 @@ def _read_csv(
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise UserError(f"{path}:{line}: not UTF-8; convert the file to UTF-8") from error
-    csv.field_size_limit(
-        max(csv.field_size_limit(), len(text) + len(_END))
-    )  # whole articles; Python's is 128 kB
+    # whole articles; Python's limit is 128 kB
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + len(_END)))
     reader = csv.reader(
         io.StringIO(f"{text}\n{_END}", newline=""), delimiter=_delimiter(text, delimiter, names)
     )

@@ -125,9 +125,8 @@ def estimate(config: Any, size: ModelSize, gpu_memory_gib: float) -> Estimate:
     else:
         whole = int(config.data.max_prompt_length) + int(config.data.max_response_length)
         tokens = whole * int(actor.ppo_micro_batch_size_per_gpu or 1) / sequence_parallel(actor)
-    per_token_layers = (
-        1 if model.enable_gradient_checkpointing else 17
-    )  # 34 bytes a hidden unit (Korthikanti 2022)
+    # without checkpointing 34 bytes a hidden unit (Korthikanti 2022)
+    per_token_layers = 1 if model.enable_gradient_checkpointing else 17
     parts = {
         "weights, gradients, optimizer": state / _GIB,
         "gathered layers": 2 * 2 * (size.parameters / size.layers) / _GIB,
@@ -139,9 +138,8 @@ def estimate(config: Any, size: ModelSize, gpu_memory_gib: float) -> Estimate:
     resident += 0.0 if fsdp.optimizer_offload or lora else size.parameters * 8 / gpus / _GIB
     vllm = float(rollout.gpu_memory_utilization) * gpu_memory_gib
     tensor_parallel = int(rollout.tensor_model_parallel_size)
-    kv_cache = (
-        vllm - size.parameters * 2 / tensor_parallel / _GIB - 3.0
-    )  # 3: vLLM's own activations and graphs
+    # 3: vLLM's own activations and graphs
+    kv_cache = vllm - size.parameters * 2 / tensor_parallel / _GIB - 3.0
     kv_bytes = 2 * 2 * size.kv_width * size.layers / tensor_parallel
     return Estimate(
         training=sum(parts.values()),

@@ -13,7 +13,7 @@ from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.installed import version_of
 from medr3_plugin.recipe.checks.choices import choices
 from medr3_plugin.recipe.checks.cluster import addresses, cpus, devices, milvus, packages, silent_servers
-from medr3_plugin.recipe.checks.files import files_exist, listed
+from medr3_plugin.recipe.checks.files import files_exist
 from medr3_plugin.recipe.checks.finding import Finding
 from medr3_plugin.recipe.checks.forms import forms
 from medr3_plugin.recipe.checks.language import english_only
@@ -24,6 +24,7 @@ from medr3_plugin.recipe.checks.sections import registrations, retrieval_options
 from medr3_plugin.recipe.checks.sizes import budgets, counts, lengths, memory
 from medr3_plugin.recipe.shipped import Recipe, compose
 from medr3_plugin.registered_names import VERL_VERSION
+from medr3_plugin.yaml_section import as_list
 
 __all__ = ["Finding", "check", "check_config", "other_verl"]
 
@@ -73,7 +74,7 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
     if files:
         findings += [*files_exist(config, retrieval), *milvus(config, retrieval)]
         findings += [*silent_servers(config, retrieval), *resumes(config)]
-        findings += english_only(config, [*listed(config.data.train_files), *listed(config.data.val_files)])
+        findings += english_only(config, [*as_list(config.data.train_files), *as_list(config.data.val_files)])
     return _worst_first(findings)
 
 

@@ -13,22 +13,23 @@ from medr3_plugin.knowledge.vocabulary import read_entries
 from medr3_plugin.recipe.checks.finding import Finding, section
 from medr3_plugin.recipe.checks.rows import rows_fit
 from medr3_plugin.retrieval.engine import check_index
+from medr3_plugin.yaml_section import as_list
 
 
 def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """Data of every stage, model, indexes and vocabularies; `retrieval`: backend options by yaml path."""
     ours = section(config)
     batch = config.data.train_batch_size
-    train = listed(config.data.train_files)
+    train = as_list(config.data.train_files)
     of_stages = {
-        f"medr3.stages[{index}].train_files" if stage.get("train_files") else "data.train_files": listed(
+        f"medr3.stages[{index}].train_files" if stage.get("train_files") else "data.train_files": as_list(
             stage.get("train_files")
         )
         or train
         for index, stage in enumerate(ours.get("stages") or ())
     }
     if config.trainer.test_freq > 0 or config.trainer.val_before_train:
-        of_stages["data.val_files"] = listed(config.data.val_files)
+        of_stages["data.val_files"] = as_list(config.data.val_files)
     multi_turn = config.actor_rollout_ref.rollout.multi_turn
     loops = {"medr3_search": "retrieval" in ours, "medr3_tool": bool(multi_turn.tool_config_path)}
     without = {loop for loop, is_set_up in loops.items() if not is_set_up}
@@ -70,7 +71,7 @@ def _mixtures(stages: Sequence[Mapping[str, Any]], train: Sequence[str]) -> Iter
             continue
         if not sum(weights.values()):
             yield Finding.error(key, "no weight is above 0")
-        sources = _sources(listed(stage.get("train_files")) or train)
+        sources = _sources(as_list(stage.get("train_files")) or train)
         for name in sorted(set(weights) - sources) if sources else ():
             there = ", ".join(sorted(sources))
             yield Finding.error(f"{key}.{name}", f"no row has this data_source; there are {there}")
@@ -149,13 +150,6 @@ def _maker(file: str, usual: str, *, first: bool = False) -> str:
         return usual
     quickstart = f"`medr3 data quickstart --out {folder}`"
     return f"{quickstart}, then {usual}" if first else quickstart
-
-
-def listed(files: Any) -> list[str]:
-    """One file, a list of them or None, as a list."""
-    if files is None:
-        return []
-    return [str(files)] if isinstance(files, str) else [str(file) for file in files]
 
 
 def _parquet(key: str, files: Sequence[str], least: int, without: set[str]) -> Iterator[Finding]:

@@ -102,9 +102,8 @@ def _batches(config: Any, ranks: int) -> Iterator[Finding]:
             f"{actor.ppo_mini_batch_size} x rollout.n {rollout.n} = {samples} samples do not divide evenly among "
             f"{ranks} data-parallel ranks (GPUs / ulysses_sequence_parallel_size)",
         )
-    elif (
-        not actor.use_dynamic_bsz and config.trainer.device != "cpu"
-    ):  # there it is the most, see platform_cpu
+    # on the CPU a micro-batch is the most that fits, see platform_cpu
+    elif not actor.use_dynamic_bsz and config.trainer.device != "cpu":
         for key, of_rank, micro in (
             ("actor.ppo_micro_batch_size_per_gpu", samples // ranks, actor.ppo_micro_batch_size_per_gpu),
             (

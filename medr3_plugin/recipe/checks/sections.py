@@ -12,7 +12,7 @@ from typing import Any
 from medr3_plugin import registered_names as names
 from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.recipe.checks.finding import Finding, most_searches, section
-from medr3_plugin.yaml_section import validated
+from medr3_plugin.yaml_section import as_list, validated
 
 _LOGGER_PACKAGES = {
     "wandb": "wandb",
@@ -154,7 +154,7 @@ def _known_to_verl(config: Any) -> Iterator[Finding]:
         )
     else:
         yield from _own_manager(config)
-    for logger in _loggers(config):
+    for logger in as_list(config.trainer.logger):
         known = Tracking.supported_backend
         wanted.append(("trainer.logger", logger, known.__contains__, known))
     for key, name, is_known, near in wanted:
@@ -162,7 +162,7 @@ def _known_to_verl(config: Any) -> Iterator[Finding]:
             close = difflib.get_close_matches(str(name), sorted(near), n=1)
             hint = f"did you mean {close[0]}?" if close else f"such as {', '.join(sorted(near))}"
             yield Finding.error(key, f"{name!r} is not registered anywhere; {hint}")
-    for logger in _loggers(config):
+    for logger in as_list(config.trainer.logger):
         package = _LOGGER_PACKAGES.get(logger)
         if package and importlib.util.find_spec(package) is None:
             yield Finding.error(
@@ -179,11 +179,6 @@ def _own_manager(config: Any) -> Iterator[Finding]:
     except Exception as error:  # whatever a user's module raises
         cause = error.__cause__ or error
         yield Finding.error("reward.reward_manager", f"cannot be loaded: {type(cause).__name__}: {cause}")
-
-
-def _loggers(config: Any) -> list[str]:
-    given = config.trainer.logger
-    return [str(given)] if isinstance(given, str) else [str(name) for name in given or ()]
 
 
 def _listed_loops(path: str | None) -> list[str]:

@@ -12,13 +12,13 @@ from typing import Any
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks import check_config
-from medr3_plugin.recipe.checks.files import listed
 from medr3_plugin.recipe.checks.finding import Finding, most_searches
 from medr3_plugin.recipe.checks.sections import retrieval_options, sections, tool_file
 from medr3_plugin.recipe.rehearsal import replaced, stand_ins
 from medr3_plugin.recipe.rehearsal.replaced import Replaced
 from medr3_plugin.recipe.rehearsal.tiny_model import TinyModel, build_tiny_model
 from medr3_plugin.recipe.shipped import Recipe, compose
+from medr3_plugin.yaml_section import as_list
 
 CONFIG_NAME = "rehearsal"
 _SAMPLE = 2000
@@ -163,8 +163,8 @@ def _write(config: Any, folder: Path) -> None:
 
 
 def _train_files(config: Any) -> list[str]:
-    own = [file for stage in config.medr3.stages for file in listed(stage.get("train_files"))]
-    return list(dict.fromkeys(own or listed(config.data.train_files)))
+    own = [file for stage in config.medr3.stages for file in as_list(stage.get("train_files"))]
+    return list(dict.fromkeys(own or as_list(config.data.train_files)))
 
 
 def _absent(files: Iterable[str]) -> list[str]:
@@ -174,7 +174,7 @@ def _absent(files: Iterable[str]) -> list[str]:
 def _data(config: Any, folder: Path, missing: _Missing) -> dict[str, Any]:
     """Stand-in questions for training files that are not there, validation files included."""
     train = _absent(_train_files(config))
-    validation = _absent(listed(config.data.val_files))
+    validation = _absent(as_list(config.data.val_files))
     if not train and not validation:
         return {}
     what = f"data ({', '.join(train or validation)})"
@@ -236,7 +236,7 @@ def _rewards(config: Any, folder: Path, missing: _Missing) -> dict[str, Any]:
     """Vocabularies and the sentence encoder of the reward."""
     reward = config.medr3.get("reward") or {}
     wanted: dict[str, Any] = {}
-    vocabularies = listed((reward.get("extractor") or {}).get("vocabularies"))
+    vocabularies = as_list((reward.get("extractor") or {}).get("vocabularies"))
     if absent := _absent(vocabularies):
         what = f"vocabulary ({absent[0]})"
         if missing.stand_in(what, "make it with `medr3 data vocab`"):

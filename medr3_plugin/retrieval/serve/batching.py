@@ -20,7 +20,7 @@ import logging
 import math
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -68,6 +68,9 @@ class _Request:
     def joins(self, other: _Request) -> bool:
         # only equal top-k and filters share a call, so that batching never changes an answer
         return self.topk == other.topk and self.filters == other.filters
+
+
+_Outcomes = Sequence[tuple[_Request, Results | UserError | RetrievalFailure]]
 
 
 class _Speed:
@@ -311,7 +314,7 @@ class Batcher:
 
     def _answer(self, engine: Engine, batch: list[_Request]) -> None:
         wanted = [request for request in batch if not request.abandoned]
-        outcomes: list[tuple[_Request, Results | UserError | RetrievalFailure]] = []
+        outcomes: _Outcomes = []
         if wanted:
             try:
                 found = self._search(engine, wanted)
@@ -373,13 +376,11 @@ def _engine_failure(error: Exception) -> RetrievalFailure:
     return failure
 
 
-def _deliver(outcomes: Sequence[tuple[_Request, Results | UserError | RetrievalFailure]]) -> None:
+def _deliver(outcomes: _Outcomes) -> None:
     """Hand results to the callers, with one wake-up per event loop."""
-    by_loop: dict[
-        asyncio.AbstractEventLoop, list[tuple[_Request, Results | UserError | RetrievalFailure]]
-    ] = {}
+    by_loop = defaultdict(list)
     for request, outcome in outcomes:
-        by_loop.setdefault(request.loop, []).append((request, outcome))
+        by_loop[request.loop].append((request, outcome))
     for loop, group in by_loop.items():
         try:
             loop.call_soon_threadsafe(_resolve, group)
@@ -387,7 +388,7 @@ def _deliver(outcomes: Sequence[tuple[_Request, Results | UserError | RetrievalF
             logger.debug("an event loop closed before its %d searches were answered", len(group))
 
 
-def _resolve(group: Sequence[tuple[_Request, Results | UserError | RetrievalFailure]]) -> None:
+def _resolve(group: _Outcomes) -> None:
     for request, outcome in group:
         if request.future.done():
             continue
