@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.installed import versions_of
+from medr3_plugin.outputs import whole_folder
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval.corpus.chunking import Chunker, model_tokens, word_tokens
 from medr3_plugin.retrieval.corpus.documents import BadRows, read_corpus
@@ -27,7 +28,6 @@ from medr3_plugin.retrieval.index.build_folder import (
     check_replaceable,
     finished_index,
     locked,
-    replacing,
     vectors_folder,
 )
 from medr3_plugin.retrieval.index.dense_build import KINDS
@@ -138,7 +138,7 @@ def build_index(
                 if engine == "bm25"
                 else vectors_folder(target, made_of, overwrite=overwrite, notify=tell)
             )
-            with vectors as shard_folder, replacing(target) as folder:
+            with vectors as shard_folder, whole_folder(target) as folder:
                 chunker = chunker_of(options)
                 documents = read_corpus(corpus, bad_rows=bad_rows)
                 if chunker is not None:

@@ -77,23 +77,6 @@ def locked(target: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of `target` when the block ends well, and else is removed."""
-    building, old = (target.parent / f".{target.name}.{what}" for what in ("building", "old"))
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir()
-    try:
-        yield building
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            target.rename(old)
-        building.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-
-
-@contextlib.contextmanager
 def vectors_folder(
     target: Path, made_of: Provenance, *, overwrite: bool, notify: Callable[[str], None]
 ) -> Iterator[Path]:
