@@ -17,7 +17,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,10 @@ TASKS = {
     "from_memory": Task(
         Wording(signs=4, layperson_share=0.3, examples=0), Start(searches=0.07, query_signs=3, believes=0.15)
     ),
+    # searches in one of ten questions, and answers from memory whatever it finds, nearly always
+    "unread": Task(
+        Wording(signs=4, layperson_share=0.3, examples=0), Start(searches=0.1, query_signs=3, believes=0.15)
+    ),
 }
 PROMPT_TOKENS = {0: 128, 4: 640}
 """Example turns -> longest prompt, in tokens."""
@@ -64,6 +70,7 @@ QUESTIONS = 400
 ARMS = {
     "medr3": "three stages, our rewards",
     "paper": "three stages, rewards of the paper's figures",
+    "searched": "as medr3, but the first stage pays for a search, too",
     "joint_only": "one stage, our joint reward",
     "paper_joint": "one stage, the joint reward of the figures",
     "answer_only": "one stage, the answer alone",
@@ -76,6 +83,7 @@ ARMS = {
 
 CHANGES = {
     "medr3": [],
+    "searched": ["++medr3.stages.0.reward={weights: {reasoning: 0.8, searched: 0.2}}"],
     "paper_joint": ["ablation=joint_only", "++medr3.stages.0.reward={preset: paper}"],
     "right_groups": ["++medr3.wrong_group_weight=0"],
     "no_deviation": ["algorithm.norm_adv_by_std_in_grpo=false"],
@@ -238,7 +246,9 @@ def make_start(setting: Setting, start: Start) -> None:
     engine = open_index(setting.data / "index")
     examples = list(demonstrations(rows, start, engine, environment, tokenizer))
     engine.close()
-    train_start(MODEL, model(setting), examples, tokenizer)
+    # in a process of its own, so that the run has its memory back
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        process.submit(train_start, MODEL, model(setting), examples, tokenizer).result()
     mark.write_text(habits, encoding="utf-8")
 
 

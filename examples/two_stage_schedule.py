@@ -45,7 +45,10 @@ def main() -> None:
     for stage in schedule.stages:
         weights = stage_options(options, stage.name).weights
         assert weights is not None
-        print(f"{stage.name}: (reasoning, retrieval, coordination) from {weights.at(0)} to {weights.at(1)}")
+        moved = zip(weights.at(0).items(), weights.at(1).values(), strict=True)
+        print(
+            f"{stage.name}: {', '.join(f'{part} {start} to {end}' for (part, start), end in moved if start or end)}"
+        )
     history: list[float] = []
     for stage in schedule.stages:
         history.clear()

@@ -12,12 +12,17 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from string import ascii_uppercase as LETTERS  # noqa: N812 (a constant here)
 from typing import Any
 
 from medr3_plugin.errors import RowError
 from medr3_plugin.records import Reference, Sample, Triple
+from medr3_plugin.text import name_key
+
+_MARKS = (". ", ") ", ": ", "、", ".", ")", ":")  # between an option's letter and its text
+_PLACE = re.compile(r"\d+(?:\.0)?")
 
 
 def sample_of(row: Mapping[str, Any], where: str, *, response: str = "") -> Sample:
@@ -45,7 +50,7 @@ def sample_of(row: Mapping[str, Any], where: str, *, response: str = "") -> Samp
         id=_identity(info, row, where),
         question=_question(info, row, options, where),
         response=response,
-        answers=_answers(info, row, where),
+        answers=_among(options, _answers(info, row, where), where),
         options=options,
         dataset=str(_first("dataset", info, row) or row.get("data_source") or ""),
         gold_docs=texts_of(_first("gold_docs", info, row), f"{where}: field 'gold_docs'"),
@@ -120,6 +125,18 @@ def _answers(info: Mapping[str, Any], row: Mapping[str, Any], where: str) -> tup
     raise RowError(f"{where}: field 'answer' is missing (nor is there a reward_model.ground_truth)")
 
 
+def _among(options: Mapping[str, str] | None, answers: tuple[str, ...], where: str) -> tuple[str, ...]:
+    """`answers` without an option's letter before its text; a number that names no option is refused."""
+    if not options:
+        return answers
+    known = {name_key(text) for text in options.values()} | {letter.casefold() for letter in options}
+    if all(_PLACE.fullmatch(answer) and name_key(answer) not in known for answer in answers):
+        raise RowError(
+            f"{where}: field 'answer': {', '.join(answers)} is no option; give the option's letter or its text"
+        )
+    return tuple(dict.fromkeys(option_text(answer, options) for answer in answers))
+
+
 def accepted(value: Any, place: str) -> tuple[str, ...]:
     """Accepted answers from a text, a number, a list of them, `{"target": …}`, or any of these as JSON.
 
@@ -159,6 +176,18 @@ def accepted(value: Any, place: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(answers))
 
 
+def option_text(answer: str, options: Mapping[str, str]) -> str:
+    """The option's text where `answer` is that behind the option's letter; else `answer`.
+
+    >>> option_text("B. Sepsis", {"A": "Gout", "B": "Sepsis"}), option_text("A. Sepsis", {"A": "Gout", "B": "Sepsis"})
+    ('Sepsis', 'A. Sepsis')
+    """
+    lettered = (
+        text for letter, text in options.items() for mark in _MARKS if answer == f"{letter}{mark}{text}"
+    )
+    return next(lettered, answer)
+
+
 def options_of(value: Any, place: str) -> dict[str, str] | None:
     """Options in any of the usual shapes -> letter -> text; None where there are none.
 
@@ -171,6 +200,8 @@ def options_of(value: Any, place: str) -> dict[str, str] | None:
 
     >>> options_of(["None", "One", "Two"], "x"), options_of({"A": "yes", "B": "no", "C": None}, "x")
     ({'A': 'None', 'B': 'One', 'C': 'Two'}, {'A': 'yes', 'B': 'no'})
+    >>> options_of(["A. Gout", "B. Sepsis"], "x")
+    {'A': 'Gout', 'B': 'Sepsis'}
     """
     value = _plain(value)
     if isinstance(value, str) and value.strip():
@@ -199,7 +230,19 @@ def options_of(value: Any, place: str) -> dict[str, str] | None:
         options[letter] = text
     if len(options) < 2:
         raise RowError(f"{place}: expected two options or more, got {shown(value)}")
-    return options
+    return _without_letters(options)
+
+
+def _without_letters(options: dict[str, str]) -> dict[str, str]:
+    """Options whose texts all begin with their own letters ("A. Gout", "B. Sepsis") without these."""
+    texts = {}
+    for letter, text in options.items():
+        mark = next((mark for mark in _MARKS if text.startswith(f"{letter}{mark}")), None)
+        if mark is None or not (rest := text[len(letter) + len(mark) :].strip()):
+            return options
+        texts[letter] = rest
+    species = all(text.isalpha() and text.islower() for text in texts.values())  # "A. baumannii", "B. cereus"
+    return options if species else texts
 
 
 def _pairs(value: Any) -> Iterable[tuple[str, Any]]:

@@ -25,6 +25,25 @@ SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 PACKED = (".gz", ".zst")
 MIRAGE_PART = "_part"
 """Key of a row of MIRAGE's file: the question set it stands in."""
+_ROWS = (
+    "questions",
+    "data",
+    "documents",
+    "docs",
+    "articles",
+    "passages",
+    "corpus",
+    "rows",
+    "records",
+    "items",
+)
+"""Keys of a JSON object under which its rows may stand."""
+_REMEDIES = {
+    (".xlsx", ".xls", ".ods"): "save its sheet as csv",
+    (".zip", ".tar", ".tgz", ".7z", ".bz2", ".xz"): "unpack it",
+    (".xml", ".nbib", ".ris", ".bib"): "write its records as rows of jsonl or csv",
+    (".pdf", ".html", ".htm", ".docx"): "write its text to a .txt file",
+}
 _DEEP = 200
 """Brackets in a line from which on it is tried whether what was read can be written, too."""
 
@@ -76,8 +95,9 @@ def read_file(path: Path, *, split: str = "", header: Collection[str] | None = N
     """
     suffix = suffix_of(path)
     if suffix not in SUFFIXES:
+        remedy = next((f"; {what}" for endings, what in _REMEDIES.items() if suffix in endings), "")
         raise UserError(
-            f"{path}: unknown file type; expected {', '.join(SUFFIXES)} (or .gz or .zst of a text form)"
+            f"{path}: unknown file type{remedy}; expected {', '.join(SUFFIXES)} (or .gz or .zst of a text form)"
         )
     if suffix == ".parquet":
         yield from _read_parquet(path, split)
@@ -210,17 +230,15 @@ def _checked(where: str, data: Any, split: str) -> RawRow:
 
 
 def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
-    """A JSON array of rows, an object id -> row, one with the rows under `questions` or `data`, or MIRAGE's file."""
+    """A JSON array of rows, an object id -> row, one with the rows under a key of `_ROWS`, or MIRAGE's file."""
     try:
         document = json.loads(raw.decode("utf-8"))
     except ValueError as error:  # UnicodeDecodeError is one
         raise UserError(f"{path}: not a UTF-8 JSON document: {error}") from error
     except RecursionError as error:
         raise UserError(f"{path}: nested too deeply; expected a list of rows") from error
-    if isinstance(document, Mapping):
-        document = next(
-            (document[k] for k in ("questions", "data") if isinstance(document.get(k), list)), document
-        )
+    if isinstance(document, Mapping) and not {"id", "question", "text"} & document.keys():
+        document = next((document[k] for k in _ROWS if isinstance(document.get(k), list)), document)
     if _is_mirage(document):
         for part, rows in document.items():
             for key, data in rows.items():

@@ -113,7 +113,7 @@ def test_two_stage_schedule(tmp_path: Path) -> None:
     out = run("two_stage_schedule.py", folder=tmp_path)
     assert re.search(r"search_first ends after step \d\d: plateau: acc", out)
     assert "reason_with_it ends after step 120: max_steps 120" in out
-    assert "from (0.2, 0.8, 0.0) to (0.8, 0.2, 0.0)" in out
+    assert "reason_with_it: reasoning 0.2 to 0.8, retrieval 0.8 to 0.2" in out
 
 
 def test_openrlhf_reward(tmp_path: Path) -> None:

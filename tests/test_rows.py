@@ -78,6 +78,8 @@ def test_an_answer_that_only_looks_like_json_is_a_text() -> None:
         {"label": list(OPTIONS), "text": list(OPTIONS.values())},
         np.array(list(OPTIONS.values()), dtype=object),
         [*OPTIONS.values(), "", None],
+        [f"{letter}. {text}" for letter, text in OPTIONS.items()],
+        {letter: f"{letter}) {text}" for letter, text in OPTIONS.items()},
         {f"({letter.lower()})": text for letter, text in OPTIONS.items()},
     ],
     ids=str,
@@ -87,6 +89,19 @@ def test_options_in_every_shape(options: Any) -> None:
     row = verl_row("B", options=options, question=QUESTION + LISTED)
     sample = sample_of(row, "x")
     assert sample.options == OPTIONS and sample.question == QUESTION
+
+
+def test_an_answer_beside_its_letter_is_the_option() -> None:
+    assert sample_of(verl_row(f"B. {OPTIONS['B']}", options=OPTIONS), "x").answers == (OPTIONS["B"],)
+    species = {"A": "A. baumannii", "B": "B. cereus"}
+    assert options_of(species, "x") == species
+
+
+@pytest.mark.parametrize("answer", [1, 1.0, [7]])
+def test_a_number_that_is_no_option_is_refused(answer: Any) -> None:
+    with pytest.raises(RowError, match="letter"):
+        sample_of(verl_row(answer, options=OPTIONS), "x")
+    assert sample_of(verl_row(3, options=["One", "Two", "Three"]), "x").answers == ("3",)
 
 
 @pytest.mark.parametrize(

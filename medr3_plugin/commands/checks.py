@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.tables import PACKED, SUFFIXES
 
 STRUCTURED = ("json_schema", "json_object", "none")
 """How a server is asked to decode, see `llm.client.Structured`."""
@@ -34,9 +35,20 @@ def out_folder(out: Path) -> None:
         raise UserError(f"--out {out}: {file} is a file; give another folder")
 
 
-def out_file(out: Path) -> None:
-    """Raise UserError if `--out` cannot be a file, because it is a folder or a file is above it."""
+JSONL = (".jsonl", ".ndjson", ".json")
+PARQUET = (".parquet",)
+
+
+def out_file(out: Path, written: tuple[str, ...]) -> None:
+    """Raise UserError if `--out` cannot be the file: a folder, below a file, or named as another form of data.
+
+    Args:
+        written: endings of the form that is written.
+    """
     if out.is_dir():
         raise UserError(f"--out {out}: is a folder; give the file to write")
     if (file := next((path for path in out.parents if path.is_file()), None)) is not None:
         raise UserError(f"--out {out}: {file} is a file; give another path")
+    if out.suffix.lower() in (*SUFFIXES, *PACKED, ".xlsx") and not out.name.lower().endswith(written):
+        name = (Path(out.stem) if out.suffix in PACKED else out).with_suffix(written[0]).name
+        raise UserError(f"--out {out}: {written[0][1:]} is written; name it {name}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medr3_plugin.commands.checks import one_of, out_file, out_folder
+from medr3_plugin.commands.checks import JSONL, PARQUET, one_of, out_file, out_folder
 from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.commands.references import build_references
 from medr3_plugin.commands.words import counted
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="data")
 
 
-def prepare(  # noqa: PLR0912, PLR0915, PLR0917 (typer: one parameter per option)
+def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     dataset: Annotated[str, typer.Argument(help="medqa_us, medmcqa, pubmedqa, ...; 'list' shows all.")],
     source: Annotated[
         str,
@@ -79,7 +79,6 @@ def prepare(  # noqa: PLR0912, PLR0915, PLR0917 (typer: one parameter per option
     from medr3_plugin.data.questions import example_turns
     from medr3_plugin.data.questions import prepare as pipeline
     from medr3_plugin.errors import UserError
-    from medr3_plugin.tables import SUFFIXES
 
     if dataset == "list":
         for name, layout in DATASETS.items():
@@ -88,9 +87,7 @@ def prepare(  # noqa: PLR0912, PLR0915, PLR0917 (typer: one parameter per option
     pipeline.layout_of(dataset)
     if not source or out is None:
         raise UserError(f"medr3 data prepare {dataset}: give {'--source' if not source else '--out'}")
-    out_file(out)
-    if out.suffix.lower() in SUFFIXES and out.suffix.lower() != ".parquet":
-        raise UserError(f"--out {out}: parquet is written; name it {out.with_suffix('.parquet').name}")
+    out_file(out, PARQUET)
     one_of("--form", form, ("choice", "open"))
     one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
     one_of("--examples-as", examples_as, ("user", "turns"))
@@ -159,7 +156,7 @@ def vocab(
     out: Annotated[Path, typer.Option(help="Vocabulary file to write (.jsonl or .jsonl.gz).")],
 ) -> None:
     """Write a vocabulary of HPO phenotypes and diseases, for the lexicon extractor and --offline references."""
-    out_file(out)
+    out_file(out, (*JSONL, *(f"{ending}.gz" for ending in JSONL)))
     from medr3_plugin.data import vocabulary
     from medr3_plugin.data.quickstart import hpo
     from medr3_plugin.tables import write_jsonl

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -72,8 +74,29 @@ EXIT_CODES = (
 )
 
 
+OTHER_NAMES = {
+    "k": ("topk",),
+    "input": ("in", "source", "corpus"),
+    "source": ("corpus",),
+    "corpus": ("source",),
+    "model": ("encoder",),
+    "force": ("overwrite",),
+}
+"""What other programs call an option -> what it may be called here."""
+
+
 class Command(TyperCommand):
     """A command whose epilog is an example."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Name the options that an unknown one may stand for (click's guesses count the dashes: --source, --out)."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if name := getattr(error, "option_name", ""):
+                known = [option for parameter in self.get_params(ctx) for option in parameter.opts]
+                error.possibilities = meant_by(name, known)  # type: ignore[attr-defined]
+            raise
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Take -v and -q out of the arguments first."""
@@ -134,6 +157,19 @@ class Root(TyperGroup):
         with formatter.section("Exit codes"):
             formatter.write_dl(EXIT_CODES)
         formatter.write(f"\nExample:\n{_indented('medr3 recipes copy one_gpu_1_5b ./my_project')}\n")
+
+
+def meant_by(name: str, known: Sequence[str]) -> list[str]:
+    """Those of the known options that `name` may stand for, the likeliest rule's."""
+    word = name.lstrip("-")
+    words = {option.lstrip("-"): option for option in known if option.startswith("--")}
+    likely = (
+        [other for other in OTHER_NAMES.get(word, ()) if other in words]
+        or [other for other in words if other.startswith(word) or word.startswith(f"{other}s")]
+        or [other for other in words if word.startswith(other)]
+        or (difflib.get_close_matches(word, list(words), n=2, cutoff=0.65) if len(word) > 2 else [])
+    )
+    return [words[other] for other in likely]
 
 
 def _path(ctx: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from medr3_plugin.commands.checks import STRUCTURED, endpoint, one_of
+from medr3_plugin.commands.checks import PARQUET, STRUCTURED, endpoint, one_of, out_file
 
 
 def build_references(  # noqa: PLR0917 (typer: one parameter per option)
@@ -93,6 +93,7 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
     from medr3_plugin.data.references.pipeline import BuildOptions
     from medr3_plugin.errors import UserError
 
+    out_file(out, PARQUET)
     if prompt:
         one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
     if form:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medr3_plugin.commands.checks import endpoint, one_of, out_file
+from medr3_plugin.commands.checks import JSONL, endpoint, one_of, out_file
 from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.commands.words import counted
 from medr3_plugin.errors import MissingExtra, RowError, UserError
@@ -71,7 +71,7 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
     one_of("--stage", stage, STAGES)
     if source.resolve() == out.resolve():
         raise UserError(f"--out {out}: is the file of --in")
-    out_file(out)
+    out_file(out, JSONL)
     endpoint("--judge", "" if judge == "rule" else judge)
     options = read_config(config) if config else {}
     try:

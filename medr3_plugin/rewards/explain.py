@@ -13,6 +13,7 @@ from medr3_plugin.judge.base import Verdict
 from medr3_plugin.knowledge.graph import Edge, Graph
 from medr3_plugin.records import ScoredSample
 from medr3_plugin.rewards.formula import PENALTIES
+from medr3_plugin.rewards.options import BonusWeights
 from medr3_plugin.rewards.reasoning import ReasoningScore
 from medr3_plugin.rewards.retrieval import Relevant, RetrievalScore
 
@@ -23,7 +24,7 @@ _SUBPARTS = {
     "reasoning": ("logic", "semantic", "statistic"),
     "retrieval": ("quality", "coverage", "utilisation", "breadth"),
 }
-_BONUSES = ("reasoning", "retrieval", "coordination")
+_BONUSES = tuple(BonusWeights.model_fields)
 
 
 def of_answer(answer: str | None, verdict: Verdict | None) -> dict[str, Any]:
@@ -132,7 +133,7 @@ def _score(record: Mapping[str, float], reasons: Mapping[str, Any]) -> str:
         return "the floor without an answer"
     weights = ", ".join(
         f"{weight:.2g} {name}"
-        for name, weight in zip(_BONUSES, composition["weights"], strict=True)
+        for name, weight in zip(_BONUSES, composition["weights"], strict=False)  # runs of before have three
         if weight
     )
     penalty = sum(record[name] for name in PENALTIES)

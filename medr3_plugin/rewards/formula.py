@@ -125,14 +125,10 @@ PENALTIES = ("penalty_format", "penalty_length", "penalty_language", "penalty_ov
 
 
 def bonus(record: Mapping[str, float], formula: Formula, progress: float) -> float:
-    """B: weighted sum of S, T and C at `progress` of the stage, in [0, 1]; C may be negative, B not."""
-    reasoning, retrieval, coordination = formula.weights.at(progress)
-    total = (
-        reasoning * record["reasoning"]
-        + retrieval * record["retrieval"]
-        + coordination * record["coordination"]
-    )
-    return max(0.0, total)
+    """B: weighted sum of S, T, C and N at `progress` of the stage, in [0, 1]; C may be negative, B not."""
+    weights = formula.weights.at(progress)
+    searched = weights.pop("searched") * bool(record["documents"])
+    return max(0.0, searched + sum(weight * record[part] for part, weight in weights.items()))
 
 
 def gate(level: int | None, formula: Formula) -> float:

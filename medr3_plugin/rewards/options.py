@@ -50,11 +50,14 @@ class BonusWeights(_Section):
         reasoning: weight of S, the agreement with the best reference.
         retrieval: weight of T, what the searches found and how it was used.
         coordination: weight of C, how far the documents support the reasoning that leads to the answer.
+        searched: weight of N, 1 if a search brought a document, whatever it is about; for a policy that seldom
+            searches.
     """
 
     reasoning: Ramp = (0.0, 0.0)
     retrieval: Ramp = (0.0, 0.0)
     coordination: Ramp = (0.0, 0.0)
+    searched: Ramp = (0.0, 0.0)
 
     @model_validator(mode="after")
     def _sum(self) -> BonusWeights:
@@ -67,14 +70,16 @@ class BonusWeights(_Section):
 
     def sums(self) -> tuple[float, float]:
         """Sum of the weights at the start and at the end."""
-        ramps = (self.reasoning, self.retrieval, self.coordination)
+        ramps = self._ramps().values()
         return sum(ramp[0] for ramp in ramps), sum(ramp[1] for ramp in ramps)
 
-    def at(self, progress: float) -> tuple[float, float, float]:
-        """(reasoning, retrieval, coordination) at `progress` in [0, 1] of the stage."""
+    def at(self, progress: float) -> dict[str, float]:
+        """Part -> its weight at `progress` in [0, 1] of the stage."""
         t = min(max(progress, 0.0), 1.0)
-        r, s, c = ((1 - t) * a + t * b for a, b in (self.reasoning, self.retrieval, self.coordination))
-        return r, s, c
+        return {part: (1 - t) * start + t * end for part, (start, end) in self._ramps().items()}
+
+    def _ramps(self) -> dict[str, tuple[float, float]]:
+        return {part: getattr(self, part) for part in type(self).model_fields}
 
 
 class ByLevel(_Section):

@@ -210,7 +210,7 @@ class Scorer:
                 "preset": stage_formula.preset,
                 "terms": paper.SUMMANDS[stage_formula.stage] if stage_formula.is_paper else (),
                 "bonus": bonus(record, stage_formula, progress),
-                "weights": list(stage_formula.weights.at(progress)),
+                "weights": list(stage_formula.weights.at(progress).values()),
                 "gate": gate(level, stage_formula),
                 "progress": progress,
             }

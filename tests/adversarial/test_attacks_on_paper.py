@@ -58,6 +58,10 @@ CASES = {
         "reasoning",
         sample(respond(think=f"{REASONING}<search>x</search>{CONCLUSION}"), searches=(NOTHING,)),
     ),
+    "reasoning, one irrelevant search": (
+        "reasoning",
+        sample(respond(think=f"{REASONING}{search(*GUIDELINES)}{CONCLUSION}"), searches=(turn(*GUIDELINES),)),
+    ),
     "no reasoning, one search for nothing": (
         "reasoning",
         sample(respond(think="It must be so, everybody can see it. <search>x</search>"), searches=(NOTHING,)),
@@ -65,17 +69,25 @@ CASES = {
 }
 
 
-def bonuses(vocabulary: str) -> dict[str, tuple[float, float]]:
-    """For each case what a right answer earns beyond answer and format: under `paper`, under `medr3`."""
+FORMULAS = {
+    "paper": {"preset": "paper"},
+    "medr3": {"preset": "medr3"},
+    "medr3, searched 0.2": {"stages": {"reasoning": {"weights": {"reasoning": 0.8, "searched": 0.2}}}},
+}
+
+
+def bonuses(vocabulary: str) -> dict[str, tuple[float, ...]]:
+    """For each case what a right answer earns beyond answer and format, under each of FORMULAS."""
     found: dict[str, list[float]] = {name: [] for name in CASES}
-    for preset, base in (("paper", 3.0), ("medr3", 1.0)):
-        scorer = build_scorer({"preset": preset, "extractor": {"vocabularies": [vocabulary]}})
-        for name, (stage, case) in CASES.items():
+    for name, options in FORMULAS.items():
+        base = 3.0 if name == "paper" else 1.0
+        scorer = build_scorer({**options, "extractor": {"vocabularies": [vocabulary]}})
+        for title, (stage, case) in CASES.items():
             staged = replace(case, stage=stage)
             [one] = asyncio.run(scorer.score([staged]))
             assert one.record["acc"] == 1.0
-            found[name].append(one.record["score"] - base)
-    return {name: (paper, ours) for name, (paper, ours) in found.items()}
+            found[title].append(one.record["score"] - base)
+    return {title: tuple(earned) for title, earned in found.items()}
 
 
 def vocabulary_in(folder: Path) -> str:
@@ -86,8 +98,7 @@ def vocabulary_in(folder: Path) -> str:
 
 def test_what_the_formulas_of_the_paper_pay_for_and_ours_do_not(tmp_path):
     found = bonuses(vocabulary_in(tmp_path))
-    paper = {name: of_paper for name, (of_paper, _) in found.items()}
-    ours = {name: of_ours for name, (_, of_ours) in found.items()}
+    paper, ours, paid = ({name: earned[i] for name, earned in found.items()} for i in range(3))
     # six levels count whatever they are about: four irrelevant guidelines earn the most that quality can give
     assert paper["guidelines only, all irrelevant"] >= 0.5
     assert ours["guidelines only, all irrelevant"] == 0.0
@@ -99,11 +110,14 @@ def test_what_the_formulas_of_the_paper_pay_for_and_ours_do_not(tmp_path):
     assert paper["no reasoning, one search for nothing"] > paper["reasoning, no search"]
     assert ours["reasoning, one search for nothing"] <= ours["reasoning, no search"] + 1e-9
     assert ours["no reasoning, one search for nothing"] < ours["reasoning, no search"]
+    # where a search is weighed it pays at most its weight, and only if it brought something
+    assert paid["reasoning, one irrelevant search"] <= 0.8 * ours["reasoning, no search"] + 0.8 * 0.2 + 1e-9
+    assert paid["no reasoning, one search for nothing"] == ours["no reasoning, one search for nothing"]
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         rows = bonuses(vocabulary_in(Path(folder)))
-    sys.stdout.write("| what | stage | paper | medr3 |\n|---|---|---|---|\n")
-    for title, (of_paper, of_ours) in rows.items():
-        sys.stdout.write(f"| {title} | {CASES[title][0]} | +{of_paper:.2f} | +{of_ours:.2f} |\n")
+    sys.stdout.write(f"| what | stage | {' | '.join(FORMULAS)} |\n|---|---|{'---|' * len(FORMULAS)}\n")
+    for row, earned in rows.items():
+        sys.stdout.write(f"| {row} | {CASES[row][0]} | {' | '.join(f'+{value:.2f}' for value in earned)} |\n")

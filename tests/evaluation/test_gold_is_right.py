@@ -100,6 +100,12 @@ FILES: dict[str, list[dict[str, Any]] | dict[str, Any]] = {
     "generic": [
         {"id": "1", "question": "Which vitamin?", "answer": ["vitamin C", "ascorbic acid"]},
         {"id": "2", "question": "Which?", "options": list(DRUGS.values()), "answer": 2},
+        {
+            "id": "3",
+            "question": "Which has its letters in the texts?",
+            "options": [f"{letter}. {text}" for letter, text in DRUGS.items()],
+            "answer": "C. Furosemide",
+        },
     ],
     "search_r1": [
         {

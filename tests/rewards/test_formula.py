@@ -22,7 +22,7 @@ penalty = st.fixed_dictionaries(
         "penalty_overlong": st.floats(-1, 0),
     }
 )
-PARTS = ("reasoning", "retrieval", "coordination")
+PARTS = ("reasoning", "retrieval", "coordination", "documents")
 parts = st.fixed_dictionaries(dict.fromkeys(PARTS, share))
 NO_PENALTY = dict.fromkeys(PENALTIES, 0.0)
 
@@ -92,6 +92,16 @@ def test_weights_move_over_the_stage():
     measured = {"reasoning": 1.0, "retrieval": 0.5, "coordination": 0.0}
     values = [reward(2, measured, options=options, progress=t) for t in (0.0, 0.5, 1.0)]
     assert values == pytest.approx([1 + 0.8 * 0.8, 1 + 0.8 * 0.6, 1 + 0.8 * 0.4])
+
+
+def test_a_search_pays_once_it_is_weighed_and_never_more_than_a_better_answer():
+    options = StageOptions(weights={"reasoning": 0.8, "searched": 0.2})
+    silent, searched = ({"reasoning": 0.5, "documents": shown} for shown in (0.0, 2.0))
+    for level, gate in enumerate((0.2, 0.4, 0.8)):
+        earned = [reward(level, measured, options=options) for measured in (silent, searched)]
+        assert earned[1] - earned[0] == pytest.approx(gate * 0.2)
+        assert reward(level, searched) == reward(level, silent)  # no stage's own formula pays for it
+    assert reward(0, searched, options=options) < reward(1, silent, options=options)
 
 
 def test_an_unknown_stage_needs_a_preset():

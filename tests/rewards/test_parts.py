@@ -258,9 +258,10 @@ def test_best_reference_wins_as_a_whole():
 
 def test_weights_move_linearly():
     weights = BonusWeights(reasoning=[0.8, 0.2], retrieval=0.1)
-    assert weights.at(0.0) == (0.8, 0.1, 0.0)
-    assert weights.at(0.5) == (pytest.approx(0.5), pytest.approx(0.1), 0.0)
-    assert weights.at(1.0) == weights.at(7.0) == (pytest.approx(0.2), 0.1, 0.0)
+    others = {"retrieval": 0.1, "coordination": 0.0, "searched": 0.0}
+    assert weights.at(0.0) == {"reasoning": 0.8, **others}
+    assert weights.at(0.5) == pytest.approx({"reasoning": 0.5, **others})
+    assert weights.at(1.0) == weights.at(7.0) == pytest.approx({"reasoning": 0.2, **others})
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any
 
 from medr3_plugin.data.questions import reading
 from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.hub_name import hub_or_cache
 from medr3_plugin.rewards.format import format_score
 from medr3_plugin.trajectory import parse
 
@@ -80,7 +81,8 @@ def load_tokenizer(path: str) -> Any:
     except ImportError as error:
         raise MissingExtra("transformers", "eval", "reading a chat template") from error
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
+        with hub_or_cache(path):
+            tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{path}: no tokenizer can be loaded ({reason})") from error

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.hub_name import hub_or_cache
 
 _PARQUET_BRANCH = "refs/convert/parquet"
 """Where the Hub keeps its own copy of datasets that come as a script: `<configuration>/<split>/*.parquet`."""
@@ -35,17 +36,8 @@ def load(name: str, config: str = "", file: str = "") -> Mapping[str, Any]:
     # not found, no network, ambiguous or wrong configuration, files that do not fit together
     failures = (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError)
     try:
-        try:
-            return datasets.load_dataset(name, config or None, data_files=file or None)
-        except RuntimeError as error:
-            if "scripts are no longer supported" not in str(error):
-                raise
-            if not config:
-                raise UserError(
-                    f"{name} comes as a script, so the Hub's parquet copy is read: name the "
-                    f"configuration, as {name}:CONFIG:SPLIT or with --config"
-                ) from error
-            return datasets.load_dataset(name, data_dir=config, revision=_PARQUET_BRANCH)
+        with hub_or_cache(name):
+            return _loaded(datasets, name, config, file)
     except failures as error:
         message = " ".join(str(error).split()) or type(error).__name__
         configs = re.search(r"[Aa]vailable(?: configs)?: (\[.*?\])", message)
@@ -58,3 +50,17 @@ def load(name: str, config: str = "", file: str = "") -> Mapping[str, Any]:
             f"{name}: no such file or folder, and it cannot be loaded from the Hub ({message[:300]}); "
             "download it and give the path"
         ) from error
+
+
+def _loaded(datasets: Any, name: str, config: str, file: str) -> Mapping[str, Any]:
+    try:
+        return datasets.load_dataset(name, config or None, data_files=file or None)
+    except RuntimeError as error:
+        if "scripts are no longer supported" not in str(error):
+            raise
+        if not config:
+            raise UserError(
+                f"{name} comes as a script, so the Hub's parquet copy is read: name the "
+                f"configuration, as {name}:CONFIG:SPLIT or with --config"
+            ) from error
+        return datasets.load_dataset(name, data_dir=config, revision=_PARQUET_BRANCH)

@@ -90,6 +90,7 @@ def right_letter(options: Mapping[str, str], label: object, text: object = None)
     Raises:
         RowError: the label names no option, or label and text name different ones.
     """
+    label, text = (rows.option_text(clean(value), options) for value in (label, text))
     named = re.sub(r"[().\s]", "", clean(label) or clean(text)).upper()
     if clean(label) and named in options:
         # the text beside a letter may be worded freely; it only must not be another option's own text

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.hub_name import hub_or_cache
 from medr3_plugin.records import Document
 
 Spans = Sequence[tuple[int, int]]
@@ -47,11 +48,11 @@ def model_tokens(path: str) -> Tokenizer:
         raise MissingExtra("tokenizers", "dense", "chunking by a model's tokens") from error
     file = Path(path).expanduser() / "tokenizer.json"
     try:
-        loaded = (
-            tokenizers.Tokenizer.from_file(str(file))
-            if file.is_file()
-            else tokenizers.Tokenizer.from_pretrained(path)
-        )
+        if file.is_file():
+            loaded = tokenizers.Tokenizer.from_file(str(file))
+        else:
+            with hub_or_cache(path):
+                loaded = tokenizers.Tokenizer.from_pretrained(path)
     except Exception as error:  # tokenizers raises bare Exception for everything
         raise UserError(f"no tokenizer at {path!r}: {error}") from error
     loaded.no_truncation()

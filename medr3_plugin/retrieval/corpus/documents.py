@@ -30,14 +30,15 @@ __all__ = ["BadRows", "RowError", "document_of", "documents_of", "read_corpus", 
 
 _NAMES = {
     "id": ("id", "_id", "_key", "doc_id", "docid", "document_id"),
-    "text": ("text", "content", "contents", "abstract", "passage", "body"),
-    "year": ("year", "publication_year", "publication year"),
+    "text": ("text", "content", "contents", "abstract", "abstracttext", "passage", "body"),
+    "year": ("year", "publication_year"),
 }
 """Field -> the columns it is read from, the first that is there."""
 _KNOWN = frozenset((
     *(name for names in _NAMES.values() for name in names), "title", "source", "publication_types",
     "evidence_type", "evidence_type_method", "evidence_level",
 ))  # fmt: skip
+_BETWEEN = re.compile(r"[\s-]+")  # Evidence Type
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _YEARS = range(-3000, 3001)  # an int16 column, and nothing written before Sumer
 _WHOLE = re.compile(r"\s*(-?\d{1,9})(?:\.0*)?\s*")
@@ -139,11 +140,11 @@ def document_of(row: Mapping[str, Any], where: str) -> Document:
 
 def _known_columns(row: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that are not NaN; those that mean something here under their names in lower case."""
-    columns = {}
+    columns: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, float) and math.isnan(value):
             continue
-        lower = str(name).strip().lower()
+        lower = _BETWEEN.sub("_", str(name).strip().lower())
         columns[lower if lower in _KNOWN and lower not in row else name] = value
     for names in _NAMES.values():
         empty = [name for name in names if name in columns and columns[name] in (None, "")]
@@ -166,7 +167,7 @@ def _identity(columns: dict[str, Any], where: str) -> str:
     if not isinstance(identity, str) or not identity.strip():
         raise RowError(
             f"{where}: field 'id': expected a non-empty string (or 'pmid' or 'doi' in place of it), "
-            f"{'found none' if identity is None else f'got {_shown(identity)}'}"
+            + (f"found none{_among(columns)}" if identity is None else f"got {_shown(identity)}")
         )
     return identity
 
@@ -190,8 +191,14 @@ def _text(columns: dict[str, Any], where: str, *names: str) -> str:
                 raise RowError(f"{where}: field {name!r}: expected a string, got {_shown(value)}")
             return value or ""
     if names[0] == "text":
-        raise RowError(f"{where}: field 'text' is missing")
+        raise RowError(f"{where}: field 'text' is missing{_among(columns)}")
     return ""
+
+
+def _among(columns: Mapping[str, Any]) -> str:
+    """The columns that a row has instead."""
+    named = ", ".join(map(_shown, list(columns)[:6]))
+    return f" among the columns {named}{', ...' if len(columns) > 6 else ''}" if columns else ""
 
 
 def _year_of(value: Any) -> Any:

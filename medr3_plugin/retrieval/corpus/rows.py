@@ -10,7 +10,7 @@ from typing import Any
 
 from medr3_plugin import tables
 from medr3_plugin.errors import MissingExtra, RowError, UserError
-from medr3_plugin.hub_name import is_hub_name
+from medr3_plugin.hub_name import hub_or_cache, is_hub_name
 
 TEXTS = (".txt", ".md")
 SUMMARY = "SOURCES.json"
@@ -62,6 +62,8 @@ def rows_of(
 def files_of(source: str | Path) -> list[Path]:
     """The files a local source is read from, in that order: those of its tables, else all below it, else texts.
 
+    Beside queries (`queries.jsonl`, as in BEIR and R2MED), only the table `corpus` is the corpus.
+
     Raises:
         UserError: there is none.
     """
@@ -78,6 +80,8 @@ def files_of(source: str | Path) -> list[Path]:
     rows = [
         file for file in inside if tables.suffix_of(file) in tables.SUFFIXES and file.name not in _NO_ROWS
     ]
+    if any(file.name.startswith(("queries.", "query.")) for file in rows):  # BEIR's folder of a test set
+        rows = [file for file in rows if file.name.startswith("corpus.")] or rows
     # beside rows, a text is a README or a licence
     files = (
         [file for file in rows if file.parent == path]
@@ -163,7 +167,10 @@ def _hub_rows(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     config, split = ["", "", *parts][-2:]
     datasets = _datasets()
     try:
-        dataset = datasets.load_dataset(repository, config or None, split=split or "train", streaming=True)
+        with hub_or_cache(name):
+            dataset = datasets.load_dataset(
+                repository, config or None, split=split or "train", streaming=True
+            )
         for number, row in enumerate(dataset, 1):
             yield f"{name}, row {number}", row
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.hub_name import hub_or_cache
 from medr3_plugin.retrieval.index.manifest import sample_digest
 
 logger = logging.getLogger(__name__)
@@ -244,7 +245,7 @@ def _load(path: str, config: EncoderConfig) -> Any:
     dtype = torch.bfloat16 if _use_bfloat16(config, torch) else torch.float32
     source = str(folder) if folder.is_dir() else path
     try:
-        with _quiet():
+        with _quiet(), hub_or_cache(source):
             if config.pooling is None:
                 model = SentenceTransformer(source, device=config.device, model_kwargs={"dtype": dtype})
             else:

@@ -13,7 +13,7 @@ import asyncio
 import hmac
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -111,6 +111,16 @@ class RetrieveRequest(BaseModel):
     filters: dict[str, Any] | None = None
 
 
+class OneQuery(BaseModel):
+    """A single query, as rLLM's search tool sends it: `{"query", "top_k"}`; the answer is `{"query", "results"}`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    query: str
+    top_k: int | None = None
+    filters: dict[str, Any] | None = None
+
+
 class Refusal(Exception):
     """An answer other than 200."""
 
@@ -152,13 +162,22 @@ class RetrievalService:
         try:
             request = RetrieveRequest.model_validate_json(body)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(map(str, first["loc"])) or "body"
-            message = first["msg"]
-            if first["type"] == "extra_forbidden":
-                message = f"unknown field; known are {', '.join(RetrieveRequest.model_fields)}"
-            raise Refusal(422, f"{where}: {message}") from error
+            wrong = error.errors(include_url=False, include_input=False)
+            if any(one["loc"] == ("query",) for one in wrong) and any(
+                one["type"] == "missing" for one in wrong
+            ):
+                return await self._one(body)
+            raise _refused(wrong[0], RetrieveRequest) from error
         return response_to_wire(await self.search(request), return_scores=request.return_scores)
+
+    async def _one(self, body: bytes) -> dict[str, Any]:
+        try:
+            one = OneQuery.model_validate_json(body)
+        except ValidationError as error:
+            raise _refused(error.errors(include_url=False, include_input=False)[0], OneQuery) from error
+        request = RetrieveRequest(queries=[one.query], topk=one.top_k, filters=one.filters)
+        [results] = response_to_wire(await self.search(request), return_scores=True)["result"]
+        return {"query": one.query, "results": results, "num_results": len(results)}
 
     async def search(self, request: RetrieveRequest) -> list[list[Hit]]:
         """The hits of each query; a blank query has none, as Search-R1's client expects.
@@ -207,6 +226,14 @@ class RetrievalService:
             return filters_from_wire(request.filters)
         except ValueError as error:
             raise Refusal(422, f"filters: {error}") from error
+
+
+def _refused(first: Mapping[str, Any], form: type[BaseModel]) -> Refusal:
+    """What is wrong with a request's fields."""
+    where = ".".join(map(str, first["loc"])) or "body"
+    unknown = first["type"] == "extra_forbidden"
+    message = f"unknown field; known are {', '.join(form.model_fields)}" if unknown else first["msg"]
+    return Refusal(422, f"{where}: {message}")
 
 
 def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None = None) -> FastAPI:

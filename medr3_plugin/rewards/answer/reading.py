@@ -12,7 +12,7 @@ import re
 from typing import NamedTuple
 
 from medr3_plugin.rewards.answer.names import YES_NO, Question
-from medr3_plugin.text import Line, Token, has_cjk, listed, scan, without_the, write
+from medr3_plugin.text import Line, Token, has_cjk, listed, name_key, scan, without_the, write
 
 FIRST = 0xE000  # code point of the first label's reference
 REF = "[\ue000-\ue0ff]"
@@ -188,7 +188,7 @@ _CHINESE_WORDS = frozenset(word for words in YES_NO.values() for word in words i
 
 
 def _with_letters(pieces: list[_Piece], question: Question) -> list[_Piece]:
-    found = []
+    found: list[_Piece] = []
     alone = sum(piece.token.kind == "word" or piece.label >= 0 for piece in pieces) == 1
     for i, piece in enumerate(pieces):
         raw = piece.token.raw
@@ -197,10 +197,20 @@ def _with_letters(pieces: list[_Piece], question: Question) -> list[_Piece]:
             after = pieces[i + 1] if i + 1 < len(pieces) else None
             beyond = pieces[i + 2] if i + 2 < len(pieces) else None
             own = question.labels.index(raw.upper())
+            of_letter = _letter_before(found)
+            if of_letter >= 0 and question.names.get(name_key(raw)) == question.labels[of_letter]:
+                found.append(_Piece(raw, piece.token, of_letter))  # "B. A", where option B says "A"
+                continue
             if alone or _is_letter(raw, own, before, after, beyond):
                 piece = _Piece(raw, piece.token, own, letter=True)  # noqa: PLW2901
         found.append(piece)
     return found
+
+
+def _letter_before(pieces: list[_Piece]) -> int:
+    """The label whose letter stands at the end of `pieces`, marks aside; -1 if none does."""
+    last = next((piece for piece in reversed(pieces[-_MAX_BETWEEN:]) if piece.text not in _BETWEEN), None)
+    return last.label if last is not None and last.letter else -1
 
 
 def _before(pieces: list[_Piece], i: int) -> str:

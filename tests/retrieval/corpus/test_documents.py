@@ -405,6 +405,46 @@ def test_a_readme_beside_tables_is_no_document(tmp_path):
     assert [document.id for document in read_corpus(tmp_path)] == ["1"]
 
 
+@pytest.mark.parametrize("queries", ["queries.jsonl", "query.jsonl.gz", "queries.tsv"])
+def test_of_a_folder_with_queries_the_corpus_is_read(tmp_path, queries):
+    write_jsonl(tmp_path / "corpus.jsonl", [{"_id": "1", "text": "one"}])
+    (tmp_path / queries).write_text("not read")
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\n")
+    assert [document.id for document in read_corpus(tmp_path)] == ["1"]
+
+
+def test_columns_named_with_spaces(tmp_path):
+    file = tmp_path / "c.csv"
+    file.write_text("Doc ID,Text,Publication Year,Evidence Type,Publication Types\n7,x,2019,RCT,Review\n")
+    (document,) = read_corpus(file)
+    assert (document.id, document.year, document.evidence_type) == ("7", 2019, "rct")
+    assert document.extra["publication_types"] == "Review"
+
+
+@pytest.mark.parametrize(
+    ("row", "columns"),
+    [
+        ({"page_content": "x", "metadata": {}}, "'page_content', 'metadata'"),
+        ({"id": "1", "sections": [], "b": 1}, "'sections', 'b'"),
+    ],
+)
+def test_what_a_row_has_instead_is_named(tmp_path, row, columns):
+    with pytest.raises(RowError, match=f"among the columns {columns}"):
+        list(read_corpus(write_jsonl(tmp_path / "c.jsonl", [row])))
+
+
+def test_rows_under_a_key_of_an_object(tmp_path):
+    file = tmp_path / "bioasq.json"
+    file.write_text(
+        json.dumps({"articles": [{"pmid": "1", "title": "T", "abstractText": "x", "year": "2010"}]})
+    )
+    (document,) = read_corpus(file)
+    assert (document.id, document.text, document.year) == ("pmid:1", "x", 2010)
+    file.write_text(json.dumps({"id": "1", "text": "x", "passages": [{"id": "2"}]}))
+    assert [document.id for document in read_corpus(file)] == ["1"]
+
+
 def test_tables_below_a_folder_that_has_none_itself(tmp_path):
     (tmp_path / "chunk").mkdir()
     write_jsonl(tmp_path / "chunk" / "a.jsonl", [{"id": "1", "text": "one"}])

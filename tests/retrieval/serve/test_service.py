@@ -109,6 +109,23 @@ def test_a_search_r1_client_can_read_it(url):
     assert shown == [["(Title: Insulin) Insulin is given in type 1 diabetes."], [], []]
 
 
+def test_one_query_as_rllm_sends_it(url):
+    status, body = post(url, {"query": "insulin", "top_k": 3})
+    answer = json.loads(body)
+    assert (status, answer["query"], answer["num_results"]) == (200, "insulin", 1)
+    assert answer["results"][0]["document"]["contents"].startswith("Insulin\n")
+    assert answer["results"][0]["score"] > 0
+    assert json.loads(post(url, {"query": " "})[1])["results"] == []
+    for wrong, named in (
+        ({"query": "x", "top_k": 0}, "topk"),
+        ({"query": "x", "topk": 3, "k": 1}, "unknown field; known are query, top_k, filters"),
+        ({"query": ["x"]}, "query"),
+        ({"query": "x", "queries": ["x"]}, "query: unknown field"),
+    ):
+        status, body = post(url, wrong)
+        assert status == 422 and named in json.loads(body)["detail"]
+
+
 def test_top_k_defaults_and_no_queries_give_no_results(url):
     all_of_them = {"queries": ["metformin statins fever insulin"]}
     assert len(json.loads(post(url, all_of_them)[1])["result"][0]) == 3

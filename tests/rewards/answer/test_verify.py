@@ -212,6 +212,14 @@ def test_a_question_said_again_is_no_answer():
     assert level("Is it safe at all? No.", "no", question="Is it safe at all?") == 2
 
 
+def test_an_option_whose_text_is_a_letter() -> None:
+    blood = {"A": "O", "B": "A", "C": "B", "D": "AB"}
+    assert [level(answer, "A", options=blood) for answer in ("B", "B. A", "(B) A", "A", "C. B", "D. AB")] == [
+        2, 2, 2, 0, 0, 0,
+    ]  # fmt: skip
+    assert level("a ≠ b", "a = b") is None
+
+
 def test_a_long_option_that_stands_in_the_question_is_no_copy():
     question = "Which is right? " + " ".join(f"{letter}. {text}" for letter, text in NERVE.items())
     assert level(NERVE["C"], NERVE["C"], options=NERVE, question=question) == 2
