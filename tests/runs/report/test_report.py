@@ -182,7 +182,7 @@ def test_command(tmp_path: Path) -> None:
     result = medr3("report", run, "--max-trajectories", "50")
     assert result.exit_code == 0, result.output
     assert "in progress, step 60; 50 of 245 trajectories" in result.output
-    assert (run / "report.html").is_file() and not list(run.glob("*.part"))
+    assert (run / "report.html").is_file() and not list(run.glob(".report*"))
     (tmp_path / "empty").mkdir()
     empty = medr3("report", tmp_path / "empty")
     assert isinstance(empty.exception, UserError) and "none of metrics.jsonl" in str(empty.exception)
