@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,7 +26,16 @@ RUN_TAG = "MEDR3_RUN_TAG"
 
 PATIENCE_S = 600.0
 """Seconds a run may continue without a new line of metrics after processes died, for some are not missed; twice the
-longest time between two lines so far, if that is more."""
+longest time that a line has taken so far, if that is more."""
+
+FIRST_STEP_S = 7200.0
+"""The same before the first line, when nobody knows how long a step takes, as long as the run is at work."""
+
+AT_WORK = 0.5
+"""CPU cores that a run uses at least while it rolls out or trains; one that waits for a dead process uses fewer."""
+
+_LOOK_S = 30.0
+"""Seconds over which the use is measured."""
 
 STOP_PATIENCE_S = 15.0
 """Seconds that the trainer has for shutting Ray down; a third of it more for what is left, and again after that."""
@@ -93,7 +102,7 @@ def run_training(
     progress = _Progress(run_dir / METRICS, total_steps)
     with log.open("ab") as stream, _stopped_by_signals():
         start = stream.tell()
-        lost = LostWorkers(log, start)
+        lost = LostWorkers(log, start, cpu_seconds=lambda: cpu_seconds(tag))
         child = subprocess.Popen(
             command, env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
         )
@@ -150,16 +159,30 @@ class LostWorkers:
     run that misses the *same* actor (or a vLLM engine, which nobody restarts) at the beginning and at the end of its
     patience is stopped. An actor that died and was made again has another id.
 
+    How long a step takes is known from those that ended. Until the first one has, what counts is whether the run's
+    processes are at work.
+
     Args:
         log: the log.
         start: its size when the run began.
         clock: a monotonic clock, in seconds.
+        cpu_seconds: CPU time that the processes of the run have used so far.
     """
 
-    def __init__(self, log: Path, start: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        log: Path,
+        start: int,
+        clock: Callable[[], float] = time.monotonic,
+        cpu_seconds: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         self._log = log
         self._start = self._offset = start
         self._clock = clock
+        self._cpu_seconds = cpu_seconds
+        self._measured: tuple[float, float] | None = None  # when, CPU seconds then
+        self._at_work: float | None = None  # when the run was seen at work last
+        self._began = clock()
         self._killed = 0
         self._since = 0.0
         self._missed: dict[bytes, float] = {}  # dead actor -> when it was missed first
@@ -180,8 +203,10 @@ class LostWorkers:
             self._progressed()
         minutes = f"{self._patience_s / 60:.0f} minutes"
         lines = self._new_lines()
+        if self._last_progress is None and (self._killed or self._missed):
+            self._look()
         for actor in self._dead(lines):
-            if self._clock() - self._missed.setdefault(actor, self._clock()) > self._patience_s:
+            if self._stands_still(self._missed.setdefault(actor, self._clock())):
                 raise RunFailed(
                     f"a process of the run died, and no step has ended for {minutes}: "
                     f"{last_error(self._log, self._start)}; the same command resumes from the last checkpoint (log: "
@@ -196,7 +221,7 @@ class LostWorkers:
                 f"{minutes}",
                 file=sys.stderr,
             )
-        if self._killed and self._clock() - self._since > self._patience_s:
+        if self._killed and self._stands_still(self._since):
             raise RunFailed(
                 f"memory was full: Ray killed {self._killed} processes of the run, and no step has ended for "
                 f"{minutes}; free some memory and run the same command, which resumes from "
@@ -207,9 +232,26 @@ class LostWorkers:
         self._killed = 0
         self._missed.clear()
         now = self._clock()
-        if self._last_progress is not None:
-            self._patience_s = max(self._patience_s, 2 * (now - self._last_progress))
+        before = self._began if self._last_progress is None else self._last_progress
+        self._patience_s = max(self._patience_s, 2 * (now - before))
         self._last_progress = now
+
+    def _look(self) -> None:
+        """Measure from time to time whether the run is at work."""
+        now = self._clock()
+        if self._measured is not None and now - self._measured[0] < _LOOK_S:
+            return
+        used = self._cpu_seconds()
+        if self._measured is not None and used - self._measured[1] >= AT_WORK * (now - self._measured[0]):
+            self._at_work = now
+        self._measured = now, used
+
+    def _stands_still(self, since: float) -> bool:
+        """Whether the patience with what happened at `since` has ended."""
+        now = self._clock()
+        if self._last_progress is None and self._at_work is not None and now - since <= FIRST_STEP_S:
+            since = max(since, self._at_work)
+        return now - since > self._patience_s
 
     def _dead(self, lines: bytes) -> Iterator[bytes]:
         """The dead actors that these lines miss."""
@@ -258,9 +300,10 @@ class _Progress:
 
     def _new_lines(self) -> Iterator[Mapping[str, Any]]:
         if not self._file.is_file():
+            self._offset = 0  # moved away by a run that starts over
             return
-        if self._file.stat().st_size < self._offset:
-            self._offset = 0  # a resumed run has shortened it
+        if (size := self._file.stat().st_size) < self._offset:
+            self._offset = size  # a resumed run has shortened it
         with self._file.open("rb") as stream:
             stream.seek(self._offset)
             for line in stream:
@@ -322,6 +365,16 @@ def tagged_processes(tag: str) -> list[int]:
         except (OSError, IndexError):
             continue  # gone meanwhile, or another user's
     return [pid for pid in found if pid != os.getpid()]
+
+
+def cpu_seconds(tag: str) -> float:
+    """CPU time that the processes with this tag have used, those that ended not included."""
+    ticks = 0
+    for pid in tagged_processes(tag):
+        with suppress(OSError, IndexError, ValueError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])  # in user mode, in the kernel
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

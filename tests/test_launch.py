@@ -140,7 +140,10 @@ class GrowingLog:
         self.log = folder / "train.log"
         self.log.write_text("an earlier run\n" + KILL)
         self.now = 0.0
-        self.watch = launch.LostWorkers(self.log, self.log.stat().st_size, lambda: self.now)
+        self.used = 0.0
+        self.watch = launch.LostWorkers(
+            self.log, self.log.stat().st_size, lambda: self.now, lambda: self.used
+        )
 
     def print(self, text):
         with self.log.open("a") as log:
@@ -256,3 +259,75 @@ def test_a_run_that_goes_on_after_a_death_is_left_alone(run):
     run.watch.check(progressed=True)
     run.print(DIED)
     run.watch.check(progressed=False)
+
+
+def pass_time(run, seconds, cores, event=""):
+    """Half minutes in which the run uses so many cores, and the log says the same again and again."""
+    for _ in range(round(seconds / 30)):
+        run.now += 30
+        run.used += 30 * cores
+        run.print(event)
+        run.watch.check(progressed=False)
+
+
+@pytest.mark.parametrize("event", [KILL, DIED])
+def test_a_first_step_may_be_long_while_the_run_is_at_work(run, event):
+    run.print(event)
+    run.watch.check(progressed=False)
+    pass_time(run, launch.FIRST_STEP_S - 60, cores=1.5, event=event)
+    run.watch.check(progressed=True)  # it has ended, and says how long steps are
+    pass_time(run, 1.9 * launch.FIRST_STEP_S, cores=0.0, event=event)
+    with pytest.raises(RunFailed):
+        pass_time(run, launch.FIRST_STEP_S, cores=1.5, event=event)
+
+
+@pytest.mark.parametrize("event", [KILL, DIED])
+def test_a_first_step_in_which_nothing_works_any_more_is_given_up(run, event):
+    run.print(event)
+    run.watch.check(progressed=False)
+    pass_time(run, 3 * launch.PATIENCE_S, cores=1.5, event=event)
+    pass_time(run, launch.PATIENCE_S - 60, cores=0.1, event=event)
+    with pytest.raises(RunFailed):
+        pass_time(run, 120, cores=0.1, event=event)
+
+
+@pytest.mark.parametrize("event", [KILL, DIED])
+def test_a_first_step_does_not_take_for_ever(run, event):
+    run.print(event)
+    with pytest.raises(RunFailed):
+        pass_time(run, launch.FIRST_STEP_S + 2 * launch.PATIENCE_S, cores=1.5, event=event)
+
+
+def test_cpu_time_is_of_the_processes_of_a_run():
+    code = "import time; end = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
+    child = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, launch.RUN_TAG: "busy"})
+    try:
+        deadline = time.monotonic() + 50
+        while (used := launch.cpu_seconds("busy")) < 0.05:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert used < 60 and launch.cpu_seconds("nobody") == 0
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_progress_after_a_resume_shows_what_is_new(tmp_path, capsys):
+    file = tmp_path / "metrics.jsonl"
+
+    def write(*steps):
+        file.write_text("".join(f'{{"step": {step}, "kind": "train"}}\n' for step in steps))
+
+    write(1, 2, 3)
+    progress = launch._Progress(file, 5)
+    write(1, 2)  # forgotten by the trainer
+    assert not progress.update()
+    write(1, 2, 3)
+    assert progress.update()
+    assert [line.split()[1] for line in capsys.readouterr().err.splitlines() if line.startswith("step")] == [
+        "3"
+    ]
+    file.unlink()
+    assert not progress.update()
+    write(1)
+    assert progress.update()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from medr3_plugin.errors import UserError
@@ -23,15 +24,20 @@ def request_promotion(run: Path) -> str:
         raise UserError(f"{file}: {error}") from error
     if not history or history[-1].end_step is not None:
         raise UserError(f"{run}: every stage has ended")
-    (run / PROMOTION_REQUEST).write_text(history[-1].name, encoding="utf-8")
+    # renamed, because the trainer may read it at any moment
+    temporary = run / f".{PROMOTION_REQUEST}.{os.getpid()}"
+    temporary.write_text(history[-1].name, encoding="utf-8")
+    temporary.replace(run / PROMOTION_REQUEST)
     return history[-1].name
 
 
-def take_promotion(run: Path, stage: str) -> bool:
-    """Whether a promotion of `stage` was requested; deletes the request, even one for another stage."""
+def promotion_requested(run: Path, stage: str) -> bool:
+    """Whether a promotion of `stage` was requested."""
     file = run / PROMOTION_REQUEST
-    if not file.is_file():
-        return False
-    asked = file.read_text(encoding="utf-8").strip()
-    file.unlink()
-    return asked == stage
+    return file.is_file() and file.read_text(encoding="utf-8").strip() == stage
+
+
+def drop_promotion(run: Path, stage: str) -> None:
+    """Delete a request for another stage than the current one, which has been heard or came too late."""
+    if not promotion_requested(run, stage):
+        (run / PROMOTION_REQUEST).unlink(missing_ok=True)

@@ -107,20 +107,21 @@ class RunWriter:
 
         A run that starts over in a used folder must neither mix with the old one nor delete it.
         """
-        names = (METRICS, TRAJECTORIES, STAGES, PROMOTION_REQUEST, CONFIG, ENVIRONMENT)
+        # the metrics last: as long as they are here, an interrupted move is taken up again
+        names = (TRAJECTORIES, STAGES, PROMOTION_REQUEST, CONFIG, ENVIRONMENT, METRICS)
         if not (self.path / METRICS).is_file():
             return None
         number = 1
-        while (folder := self.path / f"previous-{number}").exists():
+        while (folder := self.path / f"previous-{number}").exists() and (folder / METRICS).exists():
             number += 1
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         for name in names:
             if (self.path / name).is_file():
                 (self.path / name).replace(folder / name)
         return folder
 
-    def forget_after(self, step: int) -> None:
-        """Drop lines of steps after `step`: a resumed run repeats these steps."""
+    def forget_after(self, step: int) -> bool:
+        """Drop lines of steps after `step`: a resumed run repeats these steps. Whether metrics are left."""
         for name in (METRICS, TRAJECTORIES):
             file = self.path / name
             if not file.is_file():
@@ -130,7 +131,11 @@ class RunWriter:
             kept = [line for line in lines if _step_of(line) <= step]
             if len(kept) < len(lines):
                 with whole(file) as draft:
-                    draft.write_bytes(b"".join(line.removesuffix(b"\n") + b"\n" for line in kept))
+                    draft.write_bytes(b"".join(line.removesuffix(b"
+") + b"
+" for line in kept))
+        metrics = self.path / METRICS
+        return metrics.is_file() and metrics.stat().st_size > 0
 
     def _append(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

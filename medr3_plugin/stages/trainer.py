@@ -21,7 +21,7 @@ from verl.utils.debug import marked_timer
 from medr3_plugin.errors import UserError
 from medr3_plugin.registered_names import TRAINER_MODE
 from medr3_plugin.runs.files import TRAIN, Labels
-from medr3_plugin.runs.requests import take_promotion
+from medr3_plugin.runs.requests import drop_promotion, promotion_requested
 from medr3_plugin.runs.step_metrics import (
     StepSample,
     by_dataset,
@@ -99,7 +99,8 @@ class StagedTrainer(RecordedValidation):
     def init(self) -> None:
         """verl's set-up. If a reward worker could not start, it fails here instead of running without rewards."""
         super().init()
-        ray.get([handle.__ray_ready__.remote() for handle in self.get_reward_handles() or ()])
+        if handles := self.get_reward_handles():
+            ray.get([handle.__ray_ready__.remote() for handle in handles])
 
     def _init_resource_pool_mgr(self) -> None:
         super()._init_resource_pool_mgr()
@@ -239,7 +240,7 @@ class StagedTrainer(RecordedValidation):
             self.state.remember(metric, value)
 
     def _reason_to_end(self) -> str | None:
-        if take_promotion(self.run_folder.path, self.stage.name):
+        if promotion_requested(self.run_folder.path, self.stage.name):
             return "manual: medr3 promote"
         return decide(self.stage.until, self.state.stage_step, self.state.window)
 
@@ -338,6 +339,8 @@ class StagedTrainer(RecordedValidation):
         self.state.save(folder)
         super()._save_checkpoint()
         mark_complete(folder)
+        # until now a kill would have taken the run back to before the hand-over
+        drop_promotion(self.run_folder.path, self.stage.name)
 
     def _load_checkpoint(self) -> None:
         folder, passed_over = resume_folder(self.config.trainer)
@@ -375,7 +378,9 @@ class StagedTrainer(RecordedValidation):
         self.state = StageState.load(folder, self.schedule)
         added = self.state.open_added_stage(self.schedule)
         step = step_of(folder)
-        self.run_folder.forget_after(step)
+        if self.run_folder.forget_after(step) and not self.config.trainer.val_only:
+            with open_dict(self.config):
+                self.config.trainer.val_before_train = False  # this run was validated before it began
         self._init_dataloader()  # verl restores the loader's position into the stage's own loader
         self.total_training_steps = step + self.state.remaining_steps(self.schedule)
         print(f"[medr3] resuming from {folder}: stage {self.stage.name}, step {step}", flush=True)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.runs.requests import request_promotion, take_promotion
+from medr3_plugin.runs.requests import drop_promotion, promotion_requested, request_promotion
 
 
 def stages(tmp_path, *ends):
@@ -13,18 +13,20 @@ def stages(tmp_path, *ends):
     (tmp_path / "stages.json").write_text(json.dumps(rows))
 
 
-def test_a_request_is_taken_once(tmp_path):
+def test_a_request_is_heard_until_its_stage_has_ended(tmp_path):
     stages(tmp_path, 4, None)
     assert request_promotion(tmp_path) == "s1"
-    assert take_promotion(tmp_path, "s1")
-    assert not take_promotion(tmp_path, "s1")
+    drop_promotion(tmp_path, "s1")  # a checkpoint within the stage
+    assert promotion_requested(tmp_path, "s1")
+    drop_promotion(tmp_path, "s2")  # a checkpoint that holds the hand-over
+    assert not promotion_requested(tmp_path, "s1")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["stages.json"]
 
 
-def test_a_request_for_a_stage_that_has_ended_is_dropped(tmp_path):
+def test_a_request_is_not_for_another_stage(tmp_path):
     stages(tmp_path, None)
     request_promotion(tmp_path)
-    assert not take_promotion(tmp_path, "s1")
-    assert not take_promotion(tmp_path, "s0")
+    assert not promotion_requested(tmp_path, "s1") and promotion_requested(tmp_path, "s0")
 
 
 def test_wrong_folders(tmp_path):

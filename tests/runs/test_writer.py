@@ -11,7 +11,7 @@ import pytest
 
 from medr3_plugin.errors import RunFailed, UserError
 from medr3_plugin.runs.files import TRAIN, Labels, StageRecord
-from medr3_plugin.runs.requests import request_promotion, take_promotion
+from medr3_plugin.runs.requests import promotion_requested, request_promotion
 from medr3_plugin.runs.step_metrics import StepSample
 from medr3_plugin.runs.writer import RunWriter, spread
 
@@ -68,7 +68,33 @@ def test_a_run_from_the_beginning_keeps_the_earlier_one(tmp_path):
             aside / "stages.json"
         ).is_file()
         assert not (tmp_path / "metrics.jsonl").exists()
-        assert not take_promotion(tmp_path, "reasoning")
+        assert not promotion_requested(tmp_path, "reasoning")
+
+
+def test_moving_an_earlier_run_away_goes_on_after_a_kill(tmp_path, monkeypatch):
+    """Otherwise the new run would append to what was left."""
+    folder = RunWriter(tmp_path)
+    folder.append_metrics(at(1), {})
+    folder.write_stages([StageRecord("reasoning", 0, 1)])
+    (tmp_path / "trajectories.jsonl").write_text("{}\n")
+    moves = []
+
+    def killed_at_the_third(self, target, replace=Path.replace):
+        moves.append(target)
+        if len(moves) == 3:
+            raise KeyboardInterrupt
+        return replace(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", killed_at_the_third)
+        folder.set_aside()
+    assert RunWriter(tmp_path).set_aside() == tmp_path / "previous-1"
+    assert sorted(file.name for file in (tmp_path / "previous-1").iterdir()) == [
+        "metrics.jsonl",
+        "stages.json",
+        "trajectories.jsonl",
+    ]
+    assert not (tmp_path / "trajectories.jsonl").exists()
 
 
 def test_stage_history_and_environment(tmp_path):

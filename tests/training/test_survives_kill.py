@@ -79,7 +79,9 @@ def killed_at(point: str, out: Path, arguments: list[str]) -> None:
     stopper = {
         "MEDR3_TEST_STOP": point,
         "MEDR3_TEST_STOP_FILE": str(reached),
-        "PYTHONPATH": str(Path(__file__).with_name("stopper")),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, (str(Path(__file__).with_name("stopper")), os.environ.get("PYTHONPATH")))
+        ),
     }
     assert kill_when(reached.exists, out, arguments, stopper), f"{point} was not reached"
     reached.unlink(missing_ok=True)

@@ -159,7 +159,7 @@ def test_verl_serves_the_judge(prepared, tmp_path):
     """The policy's own weights as the judge: it reads badly, but every verdict is its own and none a failure."""
     train(
         tmp_path / "run",
-        *("medr3_cpu", *prepared, "judge=verl", TWO_STAGES),
+        *("medr3_cpu", *prepared, "judge=verl", TWO_STAGES, "medr3.trajectories_per_step=1000"),
         "data.val_max_samples=2",
         "trainer.val_before_train=false",
     )
