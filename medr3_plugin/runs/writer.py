@@ -131,9 +131,7 @@ class RunWriter:
             kept = [line for line in lines if _step_of(line) <= step]
             if len(kept) < len(lines):
                 with whole(file) as draft:
-                    draft.write_bytes(b"".join(line.removesuffix(b"
-") + b"
-" for line in kept))
+                    draft.write_bytes(b"".join(line.removesuffix(b"\n") + b"\n" for line in kept))
         metrics = self.path / METRICS
         return metrics.is_file() and metrics.stat().st_size > 0
 
