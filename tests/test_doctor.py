@@ -24,7 +24,7 @@ REQUIRES = [
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment with the core, pyarrow and fastapi."""
     installed = {"medr3-plugin": "1", "pyarrow": "1", "fastapi": "1"}
-    monkeypatch.setattr(doctor, "_version", installed.get)
+    monkeypatch.setattr(doctor, "version_of", installed.get)
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: REQUIRES)
 
 
