@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.retrieval.corpus import evidence
 from medr3_plugin.retrieval.index.store import NO_YEAR, DocumentStore
 
 Mask = npt.NDArray[np.bool_]
@@ -43,6 +44,20 @@ class Filters:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
                 raise UserError(f"filters.{name}: expected a whole number, got {value!r}")
+        self._check_ranges()
+
+    def _check_ranges(self) -> None:
+        """Refuse bounds that no document can be within: the search would look like one without hits."""
+        for name, lowest, highest in (
+            ("evidence_level", self.min_evidence_level, self.max_evidence_level),
+            ("year", self.min_year, self.max_year),
+        ):
+            if lowest is not None and highest is not None and lowest > highest:
+                raise UserError(f"filters.min_{name}: {lowest} is above max_{name} {highest}")
+        if (level := self.min_evidence_level) is not None and level > evidence.HIGHEST:
+            raise UserError(f"filters.min_evidence_level: {level}, the highest level is {evidence.HIGHEST}")
+        if (level := self.max_evidence_level) is not None and level < evidence.LOWEST:
+            raise UserError(f"filters.max_evidence_level: {level}, the lowest level is {evidence.LOWEST}")
 
     def check_sources(self, known: Collection[str]) -> None:
         """Refuse a source that is not among those of the index.

@@ -8,6 +8,7 @@ query when numba is absent, and takes a second to import.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.index.analyser import terms
 from medr3_plugin.retrieval.index.filters import Mask
+from medr3_plugin.retrieval.index.other_names import other_names
 from medr3_plugin.retrieval.index.store import mapped
 
 Rows = npt.NDArray[np.int64]
@@ -28,6 +30,8 @@ MAX_QUERY_CHARACTERS = 16_384
 """Longer queries are cut: some 2,500 words are more than any question, and bound the time of a search."""
 
 K1, B = 1.5, 0.75
+_RARER = 4
+"""How many times rarer than another name the query's own must be for the other to be searched for, too."""
 
 NO_SUCH_DOCUMENT = "the index names a document that it does not have"
 
@@ -85,6 +89,38 @@ class LexicalIndex:
         """Term numbers of a query, repeated as often as they occur; unknown words are left out."""
         return [number for term in query_terms(query) if (number := self._vocabulary.get(term)) is not None]
 
+    def _others(self, query: str) -> list[int]:
+        """Term numbers of other names, where a corpus has those and hardly ever the query's own.
+
+        Beside an own name as frequent, another would count twice; a rarer one would weigh more ("followup" would
+        bring the three documents in which it stands before all that have "follow-up").
+        """
+        found: list[int] = []
+        for own, other in other_names(query[:MAX_QUERY_CHARACTERS]):
+            numbers = [self._vocabulary.get(term) for term in other]
+            if numbers and None not in numbers:
+                own_terms = terms(own)
+                new = [
+                    n
+                    for term, n in zip(other, numbers, strict=True)
+                    if n is not None and term not in own_terms
+                ]
+                if new and _RARER * self._together(own_terms) <= min(map(self._count, new)):
+                    found += new
+        return list(dict.fromkeys(found))
+
+    def _together(self, terms: Sequence[str]) -> int:
+        """In how many documents the terms stand together."""
+        numbers = [self._vocabulary.get(term) for term in terms]
+        if not numbers or None in numbers:
+            return 0
+        owners = [self._documents[self._starts[n] : self._starts[n + 1]] for n in numbers if n is not None]
+        return len(functools.reduce(functools.partial(np.intersect1d, assume_unique=True), owners))
+
+    def _count(self, number: int) -> int:
+        """Documents with a term."""
+        return int(self._starts[number + 1] - self._starts[number])
+
     def search(self, queries: Sequence[str], topk: int, mask: Mask | None = None) -> tuple[Rows, Scores]:
         """`[queries, topk]` row numbers and scores, best first; -1 where fewer documents match.
 
@@ -94,7 +130,7 @@ class LexicalIndex:
         rows = np.full((len(queries), topk), -1, dtype=np.int64)
         scores = np.zeros((len(queries), topk), dtype=np.float32)
         for number, query in enumerate(queries):
-            found, found_scores = self._search_one(self.terms(query), topk, mask)
+            found, found_scores = self._search_one(self.terms(query) + self._others(query), topk, mask)
             rows[number, : len(found)] = found
             scores[number, : len(found)] = found_scores
         return rows, scores

@@ -52,21 +52,12 @@ def build_server(service: RetrievalService) -> "MCPServer[Any]":
     try:
         from mcp.server import MCPServer
         from mcp.server.mcpserver.exceptions import ToolError
+        from mcp.server.mcpserver.tools import Tool
     except ImportError as error:
         raise MissingExtra("mcp", "mcp", "serving over MCP") from error
 
-    # what it logs below that is a line for each call
-    server: MCPServer[Any] = MCPServer(
-        "medr3", title="medr3 retrieval", version=__version__, log_level="WARNING"
-    )
-    logging.getLogger("mcp").setLevel(logging.WARNING)
     limit = service.options.max_topk
 
-    @server.tool(
-        name="medical_search",
-        description="Search the medical literature. Returns the passages that fit the query best, with their level of "
-        "evidence.",
-    )
     async def medical_search(  # noqa: PLR0917 (the fields of the tool)
         query: Annotated[str, Field(description="What to look for, in plain words.", min_length=1)],
         topk: Annotated[
@@ -80,7 +71,7 @@ def build_server(service: RetrievalService) -> "MCPServer[Any]":
         max_year: Annotated[int | None, Field(description="Last year of publication.")] = None,
     ) -> Found:
         given = {
-            "sources": sources,
+            "sources": sources or None,  # agents fill in what they do not need
             "min_evidence_level": min_evidence_level,
             "min_year": min_year,
             "max_year": max_year,
@@ -93,7 +84,18 @@ def build_server(service: RetrievalService) -> "MCPServer[Any]":
         found = [FoundDocument(**hit.document.columns(), score=hit.score) for hit in hits[0]]
         return Found(documents=found)
 
-    return server
+    tool = Tool.from_function(
+        medical_search,
+        description="Search the medical literature. Returns the passages that fit the query best, with their level of "
+        "evidence.",
+    )
+    arguments = tool.fn_metadata.arg_model
+    arguments.model_config["extra"] = "forbid"  # a misspelt argument (top_k) would silently have no effect
+    arguments.model_rebuild(force=True)
+    tool.parameters = arguments.model_json_schema(by_alias=True)
+    # what the server logs below that is a line for each call
+    logging.getLogger("mcp").setLevel(logging.WARNING)
+    return MCPServer("medr3", title="medr3 retrieval", version=__version__, log_level="WARNING", tools=[tool])
 
 
 class HttpTool:

@@ -96,6 +96,9 @@ async def test_two_clients_find_the_same(index, client, transport):
         assert error
         assert "Trials" in text
         assert (await call({"query": "diabetes", "topk": 101}))[0]
+        error, _, text = await call({"query": "diabetes", "top_k": 1})
+        assert error and "top_k" in text
+        assert await call({"query": "diabetes", "sources": []}) == await call({"query": "diabetes"})
 
 
 def test_the_tool_stands_beside_retrieve_and_behind_the_token(index, monkeypatch):

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from medr3_plugin.retrieval.index.lexical import LexicalIndex
+from medr3_plugin.retrieval.index.lexical_build import build_lexical
+
+
+def found(folder, documents: list[str], query: str) -> list[str]:
+    build_lexical(documents, folder)
+    rows, scores = LexicalIndex(folder).search([query], len(documents))
+    return [documents[row] for row, score in zip(rows[0], scores[0], strict=True) if row >= 0 and score > 0]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected", "other"),
+    [
+        ("EKG", "an ECG at rest", "an EEG at rest"),
+        ("SSRIs", "an SSRI or placebo", "an SNRI or placebo"),
+        ("utis in women", "UTI of women", "STI of women"),
+        ("ACEi in children", "ACE inhibitors in children", "ACE of children"),
+        ("PARP inhibitors", "PARPi for ovarian cancer", "PARG for ovarian cancer"),
+        ("FVIII deficiency", "deficiency of factor VIII", "deficiency of factor IX"),
+        ("factor VIIa", "recombinant FVIIa", "recombinant factor Xa"),
+        ("131I", "I-131 for goitre", "I-123 for goitre"),
+        ("Tc-99m", "99mTc scan", "18F scan"),
+        ("iodine-131", "131I for goitre", "123I for goitre"),
+        ("T3 N1 M0", "a T3N1M0 tumour", "a T2N0M0 tumour"),
+        ("47XXY", "karyotype 47,XXY", "karyotype 47,XYY"),
+        ("HLA-DRB1*15:01", "the allele DRB1*1501", "the allele DRB1*0401"),
+        ("NYHA III", "NYHA class 3", "NYHA class 2"),
+        ("Gleason score 7", "Gleason 7", "Gleason 9"),
+        ("BI-RADS 4", "a BIRADS 4 lesion", "a lesion of grade 4"),
+        ("SARS-CoV-2", "SARSCoV2 in wards", "MERS in wards"),
+        ("breast feeding", "breastfeeding in Peru", "bottle feeding in Peru"),
+        ("breastfeeding", "breast feeding in Peru", "bottle feeding in Peru"),
+        ("alpha-fetoprotein", "alphafetoprotein in serum", "alpha globulin in serum"),
+        ("glyceryl trinitrate", "nitroglycerin for angina", "isosorbide for angina"),
+        ("T2DM", "type 2 diabetes in adults", "type 1 diabetes in adults"),
+    ],
+)
+def test_another_name_is_found(tmp_path, query, expected, other):
+    assert found(tmp_path, [other, expected], query)[0] == expected
+
+
+def test_a_rarer_name_does_not_come_before_the_own_one(tmp_path):
+    often = [f"follow-up of {n} patients" for n in range(9)]
+    assert found(tmp_path, ["followup of patients", *often], "follow-up") == often
+    assert found(tmp_path, ["an EKG", *["an ECG"] * 9], "ECG") == ["an ECG"] * 9
+    assert set(found(tmp_path, ["an EKG", *["an ECG"] * 9], "EKG")) == {"an EKG", "an ECG"}
