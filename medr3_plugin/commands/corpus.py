@@ -112,7 +112,7 @@ def _tell(summary: Mapping[str, Mapping[str, Any]], out: Path) -> None:
         levels = ", ".join(f"level {level}: {count}" for level, count in about["evidence_levels"].items())
         typer.echo(f"{out / file}: {counted(about['documents'], 'document')} ({levels})")
         for licence, count in about["licenses"].items():
-            typer.echo(f"   {licence}: {count:,}")
+            typer.echo(f"   licence {licence}: {count:,}")
         if unknown := about.get("unknown_evidence_types"):
             typer.echo(f"   {unknown_types(unknown)}", err=True)
 

@@ -33,6 +33,7 @@ def train(
     from medr3_plugin.launch import run_training
     from medr3_plugin.recipe.checks import check, other_verl
     from medr3_plugin.recipe.checks.language import WHERE as LANGUAGE
+    from medr3_plugin.recipe.checks.sizes import FREE_MEMORY
     from medr3_plugin.recipe.shipped import compose, find_recipe
 
     found = find_recipe(recipe)
@@ -48,8 +49,8 @@ def train(
     if (other := other_verl()) is not None:
         print(f"warning: verl {other}", file=sys.stderr)
     for finding in findings:
-        if finding.where == LANGUAGE:
-            print(f"warning: {LANGUAGE}: {finding.message}", file=sys.stderr)
+        if finding.where in (LANGUAGE, FREE_MEMORY):
+            print(f"warning: {finding.where}: {finding.message}", file=sys.stderr)
     if check_only:
         print(f"{found.name}: ready to train")
         return

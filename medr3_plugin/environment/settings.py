@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import string
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from medr3_plugin.yaml_section import validated
 
+_CONTENT_FIELDS = ("text", "summary", "title")
+_LINES = ("empty_line", "duplicate_line", "failed_line", "malformed_line", "limit_line")
+_TAG = re.compile(r"</?(?:think|search|document|answer)>")
 TEMPLATE_FIELDS = ("header", "title", "text", "summary", "source", "evidence_type", "year")
 
 
@@ -58,9 +63,21 @@ class EnvironmentSettings(BaseModel):
     def _known_fields_only(cls, template: str) -> str:
         try:
             template.format(**dict.fromkeys(TEMPLATE_FIELDS, ""))
-        except (KeyError, IndexError, ValueError) as error:
+            named = {field for _, field, _, _ in string.Formatter().parse(template)}
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
             raise ValueError(f"unknown field {error}; known: {', '.join(TEMPLATE_FIELDS)}") from error
+        if not named.intersection(_CONTENT_FIELDS):
+            raise ValueError(
+                f"shows nothing of a document; name {', '.join(f'{{{f}}}' for f in _CONTENT_FIELDS)} or several"
+            )
         return template
+
+    @field_validator("document_template", *_LINES)
+    @classmethod
+    def _no_tags(cls, text: str) -> str:
+        if tag := _TAG.search(text):
+            raise ValueError(f"holds the tag {tag[0]}, which would be read as one of the trajectory's own")
+        return text
 
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any] | None) -> EnvironmentSettings:

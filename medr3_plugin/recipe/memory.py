@@ -6,6 +6,7 @@ its memory, then FSDP trains. The larger of the two phases, plus what stays resi
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -147,3 +148,31 @@ def estimate(config: Any, size: ModelSize, gpu_memory_gib: float) -> Estimate:
         kv_tokens=max(0, int(kv_cache * _GIB / kv_bytes)),
         parts=parts,
     )
+
+
+def least_on_cpu(config: Any, size: ModelSize | None) -> float:
+    """GiB that a run on a CPU needs at the least, all of its processes together.
+
+    For each process what its libraries take, for each rank 1 GiB of KV cache, and of the model 20 bytes a parameter:
+    weights, gradients and Adam moments in fp32, and the rollout's weights. The CPU recipe with SmolLM2-135M was seen
+    to need 12 to 13 GiB, of which this finds 8.
+    """
+    ranks = int(config.trainer.nnodes) * int(config.trainer.n_gpus_per_node)
+    workers = int(config.actor_rollout_ref.rollout.agent.num_workers) + int(config.reward.num_workers)
+    processes = (
+        2 + 4 * ranks + workers
+    )  # the trainer and its driver; of each rank the actor and three of vLLM
+    model = 0.0 if size is None else size.parameters * 20 / _GIB
+    return 0.6 * processes + ranks + model
+
+
+def free_on_this_machine() -> float | None:
+    """GiB that new processes can have here; None if nobody says."""
+    try:
+        import psutil
+    except ImportError:
+        return None
+    free = float(psutil.virtual_memory().available)
+    with contextlib.suppress(OSError, ValueError):  # a container may have less
+        free = min(free, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return free / _GIB

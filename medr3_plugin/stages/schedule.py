@@ -54,8 +54,8 @@ class Until(_Strict):
     metric: str | None = None
     window: int = Field(default=5, ge=1)
     patience: int | None = Field(default=None, ge=1)
-    min_delta: float = Field(default=0.005, ge=0)
-    threshold: float | None = None
+    min_delta: float = Field(default=0.005, ge=0, allow_inf_nan=False)
+    threshold: float | None = Field(default=None, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _consistent(self) -> Until:
@@ -88,13 +88,13 @@ class StageSpec(_Strict):
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")
     train_files: list[str] | None = None
-    mixture: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    mixture: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
     max_searches: int | None = Field(default=None, ge=0)
     reward: dict[str, Any] = Field(default_factory=dict)
     until: Until
     handover: Handover = "weights"
-    learning_rate: float | None = Field(default=None, gt=0)
-    temperature: float | None = Field(default=None, gt=0)
+    learning_rate: float | None = Field(default=None, gt=0, le=10)
+    temperature: float | None = Field(default=None, gt=0, le=100)
     top_p: float | None = Field(default=None, gt=0, le=1)
 
     @property

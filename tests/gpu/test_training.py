@@ -11,6 +11,7 @@ from training_runs import history, lines, train
 
 from medr3_plugin.recipe.checks import check
 from medr3_plugin.recipe.shipped import find_recipe
+from medr3_plugin.stages.checkpoints import latest
 
 
 @pytest.mark.parametrize("extra", [(), LORA], ids=["full weights", "LoRA"])
@@ -42,8 +43,8 @@ def test_three_stages(tmp_path, extra):
 @pytest.mark.gpu
 def test_a_killed_run_resumes_in_its_stage(tmp_path):
     run, given = tmp_path / "run", [RECIPE, *overrides(tmp_path)]
-    checkpoint = run / "checkpoints/latest_checkpointed_iteration.txt"
-    assert kill_when(checkpoint.is_file, run, given)
+    assert kill_when(lambda: latest(run / "checkpoints", verify=False)[0] is not None, run, given)
     train(run, *given)
+    assert f"global_step_{STEPS}: stage retrieval, step {STEPS}" in (run / "train.log").read_text()
     steps = [line["step"] for line in lines(run / "metrics.jsonl") if line["kind"] == "train"]
     assert steps == list(range(1, 3 * STEPS + 1))

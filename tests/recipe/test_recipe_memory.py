@@ -140,3 +140,18 @@ def test_what_saves_memory_lowers_the_estimate() -> None:
     assert estimate(config(tokens=4096), size, 80).training < base.training
     assert estimate(config(offload=False), size, 80).generating > base.generating
     assert estimate(config(util=0.8), size, 80).kv_tokens > base.kv_tokens
+
+
+def test_too_little_memory_is_said_before_a_run_on_this_machine(monkeypatch):
+    pytest.importorskip("verl")
+    from medr3_plugin.recipe.checks import sizes
+    from medr3_plugin.recipe.shipped import compose, find_recipe
+
+    config = compose(find_recipe("medr3_cpu"), ["actor_rollout_ref.model.path=Qwen/Qwen2.5-1.5B-Instruct"])
+    for free, said in ((3.0, True), (64.0, False), (None, False)):
+        monkeypatch.setattr(sizes, "free_on_this_machine", lambda free=free: free)
+        assert bool(list(sizes.memory_of_this_machine(config))) == said
+    monkeypatch.setattr(sizes, "free_on_this_machine", lambda: 3.0)
+    (finding,) = sizes.memory_of_this_machine(config)
+    assert finding.level == "note" and "3.0 GiB are free" in finding.message and "needs 3" in finding.message
+    assert not list(sizes.memory_of_this_machine(compose(find_recipe("one_gpu_1_5b"))))

@@ -100,6 +100,77 @@ def test_every_recipe_can_be_prepared(name: str, tmp_path: Path, monkeypatch: py
     assert not replaced & {"algorithm.adv_estimator", "medr3.reward.preset", "medr3.reward.weights"}
 
 
+RECIPES_OF_USERS = {
+    "critic": (
+        "one_gpu_1_5b",
+        (
+            "algorithm.adv_estimator=gae",
+            "critic.enable=true",
+            "critic.model.path=Qwen/Qwen2.5-1.5B-Instruct",
+        ),
+    ),
+    "own files": (
+        "qwen2_5_7b",
+        (
+            "trainer.v1.trainer_mode=medr3_colocate_async",
+            "+medr3.stages.1.mixture={medqa: 1, pubmedqa: 2}",
+            "+medr3.stages.2.train_files=[data/other.parquet]",
+            "medr3.reward.encoder.device=cuda",
+            "+data.gen_batch_size=64",
+        ),
+    ),
+    "rollout on its own GPUs": (
+        "qwen2_5_7b",
+        (
+            "trainer.v1.trainer_mode=medr3_separate_async",
+            "trainer.v1.separate_async.parameter_sync_step=4",
+            "actor_rollout_ref.hybrid_engine=false",
+            "actor_rollout_ref.rollout.nnodes=1",
+            "actor_rollout_ref.rollout.n_gpus_per_node=4",
+            "actor_rollout_ref.rollout.checkpoint_engine.backend=nccl",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("which", RECIPES_OF_USERS)
+def test_recipes_of_users_can_be_prepared(
+    which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the shipped recipes do not use is replaced, too, so that the rehearsal's configuration is valid."""
+    from omegaconf import OmegaConf
+
+    monkeypatch.chdir(tmp_path)
+    for variable in ("MEDR3_DATA", "MEDR3_TOOLS", "MEDR3_JUDGE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    recipe, overrides = RECIPES_OF_USERS[which]
+    done = prepared_recipe(recipe, tmp_path / "out", overrides)
+    config = OmegaConf.load(tmp_path / "out" / f"{CONFIG_NAME}.yaml")
+    if which == "critic":
+        assert config.critic.model.path == str(done.model.folder)
+        assert config.critic.fsdp.model_dtype == "fp32" and not config.critic.model.use_remove_padding
+    elif which == "own files":
+        assert config.medr3.stages[1].mixture == {} and Path(config.medr3.stages[2].train_files[0]).is_file()
+        assert config.medr3.reward.encoder.device == "cpu" and config.data.gen_batch_size == 4
+    else:
+        assert config.actor_rollout_ref.rollout.checkpoint_engine.backend == "medr3_gloo"
+        assert config.ray_kwargs.ray_init.num_gpus == done.ranks + 1
+
+
+def test_files_of_every_stage_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MEDR3_DATA", raising=False)
+    own = stand_ins.write_data(tmp_path, "search")
+    overrides = (
+        f"+medr3.stages.2.train_files=[{own}]",
+        "data.train_files=nowhere.parquet",
+        "data.train_batch_size=4",
+        "actor_rollout_ref.actor.ppo_mini_batch_size=4",
+    )
+    with pytest.raises(UserError, match=r"nowhere\.parquet"):
+        prepared_recipe("one_gpu_1_5b", tmp_path / "out", overrides, allowed=False)
+
+
 def test_without_stand_ins_everything_missing_is_named_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

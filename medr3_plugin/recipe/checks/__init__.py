@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import warnings
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ from medr3_plugin.recipe.checks.names import unknown_keys
 from medr3_plugin.recipe.checks.parallel import divisions, separate
 from medr3_plugin.recipe.checks.resume import resumes
 from medr3_plugin.recipe.checks.sections import registrations, retrieval_options, sections, tools
-from medr3_plugin.recipe.checks.sizes import budgets, counts, lengths, memory
+from medr3_plugin.recipe.checks.sizes import budgets, counts, lengths, memory, memory_of_this_machine
 from medr3_plugin.recipe.shipped import Recipe, compose
 from medr3_plugin.registered_names import VERL_VERSION
 from medr3_plugin.yaml_section import as_list
@@ -73,7 +74,7 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
     findings += [*cpus(config, retrieval), *memory(config, gpu_memory_gib)]
     if files:
         findings += [*files_exist(config, retrieval), *milvus(config, retrieval)]
-        findings += [*silent_servers(config, retrieval), *resumes(config)]
+        findings += [*silent_servers(config, retrieval), *resumes(config), *memory_of_this_machine(config)]
         findings += english_only(config, [*as_list(config.data.train_files), *as_list(config.data.val_files)])
     return _worst_first(findings)
 
@@ -98,9 +99,16 @@ def _verl(config: Any) -> Iterator[Finding]:
     if (other := other_verl()) is not None:
         yield Finding.note("verl", other)
     from hydra.errors import HydraException
+    from omegaconf import OmegaConf, open_dict
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import omega_conf_to_dataclass, validate_config
 
+    if OmegaConf.select(config, "critic.model._target_"):
+        config = copy.deepcopy(config)
+        with open_dict(config.critic.model):
+            del config.critic.model[
+                "_target_"
+            ]  # the class loads the model, for minutes where there is no network
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from medr3_plugin.recipe.checks.finding import Finding, most_searches, section
-from medr3_plugin.recipe.memory import estimate, model_size, sequence_parallel
+from medr3_plugin.recipe.memory import (
+    estimate,
+    free_on_this_machine,
+    least_on_cpu,
+    model_size,
+    sequence_parallel,
+)
+
+FREE_MEMORY = "free memory"
+"""Where a run on this machine's CPU would need more memory than is free."""
 
 _COUNTS = (
     "data.train_batch_size",
@@ -168,4 +177,18 @@ def memory(config: Any, gpu_memory_gib: float) -> Iterator[Finding]:
         yield Finding.error(
             "actor_rollout_ref.rollout.gpu_memory_utilization",
             f"the KV cache would hold less than one trajectory ({whole} tokens)",
+        )
+
+
+def memory_of_this_machine(config: Any) -> Iterator[Finding]:
+    """A run on this machine's CPU finds the memory it needs; a note, as other programs may end before it starts."""
+    if config.trainer.device != "cpu" or (free := free_on_this_machine()) is None:
+        return
+    needed = least_on_cpu(config, model_size(str(config.actor_rollout_ref.model.path)))
+    if free < needed:
+        yield Finding(
+            "note",
+            FREE_MEMORY,
+            f"{free:.1f} GiB are free here, and the run needs {needed:.0f} GiB or more: end other programs, take a "
+            "smaller model or fewer workers, or Ray will kill processes of the run",
         )

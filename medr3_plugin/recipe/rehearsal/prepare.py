@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,7 +14,8 @@ from typing import Any
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks import check_config
 from medr3_plugin.recipe.checks.finding import Finding, most_searches
-from medr3_plugin.recipe.checks.sections import retrieval_options, sections, tool_file
+from medr3_plugin.recipe.checks.sections import retrieval_options, tool_file
+from medr3_plugin.recipe.checks.sizes import FREE_MEMORY
 from medr3_plugin.recipe.rehearsal import replaced, stand_ins
 from medr3_plugin.recipe.rehearsal.replaced import Replaced
 from medr3_plugin.recipe.rehearsal.tiny_model import TinyModel, build_tiny_model
@@ -123,7 +125,7 @@ def prepare(
         )
     ranks = 2 if config.trainer.nnodes * config.trainer.n_gpus_per_node > 1 else 1
     changed += replaced.replace(config, {"actor_rollout_ref.model.path": str(model.folder)})
-    if config.critic.enable:
+    if replaced.needs_critic(config):
         paths = dict.fromkeys(("critic.model.path", "critic.model.tokenizer_path"), str(model.folder))
         changed += replaced.replace(config, paths)
     changed += replaced.replace(config, replaced.sizes(config, inside[-1] + 8))
@@ -131,7 +133,12 @@ def prepare(
     run_dir = folder / "run"
     changed += replaced.replace(config, replaced.schedule(config, run_dir))
     changed += replaced.replace(config, replaced.scripted(config, folder / "agent_loops.yaml"))
-    _refuse_errors(sections(config))  # a mistake of the rehearsal's own shows here, not minutes later
+    # a mistake of the rehearsal's own shows here, not minutes later
+    own = check_config(config, recipe.folder, files=True, gpu_memory_gib=gpu_memory_gib)
+    _refuse_errors(own)
+    for finding in own:
+        if finding.where == FREE_MEMORY:
+            print(f"warning: {finding.where}: {finding.message}", file=sys.stderr)
     _write(config, folder)
     return Prepared(
         folder=folder,
@@ -163,8 +170,9 @@ def _write(config: Any, folder: Path) -> None:
 
 
 def _train_files(config: Any) -> list[str]:
-    own = [file for stage in config.medr3.stages for file in as_list(stage.get("train_files"))]
-    return list(dict.fromkeys(own or as_list(config.data.train_files)))
+    default = as_list(config.data.train_files)
+    of_stages = (as_list(stage.get("train_files")) or default for stage in config.medr3.stages)
+    return list(dict.fromkeys(file for files in of_stages for file in files))
 
 
 def _absent(files: Iterable[str]) -> list[str]:
@@ -188,6 +196,8 @@ def _data(config: Any, folder: Path, missing: _Missing) -> dict[str, Any]:
         for index, stage in enumerate(config.medr3.stages):
             if stage.get("train_files"):
                 wanted[f"medr3.stages[{index}].train_files"] = [file]
+            if stage.get("mixture"):  # of datasets that are not there
+                wanted[f"medr3.stages[{index}].mixture"] = {}
     return wanted
 
 

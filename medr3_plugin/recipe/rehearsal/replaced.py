@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from medr3_plugin.recipe.checks.finding import verl_mode
+
 GROUP = 4
 """Samples of a question: one of each kind of `environment.scripted`."""
 QUESTIONS = 4
@@ -83,7 +85,37 @@ def devices(config: Any, ranks: int) -> dict[str, Any]:
         }
         if own.get("strategy", "fsdp2") == "fsdp":
             wanted[f"{at}.strategy"] = "fsdp2"
+    if needs_critic(config):
+        wanted |= {
+            "critic.strategy": "fsdp2",
+            "critic.ulysses_sequence_parallel_size": 1,
+            "critic.model.use_remove_padding": False,
+            "critic.fsdp.model_dtype": "fp32",
+            "critic.fsdp.mixed_precision": fp32,
+            "critic.fsdp.use_torch_compile": False,
+            "critic.fsdp.ulysses_sequence_parallel_size": 1,
+        }
+    for key in ("medr3.reward.encoder.device", "medr3.retrieval.search.device"):
+        if _select(config, key):
+            wanted[key] = "cpu"
+    if verl_mode(config) == "separate_async":  # the rollout has ranks of its own
+        wanted |= {
+            "actor_rollout_ref.rollout.nnodes": 1,
+            "actor_rollout_ref.rollout.n_gpus_per_node": 1,
+            "actor_rollout_ref.rollout.checkpoint_engine.backend": "medr3_gloo",
+            "actor_rollout_ref.rollout.checkpoint_engine.custom_backend_module": (
+                "medr3_plugin.platform_cpu.gloo_weights"
+            ),
+            "ray_kwargs.ray_init.num_gpus": ranks + 1,
+        }
     return wanted
+
+
+def needs_critic(config: Any) -> bool:
+    """Whether verl trains a critic; where `critic.enable` is unset, the advantage estimator decides."""
+    from verl.trainer.ppo.utils import need_critic
+
+    return bool(need_critic(config))
 
 
 def sizes(config: Any, prompt_tokens: int) -> dict[str, Any]:
@@ -92,7 +124,8 @@ def sizes(config: Any, prompt_tokens: int) -> dict[str, Any]:
     prompt = min(int(data.max_prompt_length), prompt_tokens)
     response = min(int(data.max_response_length), RESPONSE)
     # several updates a step stay several
-    mini = QUESTIONS // 2 if data.train_batch_size > actor.ppo_mini_batch_size else QUESTIONS
+    several = data.train_batch_size > actor.ppo_mini_batch_size
+    mini = QUESTIONS // 2 if several else QUESTIONS
     wanted: dict[str, Any] = {
         "data.train_batch_size": QUESTIONS,
         "data.val_max_samples": QUESTIONS,
@@ -108,14 +141,20 @@ def sizes(config: Any, prompt_tokens: int) -> dict[str, Any]:
         "actor_rollout_ref.rollout.agent.num_workers": min(2, int(rollout.agent.num_workers)),
         "reward.num_workers": min(2, int(config.reward.num_workers)),
     }
+    if verl_mode(config) == "separate_async":
+        wanted["trainer.v1.separate_async.parameter_sync_step"] = QUESTIONS // mini
+    if data.get("gen_batch_size"):
+        wanted["data.gen_batch_size"] = QUESTIONS
     for key in (
+        "critic.ppo_mini_batch_size",
+        "critic.ppo_micro_batch_size_per_gpu",
         "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu",
         "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu",
         "actor_rollout_ref.ref.log_prob_micro_batch_size_per_gpu",
     ):
         part, _, name = key.rpartition(".")
         if (_select(config, part) or {}).get(name):
-            wanted[key] = 1
+            wanted[key] = mini if name == "ppo_mini_batch_size" else 1
     environment = config.medr3.get("environment") or {}
     for name, most in (("document_tokens", DOCUMENT), ("search_tokens", SEARCH), ("answer_reserve", RESERVE)):
         if (environment.get(name) or 0) > most:
@@ -140,6 +179,8 @@ def schedule(config: Any, run_dir: Path) -> dict[str, Any]:
         "medr3.validate_at_handover": True,
         "medr3.checkpoint_at_handover": True,
         "trainer.default_local_dir": str(run_dir / "checkpoints"),
+        "trainer.default_hdfs_dir": None,
+        "trainer.total_training_steps": None,
         "trainer.logger": ["console"],
         "trainer.val_before_train": False,
         "trainer.test_freq": -1,

@@ -22,6 +22,7 @@ from medr3_plugin.launch import (
 from medr3_plugin.platform_cpu.speed import cores, thread_environment
 from medr3_plugin.recipe.rehearsal.prepare import CONFIG_NAME, Prepared
 from medr3_plugin.runs.files import LOG
+from medr3_plugin.stages.checkpoints import latest
 
 _POLL_S = 0.2
 
@@ -64,10 +65,9 @@ def _until_killed(prepared: Prepared) -> None:
             command, env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
-            mark = run_dir / "checkpoints" / "latest_checkpointed_iteration.txt"
-            while child.poll() is None and not _written(mark):
+            while child.poll() is None and not _saved(run_dir):
                 time.sleep(_POLL_S)
-            if not _written(mark):
+            if not _saved(run_dir):
                 raise training_failed(log, 0)
             for pid in (child.pid, *tagged_processes(tag)):
                 with suppress(ProcessLookupError, PermissionError):
@@ -80,5 +80,6 @@ def _environment() -> dict[str, str]:
     return cpu_environment(thread_environment(cores()))
 
 
-def _written(mark: Path) -> bool:
-    return mark.is_file() and bool(mark.read_text().strip())
+def _saved(run_dir: Path) -> bool:
+    """Whether a checkpoint is complete: verl writes its own mark earlier, and a kill between leaves none to resume."""
+    return latest(run_dir / "checkpoints", verify=False)[0] is not None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +13,8 @@ from typing import Any
 from medr3_plugin import tables
 from medr3_plugin.errors import MissingExtra, RowError, UserError
 from medr3_plugin.hub_name import hub_or_cache, is_hub_name
+
+logger = logging.getLogger(__name__)
 
 TEXTS = (".txt", ".md")
 SUMMARY = "SOURCES.json"
@@ -55,7 +59,9 @@ def rows_of(
     elif _is_saved_dataset(Path(source)):
         yield from _saved_dataset_rows(Path(source))
     else:
-        for file in files_of(source):
+        files = files_of(source)
+        _name_left_aside(Path(source), files)
+        for file in files:
             yield from _file_rows(file, Path(source), bad_rows)
 
 
@@ -92,6 +98,19 @@ def files_of(source: str | Path) -> list[Path]:
         expected = ", ".join((*tables.SUFFIXES, *TEXTS))
         raise UserError(f"{path}: no corpus file in this folder (expected {expected})")
     return files
+
+
+def _name_left_aside(folder: Path, files: list[Path]) -> None:
+    """Warn of what a folder of texts holds beside them: somebody may think that it is read."""
+    if folder.is_dir() and files[0].suffix.lower() in TEXTS:
+        aside = Counter(
+            file.suffix.lower() or "no ending"
+            for file in folder.rglob("*")
+            if file.is_file() and not _hidden(file.relative_to(folder)) and file.suffix.lower() not in TEXTS
+        )
+        if aside:
+            counts = ", ".join(f"{ending} ({count})" for ending, count in sorted(aside.items()))
+            logger.warning("%s: files that are not read: %s; only .txt and .md are texts", folder, counts)
 
 
 def _hidden(path: Path) -> bool:

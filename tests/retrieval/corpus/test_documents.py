@@ -405,6 +405,13 @@ def test_a_readme_beside_tables_is_no_document(tmp_path):
     assert [document.id for document in read_corpus(tmp_path)] == ["1"]
 
 
+def test_files_beside_texts_that_are_not_read_are_named(tmp_path, caplog):
+    for name in ("a.txt", "b.md", "c.html", "d.pdf", "e.HTML", ".hidden.pdf"):
+        (tmp_path / name).write_text("text")
+    assert len(list(read_corpus(tmp_path))) == 2
+    assert ".html (2), .pdf (1)" in caplog.text
+
+
 @pytest.mark.parametrize("queries", ["queries.jsonl", "query.jsonl.gz", "queries.tsv"])
 def test_of_a_folder_with_queries_the_corpus_is_read(tmp_path, queries):
     write_jsonl(tmp_path / "corpus.jsonl", [{"_id": "1", "text": "one"}])
