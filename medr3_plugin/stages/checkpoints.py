@@ -108,16 +108,23 @@ def resume_folder(trainer: Any, *, verify: bool = True) -> tuple[Path | None, li
         verify: see `latest`.
 
     Raises:
-        UserError: the checkpoint that `resume_path` names is damaged.
+        UserError: the checkpoint that `resume_path` names is damaged, or a path is missing.
     """
     if trainer.resume_mode == "disable":
         return None, []
-    if trainer.resume_mode == "resume_path":
-        folder = Path(trainer.resume_from_path).absolute()
-        if verify and _marker(folder) and (damage := damage_of(folder)):
-            raise UserError(f"trainer.resume_from_path: {folder}: {damage}; name another checkpoint")
-        return folder, []
-    return latest(Path(trainer.default_local_dir).absolute(), verify=verify)
+    by_path = trainer.resume_mode == "resume_path"
+    key, what = "default_local_dir", "the folder of the checkpoints"
+    if by_path:
+        key, what = "resume_from_path", "a checkpoint, a folder named global_step_<number>"
+    path = getattr(trainer, key)
+    if not path or not isinstance(path, str):
+        raise UserError(f"trainer.{key}: give {what}, got {path!r}")
+    folder = Path(path).absolute()
+    if not by_path:
+        return latest(folder, verify=verify)
+    if verify and _marker(folder) and (damage := damage_of(folder)):
+        raise UserError(f"trainer.resume_from_path: {folder}: {damage}; name another checkpoint")
+    return folder, []
 
 
 def damage_of(folder: Path) -> str | None:

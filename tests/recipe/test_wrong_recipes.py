@@ -102,6 +102,9 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
             "until.threshold",
             "finite",
         ),
+        ({"actor_rollout_ref.model.path": "~/model"}, "actor_rollout_ref.model.path", "what ~ means"),
+        ({"data.train_files": ["~/train.parquet"]}, "data.train_files", "what ~ means"),
+        ({"paths.run": "~/run"}, "trainer.default_local_dir", "/run/checkpoints"),
         ({"medr3.environment.document_template": "a document"}, "document_template", "shows nothing"),
         ({"medr3.environment.document_template": "{title.nope}"}, "document_template", "unknown field"),
         ({"medr3.environment.document_template": "</document>{text}"}, "document_template", "</document>"),
@@ -280,6 +283,11 @@ def test_a_resume_that_the_trainer_would_refuse_is_refused_by_the_check(
     (said,) = problems_in_folder(composed, tmp_path, medr3__stages=renamed)
     assert "medr3.stages has changed" in said and str(checkpoint) in said
     assert not problems_in_folder(composed, tmp_path, medr3__stages=renamed, trainer__resume_mode="disable")
+    for key, mode in (("default_local_dir", "auto"), ("resume_from_path", "resume_path")):
+        for path in (None, "", 3):
+            given = {"trainer__resume_mode": mode, f"trainer__{key}": path}
+            (said,) = problems_in_folder(composed, tmp_path, **given)
+            assert said.startswith(f"trainer.{key}: give ")
     (checkpoint / STATE_FILE).unlink()  # damaged: the trainer skips it
     assert not problems_in_folder(composed, tmp_path)
     named = {"trainer__resume_mode": "resume_path", "trainer__resume_from_path": str(checkpoint)}

@@ -63,6 +63,35 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
             yield Finding.error("medr3.reward.extractor.vocabularies", str(error))
 
 
+def homes(config: Any) -> Iterator[Finding]:
+    """Paths with `~` that verl takes as they are; ours are expanded."""
+    from omegaconf import OmegaConf
+
+    stages = section(config).get("stages") or ()
+    paths = {
+        **{
+            key: listed(OmegaConf.select(config, key))
+            for key in (
+                "data.train_files",
+                "data.val_files",
+                "actor_rollout_ref.model.path",
+                "critic.model.path",
+                "trainer.default_local_dir",
+                "trainer.resume_from_path",
+            )
+        },
+        **{
+            f"medr3.stages[{i}].train_files": listed(stage.get("train_files"))
+            for i, stage in enumerate(stages)
+        },
+    }
+    for key, given in paths.items():
+        for path in given:
+            if path.startswith("~"):
+                whole = Path(path).expanduser()
+                yield Finding("error", key, f"{path}: verl does not know what ~ means; write {whole}")
+
+
 def _mixtures(stages: Sequence[Mapping[str, Any]], train: Sequence[str]) -> Iterator[Finding]:
     """Datasets of a stage's mixture are in its files."""
     for index, stage in enumerate(stages):
