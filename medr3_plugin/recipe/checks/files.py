@@ -70,7 +70,7 @@ def homes(config: Any) -> Iterator[Finding]:
     stages = section(config).get("stages") or ()
     paths = {
         **{
-            key: listed(OmegaConf.select(config, key))
+            key: as_list(OmegaConf.select(config, key))
             for key in (
                 "data.train_files",
                 "data.val_files",
@@ -81,7 +81,7 @@ def homes(config: Any) -> Iterator[Finding]:
             )
         },
         **{
-            f"medr3.stages[{i}].train_files": listed(stage.get("train_files"))
+            f"medr3.stages[{i}].train_files": as_list(stage.get("train_files"))
             for i, stage in enumerate(stages)
         },
     }
