@@ -14,11 +14,12 @@ A training run writes:
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from medr3_plugin.outputs import whole
 
 METRICS = "metrics.jsonl"
 STAGES = "stages.json"
@@ -132,7 +133,5 @@ def trajectory_row(
 
 def write_json(file: Path, value: object) -> None:
     """Write JSON so that a reader never sees a half-written file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(file)
+    with whole(file) as draft:
+        draft.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
