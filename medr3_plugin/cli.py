@@ -46,17 +46,17 @@ def _root(
     pass
 
 
-def _register() -> None:
-    # import for the side effect: each module adds its commands to `app`
+def command_line() -> typer.Typer:
+    """The application with all its commands."""
     from medr3_plugin.commands import register_all
 
     if not app.registered_commands:
         register_all(app)
+    return app
 
 
 def main() -> None:
     """Entry point of the console script: a user's mistake is one line on stderr and exit code 2, a failure is 1."""
-    _register()
     try:
         _run()
     except KeyboardInterrupt:
@@ -66,7 +66,7 @@ def main() -> None:
 
 def _run() -> None:
     try:
-        app()
+        command_line()()
     except (UserError, RunFailed, InfrastructureFailure) as error:
         if is_verbose():
             traceback.print_exc()

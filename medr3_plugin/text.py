@@ -90,7 +90,7 @@ _ARTICLE = re.compile(r"^\s*(?:an?|An|A(?=\s+[a-z]))\s+(?=\w)")
 _SPECIES = re.compile(r"([A-Z])[a-z]{3,}[aeimsx] ([a-z]{3,}(?:a|ae|ans|e|ens|i|is|os|um|us|or|ix|ax))")
 
 _TOKEN = re.compile(
-    rf"""(?P<number>\d+(?:\.\d+)?)
+    rf"""(?P<number>\d+(?:\.\d+)?|(?<![\w.)\]])\.\d+)
     |(?P<word>[^\W\d_{_CJK}]+|[{_CJK}])
     |(?P<stop>\n|[.!](?=\s|$|[{_CJK}])|[;。])
     |(?P<minus>(?<![\w.)])[-−](?=\d)|(?<=[\w+])[-−](?=$|[\s,;.)\]])|(?<=\()[-−](?=\)))
@@ -177,6 +177,7 @@ def _keys(raw: str) -> tuple[str, ...]:
     word = raw.casefold()
     if word in _KEYS:
         return _KEYS[word]
+    word = f"0{word}" if word[0] == "." else word
     if word[0].isdigit():
         return (word.rstrip("0").rstrip(".") if "." in word else word.lstrip("0") or "0",)
     if match := _ROMAN_AND_LETTER.fullmatch(word):  # "type IIa" is "type 2A"

@@ -21,6 +21,11 @@ def validated(model: type[Model], options: Mapping[str, Any], section: str) -> M
         raise mistake(error, section, model.model_fields) from error
 
 
+def as_list(value: Any) -> list[str]:
+    """A value that may be one name, several or null, as a list."""
+    return [value] if isinstance(value, str) else [str(item) for item in value or ()]
+
+
 def mistake(error: ValidationError, section: str, known: Collection[str] = ()) -> UserError:
     """The first mistake that pydantic found, by its yaml path under `section`.
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 import typer
+from command_line import main
 
 import medr3_plugin
-from medr3_plugin.cli import _register, app, main
+from medr3_plugin.cli import command_line
 from medr3_plugin.commands.examples import EXAMPLES
 from medr3_plugin.commands.help import GROUPS, OPTION_GROUPS
 from medr3_plugin.errors import JudgeFailure, RetrievalFailure, RunFailed, UserError
@@ -35,30 +36,14 @@ def test_an_out_that_cannot_be_made_is_one_line(
         "prepare": ["data", "prepare", "generic", "--source", str(tmp_path / "q.jsonl")],
         "vocab": ["data", "vocab"],
     }[command]
-    monkeypatch.setattr(sys, "argv", ["medr3", *arguments, "--out", out])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    said = capsys.readouterr().err
-    assert ended.value.code == 2 and said.startswith("error: ") and str(tmp_path / "file") in said
+    code, _, said = main(monkeypatch, capsys, *arguments, "--out", out)
+    assert code == 2 and said.startswith("error: ") and str(tmp_path / "file") in said
     assert said.count("\n") == 1 and "give another" in said
-
-
-def medr3(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
-) -> tuple[int, str, str]:
-    """Exit code, output and errors of the command in this process."""
-    monkeypatch.setattr(sys, "argv", ["medr3", *arguments])
-    monkeypatch.setattr(sys, "stderr", sys.stderr)  # -q puts another in its place
-    with pytest.raises(SystemExit) as ended:
-        main()
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
 
 
 def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     if group is None:
-        _register()
-        group = typer.main.get_command(app)
+        group = typer.main.get_command(command_line())
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, (*path, name))
@@ -70,7 +55,7 @@ def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tu
 def test_every_command_shows_an_example_that_its_parser_takes(
     path: tuple[str, ...], command: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, shown, _ = medr3(monkeypatch, capsys, *path, "-h")
+    code, shown, _ = main(monkeypatch, capsys, *path, "-h")
     example = EXAMPLES[" ".join(path)]
     assert code == 0 and all(line in shown for line in example.splitlines())
     words = shlex.split(example.replace("\\\n", " "))
@@ -81,7 +66,7 @@ def test_every_command_shows_an_example_that_its_parser_takes(
 def test_the_help_groups_every_command_and_states_the_exit_codes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, shown, _ = medr3(monkeypatch, capsys, "--help")
+    code, shown, _ = main(monkeypatch, capsys, "--help")
     assert code == 0 and "Others" not in shown
     assert {path[0] for path, _ in commands()} == {name for names in GROUPS.values() for name in names}
     assert all(f"\n  {code}  " in shown for code in "0123")
@@ -137,9 +122,9 @@ def test_mistakes_are_said_without_a_traceback(
     says: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, _, said = medr3(monkeypatch, capsys, *arguments)
+    code, _, said = main(monkeypatch, capsys, *arguments)
     assert code == 2 and says in said and "Traceback" not in said
-    quiet_code, _, quietly = medr3(monkeypatch, capsys, *arguments, "-q")
+    quiet_code, _, quietly = main(monkeypatch, capsys, *arguments, "-q")
     assert quiet_code == 2 and says in quietly
 
 
@@ -156,7 +141,7 @@ def test_a_failure_is_exit_code_1_and_a_mistake_2(
         raise error("what happened")
 
     monkeypatch.setattr("medr3_plugin.recipe.shipped.list_recipes", fail)
-    assert medr3(monkeypatch, capsys, "recipes", "list")[::2] == (exit_code, "error: what happened\n")
+    assert main(monkeypatch, capsys, "recipes", "list")[::2] == (exit_code, "error: what happened\n")
 
 
 def test_quiet_and_verbose(
@@ -166,13 +151,13 @@ def test_quiet_and_verbose(
     (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\nnot json\n")
     monkeypatch.chdir(tmp_path)
     arguments = ["score", "--in", "t.jsonl", "--out", "o.jsonl", "--stage", "reasoning", "--skip-bad"]
-    code, _, said = medr3(monkeypatch, capsys, *arguments)
+    code, _, said = main(monkeypatch, capsys, *arguments)
     assert code == 3 and "1 scored" in said and "t.jsonl:2" in said
     for quiet in ([*arguments, "-q"], ["--quiet", *arguments]):
-        code, _, said = medr3(monkeypatch, capsys, *quiet)
+        code, _, said = main(monkeypatch, capsys, *quiet)
         assert code == 3 and "1 scored" not in said and "t.jsonl:2" in said
     monkeypatch.setattr("medr3_plugin.commands.verbosity._state", {"verbose": False})
-    code, _, said = medr3(monkeypatch, capsys, "report", "/nowhere/run", "-v")
+    code, _, said = main(monkeypatch, capsys, "report", "/nowhere/run", "-v")
     assert code == 2 and "Traceback" in said and said.splitlines()[-1].startswith("error:")
 
 
@@ -189,7 +174,7 @@ def test_an_unreachable_judge_is_exit_code_1_and_the_row_invalid(
     config = {"judge": {"kind": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "m", "attempts": 1}}
     (tmp_path / "r.yaml").write_text(json.dumps(config))
     arguments = ["--in", tmp_path / "t.jsonl", "--out", tmp_path / "o.jsonl", "--config", tmp_path / "r.yaml"]
-    code, _, said = medr3(monkeypatch, capsys, "score", *map(str, arguments), "--stage", "reasoning")
+    code, _, said = main(monkeypatch, capsys, "score", *map(str, arguments), "--stage", "reasoning")
     assert code == 1 and "invalid" in said
     assert json.loads((tmp_path / "o.jsonl").read_text())["valid"] == 0.0
 
@@ -297,7 +282,7 @@ def test_a_newcomers_mistake_is_named(  # noqa: PLR0917 (fixtures)
     Path("wrong.jsonl").write_text("no JSON\n")
     Path("many.jsonl").write_text('{"question": "Q?"}\n' * 30)
     build_index(["corpus.jsonl"], Path("INDEX"), "bm25")
-    ended, _, errors = medr3(monkeypatch, capsys, *shlex.split(arguments))
+    ended, _, errors = main(monkeypatch, capsys, *shlex.split(arguments))
     assert ended == code and said in errors and "Traceback" not in errors
     assert not Path("new").exists()  # nothing was written, so nothing is left
 
@@ -306,5 +291,5 @@ def test_a_mistyped_key_of_a_recipe_gets_the_nearest_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("verl")
-    code, _, errors = medr3(monkeypatch, capsys, "train", "one_gpu_1_5b", "trainer.total_epoch=1")
+    code, _, errors = main(monkeypatch, capsys, "train", "one_gpu_1_5b", "trainer.total_epoch=1")
     assert code == 2 and "did you mean trainer.total_epochs?" in errors

@@ -7,10 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from command_line import medr3
 
 from medr3_plugin import doctor
-from medr3_plugin.cli import _register, app
 
 REQUIRES = [
     "typer>=0.12",
@@ -25,7 +24,7 @@ REQUIRES = [
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment with the core, pyarrow and fastapi."""
     installed = {"medr3-plugin": "1", "pyarrow": "1", "fastapi": "1"}
-    monkeypatch.setattr(doctor, "_version", installed.get)
+    monkeypatch.setattr(doctor, "version_of", installed.get)
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: REQUIRES)
 
 
@@ -41,12 +40,11 @@ def test_a_bare_environment_is_told_what_each_missing_part_is_for() -> None:
 
 @pytest.mark.usefixtures("bare")
 def test_command_without_verl() -> None:
-    _register()
-    result = CliRunner().invoke(app, ["doctor"])
+    result = medr3("doctor")
     assert result.exit_code == 1
     assert "-   extra serve (medr3 serve): uvicorn missing" in result.stdout
     assert "NO  verl: not installed" in result.stdout and "scoring and retrieval can" in result.stdout
-    report = json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)
+    report = json.loads(medr3("doctor", "--json").stdout)
     assert report["usable"] is False and report["versions"]["verl"] is None
 
 

@@ -26,10 +26,10 @@ from typing import NamedTuple
 
 import pytest
 import yaml
+from command_line import medr3
 from typer.main import get_command
-from typer.testing import CliRunner
 
-from medr3_plugin.cli import _register, app
+from medr3_plugin.cli import command_line
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -344,23 +344,16 @@ def test_rows_of_the_data_page_are_read(tmp_path: Path) -> None:
 
 
 def test_help_shows_whole_option_names_and_defaults() -> None:
-    _register()
-    report = CliRunner().invoke(app, ["report", "--help"], env={"COLUMNS": "80"}).stdout
+    report = medr3("report", "--help", env={"COLUMNS": "80"}).stdout
     assert "RUN_DIR/report.html" in report
-    index = CliRunner().invoke(app, ["index", "build", "--help"], env={"COLUMNS": "80"}).stdout
+    index = medr3("index", "build", "--help", env={"COLUMNS": "80"}).stdout
     assert "--article-encoder" in index and "--gpus-per-worker" in index
     for group in ((), ("data",), ("corpus",), ("index",), ("recipes",)):
-        assert (
-            "..."
-            not in CliRunner()
-            .invoke(app, [*group, "--help"], env={"COLUMNS": "80"})
-            .stdout.split("Options:")[1]
-        )
+        assert "..." not in medr3(*group, "--help", env={"COLUMNS": "80"}).stdout.split("Options:")[1]
 
 
 def test_every_command_and_option_exists() -> None:
-    _register()
-    root = get_command(app)
+    root = get_command(command_line())
     text = "\n".join(commands(block) for page in PAGES for block in BLOCKS[page]).replace("\\\n", " ")
     lines = [line.strip().split(" #")[0] for line in re.split(r"\n|&&|& |\|", text)]
     called = [line.rstrip("&").split() for line in lines if line.startswith("medr3 ")]

@@ -197,8 +197,7 @@ def command_line() -> str:
 
     from medr3_plugin import cli
 
-    cli._register()
-    root = typer.main.get_command(cli.app)
+    root = typer.main.get_command(cli.command_line())
     lines = [
         "# Command line",
         "",

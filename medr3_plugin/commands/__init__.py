@@ -17,6 +17,7 @@ MODULES = (
     "data",
     "corpus",
     "index",
+    "search",
     "serve",
     "score",
     "train",

@@ -8,6 +8,9 @@ from typing import Any
 from medr3_plugin.errors import UserError
 from medr3_plugin.tables import PACKED, SUFFIXES
 
+STRUCTURED = ("json_schema", "json_object", "none")
+"""How a server is asked to decode, see `llm.client.Structured`."""
+
 
 def one_of(option: str, value: str, known: tuple[str, ...]) -> Any:
     """`value`, which is one of `known`.

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medr3_plugin.commands.checks import out_folder
+from medr3_plugin.commands.checks import STRUCTURED, endpoint, one_of, out_folder
+from medr3_plugin.commands.engine_options import SkipBad, list_bad_rows
 from medr3_plugin.commands.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from medr3_plugin.retrieval.corpus.documents import BadRows
 
 
 def register(app: typer.Typer) -> None:
@@ -58,9 +57,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     evidence_parameters: Annotated[
         str, typer.Option(help="JSON object of request parameters; null omits one.")
     ] = "",
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")
-    ] = False,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Collect sources into a folder of jsonl.gz files, with evidence levels and licences.
 
@@ -78,9 +75,10 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     bad = BadRows() if skip_bad else None
     if not evidence_judge:
         _tell(build_corpus(sources, out, SOURCES, readers=FROM_QUESTIONS, bad_rows=bad), out)
-        _end(bad)
+        list_bad_rows(bad, None)
         return
 
+    endpoint("--evidence-judge", evidence_judge)
     from medr3_plugin.data.references.caller import request_parameters
     from medr3_plugin.data.references.evidence_judge import judging
 
@@ -88,16 +86,16 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         out / "evidence.journal",
         url=evidence_judge,
         model=evidence_model,
-        scope=evidence_for,
+        scope=one_of("--evidence-for", evidence_for, ("guessed", "lowest")),
         concurrency=evidence_concurrency,
-        structured=evidence_structured,
+        structured=one_of("--evidence-structured", evidence_structured, STRUCTURED),
         parameters=request_parameters("--evidence-parameters", evidence_parameters),
     ) as judge:
         summary = build_corpus(sources, out, SOURCES, readers=FROM_QUESTIONS, judge=judge, bad_rows=bad)
         _tell(summary, out)
         typer.echo(judge.summary())
         judge.raise_for_failures()
-    _end(bad)
+    list_bad_rows(bad, None)
 
 
 def unknown_types(counts: Mapping[str, int]) -> str:
@@ -117,16 +115,6 @@ def _tell(summary: Mapping[str, Mapping[str, Any]], out: Path) -> None:
             typer.echo(f"   licence {licence}: {count:,}")
         if unknown := about.get("unknown_evidence_types"):
             typer.echo(f"   {unknown_types(unknown)}", err=True)
-
-
-def _end(bad: BadRows | None) -> None:
-    """Exit with 3 if rows were left out, and list them."""
-    if bad is None or not bad.count:
-        return
-    typer.echo(f"{counted(bad.count, 'wrong row')} left out:", err=True)
-    for message in bad.messages:
-        typer.echo(f"  {message}", err=True)
-    raise typer.Exit(3)
 
 
 def sources() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from medr3_plugin.commands.checks import JSONL, PARQUET, one_of, out_file, out_folder
+from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.commands.references import build_references
 from medr3_plugin.commands.words import counted
 
@@ -67,9 +68,7 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     mixed_options: Annotated[
         bool, typer.Option("--mix-option-counts", help="Allow files with different numbers of options.")
     ] = False,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")
-    ] = False,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Convert a public dataset to training parquet: de-duplicated, and checked for overlap with evaluation sets.
 
@@ -160,7 +159,7 @@ def vocab(
     out_file(out, (*JSONL, *(f"{ending}.gz" for ending in JSONL)))
     from medr3_plugin.data import vocabulary
     from medr3_plugin.data.quickstart import hpo
-    from medr3_plugin.data.quickstart.build import write_jsonl
+    from medr3_plugin.tables import write_jsonl
 
     typer.echo(f"{out}: {counted(write_jsonl(vocabulary.entries(hpo.load()), out), 'row')}")
 

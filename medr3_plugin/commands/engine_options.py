@@ -30,7 +30,7 @@ Normalise = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="Device of the encoder: cpu, cuda, ... [default: chosen].")]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave wrong rows out and list them: exit code 3.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")]
 
 EncoderNow = Annotated[str, typer.Option(help="New location of a dense index's encoder.")]
 ArticleEncoderNow = Annotated[str, typer.Option(help="New location of its document encoder, if separate.")]

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from medr3_plugin.commands.engine_options import SkipBad
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
@@ -83,9 +85,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     compare: Annotated[
         Path | None, typer.Option(help="Output folder of another evaluation, for a paired comparison.")
     ] = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")
-    ] = False,
+    skip_bad: SkipBad = False,
     published: Annotated[
         bool, typer.Option("--published", help="Show the paper's numbers beside yours.")
     ] = False,

@@ -18,10 +18,11 @@ async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one
     Returns:
         The last failure (empty if there was none) and the number of rows left out.
     """
+    from medr3_plugin.data.questions.example_turns import load_tokenizer
     from medr3_plugin.errors import InfrastructureFailure, UserError
     from medr3_plugin.evaluation.benchmarks import load_benchmark
     from medr3_plugin.evaluation.chat_policy import endpoint
-    from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy, load_tokenizer
+    from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy
     from medr3_plugin.evaluation.rollout import Plan, tag_rollout
     from medr3_plugin.evaluation.runner import API, SERVED, Rows, run_benchmark, unfinished
     from medr3_plugin.evaluation.tool_rollout import tool_rollout
@@ -141,9 +142,10 @@ def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
 
 async def _api(options: dict[str, Any], tokenizer: str, tools: Path | None) -> tuple[str, str]:
     """How a URL is queried, and for which model: as given, as before in --out, or as the server supports."""
+    from medr3_plugin.data.questions.example_turns import load_tokenizer
     from medr3_plugin.errors import UserError
     from medr3_plugin.evaluation.chat_policy import NOTES, find_api
-    from medr3_plugin.evaluation.policy import EndpointPolicy, load_tokenizer
+    from medr3_plugin.evaluation.policy import EndpointPolicy
     from medr3_plugin.evaluation.runner import API, SERVED, read_settings
 
     before = read_settings(options["out"])

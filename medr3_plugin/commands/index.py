@@ -1,4 +1,4 @@
-"""`medr3 index build|info|evaluate` and `medr3 search`."""
+"""`medr3 index build|info|evaluate`."""
 
 from __future__ import annotations
 
@@ -11,27 +11,15 @@ import typer
 from medr3_plugin.commands.checks import one_of, out_folder
 from medr3_plugin.commands.engine_options import (
     ArticleEncoder,
-    ArticleEncoderNow,
     ArticlePrefix,
     Device,
     Encoder,
-    EncoderNow,
-    EvidencePrior,
     Normalise,
     Pooling,
     QueryPrefix,
-    Reranker,
     SkipBad,
     encoder_config,
     list_bad_rows,
-    search_options,
-)
-from medr3_plugin.commands.places import (
-    RANKINGS,
-    MilvusCollection,
-    MilvusRanking,
-    MilvusUri,
-    check_one_place,
 )
 from medr3_plugin.commands.words import counted
 from medr3_plugin.errors import UserError
@@ -39,7 +27,6 @@ from medr3_plugin.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from medr3_plugin.records import Hit
     from medr3_plugin.retrieval.corpus.documents import BadRows
     from medr3_plugin.retrieval.index.build import BuildOptions
     from medr3_plugin.retrieval.index.encoder import EncoderConfig
@@ -65,7 +52,6 @@ def register(app: typer.Typer) -> None:
     group.command("info", short_help="Check an index and show what it holds.")(info)
     group.command("evaluate", short_help="Measure an engine on a retrieval benchmark (R2MED).")(evaluate)
     app.add_typer(group, name="index")
-    app.command("search")(search)
 
 
 def build(  # noqa: PLR0917  (every option is a keyword on the command line)
@@ -234,71 +220,6 @@ def info(
         typer.echo(line)
     typer.echo(_size(manifest))
     typer.echo("files are intact" + ("" if verify else " (large ones sampled)"))
-
-
-def search(  # noqa: PLR0917
-    query: Annotated[str, typer.Argument(help="What to search for.")],
-    index: Annotated[Path | None, typer.Option("--index", help="Index folder.")] = None,
-    uri: MilvusUri = "",
-    collection: MilvusCollection = "medr3",
-    ranking: MilvusRanking = "",
-    topk: Annotated[int, typer.Option(min=1, help="Documents to show.")] = 5,
-    source: Annotated[list[str] | None, typer.Option(help="Only this source; repeatable.")] = None,
-    min_level: Annotated[int | None, typer.Option(min=1, max=9, help="Lowest evidence level.")] = None,
-    min_year: Annotated[int | None, typer.Option(help="First year of publication.")] = None,
-    max_year: Annotated[int | None, typer.Option(help="Last year of publication.")] = None,
-    encoder: EncoderNow = "",
-    article_encoder: ArticleEncoderNow = "",
-    reranker: Reranker = "",
-    evidence_prior: EvidencePrior = 0.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per hit.")] = False,
-) -> None:
-    """Search an index or a Milvus collection and print the hits, best first."""
-    from medr3_plugin.retrieval.engine import Engine, Filters, open_index
-    from medr3_plugin.retrieval.index.store import document_to_row
-
-    if min_year is not None and max_year is not None and min_year > max_year:
-        raise UserError(f"--min-year {min_year} is after --max-year {max_year}")
-    if not query.strip():
-        raise UserError("the query is empty")
-    options = search_options(encoder, article_encoder, reranker, evidence_prior)
-    filters = Filters(
-        sources=tuple(source) if source else None,
-        min_evidence_level=min_level,
-        min_year=min_year,
-        max_year=max_year,
-    )
-    check_one_place(index, uri, ranking)
-    engine: Engine
-    if index is not None:
-        engine = open_index(index, options)
-    else:
-        from medr3_plugin.retrieval.milvus import open_collection
-
-        chosen = one_of("--ranking", ranking, RANKINGS) if ranking else None
-        engine = open_collection(uri, collection, options, ranking=chosen)
-    hits = engine.search([query], topk, filters)[0]
-    engine.close()
-    for rank, hit in enumerate(hits, 1):
-        own = {"rank": rank, "score": hit.score}
-        row = {**own, **document_to_row(hit.document), **own}  # ours first, and not a column's of that name
-        typer.echo(json.dumps(row, ensure_ascii=False) if as_json else _shown(rank, hit))
-    if not hits and not as_json:
-        typer.echo("no document matches", err=True)
-
-
-def _shown(rank: int, hit: Hit) -> str:
-    document = hit.document
-    about = [
-        document.id,
-        document.source,
-        document.evidence_type,
-        f"level {document.evidence_level}",
-        document.year,
-    ]
-    head = f"{rank}. [{hit.score:.3f}] {document.title}".rstrip()
-    text = document.text if len(document.text) <= 300 else f"{document.text[:297]}..."
-    return f"{head}\n   ({'; '.join(str(part) for part in about if part)})\n   {text}"
 
 
 def _summary(manifest: dict[str, Any]) -> str:

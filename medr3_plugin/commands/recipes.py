@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medr3_plugin.commands.words import counted
+
 if TYPE_CHECKING:
     from medr3_plugin.recipe.checks import Finding
 
@@ -122,7 +124,7 @@ def _verdict(findings: Sequence[Finding]) -> str:
     missing = [finding.message for finding in findings if finding.level == "missing"]
     files = sum(message.startswith("no ") for message in missing)
     if errors:
-        return f"{errors} error{'s' * (errors > 1)}"
+        return counted(errors, "error")
     if files:
-        return f"not ready, {files} file{'s' * (files > 1)} missing"
+        return f"not ready, {counted(files, 'file')} missing"
     return "not ready" if missing else "ok"

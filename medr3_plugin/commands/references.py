@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from medr3_plugin.commands.checks import PARQUET, endpoint, one_of, out_file
+from medr3_plugin.commands.checks import PARQUET, STRUCTURED, endpoint, one_of, out_file
 
 
 def build_references(  # noqa: PLR0917 (typer: one parameter per option)
@@ -99,7 +99,7 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
     if form:
         one_of("--form", form, ("choice", "open"))
     style: Any = prompt or None
-    one_of("--structured", structured, ("json_schema", "json_object", "none"))
+    one_of("--structured", structured, STRUCTURED)
     if offline and not (corpus and vocabulary):
         raise UserError("--offline needs --corpus and --vocabulary")
     if not offline and not base_url:

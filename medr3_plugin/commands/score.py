@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from medr3_plugin.commands.checks import JSONL, endpoint, one_of, out_file
+from medr3_plugin.commands.engine_options import SkipBad
+from medr3_plugin.commands.words import counted
 from medr3_plugin.errors import MissingExtra, RowError, UserError
-from medr3_plugin.made_folder import made
+from medr3_plugin.outputs import made, whole
 
 if TYPE_CHECKING:
-    from medr3_plugin.records import Sample, ScoredSample
+    from medr3_plugin.records import Sample
     from medr3_plugin.rewards.scorer import Scorer
 
 STAGES = ("reasoning", "retrieval", "joint")
@@ -56,9 +58,7 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
     explain: Annotated[
         bool, typer.Option("--explain", help="Print every part and why it has its value.")
     ] = False,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")
-    ] = False,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Score trajectories: one record per row, with the same parts as in training.
 
@@ -172,10 +172,9 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
     bad, failures = 0, Counter[str]()
     good = undecided = 0
     outside: list[str] = []
-    partial = out.with_name(out.name + ".part")
-    try:
+    with whole(out) as draft:
         with (
-            partial.open("w", encoding="utf-8") as file,
+            draft.open("w", encoding="utf-8") as file,
             tqdm(unit=" rows", disable=not sys.stderr.isatty()) as bar,
         ):
             rows = read_rows(source, stage)
@@ -190,7 +189,7 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
                         samples.append(row)
                 outside += [row.id for row in samples if is_outside(row.answers, row.options)]
                 for scored in await scorer.score(samples):
-                    file.write(_line(scored))
+                    file.write(json.dumps({"id": scored.id, **scored.record}, ensure_ascii=False) + "\n")
                     failures.update(scored.failures)
                     good += 1
                     undecided += scored.reasons["answer"].get("source") == UNDECIDED
@@ -199,18 +198,14 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
                 bar.update(len(chunk))
         if not good and not bad:
             raise UserError(f"{source}: there is no row in it")
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    partial.replace(out)
     if bad > NAMED:
         print(f"error: and {bad - NAMED:,} more rows", file=sys.stderr)
     print(_summary(good, bad, failures, out), file=sys.stderr)
     _warn_of_outside(outside, source)
     if undecided:
         print(
-            f"warning: {undecided} {'answer counts' if undecided == 1 else 'answers count'} as wrong because no rule "
-            "decides: open answers need an LLM judge, give --judge URL",
+            f"warning: {counted(undecided, 'answer')} counted as wrong because no rule decides: open answers need an "
+            "LLM judge, give --judge URL",
             file=sys.stderr,
         )
     return bad, failures.total()
@@ -219,17 +214,13 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
 def _warn_of_outside(outside: list[str], source: Path) -> None:
     if outside:
         print(
-            f"warning: {source}: in {len(outside)} {'row' if len(outside) == 1 else 'rows'}, {outside[0]!r} the first, "
+            f"warning: {source}: in {counted(len(outside), 'row')}, {outside[0]!r} the first, "
             "the accepted answer is none of the options, so no rule decides: name the option by its letter or its text",
             file=sys.stderr,
         )
 
 
-def _line(scored: ScoredSample) -> str:
-    return json.dumps({"id": scored.id, **scored.record}, ensure_ascii=False) + "\n"
-
-
 def _summary(good: int, bad: int, failures: Counter[str], out: Path) -> str:
-    parts = [f"{good} scored", f"{bad} wrong {'row' if bad == 1 else 'rows'} left out" if bad else ""]
+    parts = [f"{good} scored", f"{counted(bad, 'wrong row')} left out" if bad else ""]
     parts.append("invalid: " + ", ".join(f"{kind} {n}" for kind, n in failures.items()) if failures else "")
     return f"{', '.join(part for part in parts if part)} -> {out}"

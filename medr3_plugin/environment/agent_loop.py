@@ -9,8 +9,7 @@ from uuid import uuid4
 from omegaconf import OmegaConf
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput
 
-from medr3_plugin.environment.episode import Episode, Generation, run_episode
-from medr3_plugin.environment.inserted import inserted_runs
+from medr3_plugin.environment.episode import Episode, Generation, inserted_runs, run_episode
 from medr3_plugin.environment.query_gain import QueryGain
 from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.settings import EnvironmentSettings

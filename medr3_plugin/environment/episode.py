@@ -11,6 +11,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import NamedTuple, Protocol
 
 from medr3_plugin.environment.asking import Search, ask
@@ -214,3 +215,13 @@ async def _search_turn(
     return replace(turn, shown=shown), ids or encode_block(
         settings.limit_line, room, tokenizer, query.carried
     )
+
+
+def inserted_runs(mask: Sequence[int]) -> list[list[int]]:
+    """`[start, end)` of each run of inserted tokens (mask 0), see `verl_adapters.response_text`.
+
+    >>> inserted_runs([1, 1, 0, 0, 1, 0])
+    [[2, 4], [5, 6]]
+    """
+    places = [list(run) for value, run in groupby(range(len(mask)), key=lambda i: mask[i]) if not value]
+    return [[run[0], run[-1] + 1] for run in places]

@@ -80,8 +80,6 @@ class EnvironmentSettings(BaseModel):
         return text
 
     @classmethod
-    def from_mapping(
-        cls, options: Mapping[str, Any] | None, path: str = "medr3.environment"
-    ) -> EnvironmentSettings:
-        """Validate a yaml section; a wrong key or value names its yaml path."""
-        return validated(cls, options or {}, path)
+    def from_mapping(cls, options: Mapping[str, Any] | None) -> EnvironmentSettings:
+        """Validate the yaml section; a wrong key or value names its yaml path."""
+        return validated(cls, options or {}, "medr3.environment")

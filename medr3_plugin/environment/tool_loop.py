@@ -15,8 +15,7 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
 from verl.experimental.agent_loop.tool_agent_loop import ToolAgentLoop
 
 from medr3_plugin.environment.control_tokens import as_data, control_tokens
-from medr3_plugin.environment.episode import Generation
-from medr3_plugin.environment.inserted import inserted_runs
+from medr3_plugin.environment.episode import Generation, inserted_runs
 from medr3_plugin.environment.query_gain import QueryGain
 from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.settings import EnvironmentSettings

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from medr3_plugin.errors import MissingExtra, RowError, UserError
+from medr3_plugin import tables
+from medr3_plugin.errors import RowError, UserError
 from medr3_plugin.records import Sample
 from medr3_plugin.rows import sample_of
 
@@ -88,23 +89,10 @@ def load_benchmark(
 
 def _prepared(path: Path) -> list[dict[str, Any]] | None:
     """Rows of a training parquet; None if the parquet is of another kind."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingExtra("pyarrow", "data", "reading parquet") from error
     if not path.is_file():
         raise UserError(f"no such file: {path}")
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(
-            f"{path} cannot be read as parquet ({error}): rewrite it with `medr3 data prepare`"
-        ) from error
-    if not {"prompt", "extra_info", "reward_model"} <= set(table.column_names):
-        return None
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
+    rows = [dict(row.data) for row in tables.read_file(path)]
+    return rows if rows and {"prompt", "extra_info", "reward_model"} <= rows[0].keys() else None
 
 
 def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | None, style: str | None) -> None:

@@ -17,8 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from medr3_plugin.environment.episode import Generate, Generation
-from medr3_plugin.errors import InfrastructureFailure, MissingExtra, UserError
-from medr3_plugin.hub_name import hub_or_cache
+from medr3_plugin.errors import InfrastructureFailure, MissingExtra
 from medr3_plugin.trajectory import ANSWER_CLOSE, ANSWER_OPEN, SEARCH_CLOSE, SEARCH_OPEN
 
 Message = dict[str, str]
@@ -68,27 +67,6 @@ def trajectory_seed(sampling: Sampling, number: int, prompt: Sequence[Message]) 
     return int.from_bytes(hashlib.sha256(drawn.encode()).digest()[:4], "big") >> 1
 
 
-def load_tokenizer(path: str) -> Any:
-    """A Hugging Face tokenizer from a folder or hub name.
-
-    Raises:
-        UserError: there is none, or it has no chat template.
-    """
-    try:
-        from transformers import AutoTokenizer
-    except ImportError as error:
-        raise MissingExtra("transformers", "eval", "evaluation") from error
-    try:
-        with hub_or_cache(path):
-            tokenizer = AutoTokenizer.from_pretrained(path)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"--tokenizer {path}: no tokenizer can be loaded ({reason})") from error
-    if not tokenizer.chat_template:
-        raise UserError(f"--tokenizer {path} has no chat template, so it cannot build prompts")
-    return tokenizer
-
-
 _NO_COMPLETIONS = " (a chat server is asked with --api chat or chat-turns; else check --model-name)"
 _NOT_THERE = (400, 404, 405, 422, 501)
 """Statuses of a server that does not have what it was asked for."""
@@ -124,9 +102,7 @@ class EndpointPolicy:
         tokenizer: of the same model; documents and prompts are tokenised here.
     """
 
-    def __init__(
-        self, url: str, model: str, tokenizer: Any, *, timeout_s: float = 600, retries: int = 4
-    ) -> None:
+    def __init__(self, url: str, model: str, tokenizer: Any) -> None:
         try:
             import openai
         except ImportError as error:
@@ -138,8 +114,8 @@ class EndpointPolicy:
         self._client = openai.AsyncOpenAI(
             base_url=self.url,
             api_key=os.environ.get("OPENAI_API_KEY", "none"),
-            timeout=timeout_s,
-            max_retries=retries,
+            timeout=600,
+            max_retries=4,
         )
         self._errors: tuple[type[Exception], ...] = (openai.OpenAIError,)
         self.refusal = ""
@@ -227,9 +203,7 @@ class VllmPolicy:
         max_model_len: prompt and response together, in tokens.
     """
 
-    def __init__(
-        self, path: str, tokenizer: Any, *, max_model_len: int, gpu_memory_utilization: float = 0.9
-    ) -> None:
+    def __init__(self, path: str, tokenizer: Any, *, max_model_len: int) -> None:
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
         try:
             from vllm.engine.arg_utils import AsyncEngineArgs
@@ -245,7 +219,7 @@ class VllmPolicy:
         arguments = AsyncEngineArgs(
             model=path,
             max_model_len=max_model_len,
-            gpu_memory_utilization=gpu_memory_utilization,
+            gpu_memory_utilization=0.9,
             # most CPUs multiply bfloat16 matrices far slower than float32 ones, and compiling takes minutes
             dtype="float32" if on_cpu else "auto",
             enforce_eager=on_cpu,

@@ -89,6 +89,8 @@ def rollout_row(
         "dataset": sample.dataset,
         "question": sample.question,
         "answer": sample.answers[0],
+        "answers": list(sample.answers),
+        "options": dict(sample.options) if sample.options else None,
         "response": response,
         "searches": [turn.row() for turn in turns],
         "prompt_tokens": prompt_tokens,

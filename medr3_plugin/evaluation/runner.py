@@ -25,7 +25,7 @@ from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
 from medr3_plugin.records import Sample
 from medr3_plugin.rewards.answer.names import Names
 from medr3_plugin.rewards.verdict import decide
-from medr3_plugin.runs.files import EVALUATION, TRAJECTORIES
+from medr3_plugin.runs.files import EVALUATION, TRAJECTORIES, write_json
 from medr3_plugin.runs.reader import read_json_lines
 from medr3_plugin.trajectory import parse
 
@@ -56,7 +56,6 @@ class Rows:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / TRAJECTORIES
-        written = folder / EVALUATION
         before = read_settings(folder)
         if before and self.path.is_file():
             for key in sorted({*before, *settings} - {ASKED}):
@@ -68,10 +67,7 @@ class Rows:
                         f"{settings.get(key)!r}: choose another --out"
                     )
             asked = {**(before.get(ASKED) or {}), **(asked or {})}
-        draft = written.with_name(written.name + ".part")
-        document = {**settings, ASKED: dict(asked or {})}
-        draft.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
-        draft.replace(written)
+        write_json(folder / EVALUATION, {**settings, ASKED: dict(asked or {})})
         self.rows = {(row["benchmark"], row["id"], row["sample"]): row for row in read_rows(self.path)}
         if self.path.is_file() and not self.path.read_bytes().endswith(b"\n"):
             self._cut_last_line()

@@ -60,7 +60,7 @@ def bootstrap(
     return Interval(float(values.mean()), float(low), float(high))
 
 
-def share_interval(scores: Sequence[float], *, confidence: float = 0.95, seed: int = 0) -> Interval:
+def share_interval(scores: Sequence[float], *, seed: int = 0) -> Interval:
     """Interval of a share: `bootstrap`, but the exact binomial one where all questions scored 0, or all 1.
 
     In those cases a bootstrap has no spread and would claim certainty (Clopper and Pearson 1934).
@@ -71,8 +71,8 @@ def share_interval(scores: Sequence[float], *, confidence: float = 0.95, seed: i
     >>> tuple(round(value, 3) for value in share_interval([0.0] * 24))
     (0.0, 0.0, 0.142)
     """
-    found = bootstrap(scores, confidence=confidence, seed=seed)
-    open_end = _unseen(len(scores), confidence)
+    found = bootstrap(scores, seed=seed)
+    open_end = _unseen(len(scores))
     if max(scores) == 0:
         return found._replace(high=open_end)
     if min(scores) == 1:
@@ -80,14 +80,12 @@ def share_interval(scores: Sequence[float], *, confidence: float = 0.95, seed: i
     return found
 
 
-def _unseen(questions: int, confidence: float = 0.95) -> float:
-    """The largest share of some kind of question that is compatible with finding none among `questions`."""
-    return float(1 - ((1 - confidence) / 2) ** (1 / questions))
+def _unseen(questions: int) -> float:
+    """The largest share of some kind of question that is compatible (95 %) with finding none among `questions`."""
+    return float(1 - 0.025 ** (1 / questions))
 
 
-def compare(
-    first: Mapping[str, float], second: Mapping[str, float], *, resamples: int = 10_000, seed: int = 0
-) -> Comparison:
+def compare(first: Mapping[str, float], second: Mapping[str, float], *, seed: int = 0) -> Comparison:
     """Compare two runs on the questions (ids) that both have.
 
     Runs that agree on every question may still differ on others: there the interval of the difference is that
@@ -100,14 +98,14 @@ def compare(
     if not shared:
         raise ValueError("the two runs share no question")
     differences = np.array([first[key] - second[key] for key in shared])
-    difference = bootstrap(differences.tolist(), resamples=resamples, seed=seed)
+    difference = bootstrap(differences.tolist(), seed=seed)
     if not differences.any():  # no spread to resample, as in `share_interval`
         unseen = _unseen(len(shared))
         difference = Interval(0.0, -unseen, unseen)
     return Comparison(
         questions=len(shared),
         difference=difference,
-        p_value=sign_flip_test(differences.tolist(), resamples=resamples, seed=seed),
+        p_value=sign_flip_test(differences.tolist(), seed=seed),
         better=int((differences > 0).sum()),
         worse=int((differences < 0).sum()),
     )

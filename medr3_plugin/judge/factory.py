@@ -41,6 +41,7 @@ from medr3_plugin.llm.control_tokens import special_tokens_of
 from medr3_plugin.yaml_section import validated
 
 ROUTER_VARIABLE = "MEDR3_REWARD_ROUTER"
+_WHERE = "medr3.reward.judge"
 
 
 class JudgeOptions(BaseModel):
@@ -83,19 +84,19 @@ class JudgeOptions(BaseModel):
     cache: str | None = None
 
 
-def make_judge(options: Mapping[str, Any] | None, where: str = "medr3.reward.judge") -> AnswerJudge | None:
+def make_judge(options: Mapping[str, Any] | None) -> AnswerJudge | None:
     """The judge that `options` describe; None for no options, and for `kind: rule`, which has only the rules.
 
     >>> make_judge({"kind": "rule"}) is make_judge(None) is None
     True
 
     Raises:
-        UserError: an option is wrong or missing; names its yaml path under `where`.
+        UserError: an option is wrong or missing; names its yaml path.
         MissingExtra: the judge needs a package that is not installed.
     """
     if not options:
         return None
-    parsed = _read(options, where)
+    parsed = _read(options)
     if parsed.kind == "rule":
         return None
 
@@ -104,7 +105,7 @@ def make_judge(options: Mapping[str, Any] | None, where: str = "medr3.reward.jud
     from medr3_plugin.llm.store import ReplyStore
 
     chat = ChatClient(
-        _base_url(parsed, where),
+        _base_url(parsed),
         model=parsed.model,
         api_key_env=parsed.api_key_env,
         timeout_s=parsed.timeout_s,
@@ -118,42 +119,42 @@ def make_judge(options: Mapping[str, Any] | None, where: str = "medr3.reward.jud
     return LLMJudge(
         chat,
         source=parsed.kind,
-        replies=ReplyStore(parsed.cache, setting=f"{where}.cache"),
-        special_tokens=_special_tokens(parsed.tokenizer, where),
+        replies=ReplyStore(parsed.cache, setting=f"{_WHERE}.cache"),
+        special_tokens=_special_tokens(parsed.tokenizer),
     )
 
 
-def _special_tokens(folder: str | None, where: str) -> frozenset[str]:
+def _special_tokens(folder: str | None) -> frozenset[str]:
     found = special_tokens_of(folder) if folder else frozenset()
     if folder and not found:
         raise UserError(
-            f"{where}.tokenizer: {folder} holds no tokenizer.json or tokenizer_config.json with special tokens; name "
+            f"{_WHERE}.tokenizer: {folder} holds no tokenizer.json or tokenizer_config.json with special tokens; name "
             "the folder of the judge's model, or leave it out"
         )
     return found
 
 
-def _read(options: Mapping[str, Any], where: str) -> JudgeOptions:
+def _read(options: Mapping[str, Any]) -> JudgeOptions:
     if "api_key" in options:
         raise UserError(
-            f"{where}.api_key: keys do not belong in a config; put the key into an environment variable and "
-            f"its name into {where}.api_key_env"
+            f"{_WHERE}.api_key: keys do not belong in a config; put the key into an environment variable and "
+            f"its name into {_WHERE}.api_key_env"
         )
-    return validated(JudgeOptions, options, where)
+    return validated(JudgeOptions, options, _WHERE)
 
 
-def _base_url(options: JudgeOptions, where: str) -> str:
+def _base_url(options: JudgeOptions) -> str:
     if options.kind == "openai":
         if not options.base_url or not options.base_url.startswith(("http://", "https://")):
             raise UserError(
-                f"{where}.base_url: the address of the server is needed, such as http://127.0.0.1:8000/v1, "
+                f"{_WHERE}.base_url: the address of the server is needed, such as http://127.0.0.1:8000/v1, "
                 f"got {options.base_url!r}"
             )
         return options.base_url
     address = options.address or os.environ.get(ROUTER_VARIABLE)
     if not address:
         raise UserError(
-            f"{where}.address: no reward router is known; set reward.reward_model.enable: true in verl, "
+            f"{_WHERE}.address: no reward router is known; set reward.reward_model.enable: true in verl, "
             f"or give the address here or in {ROUTER_VARIABLE}"
         )
     return f"http://{address.removeprefix('http://').rstrip('/')}/v1"

@@ -8,13 +8,12 @@ token of the judge's chat template.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from string import Template
 
-from medr3_plugin.llm.control_tokens import neutralise_control_tokens
+from medr3_plugin.llm.control_tokens import fence, neutralise_control_tokens
 from medr3_plugin.text import fold, has_cjk, plain
 
 PROMPTS = Path(__file__).parent / "prompts"
@@ -74,11 +73,6 @@ def messages(
 def is_rare_disease(dataset: str) -> bool:
     """Whether `dataset` is judged by the rare-disease rubric."""
     return dataset.casefold() in RARE_DISEASE_DATASETS
-
-
-def fence(answer: str) -> str:
-    """The marker line around `answer`: changes with every character of it, so it cannot occur inside."""
-    return f"=====[ {hashlib.sha256(answer.encode('utf-8', 'surrogatepass')).hexdigest()[:16]} ]====="
 
 
 @lru_cache

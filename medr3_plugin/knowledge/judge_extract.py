@@ -6,7 +6,6 @@ a reference stems from the text.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from medr3_plugin.knowledge.extract import MAX_TRIPLES
-from medr3_plugin.llm.control_tokens import neutralise_control_tokens
+from medr3_plugin.llm.control_tokens import fence, neutralise_control_tokens
 from medr3_plugin.llm.json_reply import Chat, ask_json
 from medr3_plugin.records import Triple
 from medr3_plugin.text import has_cjk
@@ -108,8 +107,7 @@ class JudgeExtractor:
 def messages(text: str) -> list[dict[str, str]]:
     """Chat messages that ask for the triples of `text`, in its language."""
     text = neutralise_control_tokens(text[:MAX_CHARS])
-    # made from the text, so that no text can hold its own marker
-    mark = f"=====[ {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]} ]====="
+    mark = fence(text)
     rubric = _prompt("extract.zh" if has_cjk(text) else "extract.en")
     return [{"role": "system", "content": rubric}, {"role": "user", "content": f"{mark}\n{text}\n{mark}"}]
 

@@ -10,6 +10,7 @@ and other lookalikes of brackets, bars and letters, and characters inside that n
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import unicodedata
@@ -75,6 +76,11 @@ def neutralise_control_tokens(text: str, special_tokens: Collection[str] | None 
         pieces += [text[done:start], _broken(found[0])]
         done = found.end() if origin is None else origin[found.end() - 1] + 1
     return "".join([*pieces, text[done:]]) if pieces else text
+
+
+def fence(text: str) -> str:
+    """A marker line to put around `text`: changes with every character of it, so it cannot occur inside."""
+    return f"=====[ {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]} ]====="
 
 
 def _broken(token: str) -> str:

@@ -32,11 +32,10 @@ class ModelSize(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """GiB on each GPU: while training, while generating, and what is left for KV cache then."""
+    """GiB on each GPU while training and while generating, and the tokens whose KV cache then fits."""
 
     training: float
     generating: float
-    kv_cache: float
     kv_tokens: int
     parts: Mapping[str, float]
 
@@ -62,10 +61,13 @@ def model_size(path: str) -> ModelSize | None:
             return _from_config(json.loads(config_file.read_text(encoding="utf-8")))
         except (ValueError, OSError):
             return None
-    name = re.sub(r"-(instruct|base)\b.*$", "", path.rstrip("/").rpartition("/")[2].lower()).replace(
-        "meta-", ""
-    )
-    return _KNOWN.get(name)
+    return _KNOWN.get(base_name(path))
+
+
+def base_name(path: str) -> str:
+    """The model's family and size: `qwen2.5-7b` of `Qwen/Qwen2.5-7B-Instruct`."""
+    last = path.rstrip("/").rpartition("/")[2].lower()
+    return re.sub(r"-(instruct|base)\b.*$", "", last).replace("meta-", "")
 
 
 def _from_config(config: Mapping[str, Any]) -> ModelSize | None:
@@ -124,9 +126,8 @@ def estimate(config: Any, size: ModelSize, gpu_memory_gib: float) -> Estimate:
     else:
         whole = int(config.data.max_prompt_length) + int(config.data.max_response_length)
         tokens = whole * int(actor.ppo_micro_batch_size_per_gpu or 1) / sequence_parallel(actor)
-    per_token_layers = (
-        1 if model.enable_gradient_checkpointing else 17
-    )  # 34 bytes a hidden unit (Korthikanti 2022)
+    # without checkpointing 34 bytes a hidden unit (Korthikanti 2022)
+    per_token_layers = 1 if model.enable_gradient_checkpointing else 17
     parts = {
         "weights, gradients, optimizer": state / _GIB,
         "gathered layers": 2 * 2 * (size.parameters / size.layers) / _GIB,
@@ -138,14 +139,12 @@ def estimate(config: Any, size: ModelSize, gpu_memory_gib: float) -> Estimate:
     resident += 0.0 if fsdp.optimizer_offload or lora else size.parameters * 8 / gpus / _GIB
     vllm = float(rollout.gpu_memory_utilization) * gpu_memory_gib
     tensor_parallel = int(rollout.tensor_model_parallel_size)
-    kv_cache = (
-        vllm - size.parameters * 2 / tensor_parallel / _GIB - 3.0
-    )  # 3: vLLM's own activations and graphs
+    # 3: vLLM's own activations and graphs
+    kv_cache = vllm - size.parameters * 2 / tensor_parallel / _GIB - 3.0
     kv_bytes = 2 * 2 * size.kv_width * size.layers / tensor_parallel
     return Estimate(
         training=sum(parts.values()),
         generating=vllm + resident + _OVERHEAD_GIB / 2,
-        kv_cache=kv_cache,
         kv_tokens=max(0, int(kv_cache * _GIB / kv_bytes)),
         parts=parts,
     )

@@ -93,11 +93,6 @@ class BackendOptions(BaseModel):
     def _infer_backend(cls, values: Any) -> Any:
         # null in yaml means the default
         given = {key: value for key, value in dict(values).items() if value is not None}
-        if given.pop("shards", None):
-            raise ValueError(
-                "shards is gone: BM25 scores of separate shards do not compare. Build one index and give it as index, "
-                "or fill a Milvus collection (backend: milvus, see docs/SCALING.md)"
-            )
         if "backend" not in given:
             given["backend"] = "http" if given.get("url") else "milvus" if given.get("uri") else "inprocess"
         return given

@@ -188,15 +188,12 @@ class IndexEngine(RankingEngine):
         self.store.close()
 
 
-def open_index(
-    path: str | Path, options: SearchOptions | None = None, *, verify: manifest_file.Verify = "quick"
-) -> IndexEngine:
+def open_index(path: str | Path, options: SearchOptions | None = None) -> IndexEngine:
     """Open a finished index folder; models are loaded by the first search, or by `warm_up`.
 
     Args:
         path: the folder.
         options: how to search it.
-        verify: `quick` hashes files up to 64 MB and samples larger ones; `full` hashes all.
 
     Raises:
         UserError: no index, or an unfinished, corrupted or foreign one, or another encoder than it was built
@@ -204,7 +201,7 @@ def open_index(
     """
     folder = Path(path)
     options = options or SearchOptions()
-    content = manifest_file.read(folder, verify)
+    content = manifest_file.read(folder)
     store = DocumentStore(folder / "documents")
     try:
         retriever = _retriever(folder, content, options)

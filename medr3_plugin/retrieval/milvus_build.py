@@ -21,7 +21,6 @@ from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig, with_ow
 from medr3_plugin.retrieval.index.provenance import provenance
 from medr3_plugin.retrieval.index.store import document_to_row, indexed_text
 from medr3_plugin.retrieval.milvus_access import MANIFEST_ROW, connect, failures, manifest_of, term_text
-from medr3_plugin.retrieval.protocol import TOKEN_ENV
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -41,7 +40,6 @@ def fill_collection(
     options: BuildOptions | None = None,
     bad_rows: BadRows | None = None,
     overwrite: bool = False,
-    token_env: str = TOKEN_ENV,
     notify: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Fill a collection and return its manifest; nothing is done if it is up to date.
@@ -56,7 +54,6 @@ def fill_collection(
         options: chunking, BM25's parameters and the encoder's batch size; the kind of a dense index is Milvus's choice.
         bad_rows: count and skip wrong rows, and documents that are too long for Milvus, instead of raising.
         overwrite: replace a collection that was filled with something else.
-        token_env: see `milvus.connect`.
         notify: told when nothing is to be done, or where a build resumes.
 
     Raises:
@@ -67,7 +64,7 @@ def fill_collection(
     config = with_own_prompts(encoder) if encoder else None
     tell = notify or (lambda _: None)
     made_of = _made_of(corpus, config, options, skip_bad=bad_rows is not None)
-    client = connect(uri, token_env=token_env)
+    client = connect(uri)
     try:
         manifest = manifest_of(client, uri, collection)
         if manifest is not None and (changed := _difference(manifest["made_of"], made_of)):

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from medr3_plugin.errors import RetrievalFailure, UserError
-from medr3_plugin.records import ID_COLUMNS, Document, Hit, SearchOutcome, SearchTurn
+from medr3_plugin.records import COLUMNS, ID_COLUMNS, Document, Hit, SearchOutcome, SearchTurn
 
 if TYPE_CHECKING:
     from medr3_plugin.retrieval.index.filters import Filters
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 TOKEN_ENV = "MEDR3_RETRIEVAL_TOKEN"  # noqa: S105 (the name of a variable)
 """Environment variable of the bearer token, for the service and its clients."""
 
-_FIELDS = ("id", "title", "text", "source", "evidence_type", "evidence_level", "year")
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, OverflowError)  # the last: a year of 1e999
 _OUTCOMES = frozenset(get_args(SearchOutcome))
 
@@ -72,10 +71,8 @@ def filters_from_wire(wire: Mapping[str, Any] | None) -> Filters | None:
 
 def document_to_wire(document: Document) -> dict[str, Any]:
     """A document as the service sends it: its columns, the corpus's extra columns, and `contents`."""
-    wire = dict(document.extra)
-    wire.update(_columns(document))
-    wire["contents"] = f"{' '.join(document.title.split())}\n{document.text}"
-    return wire
+    contents = f"{' '.join(document.title.split())}\n{document.text}"
+    return {**document.extra, **document.columns(), "contents": contents}
 
 
 def response_to_wire(results: Sequence[Sequence[Hit]], *, return_scores: bool) -> dict[str, Any]:
@@ -136,10 +133,6 @@ def turns_from_json(text: str) -> tuple[SearchTurn, ...]:
     return tuple(turns)
 
 
-def _columns(document: Document) -> dict[str, Any]:
-    return {name: getattr(document, name) for name in _FIELDS}
-
-
 def _other_ids(document: Document) -> dict[str, Any]:
     """The columns that gold documents may be known by; the others do not travel with a trajectory."""
     return {name: value for name, value in document.extra.items() if name.lower() in ID_COLUMNS}
@@ -157,7 +150,7 @@ def _turn_to_dict(turn: SearchTurn) -> dict[str, Any]:
         "hits": [
             {
                 **_other_ids(hit.document),
-                **_columns(hit.document),
+                **hit.document.columns(),
                 "text": hit.document.text if hit.document.id in turn.shown else "",
                 "score": _finite(hit.score),
             }
@@ -199,7 +192,7 @@ def _document(row: Mapping[str, Any]) -> Document:
         head, _, text = str(row["contents"]).partition("\n")
         title = head.strip().strip('"') if title is None else title
     year = row.get("year")
-    extra = {key: value for key, value in row.items() if key not in (*_FIELDS, "contents", "score")}
+    extra = {key: value for key, value in row.items() if key not in (*COLUMNS, "contents", "score")}
     if row.get("id") is None and "contents" in row:
         # Search-R1's servers of web searches send contents alone; equal contents are one document
         identity = (

@@ -14,38 +14,38 @@ from medr3_plugin.retrieval.corpus.evidence import HIGHEST, LOWEST
 from medr3_plugin.retrieval.index.lexical import MAX_QUERY_CHARACTERS
 from medr3_plugin.retrieval.index.store import indexed_text
 
+_RANK_OFFSET = 10.0
+"""How easy it is to move up: with more, neighbouring ranks differ less."""
+
 
 @dataclass(frozen=True, slots=True)
 class EvidencePrior:
     """Prefers documents with strong evidence among those that match about as well.
 
-    A hit at rank r (from 1) of the engine gets 1 / (depth_k + r), times 1 + strength · (level − 1) / 8, and
+    A hit at rank r (from 1) of the engine gets 1 / (10 + r), times 1 + strength · (level − 1) / 8, and
     the hits are sorted by the product. It works on ranks because engines' scores have no common scale.
 
     Attributes:
         strength: 0 changes nothing; 1 doubles a meta-analysis against an expert opinion.
-        depth_k: how hard it is to move up; larger is easier.
     """
 
     strength: float = 0.0
-    depth_k: float = 10.0
 
     def __post_init__(self) -> None:
-        if self.strength < 0 or self.depth_k < 0:
-            raise UserError(f"evidence prior: strength and depth_k must not be negative, got {self}")
+        if self.strength < 0:
+            raise UserError(f"evidence prior: must not be negative, got {self.strength}")
 
     def apply(self, hits: Sequence[Hit]) -> list[Hit]:
         """The hits in their new order, with their new scores."""
         if not self.strength:
             return list(hits)
         scored = [
-            Hit(hit.document, self.factor(hit.document.evidence_level) / (self.depth_k + rank))
+            Hit(hit.document, self._factor(hit.document.evidence_level) / (_RANK_OFFSET + rank))
             for rank, hit in enumerate(hits, 1)
         ]
         return sorted(scored, key=lambda hit: -hit.score)
 
-    def factor(self, level: int) -> float:
-        """What a level multiplies a document's score with."""
+    def _factor(self, level: int) -> float:
         return 1 + self.strength * (level - LOWEST) / (HIGHEST - LOWEST)
 
 
@@ -55,13 +55,10 @@ class CrossEncoderReranker:
     Args:
         path: folder or Hugging Face name.
         depth: hits that are scored; those below keep their order behind them and are never returned first.
-        max_tokens: query and document together; None takes the model's own limit.
         device: `cpu`, `cuda`, ...; None lets sentence-transformers choose.
     """
 
-    def __init__(
-        self, path: str, depth: int = 50, max_tokens: int | None = None, device: str | None = None
-    ) -> None:
+    def __init__(self, path: str, depth: int = 50, device: str | None = None) -> None:
         folder = Path(path).expanduser()
         if not folder.is_dir() and (folder.is_absolute() or path.startswith(".")):
             raise UserError(
@@ -69,7 +66,6 @@ class CrossEncoderReranker:
             )
         self.path = str(folder) if folder.is_dir() else path
         self.depth = depth
-        self._max_tokens = max_tokens
         self._device = device
         self._model: Any = None
         self._lock = threading.Lock()
@@ -106,7 +102,7 @@ class CrossEncoderReranker:
             except ImportError as error:
                 raise MissingExtra("sentence-transformers", "dense", "reranking") from error
             try:
-                self._model = CrossEncoder(self.path, max_length=self._max_tokens, device=self._device)
+                self._model = CrossEncoder(self.path, device=self._device)
             except (OSError, ValueError, RuntimeError) as error:
                 raise UserError(f"reranker {self.path!r} cannot be loaded: {error}") from error
         return self._model

@@ -45,8 +45,7 @@ def sentence_encoder(options: EncoderOptions) -> tuple[SentenceEncoder | None, f
         return None, 0.0
     from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig
 
-    model = Encoder(
-        EncoderConfig(path=options.path, device=options.device)
-    )  # first: a wrong path has no c0 either
+    # first: a wrong path has no c0 either
+    model = Encoder(EncoderConfig(path=options.path, device=options.device))
     c0 = options.c0 if options.c0 is not None else c0_for(options.path)
     return SentenceEncoder(model, options.batch_size, options.window), c0

@@ -288,16 +288,16 @@ class RewardOptions(StageOptions):
 _NOT_PER_STAGE = ("stages", "judge", "extractor", "encoder")
 
 
-def read_options(options: Mapping[str, Any], where: str = "medr3.reward") -> RewardOptions:
+def read_options(options: Mapping[str, Any]) -> RewardOptions:
     """Validate the section.
 
     Raises:
         UserError: names the yaml path at fault.
     """
-    return validated(RewardOptions, options, where)
+    return validated(RewardOptions, options, "medr3.reward")
 
 
-def stage_options(options: Mapping[str, Any], stage: str, where: str = "medr3.reward") -> StageOptions:
+def stage_options(options: Mapping[str, Any], stage: str) -> StageOptions:
     """The options of one stage: the section's own keys, overridden by those under `stages.<stage>`.
 
     Raises:
@@ -305,10 +305,10 @@ def stage_options(options: Mapping[str, Any], stage: str, where: str = "medr3.re
     """
     own = (options.get("stages") or {}).get(stage) or {}
     if not isinstance(own, Mapping):
-        raise UserError(f"{where}.stages.{stage}: must be a mapping")
+        raise UserError(f"medr3.reward.stages.{stage}: must be a mapping")
     common = {key: value for key, value in options.items() if key not in _NOT_PER_STAGE}
     # a stage's keys mean something only together with the common ones: a gate may need the section's ladder
-    return validated(StageOptions, _merge(common, own), f"{where} with stages.{stage}")
+    return validated(StageOptions, _merge(common, own), f"medr3.reward with stages.{stage}")
 
 
 def reward_options(section: Mapping[str, Any], router_address: str | None = None) -> dict[str, Any]:

@@ -8,8 +8,10 @@ A row is one trajectory of any model: a row of data (see `rows`) with its `respo
      "references"?: [{"triples": [[head, relation, tail, from_retrieval]], "text"}],
      "triples"?: [[head, relation, tail, from_retrieval]]}             # the model's own graph
 
-Rows without an id are named by their line. Search-R1's `<information>` is read as `<document>`. Other keys are
-ignored. A wrong row raises `RowError`, which names file, line and field; the caller continues with the next one.
+A row of an evaluation's `trajectories.jsonl` is read as it was judged there: by its `tag_text` if the model called
+tools, and as `forged` if it was. Rows without an id are named by their line. Search-R1's `<information>` is read as
+`<document>`. Other keys are ignored. A wrong row raises `RowError`, which names file, line and field; the caller
+continues with the next one.
 """
 
 from __future__ import annotations
@@ -80,7 +82,7 @@ def trajectory_of(
     Raises:
         RowError: names `where` and the field.
     """
-    response = row.get("response")
+    response = row.get("response") if is_missing(row.get("tag_text")) else row["tag_text"]
     if not isinstance(response, str):
         found = " is missing" if is_missing(response) else f": expected a string, got {shown(response)}"
         raise RowError(f"{where}: field 'response'{found}")
@@ -95,7 +97,9 @@ def trajectory_of(
         searches=searches,
         triples=None if is_missing(triples) else triples_of(triples, f"{where}: field 'triples'"),
         stage=stage,
-        forged=(row.get("retrieved") is not None and not was_retrieved(trajectory, searches)) or None,
+        forged=row.get("forged") is True
+        or (row.get("retrieved") is not None and not was_retrieved(trajectory, searches))
+        or None,
     )
 
 

@@ -229,10 +229,8 @@ def build_scorer(options: Mapping[str, Any]) -> Scorer:
     def formula_of(stage: str) -> Formula:
         return formula(stage, stage_options(options, stage))
 
-    for stage in (
-        *STAGE_INDEX,
-        *parsed.stages,
-    ):  # a wrong stage section must show now, not in the middle of a run
+    # a wrong stage section must show now, not in the middle of a run
+    for stage in (*STAGE_INDEX, *parsed.stages):
         try:
             formula_of(stage)
         except NoFormula:

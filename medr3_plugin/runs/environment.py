@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import subprocess
 from pathlib import Path
 from typing import Any
+
+from medr3_plugin.installed import versions_of
 
 PACKAGES = (
     "medr3-plugin",
@@ -24,14 +25,8 @@ PACKAGES = (
 
 def environment() -> dict[str, Any]:
     """What `environment.json` says."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return {
-        "versions": versions,
+        "versions": versions_of(*PACKAGES),
         "python": platform.python_version(),
         "commit": _commit(),
         "machine": platform.machine(),

@@ -14,11 +14,12 @@ A training run writes:
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from medr3_plugin.outputs import whole
 
 METRICS = "metrics.jsonl"
 STAGES = "stages.json"
@@ -107,7 +108,8 @@ def trajectory_row(
 
     Args:
         labels: the step that the trajectory was used in, and the stage that it was drawn in.
-        detail: `id`, `dataset`, `question`, `answer` (gold), `searches` (see `records.SearchTurn.row`), `reasons`.
+        detail: `id`, `dataset`, `question`, `answer` (gold), `answers` (all that are accepted), `options`,
+            `searches` (see `records.SearchTurn.row`), `reasons`.
         response: the whole model-side text, documents included.
         reward: the reward record.
         group_scores: scores of all valid samples of the prompt, highest first.
@@ -120,6 +122,7 @@ def trajectory_row(
         "dataset": detail.get("dataset", ""),
         "question": detail.get("question", ""),
         "answer": detail.get("answer", ""),
+        **{key: detail[key] for key in ("answers", "options") if detail.get(key)},
         "response": response,
         "searches": detail.get("searches", []),
         "reward": dict(reward),
@@ -130,7 +133,5 @@ def trajectory_row(
 
 def write_json(file: Path, value: object) -> None:
     """Write JSON so that a reader never sees a half-written file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(file)
+    with whole(file) as draft:
+        draft.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -30,14 +30,6 @@ class JsonLine(NamedTuple):
     row: dict[str, Any]
 
 
-class Place(NamedTuple):
-    """Where a row is in its file: byte offset and length, and 1-based line number."""
-
-    offset: int
-    length: int
-    line: int
-
-
 @dataclass(frozen=True, slots=True)
 class StepMetrics:
     """Every metric of one step, `kind` "train" or "val". Values are finite floats, else None."""
@@ -186,7 +178,7 @@ def _read_trajectories(
     if not path.is_file():
         notes.append(f"{path.name} does not exist yet: no trajectories to show")
         return (), 0
-    places = [Place(line.offset, line.length, line.number) for line in read_json_lines(path, notes)]
+    places = [line._replace(row={}) for line in read_json_lines(path, notes)]
     chosen = _evenly(places, most, max_bytes)
     if len(chosen) < len(places):
         limit = f", in at most {max_bytes / 1e6:.0f} MB" if len(chosen) < most else ""
@@ -197,11 +189,11 @@ def _read_trajectories(
     with path.open("rb") as stream:
         for place in chosen:
             stream.seek(place.offset)
-            rows.append(json.loads(stream.read(place.length).decode("utf-8")) | {"line": place.line})
+            rows.append(json.loads(stream.read(place.length).decode("utf-8")) | {"line": place.number})
     return tuple(rows), len(places)
 
 
-def _evenly(places: list[Place], most: int, max_bytes: int) -> list[Place]:
+def _evenly(places: list[JsonLine], most: int, max_bytes: int) -> list[JsonLine]:
     """At most `most` items and `max_bytes` bytes, evenly spaced, the last one always among them."""
     if not places:
         return []

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.outputs import whole
 from medr3_plugin.runs.files import PROMOTION_REQUEST, STAGES, read_stages
 
 
@@ -24,10 +24,8 @@ def request_promotion(run: Path) -> str:
         raise UserError(f"{file}: {error}") from error
     if not history or history[-1].end_step is not None:
         raise UserError(f"{run}: every stage has ended")
-    # renamed, because the trainer may read it at any moment
-    temporary = run / f".{PROMOTION_REQUEST}.{os.getpid()}"
-    temporary.write_text(history[-1].name, encoding="utf-8")
-    temporary.replace(run / PROMOTION_REQUEST)
+    with whole(run / PROMOTION_REQUEST) as draft:  # the trainer may read it at any moment
+        draft.write_text(history[-1].name, encoding="utf-8")
     return history[-1].name
 
 

@@ -118,8 +118,8 @@ def step_metrics(samples: Sequence[StepSample], lost: int = 0) -> dict[str, floa
     return metrics
 
 
-def by_dataset(samples: Sequence[StepSample], keys: Sequence[str] = ("score", "acc")) -> dict[str, float]:
-    """Means of `keys` for each dataset, as `reward/<key>/<dataset>`, when there is more than one."""
+def by_dataset(samples: Sequence[StepSample]) -> dict[str, float]:
+    """Means of score and accuracy for each dataset, as `reward/<key>/<dataset>`, when there is more than one."""
     groups: dict[str, list[StepSample]] = defaultdict(list)
     for sample in samples:
         if sample.valid:
@@ -129,7 +129,7 @@ def by_dataset(samples: Sequence[StepSample], keys: Sequence[str] = ("score", "a
     return {
         f"reward/{key}/{name}": float(np.mean(values))
         for name, members in groups.items()
-        for key in keys
+        for key in ("score", "acc")
         if (values := [sample.record[key] for sample in members if key in sample.record])
     }
 

@@ -9,7 +9,6 @@ import errno
 import json
 import logging
 import math
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from medr3_plugin.errors import RunFailed, UserError
+from medr3_plugin.outputs import whole
 from medr3_plugin.runs.environment import environment
 from medr3_plugin.runs.files import (
     CONFIG,
@@ -130,11 +130,8 @@ class RunWriter:
             lines = file.read_bytes().splitlines(keepends=True)
             kept = [line for line in lines if _step_of(line) <= step]
             if len(kept) < len(lines):
-                temporary = file.with_name(f".{name}.{os.getpid()}")
-                temporary.write_bytes(
-                    b"".join(line if line.endswith(b"\n") else line + b"\n" for line in kept)
-                )
-                temporary.replace(file)
+                with whole(file) as draft:
+                    draft.write_bytes(b"".join(line.removesuffix(b"\n") + b"\n" for line in kept))
         metrics = self.path / METRICS
         return metrics.is_file() and metrics.stat().st_size > 0
 

@@ -46,21 +46,24 @@ def _columns(keys: Sequence[str], *fields: str) -> Any:
 
 def prompts_in_flight() -> dict[str, str]:
     """Training prompts that were drawn and not yet trained on: key -> status in TransferQueue."""
-    tags = (tq.kv_list(TRAIN) or {}).get(TRAIN, {})
-    return {key: tag["status"] for key, tag in tags.items() if tag.get("is_prompt", False)}
+    return {key: tag["status"] for key, tag in _tags().items() if tag.get("is_prompt", False)}
 
 
 def forget_prompts(keys: Collection[str]) -> None:
     """Remove prompts and all of their trajectories."""
-    listed = (tq.kv_list(TRAIN) or {}).get(TRAIN, {})
-    gone = [key for key in listed if key.partition("_")[0] in keys]
-    if gone:
-        tq.kv_clear(keys=gone, partition_id=TRAIN)
+    _clear([key for key in _tags() if key.partition("_")[0] in keys])
 
 
 def forget_strays() -> None:
     """Remove trajectories whose prompt is gone, which belong to the step in which a checkpoint was written."""
-    listed = (tq.kv_list(TRAIN) or {}).get(TRAIN, {})
-    strays = [key for key in listed if key.partition("_")[0] not in listed]
-    if strays:
-        tq.kv_clear(keys=strays, partition_id=TRAIN)
+    listed = _tags()
+    _clear([key for key in listed if key.partition("_")[0] not in listed])
+
+
+def _tags() -> dict[str, dict[str, Any]]:
+    return (tq.kv_list(TRAIN) or {}).get(TRAIN, {})
+
+
+def _clear(keys: list[str]) -> None:
+    if keys:
+        tq.kv_clear(keys=keys, partition_id=TRAIN)

@@ -48,6 +48,7 @@ from medr3_plugin.verl_adapters.invalid_samples import (
     no_advantage_for_padding,
     training_rows,
 )
+from medr3_plugin.yaml_section import as_list
 
 _TIMES = {"time/step": "step", "timing_s/bookkeeping": "bookkeeping"}
 """Metrics of a step's line -> verl's names of the times."""
@@ -76,7 +77,7 @@ class StagedTrainer(RecordedValidation):
         self.schedule.check_agent_loop(config.actor_rollout_ref.rollout.agent.default_agent_loop)
         check_estimator(config)
         ask_through_the_manager(config)
-        self._run_train_files = _files(config.data.train_files)
+        self._run_train_files = as_list(config.data.train_files)
         self._run_temperature = config.actor_rollout_ref.rollout.temperature
         self.schedule.check_files(self._run_train_files)
         self.state = StageState.begin(self.schedule)
@@ -391,9 +392,3 @@ class ProgressiveTrainer(StagedTrainer, PPOTrainerSync):
     """Stages in verl's synchronous mode: each step draws, rolls out and trains on its own prompts."""
 
     verl_mode = "sync"
-
-
-def _files(files: Any) -> list[str]:
-    if files is None:
-        return []
-    return [files] if isinstance(files, str) else [str(file) for file in files]

@@ -31,7 +31,6 @@ def medr3_grpo(
     response_mask: torch.Tensor,
     index: np.ndarray,
     config: Any = None,
-    epsilon: float = 1e-6,
     **_: Any,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Group-relative advantages (GRPO, arXiv:2402.03300).
@@ -48,7 +47,6 @@ def medr3_grpo(
         index: shape (batch,), the group (prompt) of each row.
         config: verl's `algorithm` section; `norm_adv_by_std_in_grpo` (default true) divides by the group's
             standard deviation, false gives Dr.GRPO.
-        epsilon: added to the standard deviation.
 
     Returns:
         advantages and returns, both of shape (batch, response).
@@ -66,6 +64,6 @@ def medr3_grpo(
             values = scores[rows]
             centred = values - values.mean()
             scale = weight if str(group) in damped else 1.0
-            advantages[rows] = scale * (centred / (values.std() + epsilon) if by_std else centred)
+            advantages[rows] = scale * (centred / (values.std() + 1e-6) if by_std else centred)
     advantages = advantages.unsqueeze(-1) * response_mask
     return advantages, advantages

@@ -101,6 +101,8 @@ def detail(
         "dataset": sample.dataset,
         "question": sample.question,
         "answer": sample.answers[0],
+        "answers": list(sample.answers),
+        "options": dict(sample.options) if sample.options else None,
         "gold_docs": list(sample.gold_docs),
         "searches": [turn.row() for turn in sample.searches],
         "query_gain": list(fields.get("query_gain") or ()),

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from typer.testing import CliRunner
+from command_line import medr3
 
-from medr3_plugin.cli import _register, app
 from medr3_plugin.data.benchmark_corpora import bioasq_snippets, pubmedqa_abstracts
 from medr3_plugin.data.questions import prepare
 from medr3_plugin.errors import UserError
@@ -50,9 +49,8 @@ def files(tmp_path):
 
 
 def test_the_documents_have_the_ids_of_the_gold_documents(files):
-    _register()
     sources = [f"--source=pubmedqa={files / 'ori_pqal.json'}", f"--source=bioasq={files / 'bioasq.json'}"]
-    done = CliRunner().invoke(app, ["corpus", "build", "--out", str(files / "corpus"), *sources])
+    done = medr3("corpus", "build", "--out", files / "corpus", *sources)
     assert done.exit_code == 0, done.output
     found = {document.id: document for document in read_corpus(files / "corpus")}
     assert set(found) == {"pubmedqa:10808977", "bioasq:7", "bioasq:8"}
@@ -77,7 +75,6 @@ def test_columns_of_the_hub(tmp_path):
 
 def test_a_row_without_an_abstract_is_named_and_can_be_skipped(tmp_path):
     (tmp_path / "x.json").write_text(json.dumps({"1": {"QUESTION": "?"}, **PUBMEDQA}))
-    _register()
     arguments = [
         "corpus",
         "build",
@@ -86,10 +83,10 @@ def test_a_row_without_an_abstract_is_named_and_can_be_skipped(tmp_path):
         "--source",
         f"pubmedqa={tmp_path / 'x.json'}",
     ]
-    failed = CliRunner().invoke(app, arguments)
+    failed = medr3(*arguments)
     assert isinstance(failed.exception, UserError) and "x.json" in str(failed.exception)
     assert "'text'" in str(failed.exception)
-    done = CliRunner().invoke(app, [*arguments, "--skip-bad"])
+    done = medr3(*arguments, "--skip-bad")
     assert done.exit_code == 3 and "1 document " in done.output
 
 
@@ -99,15 +96,13 @@ def test_no_snippets_no_documents(tmp_path):
 
 
 def test_an_unknown_name_lists_the_known_ones(tmp_path):
-    _register()
-    done = CliRunner().invoke(app, ["corpus", "build", "--out", str(tmp_path), "--source", "medqa=x.json"])
+    done = medr3("corpus", "build", "--out", tmp_path, "--source", "medqa=x.json")
     assert "pubmedqa=FILE" in str(done.exception)
 
 
 @pytest.mark.parametrize("name", ["pubmedqa", "bioasq"])
 def test_a_row_that_cannot_be_read_is_named(tmp_path, name):
     (tmp_path / "x.jsonl").write_text('{"pubid": 3, "context": {"contexts": ["a"]}}\n{"pubid": \n')
-    _register()
     arguments = [
         "corpus",
         "build",
@@ -116,7 +111,7 @@ def test_a_row_that_cannot_be_read_is_named(tmp_path, name):
         "--source",
         f"{name}={tmp_path / 'x.jsonl'}",
     ]
-    done = CliRunner().invoke(app, arguments)
+    done = medr3(*arguments)
     assert isinstance(done.exception, UserError) and "x.jsonl:2 (not JSON" in str(done.exception)
 
 

@@ -6,9 +6,8 @@ import csv
 import json
 
 import pytest
-from typer.testing import CliRunner
+from command_line import medr3
 
-from medr3_plugin.cli import _register, app
 from medr3_plugin.data.questions.prepare import load, remove_overlaps
 from medr3_plugin.errors import UserError
 from medr3_plugin.evaluation.benchmarks import load_benchmark
@@ -192,12 +191,11 @@ def test_files_of_different_option_counts_are_not_mixed_unasked(tmp_path):
 
 def test_rows_left_out_have_an_exit_code_of_their_own(tmp_path):
     pytest.importorskip("pyarrow")
-    _register()
     source = lines(
         tmp_path / "own.jsonl", {"question": "Scurvy?", "answer": "vitamin C"}, {"question": "And?"}
     )
     command = ["data", "prepare", "generic", "--source", source, "--out", str(tmp_path / "own.parquet")]
-    assert CliRunner().invoke(app, [*command, "--skip-bad"]).exit_code == 3
-    assert isinstance(CliRunner().invoke(app, command).exception, UserError)
+    assert medr3(*command, "--skip-bad").exit_code == 3
+    assert isinstance(medr3(*command).exception, UserError)
     lines(tmp_path / "own.jsonl", {"question": "Scurvy?", "answer": "vitamin C"})
-    assert CliRunner().invoke(app, [*command, "--skip-bad"]).exit_code == 0
+    assert medr3(*command, "--skip-bad").exit_code == 0

@@ -124,11 +124,8 @@ async def test_every_call_gets_the_whole_of_the_sampling_parameters(tokenizer, m
     server = Server(tokenizer, ["<search>glucose</search>", ANSWER])
     stamp = {"sampling": {"temperature": 0.5}, "stage": "joint"}
     output = await make(server).run(given, raw_prompt=QUESTION, extra_info=stamp)
-    assert given == {
-        "temperature": 1.0,
-        "top_p": 1.0,
-        "logprobs": True,
-    }  # verl gives it to all samples of a group
+    # verl gives it to all samples of a group
+    assert given == {"temperature": 1.0, "top_p": 1.0, "logprobs": True}
     for sampling in server.sampling:
         assert (sampling["temperature"], sampling["top_p"], sampling["logprobs"]) == (0.5, 1.0, True)
         assert sampling["include_stop_str_in_output"] and "</search>" in sampling["stop"]

@@ -305,9 +305,7 @@ async def test_query_gain_needs_gold_documents_and_no_working_search(tokenizer, 
     output = await made.run({}, **row, tools_kwargs={})
     assert output.extra_fields["query_gain"] == [] and backend.asked == ["glucose"]
     row = as_row("joint")
-    row["extra_info"]["question"] = (
-        "What goes down?"  # the search for the question fails, the model's does not
-    )
+    row["extra_info"]["question"] = "What goes down?"  # its search fails, the model's does not
     made, _ = loop(cls, tokenizer, segments)
     output = await made.run({}, **row, tools_kwargs={})
     told = await record(output, tokenizer, "joint")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from characters import Characters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,22 +18,11 @@ from medr3_plugin.records import MAX_QUERY_CHARS, Document, Hit
 from medr3_plugin.trajectory import parse
 
 
-class Characters:
-    """A lossless tokenizer: one token a character."""
-
-    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
-        return [ord(character) for character in text]
-
-    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str:
-        return "".join(chr(token) for token in token_ids)
-
-
 class Script:
     """An engine that says the given segments, one a call, cut at the first stop string."""
 
-    def __init__(self, segments: Sequence[str], tokenizer: Characters) -> None:
+    def __init__(self, segments: Sequence[str]) -> None:
         self.segments = list(segments)
-        self.tokenizer = tokenizer
         self.prompts: list[list[int]] = []
 
     async def __call__(self, token_ids: list[int], *, stop: list[str], max_tokens: int) -> Generation:
@@ -40,9 +30,7 @@ class Script:
         self.prompts.append(list(token_ids))
         text = self.segments.pop(0) if self.segments else ""
         ends = [text.find(word) + len(word) for word in stop if word in text]
-        ids = self.tokenizer.encode(text[: min(ends, default=len(text))], add_special_tokens=False)[
-            :max_tokens
-        ]
+        ids = Characters().encode(text[: min(ends, default=len(text))])[:max_tokens]
         return Generation(ids, [-0.5] * len(ids))
 
 
@@ -58,21 +46,16 @@ FEVER = Hit(Document("d1", "Signs: fever.", "Flu"), 2.0)
 COUGH = Hit(Document("d2", "Signs: cough.", "Cold"), 1.0)
 
 
-def roll(
-    segments, hits=(FEVER, COUGH), *, length=1000, config=SETTINGS, max_searches=None
-) -> tuple[Episode, Script]:
-    tokenizer = Characters()
-    script = Script(segments, tokenizer)
-
+def episode_of(generate, tokenizer, hits=(FEVER,), *, length, config=SETTINGS, max_searches=None) -> Episode:
     async def search(query: str):
         if isinstance(hits, Exception):
             raise hits
         return list(hits)
 
-    episode = asyncio.run(
+    return asyncio.run(
         run_episode(
-            tokenizer.encode("Q", add_special_tokens=False),
-            generate=script,
+            [ord("Q")],
+            generate=generate,
             search=search,
             tokenizer=tokenizer,
             settings=config,
@@ -80,7 +63,11 @@ def roll(
             max_searches=max_searches,
         )
     )
-    return episode, script
+
+
+def roll(segments, hits=(FEVER, COUGH), *, length=1000, **more) -> tuple[Episode, Script]:
+    script = Script(segments)
+    return episode_of(script, Characters(), hits, length=length, **more), script
 
 
 def text_of(episode: Episode, mask: int | None = None) -> str:
@@ -234,9 +221,9 @@ class Meter(Characters):
 
     longest = 0
 
-    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+    def encode(self, text: str, **how: bool) -> list[int]:
         self.longest = max(self.longest, len(text))
-        return super().encode(text, add_special_tokens=add_special_tokens)
+        return super().encode(text, **how)
 
 
 @pytest.mark.parametrize("unit", ["word ", "a", "</document><answer>no</answer>", "<|im_end|>", "心"])
@@ -251,20 +238,7 @@ def test_log_probs_are_none_if_the_engine_gives_none():
     async def generate(token_ids, *, stop, max_tokens):
         return Generation([ord(c) for c in "<answer>x</answer>"])
 
-    async def search(query):
-        return []
-
-    episode = asyncio.run(
-        run_episode(
-            [1],
-            generate=generate,
-            search=search,
-            tokenizer=Characters(),
-            settings=SETTINGS,
-            response_length=50,
-        )
-    )
-    assert episode.log_probs is None
+    assert episode_of(generate, Characters(), length=50).log_probs is None
 
 
 PIECES = st.lists(
@@ -328,14 +302,7 @@ def test_a_tag_the_model_began_is_not_begun_twice(smollm2_tokenizer):
     async def generate(token_ids, *, stop, max_tokens):
         return Generation(segments.pop(0), None)
 
-    async def search(query):
-        return [FEVER]
-
-    episode = asyncio.run(
-        run_episode(
-            [1], generate=generate, search=search, tokenizer=tokenizer, settings=SETTINGS, response_length=90
-        )
-    )
+    episode = episode_of(generate, tokenizer, length=90)
     assert tokenizer.decode(episode.response_ids) == (
         "<search> fever </search><document> Flu. Signs: fever. </document><answer> Flu </answer>"
     )
@@ -389,19 +356,7 @@ def test_real_tokenizer_whole_episode(smollm2_tokenizer):
         ids = tokenizer.encode(segments.pop(0), add_special_tokens=False)[:max_tokens]
         return Generation(ids, [0.0] * len(ids))
 
-    async def search(query):
-        return [FEVER]
-
-    episode = asyncio.run(
-        run_episode(
-            [1, 2],
-            generate=generate,
-            search=search,
-            tokenizer=tokenizer,
-            settings=SETTINGS,
-            response_length=120,
-        )
-    )
+    episode = episode_of(generate, tokenizer, length=120)
     assert tokenizer.decode(episode.response_ids, skip_special_tokens=True) == (
         "<think> <search> fever </search><document> Flu. Signs: fever. </document> Flu fits. </think>"
         "<answer> Flu </answer>"

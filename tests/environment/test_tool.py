@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("verl")
 
 from byte_tokenizer import byte_tokenizer
+from characters import Characters
 from verl.experimental.agent_loop.tool_agent_loop import AgentData
 from verl.experimental.agent_loop.tool_parser import FunctionCall
 from verl.tools.tool_registry import load_all_tools
@@ -197,21 +198,10 @@ async def test_verl_never_cuts_the_answer(index, tmp_path):
         check_not_cut(loop.tool, 256)
 
 
-class Characters:
-    """A lossless tokenizer: one token a character."""
-
-    def encode(self, text, *, add_special_tokens):
-        return [ord(character) for character in text]
-
-    def decode(self, token_ids, *, skip_special_tokens):
-        return "".join(map(chr, token_ids))
-
-
 async def test_documents_leave_room_for_the_answer(loop):
     loop.tool.policy = Policy(Characters(), response_length=500, frame_tokens=10)
-    loop.agent_data.response_mask = [
-        1
-    ] * 100  # 134 tokens are left beside the reserve of 256 and the template's
+    # 134 tokens are left beside the reserve of 256 and the template's
+    loop.agent_data.response_mask = [1] * 100
     text = await loop.call({"query": "statins"})
     assert 100 < len(text) <= 134
     assert loop.turns[0].shown == ("d2",)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
+
+from characters import Characters
 
 from medr3_plugin.environment.episode import Generate, Generation
 from medr3_plugin.evaluation.policy import PolicyFailure, Sampling
@@ -11,21 +13,6 @@ from medr3_plugin.trajectory import SEARCH_CLOSE
 
 Script = Callable[[str, int], str | None]
 """(the prompt and response so far, sample number) -> what to say next; None: the server is down."""
-
-
-class Characters:
-    """A tokenizer whose tokens are characters."""
-
-    chat_template = "characters"
-
-    def encode(self, text: str, *, add_special_tokens: bool = False) -> list[int]:
-        return [ord(character) for character in text]
-
-    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool = True) -> str:
-        return "".join(map(chr, token_ids))
-
-    def apply_chat_template(self, messages: Any, **_: Any) -> list[int]:
-        return self.encode("".join(f"[{m['role']}] {m['content']}\n" for m in messages) + "[assistant] ")
 
 
 class ScriptedPolicy:

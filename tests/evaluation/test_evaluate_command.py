@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from commands import evaluate
-from typer.testing import CliRunner
 from werkzeug import Request, Response
 
 pytest.importorskip("openai")
@@ -16,8 +15,8 @@ pytest.importorskip("transformers")
 pytest.importorskip("pytest_httpserver")
 
 from byte_tokenizer import byte_tokenizer
+from command_line import medr3
 
-from medr3_plugin.cli import _register, app
 from medr3_plugin.commands.evaluate import _label
 from medr3_plugin.commands.evaluate_run import _judge_options
 from medr3_plugin.errors import UserError
@@ -108,10 +107,10 @@ def test_tables_again_and_compared_without_a_model(
     serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder)))
     assert evaluate(files, httpserver, tokenizer_folder).exit_code == 0
     out = files / "out"
-    result = CliRunner().invoke(app, ["eval", "--out", str(out), "--compare", str(out)])
+    result = medr3("eval", "--out", out, "--compare", out)
     assert result.exit_code == 0 and "| rare | 2 | +0.0 [-84.2, +84.2] | 0 | 0 | 1 |" in result.output
     assert f"## {httpserver.host}:{httpserver.port}\n" in result.output  # as in the evaluation's own table
-    printed = CliRunner().invoke(app, ["eval", "--out", str(out), "--json"]).stdout
+    printed = medr3("eval", "--out", out, "--json").stdout
     assert json.loads(printed) == json.loads((out / "results.json").read_text())
 
 
@@ -130,7 +129,7 @@ def test_missing_samples_are_an_error_and_the_same_command_goes_on(
     out = files / "out"
     assert missing in (out / "results.md").read_text() and missing in (out / "results.tex").read_text()
     assert json.loads((out / "results.json").read_text())["missing"] == {"rare": 1}
-    again = CliRunner().invoke(app, ["eval", "--out", str(out)])
+    again = medr3("eval", "--out", out)
     assert again.exit_code == 1 and missing in again.output
     handler.refuses = None
     whole = evaluate(files, httpserver, tokenizer_folder)
@@ -193,9 +192,8 @@ def test_undecided_answers_and_rows_left_out_are_said(
     ],
 )
 def test_mistakes(files: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str) -> None:
-    _register()
     monkeypatch.chdir(files)
-    result = CliRunner().invoke(app, ["eval", *arguments])
+    result = medr3("eval", *arguments)
     assert isinstance(result.exception, UserError) and message in str(result.exception)
 
 
@@ -222,10 +220,9 @@ def test_the_recipe_gives_length_and_search_options(
     monkeypatch.setenv("MEDR3_DATA", str(files))
     (files / "vocab.jsonl").write_text('{"name": "Marfan syndrome", "synonyms": ["MFS"]}\n')
     serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder)))
-    _register()
     arguments = ["eval", "--model", httpserver.url_for("/"), "--benchmark", "rare", "--data", str(files)]
     arguments += ["--index", str(files / "index"), "--tokenizer", str(tokenizer_folder)]
-    result = CliRunner().invoke(app, [*arguments, "--out", str(files / "out"), "--recipe", str(mine.folder)])
+    result = medr3(*arguments, "--out", files / "out", "--recipe", mine.folder)
     assert result.exit_code == 0, result.output + repr(result.exception)
     settings = json.loads((files / "out" / "evaluation.json").read_text())
     assert settings["response_length"] == 1234 and settings["search"] == {"depth": 7}

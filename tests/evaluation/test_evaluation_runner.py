@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_policy import Characters, Script, ScriptedPolicy, search_then
+from characters import Characters
+from scripted_policy import Script, ScriptedPolicy, search_then
 
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, RetrievalFailure, UserError

@@ -7,8 +7,13 @@ import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+
+from index_helpers import write_jsonl
 
 from medr3_plugin.records import Document, Hit
+from medr3_plugin.retrieval.index.build import build_index
+from medr3_plugin.retrieval.index.store import document_to_row
 from medr3_plugin.retrieval.serve.server import listen
 
 CORPUS = (
@@ -17,6 +22,13 @@ CORPUS = (
     Document("d3", "Fever and cough suggest influenza.", "Influenza", "notes", "", 1, None, {"pmid": "12"}),
     Document("d4", "Insulin is given in type 1 diabetes.", "Insulin", "trials", "RCT", 6, 1999),
 )
+
+
+def small_index(folder: Path) -> str:
+    """A BM25 index of `CORPUS` in `folder`, beside its `corpus.jsonl`."""
+    corpus = write_jsonl(folder / "corpus.jsonl", map(document_to_row, CORPUS))
+    build_index([str(corpus)], folder / "index", "bm25")
+    return str(folder / "index")
 
 
 class OverlapEngine:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medr3_plugin.judge.prompt import MAX_QUESTION_CHARS, PROMPTS, fence, is_rare_disease, messages
+from medr3_plugin.judge.prompt import MAX_QUESTION_CHARS, PROMPTS, is_rare_disease, messages
+from medr3_plugin.llm.control_tokens import fence
 
 
 def build(answer="gout", question="What is it?", answers=("Gout",), options=None, rare=False):

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 pytest.importorskip("hydra")
 pytest.importorskip("verl")
 
+from command_line import medr3
 from omegaconf import OmegaConf
 
-from medr3_plugin.cli import _register, app
 from medr3_plugin.recipe.checks import check, check_config
 from medr3_plugin.recipe.checks.cluster import CPUS_PER_GPU
 from medr3_plugin.recipe.checks.names import READ_WITHOUT_DEFAULT, unknown_keys
@@ -450,8 +449,7 @@ def test_prompts_of_another_agent_loop_are_an_error(elsewhere: Path) -> None:
 
 
 def test_missing_files_are_not_ready_and_listed_once(elsewhere: Path) -> None:
-    _register()
-    result = CliRunner().invoke(app, ["recipes", "validate", "medr3_cpu"])
+    result = medr3("recipes", "validate", "medr3_cpu")
     assert result.exit_code == 0 and "medr3_cpu: not ready, 6 files missing" in result.output
     lines = [
         line for line in result.output.splitlines() if line.startswith("  missing: ") and ": no " in line
@@ -479,15 +477,12 @@ def test_a_count_that_is_no_number_is_an_error(value: str) -> None:
 
 
 def test_command_exit_codes(elsewhere: Path) -> None:
-    _register()
-    good = CliRunner().invoke(app, ["recipes", "validate", "qwen2_5_7b", "--no-files"])
+    good = medr3("recipes", "validate", "qwen2_5_7b", "--no-files")
     assert good.exit_code == 0 and "KV cache" in good.output
-    bad = CliRunner().invoke(
-        app, ["recipes", "validate", "qwen2_5_7b", "actor_rollout_ref.rollout.n=1", "--no-files"]
-    )
+    bad = medr3("recipes", "validate", "qwen2_5_7b", "actor_rollout_ref.rollout.n=1", "--no-files")
     assert bad.exit_code == 1 and "rollout.n" in bad.output
     arguments = ["recipes", "validate", "qwen2_5_7b", "actor_rollout_ref.rollout.n=1", "--no-files", "--json"]
-    printed = CliRunner().invoke(app, arguments)
+    printed = medr3(*arguments)
     (told,) = json.loads(printed.stdout)
     assert printed.exit_code == 1 and told["recipe"] == "qwen2_5_7b"
     assert any(f["level"] == "error" and "rollout.n" in f["where"] for f in told["findings"])

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 import sys
 from pathlib import Path
 
 import pytest
-import typer
-from typer.testing import CliRunner
+from command_line import medr3
 
 import medr3_plugin.recipe.shipped as recipes_module
-from medr3_plugin.cli import _register, app
 from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.recipe.shipped import copy_recipe, find_recipe, list_recipes, recipes_folder
-
-
-@pytest.fixture(autouse=True)
-def commands() -> None:
-    _register()
 
 
 def test_shipped_recipes_are_complete() -> None:
@@ -45,13 +36,13 @@ def test_no_recipe_holds_a_path_of_one_machine() -> None:
 
 
 def test_list() -> None:
-    result = CliRunner().invoke(app, ["recipes", "list"])
+    result = medr3("recipes", "list")
     assert result.exit_code == 0
     assert any(line.startswith("qwen2_5_7b ") and "Qwen2.5-7B" in line for line in result.output.splitlines())
 
 
 def test_copy_is_complete_and_refuses_to_overwrite(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["recipes", "copy", "qwen3_8b_tools", str(tmp_path / "mine")])
+    result = medr3("recipes", "copy", "qwen3_8b_tools", tmp_path / "mine")
     assert result.exit_code == 0, result.output
     copied = {p.name: p for p in (tmp_path / "mine").iterdir()}
     assert set(copied) == {
@@ -63,7 +54,7 @@ def test_copy_is_complete_and_refuses_to_overwrite(tmp_path: Path) -> None:
         "REQUIRED_VERL.txt",
     }
     assert copied["run.sh"].stat().st_mode & 0o111
-    again = CliRunner().invoke(app, ["recipes", "copy", "qwen3_8b_tools", str(tmp_path / "mine")])
+    again = medr3("recipes", "copy", "qwen3_8b_tools", tmp_path / "mine")
     assert isinstance(again.exception, UserError) and "is not an empty folder" in str(again.exception)
 
 
@@ -89,7 +80,7 @@ def test_a_mistyped_folder_gets_the_own_recipe_beside_it(
 
 def test_without_hydra_validation_is_refused_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hydra", None)
-    result = CliRunner().invoke(app, ["recipes", "validate"])
+    result = medr3("recipes", "validate")
     assert isinstance(result.exception, MissingExtra)
 
 
@@ -106,7 +97,7 @@ def test_a_copy_in_the_working_directory_comes_before_the_shipped_recipe(
     shipped = find_recipe("one_gpu_1_5b")
     (tmp_path / "one_gpu_1_5b").mkdir()  # not a recipe, so it hides nothing
     assert find_recipe("one_gpu_1_5b") == shipped
-    result = CliRunner().invoke(app, ["recipes", "copy", "one_gpu_1_5b", "one_gpu_1_5b"])
+    result = medr3("recipes", "copy", "one_gpu_1_5b", "one_gpu_1_5b")
     assert result.exit_code == 0 and "medr3 recipes validate ./one_gpu_1_5b" in result.output
     for name in ("one_gpu_1_5b", "./one_gpu_1_5b"):
         assert find_recipe(name).folder == (tmp_path / "one_gpu_1_5b").resolve()
@@ -126,33 +117,3 @@ def test_installed_wheel_has_them_inside_the_package(tmp_path: Path, monkeypatch
     (package / "_recipes").rename(tmp_path / "gone")
     with pytest.raises(UserError, match="no recipes beside"):
         recipes_folder()
-
-
-def _documented_commands() -> list[list[str]]:
-    """Every `medr3 ...` command in a fenced block of a recipe's README, continuation lines joined."""
-    commands = []
-    for readme in sorted(recipes_folder().glob("*/README.md")):
-        for block in re.findall(r"```bash\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL):
-            for line in block.replace("\\\n", " ").splitlines():
-                if line.startswith("medr3 "):
-                    words = shlex.split(line, comments=True)
-                    ends = [i for i, word in enumerate(words) if word in ("&&", "&", "|")]
-                    commands.append(words[1 : ends[0] if ends else None])
-    return commands
-
-
-def test_documented_commands_and_options_exist() -> None:
-    commands = _documented_commands()
-    assert len(commands) > 30
-    root = typer.main.get_command(app)
-    for words in commands:
-        command = root
-        rest = list(words)
-        while hasattr(command, "commands"):
-            assert rest[0] in command.commands, words
-            command = command.commands[rest.pop(0)]
-        known = {
-            option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
-        }
-        unknown = [word for word in rest if word.startswith("--") and word not in known]
-        assert not unknown, (words, unknown)

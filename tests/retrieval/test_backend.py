@@ -1,29 +1,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import multiprocessing
 import threading
 
 import pytest
-from service_helpers import CORPUS, OverlapEngine, running
+from service_helpers import OverlapEngine, running, small_index
 
 from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.retrieval.backend import InProcessBackend, make_backend
 from medr3_plugin.retrieval.engine import open_index
-from medr3_plugin.retrieval.index.build import build_index
 from medr3_plugin.retrieval.index.filters import Filters
-from medr3_plugin.retrieval.index.store import document_to_row
 from medr3_plugin.retrieval.serve.batching import Batcher
 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("backend")
-    corpus = folder / "corpus.jsonl"
-    corpus.write_text("".join(json.dumps(document_to_row(document)) + "\n" for document in CORPUS))
-    build_index([str(corpus)], folder / "index", "bm25")
-    return str(folder / "index")
+    return small_index(tmp_path_factory.mktemp("backend"))
 
 
 QUERIES = ["diabetes insulin", "statins", "fever", "nothing of it"]
@@ -145,7 +138,6 @@ async def test_opening_the_index_does_not_count_against_the_deadline():
         ({}, "needs index"),
         ({"backend": "http"}, "needs url"),
         ({"backend": "ray"}, "needs index"),
-        ({"backend": "ray", "shards": ["a", "b"]}, "backend: milvus"),
         ({"backend": "milvus", "uri": "http://127.0.0.1:19530"}, "collection"),
         ({"uri": "milvus.db"}, "collection"),
         ({"backend": "grpc", "url": "x"}, "medr3.retrieval.backend"),

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 
 import pytest
-from service_helpers import CORPUS, running
+from service_helpers import running, small_index
 
 from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.retrieval.backend import make_backend
 from medr3_plugin.retrieval.engine import open_index
-from medr3_plugin.retrieval.index.build import build_index
 from medr3_plugin.retrieval.index.filters import Filters
-from medr3_plugin.retrieval.index.store import document_to_row
 
 QUERIES = ["diabetes insulin", "statins cholesterol", "fever", "type 1 diabetes", "nothing of it", ""]
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    path = tmp_path_factory.mktemp("contract") / "corpus.jsonl"
-    path.write_text("".join(json.dumps(document_to_row(document)) + "\n" for document in CORPUS))
-    return path
-
-
-@pytest.fixture(scope="module")
-def index(corpus):
-    build_index([str(corpus)], corpus.parent / "index", "bm25")
-    return str(corpus.parent / "index")
+def index(tmp_path_factory):
+    return small_index(tmp_path_factory.mktemp("contract"))
 
 
 @pytest.fixture(params=["inprocess", "http", "milvus", pytest.param("ray", marks=pytest.mark.slow)])
-async def backend(request, corpus, index):
+async def backend(request, index):
     if request.param == "http":
         pytest.importorskip("fastapi")
         from medr3_plugin.retrieval.serve.service import ServiceOptions, create_app
@@ -45,8 +35,9 @@ async def backend(request, corpus, index):
         pytest.importorskip("milvus_lite")
         from medr3_plugin.retrieval.milvus_build import fill_collection
 
-        uri = str(corpus.parent / "contract.db")
-        fill_collection([str(corpus)], uri, "contract")
+        folder = Path(index).parent
+        uri = str(folder / "contract.db")
+        fill_collection([str(folder / "corpus.jsonl")], uri, "contract")
         backend = make_backend({"uri": uri, "collection": "contract"})
     elif request.param == "ray":
         ray = pytest.importorskip("ray")

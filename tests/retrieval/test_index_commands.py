@@ -1,31 +1,16 @@
 from __future__ import annotations
 
 import json
-import sys
+from functools import partial
 
 import pytest
+from command_line import main
 from index_helpers import rows, tiny_encoder, write_jsonl
-
-from medr3_plugin import cli
 
 
 @pytest.fixture
 def medr3(monkeypatch, capsys):
-    """Runs the command line in this process; returns exit code, stdout and stderr."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["medr3", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as done:
-            code = int(done.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    # commands are registered by every call of main
-    monkeypatch.setattr(cli, "app", cli.typer.Typer(pretty_exceptions_enable=False, add_completion=False))
-    return run
+    return partial(main, monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ import math
 from pathlib import Path
 
 import pytest
+from command_line import medr3
 from index_helpers import write_jsonl
-from typer.testing import CliRunner
 
-from medr3_plugin.cli import _register, app
 from medr3_plugin.errors import RowError, UserError
 from medr3_plugin.retrieval import r2med
 from medr3_plugin.retrieval.ndcg import ndcg
@@ -39,8 +38,7 @@ def write_set(folder: Path, qrels: list[dict[str, object]] | None = None) -> Pat
 
 
 def run(*arguments: object):
-    _register()
-    return CliRunner().invoke(app, ["index", "evaluate", *map(str, arguments)])
+    return medr3("index", "evaluate", *arguments)
 
 
 def test_ndcg_by_hand():

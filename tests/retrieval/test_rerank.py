@@ -28,7 +28,7 @@ def test_no_prior_changes_nothing():
 
 def test_the_prior_by_hand():
     # 1/11 * 1, 1/12 * 1.5: the meta-analysis overtakes
-    prior = EvidencePrior(strength=0.5, depth_k=10)
+    prior = EvidencePrior(strength=0.5)
     reordered = prior.apply(hits(1, 9))
     assert order(reordered) == ["1", "0"]
     assert [hit.score for hit in reordered] == pytest.approx([1.5 / 12, 1 / 11])

@@ -6,10 +6,8 @@ import json
 import re
 
 import pytest
-import typer
-from typer.testing import CliRunner
+from command_line import medr3
 
-from medr3_plugin.commands import score as command
 from medr3_plugin.errors import UserError
 from medr3_plugin.rewards.record import KEYS
 from medr3_plugin.rewards.score_rows import read_rows
@@ -42,11 +40,9 @@ def write(path, *rows):
 
 
 def run(tmp_path, *rows, options=()):
-    app = typer.Typer()
-    command.register(app)
     source, out = write(tmp_path / "in.jsonl", *rows), tmp_path / "out.jsonl"
     arguments = ["--in", str(source), "--out", str(out), "--stage", "joint", *options]
-    result = CliRunner().invoke(app, arguments)
+    result = medr3("score", *arguments)
     records = [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
     return result, records
 
@@ -227,26 +223,15 @@ def test_wrong_options_are_one_line(tmp_path, options, message):
 
 
 def test_out_must_not_be_in(tmp_path):
-    app = typer.Typer()
-    command.register(app)
     source = write(tmp_path / "in.jsonl", ROW)
-    result = CliRunner().invoke(app, ["--in", str(source), "--out", str(source), "--stage", "joint"])
+    result = medr3("score", "--in", source, "--out", source, "--stage", "joint")
     assert isinstance(result.exception, UserError)
     assert json.loads(source.read_text())["id"] == "r1"
 
 
 def test_missing_input_writes_nothing(tmp_path):
-    app = typer.Typer()
-    command.register(app)
-    arguments = [
-        "--in",
-        str(tmp_path / "none.jsonl"),
-        "--out",
-        str(tmp_path / "out.jsonl"),
-        "--stage",
-        "joint",
-    ]
-    result = CliRunner().invoke(app, arguments)
+    files = ["--in", tmp_path / "none.jsonl", "--out", tmp_path / "out.jsonl"]
+    result = medr3("score", *files, "--stage", "joint")
     assert isinstance(result.exception, UserError)
     assert not list(tmp_path.iterdir())
 

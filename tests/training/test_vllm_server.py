@@ -168,8 +168,9 @@ def test_a_chat_evaluation_of_the_real_server(
 ) -> None:
     import asyncio
 
+    from medr3_plugin.data.questions.example_turns import load_tokenizer
     from medr3_plugin.evaluation.chat_policy import find_api
-    from medr3_plugin.evaluation.policy import EndpointPolicy, load_tokenizer
+    from medr3_plugin.evaluation.policy import EndpointPolicy
 
     async def find(*, chat_alone: bool) -> str:
         policy = EndpointPolicy(url, "smol", load_tokenizer(paths["model"]))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from medr3_plugin.data.layouts import bioasq, generic, medmcqa, medqa, medxpertqa, mmlu, pubmedqa, rarearena
+from medr3_plugin.data.layouts import bioasq, generic, medmcqa, medxpertqa, mmlu, pubmedqa, rarearena
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.questions.reading import RawRow
 
@@ -35,23 +35,31 @@ class Layout:
     hub_file: str = ""
 
 
+def _each(parse: Parser) -> Callable[[Sequence[RawRow]], Parser]:
+    """A parser that needs no look at the other rows."""
+    return lambda _: parse
+
+
 DATASETS: dict[str, Layout] = {
-    # bigbio/med_qa comes as a script: it is read from the Hub's own parquet copy
-    "medqa_us": Layout(medqa.parser("medqa_us"), "MedQA, USMLE (US)", "GBaker/MedQA-USMLE-4-options:test"),
+    # MedQA (Jin et al. 2020) is in the generic layout; its US questions exist with five and with four options, and a
+    # source with both is refused. bigbio/med_qa comes as a script: it is read from the Hub's own parquet copy
+    "medqa_us": Layout(generic.parser("medqa_us"), "MedQA, USMLE (US)", "GBaker/MedQA-USMLE-4-options:test"),
     "medqa_mainland": Layout(
-        medqa.parser("medqa_mainland"),
+        generic.parser("medqa_mainland"),
         "MedQA, MCMLE (Mainland China)",
         "bigbio/med_qa:med_qa_zh_4options_source:test",
     ),
     "medqa_taiwan": Layout(
-        medqa.parser("medqa_taiwan"), "MedQA, TWMLE (Taiwan)", "bigbio/med_qa:med_qa_tw_source:test"
+        generic.parser("medqa_taiwan"), "MedQA, TWMLE (Taiwan)", "bigbio/med_qa:med_qa_tw_source:test"
     ),
     "medmcqa": Layout(medmcqa.parser, "MedMCQA (AIIMS, NEET PG)", "openlifescienceai/medmcqa:validation"),
     "pubmedqa": Layout(
-        pubmedqa.parser, "PubMedQA, labelled yes/no/maybe", "qiaojin/PubMedQA:pqa_labeled:train"
+        _each(pubmedqa.parse), "PubMedQA, labelled yes/no/maybe", "qiaojin/PubMedQA:pqa_labeled:train"
     ),
-    "mmlu_med": Layout(mmlu.parser, "MMLU, the six medical subjects", "cais/mmlu:all:test"),
-    "medxpertqa": Layout(medxpertqa.parser, "MedXpertQA, text subset", "TsinghuaC3I/MedXpertQA:Text:test"),
+    "mmlu_med": Layout(_each(mmlu.parse), "MMLU, the six medical subjects", "cais/mmlu:all:test"),
+    "medxpertqa": Layout(
+        _each(medxpertqa.parse), "MedXpertQA, text subset", "TsinghuaC3I/MedXpertQA:Text:test"
+    ),
     "nejm": Layout(generic.parser("nejm"), "NEJM-style questions (generic layout)"),
     "rarearena_rds": Layout(
         rarearena.parser("rarearena_rds"), "RareArena, screening", "THUMedInfo/RareArena", "RDS.json"
@@ -59,7 +67,7 @@ DATASETS: dict[str, Layout] = {
     "rarearena_rdc": Layout(
         rarearena.parser("rarearena_rdc"), "RareArena, confirmation", "THUMedInfo/RareArena", "RDC.json"
     ),
-    "bioasq": Layout(bioasq.parser, "BioASQ task b, yes/no and factoid"),
+    "bioasq": Layout(_each(bioasq.parse), "BioASQ task b, yes/no and factoid"),
     "rare_disease": Layout(generic.parser("rare_disease"), "rare-disease cases (source 'hpo': generated)"),
     "search_r1": Layout(
         generic.parser("search_r1"), "Search-R1's training rows", "PeterJinGo/nq_hotpotqa_train:train"

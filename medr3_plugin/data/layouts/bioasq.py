@@ -7,7 +7,6 @@ documents are the PubMed articles, `bioasq:<PubMed id>`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from medr3_plugin.data.questions.items import (
@@ -26,12 +25,8 @@ DATASET = "bioasq"
 YES_NO = {"A": "yes", "B": "no"}
 
 
-def parser(_: Sequence[RawRow]) -> Callable[[RawRow], Item]:
-    """The parser; it needs no look at the other rows."""
-    return _parse
-
-
-def _parse(row: RawRow) -> Item:
+def parse(row: RawRow) -> Item:
+    """The item of a row."""
     data = row.data
     kind = require(data, "type").lower()
     if kind not in ("yesno", "factoid"):

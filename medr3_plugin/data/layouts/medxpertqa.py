@@ -9,7 +9,6 @@ are skipped: the models here read text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 
 from medr3_plugin.data.questions.items import Item, choice_item, options_of, require, right_letter
 from medr3_plugin.data.questions.reading import RawRow
@@ -18,12 +17,8 @@ from medr3_plugin.errors import RowSkipped
 _CHOICES = re.compile(r"\s*Answer Choices:\s*\(A\).*$", re.DOTALL)
 
 
-def parser(_: Sequence[RawRow]) -> Callable[[RawRow], Item]:
-    """The parser; it needs no look at the other rows."""
-    return _parse
-
-
-def _parse(row: RawRow) -> Item:
+def parse(row: RawRow) -> Item:
+    """The item of a row."""
     data = row.data
     if data.get("images") or str(data.get("id", "")).startswith("MM-"):
         raise RowSkipped("the question needs an image (subset MM)")

@@ -8,7 +8,7 @@ Original: `<split>/<subject>_<split>.csv`, no header: question, A, B, C, D, lett
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from medr3_plugin.data.layouts import generic
@@ -28,12 +28,8 @@ SUBJECTS = frozenset(
 )
 
 
-def parser(_: Sequence[RawRow]) -> Callable[[RawRow], Item]:
-    """The parser; it needs no look at the other rows."""
-    return _parse
-
-
-def _parse(row: RawRow) -> Item:
+def parse(row: RawRow) -> Item:
+    """The item of a row."""
     data = row.data
     if row.split == "auxiliary_train":  # on the Hub; its rows name no subject
         raise RowSkipped("auxiliary_train holds other exams")

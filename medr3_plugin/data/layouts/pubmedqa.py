@@ -8,8 +8,6 @@ The gold document of a question is its own abstract, `pubmedqa:<PubMed id>`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from medr3_plugin.data.layouts import generic
 from medr3_plugin.data.questions.items import Item, choice_item, require
 from medr3_plugin.data.questions.reading import RawRow
@@ -18,12 +16,8 @@ from medr3_plugin.errors import RowError, RowSkipped
 OPTIONS = {"A": "yes", "B": "no", "C": "maybe"}
 
 
-def parser(_: Sequence[RawRow]) -> Callable[[RawRow], Item]:
-    """The parser; it needs no look at the other rows."""
-    return _parse
-
-
-def _parse(row: RawRow) -> Item:
+def parse(row: RawRow) -> Item:
+    """The item of a row."""
     data = row.data
     if "final_decision" not in data:
         if generic.fits(data):

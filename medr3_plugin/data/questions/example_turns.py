@@ -70,26 +70,32 @@ def check_template(rows: Iterable[Mapping[str, Any]], tokenizer: str) -> None:
         return
 
 
-def renderer(tokenizer: str) -> Callable[[list[dict[str, Any]]], str]:
-    """The chat template of a model.
+def load_tokenizer(path: str) -> Any:
+    """A tokenizer with a chat template, from a folder or Hub name.
 
     Raises:
-        UserError: there is no tokenizer with a chat template.
+        UserError: there is none, or it has no chat template.
     """
     try:
         from transformers import AutoTokenizer
     except ImportError as error:
         raise MissingExtra("transformers", "eval", "reading a chat template") from error
     try:
-        with hub_or_cache(tokenizer):
-            loaded: Any = AutoTokenizer.from_pretrained(tokenizer)
+        with hub_or_cache(path):
+            tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{tokenizer}: no tokenizer can be loaded ({reason})") from error
-    if not loaded.chat_template:
-        raise UserError(f"{tokenizer} has no chat template")
+        raise UserError(f"{path}: no tokenizer can be loaded ({reason})") from error
+    if not tokenizer.chat_template:
+        raise UserError(f"{path}: the tokenizer has no chat template, so it cannot build prompts")
+    return tokenizer
+
+
+def renderer(path: str) -> Callable[[list[dict[str, Any]]], str]:
+    """The chat template of a model; see `load_tokenizer`."""
+    tokenizer = load_tokenizer(path)
     return lambda messages: str(
-        loaded.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     )
 
 

@@ -52,8 +52,7 @@ def ngrams(text: str) -> frozenset[int]:
 class OverlapIndex:
     """Evaluation items, ready to be compared with: memory and time linear in their text."""
 
-    def __init__(self, threshold: float = THRESHOLD) -> None:
-        self.threshold = threshold
+    def __init__(self) -> None:
         self._ids: dict[str, str] = {}
         self._keys: dict[tuple[str, ...], tuple[str, str]] = {}
         self._members: list[tuple[str, str]] = []
@@ -85,7 +84,7 @@ class OverlapIndex:
             return None
         number, count = min(met.items(), key=lambda pair: (-pair[1], pair[0]))
         share = count / len(grams)
-        if share < self.threshold:
+        if share < THRESHOLD:
             return None
         return Overlap(item.id, *self._members[number], "ngram", round(share, 4))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.outputs import whole
 from medr3_plugin.records import Reference
 
 AGENT_NAME = "medr3_search"
@@ -113,8 +114,6 @@ def write_parquet(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
     if table.num_rows == 0:
         raise UserError(f"{path}: no rows to write")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    pq.write_table(table, partial)
-    partial.replace(path)
+    with whole(path) as draft:
+        pq.write_table(table, draft)
     return int(table.num_rows)

@@ -73,7 +73,7 @@ def _text(name: str, language: str) -> str:
     return (_FOLDER / f"{name}_{language}.txt").read_text(encoding="utf-8").strip()
 
 
-def in_tool_calls(trajectory: str, tool: str = "medical_search") -> list[Message]:
+def in_tool_calls(trajectory: str) -> list[Message]:
     """A trajectory of the tag protocol as the messages of a model that calls a tool.
 
     The calls are text of the assistant (`<tool_call>{...}</tool_call>`, the form of Qwen and Hermes), so that any chat
@@ -93,7 +93,7 @@ def in_tool_calls(trajectory: str, tool: str = "medical_search") -> list[Message
         if span.kind == "think" and inner:
             said += f"{THINK_OPEN} {inner} {THINK_CLOSE}"
         elif span.kind == "search":
-            call = json.dumps({"name": tool, "arguments": {"query": inner}}, ensure_ascii=False)
+            call = json.dumps({"name": "medical_search", "arguments": {"query": inner}}, ensure_ascii=False)
             said += f"<tool_call>{call}</tool_call>"
         elif span.kind == "document" and messages and not said:
             messages[-1]["content"] += whole

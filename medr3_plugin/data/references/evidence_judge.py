@@ -16,15 +16,14 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from medr3_plugin.data.references.caller import Caller, Costs
-from medr3_plugin.errors import JudgeFailure, UserError
-from medr3_plugin.judge.prompt import fence
+from medr3_plugin.errors import JudgeFailure
 from medr3_plugin.llm.client import ChatClient, Structured
-from medr3_plugin.llm.control_tokens import neutralise_control_tokens
+from medr3_plugin.llm.control_tokens import fence, neutralise_control_tokens
 from medr3_plugin.llm.store import ReplyStore
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval.corpus.evidence import GUESSED, LEVELS, LOWEST, normalise_type
@@ -175,9 +174,9 @@ def judging(
     *,
     url: str,
     model: str,
-    scope: str,
+    scope: Scope,
     concurrency: int,
-    structured: str,
+    structured: Structured,
     parameters: Mapping[str, Any] | None = None,
 ) -> Iterator[EvidenceJudge]:
     """An `EvidenceJudge` from the options of a command, its journal open meanwhile.
@@ -186,22 +185,14 @@ def judging(
         parameters: of every request, see `ChatClient`; what is None is left out.
 
     Raises:
-        UserError: a wrong option, or a journal that cannot be used.
+        UserError: a journal that cannot be used.
     """
-    for option, value, known in (
-        ("--evidence-for", scope, get_args(Scope)),
-        ("--evidence-structured", structured, get_args(Structured)),
-    ):
-        if value not in known:
-            raise UserError(f"{option} {value!r}: expected {', '.join(known)}")
-    if not url.startswith(("http://", "https://")):
-        raise UserError(f"--evidence-judge {url!r}: expected an address such as http://127.0.0.1:8000/v1")
     client = ChatClient(
         url,
         role="evidence judge",
         settings=SETTINGS,
         model=model or None,
-        structured=structured,  # type: ignore[arg-type]  # checked above
+        structured=structured,
         max_in_flight=concurrency,
         params=parameters,
         give_up_after=GIVE_UP_AFTER,
@@ -210,6 +201,6 @@ def judging(
     try:
         max_tokens = (parameters or {}).get("max_tokens") or _MAX_TOKENS
         caller = Caller(client, calls, Costs(), max_attempts=2, max_tokens=max_tokens)
-        yield EvidenceJudge(caller, scope=scope, concurrency=concurrency)  # type: ignore[arg-type]  # checked above
+        yield EvidenceJudge(caller, scope=scope, concurrency=concurrency)
     finally:
         calls.close()

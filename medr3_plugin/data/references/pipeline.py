@@ -87,7 +87,6 @@ class Pipeline:
         policy: endpoint of the policy, for the difficulty filter; None skips the filter.
         backend: where trajectories search; None lets them reason without searches.
         check: decides answers of the policy that no rule can decide, see `steps.AnswerCheck`.
-        extractor: how graphs are made from text; default: the teacher (`JudgeExtractor`).
         progress: called after each item with its outcome.
     """
 
@@ -99,7 +98,6 @@ class Pipeline:
         policy: Caller | None = None,
         backend: RetrievalBackend | None = None,
         check: steps.AnswerCheck | None = None,
-        extractor: Any = None,
         progress: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
         self.teacher = teacher
@@ -107,7 +105,6 @@ class Pipeline:
         self.policy = policy
         self.backend = backend
         self.check = check
-        self.extractor = extractor
         self.progress = progress
         self._failures_in_a_row = 0
         self.stopped_by = ""
@@ -165,7 +162,7 @@ class Pipeline:
 
     async def _references(self, item: Item, outcome: Outcome) -> list[Reference]:
         searching = steps.Searching(topk=self.options.topk, max_searches=self.options.max_searches)
-        extractor = self.extractor or JudgeExtractor(self.teacher.of("graph"))
+        extractor = JudgeExtractor(self.teacher.of("graph"))
         references: list[Reference] = []
         for attempt in range(self.options.max_trajectories):
             if len(references) >= self.options.references:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import importlib.metadata
 import io
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.installed import version_of
 from medr3_plugin.recipe.checks.choices import choices
 from medr3_plugin.recipe.checks.cluster import addresses, cpus, devices, milvus, packages, silent_servers
-from medr3_plugin.recipe.checks.files import files_exist, homes, listed
+from medr3_plugin.recipe.checks.files import files_exist, homes
 from medr3_plugin.recipe.checks.finding import Finding
 from medr3_plugin.recipe.checks.forms import forms
 from medr3_plugin.recipe.checks.language import english_only
@@ -25,6 +25,7 @@ from medr3_plugin.recipe.checks.sections import registrations, retrieval_options
 from medr3_plugin.recipe.checks.sizes import budgets, counts, lengths, memory, memory_of_this_machine
 from medr3_plugin.recipe.shipped import Recipe, compose
 from medr3_plugin.registered_names import VERL_VERSION
+from medr3_plugin.yaml_section import as_list
 
 __all__ = ["Finding", "check", "check_config", "other_verl"]
 
@@ -47,7 +48,7 @@ def check(
     except MissingExtra:
         raise
     except UserError as error:
-        return [Finding("error", recipe.config_file.name, str(error))]
+        return [Finding.error(recipe.config_file.name, str(error))]
     return check_config(config, recipe.folder, files=files, gpu_memory_gib=gpu_memory_gib)
 
 
@@ -62,7 +63,7 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
     try:
         retrieval = retrieval_options(config, folder)
     except UserError as error:
-        return _worst_first([*findings, Finding("error", "tool file", str(error))])
+        return _worst_first([*findings, Finding.error("tool file", str(error))])
     findings += [*lengths(config), *budgets(config), *divisions(config), *separate(config)]
     findings += [
         *tools(config, folder),
@@ -74,7 +75,7 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
     if files:
         findings += [*files_exist(config, retrieval), *milvus(config, retrieval)]
         findings += [*silent_servers(config, retrieval), *resumes(config), *memory_of_this_machine(config)]
-        findings += english_only(config, [*listed(config.data.train_files), *listed(config.data.val_files)])
+        findings += english_only(config, [*as_list(config.data.train_files), *as_list(config.data.val_files)])
     return _worst_first(findings)
 
 
@@ -84,11 +85,8 @@ def _worst_first(findings: Sequence[Finding]) -> list[Finding]:
 
 def other_verl() -> str | None:
     """A message if the installed verl is not the version this package is written for."""
-    try:
-        installed = importlib.metadata.version("verl")
-    except importlib.metadata.PackageNotFoundError:
-        return None  # composing says so
-    if installed == VERL_VERSION:
+    installed = version_of("verl")
+    if installed in (None, VERL_VERSION):  # composing says that there is none
         return None
     return (
         f"{installed} is installed, and this package is written for {VERL_VERSION}: pip install verl=={VERL_VERSION}, "
@@ -99,7 +97,7 @@ def other_verl() -> str | None:
 def _verl(config: Any) -> Iterator[Finding]:
     """verl's own check of a configuration, which its trainer runs first, and the dataclasses it makes later."""
     if (other := other_verl()) is not None:
-        yield Finding("note", "verl", other)
+        yield Finding.note("verl", other)
     from hydra.errors import HydraException
     from omegaconf import OmegaConf, open_dict
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
@@ -125,9 +123,9 @@ def _verl(config: Any) -> Iterator[Finding]:
         # it reports by assert and by building its dataclasses
         message = " ".join(str(error).split()) or type(error).__name__
         if message.startswith("vllm version None"):
-            yield Finding(
-                "missing", "vllm", "not installed: verl cannot check what depends on its version (LoRA)"
+            yield Finding.missing(
+                "vllm", "not installed: verl cannot check what depends on its version (LoRA)"
             )
         else:
             message, _, key = message.partition(" full_key: ")
-            yield Finding("error", key or "verl validate_config", message)
+            yield Finding.error(key or "verl validate_config", message)

@@ -51,7 +51,7 @@ def choices(config: Any) -> Iterator[Finding]:
     for key, (least, most) in _RANGES.items():
         number = OmegaConf.select(config, key)
         if number is not None and not least <= number <= most:
-            yield Finding("error", key, f"{number} is out of range: {least:g} to {most:g}")
+            yield Finding.error(key, f"{number} is out of range: {least:g} to {most:g}")
     for key, check in _LOOKED_UP.items():
         value = OmegaConf.select(config, key)
         if value is not None and (wrong := check(key, value, config)) is not None:
@@ -61,7 +61,7 @@ def choices(config: Any) -> Iterator[Finding]:
 def _unknown(key: str, value: Any, allowed: Sequence[str]) -> Finding:
     close = difflib.get_close_matches(str(value), allowed, n=1)
     hint = f"; did you mean {close[0]}?" if close else ""
-    return Finding("error", key, f"{value!r}: expected {', '.join(allowed)}{hint}")
+    return Finding.error(key, f"{value!r}: expected {', '.join(allowed)}{hint}")
 
 
 def _device(key: str, value: Any, _config: Any) -> Finding | None:
@@ -70,7 +70,7 @@ def _device(key: str, value: Any, _config: Any) -> Finding | None:
     try:
         torch.device(value)
     except (RuntimeError, TypeError):
-        return Finding("error", key, f"{value!r} is no device of torch: cpu, cuda, cuda:0, ...")
+        return Finding.error(key, f"{value!r} is no device of torch: cpu, cuda, cuda:0, ...")
     return None
 
 
@@ -105,7 +105,7 @@ def _optimizer(key: str, value: Any, config: Any) -> Finding | None:
     try:
         module = importlib.import_module(place)
     except ImportError as error:
-        return Finding("missing", key.replace("optimizer", "optimizer_impl"), f"{place}: {error}")
+        return Finding.missing(key.replace("optimizer", "optimizer_impl"), f"{place}: {error}")
     return (
         None if hasattr(module, value) else _unknown(key, value, [n for n in dir(module) if n[0].isupper()])
     )

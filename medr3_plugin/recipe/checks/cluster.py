@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from medr3_plugin.recipe.checks.finding import Finding, section, verl_mode
+from medr3_plugin.recipe.checks.finding import Finding, most_searches, section, verl_mode
 
 CPUS_PER_GPU = 3
 """CPUs that verl reserves with each GPU (`ResourcePoolManager.max_colocate_count`)."""
@@ -35,13 +35,13 @@ def packages(config: Any) -> Iterator[Finding]:
         ),
         "sentence_transformers": (
             "sentence-transformers",
-            bool(_encoder(config).get("path")),
+            bool(((section(config).get("reward") or {}).get("encoder") or {}).get("path")),
             "medr3-plugin[dense]",
         ),
     }
     for module, (name, needed, remedy) in wanted.items():
         if needed and importlib.util.find_spec(module) is None:
-            yield Finding("missing", name, f"not installed here: pip install {remedy}")
+            yield Finding.missing(name, f"not installed here: pip install {remedy}")
 
 
 def devices(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
@@ -59,28 +59,22 @@ def devices(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator
         search = options.get("search") or {}
         if options.get("backend") == "http" or search.get("device"):
             continue
-        if search.get("reranker"):
-            yield Finding(
-                "error",
-                f"{key}.search.device",
-                "not set: the reranker would go onto GPU 0, beside vLLM and the trainer; set cpu",
-            )
-            continue
         index = options.get("index")
-        if index and _engine(Path(index).expanduser()) in ("dense", "hybrid"):
-            yield Finding(
-                "error",
-                f"{key}.search.device",
-                f"not set, and {index} is a dense index: its query encoder would go onto GPU 0, beside vLLM and "
-                "the trainer; set cpu",
+        if search.get("reranker"):
+            what, remedy = "the reranker", "set cpu"
+        elif index and _engine(Path(index).expanduser()) in ("dense", "hybrid"):
+            what, remedy = f"the query encoder of the dense index {index}", "set cpu"
+        elif options.get("uri") and options.get("ranking") != "bm25":
+            what, remedy = (
+                "the query encoder of a collection with vectors",
+                f"set cpu, or {key}.ranking to bm25",
             )
-        if options.get("uri") and options.get("ranking") != "bm25":
-            yield Finding(
-                "error",
-                f"{key}.search.device",
-                "not set: if the collection has vectors, its query encoder would go onto GPU 0, beside vLLM and the "
-                f"trainer; set cpu, or {key}.ranking to bm25",
-            )
+        else:
+            continue
+        where = f"{key}.search.device"
+        yield Finding.error(
+            where, f"not set: {what} would go onto GPU 0, beside vLLM and the trainer; {remedy}"
+        )
 
 
 def milvus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
@@ -88,39 +82,41 @@ def milvus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[
     workers = config.actor_rollout_ref.rollout.agent.num_workers
     for key, options in retrieval.items():
         uri = str(options.get("uri") or "")
-        if not uri:
-            continue
-        if "://" not in uri:
-            if workers > 1:
-                yield Finding(
-                    "error",
-                    f"{key}.uri",
-                    f"{uri} is a Milvus Lite file, which only one process at a time can open, and "
-                    f"actor_rollout_ref.rollout.agent.num_workers is {workers}: take a Milvus server, or set it to 1",
-                )
-            continue
-        address = urlsplit(uri)
-        try:
-            socket.create_connection((address.hostname or "", address.port or 19530), timeout=2).close()
-        except OSError as error:
-            yield Finding(
-                "missing", f"{key}.uri", f"nothing answers at {uri} ({error}): start the Milvus server"
+        if "://" in uri:
+            if silence := _silence(uri, 19530):
+                message = f"nothing answers at {uri} ({silence}): start the Milvus server"
+                yield Finding.missing(f"{key}.uri", message)
+        elif uri and workers > 1:
+            yield Finding.error(
+                f"{key}.uri",
+                f"{uri} is a Milvus Lite file, which only one process at a time can open, and "
+                f"actor_rollout_ref.rollout.agent.num_workers is {workers}: take a Milvus server, or set it to 1",
             )
 
 
 def silent_servers(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """Judge and retrieval servers at which nothing answers now; a note, as they may be started later."""
-    judge = (section(config).get("reward") or {}).get("judge") or {}
-    asked = {f"{key}.url": options.get("url") for key, options in retrieval.items() if options.get("url")}
-    if judge.get("kind") == "openai":
-        asked["medr3.reward.judge.base_url"] = judge.get("base_url")
+    asked = {f"{key}.url": options.get("url") for key, options in retrieval.items()}
+    asked["medr3.reward.judge.base_url"] = _judge_url(config)
     for key, url in asked.items():
-        address = urlsplit(str(url) if "://" in str(url) else f"http://{url}")
-        try:
-            port = address.port or (443 if address.scheme == "https" else 80)
-            socket.create_connection((address.hostname or "", port), timeout=2).close()
-        except (OSError, ValueError) as error:
-            yield Finding("note", key, f"nothing answers at {url} now ({error}): start it before the run")
+        address = str(url) if "://" in str(url) else f"http://{url}"
+        if url and (silence := _silence(address, 443 if address.startswith("https") else 80)):
+            yield Finding.note(key, f"nothing answers at {url} now ({silence}): start it before the run")
+
+
+def _silence(address: str, usual_port: int) -> str:
+    """Why no connection to a server can be made; empty if one can."""
+    try:
+        parts = urlsplit(address)
+        socket.create_connection((parts.hostname or "", parts.port or usual_port), timeout=2).close()
+    except (OSError, ValueError) as error:  # ValueError: not a port
+        return str(error)
+    return ""
+
+
+def _judge_url(config: Any) -> str | None:
+    judge = (section(config).get("reward") or {}).get("judge") or {}
+    return judge.get("base_url") if judge.get("kind") == "openai" else None
 
 
 def addresses(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
@@ -128,27 +124,18 @@ def addresses(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterat
     nodes = config.trainer.nnodes + _judge_nodes(config)
     if nodes < 2:
         return
+    asked = [("medr3.reward.judge.base_url", _judge_url(config), "reward")]
     ours = section(config)
-    asked = []
-    judge = (ours.get("reward") or {}).get("judge") or {}
-    if judge.get("kind") == "openai":
-        asked.append(("medr3.reward.judge.base_url", judge.get("base_url"), "reward"))
-    if _searches(ours):
+    if most_searches(ours, (ours.get("environment") or {}).get("max_searches", 1)):
         asked += [
-            (f"{key}.url", options.get("url"), "rollout")
+            (f"{key}.{name}", options.get(name), "rollout")
             for key, options in retrieval.items()
-            if options.get("backend") == "http"
-        ]
-        asked += [
-            (f"{key}.uri", options.get("uri"), "rollout")
-            for key, options in retrieval.items()
-            if options.get("uri")
+            for name in ("url", "uri")
         ]
     for key, url, workers in asked:
         host = urlsplit(str(url)).hostname or ""
         if host in ("localhost", "::1", "0.0.0.0") or host.startswith("127."):  # noqa: S104 (compared, not bound)
-            yield Finding(
-                "missing",
+            yield Finding.missing(
                 key,
                 f"{url} is another machine for each of the {workers} workers, which run on all {nodes} nodes: give an "
                 "address that every node reaches (of the judge: MEDR3_JUDGE_URL in the shipped recipes)",
@@ -172,22 +159,19 @@ def cpus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Fi
     parts = f"{CPUS_PER_GPU} a GPU, {units} + 1 for TransferQueue, {searching:g} for retrieval, 1 to place the others"
     slots = config.ray_kwargs.ray_init.get("num_gpus")
     if config.trainer.device == "cpu" and slots is not None and slots < gpus + rollout:
-        yield Finding(
-            "error",
+        yield Finding.error(
             "ray_kwargs.ray_init.num_gpus",
             f"{slots} logical GPUs, and the run takes {gpus + rollout}: raise it, each stands for one rank on the CPU",
         )
     given = config.ray_kwargs.ray_init.num_cpus
     if given is not None and given < needed:
-        yield Finding(
-            "error",
+        yield Finding.error(
             "ray_kwargs.ray_init.num_cpus",
             f"{given} are too few, the run would wait forever: Ray needs {needed:g} CPUs ({parts})",
         )
     here = os.cpu_count() or 1
     if given is None and config.trainer.nnodes == 1 and here < needed:
-        yield Finding(
-            "note",
+        yield Finding.note(
             "ray_kwargs.ray_init.num_cpus",
             f"Ray needs {needed:g} CPUs ({parts}); this machine has {here}: there, set the key to {needed:g}, "
             "or the run waits forever",
@@ -204,17 +188,6 @@ def _rollout_gpus(config: Any) -> int:
     """GPUs that only roll out: those of `separate_async`."""
     rollout = config.actor_rollout_ref.rollout
     return int(rollout.nnodes * rollout.n_gpus_per_node) if verl_mode(config) == "separate_async" else 0
-
-
-def _encoder(config: Any) -> dict[str, Any]:
-    return (section(config).get("reward") or {}).get("encoder") or {}
-
-
-def _searches(ours: Mapping[str, Any]) -> bool:
-    """Whether any stage may search."""
-    default = (ours.get("environment") or {}).get("max_searches", 1)
-    limits = [stage.get("max_searches") for stage in ours.get("stages") or ()]
-    return any((default if limit is None else limit) > 0 for limit in limits or [default])
 
 
 def _engine(index: Path) -> str | None:

@@ -13,22 +13,23 @@ from medr3_plugin.knowledge.vocabulary import read_entries
 from medr3_plugin.recipe.checks.finding import Finding, section
 from medr3_plugin.recipe.checks.rows import rows_fit
 from medr3_plugin.retrieval.engine import check_index
+from medr3_plugin.yaml_section import as_list
 
 
 def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """Data of every stage, model, indexes and vocabularies; `retrieval`: backend options by yaml path."""
     ours = section(config)
     batch = config.data.train_batch_size
-    train = listed(config.data.train_files)
+    train = as_list(config.data.train_files)
     of_stages = {
-        f"medr3.stages[{index}].train_files" if stage.get("train_files") else "data.train_files": listed(
+        f"medr3.stages[{index}].train_files" if stage.get("train_files") else "data.train_files": as_list(
             stage.get("train_files")
         )
         or train
         for index, stage in enumerate(ours.get("stages") or ())
     }
     if config.trainer.test_freq > 0 or config.trainer.val_before_train:
-        of_stages["data.val_files"] = listed(config.data.val_files)
+        of_stages["data.val_files"] = as_list(config.data.val_files)
     multi_turn = config.actor_rollout_ref.rollout.multi_turn
     loops = {"medr3_search": "retrieval" in ours, "medr3_tool": bool(multi_turn.tool_config_path)}
     without = {loop for loop, is_set_up in loops.items() if not is_set_up}
@@ -50,8 +51,7 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
         yield from _writable(key, folder)
     for vocabulary in ((ours.get("reward") or {}).get("extractor") or {}).get("vocabularies") or ():
         if not Path(vocabulary).expanduser().is_file():
-            yield Finding(
-                "missing",
+            yield Finding.missing(
                 "medr3.reward.extractor.vocabularies",
                 f"no such file: {vocabulary}: make it with {_maker(vocabulary, '`medr3 data vocab`')}",
             )
@@ -60,7 +60,7 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
             for _ in read_entries(Path(vocabulary).expanduser()):
                 pass
         except UserError as error:
-            yield Finding("error", "medr3.reward.extractor.vocabularies", str(error))
+            yield Finding.error("medr3.reward.extractor.vocabularies", str(error))
 
 
 def homes(config: Any) -> Iterator[Finding]:
@@ -70,7 +70,7 @@ def homes(config: Any) -> Iterator[Finding]:
     stages = section(config).get("stages") or ()
     paths = {
         **{
-            key: listed(OmegaConf.select(config, key))
+            key: as_list(OmegaConf.select(config, key))
             for key in (
                 "data.train_files",
                 "data.val_files",
@@ -81,7 +81,7 @@ def homes(config: Any) -> Iterator[Finding]:
             )
         },
         **{
-            f"medr3.stages[{i}].train_files": listed(stage.get("train_files"))
+            f"medr3.stages[{i}].train_files": as_list(stage.get("train_files"))
             for i, stage in enumerate(stages)
         },
     }
@@ -99,20 +99,18 @@ def _mixtures(stages: Sequence[Mapping[str, Any]], train: Sequence[str]) -> Iter
         if not weights:
             continue
         if not sum(weights.values()):
-            yield Finding("error", key, "no weight is above 0")
-        sources = _sources(listed(stage.get("train_files")) or train)
+            yield Finding.error(key, "no weight is above 0")
+        sources = _sources(as_list(stage.get("train_files")) or train)
         for name in sorted(set(weights) - sources) if sources else ():
             there = ", ".join(sorted(sources))
-            yield Finding("error", f"{key}.{name}", f"no row has this data_source; there are {there}")
+            yield Finding.error(f"{key}.{name}", f"no row has this data_source; there are {there}")
 
 
 def _sources(files: Sequence[str]) -> set[str]:
     """The datasets of parquet files; empty if one cannot be read, which is another check's."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        return set()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         tables = [pq.read_table(Path(file).expanduser(), columns=["data_source"]) for file in files]
         return {str(name) for table in tables for name in table["data_source"].unique().to_pylist()}
@@ -130,11 +128,11 @@ def _model(key: str, name: str) -> Iterator[Finding]:
         try:
             json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            yield Finding("error", key, f"{name} holds no model, {file.name} cannot be read ({error})")
+            yield Finding.error(key, f"{name} holds no model, {file.name} cannot be read ({error})")
     elif folder.exists():
-        yield Finding("error", key, f"{name} is a file: give the model's folder, or a hub name")
+        yield Finding.error(key, f"{name} is a file: give the model's folder, or a hub name")
     elif _is_path(name) or name.count("/") > 1:
-        yield Finding("missing", key, f"no such folder: {name}{_model_remedy(name)}")
+        yield Finding.missing(key, f"no such folder: {name}{_model_remedy(name)}")
 
 
 def _index(key: str, name: str) -> Iterator[Finding]:
@@ -142,12 +140,12 @@ def _index(key: str, name: str) -> Iterator[Finding]:
     folder = Path(name).expanduser()
     if not folder.exists():
         maker = _maker(name, "`medr3 index build`", first=True)
-        yield Finding("missing", key, f"no index at {name}: make it with {maker}")
+        yield Finding.missing(key, f"no index at {name}: make it with {maker}")
         return
     try:
         check_index(folder)
     except UserError as error:
-        yield Finding("error", f"{key}.index", str(error))
+        yield Finding.error(f"{key}.index", str(error))
 
 
 def _writable(key: str, name: Any) -> Iterator[Finding]:
@@ -158,9 +156,9 @@ def _writable(key: str, name: Any) -> Iterator[Finding]:
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():
-        yield Finding("error", key, f"{folder} is a file, and {name} must be a folder")
+        yield Finding.error(key, f"{folder} is a file, and {name} must be a folder")
     elif not os.access(folder, os.W_OK):
-        yield Finding("error", key, f"{folder} cannot be written: choose another folder")
+        yield Finding.error(key, f"{folder} cannot be written: choose another folder")
 
 
 def _is_path(name: str) -> bool:
@@ -183,15 +181,11 @@ def _maker(file: str, usual: str, *, first: bool = False) -> str:
     return f"{quickstart}, then {usual}" if first else quickstart
 
 
-def listed(files: Any) -> list[str]:
-    """One file, a list of them or None, as a list."""
-    if files is None:
-        return []
-    return [str(files)] if isinstance(files, str) else [str(file) for file in files]
-
-
 def _parquet(key: str, files: Sequence[str], least: int, without: set[str]) -> Iterator[Finding]:
     """The files exist, can be read, hold verl's columns and one batch of rows, none for the loops in `without`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     rows = 0
     complete = True
     for file in files:
@@ -199,34 +193,28 @@ def _parquet(key: str, files: Sequence[str], least: int, without: set[str]) -> I
         if "://" in file:
             return
         if not path.is_file():
-            yield Finding(
-                "missing", key, f"no such file: {file}: make it with {_maker(file, '`medr3 data prepare`')}"
+            yield Finding.missing(
+                key, f"no such file: {file}: make it with {_maker(file, '`medr3 data prepare`')}"
             )
             complete = False
             continue
-        try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-        except ImportError:
-            return
         try:
             schema = pq.read_schema(path)
             rows += pq.read_metadata(path).num_rows
         except (pa.ArrowException, OSError) as error:
             reason = f"{file} cannot be read as parquet ({error}): rewrite it with `medr3 data prepare`"
-            yield Finding("error", key, reason)
+            yield Finding.error(key, reason)
             return
         absent = {"data_source", "prompt", "reward_model", "extra_info"} - set(schema.names)
         if absent:
-            yield Finding("error", key, f"{file} lacks the column {sorted(absent)[0]!r}")
+            yield Finding.error(key, f"{file} lacks the column {sorted(absent)[0]!r}")
         if "agent_name" in schema.names:
             named = pq.read_table(path, columns=["agent_name"])["agent_name"].unique().to_pylist()
             for loop in sorted(without.intersection(named)):
-                yield Finding(
-                    "error",
+                yield Finding.error(
                     key,
                     f"{file} has rows for the agent loop {loop}, which this recipe does not use: prepare it with "
                     "the fitting --prompt (tools for a recipe with a tool file, else search or plain)",
                 )
     if complete and rows < least:
-        yield Finding("error", key, f"{rows} rows are fewer than data.train_batch_size {least}")
+        yield Finding.error(key, f"{rows} rows are fewer than data.train_batch_size {least}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, cast
 
+from medr3_plugin.errors import UserError
 from medr3_plugin.registered_names import TRAINER_MODES
 
 
@@ -14,12 +16,38 @@ class Finding(NamedTuple):
     where: str
     message: str
 
+    @classmethod
+    def error(cls, where: str, message: str) -> Finding:  # noqa: D102
+        return cls("error", where, message)
 
-def section(config: Any, key: str = "medr3") -> dict[str, Any]:
-    """A top-level section of the configuration as plain values; empty if it is not there."""
+    @classmethod
+    def missing(cls, where: str, message: str) -> Finding:  # noqa: D102
+        return cls("missing", where, message)
+
+    @classmethod
+    def note(cls, where: str, message: str) -> Finding:  # noqa: D102
+        return cls("note", where, message)
+
+    @classmethod
+    def of(cls, mistake: UserError) -> Finding:
+        """The error that a `UserError` tells of; its message begins with the yaml path."""
+        where, _, message = str(mistake).partition(": ")
+        return cls("error", where, message)
+
+
+def section(config: Any) -> dict[str, Any]:
+    """The section `medr3` of the configuration as plain values; empty if it is not there."""
     from omegaconf import OmegaConf
 
-    return cast(dict[str, Any], OmegaConf.to_container(config[key], resolve=True)) if key in config else {}
+    if "medr3" not in config:
+        return {}
+    return cast(dict[str, Any], OmegaConf.to_container(config.medr3, resolve=True))
+
+
+def most_searches(ours: Mapping[str, Any], usual: int) -> int:
+    """Most searches of a trajectory in any stage; `usual` where a stage does not say."""
+    limits = [stage.get("max_searches") for stage in ours.get("stages") or ()]
+    return max([usual if limit is None else limit for limit in limits] or [usual])
 
 
 def verl_mode(config: Any) -> str:

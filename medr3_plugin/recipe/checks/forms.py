@@ -28,9 +28,7 @@ def forms(config: Any) -> Iterator[Finding]:
 
     if not config or "model_engine" not in config:
         hint = "defaults: [ppo_trainer, _self_], with pkg://verl.trainer.config in hydra.searchpath"
-        yield Finding(
-            "error", "defaults", f"the recipe is not on top of verl's configuration; it needs {hint}"
-        )
+        yield Finding.error("defaults", f"the recipe is not on top of verl's configuration; it needs {hint}")
         return
     # sections first: an interpolation into one that is none cannot be resolved
     raw: Any = OmegaConf.to_container(config, resolve=False)
@@ -40,9 +38,9 @@ def forms(config: Any) -> Iterator[Finding]:
     try:
         resolved: Any = OmegaConf.to_container(config, resolve=True)  # as verl does when it starts
     except OmegaConfBaseException as error:
-        yield Finding("error", str(error.full_key or "recipe"), str(error).partition("\n")[0])
+        yield Finding.error(str(error.full_key or "recipe"), str(error).partition("\n")[0])
     except RecursionError:
-        yield Finding("error", "recipe", "an interpolation leads back to itself")
+        yield Finding.error("recipe", "an interpolation leads back to itself")
     else:
         yield from _wrong(resolved)
 
@@ -52,7 +50,7 @@ def _wrong(given: Any) -> Iterator[Finding]:
         value = _at(given, path.split("."))
         null = path in given and value is None
         if null or not (isinstance(value, Mapping | None) or _unresolved(value)):
-            yield Finding("error", path, f"a section (`key: value` lines) is needed, got {shown(value)}")
+            yield Finding.error(path, f"a section (`key: value` lines) is needed, got {shown(value)}")
     yield from _unlike(given, verl_defaults(str(given.get("model_engine"))), "")
 
 
@@ -73,7 +71,7 @@ def _unlike(given: Any, usual: Any, path: str) -> Iterator[Finding]:
     if isinstance(usual, Mapping):
         if not isinstance(given, Mapping):
             hint = "leave the key out to keep verl's" if given is None else "`key: value` lines"
-            yield Finding("error", path, f"a section is needed ({hint}), got {shown(given)}")
+            yield Finding.error(path, f"a section is needed ({hint}), got {shown(given)}")
             return
         for key in (key for key in usual if key in given):
             yield from _unlike(given[key], usual[key], f"{path}.{key}" if path else str(key))
@@ -88,4 +86,4 @@ def _unlike(given: Any, usual: Any, path: str) -> Iterator[Finding]:
     }
     kind, name = kinds.get(type(usual), (object, ""))
     if not isinstance(given, kind) or (name == "a number" and isinstance(given, bool)):
-        yield Finding("error", path, f"{name} is needed, got {shown(given)}")
+        yield Finding.error(path, f"{name} is needed, got {shown(given)}")

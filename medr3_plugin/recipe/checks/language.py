@@ -46,7 +46,7 @@ def english_only(config: Any, files: list[str]) -> Iterator[Finding]:
             "the answer rules know fewer Chinese forms than English ones, and no judge reads the rest"
         )
     if parts:
-        yield Finding("note", WHERE, f"Chinese, but {'; '.join(parts)} (docs/DATA.md, Languages)")
+        yield Finding.note(WHERE, f"Chinese, but {'; '.join(parts)} (docs/DATA.md, Languages)")
 
 
 def _is_chinese(file: str) -> bool:

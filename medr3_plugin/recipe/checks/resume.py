@@ -23,7 +23,7 @@ def resumes(config: Any) -> Iterator[Finding]:
         try:
             claimed(run_dir).release()
         except (UserError, OSError) as error:
-            yield Finding("error", "medr3.run_dir", str(error).removeprefix("medr3.run_dir: "))
+            yield Finding.error("medr3.run_dir", str(error).removeprefix("medr3.run_dir: "))
     schedule = Schedule.from_config(ours["stages"])
     # reading a checkpoint takes minutes, so it is read only if something is wrong
     for verify in (False, True):
@@ -38,4 +38,4 @@ def resumes(config: Any) -> Iterator[Finding]:
         if not wrong:
             return
     key = "resume_from_path" if config.trainer.resume_mode == "resume_path" else "default_local_dir"
-    yield Finding("error", f"trainer.{key}", wrong.removeprefix(f"trainer.{key}: "))
+    yield Finding.error(f"trainer.{key}", wrong.removeprefix(f"trainer.{key}: "))

@@ -27,11 +27,9 @@ def rows_fit(key: str, files: Sequence[str], model: str, indexes: Sequence[Any])
         model: the policy's folder or hub name.
         indexes: the folders of the indexes that are searched.
     """
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     gold: set[str] = set()
     outside: list[str] = []
     for file in files:
@@ -54,18 +52,15 @@ def rows_fit(key: str, files: Sequence[str], model: str, indexes: Sequence[Any])
                 if is_outside(sample.answers, sample.options):
                     outside.append(f"{file}#{number}")
         except RowError as error:
-            yield Finding(
-                "error",
-                key,
-                f"{error}; the rewards cannot read it: rewrite the file with `medr3 data prepare`",
+            yield Finding.error(
+                key, f"{error}; the rewards cannot read it: rewrite the file with `medr3 data prepare`"
             )
         except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: bytes that are no text
-            yield Finding(
-                "error", key, f"{file}#{number + 1}: damaged from here on: {error}; get the file again"
+            yield Finding.error(
+                key, f"{file}#{number + 1}: damaged from here on: {error}; get the file again"
             )
     if outside:
-        yield Finding(
-            "note",
+        yield Finding.note(
             key,
             f"{outside[0]}: the accepted answer is none of the options (as in {len(outside)} of the rows), so no rule "
             "decides an answer: name the option by its letter or its text, or use a judge",
@@ -85,8 +80,7 @@ def _turns_survive(key: str, file: str, prompt: Any, model: str) -> Iterator[Fin
     except UserError:
         return  # the model is another check's
     if lost_turns(messages, render):
-        yield Finding(
-            "error",
+        yield Finding.error(
             key,
             f"{file}: the chat template of {model} drops the reasoning and the searches of the example turns: prepare "
             "the file again with --examples-as user",
@@ -109,8 +103,7 @@ def _gold_is_indexed(key: str, gold: set[str], indexes: Sequence[str]) -> Iterat
         known = True
     if known:
         example = min(gold)
-        yield Finding(
-            "error",
+        yield Finding.error(
             key,
             f"no gold document of it, such as {example}, is in {', '.join(indexes)}: retrieval would earn nothing for "
             "finding one; index the corpus they come from, or one with a column pmid or doi",

@@ -11,8 +11,8 @@ from typing import Any
 
 from medr3_plugin import registered_names as names
 from medr3_plugin.errors import MissingExtra, UserError
-from medr3_plugin.recipe.checks.finding import Finding, section
-from medr3_plugin.yaml_section import validated
+from medr3_plugin.recipe.checks.finding import Finding, most_searches, section
+from medr3_plugin.yaml_section import as_list, validated
 
 _LOGGER_PACKAGES = {
     "wandb": "wandb",
@@ -31,16 +31,15 @@ def sections(config: Any) -> Iterator[Finding]:
     from medr3_plugin.judge.factory import make_judge
     from medr3_plugin.retrieval.backend import BackendOptions
     from medr3_plugin.rewards.formula import formula
-    from medr3_plugin.rewards.options import read_options, stage_options
+    from medr3_plugin.rewards.options import read_options, reward_options, stage_options
     from medr3_plugin.rewards.record import KEYS
     from medr3_plugin.stages.judge_model import ask_through_the_manager
     from medr3_plugin.stages.schedule import Schedule
     from medr3_plugin.stages.settings import ProgressSettings
-    from medr3_plugin.verl_adapters.reward_manager import reward_options
 
     ours = section(config)
     if not ours:
-        yield Finding("error", "medr3", "the section is missing")
+        yield Finding.error("medr3", "the section is missing")
         return
 
     def rewards() -> None:
@@ -78,10 +77,9 @@ def sections(config: Any) -> Iterator[Finding]:
         try:
             read()
         except MissingExtra as error:
-            yield Finding("missing", "medr3", str(error))
+            yield Finding.missing("medr3", str(error))
         except UserError as error:
-            where, _, message = str(error).partition(": ")
-            yield Finding("error", where, message)
+            yield Finding.of(error)
             if read is schedule:
                 return  # the others read the stages, too
 
@@ -94,16 +92,14 @@ def registrations(config: Any) -> Iterator[Finding]:
     try:
         check_estimator(config)
     except UserError as error:
-        where, _, message = str(error).partition(": ")
-        yield Finding("error", where, message)
+        yield Finding.of(error)
     if section(config).get("stages") and trainer_mode not in names.TRAINER_MODES:
-        yield Finding(
-            "error",
+        yield Finding.error(
             "trainer.v1.trainer_mode",
             f"{trainer_mode!r} would ignore medr3.stages: stages run in {', '.join(names.TRAINER_MODES)}",
         )
     if not config.trainer.use_v1:
-        yield Finding("error", "trainer.use_v1", "must be true: the plug-in extends the v1 trainer")
+        yield Finding.error("trainer.use_v1", "must be true: the plug-in extends the v1 trainer")
     yield from _known_to_verl(config)
 
 
@@ -130,7 +126,7 @@ def _known_to_verl(config: Any) -> Iterator[Finding]:
     try:
         loops.update(_listed_loops(agent.agent_loop_config_path))
     except UserError as error:
-        yield Finding("error", "actor_rollout_ref.rollout.agent.agent_loop_config_path", str(error))
+        yield Finding.error("actor_rollout_ref.rollout.agent.agent_loop_config_path", str(error))
     estimators = [str(getattr(name, "value", name)) for name in ADV_ESTIMATOR_REGISTRY]
     wanted: list[tuple[str, Any, Callable[[str], bool], Iterable[str]]] = [
         ("algorithm.adv_estimator", config.algorithm.adv_estimator, found(get_adv_estimator_fn), estimators),
@@ -158,19 +154,19 @@ def _known_to_verl(config: Any) -> Iterator[Finding]:
         )
     else:
         yield from _own_manager(config)
-    for logger in _loggers(config):
+    for logger in as_list(config.trainer.logger):
         known = Tracking.supported_backend
         wanted.append(("trainer.logger", logger, known.__contains__, known))
     for key, name, is_known, near in wanted:
         if not is_known(str(name)):
             close = difflib.get_close_matches(str(name), sorted(near), n=1)
             hint = f"did you mean {close[0]}?" if close else f"such as {', '.join(sorted(near))}"
-            yield Finding("error", key, f"{name!r} is not registered anywhere; {hint}")
-    for logger in _loggers(config):
+            yield Finding.error(key, f"{name!r} is not registered anywhere; {hint}")
+    for logger in as_list(config.trainer.logger):
         package = _LOGGER_PACKAGES.get(logger)
         if package and importlib.util.find_spec(package) is None:
-            yield Finding(
-                "error", "trainer.logger", f"{logger} needs the package {package}: pip install {package}"
+            yield Finding.error(
+                "trainer.logger", f"{logger} needs the package {package}: pip install {package}"
             )
 
 
@@ -182,12 +178,7 @@ def _own_manager(config: Any) -> Iterator[Finding]:
         resolve_reward_manager_cls(config)
     except Exception as error:  # whatever a user's module raises
         cause = error.__cause__ or error
-        yield Finding("error", "reward.reward_manager", f"cannot be loaded: {type(cause).__name__}: {cause}")
-
-
-def _loggers(config: Any) -> list[str]:
-    given = config.trainer.logger
-    return [str(given)] if isinstance(given, str) else [str(name) for name in given or ()]
+        yield Finding.error("reward.reward_manager", f"cannot be loaded: {type(cause).__name__}: {cause}")
 
 
 def _listed_loops(path: str | None) -> list[str]:
@@ -219,15 +210,14 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
     key = "actor_rollout_ref.rollout.multi_turn.tool_config_path"
     given = rollout.multi_turn.tool_config_path
     if not given:
-        yield Finding("error", key, "the agent loop medr3_tool needs a tool file")
+        yield Finding.error(key, "the agent loop medr3_tool needs a tool file")
         return
     path = tool_file(given, folder)
     if path is None:
-        yield Finding("error", key, f"no such file: {given}")
+        yield Finding.error(key, f"no such file: {given}")
         return
     if config.data.tool_config_path != given:
-        yield Finding(
-            "error",
+        yield Finding.error(
             "data.tool_config_path",
             f"{config.data.tool_config_path} is not {key} ({given}): prompts would be measured without the tool's "
             "description",
@@ -239,8 +229,7 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
     from medr3_plugin.retrieval.backend import BackendOptions
 
     if rollout.multi_turn.format not in ToolParser._registry:
-        yield Finding(
-            "error",
+        yield Finding.error(
             "actor_rollout_ref.rollout.multi_turn.format",
             f"{rollout.multi_turn.format!r} is no tool parser of verl: {', '.join(sorted(ToolParser._registry))}",
         )
@@ -252,11 +241,10 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
             elif not section(config).get("retrieval"):
                 raise UserError(f"medr3.retrieval: missing, and {path.name} does not set retrieval either")
         except UserError as error:
-            yield Finding("error", key, str(error))
+            yield Finding.error(key, str(error))
             continue
         if settings.response_chars > rollout.multi_turn.max_tool_response_length:
-            yield Finding(
-                "error",
+            yield Finding.error(
                 "actor_rollout_ref.rollout.multi_turn.max_tool_response_length",
                 f"{rollout.multi_turn.max_tool_response_length} characters are fewer than the tool's "
                 f"response_chars {settings.response_chars}: verl would cut out the middle of the documents",
@@ -267,12 +255,10 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
 
 def _tool_turns(config: Any, of_tool: int) -> Iterator[Finding]:
     """verl ends a trajectory at its last turn, answered or not."""
-    searches = [s.get("max_searches") for s in section(config).get("stages") or ()]
-    most = max([of_tool if n is None else n for n in searches] or [of_tool])
+    most = most_searches(section(config), of_tool)
     turns = config.actor_rollout_ref.rollout.multi_turn.max_assistant_turns
     if turns and turns < most + 1:
-        yield Finding(
-            "error",
+        yield Finding.error(
             "actor_rollout_ref.rollout.multi_turn.max_assistant_turns",
             f"{turns} leaves no turn for the answer after {most} searches; at least {most + 1} are needed",
         )

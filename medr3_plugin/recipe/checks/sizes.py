@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from medr3_plugin.errors import UserError
-from medr3_plugin.recipe.checks.finding import Finding, section
+from medr3_plugin.recipe.checks.finding import Finding, most_searches, section
 from medr3_plugin.recipe.memory import (
     estimate,
     free_on_this_machine,
@@ -52,8 +51,8 @@ def counts(config: Any) -> Iterator[Finding]:
     if not isinstance(stages or [], list) or not all(
         isinstance(s, dict) and s.get("name") for s in stages or ()
     ):
-        yield Finding(
-            "error", "medr3.stages", "a list of mappings is needed: {name: joint, until: {max_steps: 100}}"
+        yield Finding.error(
+            "medr3.stages", "a list of mappings is needed: {name: joint, until: {max_steps: 100}}"
         )
 
     for key in (*_COUNTS, *_OPTIONAL_COUNTS):
@@ -61,9 +60,9 @@ def counts(config: Any) -> Iterator[Finding]:
         if value is None and key in _OPTIONAL_COUNTS:
             continue
         if not isinstance(value, int) or isinstance(value, bool):
-            yield Finding("error", key, f"a whole number is needed, got {value!r}")
+            yield Finding.error(key, f"a whole number is needed, got {value!r}")
         elif value < 1 and key != "trainer.test_freq":
-            yield Finding("error", key, f"at least 1 is needed, got {value}")
+            yield Finding.error(key, f"at least 1 is needed, got {value}")
 
 
 def lengths(config: Any) -> Iterator[Finding]:
@@ -77,8 +76,7 @@ def lengths(config: Any) -> Iterator[Finding]:
         whole += _PREFILL_TOKENS
         what += " + <think>"
     if rollout.max_model_len is not None and rollout.max_model_len < whole:
-        yield Finding(
-            "error",
+        yield Finding.error(
             "actor_rollout_ref.rollout.max_model_len",
             f"{rollout.max_model_len} < {what} = {whole}: generating in the longest trajectories would fail",
         )
@@ -89,18 +87,16 @@ def lengths(config: Any) -> Iterator[Finding]:
         ):
             room = limit * sequence_parallel(actor)
             if room < whole:
-                yield Finding(
-                    "error",
+                yield Finding.error(
                     f"actor_rollout_ref.{key}",
                     f"times ulysses_sequence_parallel_size is {room}, less than one trajectory of {whole} tokens",
                 )
     size = model_size(str(config.actor_rollout_ref.model.path))
     if size is not None and size.positions is not None and size.positions < whole:
-        yield Finding("error", "data", f"{what} = {whole} tokens, the model has {size.positions} positions")
+        yield Finding.error("data", f"{what} = {whole} tokens, the model has {size.positions} positions")
     overlong = ((ours.get("reward") or {}).get("penalties") or {}).get("overlong") or {}
     if (overlong.get("max_tokens") or 0) > data.max_response_length:
-        yield Finding(
-            "error",
+        yield Finding.error(
             "medr3.reward.penalties.overlong.max_tokens",
             f"{overlong['max_tokens']} is more than data.max_response_length {data.max_response_length}: no response "
             "would get the full penalty",
@@ -109,27 +105,20 @@ def lengths(config: Any) -> Iterator[Finding]:
         return
     from medr3_plugin.environment.settings import EnvironmentSettings
 
-    try:
-        settings = EnvironmentSettings.from_mapping(environment)
-    except UserError:
-        return  # already reported
+    settings = EnvironmentSettings.from_mapping(environment)
     room = data.max_response_length - settings.answer_reserve
     if room < settings.document_tokens:
-        yield Finding(
-            "error",
+        yield Finding.error(
             "data.max_response_length",
             f"{data.max_response_length} leaves {max(0, room)} tokens beside medr3.environment.answer_reserve, "
             f"too few for a document of document_tokens={settings.document_tokens}",
         )
     if settings.document_tokens > settings.search_tokens:
-        yield Finding("error", "medr3.environment.document_tokens", "is larger than search_tokens")
-    searches = [s.get("max_searches") for s in ours.get("stages") or ()]
-    most = max([settings.max_searches if n is None else n for n in searches] or [settings.max_searches])
-    documents = most * settings.search_tokens
-    share = documents / data.max_response_length
+        yield Finding.error("medr3.environment.document_tokens", "is larger than search_tokens")
+    most = most_searches(ours, settings.max_searches)
+    share = most * settings.search_tokens / data.max_response_length
     if share > 0.75:
-        yield Finding(
-            "note",
+        yield Finding.note(
             "medr3.environment",
             f"{most} searches of {settings.search_tokens} tokens may fill {min(share, 1):.0%} of the response"
             f" of {data.max_response_length} tokens; the environment then shows fewer documents",
@@ -142,30 +131,19 @@ def budgets(config: Any) -> Iterator[Finding]:
 
     data, rollout, actor = config.data, config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
     if rollout.n < 2 and "grpo" in str(config.algorithm.adv_estimator):
-        yield Finding(
-            "error",
-            "actor_rollout_ref.rollout.n",
-            "group-relative advantages need at least 2 samples per prompt",
+        yield Finding.error(
+            "actor_rollout_ref.rollout.n", "group-relative advantages need at least 2 samples per prompt"
         )
     if data.train_batch_size % actor.ppo_mini_batch_size:
-        yield Finding(
-            "error",
+        yield Finding.error(
             "actor_rollout_ref.actor.ppo_mini_batch_size",
             f"{actor.ppo_mini_batch_size} does not divide data.train_batch_size {data.train_batch_size}",
         )
-    try:
-        steps = Schedule.from_config(section(config).get("stages")).max_steps
-    except UserError:
-        steps = 0  # already reported
-    rollouts = data.train_batch_size * rollout.n
-    if steps:
-        yield Finding(
-            "note",
-            "budget",
-            f"at most {steps} steps of {data.train_batch_size} x {rollout.n} = {rollouts} trajectories",
-        )
+    steps = Schedule.from_config(section(config)["stages"]).max_steps
+    batch = f"{data.train_batch_size} x {rollout.n} = {data.train_batch_size * rollout.n} trajectories"
+    yield Finding.note("budget", f"at most {steps} steps of {batch}")
     if config.trainer.test_freq > 0 and not config.data.val_files:
-        yield Finding("error", "data.val_files", "needed, because trainer.test_freq is positive")
+        yield Finding.error("data.val_files", "needed, because trainer.test_freq is positive")
 
 
 def memory(config: Any, gpu_memory_gib: float) -> Iterator[Finding]:
@@ -174,31 +152,29 @@ def memory(config: Any, gpu_memory_gib: float) -> Iterator[Finding]:
         return
     strategy = config.actor_rollout_ref.actor.strategy
     if strategy not in ("fsdp", "fsdp2"):
-        yield Finding("note", "memory", f"no estimate for actor.strategy={strategy}")
+        yield Finding.note("memory", f"no estimate for actor.strategy={strategy}")
         return
     size = model_size(str(config.actor_rollout_ref.model.path))
     if size is None:
-        yield Finding(
-            "note", "memory", f"no estimate: the size of {config.actor_rollout_ref.model.path} is not known"
+        yield Finding.note(
+            "memory", f"no estimate: the size of {config.actor_rollout_ref.model.path} is not known"
         )
         return
     needed = estimate(config, size, gpu_memory_gib)
     parts = ", ".join(f"{name} {value:.1f}" for name, value in needed.parts.items() if value >= 0.05)
-    yield Finding(
-        "note",
+    yield Finding.note(
         "memory",
         f"estimate per GPU of {gpu_memory_gib:g} GiB: training {needed.training:.0f} GiB ({parts}), "
         f"generating {needed.generating:.0f} GiB with room for {needed.kv_tokens} tokens of KV cache",
     )
     for phase, value in (("training", needed.training), ("generating", needed.generating)):
         if value > gpu_memory_gib:
-            yield Finding(
-                "error", "memory", f"{phase} needs an estimated {value:.0f} GiB of {gpu_memory_gib:g} GiB"
+            yield Finding.error(
+                "memory", f"{phase} needs an estimated {value:.0f} GiB of {gpu_memory_gib:g} GiB"
             )
     whole = config.data.max_prompt_length + config.data.max_response_length
     if needed.kv_tokens < whole:
-        yield Finding(
-            "error",
+        yield Finding.error(
             "actor_rollout_ref.rollout.gpu_memory_utilization",
             f"the KV cache would hold less than one trajectory ({whole} tokens)",
         )

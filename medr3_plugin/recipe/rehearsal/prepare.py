@@ -7,19 +7,20 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks import check_config
-from medr3_plugin.recipe.checks.files import listed
-from medr3_plugin.recipe.checks.finding import Finding
+from medr3_plugin.recipe.checks.finding import Finding, most_searches
 from medr3_plugin.recipe.checks.sections import retrieval_options, tool_file
 from medr3_plugin.recipe.checks.sizes import FREE_MEMORY
 from medr3_plugin.recipe.rehearsal import replaced, stand_ins
 from medr3_plugin.recipe.rehearsal.replaced import Replaced
 from medr3_plugin.recipe.rehearsal.tiny_model import TinyModel, build_tiny_model
 from medr3_plugin.recipe.shipped import Recipe, compose
+from medr3_plugin.yaml_section import as_list
 
 CONFIG_NAME = "rehearsal"
 _SAMPLE = 2000
@@ -96,9 +97,7 @@ def prepare(
         os.environ.setdefault("MEDR3_TOOLS", str(tools))  # as the recipe's run.sh does
     config = compose(recipe, overrides)
     findings = check_config(config, recipe.folder, files=True, gpu_memory_gib=gpu_memory_gib)
-    for finding in findings:
-        if finding.level == "error":
-            raise UserError(f"{finding.where}: {finding.message}")
+    _refuse_errors(findings)
     folder.mkdir(parents=True, exist_ok=True)
     missing = _Missing(allow_stand_ins)
     changed: list[Replaced] = []
@@ -135,9 +134,9 @@ def prepare(
     changed += replaced.replace(config, replaced.schedule(config, run_dir))
     changed += replaced.replace(config, replaced.scripted(config, folder / "agent_loops.yaml"))
     # a mistake of the rehearsal's own shows here, not minutes later
-    for finding in check_config(config, recipe.folder, files=True, gpu_memory_gib=gpu_memory_gib):
-        if finding.level == "error":
-            raise UserError(f"{finding.where}: {finding.message}")
+    own = check_config(config, recipe.folder, files=True, gpu_memory_gib=gpu_memory_gib)
+    _refuse_errors(own)
+    for finding in own:
         if finding.where == FREE_MEMORY:
             print(f"warning: {finding.where}: {finding.message}", file=sys.stderr)
     _write(config, folder)
@@ -157,6 +156,12 @@ def prepare(
     )
 
 
+def _refuse_errors(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        if finding.level == "error":
+            raise UserError(f"{finding.where}: {finding.message}")
+
+
 def _write(config: Any, folder: Path) -> None:
     from omegaconf import OmegaConf
 
@@ -165,8 +170,8 @@ def _write(config: Any, folder: Path) -> None:
 
 
 def _train_files(config: Any) -> list[str]:
-    default = listed(config.data.train_files)
-    of_stages = (listed(stage.get("train_files")) or default for stage in config.medr3.stages)
+    default = as_list(config.data.train_files)
+    of_stages = (as_list(stage.get("train_files")) or default for stage in config.medr3.stages)
     return list(dict.fromkeys(file for files in of_stages for file in files))
 
 
@@ -177,7 +182,7 @@ def _absent(files: Iterable[str]) -> list[str]:
 def _data(config: Any, folder: Path, missing: _Missing) -> dict[str, Any]:
     """Stand-in questions for training files that are not there, validation files included."""
     train = _absent(_train_files(config))
-    validation = _absent(listed(config.data.val_files))
+    validation = _absent(as_list(config.data.val_files))
     if not train and not validation:
         return {}
     what = f"data ({', '.join(train or validation)})"
@@ -200,9 +205,8 @@ def _retrieval(config: Any, recipe: Path, folder: Path, missing: _Missing) -> di
     """The stand-in index where an index folder or a service is not there."""
     by_path = retrieval_options(config, recipe)
     gone = [what for options in by_path.values() if (what := _not_there(options))]
-    searches = any((stage.get("max_searches") != 0) for stage in config.medr3.stages)
-    limit = (config.medr3.get("environment") or {}).get("max_searches", 1)
-    if not gone or (not searches or limit == 0):
+    usual = (config.medr3.get("environment") or {}).get("max_searches", 1)
+    if not gone or not most_searches(config.medr3, usual):
         return {}
     if not missing.stand_in(f"index ({gone[0]})", "make it with `medr3 index build`, or start `medr3 serve`"):
         return {}
@@ -211,8 +215,7 @@ def _retrieval(config: Any, recipe: Path, folder: Path, missing: _Missing) -> di
         return {"medr3.retrieval": index}
     from omegaconf import OmegaConf
 
-    given = config.actor_rollout_ref.rollout.multi_turn.tool_config_path
-    tools: Any = OmegaConf.to_container(OmegaConf.load(tool_file(given, recipe) or given), resolve=True)
+    tools = _tools(config, recipe)
     for tool in tools["tools"]:
         if "retrieval" in (tool.get("config") or {}):
             tool["config"]["retrieval"] = index
@@ -220,6 +223,14 @@ def _retrieval(config: Any, recipe: Path, folder: Path, missing: _Missing) -> di
     OmegaConf.save(OmegaConf.create(tools), file)
     keys = ("data.tool_config_path", "actor_rollout_ref.rollout.multi_turn.tool_config_path")
     return dict.fromkeys(keys, str(file))
+
+
+def _tools(config: Any, recipe: Path) -> Any:
+    """What the recipe's tool file holds."""
+    from omegaconf import OmegaConf
+
+    given = config.actor_rollout_ref.rollout.multi_turn.tool_config_path
+    return OmegaConf.to_container(OmegaConf.load(tool_file(given, recipe) or given), resolve=True)
 
 
 def _not_there(options: dict[str, Any]) -> str:
@@ -235,7 +246,7 @@ def _rewards(config: Any, folder: Path, missing: _Missing) -> dict[str, Any]:
     """Vocabularies and the sentence encoder of the reward."""
     reward = config.medr3.get("reward") or {}
     wanted: dict[str, Any] = {}
-    vocabularies = listed((reward.get("extractor") or {}).get("vocabularies"))
+    vocabularies = as_list((reward.get("extractor") or {}).get("vocabularies"))
     if absent := _absent(vocabularies):
         what = f"vocabulary ({absent[0]})"
         if missing.stand_in(what, "make it with `medr3 data vocab`"):
@@ -288,9 +299,7 @@ def _stand_in_judge(resources: ExitStack) -> dict[str, Any]:
 
 
 def _texts(files: Sequence[str]) -> Iterable[str]:
-    for number, messages in enumerate(replaced.prompts(files)):
-        if number >= _SAMPLE:
-            return
+    for messages in islice(replaced.prompts(files), _SAMPLE):
         yield from (message["content"] for message in messages)
 
 
@@ -298,18 +307,12 @@ def _tool_schemas(config: Any, recipe: Path) -> list[dict[str, Any]] | None:
     """The tools' schemas for the chat template, which are part of every prompt; None without tools."""
     if config.actor_rollout_ref.rollout.agent.default_agent_loop != "medr3_tool":
         return None
-    from omegaconf import OmegaConf
-
     from medr3_plugin.environment.tool import SCHEMA
 
-    given = config.actor_rollout_ref.rollout.multi_turn.tool_config_path
-    tools: Any = OmegaConf.to_container(OmegaConf.load(tool_file(given, recipe) or given), resolve=True)
-    return [tool.get("tool_schema") or SCHEMA for tool in tools["tools"]]
+    return [tool.get("tool_schema") or SCHEMA for tool in _tools(config, recipe)["tools"]]
 
 
 def _prompt_lengths(model: Path, files: Sequence[str], tools: list[dict[str, Any]] | None) -> list[int]:
-    from itertools import islice
-
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(str(model), local_files_only=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.recipe.memory import base_name
 
 HEAD_SIZE = 32
 """Smallest head size that vLLM's CPU attention takes."""
@@ -120,7 +120,7 @@ def _configuration(path: str) -> Any:
         return AutoConfig.from_pretrained(str(Path(path).expanduser()), local_files_only=True)
     except (OSError, ValueError):
         pass  # not at hand, or a hub name that the cache does not have
-    published = _PUBLISHED.get(_name(path))
+    published = _PUBLISHED.get(base_name(path))
     if published is None:
         raise UserError(
             f"actor_rollout_ref.model.path: no config.json of {path} at hand, and its architecture is not known here: "
@@ -134,11 +134,6 @@ def _configuration(path: str) -> Any:
     if "rope_parameters" in published:
         config.rope_parameters = dict(published["rope_parameters"])
     return config
-
-
-def _name(path: str) -> str:
-    last = path.rstrip("/").rpartition("/")[2].lower()
-    return re.sub(r"-(instruct|base)\b.*$", "", last).replace("meta-", "")
 
 
 def _shrink(config: Any) -> str:

@@ -8,12 +8,10 @@ the hub: MedRAG's own loader makes them from NCBI's files; give their folder).
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from tqdm import tqdm
 from medr3_plugin import tables
 from medr3_plugin.errors import UserError
 from medr3_plugin.hub_name import is_hub_name
-from medr3_plugin.made_folder import made
+from medr3_plugin.outputs import made
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval.corpus.documents import BadRows, documents_of, rows_of
 from medr3_plugin.retrieval.corpus.evidence import STATED
@@ -130,21 +128,17 @@ def _write(documents: Iterable[Document], path: Path) -> dict[str, Any]:
     levels: Counter[int] = Counter()
     licenses: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        # mtime=0, so that the same rows give the same bytes
-        with temporary.open("wb") as raw, closing(gzip.GzipFile(fileobj=raw, mode="wb", mtime=0)) as file:
-            for document in documents:
-                file.write(json.dumps(document_to_row(document), ensure_ascii=False).encode() + b"\n")
-                levels[document.evidence_level] += 1
-                licenses[str(document.extra.get("license", "not stated"))] += 1
-                if stated := document.extra.get(STATED):
-                    unknown[str(stated)] += 1
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for document in documents:
+            levels[document.evidence_level] += 1
+            licenses[str(document.extra.get("license", "not stated"))] += 1
+            if stated := document.extra.get(STATED):
+                unknown[str(stated)] += 1
+            yield document_to_row(document)
+
     return {
-        "documents": levels.total(),
+        "documents": tables.write_jsonl(rows(), path),
         "evidence_levels": {str(level): levels[level] for level in sorted(levels)},
         "licenses": dict(licenses.most_common()),
         **({"unknown_evidence_types": dict(unknown.most_common())} if unknown else {}),

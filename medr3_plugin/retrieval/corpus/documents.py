@@ -42,9 +42,8 @@ _BETWEEN = re.compile(r"[\s-]+")  # Evidence Type
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _YEARS = range(-3000, 3001)  # an int16 column, and nothing written before Sumer
 _WHOLE = re.compile(r"\s*(-?\d{1,9})(?:\.0*)?\s*")
-_DATE = re.compile(
-    r"\s*(\d{4})(?:[-/.](?:0?[1-9]|1[0-2])\b|\s+[A-Z][a-z]{2})"
-)  # 2019-05-01, 2019/5, PubMed's 2019 May
+# 2019-05-01, 2019/5, PubMed's 2019 May
+_DATE = re.compile(r"\s*(\d{4})(?:[-/.](?:0?[1-9]|1[0-2])\b|\s+[A-Z][a-z]{2})")
 _NOTHING = frozenset(("", "nan", "none", "null", "<na>"))  # a number that a table does not have
 _DEEPEST = 64  # of lists and objects in a column; what reads the index later gives up at some depth, too
 

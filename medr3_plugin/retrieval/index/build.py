@@ -17,6 +17,8 @@ from typing import Any, Literal, TypeVar, get_args
 from tqdm import tqdm
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.installed import versions_of
+from medr3_plugin.outputs import whole_folder
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval.corpus.chunking import Chunker, model_tokens, word_tokens
 from medr3_plugin.retrieval.corpus.documents import BadRows, read_corpus
@@ -26,7 +28,6 @@ from medr3_plugin.retrieval.index.build_folder import (
     check_replaceable,
     finished_index,
     locked,
-    replacing,
     vectors_folder,
 )
 from medr3_plugin.retrieval.index.dense_build import KINDS
@@ -86,7 +87,7 @@ def build_index(
     options: BuildOptions | None = None,
     bad_rows: BadRows | None = None,
     overwrite: bool = False,
-    encode: Callable[[EncoderConfig, Path, Path], None] | None = None,
+    encode: Callable[[EncoderConfig, Path, Path], object] | None = None,
     notify: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Build an index and return its manifest; nothing is done if `out` is that index already.
@@ -137,7 +138,7 @@ def build_index(
                 if engine == "bm25"
                 else vectors_folder(target, made_of, overwrite=overwrite, notify=tell)
             )
-            with vectors as shard_folder, replacing(target) as folder:
+            with vectors as shard_folder, whole_folder(target) as folder:
                 chunker = chunker_of(options)
                 documents = read_corpus(corpus, bad_rows=bad_rows)
                 if chunker is not None:
@@ -159,7 +160,7 @@ def build_index(
                     )
                 store.close()
                 content["built_from"] = made_of
-                content["versions"] = manifest_file.versions(*_PACKAGES)
+                content["versions"] = versions_of(*_PACKAGES)
                 return manifest_file.write(folder, content)
     except OSError as error:
         raise UserError(
@@ -214,7 +215,7 @@ def _build_dense(
     config: EncoderConfig,
     options: BuildOptions,
     *,
-    encode: Callable[[EncoderConfig, Path, Path], None] | None,
+    encode: Callable[[EncoderConfig, Path, Path], object] | None,
     notify: Callable[[str], None],
 ) -> dict[str, Any]:
     from medr3_plugin.retrieval.index import dense_build, vectors

@@ -17,7 +17,7 @@ from typing import Any
 import filelock
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.made_folder import made
+from medr3_plugin.outputs import made
 from medr3_plugin.retrieval.index import manifest as manifest_file
 from medr3_plugin.retrieval.index.provenance import Provenance, difference
 
@@ -74,23 +74,6 @@ def locked(target: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):  # Windows does not remove an open file
                 Path(lock.lock_file).unlink()
             lock.release()
-
-
-@contextlib.contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """An empty folder that takes the place of `target` when the block ends well, and else is removed."""
-    building, old = (target.parent / f".{target.name}.{what}" for what in ("building", "old"))
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir()
-    try:
-        yield building
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            target.rename(old)
-        building.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
 
 
 @contextlib.contextmanager

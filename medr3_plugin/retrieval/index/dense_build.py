@@ -35,6 +35,7 @@ _RECALL_AT = 10
 _HNSW_LINKS, _HNSW_CONSTRUCTION = 32, 200
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s")
 _TRAINING_PER_LIST = 64
+_QUERIES = 256
 
 
 def choose_kind(documents: int) -> str:
@@ -93,9 +94,9 @@ def build_faiss(shards: Shards, folder: Path, kind: str, queries: Vectors | None
     return settings
 
 
-def pseudo_queries(store: DocumentStore, count: int = 256, seed: int = 0) -> list[str]:
+def pseudo_queries(store: DocumentStore) -> list[str]:
     """Titles of a random sample of documents, or first sentences: text of the corpus that is like queries."""
-    chosen = np.random.default_rng(seed).permutation(len(store))[:count]
+    chosen = np.random.default_rng(0).permutation(len(store))[:_QUERIES]
     documents = [store[int(row)] for row in chosen]
     return [
         document.title or _SENTENCE_END.split(document.text, maxsplit=1)[0][:300] for document in documents

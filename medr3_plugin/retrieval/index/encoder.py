@@ -140,12 +140,12 @@ class Encoder:
         self._lock = threading.Lock()
         self.dimension = int(self._query_model.get_embedding_dimension())
 
-    def encode_queries(self, texts: Sequence[str], batch_size: int | None = None) -> Vectors:
-        """`[texts, dimension]` float32; `batch_size` texts together, by default what suits the device."""
-        return self._encode(self._query_model, self.config.query_prefix, texts, batch_size)
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """`[texts, dimension]` float32."""
+        return self._encode(self._query_model, self.config.query_prefix, texts, None)
 
     def encode_articles(self, texts: Sequence[str], batch_size: int | None = None) -> Vectors:
-        """`[texts, dimension]` float32.
+        """`[texts, dimension]` float32; `batch_size` texts together, by default what suits the device.
 
         Raises:
             UserError: the model for articles cannot be loaded.

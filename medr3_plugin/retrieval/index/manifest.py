@@ -9,7 +9,6 @@ whole when an index is opened; of larger ones the size and 64 evenly spread bloc
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -59,17 +58,6 @@ def describe_files(folder: Path, paths: Iterable[Path]) -> dict[str, dict[str, A
             entry["sample_sha256"] = sample_digest(path)
         described[path.relative_to(folder).as_posix()] = entry
     return described
-
-
-def versions(*packages: str) -> dict[str, str]:
-    """Installed versions of the named distributions, absent ones left out."""
-    found = {}
-    for package in packages:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def write(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ must therefore be one that all nodes see under the same path, as a training clus
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -46,24 +47,22 @@ class ShardEncoder:
 
 
 def encode_corpus(
+    encoder: EncoderConfig | Callable[[], Encoder],
     documents: str | Path,
     shards: str | Path,
-    encoder: EncoderConfig | Callable[[], Encoder],
     *,
     workers: int | None = None,
-    cpus_per_worker: float = 1.0,
     gpus_per_worker: float = 0.0,
     batch_size: int | None = None,
 ) -> int:
     """Encode all documents of a store with Ray Data; existing shards are left as they are.
 
     Args:
+        encoder: its configuration, or what makes one in a worker.
         documents: folder of a `store.DocumentStore`.
         shards: folder for the vectors, read by `vectors.Shards`; seen by all nodes under this path.
-        encoder: its configuration, or what makes one in a worker.
         workers: processes, each with an encoder of its own; None: as many as the cluster's CPUs (or GPUs)
             allow, but not more than there are shards to do.
-        cpus_per_worker: cores Ray reserves for each.
         gpus_per_worker: GPUs for each; a fraction lets workers share one.
         batch_size: texts encoded together; None: what suits the device.
 
@@ -89,15 +88,15 @@ def encode_corpus(
         return 0
     if not ray.is_initialized():
         ray.init(include_dashboard=False)
-    wanted = min(len(missing), workers or _room(ray, cpus_per_worker, gpus_per_worker))
-    make = encoder if callable(encoder) else _Load(encoder)
+    wanted = min(len(missing), workers or _room(ray, gpus_per_worker))
+    make = encoder if callable(encoder) else functools.partial(Encoder, encoder)
     # one block per shard, so that each is a task of its own and the work spreads evenly
     pending = ray.data.from_items(missing, override_num_blocks=len(missing))
     encoded = pending.map(
         ShardEncoder,
         fn_constructor_args=(make, str(folder), str(target), batch_size),
         concurrency=wanted,
-        num_cpus=cpus_per_worker,
+        num_cpus=1,
         num_gpus=gpus_per_worker or None,
     )
     context = ray.data.DataContext.get_current()
@@ -119,42 +118,13 @@ def encode_corpus(
     return done
 
 
-def ray_encode(
-    *,
-    workers: int | None = None,
-    cpus_per_worker: float = 1.0,
-    gpus_per_worker: float = 0.0,
-    batch_size: int | None = None,
-) -> Callable[[EncoderConfig, Path, Path], None]:
-    """`encode_corpus` in the form that `build.build_index(encode=...)` takes."""
-
-    def encode(encoder: EncoderConfig, documents: Path, shards: Path) -> None:
-        encode_corpus(
-            documents,
-            shards,
-            encoder,
-            workers=workers,
-            cpus_per_worker=cpus_per_worker,
-            gpus_per_worker=gpus_per_worker,
-            batch_size=batch_size,
-        )
-
-    return encode
+def ray_encode(**options: Any) -> Callable[[EncoderConfig, Path, Path], object]:
+    """`encode_corpus` with these options, for `build.build_index(encode=...)`."""
+    return functools.partial(encode_corpus, **options)
 
 
-class _Load:
-    """Makes an encoder where it is needed: a class, because Ray ships it to the workers."""
-
-    def __init__(self, config: EncoderConfig) -> None:
-        self._config = config
-
-    def __call__(self) -> Encoder:
-        return Encoder(self._config)
-
-
-def _room(ray: Any, cpus: float, gpus: float) -> int:
+def _room(ray: Any, gpus: float) -> int:
     """How many workers the cluster can hold at once; one CPU is left to Ray Data's own tasks."""
     resources = ray.cluster_resources()
-    by_cpu = (resources.get("CPU", 1.0) - 1.0) / cpus if cpus else float("inf")
     by_gpu = resources.get("GPU", 0.0) / gpus if gpus else float("inf")
-    return max(1, int(min(by_cpu, by_gpu, 1024)))
+    return max(1, int(min(resources.get("CPU", 1.0) - 1.0, by_gpu, 1024)))

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.records import Document
+from medr3_plugin.records import COLUMNS, Document
 from medr3_plugin.retrieval.corpus.evidence import STATED
 
 try:
@@ -39,7 +39,6 @@ NO_YEAR = -32768
 """How the year column (int16) says that a document has none."""
 LONG = 20_000
 """Characters of a text beyond which a document is counted as long: five times a paper's abstract."""
-_OWN = ("id", "title", "text", "source", "evidence_type", "evidence_level", "year")
 
 
 def indexed_text(document: Document) -> str:
@@ -49,12 +48,12 @@ def indexed_text(document: Document) -> str:
 
 def document_to_row(document: Document) -> dict[str, Any]:
     """A document as a flat JSON object, the corpus's extra columns beside ours."""
-    return {**document.extra, **{name: getattr(document, name) for name in _OWN}}
+    return {**document.extra, **document.columns()}
 
 
 def document_from_row(row: dict[str, Any]) -> Document:
     """The inverse of `document_to_row`; the row must stem from it."""
-    own = {name: row.pop(name) for name in _OWN}
+    own = {name: row.pop(name) for name in COLUMNS}
     return Document(**own, extra=row)
 
 

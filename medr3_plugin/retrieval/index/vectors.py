@@ -7,22 +7,22 @@ another name and renamed, so one that exists is complete. Whoever encodes (this 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.outputs import whole
 from medr3_plugin.retrieval.index.encoder import Encoder, Vectors
 from medr3_plugin.retrieval.index.store import DocumentStore
 
 SHARD_ROWS = 2048
 
 
-def shard_ranges(documents: int, rows: int = SHARD_ROWS) -> list[tuple[int, int]]:
+def shard_ranges(documents: int) -> list[tuple[int, int]]:
     """`(first, last + 1)` document of each shard."""
-    return [(start, min(start + rows, documents)) for start in range(0, documents, rows)]
+    return [(start, min(start + SHARD_ROWS, documents)) for start in range(0, documents, SHARD_ROWS)]
 
 
 def shard_path(folder: Path, number: int) -> Path:
@@ -40,14 +40,8 @@ def is_done(path: Path, rows: int) -> bool:
 
 def write_shard(path: Path, vectors: Vectors) -> None:
     """Write a shard so that it is complete if it exists."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.save(file, vectors.astype(np.float32, copy=False))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as draft, draft.open("wb") as file:
+        np.save(file, vectors.astype(np.float32, copy=False))
 
 
 def encode_shard(
@@ -87,11 +81,11 @@ class Shards:
     def __iter__(self) -> Iterator[Vectors]:
         return (self[number] for number in range(len(self)))
 
-    def sample(self, count: int, seed: int = 0) -> Vectors:
+    def sample(self, count: int) -> Vectors:
         """`count` vectors (or all) drawn evenly from all shards."""
         if count >= self.documents:
             return np.concatenate(list(self))
-        chosen = np.sort(np.random.default_rng(seed).choice(self.documents, count, replace=False))
+        chosen = np.sort(np.random.default_rng(0).choice(self.documents, count, replace=False))
         parts = []
         for number, (start, stop) in enumerate(shard_ranges(self.documents)):
             rows = chosen[(chosen >= start) & (chosen < stop)] - start

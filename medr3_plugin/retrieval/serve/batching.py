@@ -20,7 +20,7 @@ import logging
 import math
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,7 @@ Results = list[list[Hit]]
 _BATCH_SHARE = 0.25  # of its deadline that a caller's own batch may take
 _QUEUE_SHARE = 0.5  # of its deadline that a new caller may have to wait: the engine may become twice as slow
 _FIRST_BATCH = 4  # queries of a batch while the engine's speed is unknown
+_CLOSE_S = 10.0  # for the batch in work when the batcher is closed
 _FADING = 0.5  # what an engine call counts in its speed when the next has been measured
 
 
@@ -67,6 +68,9 @@ class _Request:
     def joins(self, other: _Request) -> bool:
         # only equal top-k and filters share a call, so that batching never changes an answer
         return self.topk == other.topk and self.filters == other.filters
+
+
+_Outcomes = Sequence[tuple[_Request, Results | UserError | RetrievalFailure]]
 
 
 class _Speed:
@@ -194,13 +198,13 @@ class Batcher:
             # a caller that timed out or was cancelled: the engine need not work for it
             request.abandoned = True
 
-    def close(self, timeout_s: float = 10.0) -> None:
+    def close(self) -> None:
         """Finish the batch in work, fail what is queued, stop the thread. Idempotent."""
         with self._wake:
             self._closed = True
             self._wake.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout_s)
+            self._thread.join(_CLOSE_S)
 
     # -- callers' side -------------------------------------------------------------------------------------
 
@@ -310,7 +314,7 @@ class Batcher:
 
     def _answer(self, engine: Engine, batch: list[_Request]) -> None:
         wanted = [request for request in batch if not request.abandoned]
-        outcomes: list[tuple[_Request, Results | UserError | RetrievalFailure]] = []
+        outcomes: _Outcomes = []
         if wanted:
             try:
                 found = self._search(engine, wanted)
@@ -372,13 +376,11 @@ def _engine_failure(error: Exception) -> RetrievalFailure:
     return failure
 
 
-def _deliver(outcomes: Sequence[tuple[_Request, Results | UserError | RetrievalFailure]]) -> None:
+def _deliver(outcomes: _Outcomes) -> None:
     """Hand results to the callers, with one wake-up per event loop."""
-    by_loop: dict[
-        asyncio.AbstractEventLoop, list[tuple[_Request, Results | UserError | RetrievalFailure]]
-    ] = {}
+    by_loop = defaultdict(list)
     for request, outcome in outcomes:
-        by_loop.setdefault(request.loop, []).append((request, outcome))
+        by_loop[request.loop].append((request, outcome))
     for loop, group in by_loop.items():
         try:
             loop.call_soon_threadsafe(_resolve, group)
@@ -386,7 +388,7 @@ def _deliver(outcomes: Sequence[tuple[_Request, Results | UserError | RetrievalF
             logger.debug("an event loop closed before its %d searches were answered", len(group))
 
 
-def _resolve(group: Sequence[tuple[_Request, Results | UserError | RetrievalFailure]]) -> None:
+def _resolve(group: _Outcomes) -> None:
     for request, outcome in group:
         if request.future.done():
             continue

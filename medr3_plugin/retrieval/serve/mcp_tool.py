@@ -14,7 +14,6 @@ from pydantic import BaseModel, Field
 
 from medr3_plugin import __version__
 from medr3_plugin.errors import MissingExtra
-from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.serve.service import Refusal, RetrievalService, RetrieveRequest
 
 if TYPE_CHECKING:
@@ -82,7 +81,8 @@ def build_server(service: RetrievalService) -> "MCPServer[Any]":
             hits = await service.search(RetrieveRequest(queries=[query], topk=topk, filters=filters or None))
         except Refusal as refusal:
             raise ToolError(refusal.detail) from refusal
-        return Found(documents=[_found(hit) for hit in hits[0]])
+        found = [FoundDocument(**hit.document.columns(), score=hit.score) for hit in hits[0]]
+        return Found(documents=found)
 
     tool = Tool.from_function(
         medical_search,
@@ -153,17 +153,3 @@ async def serve_stdio(service: RetrievalService) -> None:
         await server.run_stdio_async()
     finally:
         await asyncio.to_thread(service.batcher.close)
-
-
-def _found(hit: Hit) -> FoundDocument:
-    document = hit.document
-    return FoundDocument(
-        id=document.id,
-        title=document.title,
-        text=document.text,
-        source=document.source,
-        evidence_type=document.evidence_type,
-        evidence_level=document.evidence_level,
-        year=document.year,
-        score=hit.score,
-    )

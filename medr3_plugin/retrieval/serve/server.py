@@ -114,9 +114,8 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        unknown = (
-            error.errno == errno.EADDRNOTAVAIL or (error.errno or 0) < 0
-        )  # getaddrinfo's numbers are negative
+        # getaddrinfo's numbers are negative
+        unknown = error.errno == errno.EADDRNOTAVAIL or (error.errno or 0) < 0
         option = "--host" if unknown else "--port"
         raise UserError(
             f"cannot listen on {host}:{port}: {error.strerror}; choose another {option}"

@@ -139,8 +139,10 @@ def _is_clean(words: list[str], question: Question) -> bool:
         text = closed_words.NOT_TRUE.sub(" ", text)
     if doubts.TAKES_BACK.search(text) or doubts.WITHDRAWS.search(text):
         return False
-    loaded = (wording.LOADED - wording.NEGATIONS) & set(words)
-    return all(_is_asked(word, question) for word in [*loaded, *filter(says_bad, words)])
+    loaded = [*((wording.LOADED - wording.NEGATIONS) & set(words)), *filter(says_bad, words)]
+    if loaded and not question.negative and not wording.ABOUT_ANSWERS.isdisjoint(words):
+        return False  # "the second best answer is", though the question is about the second trimester
+    return all(_is_asked(word, question) for word in loaded)
 
 
 def _is_asked(word: str, question: Question) -> bool:
@@ -186,6 +188,9 @@ def _identifies(after: list[str], question: Question) -> bool:
     """Whether a predicate says of its subject that it is what is asked for."""
     if not after or after[0] not in doubts.FINITE:
         return bool(after) and after[0] not in doubts.JOINING and _restates(after, question, 2)
+    where = next((i for i, word in enumerate(after) if word in wording.PREPOSITIONS), len(after))
+    if after[0] == "would" and not _restates(after[where:], question, 0):
+        return False  # "C would be right in children"
     text = " ".join(after)
     best = closed_words.SUPERLATIVE.search(text) or closed_words.DEFINES.match(text)
     return (best is not None and wording.NEGATIONS.isdisjoint(after)) or _restates(after[1:], question, 2)

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import re
 
-from medr3_plugin.rewards.answer import beside, doubts, wording
+from medr3_plugin.rewards.answer import asked, beside, doubts, wording
 from medr3_plugin.rewards.answer.closed import closed_claim, is_exception
-from medr3_plugin.rewards.answer.names import Question, stem
+from medr3_plugin.rewards.answer.names import Question
 from medr3_plugin.rewards.answer.reading import FIRST, read, sentences
 from medr3_plugin.text import has_cjk
 
@@ -100,7 +100,7 @@ def _without_denied(sentence: str, question: Question) -> tuple[str, str]:
     named = wording.ANY_REF.search(rest)
     if named and rest.startswith(wording.CONCESSIVE):
         rest = wording.CONCEDED.sub(cut, rest)
-    if named and (" , but " in rest or "first" in rest or "initially" in rest):
+    if named and any(word in rest for word in wording.TEMPTING):
         rest = wording.TEMPTS.sub(cut, rest)
     named = named and wording.ANY_REF.search(rest)
     if named and _may_deny(rest) and not (question.negative and is_exception(rest, named[0], question)):
@@ -128,7 +128,9 @@ def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
     if ref is None:
         return None
     context, carrier = _without_context(text[: ref.start()].strip(), question)
-    after, asides = _without_asides(text[ref.end() :].strip(), ref[0], question)
+    after = text[ref.end() :].strip()
+    after = after if "(" in carrier else after.removeprefix(") ")  # "C) is correct"
+    after, asides = _without_asides(after, ref[0], question)
     asides += [context] if context and not question.open else []
     if named := wording.CALLED_ANSWER.match(after):  # "I consider C to be the best option"
         carrier, after = wording.CONSIDERS.sub("choose", carrier), after[named.end() :].strip()
@@ -155,7 +157,7 @@ def _reason(  # noqa: PLR0911 - one return a kind of reason
         return " , ".join(rest) if plain else None
     if question.letters and wording.APPOSITION.match(after):
         return None  # what is said of the option stands behind the second comma
-    if question.open and after and _asked_again(after.strip(" .").split(), question):
+    if question.open and after and asked.asked_again(after.strip(" .").split(), question):
         return ""
     if ending := wording.ENDING.match(after):
         said = _behind_praise((ending["said"] or "").split(), carrier, question)
@@ -223,12 +225,12 @@ def _without_asides(after: str, own: str, question: Question) -> tuple[str, list
             break
         if match.re is wording.BRACKETED:
             known = doubts.COMMON | doubts.KINDS_OF_DISEASE
-            if "%" in match[1] or (
-                question.open
-                and not beside.is_plain([w for w in match[1].split() if w not in known], question)
+            said = doubts.SURE.sub("", match[1])
+            if "%" in said or (
+                question.open and not beside.is_plain([w for w in said.split() if w not in known], question)
             ):
                 break
-            asides.append(match[1])
+            asides.append(said)
         after = after[match.end() :].strip()
     return after, asides
 
@@ -268,12 +270,13 @@ def _is_carrier(  # noqa: PLR0911 - one return a kind of lead
     if question.letters and (wording.LOADED.isdisjoint(words) and not doubts.TAKES_BACK.search(before)):
         return _leads_to_option(before, words, question)
     if words[-1] in wording.LINKS:
-        return words[-1] not in wording.PAST and beside.is_plain(words[:-1], question)
+        told = words[-1] not in wording.PAST and words[0] not in wording.CONDITIONS
+        return told and beside.is_plain(words[:-1], question) and asked.relates_as_asked(words, question)
     led = words[-1] == "," or wording.LINK_PHRASE.search(before) is not None
     if led and wording.PLAIN.issuperset(w for w in words if w not in wording.MARKS):
         return True
-    ends = led or words[-1] in wording.PREPOSITIONS or _is_own(words[-1], question)
-    return ends and len(words) > 1 and _says_again(words, question)
+    ends = led or words[-1] in wording.PREPOSITIONS or asked.is_own(words[-1], question)
+    return ends and len(words) > 1 and asked.says_again(words, question)
 
 
 def _leads_to_option(before: str, words: list[str], question: Question) -> bool:
@@ -289,43 +292,10 @@ def _leads_to_option(before: str, words: list[str], question: Question) -> bool:
     return (led or wording.LINK_PHRASE.search(before) is not None) and not doubts.ODD.search(before)
 
 
-def _is_own(word: str, question: Question) -> bool:
-    """Whether a word, in any of its forms, stands in the question."""
-    return word not in wording.LOADED and (word in question.words or stem(word) in question.stems)
-
-
-def _says_again(words: list[str], question: Question) -> bool:
-    """Whether words that lead to an open question's answer are its own, with a verb that does not tell of the past."""
-    verb = any(
-        word in doubts.FINITE or (word.endswith(("ed", "s")) and word not in wording.PLAIN)
-        for word in words[1:]
-    )
-    return (
-        (verb or words[-1] in ("named", "called"))
-        and wording.PAST.isdisjoint(words)
-        and wording.FAMILY.isdisjoint(words)
-        and all(beside.is_plain([word], question) or _is_own(word, question) for word in words)
-    )
-
-
 def _opens_no_other(rest: str) -> bool:
     """Whether what follows the mark behind a claim begins with no second answer and no doubt."""
     first = rest.partition(" ")[0]
     return bool(first) and first not in doubts.JOINING and first not in wording.LOADED
-
-
-def _asked_again(after: list[str], question: Question) -> bool:
-    """Whether behind an open question's answer stand its own words: "Cortisol is its main ligand", "five sites"."""
-    own = [word for word in after if word not in wording.PLAIN and word not in wording.MARKS]
-    known = all(beside.is_plain([word], question) or _is_own(word, question) for word in after)
-    if not (after and known and wording.FAMILY.isdisjoint(after)):
-        return False
-    first = after[0]
-    if first in doubts.FINITE:
-        return len(own) > (2 if first in wording.PAST else 1)
-    if first in wording.PREPOSITIONS:
-        return len(own) > 0
-    return first not in doubts.JOINING and (question.counts or after == [question.asked_for])
 
 
 def _is_matter(words: list[str]) -> bool:

@@ -24,8 +24,8 @@ _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _SUMMARY = re.compile(r"\bTL;DR\b", re.IGNORECASE)
 _ARROW = re.compile(r"(?<![<\d])(?:[-–—]{1,3}|=)>(?! ?\d)")
 _EMPHASIS = re.compile(r"\*\*|__|`|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])")
-_LINE_START = re.compile(r"(?m)^[ \t]*(?:(?:#{1,6}|>|[-*+•])[ \t]+|[✅✔✓☑]\ufe0f?)[ \t]*")
-_ALONE_IN_BRACKETS = re.compile(r"<([^<>\n]{1,80})>")
+_LINE_START = re.compile(r"(?m)^[ \t]*(?:(?:#{1,6}|>(?! *[\d.])|[-*+•])[ \t]+|[✅✔✓☑]\ufe0f?)[ \t]*")
+_IN_BRACKETS = re.compile(r"(?<!\w)<([^\W\d][^<>\n]{0,79})>(?!\w)")
 _MAX_JSON_LINES = 40
 _SNAKE_OR_CAMEL = re.compile(r"_+|(?<=[a-z])(?=[A-Z])")
 _CALL_OF_TOOL = frozenset(("arguments", "parameters", "args", "input", "action input", "tool input"))
@@ -50,14 +50,14 @@ def unwrap(answer: str) -> str:
     text = answer.strip()
     if fenced := _FENCE.fullmatch(text):
         text = fenced["inside"].strip()
-    if alone := _ALONE_IN_BRACKETS.fullmatch(text):
+    if alone := _IN_BRACKETS.fullmatch(text):
         return alone[1]
     text = text.replace("【解析】", "\n解析：")
     if ";" in text:
         text = _SEMICOLON.sub(",", _SUMMARY.sub("Overall", text))
     if ">" in text:
         text = _ARROW.sub("→", text)
-    text = _HTML.sub("", _BREAK.sub("\n", text)).strip()
+    text = _IN_BRACKETS.sub(r"\1", _HTML.sub("", _BREAK.sub("\n", text))).strip()
     text = _values(text)
     if (call := _CALL.fullmatch(text)) and _ANSWERING.search(call["name"]):
         text = call["inside"].strip("\"' ")

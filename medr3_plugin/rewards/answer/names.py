@@ -135,6 +135,17 @@ class Question:
         """The words of the question without their endings."""
         return frozenset(stem(word) for word in self.words if len(word) > _MIN_STEM)
 
+    @property
+    def asking(self) -> str:
+        """The last sentence of the question."""
+        return _SENTENCE_END.split(self.text.strip())[-1]
+
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """Words of the sentence that asks, without their endings -> where each stands first."""
+        words = re.findall(r"[^\W\d_]+|\d+", self.asking)
+        return {stem(word): place for place, word in reversed(list(enumerate(words)))}
+
     @cached_property
     def asked_for(self) -> str:
         """The noun behind "which" or "what": what kind of thing is asked for; empty if there is none."""
@@ -322,8 +333,13 @@ def _spelled(name: str) -> list[str]:
         names += [base, asides[0]]
     if _SYMBOL.fullmatch(name):
         names += [f"{name} gene", f"{name} protein"]
-    # an abbreviation beside the name it stands for adds nothing
-    names += [beside for short in initials(base) for beside in (f"{base} {short}", f"{short} {base}")]
+    # an abbreviation beside the name it stands for, or the first or last words of it, adds nothing
+    words = base.split()
+    names += [f"{short} {base}" for short in initials(base)]
+    runs = [(0, n) for n in range(2, len(words))] + [(n, len(words)) for n in range(len(words) - 1)]
+    for first, behind in runs:
+        for short in initials(" ".join(words[first:behind])):
+            names.append(" ".join([*words[:behind], short, *words[behind:]]))
     return [spelled for spelled in names if spelled]
 
 
@@ -341,8 +357,10 @@ def natural_order(name: str) -> str:
 
 
 def initials(name: str) -> set[str]:
-    """The first letters of the words of `name`, with and without its small words ("SLE")."""
-    words = re.findall(r"[^\W\d_]+", name)
+    """The first letters of the words of `name`, with and without its small words and numbers ("SLE", "T2DM")."""
+    numbered = re.findall(r"[^\W\d_]+|\d+", name)
+    words = [word for word in numbered if not word.isdigit()]
     content = [word for word in words if word.casefold() not in ("of", "the", "and", "with", "in", "a")]
     found = {"".join(word[0] for word in some).upper() for some in (words, content)}
+    found.add("".join(word if word.isdigit() else word[0] for word in numbered).upper())
     return {short for short in found if 2 <= len(short) <= _MAX_INITIALS}

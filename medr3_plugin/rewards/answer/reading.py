@@ -46,8 +46,8 @@ _AFTER_LETTER = frozenset(
         "it best according per "
         "is was are were and or but because since as which who given due based can could may might will would should "
         "must has have does do did not rather instead over for in with also only alone seems fits matches explains "
-        "describes represents vs versus then cannot can doesn isn wasn remains remain stays looks appears deserves "
-        "explain fit match represent plays lacks"
+        "nor describes represents vs versus then cannot can doesn isn wasn remains remain stays looks appears deserves "
+        "explain fit match represent plays lacks suggests indicates supports"
     )
 )
 # after these words a "no" is an answer of its own; before any other it denies a noun ("no difference was seen")
@@ -55,7 +55,7 @@ _NO_ENDS_BEFORE = frozenset(
     listed(
         "there it this that they we he she the these those i because since as but and or yes maybe not wait if when "
         "however although though possibly perhaps according per "
-        "true false is was would could can may might cannot remains"
+        "true false is was would could can may might cannot remains rather"
     )
 )
 _VERBS = frozenset(
@@ -171,8 +171,11 @@ def _stands_alone(  # noqa: PLR0911 - one return a kind of name
         own = question.names[name]
         return "I" not in question.labels or own in [token.raw for token in tokens[max(0, start - 2) : start]]
     if name.upper() in question.labels:
-        # an option whose text is a letter: "C" is the letter, "c" the text
-        return tokens[start].raw.islower()
+        # an option whose text is a letter: "C" is the letter, "c" and the second of "B. C" are the text
+        led = [token.raw for token in tokens[max(0, start - 2) : start]]
+        return tokens[start].raw.islower() or (
+            len(led) == 2 and led[0] in question.labels and led[1] in (".", ")", ":")
+        )
     if question.open and end == start + 1 and name.upper() in question.codes:
         return not tokens[start].raw.islower()  # "ALL" is a leukemia, "all" is not
     if name == "maybe":

@@ -63,7 +63,7 @@ LOADED = frozenset(
         "false other second alternative differential rather versus or possible possibly perhaps maybe may might "
         "could if "
         "but either both s t whether unclear unknown cannot hard hardly difficult impossible doubtful questionable "
-        "doubt worst poor against avoid few nobody fails"
+        "doubt worst poor against avoid few nobody nothing another fails"
     )
 )
 LINKS = frozenset(listed("is are was were be : = → 是 为"))
@@ -137,7 +137,8 @@ DENIALS = tuple(
     re.compile(pattern)
     for pattern in (
         # "B is incorrect", "A, B and D can be excluded"
-        rf"{LIST} (?:is|are|was|were|can be|could be|would be|should be|can safely be|has been|have been|being)"
+        rf"(?<!neither )(?<!nor ){LIST} (?:is|are|was|were|can be|could be|would be|should be|can safely be|has been|"
+        r"have been|being)"
         r"(?: (?:therefore|thus|also|clearly|all|both|much|far|definitely|highly))?"
         r" (?:incorrect|wrong|false|excluded|eliminated|dismissed|discarded|rejected|disregarded|discounted|set aside|"
         r"(?:ruled|crossed) out|unlikely|less likely|least likely|"
@@ -145,9 +146,11 @@ DENIALS = tuple(
         r"contraindicated|distractors?|(?:not|never) (?:a |an )?(?:correct|right|best|mostlikely|likely|"
         r"appropriate|indicated|consistent|"
         r"supported|fitting|suitable|answer|diagnosis|typical|first ‐ line|first ‐ line treatment))\b",
+        rf"neither {REF} nor {REF}(?! [^,;]{{0,80}}\b(?:exclu|rul|wrong|incorrect|false|unlikely|less|worse|"
+        r"contraindic|than|as|alone|only|both))[^,;\ue000-\ue0ff]*",
         # the lines of a list of options: "B: Incorrect."
         rf"^{LIST} (?:[:(–—-] )?(?:(?:this |it |that )?is )?"
-        r"(?:incorrect|wrong|false|not correct|less likely|unlikely|no(?= ,|$))\b",
+        rf"(?:incorrect|wrong|false|not {FITTING}|less likely|unlikely|no(?= ,|$))\b",
         rf"{LIST} (?:[:–—-] )?(?:it |this )?(?:(?:is|are|was|were) not|(?:is|are|was|were)n t|"
         rf"(?:would|can|could|should|will) not be|cannot be) (?:an? |typically |usually |generally )?{FITTING}\b",
         rf"{LIST} (?:[:–—-] )?(?:it |this )?(?:(?:does|do|did|would|can|could) not|(?:does|do|did|would|could)n t|"
@@ -175,7 +178,7 @@ DENYING = frozenset(
         "unlikely likely inappropriate contraindicated distractor distractors not never less no t cannot fail fails "
         "exclude "
         "excludes excluding eliminate eliminates eliminating rather instead opposed contrast only other remaining "
-        "unlike preferred preferable superior than"
+        "unlike preferred preferable superior than neither"
     )
 )
 SAYS_OTHERS = ("other", "remaining", "none of", "其")
@@ -214,10 +217,10 @@ NUMBERING = re.compile(r"(?:(?:question|answer|q) )?\d+(?: [).:])?")
 # "C best fits", "C explains"
 IDENTIFIES = re.compile(
     r"(?:, )?(?:would )?(?P<best>best )?(?:fits?|explains?|match|matches|accounts? for|describes?|"
-    r"is supported by|is consistent with)(?P<well> best)?(?= |$)"
+    r"is (?:most |best )?(?:supported by|consistent with))(?P<well> best)?(?= |$)"
 )
 VALUE = re.compile(rf"[a-z ]{{1,40}} : {REF}[ .]*")
-BADLY = LOADED | frozenset(listed("another only part partly partially nothing poorly badly worse"))
+BADLY = LOADED | frozenset(listed("only part partly partially poorly badly worse"))
 FAMILY = frozenset(
     listed(
         "mother father brother sister sibling siblings twin parents parent relatives family son daughter cousin"
@@ -233,7 +236,7 @@ BECAUSE = re.compile(r"(?:, |[(–—-] )?(?:because|since|given|as|due to|based
 ANY_REF = re.compile(REF)
 AROUND = " .,:;()[]-–—→"
 MARKS = frozenset(",:()[]-–—‐.=→")
-ARTICLES = re.compile(r"(?:(?:^| )(?:an?|\(|\[|<)){1,3}$")
+ARTICLES = re.compile(r"(?:(?:^| )(?:an?|\(|\[)){1,3}$")
 OPENS = frozenset(
     listed(
         "of out among from given considering based after upon in by according overall therefore thus hence so"
@@ -255,6 +258,7 @@ SURELY = frozenset(
     listed("clearly definitely therefore thus indeed hence certainly surely likely mostlikely probably")
 )
 PAST = frozenset(listed("was were"))  # what a diagnosis once was
+CONDITIONS = frozenset(listed("had were should"))  # "Had there been fever, it would be ..."
 # a clause that begins so gives grounds for what follows its comma
 GROUNDS = frozenset(
     listed(
@@ -361,7 +365,9 @@ TEMPTS = re.compile(
     r"(?!.*\b(?:also|too|equally|same|could|might|may|so (?:is|are|was|do|does|would|has))\b)"
     rf"|^(?:at )?(?:first|initially)? ?(?:, )?i (?:had |have )?(?:first|initially|originally) "
     rf"(?:thought|considered|suspected|leaned|inclined)\b[^\ue000-\ue0ff]{{0,40}}{LIST}$"
+    rf"|^(?:(?:at )?(?:first|initially) ,? ?)?{LIST} (?:was|were) (?:first |initially )?considered$"
 )
+TEMPTING = (" , but ", "first", "initially", " considered")  # one of these is in whatever `TEMPTS` matches
 LIST_OF_OTHERS = re.compile(r"[:,(–—-]")
 CALLED_ANSWER = re.compile(
     r"(?:to be|as) (?:an? )?(?:(?:most|correct|right|best|final|mostlikely|likely|appropriate|suitable|single|my) )"

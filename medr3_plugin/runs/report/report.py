@@ -21,6 +21,7 @@ from string import Template
 from typing import Any
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.outputs import whole
 from medr3_plugin.rewards.explain import in_words
 from medr3_plugin.runs.files import METRICS, REPORT, TRAIN, VALIDATION
 from medr3_plugin.runs.reader import RunFolder, StepMetrics, read_run
@@ -54,11 +55,9 @@ def write_report(
     run = read_run(run_dir, max_trajectories=max_trajectories)
     target = out or run_dir / REPORT
     text = render(run, title or run_dir.resolve().name)
-    draft = target.with_name(target.name + ".part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(text, encoding="utf-8", errors="replace")
-        draft.replace(target)
+        with whole(target) as draft:
+            draft.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise UserError(f"{target} cannot be written ({error.strerror}): choose another --out") from error
     return target, run

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from command_line import medr3
 
 from medr3_plugin.data.questions import example_turns
 from medr3_plugin.errors import UserError
@@ -30,22 +30,15 @@ def write(path: Path, *texts: object, question: str = "Which disease swells the 
 
 
 def prepare(tmp_path: Path, *more: str, name: str = "out") -> tuple[Path, str]:
-    import typer
-
-    from medr3_plugin.commands import data
-
     source = tmp_path / "dev.jsonl"
     rows = [
         {"id": 1, "question": "Which vitamin?", "options": ["C", "D"], "answer": "C"},
         {"id": 2, "question": "Which disease swells the toe?", "options": ["gout", "flu"], "answer": "gout"},
     ]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    app = typer.Typer()
-    data.register(app)
-    app.callback()(lambda: None)
     out = tmp_path / f"{name}.parquet"
     command = ["data", "prepare", "generic", "--source", str(source), "--out", str(out), *more]
-    result = CliRunner().invoke(app, command)
+    result = medr3(*command)
     return out, str(result.exception or "") + result.output
 
 

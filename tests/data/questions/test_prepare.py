@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
+from command_line import medr3
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 from medr3_plugin.data.questions import prepare, reading
 from medr3_plugin.data.questions.items import Item, options_of, right_letter, stable_id
@@ -31,14 +31,7 @@ def write(path: Path, *rows: object) -> str:
 
 
 def run(*arguments: str) -> tuple[int, str]:
-    import typer
-
-    from medr3_plugin.commands import data
-
-    app = typer.Typer()
-    data.register(app)
-    app.callback()(lambda: None)
-    result = CliRunner().invoke(app, ["data", *arguments])
+    result = medr3("data", *arguments)
     return (result.exit_code, str(result.exception or "") + result.output)
 
 

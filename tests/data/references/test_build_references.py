@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from command_line import medr3
 from werkzeug import Request, Response
 
 from medr3_plugin.data.questions import prepare, prompts
@@ -324,14 +325,6 @@ def test_chinese_questions_get_chinese_prompts(tmp_path, endpoint, index):
 
 
 def test_command_end_to_end(tmp_path, endpoint, index):
-    import typer
-    from typer.testing import CliRunner
-
-    from medr3_plugin.commands import data
-
-    app = typer.Typer()
-    data.register(app)
-    app.callback()(lambda: None)
     source, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
     prepare.write(prepare.Loaded(items=[GOUT, EXCEPT]), source, prepare.training_rows([GOUT, EXCEPT]))
     arguments = [
@@ -345,7 +338,7 @@ def test_command_end_to_end(tmp_path, endpoint, index):
         endpoint.url,
     ]
     arguments += ["--model", "teacher", "--index", str(index), "--references", "2", "--form", "open"]
-    result = CliRunner().invoke(app, arguments)
+    result = medr3(*arguments)
     assert result.exit_code == 0, result.output
     assert "1 built, 1 dropped; 2 references" in result.output and "dropped, unsuitable: 1" in result.output
     (row,) = pq.read_table(out).to_pylist()
@@ -357,28 +350,18 @@ def test_command_end_to_end(tmp_path, endpoint, index):
         ["urate crystals", "cause", "gout", True]
     ]
     paid = sum(endpoint.paid.values())
-    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert medr3(*arguments).exit_code == 0
     assert sum(endpoint.paid.values()) == paid
     endpoint.dies_after = 0
-    result = CliRunner().invoke(app, [*arguments, "--journal", str(tmp_path / "new")])
+    result = medr3(*arguments, "--journal", tmp_path / "new")
     assert isinstance(result.exception, RunFailed) and "run the same command" in str(result.exception)
-    result = CliRunner().invoke(app, ["data", "build-references", "--in", str(source), "--out", str(out)])
+    result = medr3("data", "build-references", "--in", source, "--out", out)
     assert "--base-url" in str(result.exception)
 
 
 def references_command(source, out, *options):
     """The outcome of `medr3 data build-references`."""
-    import typer
-    from typer.testing import CliRunner
-
-    from medr3_plugin.commands import data
-
-    app = typer.Typer()
-    data.register(app)
-    app.callback()(lambda: None)
-    return CliRunner().invoke(
-        app, ["data", "build-references", "--in", str(source), "--out", str(out), *map(str, options)]
-    )
+    return medr3("data", "build-references", "--in", source, "--out", out, *options)
 
 
 def prepared(path, items, **how):
@@ -552,14 +535,6 @@ def test_offline_references_from_gold_documents():
 
 
 def test_offline_command_keeps_what_it_could_not_build_when_asked(tmp_path):
-    import typer
-    from typer.testing import CliRunner
-
-    from medr3_plugin.commands import data
-
-    app = typer.Typer()
-    data.register(app)
-    app.callback()(lambda: None)
     items = [
         Item("q", "d", "Is gout caused by urate crystals?", ("yes",), {"A": "yes", "B": "no"}, ("c",)),
         Item("r", "d", "What else?", ("x",)),
@@ -573,15 +548,15 @@ def test_offline_command_keeps_what_it_could_not_build_when_asked(tmp_path):
     arguments = ["data", "build-references", "--offline", "--in", str(source), "--out", str(out)]
     files = ["--corpus", str(tmp_path / "corpus.jsonl"), "--vocabulary", str(tmp_path / "vocab.jsonl")]
     for keep, expected in ((), ["q"]), (("--keep-dropped",), ["q", "r"]):
-        result = CliRunner().invoke(app, [*arguments, *files, *keep])
+        result = medr3(*arguments, *files, *keep)
         assert result.exit_code == 0, result.exception
         rows = [row["extra_info"] for row in pq.read_table(out).to_pylist()]
         assert [row["id"] for row in rows] == expected
         assert json.loads(rows[0]["options"]) == {"A": "yes", "B": "no"} and json.loads(rows[0]["references"])
-    assert CliRunner().invoke(app, [*arguments, *files, "--form", "open"]).exit_code == 0
+    assert medr3(*arguments, *files, "--form", "open").exit_code == 0
     (row,) = pq.read_table(out).to_pylist()
     assert row["extra_info"]["options"] == "" and "A. yes" not in row["prompt"][0]["content"]
-    result = CliRunner().invoke(app, arguments)
+    result = medr3(*arguments)
     assert "--offline needs --corpus and --vocabulary" in str(result.exception)
 
 

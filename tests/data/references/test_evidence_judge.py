@@ -14,8 +14,8 @@ import time
 
 import pytest
 from chat_server import ChatServer, Cut
+from command_line import main
 
-from medr3_plugin import cli
 from medr3_plugin.data.references import evidence_judge
 from medr3_plugin.retrieval.corpus.build import build_corpus
 from medr3_plugin.retrieval.corpus.documents import read_corpus
@@ -69,18 +69,11 @@ def build(tmp_path, server, monkeypatch, capsys):
     """Runs `medr3 corpus build` with the judge; returns exit code, output and the levels of the corpus."""
     source = tmp_path / "own.jsonl"
     source.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
-    monkeypatch.setattr(cli, "app", cli.typer.Typer(pretty_exceptions_enable=False, add_completion=False))
 
     def run(*options):
         arguments = ["--source", source, "--out", tmp_path / "out", "--evidence-judge", server.url, *options]
-        monkeypatch.setattr(sys, "argv", ["medr3", "corpus", "build", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as done:
-            code = int(done.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out + captured.err
+        code, out, err = main(monkeypatch, capsys, "corpus", "build", *arguments)
+        return code, out + err
 
     return run
 
@@ -232,8 +225,8 @@ def test_a_killed_run_pays_only_for_the_rest(tmp_path, server, build):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--evidence-for", "all"], "--evidence-for 'all': expected guessed, lowest"),
-        (["--evidence-structured", "xml"], "--evidence-structured 'xml': expected json_schema"),
+        (["--evidence-for", "all"], "--evidence-for 'all': expected one of guessed, lowest"),
+        (["--evidence-structured", "xml"], "--evidence-structured 'xml': expected one of json_schema"),
         (["--evidence-judge", "localhost:8000"], "--evidence-judge 'localhost:8000': expected an address"),
     ],
 )

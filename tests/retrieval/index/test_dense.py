@@ -300,7 +300,6 @@ def test_odd_texts_are_encoded(model):
 
 def test_encoding_goes_on_after_the_shards_that_are_there(tmp_path, corpus, model, monkeypatch):
     monkeypatch.setattr(vectors, "SHARD_ROWS", 16)
-    monkeypatch.setattr(vectors.shard_ranges, "__defaults__", (16,))
     original, encoded = Encoder.encode_articles, []
 
     def dies_at_the_third(self, texts, batch_size=None):

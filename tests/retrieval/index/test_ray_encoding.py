@@ -66,26 +66,26 @@ def cluster():
 def test_encodes_what_is_missing_and_nothing_else(cluster, documents, tmp_path):
     store = DocumentStore(documents)
     expected = HashingEncoder().encode_articles(list(store.texts()))
-    assert encode_corpus(documents, tmp_path, HashingEncoder, workers=1) == DOCUMENTS
+    assert encode_corpus(HashingEncoder, documents, tmp_path, workers=1) == DOCUMENTS
     found = Shards(tmp_path, DOCUMENTS)
     assert np.array_equal(np.concatenate(list(found)), expected)
     # killed after the first shard: only the others are encoded again
     first = shard_path(tmp_path, 0).stat().st_mtime_ns
     shard_path(tmp_path, 1).write_bytes(b"half of a file")
     shard_path(tmp_path, 2).unlink()
-    assert encode_corpus(documents, tmp_path, HashingEncoder, workers=1) == DOCUMENTS - SHARD_ROWS
+    assert encode_corpus(HashingEncoder, documents, tmp_path, workers=1) == DOCUMENTS - SHARD_ROWS
     assert shard_path(tmp_path, 0).stat().st_mtime_ns == first
     assert np.array_equal(np.concatenate(list(Shards(tmp_path, DOCUMENTS))), expected)
-    assert encode_corpus(documents, tmp_path, HashingEncoder) == 0
+    assert encode_corpus(HashingEncoder, documents, tmp_path) == 0
 
 
 @pytest.mark.slow
 def test_a_failing_worker_leaves_whole_shards_and_says_why(cluster, documents, tmp_path):
     with pytest.raises(UserError, match="out of order"):
-        encode_corpus(documents, tmp_path, BrokenEncoder, workers=1)
+        encode_corpus(BrokenEncoder, documents, tmp_path, workers=1)
     assert not vectors.is_done(shard_path(tmp_path, 1), SHARD_ROWS)
-    assert list(tmp_path.glob("*.tmp")) == []
-    encode_corpus(documents, tmp_path, HashingEncoder, workers=1)
+    assert not list(tmp_path.glob(".*"))
+    encode_corpus(HashingEncoder, documents, tmp_path, workers=1)
     assert Shards(tmp_path, DOCUMENTS).documents == DOCUMENTS
 
 
@@ -93,7 +93,7 @@ def test_a_finished_corpus_needs_no_cluster(documents, tmp_path):
     store = DocumentStore(documents)
     for number in range(3):
         vectors.encode_shard(HashingEncoder(), store, tmp_path, number)
-    assert encode_corpus(documents, tmp_path, HashingEncoder) == 0
+    assert encode_corpus(HashingEncoder, documents, tmp_path) == 0
 
 
 @pytest.mark.slow

@@ -9,22 +9,17 @@ import threading
 import urllib.request
 
 import pytest
-from service_helpers import CORPUS, running
+from service_helpers import CORPUS, running, small_index
 
 pytest.importorskip("mcp")
 pytest.importorskip("fastapi")
 
-from medr3_plugin.retrieval.index.build import build_index
-from medr3_plugin.retrieval.index.store import document_to_row
 from medr3_plugin.retrieval.serve.service import ServiceOptions, create_app
 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mcp")
-    (folder / "c.jsonl").write_text("".join(json.dumps(document_to_row(row)) + "\n" for row in CORPUS))
-    build_index([str(folder / "c.jsonl")], folder / "index", "bm25")
-    return str(folder / "index")
+    return small_index(tmp_path_factory.mktemp("mcp"))
 
 
 @contextlib.contextmanager

@@ -15,12 +15,10 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from service_helpers import CORPUS
+from service_helpers import CORPUS, small_index
 
 pytest.importorskip("fastapi")
 
-from medr3_plugin.retrieval.index.build import build_index
-from medr3_plugin.retrieval.index.store import document_to_row
 from medr3_plugin.retrieval.serve.server import listen
 
 COMMAND = [sys.executable, "-m", "medr3_plugin.cli", "serve"]
@@ -28,11 +26,7 @@ COMMAND = [sys.executable, "-m", "medr3_plugin.cli", "serve"]
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("server")
-    rows = "".join(json.dumps(document_to_row(document)) + "\n" for document in CORPUS)
-    (folder / "corpus.jsonl").write_text(rows)
-    build_index([str(folder / "corpus.jsonl")], folder / "index", "bm25")
-    return str(folder / "index")
+    return small_index(tmp_path_factory.mktemp("server"))
 
 
 @contextlib.contextmanager

@@ -12,14 +12,12 @@ import urllib.error
 import urllib.request
 
 import pytest
-from service_helpers import CORPUS, OverlapEngine, running
+from service_helpers import CORPUS, OverlapEngine, running, small_index
 
 pytest.importorskip("fastapi")
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.client import RetrievalClient
-from medr3_plugin.retrieval.index.build import build_index
-from medr3_plugin.retrieval.index.store import document_to_row
 from medr3_plugin.retrieval.serve.service import ServiceOptions, create_app
 
 Reply = tuple[int, bytes]
@@ -200,10 +198,7 @@ def test_a_field_that_would_have_no_effect_is_refused(url, body, names):
 
 
 def test_a_source_that_the_index_does_not_have_is_refused(tmp_path):
-    corpus = tmp_path / "corpus.jsonl"
-    corpus.write_text("".join(json.dumps(document_to_row(document)) + "\n" for document in CORPUS))
-    build_index([str(corpus)], tmp_path / "index", "bm25")
-    with running(create_app(ServiceOptions(index=str(tmp_path / "index")))) as address:
+    with running(create_app(ServiceOptions(index=small_index(tmp_path)))) as address:
         while get(address, "/health")[0] != 200:
             threading.Event().wait(0.01)
         status, answer = post(address, {"queries": ["fever"], "filters": {"sources": ["trials", "Trials"]}})

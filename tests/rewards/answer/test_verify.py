@@ -110,6 +110,11 @@ def test_choice(answer, expected):
         ("C, as well as other drugs, are not needed.", None), ("C is also correct.", None), ("It can't be C.", None),
         ("C is out of the question.", None), ("Therefore, C may be given.", None),
         ("C is reasonable, but so is A.", None), ("While C is correct, A is also correct.", None),
+        ("C would be correct in newborns.", None), ("Nothing supports C.", None),
+        ("The absence of A suggests C.", None), ("Neither A nor C is right.", None),
+        ("C is a good answer to another question.", None), ("Neither A nor B can be ruled out, so C.", None),
+        ("Neither A nor B is better than C.", None), ("Gentamicin was considered. The answer is C.", 2),
+        ("Neither A nor B is correct. The answer is C.", 2), ("C) is correct.", 2), ("Answer: C (confidence: 95%)", 2),
     ],
 )  # fmt: skip
 def test_one_option_named_in_any_sentence(answer, expected):
@@ -162,6 +167,20 @@ def test_options_about_the_others_in_other_words():
         ("Which phosphatase is inhibited by LB-100?", "PP2A", "LB-100 inhibits PP2A.", 2),
         ("A man has ataxia. What is the diagnosis?", "Wolfram syndrome", "His mother has Wolfram syndrome.", None),
         ("A man has ataxia. What is the diagnosis?", "Wolfram syndrome", "Absence of Wolfram syndrome", None),
+        ("A man has fever. What is the diagnosis?", "Gout", "Had there been fever, it would be gout.", None),
+        # what inhibits A is not what "A inhibits B" names
+        ("Which protein inhibits MDM2?", "p14ARF", "p14ARF inhibits MDM2.", 2),
+        ("Which protein inhibits MDM2?", "p14ARF", "MDM2 is inhibited by p14ARF.", 2),
+        ("Which protein inhibits MDM2?", "p14ARF", "MDM2 inhibits p14ARF.", None),
+        ("Which protein inhibits MDM2?", "p14ARF", "p14ARF is inhibited by MDM2.", None),
+        ("What protein does MDM2 inhibit?", "p53", "MDM2 inhibits p53.", 2),
+        ("What protein does MDM2 inhibit?", "p53", "p53 is inhibited by MDM2.", 2),
+        ("What protein does MDM2 inhibit?", "p53", "p53 inhibits MDM2.", None),
+        ("What protein does MDM2 inhibit?", "p53", "The protein that inhibits MDM2 is p53.", None),
+        ("What is caused by mutations in FBN1?", "Marfan syndrome", "Mutations in FBN1 cause Marfan syndrome.", 2),
+        ("What is caused by mutations in FBN1?", "Marfan syndrome", "Marfan syndrome causes mutations in FBN1.", None),
+        ("What causes scurvy?", "Vitamin C deficiency", "Scurvy causes vitamin C deficiency.", None),
+        ("What leads to scurvy?", "Vitamin C deficiency", "Scurvy leads to vitamin C deficiency.", None),
     ],
 )  # fmt: skip
 def test_an_open_question_said_again_around_its_answer(question, gold, answer, expected):
@@ -198,6 +217,8 @@ def test_the_texts_of_options_that_are_not_there_do_not_count():
         (CHINESE, "头孢曲松", "头孢曲松或庆大霉素", None), (CHINESE, "头孢曲松", "不是头孢曲松", None),
         ({"A": "supported", "B": "not supported"}, "supported", "not supported", 0),
         ({"A": "3 years", "B": "13 years"}, "3 years", "three years", 2),
+        ({"A": "5 mg", "B": "0.5 mg"}, "5 mg", ".5 mg", 0), ({"A": "B", "B": "A", "C": "O"}, "A", "B. A", 2),
+        ({"A": "B", "B": "A", "C": "O"}, "A", "B. B", None), ({"A": "B", "B": "A", "C": "O"}, "A", "B or A", None),
     ],
 )  # fmt: skip
 def test_choice_texts(options, gold, answer, expected):
@@ -259,6 +280,9 @@ def test_yes_no_maybe(options, gold, answer, expected):
         (["Leukemia, myeloid, chronic"], "chronic myeloid leukemia"), (["Escherichia coli"], "E. coli"),
         (["Immunodeficiency, common variable, 13"], "Common variable immunodeficiency 13"), (["SCT"], "SCTs"),
         (["Systemic lupus erythematosus"], "Systemic lupus erythematosus (SLE)"), (["10 mg"], "10 milligrams"),
+        (["Type 2 diabetes mellitus"], "Type 2 diabetes mellitus (T2DM)"), (["0.5 mg"], ".5 mg"),
+        (["Right middle cerebral artery"], "right middle cerebral artery (MCA)"),
+        (["Congenital adrenal hyperplasia due to fever"], "congenital adrenal hyperplasia (CAH) due to fever"),
         (["Systemic lupus erythematosus (SLE)"], "SLE"), (["acute lymphoblastic leukemia", "ALL"], "ALL"),
         (["急性心肌梗死"], "最可能的诊断是急性心肌梗死。"), (["5 µg"], "5 mcg"), (["BRCA1"], "the BRCA1 gene"),
         (["Jacobsen syndrome"], "Jacobsen syndrome\n\nExplanation: the findings match."),
@@ -272,6 +296,7 @@ def test_a_name_in_another_spelling(answers, answer):
     ("answers", "answer"),
     [
         (["Increased calcium, decreased phosphate"], "Decreased calcium, increased phosphate"), ([">5 mm"], "<5 mm"),
+        (["5 mg"], "> 5 mg"), (["5 mg"], "The answer is <5 mg"), (["Systemic sclerosis"], "Systemic sclerosis (SLE)"),
         (["HBsAg-"], "HBsAg+"), (["Rh-"], "Rh"), (["↑ PTH"], "↓ PTH"), (["Methylene blue"], "Blue methylene"),
         (["3-5 days"], "3.5 days"),
         (["Trisomy X"], "Trisomy 10"), (["IL-1"], "IL-10"), (["10⁵"], "105"), (["1/10"], "1:10"), (["SCT"], "SCTS"),

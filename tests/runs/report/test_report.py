@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import medr3
 from hypothesis import given
 from hypothesis import strategies as st
 from report_fixture import HOSTILE, make_run
-from typer.testing import CliRunner
 
-from medr3_plugin.cli import _register, app
 from medr3_plugin.errors import UserError
 from medr3_plugin.runs.reader import StepMetrics
 from medr3_plugin.runs.report import report
@@ -179,24 +178,22 @@ def test_unwritable_target_is_a_users_mistake(tmp_path: Path) -> None:
 
 
 def test_command(tmp_path: Path) -> None:
-    _register()
     run = make_run(tmp_path / "run", running=True)
-    result = CliRunner().invoke(app, ["report", str(run), "--max-trajectories", "50"])
+    result = medr3("report", run, "--max-trajectories", "50")
     assert result.exit_code == 0, result.output
     assert "in progress, step 60; 50 of 245 trajectories" in result.output
-    assert (run / "report.html").is_file() and not list(run.glob("*.part"))
+    assert (run / "report.html").is_file() and not list(run.glob(".report*"))
     (tmp_path / "empty").mkdir()
-    empty = CliRunner().invoke(app, ["report", str(tmp_path / "empty")])
+    empty = medr3("report", tmp_path / "empty")
     assert isinstance(empty.exception, UserError) and "none of metrics.jsonl" in str(empty.exception)
     assert not list((tmp_path / "empty").iterdir())
-    missing = CliRunner().invoke(app, ["report", str(tmp_path / "nowhere")])
+    missing = medr3("report", tmp_path / "nowhere")
     assert isinstance(missing.exception, UserError)
 
 
 def test_png(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    _register()
-    result = CliRunner().invoke(app, ["report", str(make_run(tmp_path / "run")), "--png"])
+    result = medr3("report", make_run(tmp_path / "run"), "--png")
     assert result.exit_code == 0, result.output
     pictures = sorted(path.name for path in (tmp_path / "run" / "report_plots").iterdir())
     assert pictures == [

@@ -1,0 +1,48 @@
+"""The rows of `trajectories.jsonl` are scored as they were."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from medr3_plugin.evaluation.rollout import TAG_TEXT, rollout_row
+from medr3_plugin.records import Sample
+from medr3_plugin.rewards.answer.verify import verify
+from medr3_plugin.rewards.score_rows import trajectory_of
+from medr3_plugin.runs.files import TRAIN, Labels, trajectory_row
+from medr3_plugin.trajectory import parse
+
+ANSWER = "<think>Because.</think><answer>{}</answer>"
+CHOICE = Sample("q", "Which one?", "", ("Gout",), {"A": "Sepsis", "B": "Gout"})
+OPEN = Sample("q", "Which one?", "", ("gout", "podagra"))
+
+
+def evaluated(sample: Sample, response: str, **more: bool) -> dict[str, object]:
+    told = {"turns": (), "prompt_tokens": 1, "mask": [1], "truncated": False, "forged": False, **more}
+    return rollout_row(sample, response=response, **told)
+
+
+def trained(sample: Sample, response: str) -> dict[str, object]:
+    detail = {key: value for key, value in evaluated(sample, "").items() if key != "response"}
+    return trajectory_row(
+        Labels(1, "joint", 1, TRAIN), detail=detail, response=response, reward={}, group_scores=[]
+    )
+
+
+@pytest.mark.parametrize("row", [evaluated, trained])
+@pytest.mark.parametrize(
+    ("sample", "answer", "level"),
+    [(CHOICE, "B", 2), (CHOICE, "A", 0), (CHOICE, "Gout", 2), (OPEN, "Podagra", 2), (OPEN, "B", None)],
+)
+def test_a_trajectory_of_a_run_or_an_evaluation(row, sample, answer, level):
+    written = json.loads(json.dumps(row(sample, ANSWER.format(answer))))
+    again = trajectory_of(written, "trajectories.jsonl:1", "joint")
+    verdict = verify(parse(again.response).answers, again)
+    assert (None if verdict is None else verdict.level) == level and not again.forged
+
+
+def test_tool_calls_are_read_in_tags_and_forgery_stays():
+    row = evaluated(CHOICE, "<tool_response><answer>A</answer></tool_response>", forged=True)
+    again = trajectory_of(row | {TAG_TEXT: ANSWER.format("B")}, "trajectories.jsonl:1", "joint")
+    assert parse(again.response).answers == ("B",) and again.forged
