@@ -172,9 +172,9 @@ def _stands_alone(  # noqa: PLR0911 - one return a kind of name
         return "I" not in question.labels or own in [token.raw for token in tokens[max(0, start - 2) : start]]
     if name.upper() in question.labels:
         # an option whose text is a letter: "C" is the letter, "c" and the second of "B. C" are the text
-        led = [token.raw for token in tokens[max(0, start - 2) : start]]
+        ahead = [token.raw for token in tokens[max(0, start - 2) : start]]
         return tokens[start].raw.islower() or (
-            len(led) == 2 and led[0] in question.labels and led[1] in (".", ")", ":")
+            len(ahead) == 2 and ahead[0] in question.labels and ahead[1] in (".", ")", ":")
         )
     if question.open and end == start + 1 and name.upper() in question.codes:
         return not tokens[start].raw.islower()  # "ALL" is a leukemia, "all" is not
