@@ -445,7 +445,7 @@ def table(task: str = "copying") -> str:
                 values = list((scores(members, step, measure) or {}).values())
                 mean = sum(values) / len(values)
                 cells.append(shown(share_interval(values)) if measure in SHARES else f"{mean:.2f}")
-            text.append(f"| {arm} | {len(members)} | {step * each} | {' | '.join(cells)} |")
+            text.append(f"| {arm} | {seeds(members, step)} | {step * each} | {' | '.join(cells)} |")
     if pairs := [f"| {name} | {paired(found)} |" for name, found in comparisons(runs)]:
         text += [
             "",
@@ -467,15 +467,30 @@ def table(task: str = "copying") -> str:
 
 
 def comparisons(runs: Mapping[str, Sequence[Run]]) -> Iterator[tuple[str, Comparison]]:
-    """Every pair of arms at the end of their runs, on the same questions."""
-    final = {}
-    for arm, members in runs.items():
-        step = 0 if arm == "none" else members[0].head["steps"]
-        if (found := scores(members, step, "acc")) is not None:
-            final[arm] = found
-    for i, first in enumerate(final):
-        for second in list(final)[i + 1 :]:
-            yield f"{first} - {second}", compare(final[first], final[second])
+    """Every pair of arms at the end of their runs, on the same questions and seeds; without training, any seed."""
+    arms = list(runs)
+    for i, first in enumerate(arms):
+        for second in arms[i + 1 :]:
+            shared = set.intersection(
+                *({r.head["seed"] for r in runs[arm]} for arm in (first, second) if arm != "none")
+            )
+            sides = [
+                scores(runs[arm], 0, "acc")
+                if arm == "none"
+                else scores(
+                    [r for r in runs[arm] if r.head["seed"] in shared], runs[arm][0].head["steps"], "acc"
+                )
+                for arm in (first, second)
+            ]
+            if sides[0] and sides[1]:
+                yield f"{first} - {second}", compare(sides[0], sides[1])
+
+
+def seeds(members: Sequence[Run], step: int) -> str:
+    """How many seeds, and if there are several, the share that each gets right."""
+    found = [scores([r], step, "acc") for r in members]
+    each = [f"{sum(values.values()) / len(values):.2f}" for values in found if values]
+    return f"{len(each)} ({', '.join(each)})" if len(each) > 1 else str(len(each))
 
 
 def shown(interval: Interval) -> str:

@@ -41,15 +41,15 @@ def write_run(learning, arm, seed, right, *, setting=None, questions="q"):
     return file
 
 
-def test_seeds_are_averaged_by_question_and_arms_compared_in_pairs(learning):
+def test_seeds_are_averaged_by_question_and_arms_compared_on_the_seeds_they_share(learning):
     write_run(learning, "medr3", 1, "1110")
     write_run(learning, "medr3", 2, "1100")
     write_run(learning, "joint_only", 1, "1000")
     text = learning.table()
     assert text == learning.table()
-    assert re.search(r"\| medr3 \| 2 \| 1536 \| 0\.625 ", text)
+    assert re.search(r"\| medr3 \| 2 \(0\.75, 0\.50\) \| 1536 \| 0\.625 ", text)
     assert re.search(r"\| joint_only \| 1 \| 1536 \| 0\.250 ", text)
-    assert re.search(r"\| medr3 - joint_only \| \+0\.375 .* \| 2 / 0 \|", text)
+    assert re.search(r"\| medr3 - joint_only \| \+0\.500 .* \| 2 / 0 \|", text)
     assert "| medr3 | joint | 0.25 to 0.25 | 0.50 to 0.50 |" in text
 
 

@@ -215,6 +215,11 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute(_RELEASE, ("", ""))
         if "call" in tables and "reply" not in tables:
             connection.execute(_OF_BEFORE)
+        if "verdict" in tables and "reply" not in tables:
+            logger.warning(
+                "%s: its verdicts are from an earlier, less strict version; they are requested again",
+                path,
+            )
     except sqlite3.Error:
         connection.close()
         raise

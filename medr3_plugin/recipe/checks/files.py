@@ -66,8 +66,11 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
 def homes(config: Any) -> Iterator[Finding]:
     """Paths with `~` that verl takes as they are; ours are expanded."""
     from omegaconf import OmegaConf
+    from verl.trainer.ppo.utils import need_critic
 
     stages = section(config).get("stages") or ()
+    # the model that verl names for a critic begins with `~`, whether there is a critic or not
+    critic = ("critic.model.path",) if need_critic(config) else ()
     paths = {
         **{
             key: as_list(OmegaConf.select(config, key))
@@ -75,7 +78,7 @@ def homes(config: Any) -> Iterator[Finding]:
                 "data.train_files",
                 "data.val_files",
                 "actor_rollout_ref.model.path",
-                "critic.model.path",
+                *critic,
                 "trainer.default_local_dir",
                 "trainer.resume_from_path",
             )
