@@ -27,13 +27,20 @@ documents = st.lists(
     min_size=1,
     max_size=8,
 )
+
+
+def bounds(values):
+    """A lower and an upper bound, in this order; either may be missing."""
+    return st.tuples(st.none() | values, st.none() | values).map(
+        lambda pair: pair if None in pair else tuple(sorted(pair))
+    )
+
+
 some_filters = st.builds(
-    Filters,
-    sources=st.none() | st.lists(st.sampled_from(["a", "b", "c"]), max_size=2).map(tuple),
-    min_evidence_level=st.none() | st.integers(1, 9),
-    max_evidence_level=st.none() | st.integers(1, 9),
-    min_year=st.none() | st.integers(-100, 3000),
-    max_year=st.none() | st.integers(-100, 3000),
+    lambda sources, levels, years: Filters(sources, *levels, *years),
+    st.none() | st.lists(st.sampled_from(["a", "b", "c"]), max_size=2).map(tuple),
+    bounds(st.integers(1, 9)),
+    bounds(st.integers(-100, 3000)),
 )
 
 
