@@ -25,7 +25,14 @@ def made(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A file to write beside `path`: it takes the place of `path` when the block ends well, and else is removed."""
+    """A file to write beside `path`: it takes the place of `path` when the block ends well, and else is removed.
+
+    A pipe or a device, such as `/dev/stdout`, is written to as it is; a link goes on leading to its file.
+    """
+    if path.is_relative_to("/dev") or path.is_fifo():
+        yield path
+        return
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:

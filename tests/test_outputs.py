@@ -1,0 +1,39 @@
+"""Files that commands write: whole or not at all, and never in the place of a device."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from medr3_plugin.outputs import whole
+
+
+def test_a_file_is_replaced_when_the_block_ends_well(tmp_path):
+    file = tmp_path / "new" / "file"
+    with whole(file) as draft:
+        draft.write_text("1")
+        assert not file.exists()
+    with pytest.raises(ValueError), whole(file) as draft:
+        draft.write_text("2")
+        raise ValueError
+    assert file.read_text() == "1"
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_a_link_goes_on_leading_to_its_file(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    with whole(tmp_path / "link") as draft:
+        draft.write_text("1")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_text() == "1"
+
+
+def test_a_pipe_is_written_to():
+    read, write = os.pipe()
+    with whole(Path(f"/dev/fd/{write}")) as draft:
+        draft.write_text("1")
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        assert pipe.read() == "1"
