@@ -29,7 +29,7 @@ def whole(path: Path) -> Iterator[Path]:
 
     A pipe or a device, such as `/dev/stdout`, is written to as it is; a link goes on leading to its file.
     """
-    if path.is_relative_to("/dev") or path.is_fifo():
+    if path.exists() and not path.is_file() and not path.is_dir():
         yield path
         return
     path = path.resolve()

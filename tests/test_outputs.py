@@ -30,6 +30,12 @@ def test_a_link_goes_on_leading_to_its_file(tmp_path):
     assert (tmp_path / "file").read_text() == "1"
 
 
+def test_a_device_is_written_to():
+    with whole(Path("/dev/null")) as draft:
+        draft.write_text("1")
+    assert Path("/dev/null").is_char_device()
+
+
 def test_a_pipe_is_written_to():
     read, write = os.pipe()
     with whole(Path(f"/dev/fd/{write}")) as draft:

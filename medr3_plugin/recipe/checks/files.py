@@ -92,7 +92,7 @@ def homes(config: Any) -> Iterator[Finding]:
         for path in given:
             if path.startswith("~"):
                 whole = Path(path).expanduser()
-                yield Finding("error", key, f"{path}: verl does not know what ~ means; write {whole}")
+                yield Finding.error(key, f"{path}: verl does not know what ~ means; write {whole}")
 
 
 def _mixtures(stages: Sequence[Mapping[str, Any]], train: Sequence[str]) -> Iterator[Finding]:
