@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,7 +15,7 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.index import analyser
 from medr3_plugin.retrieval.index import manifest as manifest_file
-from medr3_plugin.retrieval.index.filters import Filters, Mask, MaskCache
+from medr3_plugin.retrieval.index.filters import Filters, Mask
 from medr3_plugin.retrieval.index.lexical import LexicalIndex, Rows, Scores
 from medr3_plugin.retrieval.index.store import DocumentStore
 from medr3_plugin.retrieval.rerank import CrossEncoderReranker, EvidencePrior
@@ -89,11 +90,20 @@ class SearchOptions:
     evidence_prior: float = 0.0
 
     def encoder_config(self, recorded: Mapping[str, Any]) -> EncoderConfig:
-        """How the encoder of an index is used now; `recorded` is how it was at building."""
-        from medr3_plugin.retrieval.index.encoder import config_from
+        """How the encoder of an index is used now; `recorded` is how it was at building.
 
-        config = config_from(recorded, self.encoder, self.article_encoder)
-        return replace(config, device=self.device) if self.device else config
+        Raises:
+            UserError: a place for the article encoder of an index that has one model for both.
+        """
+        from medr3_plugin.retrieval.index.encoder import EncoderConfig
+
+        if self.article_encoder and not recorded.get("article_path"):
+            raise UserError(
+                "--article-encoder (search.article_encoder): the index was built with one encoder for queries "
+                "and documents; leave it out, and give that encoder's location with --encoder"
+            )
+        now = {"path": self.encoder, "article_path": self.article_encoder, "device": self.device}
+        return EncoderConfig(**{**recorded, **{name: value for name, value in now.items() if value}})
 
 
 class RankingEngine(ABC):
@@ -116,6 +126,10 @@ class RankingEngine(ABC):
 
     @abstractmethod
     def __len__(self) -> int: ...
+
+    @abstractmethod
+    def close(self) -> None:
+        """See `Engine.close`."""
 
     @abstractmethod
     def candidates(self, queries: Sequence[str], count: int, filters: Filters | None) -> list[list[Hit]]:
@@ -162,14 +176,15 @@ class IndexEngine(RankingEngine):
         self.store = store
         self.retriever = retriever
         super().__init__(options)
-        self._masks = MaskCache(store)
+        # a byte a document each; of the filters used last, so that a service computes each once
+        self._mask = functools.lru_cache(maxsize=8)(lambda filters: filters.mask(store))
 
     def __len__(self) -> int:
         return len(self.store)
 
     def candidates(self, queries: Sequence[str], count: int, filters: Filters | None) -> list[list[Hit]]:
         """See `RankingEngine.candidates`."""
-        mask = self._masks.get(filters)
+        mask = None if filters in {None, Filters()} else self._mask(filters)
         if mask is not None and not mask.any():
             return [[] for _ in queries]
         rows, scores = self.retriever.search(queries, count, mask)
@@ -211,6 +226,30 @@ def open_index(path: str | Path, options: SearchOptions | None = None) -> IndexE
     if not len(store) == len(retriever) == count:
         raise UserError(f"{folder}: documents and index differ in number; build the index again")
     return IndexEngine(folder, content, store, retriever, options)
+
+
+def open_engine(
+    index: str | Path,
+    options: SearchOptions | None = None,
+    *,
+    uri: str = "",
+    collection: str = "",
+    **access: Any,
+) -> RankingEngine:
+    """The index in a folder, or a Milvus collection where there is a `uri`.
+
+    Args:
+        access: `ranking`, `token_env` and `timeout_s` of `milvus.open_collection`.
+
+    Raises:
+        UserError: see `open_index` and `milvus.open_collection`.
+        RetrievalFailure: the Milvus server failed.
+    """
+    if not uri:
+        return open_index(index, options)
+    from medr3_plugin.retrieval.milvus import open_collection
+
+    return open_collection(uri, collection, options, **access)
 
 
 def check_index(path: Path) -> None:

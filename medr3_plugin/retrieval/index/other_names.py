@@ -119,6 +119,7 @@ _BOTH = {
     "d&c": "dilatation curettage", "i&d": "incision drainage", "a&e": "emergency department",
     "h&e": "hematoxylin eosin", "t&a": "tonsillectomy adenoidectomy", "d&e": "dilation evacuation",
 }  # fmt: skip
+_CHINESE = str.maketrans("一二三四五六七八九123456789", "123456789一二三四五六七八九")
 # what a query must hold (in lower case) before a pattern is tried, the pattern, the other names of what it finds
 _RULES: tuple[tuple[str, re.Pattern[str], _Others], ...] = (
     ("*", re.compile(r"\b([A-Z]\w*)\*(\d\d):?(\d\d)\b"),
@@ -132,7 +133,6 @@ _RULES: tuple[tuple[str, re.Pattern[str], _Others], ...] = (
     ("第", re.compile("第([一二三四五六七八九1-9])(?=([\u4e00-\u9fff]))"),
      lambda found: [f"第{found[1].translate(_CHINESE)}{found[2]}"]),
 )  # fmt: skip
-_CHINESE = str.maketrans("一二三四五六七八九123456789", "123456789一二三四五六七八九")
 # patterns that begin with a letter are found quickly, so what stands before it is looked at afterwards
 _WITH_DIGITS: tuple[tuple[re.Pattern[str], _Others], ...] = (
     (re.compile(r"T(?<![^\Wpc]T)\d[a-d]?(?: ?N\d[a-c]?(?: ?M\d)?)?\b"),
