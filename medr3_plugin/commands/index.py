@@ -139,7 +139,11 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     if one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
         from medr3_plugin.retrieval.index.ray_encoding import encode_corpus
 
-        limits: dict[str, Any] = {"workers": workers or None, "gpus_per_worker": gpus_per_worker, "batch_size": batch_size}
+        limits: dict[str, Any] = {
+            "workers": workers or None,
+            "gpus_per_worker": gpus_per_worker,
+            "batch_size": batch_size,
+        }
         encode = functools.partial(encode_corpus, **limits)
     manifest = build_index(
         corpus,

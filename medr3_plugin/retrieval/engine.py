@@ -9,61 +9,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.index import analyser
 from medr3_plugin.retrieval.index import manifest as manifest_file
-from medr3_plugin.retrieval.index.filters import Filters, Mask
-from medr3_plugin.retrieval.index.lexical import LexicalIndex, Rows, Scores
+from medr3_plugin.retrieval.index.filters import Filters
+from medr3_plugin.retrieval.index.lexical import LexicalIndex
 from medr3_plugin.retrieval.index.store import DocumentStore
 from medr3_plugin.retrieval.rerank import CrossEncoderReranker, EvidencePrior
 
 if TYPE_CHECKING:
+    from medr3_plugin.retrieval.hybrid import HybridRetriever
+    from medr3_plugin.retrieval.index.dense import DenseIndex
     from medr3_plugin.retrieval.index.encoder import EncoderConfig
 
 __all__ = ["Engine", "Filters", "IndexEngine", "SearchOptions", "open_index"]
 
 
 logger = logging.getLogger(__name__)
-
-
-class Engine(Protocol):
-    """What can be searched. Implementations are safe to call from several threads."""
-
-    def search(self, queries: Sequence[str], topk: int, filters: Filters | None = None) -> list[list[Hit]]:
-        """The `topk` best documents of each query, best first.
-
-        A list may be shorter than `topk`: BM25 leaves out documents without any common word, and an empty
-        query has no hits. `topk` beyond the number of documents returns what there is.
-
-        Raises:
-            UserError: `topk` below 1.
-        """
-        ...
-
-    def warm_up(self) -> None:
-        """Do now what the first searches would wait for: load models, compile."""
-        ...
-
-    def close(self) -> None:
-        """Release the documents; the engine cannot be used afterwards."""
-        ...
-
-
-class Retriever(Protocol):
-    """One way of ranking the rows of an index."""
-
-    def search(self, queries: Sequence[str], topk: int, mask: Mask | None = None) -> tuple[Rows, Scores]:
-        """`[queries, topk]` row numbers and scores, best first; -1 where there is nothing more."""
-        ...
-
-    def warm_up(self) -> None:
-        """Do now what the first search would wait for."""
-        ...
-
-    def __len__(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +71,8 @@ class SearchOptions:
         return EncoderConfig(**{**recorded, **{name: value for name, value in now.items() if value}})
 
 
-class RankingEngine(ABC):
-    """What every engine does with the documents that it ranks: reranking, the evidence prior.
+class Engine(ABC):
+    """What can be searched: ranked documents, reranking, the evidence prior. Safe to call from several threads.
 
     Attributes:
         manifest: of what is searched.
@@ -129,14 +94,21 @@ class RankingEngine(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """See `Engine.close`."""
+        """Release the documents; the engine cannot be used afterwards."""
 
     @abstractmethod
     def candidates(self, queries: Sequence[str], count: int, filters: Filters | None) -> list[list[Hit]]:
         """The `count` best documents of each query by the engine alone."""
 
     def search(self, queries: Sequence[str], topk: int, filters: Filters | None = None) -> list[list[Hit]]:
-        """See `Engine.search`."""
+        """The `topk` best documents of each query, best first.
+
+        A list may be shorter than `topk`: BM25 leaves out documents without any common word, and an empty
+        query has no hits. `topk` beyond the number of documents returns what there is.
+
+        Raises:
+            UserError: `topk` below 1.
+        """
         if topk < 1:
             raise UserError(f"topk: expected at least 1, got {topk}")
         if not queries:
@@ -148,12 +120,12 @@ class RankingEngine(ABC):
         return [self._prior.apply(hits)[:topk] for hits in results]
 
     def warm_up(self) -> None:
-        """See `Engine.warm_up`."""
+        """Do now what the first searches would wait for: load models, compile."""
         if self._reranker is not None:
             self._reranker.warm_up()
 
 
-class IndexEngine(RankingEngine):
+class IndexEngine(Engine):
     """An index folder, opened. Use `open_index`.
 
     Attributes:
@@ -168,7 +140,7 @@ class IndexEngine(RankingEngine):
         path: Path,
         manifest: dict[str, Any],
         store: DocumentStore,
-        retriever: Retriever,
+        retriever: LexicalIndex | DenseIndex | HybridRetriever,
         options: SearchOptions,
     ) -> None:
         self.path = path
@@ -183,7 +155,7 @@ class IndexEngine(RankingEngine):
         return len(self.store)
 
     def candidates(self, queries: Sequence[str], count: int, filters: Filters | None) -> list[list[Hit]]:
-        """See `RankingEngine.candidates`."""
+        """See `Engine.candidates`."""
         mask = None if filters in {None, Filters()} else self._mask(filters)
         if mask is not None and not mask.any():
             return [[] for _ in queries]
@@ -235,7 +207,7 @@ def open_engine(
     uri: str = "",
     collection: str = "",
     **access: Any,
-) -> RankingEngine:
+) -> Engine:
     """The index in a folder, or a Milvus collection where there is a `uri`.
 
     Args:
@@ -272,7 +244,9 @@ def _no_index(folder: Path, error: Exception) -> UserError:
     )
 
 
-def _retriever(folder: Path, content: dict[str, Any], options: SearchOptions) -> Retriever:
+def _retriever(
+    folder: Path, content: dict[str, Any], options: SearchOptions
+) -> LexicalIndex | DenseIndex | HybridRetriever:
     if content["engine"] != "dense":
         _check_analyser(folder, content)
     if content["engine"] == "bm25":

@@ -85,14 +85,14 @@ class Filters:
             self.check_sources(store.sources)
             codes = [code for code, name in enumerate(store.sources) if name in self.sources]
             mask &= np.isin(store.source_codes, codes)
-        if self.min_evidence_level is not None:
-            mask &= store.levels >= self.min_evidence_level
-        if self.max_evidence_level is not None:
-            mask &= store.levels <= self.max_evidence_level
         if self.min_year is not None or self.max_year is not None:
             mask &= store.years != NO_YEAR
-        if self.min_year is not None:
-            mask &= store.years >= self.min_year
-        if self.max_year is not None:
-            mask &= store.years <= self.max_year
+        for column, lowest, highest in (
+            (store.levels, self.min_evidence_level, self.max_evidence_level),
+            (store.years, self.min_year, self.max_year),
+        ):
+            if lowest is not None:
+                mask &= column >= lowest
+            if highest is not None:
+                mask &= column <= highest
         return mask

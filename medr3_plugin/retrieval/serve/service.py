@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from medr3_plugin import __version__
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval.engine import RankingEngine, SearchOptions, open_engine
+from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_engine
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, filters_from_wire, response_to_wire
 from medr3_plugin.retrieval.serve.batching import Batcher
 from medr3_plugin.retrieval.serve.metrics import ServiceMetrics
@@ -31,7 +31,6 @@ from medr3_plugin.retrieval.serve.openapi import openapi
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
 
-    from medr3_plugin.retrieval.engine import Engine
     from medr3_plugin.retrieval.index.filters import Filters
 
 
@@ -199,7 +198,7 @@ class RetrievalService:
         if not self.batcher.ready:
             return 503, {"status": "loading"}
         ready: dict[str, Any] = {"status": "ready", "pending": self.batcher.pending}
-        if isinstance(self.batcher.engine, RankingEngine):
+        if isinstance(self.batcher.engine, Engine):
             ready["documents"] = len(self.batcher.engine)
             ready["engine"] = self.batcher.engine.manifest.get("engine", "milvus")
         return 200, ready
