@@ -50,6 +50,7 @@ ssrna|ss-rna|single-stranded rna
 pelvis|pelves
 stigma|stigmata
 meninx|meninges
+tritium|h-3|3h
 """.split("\n")
     if line
 ]
@@ -61,7 +62,7 @@ _ISOTOPES = """
 i iodine 123 124 125 131 | tc technetium 99m | lu lutetium 177 | ga gallium 67 68 | f fluorine 18 | y yttrium 90
 sr strontium 89 90 | ra radium 223 226 | in indium 111 | tl thallium 201 | rb rubidium 82 | c carbon 11 13 14
 ac actinium 225 | at astatine 211 | bi bismuth 213 | co cobalt 57 60 | cr chromium 51 | cs cesium 134 137
-cu copper 64 67 | er erbium 169 | fe iron 59 | h tritium 3 | ho holmium 166 | ir iridium 192 | n nitrogen 13
+cu copper 64 67 | er erbium 169 | fe iron 59 | ho holmium 166 | ir iridium 192 | n nitrogen 13
 o oxygen 15 | p phosphorus 32 | pd palladium 103 | re rhenium 186 188 | rn radon 222 | s sulfur 35 | sm samarium 153
 xe xenon 133 | zr zirconium 89"""
 for symbol, name, *numbers in map(str.split, _ISOTOPES.replace("\n", "|").strip("|").split("|")):
@@ -190,7 +191,7 @@ def _by_word(words: Collection[str], known: Container[str]) -> Iterator[tuple[st
 def _by_list(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
     for place in [place for place, word in enumerate(words) if word in _FIRST_WORDS]:
         if words[place] in _NUMBERED:
-            yield from _of_a_scale(words[max(0, place - 2) : place + 2])
+            yield from _of_a_scale(words[max(0, place - 3) : place + 2])
         for end in range(place + 1, place + 4):
             yield from _listed(" ".join(words[place:end]))
 
@@ -219,7 +220,7 @@ def _terms(name: str) -> Sequence[str]:
 
 def _of_a_scale(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
     """Stage IIB of a scale is its 2B, and the other way round; without the scale's name, stage IB is 1B."""
-    *names, word, number = "", *words
+    *names, word, number = "", "", *words
     found = _NUMBER.fullmatch(number)
     if not found:
         return
@@ -237,9 +238,11 @@ def _of_a_scale(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
     else:
         own = f"{before} {word} {number}"
         # type 1A of anything is no type IA
-        named = forms if roman or before in _SCALES else forms[:1]
+        named = forms if roman or before in _SCALES or word == "stage" else forms[:1]
         others = [f"{name} {form}" for name in (before, word, *_SCALES.get(before, ())) for form in named]
         yield from ((own, _terms(other)) for other in others if before not in STOP_WORDS or letter)
+        if before == "rads":
+            yield own, _terms(f"{names[-2]}rads {plain}")
         if before == "ckd":
             yield own, _terms(f"g{plain}")
 

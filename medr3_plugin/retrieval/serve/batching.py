@@ -7,7 +7,6 @@ queue up; when it is free, it takes what is there. A lone query finds the engine
 A batch is no larger than what the engine answers in a quarter of its callers' deadline, at the speed it had last: a
 call that outlasts the deadline of all who wait for it would be for nobody, and so would the next. Where the queue is
 bounded, a request that would not be answered in time is refused at once (`overloaded`) rather than late (`timeout`).
-
 The engine runs in one thread of its own. Callers may live in any event loop of the process.
 """
 
@@ -42,7 +41,7 @@ _CLOSE_S = 10.0  # for the batch in work when the batcher is closed
 _FADING = 0.5  # what an engine call counts in its speed when the next has been measured
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Request:
     """One caller's queries, and the future the caller waits on (set only in the caller's loop)."""
 
@@ -74,7 +73,6 @@ class Batcher:
         engine: once it is open.
         failure: why it cannot be opened, or no longer searches.
         pending: queries waiting or being worked on.
-        closed: `close` was called.
     """
 
     def __init__(
@@ -144,13 +142,11 @@ class Batcher:
         if None not in found:
             self._observe(len(found), 0, 0.0)
             return [list(hits) for hits in found if hits is not None]
-        loop, most_s = asyncio.get_running_loop(), timeout_s or math.inf
-        deadline = time.monotonic() + most_s
-        request = _Request(tuple(queries), topk, filters, most_s, deadline, loop, loop.create_future())
+        loop, most_s, now = asyncio.get_running_loop(), timeout_s or math.inf, time.monotonic()
+        request = _Request(tuple(queries), topk, filters, most_s, now + most_s, loop, loop.create_future())
         self._enqueue(request)
         # a timer of our own: `asyncio.wait_for` would cost a task for every search
-        late = RetrievalFailure(f"no search result within {most_s:g} s", "timeout")
-        timer = loop.call_later(most_s, _resolve, [(request, late)]) if timeout_s else None
+        timer = loop.call_later(timeout_s, _expire, request) if timeout_s else None
         try:
             return await request.future
         finally:
@@ -214,17 +210,16 @@ class Batcher:
                 self._wake.wait()
             if self.closed:
                 return None
-            asked, most = self._queue[0], self._max_batch
+            asked, most = self._queue.popleft(), self._max_batch
             if asked.timeout_s < math.inf:
                 timely = self._per_s * asked.timeout_s * _BATCH_SHARE
                 most = max(1, int(min(most, _FIRST_BATCH if timely == math.inf else timely)))
-            batch: list[_Request] = []
-            rest, size = [], 0
+            batch, rest, size = [asked], [], len(asked.queries)
             while self._queue and size < most:
                 request = self._queue.popleft()
                 # only equal top-k and filters share a call, so that batching never changes an answer
                 joins = request.topk == asked.topk and request.filters == asked.filters
-                if not batch or (joins and size + len(request.queries) <= most):
+                if joins and size + len(request.queries) <= most:
                     batch.append(request)
                     size += len(request.queries)
                 else:
@@ -273,19 +268,17 @@ class Batcher:
     def _search(self, engine: Engine, requests: list[_Request]) -> dict[str, Hits]:
         topk, filters = requests[0].topk, requests[0].filters
         queries = [query for request in requests for query in request.queries]
-        # the samples of a group often ask the same; a dict keeps the order
-        cached = {query: self._cache.get((query, topk, filters)) for query in dict.fromkeys(queries)}
+        # the samples of a group often ask the same
+        cached = {query: self._cache.get((query, topk, filters)) for query in queries}
         found = {query: hits for query, hits in cached.items() if hits is not None}
-        missing = [query for query, hits in cached.items() if hits is None]
+        missing = [query for query in cached if query not in found]
         start = time.perf_counter()
         if missing:
             for query, hits in zip(missing, engine.search(missing, topk, filters), strict=True):
                 found[query] = tuple(hits)
                 self._cache.put((query, topk, filters), found[query])
-        seconds = time.perf_counter() - start
-        if missing:
-            self._measured(len(missing), max(seconds, 1e-6))
-        self._observe(len(queries), len(missing), seconds)
+            self._measured(len(missing), max(time.perf_counter() - start, 1e-6))
+        self._observe(len(queries), len(missing), time.perf_counter() - start)
         return found
 
     def _measured(self, queries: int, seconds: float) -> None:
@@ -308,6 +301,10 @@ def _failure(error: Exception) -> UserError | RetrievalFailure:
     failure = RetrievalFailure(f"the search engine failed: {error!r}", "engine")
     failure.__cause__ = error
     return failure
+
+
+def _expire(request: _Request) -> None:
+    _resolve([(request, RetrievalFailure(f"no search result within {request.timeout_s:g} s", "timeout"))])
 
 
 def _deliver(outcomes: _Outcomes) -> None:
