@@ -1,8 +1,8 @@
 """Whether two texts agree: their statements compared, by content words and polarity.
 
-Two statements are about the same thing if most content words of the shorter one occur in the other; their polarity
-then says whether they agree or contradict each other. A statement is about a fact (a triple) if it holds half of the
-words of both its ends.
+Two statements are about the same thing if most content words of the shorter one occur in the other; their polarity and
+their directions then say whether they agree or contradict each other. A statement is about a fact (a triple) if it
+holds half of the words of both its ends.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import lru_cache
 from itertools import chain, repeat
 from typing import NamedTuple
 
+from medr3_plugin.knowledge.directions import opposite
 from medr3_plugin.knowledge.relation import is_negated
 from medr3_plugin.knowledge.statements import Statement, content_words, stems, without_denials
 
@@ -27,16 +28,23 @@ _PASSIVE = re.compile(r"\b(?:by|from|due to|because of|after|with|of|in)\b|ç”±|è
 
 ENOUGH = 3
 """Fewest common content words of two clauses that speak of the same thing."""
+_CHINESE = "\u3400"
 _MOST = 0.6
 """Smallest share of the shorter clause's content words that are common."""
 
 
+def enough(words: frozenset[str]) -> int:
+    """Fewest common ones of a clause's content words; of Chinese, a word of two characters takes two pairs."""
+    return 2 * ENOUGH - 1 if any(word >= _CHINESE for word in words) else ENOUGH
+
+
 class Fact(NamedTuple):
-    """A triple as content words: those of its head alone, those of its tail alone, and whether it is negated."""
+    """A triple as content words: those of its head alone and of its tail alone; whether it is negated; its text."""
 
     head: frozenset[str]
     tail: frozenset[str]
     denied: bool
+    text: str
 
 
 class Said(NamedTuple):
@@ -88,16 +96,19 @@ class StatementIndex:
         self.naming_half = _NamingHalf(self._places)
 
     def polarities(self, statement: Statement) -> set[bool]:
-        """`denied` of the statements on the same matter: most words of the shorter of the two are common."""
+        """`denied` of the statements on the same matter: most words of the shorter of the two are common.
+
+        One that says the opposite ("raises" for "lowers") counts as its denial.
+        """
         common = statement.words & self._words
-        if len(common) < ENOUGH:
+        if len(common) < ENOUGH or len(common) < (least := enough(statement.words)):
             return set()
         size = len(statement.words)
         counts = Counter(chain.from_iterable(map(self._places.__getitem__, common)))
         return {
-            self.statements[place].denied
+            self.statements[place].denied != opposite(self.statements[place].text, statement.text)
             for place, shared in counts.items()
-            if shared >= ENOUGH and shared >= _MOST * min(size, len(self.statements[place].words))
+            if shared >= least and shared >= _MOST * min(size, len(self.statements[place].words))
         }
 
     def naming(self, *names: Iterable[frozenset[str]]) -> list[Statement]:
@@ -142,7 +153,12 @@ def agreement(own: Iterable[Statement], others: Sequence[StatementIndex]) -> Sai
 def fact(head: str, relation: str, tail: str) -> Fact:
     """A triple as a fact that statements can state."""
     of_head, of_tail = content_words(head), content_words(tail)
-    return Fact(of_head - of_tail or of_head, of_tail - of_head or of_tail, is_negated(relation))
+    return Fact(
+        of_head - of_tail or of_head,
+        of_tail - of_head or of_tail,
+        is_negated(relation),
+        f"{head} {relation} {tail}",
+    )
 
 
 def stated(own: StatementIndex, facts: Sequence[Fact]) -> tuple[Said, int]:
@@ -157,11 +173,13 @@ def stated(own: StatementIndex, facts: Sequence[Fact]) -> tuple[Said, int]:
     (Said(agreeing=1, contradicting=1), 1)
     """
     agreeing, contradicting, stating = set(), set(), set()
-    for place, (head, tail, denied) in enumerate(facts):
+    for place, (head, tail, denied, text) in enumerate(facts):
         if not (of_head := own.naming_half[head]):
             continue
         for number in of_head & own.naming_half[tail]:
             statement = own.statements[number]
+            if opposite(text, statement.text):  # of the same things something else may be true
+                continue
             if statement.denied != denied:
                 if place not in contradicting and not _of_a_person(statement.text):
                     contradicting.add(place)
