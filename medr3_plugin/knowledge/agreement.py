@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import chain, repeat
 from typing import NamedTuple
 
-from medr3_plugin.knowledge.directions import opposite
+from medr3_plugin.knowledge.directions import directions, opposite
 from medr3_plugin.knowledge.relation import is_negated
 from medr3_plugin.knowledge.statements import Statement, content_words, stems, without_denials
 
@@ -33,18 +33,20 @@ _MOST = 0.6
 """Smallest share of the shorter clause's content words that are common."""
 
 
-def enough(words: frozenset[str]) -> int:
-    """Fewest common ones of a clause's content words; of Chinese, a word of two characters takes two pairs."""
-    return 2 * ENOUGH - 1 if any(word >= _CHINESE for word in words) else ENOUGH
+def enough(statement: Statement) -> int:
+    """Fewest common content words of a clause; a Chinese word of two characters takes two pairs."""
+    if statement.text.isascii() or not any(word >= _CHINESE for word in statement.words):
+        return ENOUGH
+    return 2 * ENOUGH - 1
 
 
 class Fact(NamedTuple):
-    """A triple as content words: those of its head alone and of its tail alone; whether it is negated; its text."""
+    """A triple as content words: those of its head alone and of its tail alone; whether it is negated; its directions."""
 
     head: frozenset[str]
     tail: frozenset[str]
     denied: bool
-    text: str
+    turns: tuple[bool, ...]
 
 
 class Said(NamedTuple):
@@ -96,20 +98,25 @@ class StatementIndex:
         self.naming_half = _NamingHalf(self._places)
 
     def polarities(self, statement: Statement) -> set[bool]:
-        """`denied` of the statements on the same matter: most words of the shorter of the two are common.
+        """`denied` of the closest statements on the same matter: most words of the shorter of the two are common.
 
         One that says the opposite ("raises" for "lowers") counts as its denial.
         """
         common = statement.words & self._words
-        if len(common) < ENOUGH or len(common) < (least := enough(statement.words)):
+        if len(common) < ENOUGH or len(common) < (least := enough(statement)):
             return set()
         size = len(statement.words)
         counts = Counter(chain.from_iterable(map(self._places.__getitem__, common)))
-        return {
-            self.statements[place].denied != opposite(self.statements[place].text, statement.text)
+        close = {
+            place: shared
             for place, shared in counts.items()
             if shared >= least and shared >= _MOST * min(size, len(self.statements[place].words))
         }
+        if not close:
+            return set()
+        closest, turns = max(close.values()), directions(statement.text)
+        found = [self.statements[place] for place, shared in close.items() if shared == closest]
+        return {other.denied != opposite(turns, directions(other.text)) for other in found}
 
     def naming(self, *names: Iterable[frozenset[str]]) -> list[Statement]:
         """The statements that name each of several things: that hold all words of one of its `names`."""
@@ -157,7 +164,7 @@ def fact(head: str, relation: str, tail: str) -> Fact:
         of_head - of_tail or of_head,
         of_tail - of_head or of_tail,
         is_negated(relation),
-        f"{head} {relation} {tail}",
+        directions(f"{head} {relation} {tail}"),
     )
 
 
@@ -173,12 +180,14 @@ def stated(own: StatementIndex, facts: Sequence[Fact]) -> tuple[Said, int]:
     (Said(agreeing=1, contradicting=1), 1)
     """
     agreeing, contradicting, stating = set(), set(), set()
-    for place, (head, tail, denied, text) in enumerate(facts):
+    for place, (head, tail, denied, turns) in enumerate(facts):
         if not (of_head := own.naming_half[head]):
             continue
         for number in of_head & own.naming_half[tail]:
             statement = own.statements[number]
-            if opposite(text, statement.text):  # of the same things something else may be true
+            if turns and opposite(
+                turns, directions(statement.text)
+            ):  # of the same things something else may be true
                 continue
             if statement.denied != denied:
                 if place not in contradicting and not _of_a_person(statement.text):

@@ -67,7 +67,7 @@ class _Claims(NamedTuple):
 
 
 def _comparable(claims: Iterable[Statement]) -> list[Statement]:
-    return [claim for claim in claims if len(claim.words) >= enough(claim.words)]
+    return [claim for claim in claims if len(claim.words) >= enough(claim)]
 
 
 class Measure:

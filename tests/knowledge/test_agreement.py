@@ -46,6 +46,15 @@ def test_said_in_other_words(text):
     assert said(text) == Said(1, 0)
 
 
+def test_the_closest_statement_decides():
+    found = statements(
+        "Aspirin reduced preterm preeclampsia in the trial. Aspirin did not reduce term preeclampsia."
+    )
+    document = StatementIndex(found)
+    assert agreement(statements("Aspirin did not reduce preterm preeclampsia."), [document]) == Said(0, 1)
+    assert agreement(statements("Aspirin did not reduce term preeclampsia."), [document]) == Said(1, 0)
+
+
 def test_one_chinese_term_is_no_statement_on_the_same_matter():
     assert said("这是胆碱酯酶。") == Said()
 
