@@ -41,7 +41,7 @@ def enough(statement: Statement) -> int:
 
 
 class Fact(NamedTuple):
-    """A triple as content words: those of its head alone and of its tail alone; whether it is negated; its directions."""
+    """A triple: the content words of its head alone and of its tail alone, whether it is negated, its directions."""
 
     head: frozenset[str]
     tail: frozenset[str]

@@ -43,7 +43,7 @@ def opposite(one: Sequence[bool], other: Sequence[bool]) -> bool:
 
     >>> opposite(directions("isoniazid increases the excretion"), directions("isoniazid lowers excretion"))
     True
-    >>> opposite(directions("it blocks the receptor and raises the pulse"), directions("it opens it and raises the pulse"))
+    >>> opposite(directions("it blocks x and raises the pulse"), directions("it opens x and raises the pulse"))
     False
     """
     return len(one) == len(other) > 0 and all(a != b for a, b in zip(one, other, strict=True))
