@@ -11,9 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from medr3_plugin.outputs import write_json
 from medr3_plugin.records import Document, Hit, Reference, Sample, SearchTurn, Triple
 from medr3_plugin.rewards.scorer import build_scorer
-from medr3_plugin.runs.files import Labels, StageRecord, write_json
+from medr3_plugin.runs.files import Labels, StageRecord
 from medr3_plugin.runs.step_metrics import StepSample, step_metrics
 from medr3_plugin.runs.writer import RunWriter
 
