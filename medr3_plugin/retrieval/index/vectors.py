@@ -7,6 +7,7 @@ another name and renamed, so one that exists is complete. Whoever encodes (this 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,9 @@ class Shards:
 
     def __getitem__(self, number: int) -> Vectors:
         return np.load(self._paths[number], mmap_mode="r", allow_pickle=False)
+
+    def __iter__(self) -> Iterator[Vectors]:
+        return (self[number] for number in range(len(self)))
 
     def sample(self, count: int) -> Vectors:
         """`count` vectors (or all) drawn evenly from all shards."""
