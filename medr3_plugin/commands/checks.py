@@ -7,6 +7,7 @@ from typing import Any
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.tables import PACKED, SUFFIXES
+from medr3_plugin.yaml_section import is_address
 
 STRUCTURED = ("json_schema", "json_object", "none")
 """How a server is asked to decode, see `llm.client.Structured`."""
@@ -25,7 +26,7 @@ def one_of(option: str, value: str, known: tuple[str, ...]) -> Any:
 
 def endpoint(option: str, url: str) -> None:
     """Raise UserError unless `url` is an HTTP address or empty."""
-    if url and not url.startswith(("http://", "https://")):
+    if url and not is_address(url):
         raise UserError(f"{option} {url!r}: expected an address such as http://127.0.0.1:8000/v1")
 
 

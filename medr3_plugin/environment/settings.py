@@ -7,9 +7,9 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
-from medr3_plugin.yaml_section import validated
+from medr3_plugin.yaml_section import Section, validated
 
 _CONTENT_FIELDS = ("text", "summary", "title")
 _LINES = ("empty_line", "duplicate_line", "failed_line", "malformed_line", "limit_line")
@@ -17,7 +17,7 @@ _TAG = re.compile(r"</?(?:think|search|document|answer)>")
 TEMPLATE_FIELDS = ("header", "title", "text", "summary", "source", "evidence_type", "year")
 
 
-class EnvironmentSettings(BaseModel):
+class EnvironmentSettings(Section):
     """How a search is answered inside a trajectory. All lengths are tokens of the policy's tokenizer.
 
     Attributes:
@@ -40,8 +40,6 @@ class EnvironmentSettings(BaseModel):
         malformed_line: shown if a search had no usable query.
         limit_line: shown for a search beyond `max_searches`.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_searches: int = Field(default=4, ge=0)
     topk: int = Field(default=5, ge=1, le=100)

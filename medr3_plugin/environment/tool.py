@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from verl.tools.base_tool import BaseTool
 from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse
 
@@ -32,7 +32,7 @@ from medr3_plugin.records import Hit, SearchTurn
 from medr3_plugin.retrieval.backend import make_backend
 from medr3_plugin.retrieval.protocol import turns_to_json
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN
-from medr3_plugin.yaml_section import validated
+from medr3_plugin.yaml_section import Section, validated
 
 _TOOL_TAG = re.compile(r"<(/?\s*tool_\w{1,20})\s*>", re.IGNORECASE)
 
@@ -54,7 +54,7 @@ SCHEMA = {
 """Used when the yaml gives no `tool_schema`."""
 
 
-class ToolSettings(BaseModel):
+class ToolSettings(Section):
     """The tool's `config` in the yaml.
 
     Attributes:
@@ -65,8 +65,6 @@ class ToolSettings(BaseModel):
         response_chars: longest reply of the tool, in characters. `rollout.multi_turn.max_tool_response_length` must not
             be smaller, or verl would cut the middle out of it; `medr3_tool` then refuses to start.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     type: str = "native"
     retrieval: dict[str, Any] | None = None
