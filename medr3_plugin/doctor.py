@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
 import os
@@ -52,51 +53,43 @@ def registrations() -> dict[str, str]:
     Imports verl's modules that hold the registries, as training does, but not the plugin, because the point is to see
     whether verl loads it.
     """
+    registries = {
+        "reward manager": (
+            "verl.experimental.reward_loop.reward_manager.registry:REWARD_MANAGER",
+            (names.REWARD_MANAGER,),
+        ),
+        "agent loop": (
+            "verl.experimental.agent_loop.agent_loop:_agent_loop_registry",
+            (names.AGENT_LOOP, names.TOOL_LOOP),
+        ),
+        "trainer mode": ("verl.trainer.ppo.v1.trainer_base:TRAINER_REGISTRY", tuple(names.TRAINER_MODES)),
+        "advantage estimator": (
+            "verl.trainer.ppo.core_algos:ADV_ESTIMATOR_REGISTRY",
+            (names.ADVANTAGE_ESTIMATOR,),
+        ),
+        "platform": (
+            "verl.plugin.platform:get_platform",
+            (os.environ.get("VERL_PLATFORM", "(detected)"),),
+        ),
+    }
     found: dict[str, str] = {}
-
-    def note(kind: str, name: str, look: Any) -> None:
-        try:
-            found[f"{kind} {name}"] = look()
-        except (ImportError, KeyError, ValueError, AttributeError) as error:
-            found[f"{kind} {name}"] = f"MISSING ({type(error).__name__}: {error})"
-
-    def reward_manager() -> str:
-        from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
-
-        return _qualified(get_reward_manager_cls(names.REWARD_MANAGER))
-
-    def agent_loop(name: str = names.AGENT_LOOP) -> str:
-        from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
-        from verl.utils.import_utils import load_class_from_fqn
-
-        return _qualified(load_class_from_fqn(_agent_loop_registry[name]["_target_"], "agent loop"))
-
-    def trainer() -> str:
-        from verl.trainer.ppo.v1 import get_trainer_cls
-
-        return _qualified(get_trainer_cls(names.TRAINER_MODE))
-
-    def advantage() -> str:
-        from verl.trainer.ppo.core_algos import get_adv_estimator_fn
-
-        return _qualified(get_adv_estimator_fn(names.ADVANTAGE_ESTIMATOR))
-
-    def platform() -> str:
-        from verl.plugin.platform import get_platform
-
-        return _qualified(type(get_platform()))
-
-    note("reward manager", names.REWARD_MANAGER, reward_manager)
-    note("agent loop", names.AGENT_LOOP, agent_loop)
-    note("agent loop", names.TOOL_LOOP, lambda: agent_loop(names.TOOL_LOOP))
-    note("trainer mode", names.TRAINER_MODE, trainer)
-    note("advantage estimator", names.ADVANTAGE_ESTIMATOR, advantage)
-    note("platform", os.environ.get("VERL_PLATFORM", "(detected)"), platform)
+    for kind, (place, ours) in registries.items():
+        module, _, registry = place.partition(":")
+        for name in ours:
+            try:
+                held = getattr(importlib.import_module(module), registry)
+                value = type(held()) if callable(held) else held[name]
+                # an agent loop is registered by where its class is
+                where = (
+                    value["_target_"]
+                    if isinstance(value, Mapping)
+                    else f"{value.__module__}.{value.__qualname__}"
+                )
+                importlib.import_module(where.rpartition(".")[0])
+                found[f"{kind} {name}"] = where
+            except (ImportError, KeyError, ValueError, AttributeError) as error:
+                found[f"{kind} {name}"] = f"MISSING ({type(error).__name__}: {error})"
     return found
-
-
-def _qualified(value: Any) -> str:
-    return f"{value.__module__}.{value.__qualname__}"
 
 
 def registrations_in_ray() -> dict[str, str]:

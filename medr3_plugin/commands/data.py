@@ -11,6 +11,7 @@ from medr3_plugin.commands.checks import JSONL, PARQUET, one_of, out_file, out_f
 from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.commands.references import build_references
 from medr3_plugin.commands.words import counted
+from medr3_plugin.errors import UserError
 
 
 def register(app: typer.Typer) -> None:
@@ -78,7 +79,6 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     from medr3_plugin.data.layouts import DATASETS
     from medr3_plugin.data.questions import example_turns
     from medr3_plugin.data.questions import prepare as pipeline
-    from medr3_plugin.errors import UserError
 
     if dataset == "list":
         for name, layout in DATASETS.items():

@@ -20,9 +20,10 @@ from medr3_plugin.recipe.checks.forms import forms
 from medr3_plugin.recipe.checks.language import english_only
 from medr3_plugin.recipe.checks.names import unknown_keys
 from medr3_plugin.recipe.checks.parallel import divisions, separate
+from medr3_plugin.recipe.checks.parts import parts
 from medr3_plugin.recipe.checks.resume import resumes
 from medr3_plugin.recipe.checks.sections import registrations, retrieval_options, sections, tools
-from medr3_plugin.recipe.checks.sizes import budgets, counts, lengths, memory, memory_of_this_machine
+from medr3_plugin.recipe.checks.sizes import budgets, lengths, memory, memory_of_this_machine
 from medr3_plugin.recipe.shipped import Recipe, compose
 from medr3_plugin.registered_names import VERL_VERSION
 from medr3_plugin.yaml_section import as_list
@@ -54,7 +55,7 @@ def check(
 
 def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: float) -> list[Finding]:
     """Check a composed configuration; `folder` is the recipe's, for the files in it."""
-    if wrong := list(forms(config)) or list(counts(config)):
+    if wrong := list(forms(config)):
         return wrong
     findings = [*unknown_keys(config), *choices(config), *_verl(config)]
     findings += [*sections(config), *registrations(config)]
@@ -67,6 +68,7 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
     findings += [*lengths(config), *budgets(config), *divisions(config), *separate(config)]
     findings += [
         *tools(config, folder),
+        *parts(config),
         *packages(config),
         *devices(config, retrieval),
         *addresses(config, retrieval),

@@ -33,6 +33,7 @@ def packages(config: Any) -> Iterator[Finding]:
             "flash-attn --no-build-isolation, after torch; or set actor_rollout_ref.model.override_config."
             "attn_implementation=sdpa, slower and without sequence parallelism",
         ),
+        "liger_kernel": ("liger-kernel", bool(model.use_liger), "liger-kernel"),
         "sentence_transformers": (
             "sentence-transformers",
             bool(((section(config).get("reward") or {}).get("encoder") or {}).get("path")),

@@ -35,10 +35,11 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
     without = {loop for loop, is_set_up in loops.items() if not is_set_up}
     model = str(config.actor_rollout_ref.model.path)
     for key, files in of_stages.items():
-        yield from _parquet(key, files, 1 if key == "data.val_files" else batch, without)
+        least = 1 if key == "data.val_files" else batch
+        yield from _parquet(key, files, least, without, str(config.data.prompt_key))
         yield from rows_fit(key, files, model, [options.get("index") for options in retrieval.values()])
     yield from _mixtures(ours.get("stages") or (), train)
-    yield from _model("actor_rollout_ref.model.path", model)
+    yield from _models(config)
     for key, options in retrieval.items():
         if index := options.get("index"):
             yield from _index(key, str(index))
@@ -47,6 +48,8 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
     for key, folder in (
         ("medr3.run_dir", ours.get("run_dir")),
         ("trainer.default_local_dir", config.trainer.default_local_dir),
+        ("trainer.rollout_data_dir", config.trainer.rollout_data_dir),
+        ("trainer.validation_data_dir", config.trainer.validation_data_dir),
     ):
         yield from _writable(key, folder)
     for vocabulary in ((ours.get("reward") or {}).get("extractor") or {}).get("vocabularies") or ():
@@ -124,7 +127,9 @@ def _sources(files: Sequence[str]) -> set[str]:
 def _model(key: str, name: str) -> Iterator[Finding]:
     """A folder of this machine holds a model; a hub name is left to its download."""
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if not name:
+        yield Finding.error(key, "give the folder or the hub name of a model")
+    elif folder.is_dir():
         # sentence-transformers may have its configuration in modules.json alone
         of_sentences = not (folder / "config.json").exists() and (folder / "modules.json").exists()
         file = folder / ("modules.json" if of_sentences else "config.json")
@@ -136,6 +141,21 @@ def _model(key: str, name: str) -> Iterator[Finding]:
         yield Finding.error(key, f"{name} is a file: give the model's folder, or a hub name")
     elif _is_path(name) or name.count("/") > 1:
         yield Finding.missing(key, f"no such folder: {name}{_model_remedy(name)}")
+
+
+def _models(config: Any) -> Iterator[Finding]:
+    """The policy, the critic if there is one, and folders from which parts of them are taken."""
+    from verl.trainer.ppo.utils import need_critic
+
+    worked = {"actor_rollout_ref.model": config.actor_rollout_ref.model}
+    if need_critic(config):
+        worked["critic.model"] = config.critic.model
+    for where, model in worked.items():
+        yield from _model(f"{where}.path", str(model.path))
+        for name in ("tokenizer_path", "hf_config_path", "lora_adapter_path"):
+            folder = str(model.get(name) or "")
+            if _is_path(folder) and not Path(folder).is_dir():
+                yield Finding.missing(f"{where}.{name}", f"no such folder: {folder}")
 
 
 def _index(key: str, name: str) -> Iterator[Finding]:
@@ -184,7 +204,7 @@ def _maker(file: str, usual: str, *, first: bool = False) -> str:
     return f"{quickstart}, then {usual}" if first else quickstart
 
 
-def _parquet(key: str, files: Sequence[str], least: int, without: set[str]) -> Iterator[Finding]:
+def _parquet(key: str, files: Sequence[str], least: int, without: set[str], prompt: str) -> Iterator[Finding]:
     """The files exist, can be read, hold verl's columns and one batch of rows, none for the loops in `without`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -208,7 +228,7 @@ def _parquet(key: str, files: Sequence[str], least: int, without: set[str]) -> I
             reason = f"{file} cannot be read as parquet ({error}): rewrite it with `medr3 data prepare`"
             yield Finding.error(key, reason)
             return
-        absent = {"data_source", "prompt", "reward_model", "extra_info"} - set(schema.names)
+        absent = {"data_source", prompt, "reward_model", "extra_info"} - set(schema.names)
         if absent:
             yield Finding.error(key, f"{file} lacks the column {sorted(absent)[0]!r}")
         if "agent_name" in schema.names:

@@ -38,6 +38,12 @@ def divisions(config: Any) -> Iterator[Finding]:
     if gpus % sequence:
         yield Finding.error(_SEQUENCE, f"{sequence} does not divide the {gpus} GPUs")
         return
+    shards = actor.fsdp_config.fsdp_size
+    if shards == 0 or (0 < shards < gpus and gpus % shards):
+        yield Finding.error(
+            "actor_rollout_ref.actor.fsdp_config.fsdp_size",
+            f"{shards} does not divide the {gpus} GPUs; -1 takes all",
+        )
     if sequence > 1:
         yield from _sequence_parallel(config, size, sequence)
     yield from _batches(config, gpus // sequence)
