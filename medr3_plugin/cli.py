@@ -76,10 +76,11 @@ def _run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        if error.filename is None:
-            raise
         if is_verbose():
             traceback.print_exc()
+        if error.filename is None:  # a full disk, a lost connection
+            print(f"error: {error.strerror or error} (-v shows where)", file=sys.stderr)
+            sys.exit(1)
         print(f"error: {error.filename}: {error.strerror}; give another path", file=sys.stderr)
         sys.exit(2)
 

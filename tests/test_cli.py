@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 import subprocess
@@ -142,6 +143,15 @@ def test_a_failure_is_exit_code_1_and_a_mistake_2(
 
     monkeypatch.setattr("medr3_plugin.recipe.shipped.list_recipes", fail)
     assert main(monkeypatch, capsys, "recipes", "list")[::2] == (exit_code, "error: what happened\n")
+
+
+def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("medr3_plugin.recipe.shipped.list_recipes", fail)
+    code, _, said = main(monkeypatch, capsys, "recipes", "list")
+    assert (code, said) == (1, "error: No space left on device (-v shows where)\n")
 
 
 def test_quiet_and_verbose(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medr3_plugin.commands.checks import JSONL, endpoint, one_of, out_file
+from medr3_plugin.commands.checks import JSONL, endpoint, one_of, out_file, stream
 from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.commands.words import counted
 from medr3_plugin.errors import MissingExtra, RowError, UserError
@@ -35,8 +35,8 @@ def register(app: typer.Typer) -> None:
 
 
 def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
-    source: Annotated[Path, typer.Option("--in", help="Trajectories, jsonl.")],
-    out: Annotated[Path, typer.Option("--out", help="Reward records, jsonl.")],
+    source: Annotated[Path, typer.Option("--in", help="Trajectories, jsonl; - for standard input.")],
+    out: Annotated[Path, typer.Option("--out", help="Reward records, jsonl; - for standard output.")],
     stage: Annotated[str, typer.Option(help=f"Formula: {', '.join(STAGES)}.")],
     preset: Annotated[
         str, typer.Option(help="medr3, paper (the paper's figures) or authors (the released stage 1).")
@@ -69,6 +69,7 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
     from medr3_plugin.rewards.scorer import build_scorer
 
     one_of("--stage", stage, STAGES)
+    source, out = stream(source, "/dev/stdin"), stream(out, "/dev/stdout")
     if source.resolve() == out.resolve():
         raise UserError(f"--out {out}: is the file of --in")
     out_file(out, JSONL)
@@ -94,7 +95,7 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
         options["extractor"] = {**options.get("extractor", {}), "vocabularies": [str(p) for p in vocabulary]}
     if encoder:
         options["encoder"] = {**options.get("encoder", {}), "path": encoder}
-    if not source.is_file():
+    if source.is_dir() or not source.exists():
         raise UserError(
             f"--in {source}: {'is a folder' if source.is_dir() else 'no such file'}; give a jsonl file"
         )

@@ -174,7 +174,6 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
         ({"trainer.critic_warmup": 5}, "trainer.critic_warmup", "no critic"),
         ({"trainer.v1.sampler.max_off_policy_strategy": "x"}, "trainer.v1.sampler", "off policy strategy"),
         ({"ray_kwargs.ray_init.num_cpu": 8}, "ray_init.num_cpu", "did you mean num_cpus"),
-        ({"actor_rollout_ref.model.external_lib": "no_such_lib"}, "model.external_lib", "no_such_lib"),
         ({"actor_rollout_ref.model.custom_chat_template": "{% if"}, "custom_chat_template", "cannot be used"),
         (
             {"algorithm.filter_groups": {"enable": True, "metric": "accc"}},
@@ -198,6 +197,13 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
 def test_a_value_that_is_refused_later(composed: Any, changes: dict[str, Any], where: str, says: str) -> None:
     found = findings(composed, changes)
     assert any(key.endswith(where) and says in message for key, message in found), found
+
+
+def test_a_package_that_is_not_installed_is_missing(composed: Any) -> None:
+    config = copy.deepcopy(composed)
+    OmegaConf.update(config, "actor_rollout_ref.model.external_lib", "no_such_lib")
+    found = check_config(config, CPU.folder, files=False, gpu_memory_gib=80)
+    assert ("missing", "actor_rollout_ref.model.external_lib") in [(f.level, f.where) for f in found]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,8 @@ def parts(config: Any) -> Iterator[Finding]:
         except Exception as error:  # whatever verl or a user's module raises
             cause = error.__cause__ or error
             reason = " ".join(f"{type(cause).__name__}: {cause}".split())
-            yield Finding.error(key, f"cannot be used: {reason[:300]}")
+            level = Finding.missing if isinstance(cause, ImportError) else Finding.error
+            yield level(key, f"cannot be used: {reason[:300]}")
 
 
 def _sampler(config: Any) -> None:

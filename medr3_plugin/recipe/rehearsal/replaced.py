@@ -186,6 +186,8 @@ def schedule(config: Any, run_dir: Path) -> dict[str, Any]:
         "trainer.test_freq": -1,
         "trainer.save_freq": 1,
         "trainer.resume_mode": "auto",
+        "trainer.critic_warmup": 0,
+        "actor_rollout_ref.actor.optim.lr_warmup_steps": -1,
     }
 
 
