@@ -80,7 +80,7 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
-_UNREAD = {
+UNREAD = {
     "actor_rollout_ref.actor.grad_clip": "actor_rollout_ref.actor.optim.clip_grad",
     "actor_rollout_ref.actor.freeze_vision_tower": "",
     "actor_rollout_ref.rollout.over_sample_rate": "",
@@ -117,7 +117,7 @@ def choices(config: Any) -> Iterator[Finding]:
         if value is not None and value != wanted:
             yield Finding.error(key, f"{value} is not {other} ({wanted}): set that key alone")
     usual = verl_defaults(str(config.model_engine))
-    for key, other in _UNREAD.items():
+    for key, other in UNREAD.items():
         if OmegaConf.select(config, key) not in (None, OmegaConf.select(OmegaConf.create(usual), key)):
             yield Finding.error(key, "nothing in verl reads it" + (f"; set {other}" if other else ""))
     yield from _clipping(config.actor_rollout_ref.actor)
