@@ -67,10 +67,7 @@ def registrations() -> dict[str, str]:
             "verl.trainer.ppo.core_algos:ADV_ESTIMATOR_REGISTRY",
             (names.ADVANTAGE_ESTIMATOR,),
         ),
-        "platform": (
-            "verl.plugin.platform:get_platform",
-            (os.environ.get("VERL_PLATFORM", "(detected)"),),
-        ),
+        "platform": ("verl.plugin.platform:get_platform", (os.environ.get("VERL_PLATFORM", "(detected)"),)),
     }
     found: dict[str, str] = {}
     for kind, (place, ours) in registries.items():

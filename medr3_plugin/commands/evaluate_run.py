@@ -107,13 +107,7 @@ async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one
     try:
         for name, questions in benchmarks:
             last = await run_benchmark(
-                name,
-                questions,
-                roll_out=roll_out,
-                judge=judge,
-                vocabulary=names,
-                plan=plan,
-                rows=rows,
+                name, questions, roll_out=roll_out, judge=judge, vocabulary=names, plan=plan, rows=rows
             )
             failure = last or failure
     except InfrastructureFailure as error:  # the tables of what is done are still made

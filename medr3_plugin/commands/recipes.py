@@ -98,8 +98,7 @@ def rehearse(
         list[str] | None, typer.Argument(help="Hydra overrides, e.g. paths.data=data/mine.")
     ] = None,
     stand_ins: Annotated[
-        bool,
-        typer.Option("--stand-ins", help="Replace missing data, index, judge or tokenizer, and say so."),
+        bool, typer.Option("--stand-ins", help="Replace missing data, index, judge or tokenizer, and say so.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Keep the rehearsal's files in this new folder.")] = None,
     gpu_memory: Annotated[float, typer.Option(min=1, help="Memory of one GPU in GiB.")] = 80.0,

@@ -29,8 +29,7 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
         float, typer.Option(min=0, max=1, help="Drop questions above this pass rate.")
     ] = 0.5,
     structured: Annotated[
-        str,
-        typer.Option(help="Constrained decoding: json_schema, json_object or none."),
+        str, typer.Option(help="Constrained decoding: json_schema, json_object or none.")
     ] = "json_schema",
     references: Annotated[int, typer.Option(min=1, help="Verified references per question.")] = 10,
     max_trajectories: Annotated[

@@ -16,13 +16,7 @@ from medr3_plugin.commands.engine_options import (
     Reranker,
     search_options,
 )
-from medr3_plugin.commands.places import (
-    RANKINGS,
-    MilvusCollection,
-    MilvusRanking,
-    MilvusUri,
-    check_one_place,
-)
+from medr3_plugin.commands.places import RANKINGS, MilvusCollection, MilvusRanking, MilvusUri, check_one_place
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
 
@@ -57,8 +51,7 @@ def serve(  # noqa: PLR0917 (the options of a command)
         bool, typer.Option("--stdio", help="With --mcp: use standard input and output instead of HTTP.")
     ] = False,
     token_env: Annotated[
-        str,
-        typer.Option(help="Environment variable with a bearer token; if set, requests need it."),
+        str, typer.Option(help="Environment variable with a bearer token; if set, requests need it.")
     ] = TOKEN_ENV,
     uri_token_env: Annotated[
         str, typer.Option(help="Environment variable with the token of the Milvus server.")

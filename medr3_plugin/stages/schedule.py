@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -122,6 +123,12 @@ class StageSpec(Section):
     @classmethod
     def _one_file_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
+
+    @field_validator("train_files")
+    @classmethod
+    def _at_home(cls, files: list[str] | None) -> list[str] | None:
+        """verl does not know what ~ means."""
+        return files and [os.path.expanduser(file) for file in files]  # noqa: PTH111 (a URL has two slashes)
 
 
 class Schedule(Section):

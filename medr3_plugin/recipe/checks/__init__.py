@@ -14,7 +14,7 @@ from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.installed import version_of
 from medr3_plugin.recipe.checks.choices import choices
 from medr3_plugin.recipe.checks.cluster import addresses, cpus, devices, milvus, packages, silent_servers
-from medr3_plugin.recipe.checks.files import files_exist, homes
+from medr3_plugin.recipe.checks.files import files_exist
 from medr3_plugin.recipe.checks.finding import Finding
 from medr3_plugin.recipe.checks.forms import forms
 from medr3_plugin.recipe.checks.language import english_only
@@ -73,7 +73,7 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
         *devices(config, retrieval),
         *addresses(config, retrieval),
     ]
-    findings += [*cpus(config, retrieval), *memory(config, gpu_memory_gib), *homes(config)]
+    findings += [*cpus(config, retrieval), *memory(config, gpu_memory_gib)]
     if files:
         findings += [*files_exist(config, retrieval), *milvus(config, retrieval)]
         findings += [*silent_servers(config, retrieval), *resumes(config), *memory_of_this_machine(config)]

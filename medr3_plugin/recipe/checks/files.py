@@ -66,38 +66,6 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
             yield Finding.error("medr3.reward.extractor.vocabularies", str(error))
 
 
-def homes(config: Any) -> Iterator[Finding]:
-    """Paths with `~` that verl takes as they are; ours are expanded."""
-    from omegaconf import OmegaConf
-    from verl.trainer.ppo.utils import need_critic
-
-    stages = section(config).get("stages") or ()
-    # the model that verl names for a critic begins with `~`, whether there is a critic or not
-    critic = ("critic.model.path",) if need_critic(config) else ()
-    paths = {
-        **{
-            key: as_list(OmegaConf.select(config, key))
-            for key in (
-                "data.train_files",
-                "data.val_files",
-                "actor_rollout_ref.model.path",
-                *critic,
-                "trainer.default_local_dir",
-                "trainer.resume_from_path",
-            )
-        },
-        **{
-            f"medr3.stages[{i}].train_files": as_list(stage.get("train_files"))
-            for i, stage in enumerate(stages)
-        },
-    }
-    for key, given in paths.items():
-        for path in given:
-            if path.startswith("~"):
-                whole = Path(path).expanduser()
-                yield Finding.error(key, f"{path}: verl does not know what ~ means; write {whole}")
-
-
 def _mixtures(stages: Sequence[Mapping[str, Any]], train: Sequence[str]) -> Iterator[Finding]:
     """Datasets of a stage's mixture are in its files."""
     for index, stage in enumerate(stages):

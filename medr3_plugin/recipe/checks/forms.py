@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from medr3_plugin.recipe.checks.finding import Finding
@@ -154,6 +155,9 @@ def _wrong_value(given: Any, usual: Any, path: str, field: Field | None) -> str 
         return "a number is needed"
     if field is not None and field.length and isinstance(given, list) and len(given) != field.length:
         return f"a list of {field.length} is needed"
+    texts = given if isinstance(given, list) else [given]
+    if home := next((text for text in texts if isinstance(text, str) and text.startswith("~")), None):
+        return f"a whole path ({Path(home).expanduser()}; verl does not know what ~ means) is needed"
     least = 0 if path.endswith(_FROM_NOUGHT) else 1
     if _is(given, int) and given < least and (counts or (_is(usual, int) and usual > 0)):
         return f"at least {least} is needed"
