@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 from tqdm import tqdm
@@ -51,27 +51,27 @@ _ACTOR = re.compile(rb"\bactor_id: ([0-9a-f]+)")
 _REPLACED = frozenset({b"IndexActor"})  # whoever misses one makes it again (`retrieval.ray_backend`)
 
 
-class Trainer(NamedTuple):
-    """verl's trainer at work: the child process, the tag of all of its processes, its log and where that begins."""
-
-    child: subprocess.Popen[bytes]
-    tag: str
-    log: Path
-    start: int
-
-
-@contextmanager
-def trainer(
+def run_training(
     config_dir: Path,
     config_name: str,
-    overrides: Sequence[str] = (),
+    overrides: Sequence[str],
     *,
     run_dir: Path,
+    total_steps: int,
     environment: Mapping[str, str],
-) -> Iterator[Trainer]:
-    """Start verl's trainer, and stop every process of the run at the end, Ray's and vLLM's included.
+    kill_when: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run verl's trainer to its end, showing one line per step.
 
-    Everything it prints goes to `train.log` in the run folder.
+    Everything it prints goes to `train.log` in the run folder. On Ctrl-C, and at the end in any case, every
+    process of the run is stopped, Ray's and vLLM's included.
+
+    Args:
+        kill_when: asked again and again; as soon as it says so, every process of the run is killed at once.
+
+    Raises:
+        UserError: the trainer failed because of a user's mistake; the message says which, and where the log is.
+        RunFailed: it failed for another reason, or it hangs because processes were lost.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     log, tag = run_dir / LOG, uuid4().hex
@@ -85,13 +85,21 @@ def trainer(
         f"hydra.run.dir={run_dir / 'hydra'}", *overrides,
     ]  # fmt: skip
     print(f"training; log: {log}", file=sys.stderr)
+    progress = _Progress(run_dir / METRICS, total_steps)
     with log.open("ab") as stream, _stopped_by_signals():
         start = stream.tell()
+        lost = LostWorkers(log, start, cpu_seconds=lambda: cpu_seconds(tag))
         child = subprocess.Popen(
             command, env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
-            yield Trainer(child, tag, log, start)
+            while child.poll() is None:
+                lost.check(progressed=progress.update())
+                if kill_when():
+                    kill_processes(tag)
+                    return
+                time.sleep(0.2)
+            progress.update()
         except KeyboardInterrupt as interrupt:
             waiting = len(tagged_processes(tag))
             print(
@@ -101,43 +109,10 @@ def trainer(
             )
             raise
         finally:
-            stop_processes(tag, child)
-
-
-def run_training(
-    config_dir: Path,
-    config_name: str,
-    overrides: Sequence[str],
-    *,
-    run_dir: Path,
-    total_steps: int,
-    environment: Mapping[str, str],
-    kill_when: Callable[[], bool] = lambda: False,
-) -> None:
-    """Run verl's trainer to its end, showing one line per step.
-
-    Args:
-        kill_when: asked again and again; as soon as it says so, every process of the run is killed at once.
-
-    Raises:
-        UserError: the trainer failed because of a user's mistake; the message says which, and where the log is.
-        RunFailed: it failed for another reason, or it hangs because processes were lost.
-    """
-    progress = _Progress(run_dir / METRICS, total_steps)
-    with trainer(config_dir, config_name, overrides, run_dir=run_dir, environment=environment) as run:
-        lost = LostWorkers(run.log, run.start, cpu_seconds=lambda: cpu_seconds(run.tag))
-        try:
-            while run.child.poll() is None:
-                lost.check(progressed=progress.update())
-                if kill_when():
-                    kill_processes(run.tag)
-                    return
-                time.sleep(0.2)
-            progress.update()
-        finally:
             progress.close()
-    if run.child.returncode != 0:
-        raise training_failed(run.log, run.start)
+            stop_processes(tag, child)
+    if child.returncode != 0:
+        raise training_failed(log, start)
 
 
 def training_failed(log: Path, start: int) -> UserError | RunFailed:
