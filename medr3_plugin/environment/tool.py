@@ -26,7 +26,7 @@ from medr3_plugin.environment.rendering import (
     document_text,
     fit_block,
 )
-from medr3_plugin.environment.settings import EnvironmentSettings
+from medr3_plugin.environment.settings import EnvironmentSettings, Template
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Hit, SearchTurn
 from medr3_plugin.retrieval.backend import make_backend
@@ -73,7 +73,7 @@ class ToolSettings(Section):
     document_chars: int = Field(1500, ge=40)
     response_chars: int = Field(6000, ge=80)
     answer_reserve: int | None = Field(None, ge=0)
-    document_template: str | None = None
+    document_template: Template | None = None
 
     def over(self, environment: EnvironmentSettings) -> EnvironmentSettings:
         """`medr3.environment` with what the tool's own section sets."""

@@ -226,6 +226,8 @@ async def test_parallel_calls_share_the_room_of_their_turn(loop):
     [
         ({"topk": 0}, "tools[medical_search].config.topk"),
         ({"document_chars": "long"}, "config.document_chars"),
+        ({"topk": True}, "config.topk: a number is needed"),
+        ({"document_template": "a document"}, "config.document_template: shows nothing"),
     ],
 )
 def test_a_wrong_yaml_stops_at_the_start(index, tmp_path, edit, says):
