@@ -169,6 +169,7 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
         ({f"{ROLLOUT}.response_length": 10}, f"{ROLLOUT}.response_length", "data.max_response_length"),
         ({f"{ROLLOUT}.calculate_log_probs": False}, f"{ROLLOUT}.calculate_log_probs", "must be true"),
         ({f"{ROLLOUT}.agent.agent_loop_config_path": "/nowhere.yaml"}, "agent_loop_config_path", "nowhere"),
+        ({"data.train_max_samples": 2}, "data.train_max_samples", "fewer than"),
         ({"data.gen_batch_size": 4}, "data.gen_batch_size", "does not divide the 6 prompts"),
         ({"data.custom_cls": {"path": "/nowhere.py", "name": "X"}}, "data.custom_cls", "nowhere"),
         ({"trainer.critic_warmup": 5}, "trainer.critic_warmup", "no critic"),

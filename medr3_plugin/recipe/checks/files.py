@@ -143,7 +143,10 @@ def _writable(key: str, name: Any) -> Iterator[Finding]:
     """A folder that the run makes, or writes into."""
     if not name or "://" in str(name):
         return
-    folder = Path(str(name)).expanduser().absolute()
+    if not isinstance(name, str):
+        yield Finding.error(key, f"a folder's name is needed, got {name!r}")
+        return
+    folder = Path(name).expanduser().absolute()
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():

@@ -92,6 +92,11 @@ def budgets(config: Any) -> Iterator[Finding]:
         yield Finding.error(
             "actor_rollout_ref.rollout.n", "group-relative advantages need at least 2 samples per prompt"
         )
+    if 0 < data.train_max_samples < data.train_batch_size:
+        yield Finding.error(
+            "data.train_max_samples",
+            f"{data.train_max_samples} rows are fewer than data.train_batch_size {data.train_batch_size}",
+        )
     if data.train_batch_size % actor.ppo_mini_batch_size:
         yield Finding.error(
             "actor_rollout_ref.actor.ppo_mini_batch_size",
