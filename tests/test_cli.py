@@ -145,6 +145,25 @@ def test_a_failure_is_exit_code_1_and_a_mistake_2(
     assert main(monkeypatch, capsys, "recipes", "list")[::2] == (exit_code, "error: what happened\n")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("search", "--index", "x", "q", "--evidence-prior", "nan"),
+        ("search", "--index", "x", "q", "--evidence-prior", "-1"),
+        ("eval", "--out", "x", "--temperature", "inf"),
+        ("serve", "--index", "x", "--timeout", "nan"),
+        ("serve", "--index", ".", "--topk", "500"),
+        ("index", "build", "--corpus", "x", "--out", "-"),
+        ("data", "prepare", "medqa_us", "--source", "x", "--out", "-"),
+    ],
+)
+def test_a_value_that_no_command_can_use_is_a_mistake(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    code, _, said = main(monkeypatch, capsys, *arguments)
+    assert code == 2 and arguments[-2] in said and not Path("x").exists()
+
+
 def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def fail() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
