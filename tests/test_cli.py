@@ -154,6 +154,8 @@ def test_a_failure_is_exit_code_1_and_a_mistake_2(
         ("serve", "--index", "x", "--timeout", "nan"),
         ("serve", "--index", ".", "--topk", "500"),
         ("index", "build", "--corpus", "x", "--out", "-"),
+        ("index", "build", "--out", "x", "--corpus", ""),
+        ("report", "x", "--out", ""),
         ("data", "prepare", "medqa_us", "--source", "x", "--out", "-"),
     ],
 )

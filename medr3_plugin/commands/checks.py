@@ -30,11 +30,6 @@ def endpoint(option: str, url: str) -> None:
         raise UserError(f"{option} {url!r}: expected an address such as http://127.0.0.1:8000/v1")
 
 
-def stream(path: Path, device: str) -> Path:
-    """`device` for `-`, as `/dev/stdin` or `/dev/stdout`; any other path as it is."""
-    return Path(device) if str(path) == "-" else path
-
-
 def out_folder(out: Path) -> None:
     """Raise UserError if `--out` cannot be a folder, because a file is in its place or above it, or it is none."""
     if str(out) == "-":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -93,8 +94,9 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Name the options that an unknown one may stand for (click's guesses count the dashes: --source, --out).
 
-        `nan` and `inf` are numbers to click, and beyond no bound.
+        `nan` and `inf` are numbers to click, and beyond no bound; an empty path is the working folder to Python.
         """
+        given_nothing = {option for option, value in itertools.pairwise(args) if not value}
         try:
             rest = super().parse_args(ctx, args)
         except Exception as error:
@@ -106,6 +108,10 @@ class Command(TyperCommand):
             value = ctx.params.get(parameter.name or "")
             if isinstance(value, float) and not math.isfinite(value):
                 raise typer.BadParameter(f"{value} is not a finite number", ctx=ctx, param=parameter)
+            if given_nothing.intersection(parameter.opts) and parameter.default != "":
+                raise typer.BadParameter(
+                    "empty; is a variable of the shell not set?", ctx=ctx, param=parameter
+                )
         return rest
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:

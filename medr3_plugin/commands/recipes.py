@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,7 +46,7 @@ def copy(
     recipe = copy_recipe(name, target)
     shown = str(target) if str(target).startswith(("/", ".", "~")) else f"./{target}"
     typer.echo(f"{recipe.folder}: edit {recipe.config_file.name}, then run.sh; check it with")
-    typer.echo(f"  medr3 recipes validate {shown}")
+    typer.echo(f"  medr3 recipes validate {shlex.quote(shown)}")
 
 
 def validate(

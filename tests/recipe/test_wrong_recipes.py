@@ -152,8 +152,16 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
             "save_contents",
             "did you mean model",
         ),
-        ({f"{ACTOR}.checkpoint.save_contents": ["hf_model"]}, "save_contents", "weights it began with"),
-        ({f"{ACTOR}.checkpoint.load_contents": ["model", "hf_model"]}, "load_contents", "not saved"),
+        (
+            {"trainer.save_freq": 1, f"{ACTOR}.checkpoint.save_contents": ["hf_model"]},
+            "save_contents",
+            "weights it began with",
+        ),
+        (
+            {"trainer.save_freq": 1, f"{ACTOR}.checkpoint.load_contents": ["model", "hf_model"]},
+            "load_contents",
+            "not saved",
+        ),
         ({f"{ACTOR}.optim.lr": -1.0}, f"{ACTOR}.optim.lr", "out of range"),
         ({f"{ACTOR}.optim.lr_scheduler_type": "cosin"}, "lr_scheduler_type", "did you mean cosine"),
         ({f"{ACTOR}.policy_loss.loss_mode": "vanila"}, "policy_loss.loss_mode", "did you mean vanilla"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,7 @@ def _is_path(name: str) -> bool:
 def _model_remedy(folder: str) -> str:
     """How the models of the CPU recipe get there; others are the user's own."""
     command = {"SmolLM2-135M-Instruct": "model", "all-MiniLM-L6-v2": "encoder"}.get(Path(folder).name)
-    return f": make it with `medr3 data {command} --out {folder}`" if command else ""
+    return f": make it with `medr3 data {command} --out {shlex.quote(folder)}`" if command else ""
 
 
 def _maker(file: str, usual: str, *, first: bool = False) -> str:
@@ -171,7 +172,7 @@ def _maker(file: str, usual: str, *, first: bool = False) -> str:
     folder = Path(file).parent
     if folder.name != "quickstart":
         return usual
-    quickstart = f"`medr3 data quickstart --out {folder}`"
+    quickstart = f"`medr3 data quickstart --out {shlex.quote(str(folder))}`"
     return f"{quickstart}, then {usual}" if first else quickstart
 
 

@@ -120,7 +120,7 @@ def _known_to_verl(config: Any) -> Iterator[Finding]:
         wanted.append(("reward.reward_manager.name", manager.name, REWARD_MANAGER))
     groups = config.algorithm.filter_groups
     if groups.enable and manager.name == names.REWARD_MANAGER:
-        wanted.append(("algorithm.filter_groups.metric", groups.metric, ("reward", *KEYS)))
+        wanted.append(("algorithm.filter_groups.metric", groups.get("metric"), ("reward", *KEYS)))
     for key, name, known in wanted:
         if str(name) not in known:
             close = difflib.get_close_matches(str(name), sorted(known), n=1)
