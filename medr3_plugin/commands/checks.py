@@ -7,7 +7,6 @@ from typing import Any
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.tables import PACKED, SUFFIXES
-from medr3_plugin.yaml_section import is_address
 
 STRUCTURED = ("json_schema", "json_object", "none")
 """How a server is asked to decode, see `llm.client.Structured`."""
@@ -26,6 +25,8 @@ def one_of(option: str, value: str, known: tuple[str, ...]) -> Any:
 
 def endpoint(option: str, url: str) -> None:
     """Raise UserError unless `url` is an HTTP address or empty."""
+    from medr3_plugin.yaml_section import is_address
+
     if url and not is_address(url):
         raise UserError(f"{option} {url!r}: expected an address such as http://127.0.0.1:8000/v1")
 
@@ -49,7 +50,9 @@ def out_file(out: Path, written: tuple[str, ...]) -> None:
         written: endings of the form that is written.
     """
     if out.is_dir() or str(out) == "-":
-        raise UserError(f"--out {out}: is no file; give the file to write")
+        raise UserError(
+            f"--out {out}: {'is a folder' if out.is_dir() else 'no name'}; give the file to write"
+        )
     if (file := next((path for path in out.parents if path.is_file()), None)) is not None:
         raise UserError(f"--out {out}: {file} is a file; give another path")
     if out.suffix.lower() in (*SUFFIXES, *PACKED, ".xlsx") and not out.name.lower().endswith(written):

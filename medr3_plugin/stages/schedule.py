@@ -61,7 +61,7 @@ class Until(Section):
     def _consistent(self) -> Until:
         if self.min_steps > self.max_steps:
             raise ValueError(f"min_steps ({self.min_steps}) is larger than max_steps ({self.max_steps})")
-        if "window" in self.model_fields_set and self.window > self.max_steps:
+        if self.metric and "window" in self.model_fields_set and self.window > self.max_steps:
             raise ValueError(f"window ({self.window}) is larger than max_steps ({self.max_steps})")
         by_metric = self.patience is not None or self.threshold is not None
         if by_metric and self.metric is None:

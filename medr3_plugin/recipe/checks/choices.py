@@ -162,9 +162,9 @@ def _contents(config: Any) -> Iterator[Finding]:
             yield _unknown(key, unknown[0], _CONTENTS)
         elif "model" not in contents:
             yield Finding.error(key, "has no model: a resumed run would go on with the weights it began with")
-        elif absent := [part for part in loaded if part not in saved]:
-            yield Finding.error(key, f"{absent[0]} is loaded, but not saved: a run could not resume")
-            return
+    if absent := [part for part in loaded if part not in saved]:
+        key = "actor_rollout_ref.actor.checkpoint.load_contents"
+        yield Finding.error(key, f"{absent[0]} is not saved: a run could not resume")
 
 
 def _unknown(key: str, value: Any, allowed: Sequence[str]) -> Finding:

@@ -141,12 +141,12 @@ def _wrong_value(given: Any, usual: Any, path: str, field: Field | None) -> str 
     if usual is None and field is not None:
         usual = field.default
     counts = path.endswith(_COUNTS)
-    kinds = {int, type(None)} if counts else {type(usual)} - {type(None)}
+    kinds = {int, type(None)} if counts else {type(usual)} - {type(None), str}  # files: one name or several
     if field is not None:
         kinds = set(field.kinds)
     elif path.endswith(_FRACTIONS):
         kinds = {float}
-    if path in _MAY_BE_NULL or (field is None and isinstance(usual, str)):
+    if path in _MAY_BE_NULL:
         kinds.add(type(None))
     fitting = [name for kind, name in _NAMES.items() if kind in kinds]
     if kinds and len(fitting) == len(kinds) and not any(_is(given, kind) for kind in kinds):
