@@ -104,7 +104,8 @@ class Command(TyperCommand):
                 known = [option for parameter in self.get_params(ctx) for option in parameter.opts]
                 error.possibilities = meant_by(name, known)  # type: ignore[attr-defined]
             raise
-        for parameter in self.get_params(ctx):
+        parameters: list[Any] = self.get_params(ctx)
+        for parameter in parameters:
             value = ctx.params.get(parameter.name or "")
             if isinstance(value, float) and not math.isfinite(value):
                 raise typer.BadParameter(f"{value} is not a finite number", ctx=ctx, param=parameter)
