@@ -239,6 +239,17 @@ class Sample:
     response_tokens: int | None = None
     failures: tuple[str, ...] = ()
 
+    def row(self) -> dict[str, Any]:
+        """What `trajectories.jsonl` says of the question."""
+        return {
+            "id": self.id,
+            "dataset": self.dataset,
+            "question": self.question,
+            "answer": self.answers[0],
+            "answers": list(self.answers),
+            "options": dict(self.options) if self.options else None,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class ScoredSample:

@@ -104,7 +104,7 @@ def read_file(path: Path, *, split: str = "", header: Collection[str] | None = N
     elif suffix in (".csv", ".tsv"):
         yield from _read_csv(path, content(path), split, "\t" if suffix == ".tsv" else ",", header)
     elif suffix in (".jsonl", ".ndjson") or not _is_one_document(path):
-        yield from _read_lines(path, split)
+        yield from json_lines(path, split)
     elif raw := content(path):
         yield from _read_document(path, raw, split)
 
@@ -192,7 +192,8 @@ def _is_one_document(path: Path) -> bool:
     return next(numbered, None) is None
 
 
-def _read_lines(path: Path, split: str) -> Iterator[RawRow]:
+def json_lines(path: Path, split: str = "") -> Iterator[RawRow]:
+    """Rows of a file with an object a line, whatever it is called."""
     for number, line in lines(path):
         where = f"{path}:{number}"
         try:

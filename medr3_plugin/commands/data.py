@@ -184,11 +184,7 @@ def quickstart(  # noqa: PLR0917 (typer: one parameter per option)
 
     wording = Wording(signs=signs, layperson_share=layperson_share)
     written = files.write(out, train=train, validation=val, seed=seed, wording=wording)
-    for path, count in zip(
-        (written.corpus, written.vocabulary, written.train, written.validation),
-        written.rows.values(),
-        strict=True,
-    ):
+    for path, count in written.items():
         typer.echo(f"{path}: {counted(count, 'row')}")
 
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from medr3_plugin.errors import JudgeFailure, UserError
+from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, UserError
 from medr3_plugin.llm.server_failure import without_credentials
 from medr3_plugin.llm.stats import current
 from medr3_plugin.llm.transport import PerLoop, Transport
@@ -181,7 +181,7 @@ class ChatClient:
             raise self._transport.failure("bad_response", "sent a reply without text")
         return Completion(text, prompt_tokens, completion_tokens, truncated)
 
-    def cut_off(self) -> JudgeFailure:
+    def cut_off(self) -> InfrastructureFailure:
         """The failure of a reply that the server cut off."""
         return self._transport.failure(
             "truncated",
