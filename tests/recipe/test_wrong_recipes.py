@@ -227,6 +227,7 @@ def test_a_package_that_is_not_installed_is_missing(composed: Any) -> None:
         ("trainer.project_name", 3),
         ("data.train_files", ["a.parquet", "b.parquet"]),
         ("data.val_files", ["a.parquet"]),
+        ("actor_rollout_ref.model.exclude_modules", ["lm_head"]),
         ("trainer.v1.sampler.max_off_policy_threshold", None),
         ("trainer.v1.colocate_async.num_warmup_batches", 0.5),
     ],

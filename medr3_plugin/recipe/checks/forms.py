@@ -168,5 +168,5 @@ def _is(value: Any, kind: type) -> bool:
     """Whether verl would take a value of a yaml for one of this type; Python counts `true` as a number."""
     if isinstance(value, bool):
         return kind is bool
-    wider: dict[Any, Any] = {float: int | float, str: str | int | float, list: list | str}
+    wider: dict[Any, Any] = {float: int | float, str: str | int | float | list, list: list | str}
     return isinstance(value, wider.get(kind, kind))
