@@ -137,7 +137,7 @@ def sizes(config: Any, prompt_tokens: int) -> dict[str, Any]:
         "actor_rollout_ref.rollout.val_kwargs.n": 1,
         "actor_rollout_ref.rollout.max_model_len": prompt + response + 16,
         "actor_rollout_ref.rollout.max_num_batched_tokens": max(2048, prompt + response + 16),
-        "actor_rollout_ref.rollout.max_num_seqs": min(32, int(rollout.max_num_seqs)),
+        "actor_rollout_ref.rollout.max_num_seqs": min(32, int(rollout.max_num_seqs or 32)),
         "actor_rollout_ref.rollout.agent.num_workers": min(2, int(rollout.agent.num_workers)),
         "reward.num_workers": min(2, int(config.reward.num_workers)),
     }
