@@ -11,7 +11,7 @@ from typing import Any
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.knowledge.vocabulary import read_entries
-from medr3_plugin.recipe.checks.finding import Finding, section
+from medr3_plugin.recipe.checks.finding import Finding, needs_critic, section
 from medr3_plugin.recipe.checks.rows import rows_fit
 from medr3_plugin.retrieval.engine import check_index
 from medr3_plugin.yaml_section import as_list
@@ -114,10 +114,8 @@ def _model(key: str, name: str) -> Iterator[Finding]:
 
 def _models(config: Any) -> Iterator[Finding]:
     """The policy, the critic if there is one, and folders from which parts of them are taken."""
-    from verl.trainer.ppo.utils import need_critic
-
     worked = {"actor_rollout_ref.model": config.actor_rollout_ref.model}
-    if need_critic(config):
+    if needs_critic(config):
         worked["critic.model"] = config.critic.model
     for where, model in worked.items():
         yield from _model(f"{where}.path", str(model.path))

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
-from medr3_plugin.recipe.checks.finding import Finding
+from medr3_plugin.recipe.checks.finding import Finding, needs_critic
 
 
 def parts(config: Any) -> Iterator[Finding]:
     """Each part that cannot be built, with the key that names it and the reason."""
     from verl.trainer.ppo.checkpoint_callback import build_checkpoint_callback
     from verl.trainer.ppo.reward import get_custom_reward_fn, resolve_reward_manager_cls
-    from verl.trainer.ppo.utils import need_critic
     from verl.utils.config import omega_conf_to_dataclass
     from verl.utils.dataset.rl_dataset import get_dataset_class
     from verl.utils.import_utils import import_external_libs
@@ -34,7 +33,7 @@ def parts(config: Any) -> Iterator[Finding]:
         wanted.append(("reward.reward_manager", lambda: resolve_reward_manager_cls(config)))
     if config.distillation.enabled:
         wanted.append(("distillation", lambda: omega_conf_to_dataclass(config.distillation)))
-    if need_critic(config):
+    if needs_critic(config):
         wanted.append(("critic.optim", lambda: _optimizer(config.critic)))
     for key, build in wanted:
         try:

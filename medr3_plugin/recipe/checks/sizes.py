@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from medr3_plugin.recipe.checks.finding import Finding, most_searches, section, verl_mode
+from medr3_plugin.recipe.checks.finding import Finding, most_searches, needs_critic, section, verl_mode
 from medr3_plugin.recipe.memory import (
     estimate,
     free_on_this_machine,
@@ -83,8 +83,6 @@ def lengths(config: Any) -> Iterator[Finding]:
 
 def budgets(config: Any) -> Iterator[Finding]:
     """Groups, batches and steps."""
-    from verl.trainer.ppo.utils import need_critic
-
     from medr3_plugin.stages.schedule import Schedule
 
     data, rollout, actor = config.data, config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
@@ -126,13 +124,11 @@ def budgets(config: Any) -> Iterator[Finding]:
         )
     schedule = Schedule.from_config(section(config)["stages"])
     steps = schedule.max_steps
-    if config.trainer.critic_warmup > 1 and (not need_critic(config) or config.trainer.critic_warmup > steps):
+    warmup, critic = config.trainer.critic_warmup, needs_critic(config)
+    if warmup > (steps if critic else 1):
+        why = f"the run has {steps} steps" if critic else "there is no critic to warm up"
         yield Finding.error(
-            "trainer.critic_warmup",
-            f"{config.trainer.critic_warmup}: the policy would not be trained before that step"
-            + (
-                f", and the run has {steps}" if need_critic(config) else ", and there is no critic to warm up"
-            ),
+            "trainer.critic_warmup", f"{warmup}: the policy would not be trained before that step, and {why}"
         )
     longest = max(stage.until.max_steps for stage in schedule.stages)
     if (actor.optim.lr_warmup_steps or 0) >= longest:

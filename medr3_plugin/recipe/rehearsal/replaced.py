@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medr3_plugin.recipe.checks.finding import verl_mode
+from medr3_plugin.recipe.checks.finding import needs_critic, verl_mode
 
 GROUP = 4
 """Samples of a question: one of each kind of `environment.scripted`."""
@@ -109,13 +109,6 @@ def devices(config: Any, ranks: int) -> dict[str, Any]:
             "ray_kwargs.ray_init.num_gpus": ranks + 1,
         }
     return wanted
-
-
-def needs_critic(config: Any) -> bool:
-    """Whether verl trains a critic; where `critic.enable` is unset, the advantage estimator decides."""
-    from verl.trainer.ppo.utils import need_critic
-
-    return bool(need_critic(config))
 
 
 def sizes(config: Any, prompt_tokens: int) -> dict[str, Any]:
