@@ -114,9 +114,9 @@ def budgets(config: Any) -> Iterator[Finding]:
             "actor_rollout_ref.rollout.calculate_log_probs",
             "must be true: algorithm.rollout_correction compares with the log-probs of the rollout",
         )
-    drawn = data.train_batch_size
-    if verl_mode(config) == "separate_async":
-        drawn //= config.trainer.v1.separate_async.parameter_sync_step
+    separate = verl_mode(config) == "separate_async"
+    updates = config.trainer.v1.separate_async.parameter_sync_step if separate else 1
+    drawn = data.train_batch_size // updates
     if data.get("gen_batch_size") and drawn % data.gen_batch_size:
         yield Finding.error(
             "data.gen_batch_size",
@@ -130,11 +130,11 @@ def budgets(config: Any) -> Iterator[Finding]:
         yield Finding.error(
             "trainer.critic_warmup", f"{warmup}: the policy would not be trained before that step, and {why}"
         )
-    longest = max(stage.until.max_steps for stage in schedule.stages)
+    longest = max(stage.until.max_steps for stage in schedule.stages) * updates
     if (actor.optim.lr_warmup_steps or 0) >= longest:
         yield Finding.error(
             "actor_rollout_ref.actor.optim.lr_warmup_steps",
-            f"{actor.optim.lr_warmup_steps}, and no stage has more than {longest} steps: none would reach its "
+            f"{actor.optim.lr_warmup_steps}, and no stage has more than {longest} updates: none would reach its "
             "learning rate, whose schedule begins anew in each stage",
         )
     for index, stage in enumerate(schedule.stages):
