@@ -120,6 +120,10 @@ def choices(config: Any) -> Iterator[Finding]:
     for key, other in UNREAD.items():
         if OmegaConf.select(config, key) not in (None, OmegaConf.select(OmegaConf.create(usual), key)):
             yield Finding.error(key, "nothing in verl reads it" + (f"; set {other}" if other else ""))
+    if config.trainer.default_hdfs_dir and config.actor_rollout_ref.actor.strategy in ("fsdp", "fsdp2"):
+        yield Finding.error(
+            "trainer.default_hdfs_dir", "verl's FSDP engines copy no checkpoint there; leave it null"
+        )
     yield from _clipping(config.actor_rollout_ref.actor)
     yield from _start_of_ray(config.ray_kwargs.ray_init)
     yield from _contents(config)

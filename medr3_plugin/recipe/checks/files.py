@@ -140,10 +140,10 @@ def _index(key: str, name: str) -> Iterator[Finding]:
 
 def _writable(key: str, name: Any) -> Iterator[Finding]:
     """A folder that the run makes, or writes into."""
-    if not name or "://" in str(name):
+    if not name:
         return
-    if not isinstance(name, str):
-        yield Finding.error(key, f"a folder's name is needed, got {name!r}")
+    if not isinstance(name, str) or "://" in name:
+        yield Finding.error(key, f"a folder of this machine is needed, got {name!r}")
         return
     folder = Path(name).expanduser().absolute()
     while not folder.exists():
