@@ -19,7 +19,7 @@ from medr3_plugin.recipe.checks.finding import Finding
 from medr3_plugin.recipe.checks.forms import forms
 from medr3_plugin.recipe.checks.language import english_only
 from medr3_plugin.recipe.checks.names import unknown_keys
-from medr3_plugin.recipe.checks.parallel import divisions, separate
+from medr3_plugin.recipe.checks.parallel import divisions, separate, transport
 from medr3_plugin.recipe.checks.parts import parts
 from medr3_plugin.recipe.checks.resume import resumes
 from medr3_plugin.recipe.checks.sections import registrations, retrieval_options, sections, tools
@@ -55,17 +55,32 @@ def check(
 
 def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: float) -> list[Finding]:
     """Check a composed configuration; `folder` is the recipe's, for the files in it."""
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return _worst_first(_findings(config, folder, files, gpu_memory_gib))
+    except OmegaConfBaseException as error:  # a value that verl leaves to the user, and that is not set
+        return [Finding.error(str(error.full_key or "recipe"), str(error).partition("\n")[0])]
+
+
+def _findings(config: Any, folder: Path, files: bool, gpu_memory_gib: float) -> list[Finding]:
     if wrong := list(forms(config)):
         return wrong
     findings = [*unknown_keys(config), *choices(config), *_verl(config)]
     findings += [*sections(config), *registrations(config)]
     if any(finding.level == "error" and finding.where.startswith("medr3") for finding in findings):
-        return _worst_first(findings)  # the checks below calculate with what these sections say
+        return findings  # the checks below calculate with what these sections say
     try:
         retrieval = retrieval_options(config, folder)
     except UserError as error:
-        return _worst_first([*findings, Finding.error("tool file", str(error))])
-    findings += [*lengths(config), *budgets(config), *divisions(config), *separate(config)]
+        return [*findings, Finding.error("tool file", str(error))]
+    findings += [
+        *lengths(config),
+        *budgets(config),
+        *divisions(config),
+        *separate(config),
+        *transport(config),
+    ]
     findings += [
         *tools(config, folder),
         *parts(config),
@@ -78,7 +93,7 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
         findings += [*files_exist(config, retrieval), *milvus(config, retrieval)]
         findings += [*silent_servers(config, retrieval), *resumes(config), *memory_of_this_machine(config)]
         findings += english_only(config, [*as_list(config.data.train_files), *as_list(config.data.val_files)])
-    return _worst_first(findings)
+    return findings
 
 
 def _worst_first(findings: Sequence[Finding]) -> list[Finding]:

@@ -32,6 +32,14 @@ _CHOICES: dict[str, Sequence[str]] = {
     ),
     "actor_rollout_ref.rollout.name": ("vllm", "sglang", "trtllm"),
     "actor_rollout_ref.rollout.dtype": ("auto", "half", "float16", "bfloat16", "float", "float32"),
+    "actor_rollout_ref.rollout.quantization": ("fp8", "torchao", "ascend"),
+    "actor_rollout_ref.rollout.scheduling_policy": ("fcfs", "priority"),
+    "actor_rollout_ref.rollout.logprobs_mode": (
+        "raw_logits",
+        "raw_logprobs",
+        "processed_logits",
+        "processed_logprobs",
+    ),
     "actor_rollout_ref.rollout.load_format": (
         *(
             "auto",

@@ -69,7 +69,12 @@ def separate(config: Any) -> Iterator[Finding]:
     key = "actor_rollout_ref.rollout.checkpoint_engine.backend"
     if engine.backend == "naive":
         yield Finding.error(key, "naive sends nothing to other GPUs: nccl, or another transport of verl's")
-        return
+
+
+def transport(config: Any) -> Iterator[Finding]:
+    """verl knows the transport of the weights; it looks it up in every mode."""
+    engine = config.actor_rollout_ref.rollout.checkpoint_engine
+    key = "actor_rollout_ref.rollout.checkpoint_engine.backend"
     from verl.checkpoint_engine import CheckpointEngineRegistry
     from verl.utils.import_utils import import_external_libs
 
