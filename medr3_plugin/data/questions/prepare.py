@@ -22,6 +22,7 @@ from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.questions.overlap import Overlap, OverlapIndex
 from medr3_plugin.data.quickstart import hpo, rare_disease
 from medr3_plugin.errors import RowError, RowSkipped, UserError
+from medr3_plugin.outputs import write_json
 from medr3_plugin.rows import options_of, references_of
 
 Form = Literal["choice", "open"]
@@ -285,9 +286,7 @@ def _write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[st
         "overlaps": [dataclasses.asdict(overlap) for overlap in loaded.overlaps],
         "not_compared": loaded.not_compared,
     }
-    out.with_name(out.name + ".report.json").write_text(
-        json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
-    )
+    write_json(out.with_name(out.name + ".report.json"), report)
     if loaded.rejected:
         with rejected.open("w", encoding="utf-8") as file:
             for row, reason in loaded.rejected:

@@ -46,6 +46,16 @@ def level(answer, *answers: str, options=None, question: str = "Which one?", voc
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
+        ("| Answer | C |", 2), ("| Option | Verdict |\n|---|:-:|\n| B | incorrect |\n| C | correct |", 2),
+        ("| C | B |", None), ("| Answer | Text |\n|---|---|\n| C | Ceftriaxone |", 2),
+        ("| Option | Fits |\n|---|---|\n| C | no |", None),
+        ("~~B~~ C", 2), ("~~C~~", None), ("~~C~~ B", 0), ("❌ A\n❌ B\n✅ C", 2), ("❌ C", None), ("« C »", 2),
+        ("&nbsp;C", 2), ("A: no. B: no. C: yes.", 2), ("Correct: C. Incorrect: A, B.", 2),
+        ("Incorrect: C", None), ("∴ C", 2),
+        ("【Answer】C", 2), ("【答案】C【解析】其他均错。", 2), ("综合以上分析，C正确。", 2),
+        ("A不对，B也不对，C对。", 2), ("其他选项均可排除，故选C。", 2), ("A：错误。B：错误。C：正确。", 2),
+        ("答案显然是C。", 2), ("C remains an option.", None), ("A ❌, B ❌, C ✅", 2),
+        ("虽然B也有可能，但最佳答案是C。", 2), ("虽然B正确，但C也正确。", None), ("My answer remains C.", 2),
         ("It is not B. The answer is C.", 2), ("B can be excluded; the answer is C", 2), ("排除B，选C", 2),
         ("```json\n{\"answer\": \"C\"}\n```", 2), ('["C"]', 2), ("C, not A", 2), ("Ｃ", 2),
         ("C. Ceftriaxone. Option B is incorrect because it may be too weak or too slow.", 2),
