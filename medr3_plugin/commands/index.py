@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -128,9 +129,14 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         typer.echo("note: --chunk-overlap has no effect without --chunk-tokens", err=True)
     encode = None
     if one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
-        from medr3_plugin.retrieval.index.ray_encoding import ray_encode
+        from medr3_plugin.retrieval.index.ray_encoding import encode_corpus
 
-        encode = ray_encode(workers=workers or None, gpus_per_worker=gpus_per_worker, batch_size=batch_size)
+        limits: dict[str, Any] = {
+            "workers": workers or None,
+            "gpus_per_worker": gpus_per_worker,
+            "batch_size": batch_size,
+        }
+        encode = functools.partial(encode_corpus, **limits)
     manifest = build_index(
         corpus,
         out,

@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.client import RetrievalClient
-from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_index
+from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_engine
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
 from medr3_plugin.retrieval.serve.batching import Batcher
 from medr3_plugin.yaml_section import Section, is_address, validated
@@ -126,19 +126,13 @@ class InProcessBackend:
         self, queries: Sequence[str], topk: int, filters: Filters | None = None
     ) -> list[list[Hit]]:
         """See `RetrievalBackend.search`. The time to open the index does not count against the deadline."""
-        await self._opened()
+        await self.batcher.opened()
         return await self.batcher.search(queries, topk, filters, self._timeout_s)
 
     async def close(self) -> None:
         """See `RetrievalBackend.close`."""
         forget(self)
         await asyncio.to_thread(self.batcher.close)
-
-    async def _opened(self) -> None:
-        self.batcher.start()
-        # polled, because any event loop may wait for it, and it happens once in a process
-        while self.batcher.opening:
-            await asyncio.sleep(0.005)
 
 
 class HttpBackend(RetrievalClient):
@@ -183,19 +177,15 @@ def _build(options: BackendOptions) -> RetrievalBackend:
 
         return RayBackend(options)
 
-    if options.backend == "milvus":
-        return InProcessBackend(Batcher(lambda: _open_collection(options)), options.timeout_s)
-
-    return InProcessBackend(Batcher(lambda: open_index(options.index, options.search)), options.timeout_s)
+    return InProcessBackend(Batcher(lambda: _open(options)), options.timeout_s)
 
 
-def _open_collection(options: BackendOptions) -> Engine:
-    from medr3_plugin.retrieval.milvus import open_collection
-
-    return open_collection(
-        options.uri,
-        options.collection,
+def _open(options: BackendOptions) -> Engine:
+    return open_engine(
+        options.index,
         options.search,
+        uri=options.uri if options.backend == "milvus" else "",
+        collection=options.collection,
         ranking=options.ranking,
         token_env=options.token_env,
         timeout_s=options.timeout_s,

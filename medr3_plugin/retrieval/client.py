@@ -119,12 +119,9 @@ class RetrievalClient:
         self._token_env = token_env
         self._max_response_bytes = max_response_bytes
         self._breaker = CircuitBreaker(breaker_failures, breaker_cooldown_s)
-        self._sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = (
-            weakref.WeakKeyDictionary()
-        )
-        self._places: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
-            weakref.WeakKeyDictionary()
-        )
+        # by event loop
+        self._sessions: weakref.WeakKeyDictionary[Any, aiohttp.ClientSession] = weakref.WeakKeyDictionary()
+        self._places: weakref.WeakKeyDictionary[Any, asyncio.Semaphore] = weakref.WeakKeyDictionary()
 
     async def search(
         self, queries: Sequence[str], topk: int, filters: Filters | None = None
@@ -259,11 +256,8 @@ class RetrievalClient:
         return headers
 
     def _place(self) -> asyncio.Semaphore:
-        loop = asyncio.get_running_loop()
-        place = self._places.get(loop)
-        if place is None:
-            place = self._places[loop] = asyncio.Semaphore(self._max_connections)
-        return place
+        new = asyncio.Semaphore(self._max_connections)
+        return self._places.setdefault(asyncio.get_running_loop(), new)
 
     def _session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()

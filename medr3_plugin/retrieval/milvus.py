@@ -24,7 +24,7 @@ import numpy as np
 
 from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval.engine import RankingEngine, SearchOptions
+from medr3_plugin.retrieval.engine import Engine, SearchOptions
 from medr3_plugin.retrieval.hybrid import FIRST, fuse_one
 from medr3_plugin.retrieval.index import analyser
 from medr3_plugin.retrieval.index.filters import Filters
@@ -61,7 +61,7 @@ def expression(filters: Filters | None) -> str:
     return " and ".join(conditions)
 
 
-class MilvusEngine(RankingEngine):
+class MilvusEngine(Engine):
     """`engine.Engine` over a collection. Use `open_collection`.
 
     Attributes:
@@ -93,7 +93,7 @@ class MilvusEngine(RankingEngine):
         return int(self.manifest["documents"]["count"])
 
     def candidates(self, queries: Sequence[str], count: int, filters: Filters | None) -> list[list[Hit]]:
-        """See `engine.RankingEngine.candidates`.
+        """See `engine.Engine.candidates`.
 
         Raises:
             UserError: a source that no document has.

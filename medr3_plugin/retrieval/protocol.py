@@ -77,14 +77,12 @@ def document_to_wire(document: Document) -> dict[str, Any]:
 
 def response_to_wire(results: Sequence[Sequence[Hit]], *, return_scores: bool) -> dict[str, Any]:
     """The body of a response for `results`, one sequence of hits per query."""
-    if return_scores:
-        return {
-            "result": [
-                [{"document": document_to_wire(hit.document), "score": _finite(hit.score)} for hit in hits]
-                for hits in results
-            ]
-        }
-    return {"result": [[document_to_wire(hit.document) for hit in hits] for hits in results]}
+
+    def shown(hit: Hit) -> dict[str, Any]:
+        document = document_to_wire(hit.document)
+        return {"document": document, "score": _finite(hit.score)} if return_scores else document
+
+    return {"result": [[shown(hit) for hit in hits] for hits in results]}
 
 
 def response_from_wire(body: Any, queries: int) -> list[list[Hit]]:

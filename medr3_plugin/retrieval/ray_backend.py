@@ -57,8 +57,7 @@ class IndexActor:
 
     async def opened(self) -> str | None:
         """Wait until the index is open; what is wrong with it, or None."""
-        while self._batcher.opening:
-            await asyncio.sleep(0.01)
+        await self._batcher.opened()
         return str(self._batcher.failure) if self._batcher.failure else None
 
 
@@ -74,9 +73,9 @@ class RayBackend:
         self._options = options
         self._actors: list[Any] | None = None
         self._closed = False
-        self._locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
+        self._locks: weakref.WeakKeyDictionary[Any, asyncio.Lock] = (
             weakref.WeakKeyDictionary()
-        )
+        )  # by event loop
 
     async def search(self, queries: Sequence[str], topk: int, filters: Filters | None = None) -> Results:
         """See `RetrievalBackend.search`; starting the actors does not count against the deadline.

@@ -213,23 +213,6 @@ def check_probe(encoder: Encoder, expected: Sequence[Sequence[float]], index: Pa
         )
 
 
-def config_from(
-    stored: Mapping[str, Any], path: str | None = None, article_path: str | None = None
-) -> EncoderConfig:
-    """The configuration an index was built with, its models looked for at these places if given.
-
-    Raises:
-        UserError: a place for the article encoder of an index that has one model for both.
-    """
-    config = EncoderConfig(**stored)
-    if article_path and not config.article_path:
-        raise UserError(
-            "--article-encoder (search.article_encoder): the index was built with one encoder for queries "
-            "and documents; leave it out, and give that encoder's location with --encoder"
-        )
-    return replace(config, path=path or config.path, article_path=article_path or config.article_path)
-
-
 def _load(path: str, config: EncoderConfig) -> Any:
     try:
         import sentence_transformers.models as modules

@@ -85,41 +85,14 @@ class Filters:
             self.check_sources(store.sources)
             codes = [code for code, name in enumerate(store.sources) if name in self.sources]
             mask &= np.isin(store.source_codes, codes)
-        if self.min_evidence_level is not None:
-            mask &= store.levels >= self.min_evidence_level
-        if self.max_evidence_level is not None:
-            mask &= store.levels <= self.max_evidence_level
         if self.min_year is not None or self.max_year is not None:
             mask &= store.years != NO_YEAR
-        if self.min_year is not None:
-            mask &= store.years >= self.min_year
-        if self.max_year is not None:
-            mask &= store.years <= self.max_year
-        return mask
-
-
-class MaskCache:
-    """Masks of the filters used last, so that a service computes each once.
-
-    A mask takes one byte per document; `size` of them are kept. Safe to use from several threads: the worst
-    that a race can do is to compute a mask twice.
-    """
-
-    def __init__(self, store: DocumentStore, size: int = 8) -> None:
-        self._store = store
-        self._size = size
-        self._masks: dict[Filters, Mask] = {}
-
-    def get(self, filters: Filters | None) -> Mask | None:
-        """The mask of `filters`, or None where everything passes."""
-        if filters is None or filters == Filters():
-            return None
-        mask = self._masks.get(filters)
-        if mask is None:
-            mask = filters.mask(self._store)
-            masks = dict(self._masks)
-            for oldest in list(masks)[: max(0, len(masks) - self._size + 1)]:
-                del masks[oldest]
-            masks[filters] = mask
-            self._masks = masks
+        for column, lowest, highest in (
+            (store.levels, self.min_evidence_level, self.max_evidence_level),
+            (store.years, self.min_year, self.max_year),
+        ):
+            if lowest is not None:
+                mask &= column >= lowest
+            if highest is not None:
+                mask &= column <= highest
         return mask

@@ -6,13 +6,12 @@ import os
 from collections.abc import Callable
 
 from medr3_plugin.errors import MissingExtra
-from medr3_plugin.retrieval.serve.batching import BatchObserver
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
-class ServiceMetrics(BatchObserver):
+class ServiceMetrics:
     """Counters of one service, in a registry of their own.
 
     With several uvicorn workers the environment variable `PROMETHEUS_MULTIPROC_DIR` names a folder through
@@ -68,7 +67,7 @@ class ServiceMetrics(BatchObserver):
         self._pending.set(self._read_pending())
 
     def batch(self, queries: int, searched: int, seconds: float) -> None:
-        """See `BatchObserver.batch`."""
+        """Queries were answered together; see `batching.Batcher`."""
         self._queries.inc(queries)
         if searched:
             self._searched.inc(searched)

@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field, ValidationError
 from medr3_plugin import __version__
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval.engine import RankingEngine, SearchOptions, open_index
+from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_engine
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, filters_from_wire, response_to_wire
 from medr3_plugin.retrieval.serve.batching import Batcher
 from medr3_plugin.retrieval.serve.metrics import ServiceMetrics
@@ -32,7 +32,6 @@ from medr3_plugin.yaml_section import Section
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
 
-    from medr3_plugin.retrieval.engine import Engine
     from medr3_plugin.retrieval.index.filters import Filters
 
 
@@ -78,20 +77,12 @@ class ServiceOptions(Section):
 
 
 def opened(options: ServiceOptions) -> Engine:
-    """The index or the collection that the options name.
-
-    Raises:
-        UserError: see `open_index` and `milvus.open_collection`.
-        RetrievalFailure: the Milvus server failed.
-    """
-    if not options.uri:
-        return open_index(options.index, options.search)
-    from medr3_plugin.retrieval.milvus import open_collection
-
-    return open_collection(
-        options.uri,
-        options.collection,
+    """The index or the collection that the options name; raises as `open_engine`."""
+    return open_engine(
+        options.index,
         options.search,
+        uri=options.uri,
+        collection=options.collection,
         ranking=options.ranking,
         token_env=options.uri_token_env,
         timeout_s=options.timeout_s,
@@ -138,7 +129,7 @@ class RetrievalService:
             max_batch=options.max_batch,
             max_pending=options.max_pending,
             cache_hits=options.cache_hits,
-            observer=self.metrics,
+            observe=self.metrics.batch,
         )
         self.metrics.watch_queue(lambda: self.batcher.pending)
         self._token = os.environ.get(options.token_env, "") if options.token_env else ""
@@ -201,7 +192,7 @@ class RetrievalService:
         if not self.batcher.ready:
             return 503, {"status": "loading"}
         ready: dict[str, Any] = {"status": "ready", "pending": self.batcher.pending}
-        if isinstance(self.batcher.engine, RankingEngine):
+        if isinstance(self.batcher.engine, Engine):
             ready["documents"] = len(self.batcher.engine)
             ready["engine"] = self.batcher.engine.manifest.get("engine", "milvus")
         return 200, ready
