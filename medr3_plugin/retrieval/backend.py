@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 
 
 class RetrievalBackend(Protocol):
-    """Where searches go."""
+    """Where searches go.
+
+    Attributes:
+        closed: `make_backend` makes a new one in its place.
+    """
+
+    closed: bool
 
     async def search(
         self, queries: Sequence[str], topk: int, filters: Filters | None = None
@@ -120,6 +126,7 @@ class InProcessBackend:
 
     def __init__(self, batcher: Batcher, timeout_s: float) -> None:
         self.batcher = batcher
+        self.closed = False
         self._timeout_s = timeout_s
 
     async def search(
@@ -131,17 +138,8 @@ class InProcessBackend:
 
     async def close(self) -> None:
         """See `RetrievalBackend.close`."""
-        forget(self)
+        self.closed = True
         await asyncio.to_thread(self.batcher.close)
-
-
-class HttpBackend(RetrievalClient):
-    """A running service."""
-
-    async def close(self) -> None:
-        """See `RetrievalBackend.close`."""
-        forget(self)
-        await super().close()
 
 
 _shared: dict[tuple[int, str], RetrievalBackend] = {}
@@ -158,14 +156,14 @@ def make_backend(options: Mapping[str, Any]) -> RetrievalBackend:
     # with the process id: a forked child must not use the threads and sockets of its parent
     key = (os.getpid(), json.dumps(parsed.model_dump(), sort_keys=True))
     with _shared_lock:
-        if key not in _shared:
+        if key not in _shared or _shared[key].closed:
             _shared[key] = _build(parsed)
         return _shared[key]
 
 
 def _build(options: BackendOptions) -> RetrievalBackend:
     if options.backend == "http":
-        return HttpBackend(
+        return RetrievalClient(
             options.url,
             timeout_s=options.timeout_s,
             retries=options.retries,
@@ -190,10 +188,3 @@ def _open(options: BackendOptions) -> Engine:
         token_env=options.token_env,
         timeout_s=options.timeout_s,
     )
-
-
-def forget(backend: RetrievalBackend) -> None:
-    """Make `make_backend` build a new one instead of handing out `backend` again."""
-    with _shared_lock:
-        for key in [key for key, shared in _shared.items() if shared is backend]:
-            del _shared[key]

@@ -120,6 +120,7 @@ class RetrievalClient:
         self._max_response_bytes = max_response_bytes
         self._breaker = CircuitBreaker(breaker_failures, breaker_cooldown_s)
         # by event loop
+        self.closed = False
         self._sessions: weakref.WeakKeyDictionary[Any, aiohttp.ClientSession] = weakref.WeakKeyDictionary()
         self._places: weakref.WeakKeyDictionary[Any, asyncio.Semaphore] = weakref.WeakKeyDictionary()
 
@@ -158,6 +159,7 @@ class RetrievalClient:
 
     async def close(self) -> None:
         """Close the session of the running loop, and drop those of other loops."""
+        self.closed = True
         sessions = list(self._sessions.items())
         self._sessions.clear()
         for loop, session in sessions:
