@@ -16,14 +16,14 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.client import RetrievalClient
 from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_engine
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
 from medr3_plugin.retrieval.serve.batching import Batcher
-from medr3_plugin.yaml_section import validated
+from medr3_plugin.yaml_section import Section, is_address, validated
 
 if TYPE_CHECKING:
     from medr3_plugin.retrieval.index.filters import Filters
@@ -54,7 +54,7 @@ class RetrievalBackend(Protocol):
         ...
 
 
-class BackendOptions(BaseModel):
+class BackendOptions(Section):
     """The yaml section `medr3.retrieval`, as far as the backend is concerned.
 
     Attributes:
@@ -76,8 +76,6 @@ class BackendOptions(BaseModel):
         ray_cpus: cores Ray reserves for each actor.
         ray_start_timeout_s: timeout for Ray to place the actors and open their indexes.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     backend: Literal["inprocess", "http", "ray", "milvus"] = "inprocess"
     index: str = ""
@@ -107,6 +105,12 @@ class BackendOptions(BaseModel):
     def _complete(self) -> BackendOptions:
         if self.backend == "http" and not self.url:
             raise ValueError("backend http needs url, the address of a running `medr3 serve`")
+        if self.backend == "http" and not is_address(self.url):
+            raise ValueError(f"url: expected http://HOST:PORT, got {self.url!r}")
+        if self.backend != "milvus" and self.ranking is not None:
+            raise ValueError(
+                "ranking is of backend milvus; an index is ranked by the engine it was built with"
+            )
         if self.backend in {"inprocess", "ray"} and not self.index:
             raise ValueError(f"backend {self.backend} needs index, a folder made by `medr3 index build`")
         if self.backend == "milvus" and not (self.uri and self.collection):
