@@ -6,6 +6,7 @@ grow without bound. PubMed's files define none.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,7 +70,9 @@ def _row(article: Element) -> dict[str, Any]:
         "title": title if text else "",
         "text": text or title,
         "source": "pubmed",
-        "year": _year(article),
+        "year": next(
+            iter(re.findall(r"\d{4}", _text(article.find(".//PubDate")))), None
+        ),  # also 1998 Dec-1999 Jan
         "publication_types": [_text(kind) for kind in article.iter("PublicationType")],
     }
     return {name: value for name, value in row.items() if value}
@@ -78,13 +81,3 @@ def _row(article: Element) -> dict[str, Any]:
 def _text(element: Element | None) -> str:
     """The text of an element and of all inside it (`<i>`, `<sup>`)."""
     return "" if element is None else " ".join("".join(element.itertext()).split())
-
-
-def _year(article: Element) -> str | None:
-    date = article.find(".//PubDate")
-    if date is None:
-        return None
-    # MedlineDate: 1998 Dec-1999 Jan
-    return date.findtext("Year") or next(
-        (word for word in (date.findtext("MedlineDate") or "").split() if word.isdecimal()), None
-    )

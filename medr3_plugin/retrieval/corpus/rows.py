@@ -105,15 +105,10 @@ def _name_left_aside(folder: Path, files: list[Path]) -> None:
     if not folder.is_dir() or files[0].name.startswith("corpus."):  # beside it are queries and judgements
         return
     texts = files[0].suffix.lower() in TEXTS
-    aside = Counter(
-        tables.suffix_of(file) or "no ending"
-        for file in folder.rglob("*")
-        if file.is_file()
-        and not _hidden(file.relative_to(folder))
-        and file not in files
-        and (texts or (tables.suffix_of(file) in TABLES and file.parent != folder))
-    )
-    if aside:
+    left = {file for file in folder.rglob("*") if file.is_file() and not _hidden(file.relative_to(folder))}
+    if not texts:  # what is no table beside tables is a README or a licence
+        left = {file for file in left if tables.suffix_of(file) in TABLES and file.parent != folder}
+    if aside := Counter(tables.suffix_of(file) or "no ending" for file in left.difference(files)):
         counts = ", ".join(f"{ending} ({count})" for ending, count in sorted(aside.items()))
         why = (
             "only .txt and .md are texts" if texts else "tables of its own come before those of folders in it"

@@ -44,16 +44,11 @@ class Filters:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
                 raise UserError(f"filters.{name}: expected a whole number, got {value!r}")
-        self._check_ranges()
-
-    def _check_ranges(self) -> None:
-        """Refuse bounds that no document can be within: the search would look like one without hits."""
-        for name, lowest, highest in (
-            ("evidence_level", self.min_evidence_level, self.max_evidence_level),
-            ("year", self.min_year, self.max_year),
-        ):
+        for name in ("evidence_level", "year"):
+            lowest, highest = getattr(self, f"min_{name}"), getattr(self, f"max_{name}")
             if lowest is not None and highest is not None and lowest > highest:
                 raise UserError(f"filters.min_{name}: {lowest} is above max_{name} {highest}")
+        # bounds that no document can be within: the search would look like one without hits
         if (level := self.min_evidence_level) is not None and level > evidence.HIGHEST:
             raise UserError(f"filters.min_evidence_level: {level}, the highest level is {evidence.HIGHEST}")
         if (level := self.max_evidence_level) is not None and level < evidence.LOWEST:

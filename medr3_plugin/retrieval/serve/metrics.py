@@ -16,13 +16,21 @@ class ServiceMetrics:
 
     With several uvicorn workers the environment variable `PROMETHEUS_MULTIPROC_DIR` names a folder through
     which prometheus-client adds the workers up.
+
+    Args:
+        pending: asked for the gauge of the queue.
+
+    Attributes:
+        content_type: MIME type of `exposition`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pending: Callable[[], int]) -> None:
         try:
-            from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+            from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
         except ImportError as error:
             raise MissingExtra("prometheus-client", "serve", "the retrieval service") from error
+        self.content_type = CONTENT_TYPE_LATEST
+        self._read_pending = pending
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "medr3_requests", "Requests to /retrieve by status", ["status"], registry=registry
@@ -48,17 +56,6 @@ class ServiceMetrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
-
-    @property
-    def content_type(self) -> str:
-        """MIME type of `exposition`."""
-        from prometheus_client import CONTENT_TYPE_LATEST
-
-        return CONTENT_TYPE_LATEST
-
-    def watch_queue(self, pending: Callable[[], int]) -> None:
-        """Let the gauge of the queue ask `pending`."""
-        self._read_pending = pending
 
     def request(self, status: int, seconds: float) -> None:
         """A request was answered."""

@@ -123,7 +123,7 @@ class RetrievalService:
 
     def __init__(self, options: ServiceOptions, open_engine: Callable[[], Engine]) -> None:
         self.options = options
-        self.metrics = ServiceMetrics()
+        self.metrics = ServiceMetrics(lambda: self.batcher.pending)
         self.batcher = Batcher(
             open_engine,
             max_batch=options.max_batch,
@@ -131,7 +131,6 @@ class RetrievalService:
             cache_hits=options.cache_hits,
             observe=self.metrics.batch,
         )
-        self.metrics.watch_queue(lambda: self.batcher.pending)
         self._token = os.environ.get(options.token_env, "") if options.token_env else ""
 
     def authorise(self, header: str | None) -> None:
