@@ -107,15 +107,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     from medr3_plugin.retrieval.index.build import BuildOptions, build_index
 
     config = encoder_config(
-        encoder,
-        article_encoder,
-        query_prefix,
-        article_prefix,
-        pooling,
-        normalise,
-        device,
-        max_tokens,
-        dtype,
+        encoder, article_encoder, query_prefix, article_prefix, pooling, normalise, device, max_tokens, dtype
     )
     options = BuildOptions(
         dense_index=dense_index,

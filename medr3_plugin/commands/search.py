@@ -16,13 +16,7 @@ from medr3_plugin.commands.engine_options import (
     Reranker,
     search_options,
 )
-from medr3_plugin.commands.places import (
-    RANKINGS,
-    MilvusCollection,
-    MilvusRanking,
-    MilvusUri,
-    check_one_place,
-)
+from medr3_plugin.commands.places import RANKINGS, MilvusCollection, MilvusRanking, MilvusUri, check_one_place
 from medr3_plugin.errors import UserError
 
 if TYPE_CHECKING:

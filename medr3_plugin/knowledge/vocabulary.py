@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -201,7 +202,7 @@ def read_entries(path: str | Path) -> Iterator[Entry]:
         raise UserError(f"vocabulary {path} is a folder: give the jsonl file")
     if not path.is_file():
         raise UserError(
-            f"vocabulary file {path} does not exist: make it with `medr3 data vocab --out {path}`"
+            f"vocabulary file {path} does not exist: make it with `medr3 data vocab --out {shlex.quote(str(path))}`"
         )
     for row in tables.json_lines(path):
         if row.error:

@@ -29,6 +29,7 @@ Messages = Sequence[Mapping[str, str]]
 
 YAML_SETTINGS = {
     "model": "judge.model",
+    "api_key_env": "medr3.reward.judge.api_key_env",
     "structured": "judge.structured: none",
     "parameters": "judge.parameters: {%s}",
     "length": "judge.max_tokens",
@@ -97,8 +98,9 @@ class ChatClient:
         give_up_after: int = 0,
     ) -> None:
         if api_key_env and not os.environ.get(api_key_env):
-            raise UserError(f"judge.api_key_env: the environment variable {api_key_env} is not set")
-        self.base_url = base_url.rstrip("/")
+            key = settings.get("api_key_env", "--api-key-env")
+            raise UserError(f"{key}: the environment variable {api_key_env} is not set")
+        self.base_url = base_url.rstrip("/").removesuffix("/chat/completions")
         self.name = f"the {role} at {without_credentials(self.base_url)}"
         self.model = model
         self.params = dict(params or {})

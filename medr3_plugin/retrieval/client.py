@@ -24,6 +24,7 @@ import aiohttp
 from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, request_to_wire, response_from_wire
+from medr3_plugin.yaml_section import is_address
 
 if TYPE_CHECKING:
     from medr3_plugin.retrieval.index.filters import Filters
@@ -108,7 +109,7 @@ class RetrievalClient:
         breaker_failures: int = _BREAKER_FAILURES,
         max_response_bytes: int = 64 << 20,
     ) -> None:
-        if not url.startswith(("http://", "https://")):
+        if not is_address(url):
             raise UserError(f"retrieval url {url!r}: expected http://HOST:PORT")
         url = url.rstrip("/")
         self.url = url if url.endswith("/retrieve") else f"{url}/retrieve"
@@ -119,6 +120,7 @@ class RetrievalClient:
         self._max_response_bytes = max_response_bytes
         self._breaker = CircuitBreaker(breaker_failures, breaker_cooldown_s)
         # by event loop
+        self.closed = False
         self._sessions: weakref.WeakKeyDictionary[Any, aiohttp.ClientSession] = weakref.WeakKeyDictionary()
         self._places: weakref.WeakKeyDictionary[Any, asyncio.Semaphore] = weakref.WeakKeyDictionary()
 
@@ -157,6 +159,7 @@ class RetrievalClient:
 
     async def close(self) -> None:
         """Close the session of the running loop, and drop those of other loops."""
+        self.closed = True
         sessions = list(self._sessions.items())
         self._sessions.clear()
         for loop, session in sessions:

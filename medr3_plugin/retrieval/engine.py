@@ -7,9 +7,10 @@ import logging
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, model_validator
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Hit
@@ -19,6 +20,7 @@ from medr3_plugin.retrieval.index.filters import Filters
 from medr3_plugin.retrieval.index.lexical import LexicalIndex
 from medr3_plugin.retrieval.index.store import DocumentStore
 from medr3_plugin.retrieval.rerank import CrossEncoderReranker, EvidencePrior
+from medr3_plugin.yaml_section import Section
 
 if TYPE_CHECKING:
     from medr3_plugin.retrieval.hybrid import HybridRetriever
@@ -31,8 +33,7 @@ __all__ = ["Engine", "Filters", "IndexEngine", "SearchOptions", "open_index"]
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class SearchOptions:
+class SearchOptions(Section):
     """How an index is searched; nothing here changes the index.
 
     Attributes:
@@ -49,10 +50,16 @@ class SearchOptions:
     encoder: str | None = None
     article_encoder: str | None = None
     device: str | None = None
-    depth: int = 100
+    depth: int = Field(100, ge=1)
     reranker: str | None = None
-    rerank_depth: int = 50
-    evidence_prior: float = 0.0
+    rerank_depth: int = Field(50, ge=1)
+    evidence_prior: float = Field(0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> SearchOptions:
+        if "rerank_depth" in self.model_fields_set and self.rerank_depth > self.depth:
+            raise ValueError(f"rerank_depth ({self.rerank_depth}) is larger than depth ({self.depth})")
+        return self
 
     def encoder_config(self, recorded: Mapping[str, Any]) -> EncoderConfig:
         """How the encoder of an index is used now; `recorded` is how it was at building.

@@ -229,7 +229,12 @@ def open_collection(
                 f"{uri}: collection {collection!r} has no vectors, so it cannot be searched with {chosen}; fill it "
                 "with --encoder, or search with bm25"
             )
-        encoder = _encoder(f"{uri} {collection}", vectors, options) if chosen != "bm25" else None
+        encoder = None
+        if chosen != "bm25":
+            from medr3_plugin.retrieval.index.encoder import Encoder, check_probe
+
+            encoder = Encoder(options.encoder_config(vectors["encoder"]))
+            check_probe(encoder, vectors["probe"], Path(f"{uri} {collection}"))
         return MilvusEngine(
             client,
             uri,
@@ -243,11 +248,3 @@ def open_collection(
     except BaseException:
         client.close()
         raise
-
-
-def _encoder(where: str, recorded: dict[str, Any], options: SearchOptions) -> Encoder:
-    from medr3_plugin.retrieval.index.encoder import Encoder, check_probe
-
-    encoder = Encoder(options.encoder_config(recorded["encoder"]))
-    check_probe(encoder, recorded["probe"], Path(where))
-    return encoder

@@ -6,7 +6,6 @@ import hashlib
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +82,7 @@ def fill_collection(
                 "finished": False,
                 "analyser": analyser.VERSION,
                 "made_of": made_of,
-                "dense": _dense(model) if model else None,
+                "dense": model.record() if model else None,
                 "documents": {},
             }
             _create(client, uri, collection, manifest, options)
@@ -163,14 +162,6 @@ def _difference(recorded: dict[str, Any], wanted: dict[str, Any]) -> str:
                 return f"the {key} is different"
             return f"{key}: {recorded.get(key)!r} then, {value!r} now"
     return ""
-
-
-def _dense(model: Encoder) -> dict[str, Any]:
-    return {
-        "encoder": asdict(model.config),
-        "dimension": model.dimension,
-        "probe": [[round(float(value), 6) for value in row] for row in model.probe()],
-    }
 
 
 def _create(

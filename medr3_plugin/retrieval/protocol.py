@@ -42,12 +42,8 @@ def request_to_wire(queries: Sequence[str], topk: int, filters: Filters | None =
 
 def filters_to_wire(filters: Filters) -> dict[str, Any]:
     """Metadata filters as JSON, fields without a value left out."""
-    wire = {}
-    for field in dataclasses.fields(filters):
-        value = getattr(filters, field.name)
-        if value is not None:
-            wire[field.name] = sorted(value) if isinstance(value, (set, frozenset, tuple, list)) else value
-    return wire
+    wire = {name: value for name, value in dataclasses.asdict(filters).items() if value is not None}
+    return wire | ({"sources": sorted(filters.sources)} if filters.sources is not None else {})
 
 
 def filters_from_wire(wire: Mapping[str, Any] | None) -> Filters | None:

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval.backend import BackendOptions, forget
 from medr3_plugin.retrieval.engine import SearchOptions, open_index
 from medr3_plugin.retrieval.serve.batching import Batcher
 
 if TYPE_CHECKING:
+    from medr3_plugin.retrieval.backend import BackendOptions
     from medr3_plugin.retrieval.index.filters import Filters
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class RayBackend:
         self._ray = ray
         self._options = options
         self._actors: list[Any] | None = None
-        self._closed = False
+        self.closed = False
         self._locks: weakref.WeakKeyDictionary[Any, asyncio.Lock] = (
             weakref.WeakKeyDictionary()
         )  # by event loop
@@ -90,7 +90,7 @@ class RayBackend:
         clock = asyncio.get_running_loop().time
         deadline = clock() + self._options.timeout_s
         for tries in itertools.count():
-            if self._closed:
+            if self.closed:
                 raise RetrievalFailure("the retrieval backend is closed", "closed")
             actors = self._actors
             try:
@@ -122,8 +122,7 @@ class RayBackend:
 
     async def close(self) -> None:
         """Let go of the actors; they end with the process that made them."""
-        forget(self)
-        self._closed = True
+        self.closed = True
         self._actors = None
 
     async def _ask(

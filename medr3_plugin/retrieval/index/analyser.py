@@ -33,7 +33,6 @@ import functools
 import itertools
 import re
 import threading
-from typing import Any
 
 from medr3_plugin.retrieval.index.folding import GRAM_RUN, fold
 from medr3_plugin.retrieval.index.notation import OTHER_NOTATION, ROMAN, parts
@@ -318,15 +317,6 @@ def _stem(word: str) -> str:
 
 def stem(word: str, language: str = "english") -> str:
     """Snowball's stem."""
-    return str(_stemmer(language).stemWord(word))
-
-
-def stems(words: list[str]) -> list[str]:
-    """The English stems of many words at once."""
-    return list(_stemmer("english").stemWords(words))
-
-
-def _stemmer(language: str) -> Any:
     # a Stemmer is not safe to share between threads
     stemmers = _local.__dict__.setdefault("stemmers", {})
     stemmer = stemmers.get(language)
@@ -335,4 +325,4 @@ def _stemmer(language: str) -> Any:
 
         # its own cache costs three times what it saves
         stemmer = stemmers[language] = Stemmer.Stemmer(language, 0)
-    return stemmer
+    return str(stemmer.stemWord(word))

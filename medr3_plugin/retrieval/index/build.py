@@ -225,13 +225,7 @@ def _build_dense(
     shards = vectors.Shards(shard_folder, len(store))
     queries = encoder.encode_queries(dense_build.pseudo_queries(store))
     settings = dense_build.build_faiss(shards, folder, options.dense_index, queries=queries)
-    return {
-        "encoder": asdict(config),
-        "identity": config.identity(),
-        "dimension": shards.dimension,
-        "probe": [[round(float(value), 6) for value in row] for row in encoder.probe()],
-        **settings,
-    }
+    return {**encoder.record(), "identity": config.identity(), "dimension": shards.dimension, **settings}
 
 
 def _announcement(documents: int, dimension: int, options: BuildOptions) -> str:

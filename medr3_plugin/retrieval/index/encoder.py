@@ -159,6 +159,11 @@ class Encoder:
         """`[2 * probes, dimension]`: the probes as queries, then as articles; what an index keeps."""
         return np.concatenate([self.encode_queries(PROBES), self.encode_articles(PROBES)])
 
+    def record(self) -> dict[str, Any]:
+        """What an index keeps of the encoder that it was built with."""
+        probe = [[round(float(value), 6) for value in row] for row in self.probe()]
+        return {"encoder": asdict(self.config), "dimension": self.dimension, "probe": probe}
+
     def _encode(self, model: Any, prefix: str, texts: Sequence[str], batch_size: int | None) -> Vectors:
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)

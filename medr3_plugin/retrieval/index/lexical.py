@@ -33,6 +33,7 @@ K1, B = 1.5, 0.75
 _RARER = 4
 """How many times rarer than another name the query's own must be for the other to be searched for, too."""
 
+_DAMAGE = (OSError, EOFError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
 NO_SUCH_DOCUMENT = "the index names a document that it does not have"
 
 
@@ -57,15 +58,7 @@ class LexicalIndex:
             self._vocabulary: dict[str, int] = json.loads((folder / "vocab.index.json").read_bytes())
             self._size = int(json.loads((folder / "params.index.json").read_bytes())["num_docs"])
             fits = self._fits()
-        except (
-            OSError,
-            EOFError,
-            ValueError,
-            LookupError,
-            TypeError,
-            ArithmeticError,
-            RecursionError,
-        ) as error:
+        except _DAMAGE as error:
             raise UserError(f"{folder}: not a complete BM25 index ({error}); build it again") from error
         if not fits:
             raise UserError(f"{folder}: the BM25 index's files do not fit together; build it again")

@@ -15,7 +15,7 @@ import itertools
 import re
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
 
-from medr3_plugin.retrieval.index.analyser import STOP_WORDS, stems, terms
+from medr3_plugin.retrieval.index.analyser import STOP_WORDS, stem, terms
 from medr3_plugin.retrieval.index.folding import fold
 from medr3_plugin.retrieval.index.notation import ROMAN
 
@@ -154,17 +154,15 @@ def other_names(query: str, known: Container[str]) -> Iterator[tuple[str, Sequen
     for own, other in _by_pattern(text, lowered):
         yield own, terms(other)
     words = lowered.translate(_WORDS).split() if lowered.isascii() else _WORD.findall(lowered)
-    pairs = [
-        (one, other)
-        for one, other in itertools.pairwise(words)
-        if 1 < len(one) < _LONGEST_JOINED - len(other)
-        and one.isalpha()
-        and other != "."
-        and one not in STOP_WORDS
-    ]
-    for pair, joined in zip(pairs, stems(list(map("".join, pairs))), strict=True):
-        if joined in known:
-            yield " ".join(pair), (joined,)
+    for one, other in itertools.pairwise(words):
+        if (
+            1 < len(one) < _LONGEST_JOINED - len(other)
+            and one.isalpha()
+            and other != "."
+            and one not in STOP_WORDS
+            and (joined := _joined(one, other)) in known
+        ):
+            yield f"{one} {other}", (joined,)
     different = set(words)
     if not _FIRST_WORDS.isdisjoint(different):
         yield from _by_list([word for word in words if word != "."])
@@ -181,11 +179,11 @@ def _by_word(words: Collection[str], known: Container[str]) -> Iterator[tuple[st
     for word in words:
         if not word.isalpha() or word.startswith(_SPLIT_PARTS):
             if split := _SPLIT.fullmatch(word):
-                yield word, [stem for part in split.groups() if part for stem in terms(part) or [part]]
+                yield word, [term for part in split.groups() if part for term in terms(part) or [part]]
         elif "e" in word and ("ue" in word or "oe" in word or "ae" in word) and len(word) > 5:
-            plain = stems([_UMLAUT.sub(r"\1", word)])
-            if plain[0] in known:
-                yield word, plain
+            plain = stem(_UMLAUT.sub(r"\1", word))
+            if plain in known:
+                yield word, (plain,)
 
 
 def _by_list(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
@@ -200,7 +198,7 @@ def _by_hyphen(lowered: str) -> Iterator[tuple[str, Sequence[str]]]:
     for word in _HYPHENED.findall(" ".join([word for word in lowered.split() if "-" in word])):
         parts = word.split("-")
         if len(parts) > 2:
-            yield word, stems(["".join(parts)])
+            yield word, [stem("".join(parts))]
         for pair in itertools.pairwise(parts):
             yield from _listed("-".join(pair))
 
@@ -211,6 +209,11 @@ _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 def _listed(name: str) -> Iterator[tuple[str, Sequence[str]]]:
     for other in _OTHERS.get(name, ()):
         yield name, _terms(other)
+
+
+@functools.lru_cache(maxsize=1 << 16)  # the same pairs of words come again
+def _joined(one: str, other: str) -> str:
+    return stem(one + other)
 
 
 @functools.lru_cache(maxsize=1 << 12)

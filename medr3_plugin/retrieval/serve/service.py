@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from medr3_plugin import __version__
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
@@ -27,6 +27,7 @@ from medr3_plugin.retrieval.protocol import TOKEN_ENV, filters_from_wire, respon
 from medr3_plugin.retrieval.serve.batching import Batcher
 from medr3_plugin.retrieval.serve.metrics import ServiceMetrics
 from medr3_plugin.retrieval.serve.openapi import openapi
+from medr3_plugin.yaml_section import Section
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from medr3_plugin.retrieval.index.filters import Filters
 
 
-class ServiceOptions(BaseModel):
+class ServiceOptions(Section):
     """Limits of the service.
 
     Attributes:
@@ -53,8 +54,6 @@ class ServiceOptions(BaseModel):
         body_timeout_s: longest time for a client to send its body; 408 beyond.
         token_env: name of the environment variable with the bearer token; not set or empty: no token asked.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     index: str = ""
     uri: str = ""
@@ -90,11 +89,8 @@ def opened(options: ServiceOptions) -> Engine:
     )
 
 
-class RetrieveRequest(BaseModel):
+class RetrieveRequest(Section):
     """The body of `POST /retrieve`; `filters` is our addition to Search-R1's protocol."""
-
-    # a misspelt field (top_k) would silently have no effect
-    model_config = ConfigDict(extra="forbid")
 
     queries: list[str]
     topk: int | None = None
@@ -102,10 +98,8 @@ class RetrieveRequest(BaseModel):
     filters: dict[str, Any] | None = None
 
 
-class OneQuery(BaseModel):
+class OneQuery(Section):
     """A single query, as rLLM's search tool sends it: `{"query", "top_k"}`; the answer is `{"query", "results"}`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     query: str
     top_k: int | None = None
@@ -222,9 +216,9 @@ class RetrievalService:
 def _refused(first: Mapping[str, Any], form: type[BaseModel]) -> Refusal:
     """What is wrong with a request's fields."""
     where = ".".join(map(str, first["loc"])) or "body"
-    unknown = first["type"] == "extra_forbidden"
-    message = f"unknown field; known are {', '.join(form.model_fields)}" if unknown else first["msg"]
-    return Refusal(422, f"{where}: {message}")
+    if first["type"] == "extra_forbidden":
+        return Refusal(422, f"{where}: unknown field; known are {', '.join(form.model_fields)}")
+    return Refusal(422, f"{where}: {first['msg'].removeprefix('Value error, ')}")
 
 
 def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None = None) -> FastAPI:
