@@ -233,7 +233,7 @@ ABOUT_ANSWERS = frozenset(
 )
 MAX_SUBJECT = 6
 # behind an open question's answer
-BECAUSE = re.compile(r"(?:, |[(–—-] )?(?:because|since|given|as|due to|based on|according to)(?= )")
+BECAUSE = re.compile(r"(?:, |[(–—-] )?(?:because|since|given|as|based on|according to)(?= )")
 ANY_REF = re.compile(REF)
 AROUND = " .,:;()[]-–—→"
 MARKS = frozenset(",:()[]-–—‐.=→")

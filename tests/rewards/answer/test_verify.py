@@ -319,7 +319,7 @@ def test_a_name_in_another_spelling(answers, answer):
         (["Gout"], "Gout-like arthritis"), (["Gout"], "Pseudogout"), (["Gout"], "Family history of gout"),
         (["Gout"], "Gout?"),
         (["Gout"], "Gout because sepsis is an equal candidate"), (["Gout"], "Gout¹ (¹ sepsis remains possible)"),
-        (["Gout"], "≈ gout"),
+        (["Gout"], "≈ gout"), (["Gout"], "Gout due to Lesch-Nyhan"), (["32"], "32; 11-75%"),
         (["Gout"], "Gout or pseudogout"), (["Gout"], "Gout pseudogout"), (["Gout"], "not gout"), (["Gout"], "Gout 👎"),
         (["Gout"], "Given sepsis just as likely, the diagnosis is gout"), (["Gout"], "Gout, not yet confirmed"),
         (["急性心肌梗死"], "不是急性心肌梗死"), (["急性心肌梗死"], "可能是急性心肌梗死"),
