@@ -264,6 +264,18 @@ def index_digest(data: Path) -> str:
     return hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 
+def names_digest(data: Path) -> str:
+    """What identifies the other names that its searches look for: they are no part of the index."""
+    from pyarrow import parquet
+
+    from medr3_plugin.retrieval.index.lexical import LexicalIndex
+
+    index = LexicalIndex(data / "index/bm25")
+    rows = parquet.read_table(data / "val.parquet", columns=["extra_info"]).to_pylist()
+    added = [index.other_terms(row["extra_info"]["question"]) for row in rows]
+    return hashlib.sha256(json.dumps(added).encode()).hexdigest()[:12]
+
+
 def validation_file(setting: Setting) -> Path:
     """The first questions of the validation set."""
     return setting.data / f"val-{setting.validation}.parquet"
@@ -328,6 +340,7 @@ def collect(folder: Path, arm: str, seed: int, setting: Setting) -> None:
         "seed": seed,
         "commit": environment["commit"],
         "index": index_digest(setting.data),
+        "names": names_digest(setting.data),
     }
     task = TASKS[setting.task]
     if task.start:
@@ -404,6 +417,7 @@ def committed(task: str) -> dict[str, list[Run]]:
     """
     found: dict[str, list[Run]] = {}
     first: tuple[Path, Any] | None = None
+    names = {}  # recorded since queries are looked for under other names, too
     for arm in ARMS:
         for file in sorted(RESULTS.glob(f"{task}/{arm}/*/{METRICS}")):
             head, *rest = lines(file)
@@ -411,7 +425,9 @@ def committed(task: str) -> dict[str, list[Run]]:
             setting = {key: head.get(key) for key in ("index", "start", *asdict(Setting())) if key != "task"}
             same = (setting, Wording(**head.get("wording", {})), sorted({line["questions"] for line in val}))
             first = first or (file, same)
-            if same != first[1]:
+            if "names" in head:
+                names[head["names"]] = file
+            if same != first[1] or len(names) > 1:
                 raise UserError(
                     f"{file}: another setting, index or other questions than {first[0]}; they do not compare"
                 )

@@ -9,22 +9,20 @@ questions with BM25. Without --uri the collection is a Milvus Lite file, whose t
 from __future__ import annotations
 
 import argparse
-import csv
-import gzip
-import json
-import math
-import os
 import random
-import sys
+import statistics
 import tempfile
 import time
-from collections import defaultdict
 from pathlib import Path
+from typing import Any
+
+from retrieval import SHARED, judged, ndcg, questions, read
 
 from medr3_plugin.retrieval.engine import open_index
 from medr3_plugin.retrieval.index.build import build_index
 from medr3_plugin.retrieval.milvus import open_collection
 from medr3_plugin.retrieval.milvus_build import fill_collection
+from medr3_plugin.tables import write_jsonl
 
 SETS = {
     "scifact_train": ("scifact_abstracts",),
@@ -32,43 +30,13 @@ SETS = {
     "bioasq_7b-9b": ("bioasq_7b-9b_snippet_docs",),
 }
 """Query set: the corpora it is asked over."""
-Qrels = dict[str, dict[str, float]]
 
 
-def shared_data() -> Path:
-    folder = Path(os.environ.get("MEDR3_SHARED", Path(__file__).parents[2] / "shared")) / "data"
-    if not folder.is_dir():
-        sys.exit(f"skipped: {folder} is not there; set MEDR3_SHARED")
-    return folder
-
-
-def read_lines(path: Path) -> list[str]:
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-        return file.readlines()
-
-
-def read_queries(data: Path, name: str, limit: int) -> tuple[list[str], list[str], Qrels]:
-    qrels: Qrels = defaultdict(dict)
-    with (data / "qrels" / f"{name}.tsv").open() as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            qrels[row["query-id"]][row["corpus-id"]] = float(row["score"])
-    (path,) = (data / "questions").glob(f"{name}.jsonl*")
-    rows = [row for row in map(json.loads, read_lines(path)) if row["id"] in qrels][:limit]
-    return [row["id"] for row in rows], [row["question"] for row in rows], qrels
-
-
-def ndcg(found: list[str], relevant: dict[str, float], depth: int = 10) -> float:
-    gain = sum(relevant.get(doc, 0.0) / math.log2(rank + 2) for rank, doc in enumerate(found[:depth]))
-    best = sorted(relevant.values(), reverse=True)[:depth]
-    return gain / sum(value / math.log2(rank + 2) for rank, value in enumerate(best))
-
-
-def sample(data: Path, corpora: tuple[str, ...], gold: set[str], size: int) -> list[str]:
-    lines = [line for name in corpora for line in read_lines(data / "corpus" / f"{name}.jsonl.gz")]
-    relevant = [line for line in lines if json.loads(line)["id"] in gold]
-    others = [line for line in lines if json.loads(line)["id"] not in gold]
-    random.Random(0).shuffle(others)
-    return relevant + others[: max(0, size - len(relevant))]
+def sample(corpora: tuple[str, ...], gold: set[str], size: int) -> list[dict[str, Any]]:
+    rows = [row for name in corpora for row in read(SHARED / "corpus" / f"{name}.jsonl.gz")]
+    random.Random(0).shuffle(rows)
+    rows.sort(key=lambda row: row["id"] not in gold)
+    return rows[:size]
 
 
 def main() -> None:
@@ -77,17 +45,19 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=60)
     parser.add_argument("--uri", default="")
     arguments = parser.parse_args()
-    data = shared_data()
     print(
         "| query set | documents | queries | index | Milvus | equal in the first 10 | filled in | asked in |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for name, corpora in SETS.items():
-        ids, queries, qrels = read_queries(data, name, arguments.queries)
-        lines = sample(data, corpora, {doc for query in ids for doc in qrels[query]}, arguments.documents)
+        relevant = judged()[name]
+        asked = [row for row in questions(name) if row["id"] in relevant][: arguments.queries]
+        queries = [row["question"] for row in asked]
+        gold = {document for row in asked for document in relevant[row["id"]]}
+        rows = sample(corpora, gold, arguments.documents)
         with tempfile.TemporaryDirectory() as folder:
             corpus = Path(folder) / "corpus.jsonl"
-            corpus.write_text("".join(lines))
+            write_jsonl(rows, corpus)
             build_index([str(corpus)], Path(folder) / "index", "bm25")
             ours = open_index(Path(folder) / "index").search(queries, 10)
             uri = arguments.uri or f"{folder}/milvus.db"
@@ -97,18 +67,19 @@ def main() -> None:
             engine = open_collection(uri, "medr3_benchmark")
             start = time.perf_counter()
             theirs = engine.search(queries, 10)
-            asked = time.perf_counter() - start
+            searched = time.perf_counter() - start
             engine.close()
         found = [[[hit.document.id for hit in hits] for hits in results] for results in (ours, theirs)]
         first, second = (
-            sum(ndcg(documents, qrels[query]) for query, documents in zip(ids, results, strict=True))
-            / len(ids)
+            statistics.mean(
+                ndcg(ranked, relevant[row["id"]]) for row, ranked in zip(asked, results, strict=True)
+            )
             for results in found
         )
         equal = [len(set(a) & set(b)) / max(len(a), 1) for a, b in zip(*found, strict=True)]
         print(
-            f"| {name} | {len(lines):,} | {len(ids)} | {first:.3f} | {second:.3f} | {sum(equal) / len(equal):.3f} "
-            f"| {filled:.1f} s | {asked:.1f} s |",
+            f"| {name} | {len(rows):,} | {len(asked)} | {first:.3f} | {second:.3f} | {sum(equal) / len(equal):.3f} "
+            f"| {filled:.1f} s | {searched:.1f} s |",
             flush=True,
         )
 

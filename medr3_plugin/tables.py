@@ -104,12 +104,13 @@ def read_file(path: Path, *, split: str = "", header: Collection[str] | None = N
     elif suffix in (".csv", ".tsv"):
         yield from _read_csv(path, content(path), split, "\t" if suffix == ".tsv" else ",", header)
     elif suffix in (".jsonl", ".ndjson") or not _is_one_document(path):
-        yield from _read_lines(path, split)
+        yield from json_lines(path, split)
     elif raw := content(path):
         yield from _read_document(path, raw, split)
 
 
-def _open(path: Path) -> BinaryIO:
+def opened(path: Path) -> BinaryIO:
+    """The bytes of a file, unpacked."""
     if path.suffix == ".gz":
         return cast(BinaryIO, gzip.open(path, "rb"))
     if path.suffix != ".zst":
@@ -124,7 +125,7 @@ def _open(path: Path) -> BinaryIO:
 def content(path: Path) -> bytes:
     """The whole of a text file, as UTF-8 without a mark; empty if there is nothing but white space in it."""
     try:
-        with _open(path) as file:
+        with opened(path) as file:
             raw = file.read()
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, "cannot be read", error) from error
@@ -143,7 +144,7 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Numbered lines of a text file that are not empty, as UTF-8 without a mark."""
     number = 0
     try:
-        with _open(path) as file:
+        with opened(path) as file:
             for number, line in enumerate(_lines(file, path), 1):
                 text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
                 if text.strip():
@@ -192,7 +193,8 @@ def _is_one_document(path: Path) -> bool:
     return next(numbered, None) is None
 
 
-def _read_lines(path: Path, split: str) -> Iterator[RawRow]:
+def json_lines(path: Path, split: str = "") -> Iterator[RawRow]:
+    """Rows of a file with an object a line, whatever it is called."""
     for number, line in lines(path):
         where = f"{path}:{number}"
         try:

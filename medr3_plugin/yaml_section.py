@@ -3,14 +3,46 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
-from typing import Any, TypeVar
+import functools
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from medr3_plugin.errors import UserError
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Section(BaseModel):
+    """A section without unknown keys, without infinite numbers, and without `true` or `false` for a number."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if _is_number(cls, str(info.field_name)):
+            inside = value.values() if isinstance(value, Mapping) else value
+            if any(isinstance(item, bool) for item in (inside if isinstance(inside, Iterable) else [inside])):
+                raise ValueError("a number is needed, not true or false")
+        return value
+
+
+@functools.cache
+def _is_number(model: type[Section], field: str) -> bool:
+    """Whether a field is a number, or several."""
+    kinds = set(_kinds(model.model_fields[field].annotation))
+    return bool({int, float} & kinds) and bool not in kinds
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """The types that an annotation is made of."""
+    yield annotation
+    if get_origin(annotation) is not Literal:
+        for part in get_args(annotation)[: 1 if get_origin(annotation) is Annotated else None]:
+            yield from _kinds(part)
 
 
 def validated(model: type[Model], options: Mapping[str, Any], section: str) -> Model:
@@ -19,6 +51,21 @@ def validated(model: type[Model], options: Mapping[str, Any], section: str) -> M
         return model.model_validate(dict(options))
     except ValidationError as error:
         raise mistake(error, section, model.model_fields) from error
+
+
+def is_address(url: str) -> bool:
+    """Whether it is an HTTP address: a scheme, a host, and a port that exists if any.
+
+    >>> is_address("http://127.0.0.1:8000/v1"), is_address("localhost:8000"), is_address("http://host:99999")
+    (True, False, False)
+    """
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
+        )
+    except ValueError:
+        return False
 
 
 def as_list(value: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 import subprocess
@@ -142,6 +143,36 @@ def test_a_failure_is_exit_code_1_and_a_mistake_2(
 
     monkeypatch.setattr("medr3_plugin.recipe.shipped.list_recipes", fail)
     assert main(monkeypatch, capsys, "recipes", "list")[::2] == (exit_code, "error: what happened\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("search", "--index", "x", "q", "--evidence-prior", "nan"),
+        ("search", "--index", "x", "q", "--evidence-prior", "-1"),
+        ("eval", "--out", "x", "--temperature", "inf"),
+        ("serve", "--index", "x", "--timeout", "nan"),
+        ("serve", "--index", ".", "--topk", "500"),
+        ("index", "build", "--corpus", "x", "--out", "-"),
+        ("index", "build", "--out", "x", "--corpus", ""),
+        ("report", "x", "--out", ""),
+        ("data", "prepare", "medqa_us", "--source", "x", "--out", "-"),
+    ],
+)
+def test_a_value_that_no_command_can_use_is_a_mistake(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
+) -> None:
+    code, _, said = main(monkeypatch, capsys, *arguments)
+    assert code == 2 and arguments[-2] in said and not Path("x").exists()
+
+
+def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("medr3_plugin.recipe.shipped.list_recipes", fail)
+    code, _, said = main(monkeypatch, capsys, "recipes", "list")
+    assert (code, said) == (1, "error: No space left on device (-v shows where)\n")
 
 
 def test_quiet_and_verbose(

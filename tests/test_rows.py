@@ -161,6 +161,10 @@ def test_what_is_beside_the_answer() -> None:
         ("pmc:7096066", Document("PMC7096066#c1", "t")),
         ("PMCID: PMC7096066", Document("x", "t", extra={"pmc": 7096066})),
         ("d1", Document("d1#c0", "t")),
+        ("PMID: 31234567", Document("p0", "t", extra={"pmid": [31234567]})),
+        ("31234567", Document("pubmed23n1_0", "t", extra={"PMID": 31234567})),
+        ("doi.org/10.1000/ABC", Document("x", "t", extra={"doi": "10.1000/abc"})),
+        ("PMC123.1", Document("x", "t", extra={"pmcid": "PMC123"})),
     ],
 )
 def test_an_article_is_the_same_under_its_other_ids(gold: str, document: Document) -> None:

@@ -25,12 +25,16 @@ def one_of(option: str, value: str, known: tuple[str, ...]) -> Any:
 
 def endpoint(option: str, url: str) -> None:
     """Raise UserError unless `url` is an HTTP address or empty."""
-    if url and not url.startswith(("http://", "https://")):
+    from medr3_plugin.yaml_section import is_address
+
+    if url and not is_address(url):
         raise UserError(f"{option} {url!r}: expected an address such as http://127.0.0.1:8000/v1")
 
 
 def out_folder(out: Path) -> None:
-    """Raise UserError if `--out` cannot be a folder, because a file is in its place or above it."""
+    """Raise UserError if `--out` cannot be a folder, because a file is in its place or above it, or it is none."""
+    if str(out) == "-":
+        raise UserError("--out -: give a folder")
     if (file := next((path for path in (out, *out.parents) if path.is_file()), None)) is not None:
         raise UserError(f"--out {out}: {file} is a file; give another folder")
 
@@ -45,8 +49,10 @@ def out_file(out: Path, written: tuple[str, ...]) -> None:
     Args:
         written: endings of the form that is written.
     """
-    if out.is_dir():
-        raise UserError(f"--out {out}: is a folder; give the file to write")
+    if out.is_dir() or str(out) == "-":
+        raise UserError(
+            f"--out {out}: {'is a folder' if out.is_dir() else 'no name'}; give the file to write"
+        )
     if (file := next((path for path in out.parents if path.is_file()), None)) is not None:
         raise UserError(f"--out {out}: {file} is a file; give another path")
     if out.suffix.lower() in (*SUFFIXES, *PACKED, ".xlsx") and not out.name.lower().endswith(written):

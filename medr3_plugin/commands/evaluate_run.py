@@ -8,6 +8,8 @@ from typing import Any
 
 import typer
 
+from medr3_plugin.errors import InfrastructureFailure, UserError
+
 
 async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one thing after the other)
     """Evaluate the samples that are not done yet.
@@ -19,7 +21,6 @@ async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one
         The last failure (empty if there was none) and the number of rows left out.
     """
     from medr3_plugin.data.questions.example_turns import load_tokenizer
-    from medr3_plugin.errors import InfrastructureFailure, UserError
     from medr3_plugin.evaluation.benchmarks import load_benchmark
     from medr3_plugin.evaluation.chat_policy import endpoint
     from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy
@@ -106,13 +107,7 @@ async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one
     try:
         for name, questions in benchmarks:
             last = await run_benchmark(
-                name,
-                questions,
-                roll_out=roll_out,
-                judge=judge,
-                vocabulary=names,
-                plan=plan,
-                rows=rows,
+                name, questions, roll_out=roll_out, judge=judge, vocabulary=names, plan=plan, rows=rows
             )
             failure = last or failure
     except InfrastructureFailure as error:  # the tables of what is done are still made
@@ -125,8 +120,6 @@ async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one
 
 
 def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
-    from medr3_plugin.errors import UserError
-
     if options["tokenizer"]:
         return str(options["tokenizer"])
     if remote:
@@ -143,7 +136,6 @@ def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
 async def _api(options: dict[str, Any], tokenizer: str, tools: Path | None) -> tuple[str, str]:
     """How a URL is queried, and for which model: as given, as before in --out, or as the server supports."""
     from medr3_plugin.data.questions.example_turns import load_tokenizer
-    from medr3_plugin.errors import UserError
     from medr3_plugin.evaluation.chat_policy import NOTES, find_api
     from medr3_plugin.evaluation.policy import EndpointPolicy
     from medr3_plugin.evaluation.runner import API, SERVED, read_settings
@@ -171,7 +163,6 @@ async def _api(options: dict[str, Any], tokenizer: str, tools: Path | None) -> t
 
 def _recipe(name: str, overrides: Sequence[str]) -> tuple[dict[str, Any], Any]:
     """The recipe's section `medr3` with `response_length`, and all of it; empty and None without a recipe."""
-    from medr3_plugin.errors import UserError
     from medr3_plugin.recipe.checks.finding import section
     from medr3_plugin.recipe.shipped import compose, find_recipe
 
@@ -185,7 +176,6 @@ def _recipe(name: str, overrides: Sequence[str]) -> tuple[dict[str, Any], Any]:
 
 def _tool_file(config: Any, recipe: str) -> Path | None:
     """The tool file of a recipe that trains in the tool loop; None for any other."""
-    from medr3_plugin.errors import UserError
     from medr3_plugin.recipe.checks.sections import tool_file
     from medr3_plugin.recipe.shipped import find_recipe
 
@@ -198,8 +188,6 @@ def _tool_file(config: Any, recipe: str) -> Path | None:
 
 
 def _style(given: str | None, tools: Path | None) -> str | None:
-    from medr3_plugin.errors import UserError
-
     if tools is None and given == "tools":
         raise UserError("--prompt tools: name a recipe whose agent loop calls tools with --recipe")
     if tools is not None and given not in (None, "tools"):
@@ -220,7 +208,6 @@ def _environment(recipe: dict[str, Any], max_searches: int | None) -> Any:
 
 
 def _backend(options: dict[str, Any], max_searches: int, search: dict[str, Any]) -> Any:
-    from medr3_plugin.errors import UserError
     from medr3_plugin.retrieval.backend import make_backend
 
     if where := _retrieval(options, search):
@@ -243,8 +230,6 @@ def _retrieval(options: dict[str, Any], search: dict[str, Any]) -> dict[str, Any
 
 def _judge_options(recipe: dict[str, Any], judge: str | None, model: str) -> dict[str, Any]:
     """Options of the judge; empty for none (rules need no judge). verl's router exists only in training."""
-    from medr3_plugin.errors import UserError
-
     section = (recipe.get("reward") or {}).get("judge") or {}
     if judge is None and section.get("kind") == "openai":
         return {**section, "model": model or section.get("model")}

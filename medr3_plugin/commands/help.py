@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import itertools
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
 from medr3_plugin.commands.verbosity import OPTIONS, taken_from
@@ -89,14 +92,28 @@ class Command(TyperCommand):
     """A command whose epilog is an example."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Name the options that an unknown one may stand for (click's guesses count the dashes: --source, --out)."""
+        """Name the options that an unknown one may stand for (click's guesses count the dashes: --source, --out).
+
+        `nan` and `inf` are numbers to click, and beyond no bound; an empty path is the working folder to Python.
+        """
+        given_nothing = {option for option, value in itertools.pairwise(args) if not value}
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except Exception as error:
             if name := getattr(error, "option_name", ""):
                 known = [option for parameter in self.get_params(ctx) for option in parameter.opts]
                 error.possibilities = meant_by(name, known)  # type: ignore[attr-defined]
             raise
+        parameters: list[Any] = self.get_params(ctx)
+        for parameter in parameters:
+            value = ctx.params.get(parameter.name or "")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise typer.BadParameter(f"{value} is not a finite number", ctx=ctx, param=parameter)
+            if given_nothing.intersection(parameter.opts) and parameter.default != "":
+                raise typer.BadParameter(
+                    "empty; is a variable of the shell not set?", ctx=ctx, param=parameter
+                )
+        return rest
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Take -v and -q out of the arguments first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -106,15 +107,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     from medr3_plugin.retrieval.index.build import BuildOptions, build_index
 
     config = encoder_config(
-        encoder,
-        article_encoder,
-        query_prefix,
-        article_prefix,
-        pooling,
-        normalise,
-        device,
-        max_tokens,
-        dtype,
+        encoder, article_encoder, query_prefix, article_prefix, pooling, normalise, device, max_tokens, dtype
     )
     options = BuildOptions(
         dense_index=dense_index,
@@ -136,9 +129,14 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         typer.echo("note: --chunk-overlap has no effect without --chunk-tokens", err=True)
     encode = None
     if one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
-        from medr3_plugin.retrieval.index.ray_encoding import ray_encode
+        from medr3_plugin.retrieval.index.ray_encoding import encode_corpus
 
-        encode = ray_encode(workers=workers or None, gpus_per_worker=gpus_per_worker, batch_size=batch_size)
+        limits: dict[str, Any] = {
+            "workers": workers or None,
+            "gpus_per_worker": gpus_per_worker,
+            "batch_size": batch_size,
+        }
+        encode = functools.partial(encode_corpus, **limits)
     manifest = build_index(
         corpus,
         out,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,7 +46,7 @@ def copy(
     recipe = copy_recipe(name, target)
     shown = str(target) if str(target).startswith(("/", ".", "~")) else f"./{target}"
     typer.echo(f"{recipe.folder}: edit {recipe.config_file.name}, then run.sh; check it with")
-    typer.echo(f"  medr3 recipes validate {shown}")
+    typer.echo(f"  medr3 recipes validate {shlex.quote(shown)}")
 
 
 def validate(
@@ -98,8 +99,7 @@ def rehearse(
         list[str] | None, typer.Argument(help="Hydra overrides, e.g. paths.data=data/mine.")
     ] = None,
     stand_ins: Annotated[
-        bool,
-        typer.Option("--stand-ins", help="Replace missing data, index, judge or tokenizer, and say so."),
+        bool, typer.Option("--stand-ins", help="Replace missing data, index, judge or tokenizer, and say so.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Keep the rehearsal's files in this new folder.")] = None,
     gpu_memory: Annotated[float, typer.Option(min=1, help="Memory of one GPU in GiB.")] = 80.0,

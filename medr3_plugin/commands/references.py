@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from medr3_plugin.commands.checks import PARQUET, STRUCTURED, endpoint, one_of, out_file
+from medr3_plugin.errors import UserError
 
 
 def build_references(  # noqa: PLR0917 (typer: one parameter per option)
@@ -28,13 +29,15 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
         float, typer.Option(min=0, max=1, help="Drop questions above this pass rate.")
     ] = 0.5,
     structured: Annotated[
-        str,
-        typer.Option(help="Constrained decoding: json_schema, json_object or none."),
+        str, typer.Option(help="Constrained decoding: json_schema, json_object or none.")
     ] = "json_schema",
     references: Annotated[int, typer.Option(min=1, help="Verified references per question.")] = 10,
     max_trajectories: Annotated[
-        int, typer.Option(min=1, help="Trajectories paid for per question, at most.")
-    ] = 20,
+        int | None,
+        typer.Option(
+            min=1, help="Trajectories paid for per question, at most [default: 20, or --references]."
+        ),
+    ] = None,
     max_tokens: Annotated[int, typer.Option(min=16, help="Longest reply, in tokens.")] = 4096,
     min_score: Annotated[
         float, typer.Option(min=1, max=5, help="Lowest grade of an accepted trajectory.")
@@ -91,7 +94,6 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
     from medr3_plugin.data.references import build
     from medr3_plugin.data.references.caller import Costs, request_parameters
     from medr3_plugin.data.references.pipeline import BuildOptions
-    from medr3_plugin.errors import UserError
 
     out_file(out, PARQUET)
     if prompt:
@@ -106,6 +108,10 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
         raise UserError(
             "give --base-url (an OpenAI-compatible endpoint), or --offline with --corpus and --vocabulary"
         )
+    if max_trajectories and max_trajectories < references:
+        raise UserError(f"--max-trajectories {max_trajectories} is less than --references {references}")
+    if min_pass_rate > max_pass_rate:
+        raise UserError(f"--min-pass-rate {min_pass_rate} is more than --max-pass-rate {max_pass_rate}")
     endpoint("--base-url", base_url)
     endpoint("--policy-url", policy_url)
     if not offline and api_key_env and not os.environ.get(api_key_env):
@@ -131,10 +137,10 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
     else:
         options = BuildOptions(
             references=references,
-            max_trajectories=max(max_trajectories, references),
+            max_trajectories=max_trajectories or max(20, references),
             min_score=min_score,
             policy_attempts=policy_attempts if policy_url else 0,
-            min_pass_rate=min(min_pass_rate, max_pass_rate),
+            min_pass_rate=min_pass_rate,
             max_pass_rate=max_pass_rate,
             concurrency=concurrency,
             give_up_after=give_up_after,

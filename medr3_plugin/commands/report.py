@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from medr3_plugin.errors import UserError
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
@@ -29,7 +31,6 @@ def report(
     ] = 600,
 ) -> None:
     """Write one self-contained HTML page about a run, finished or in progress: curves, stages, trajectories."""
-    from medr3_plugin.errors import UserError
     from medr3_plugin.runs.files import CONFIG, EVALUATION, METRICS, STAGES, TRAJECTORIES
     from medr3_plugin.runs.report.report import write_report
 

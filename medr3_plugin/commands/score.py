@@ -6,9 +6,11 @@ import asyncio
 import json
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from medr3_plugin.rewards.scorer import Scorer
 
 STAGES = ("reasoning", "retrieval", "joint")
+STREAM = Path("-")
+"""Standard input or output."""
 CHUNK = 512
 """Rows scored together: enough to keep a judge busy, few enough to hold in memory."""
 NAMED = 20
@@ -35,8 +39,8 @@ def register(app: typer.Typer) -> None:
 
 
 def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
-    source: Annotated[Path, typer.Option("--in", help="Trajectories, jsonl.")],
-    out: Annotated[Path, typer.Option("--out", help="Reward records, jsonl.")],
+    source: Annotated[Path, typer.Option("--in", help="Trajectories, jsonl; - for standard input.")],
+    out: Annotated[Path, typer.Option("--out", help="Reward records, jsonl; - for standard output.")],
     stage: Annotated[str, typer.Option(help=f"Formula: {', '.join(STAGES)}.")],
     preset: Annotated[
         str, typer.Option(help="medr3, paper (the paper's figures) or authors (the released stage 1).")
@@ -69,9 +73,11 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
     from medr3_plugin.rewards.scorer import build_scorer
 
     one_of("--stage", stage, STAGES)
+    source = Path("/dev/stdin") if source == STREAM else source
     if source.resolve() == out.resolve():
         raise UserError(f"--out {out}: is the file of --in")
-    out_file(out, JSONL)
+    if out != STREAM:
+        out_file(out, JSONL)
     endpoint("--judge", "" if judge == "rule" else judge)
     options = read_config(config) if config else {}
     try:
@@ -94,7 +100,7 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
         options["extractor"] = {**options.get("extractor", {}), "vocabularies": [str(p) for p in vocabulary]}
     if encoder:
         options["encoder"] = {**options.get("encoder", {}), "path": encoder}
-    if not source.is_file():
+    if source.is_dir() or not source.exists():
         raise UserError(
             f"--in {source}: {'is a folder' if source.is_dir() else 'no such file'}; give a jsonl file"
         )
@@ -172,11 +178,8 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
     bad, failures = 0, Counter[str]()
     good = undecided = 0
     outside: list[str] = []
-    with whole(out) as draft:
-        with (
-            draft.open("w", encoding="utf-8") as file,
-            tqdm(unit=" rows", disable=not sys.stderr.isatty()) as bar,
-        ):
+    with _written(out) as file:
+        with tqdm(unit=" rows", disable=not sys.stderr.isatty()) as bar:
             rows = read_rows(source, stage)
             while chunk := list(islice(rows, CHUNK)):
                 samples: list[Sample] = []
@@ -194,7 +197,7 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
                     good += 1
                     undecided += scored.reasons["answer"].get("source") == UNDECIDED
                     if explain:
-                        print(in_words(scored))
+                        print(in_words(scored), file=sys.stderr if out == STREAM else sys.stdout)
                 bar.update(len(chunk))
         if not good and not bad:
             raise UserError(f"{source}: there is no row in it")
@@ -209,6 +212,16 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
             file=sys.stderr,
         )
     return bad, failures.total()
+
+
+@contextmanager
+def _written(out: Path) -> Iterator[TextIO]:
+    """Where the records go: standard output as it is, or a file that is there only when it is whole."""
+    if out == STREAM:
+        yield sys.stdout
+    else:
+        with whole(out) as draft, draft.open("w", encoding="utf-8") as file:
+            yield file
 
 
 def _warn_of_outside(outside: list[str], source: Path) -> None:

@@ -16,13 +16,7 @@ from medr3_plugin.commands.engine_options import (
     Reranker,
     search_options,
 )
-from medr3_plugin.commands.places import (
-    RANKINGS,
-    MilvusCollection,
-    MilvusRanking,
-    MilvusUri,
-    check_one_place,
-)
+from medr3_plugin.commands.places import RANKINGS, MilvusCollection, MilvusRanking, MilvusUri, check_one_place
 from medr3_plugin.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,7 +46,7 @@ def search(  # noqa: PLR0917
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per hit.")] = False,
 ) -> None:
     """Search an index or a Milvus collection and print the hits, best first."""
-    from medr3_plugin.retrieval.engine import Engine, Filters, open_index
+    from medr3_plugin.retrieval.engine import Filters, open_engine
     from medr3_plugin.retrieval.index.store import document_to_row
 
     if min_year is not None and max_year is not None and min_year > max_year:
@@ -67,14 +61,8 @@ def search(  # noqa: PLR0917
         max_year=max_year,
     )
     check_one_place(index, uri, ranking)
-    engine: Engine
-    if index is not None:
-        engine = open_index(index, options)
-    else:
-        from medr3_plugin.retrieval.milvus import open_collection
-
-        chosen = one_of("--ranking", ranking, RANKINGS) if ranking else None
-        engine = open_collection(uri, collection, options, ranking=chosen)
+    chosen = one_of("--ranking", ranking, RANKINGS) if ranking else None
+    engine = open_engine(index or "", options, uri=uri, collection=collection, ranking=chosen)
     hits = engine.search([query], topk, filters)[0]
     engine.close()
     for rank, hit in enumerate(hits, 1):

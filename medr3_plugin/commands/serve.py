@@ -16,13 +16,7 @@ from medr3_plugin.commands.engine_options import (
     Reranker,
     search_options,
 )
-from medr3_plugin.commands.places import (
-    RANKINGS,
-    MilvusCollection,
-    MilvusRanking,
-    MilvusUri,
-    check_one_place,
-)
+from medr3_plugin.commands.places import RANKINGS, MilvusCollection, MilvusRanking, MilvusUri, check_one_place
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
 
@@ -35,7 +29,9 @@ def serve(  # noqa: PLR0917 (the options of a command)
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = 8765,
     workers: Annotated[int, typer.Option(min=1, help="Processes, which share the memory-mapped index.")] = 1,
-    topk: Annotated[int, typer.Option(min=1, help="Hits per query unless the request says otherwise.")] = 5,
+    topk: Annotated[
+        int | None, typer.Option(min=1, help="Hits per query unless the request says otherwise [default: 5].")
+    ] = None,
     max_topk: Annotated[int, typer.Option(min=1, help="Largest topk of a request.")] = 100,
     max_queries: Annotated[int, typer.Option(min=1, help="Most queries of a request.")] = 4096,
     max_pending: Annotated[
@@ -55,8 +51,7 @@ def serve(  # noqa: PLR0917 (the options of a command)
         bool, typer.Option("--stdio", help="With --mcp: use standard input and output instead of HTTP.")
     ] = False,
     token_env: Annotated[
-        str,
-        typer.Option(help="Environment variable with a bearer token; if set, requests need it."),
+        str, typer.Option(help="Environment variable with a bearer token; if set, requests need it.")
     ] = TOKEN_ENV,
     uri_token_env: Annotated[
         str, typer.Option(help="Environment variable with the token of the Milvus server.")
@@ -75,6 +70,8 @@ def serve(  # noqa: PLR0917 (the options of a command)
         )
     if stdio and not mcp:
         raise UserError("--stdio needs --mcp: Search-R1's protocol is HTTP only")
+    if topk is not None and topk > max_topk:
+        raise UserError(f"--topk {topk} is more than --max-topk {max_topk}")
     options = ServiceOptions(
         index="" if index is None else str(index),
         uri=uri,
@@ -84,7 +81,7 @@ def serve(  # noqa: PLR0917 (the options of a command)
         mcp=mcp,
         host=host,
         search=search_options(encoder, article_encoder, reranker, evidence_prior, device=device),
-        topk=min(topk, max_topk),
+        topk=topk or min(5, max_topk),
         max_topk=max_topk,
         max_queries=max_queries,
         max_pending=max_pending,

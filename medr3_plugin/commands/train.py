@@ -83,7 +83,6 @@ def train(
 
 def _on_this_machine(wanted: str | None, run_dir: Path) -> tuple[str, dict[str, str]]:
     """Precision and variables of a CPU run: as set by the user or earlier in the run, otherwise measured now."""
-    from medr3_plugin.launch import cpu_environment
     from medr3_plugin.platform_cpu import speed
 
     if wanted == "auto":
@@ -94,7 +93,7 @@ def _on_this_machine(wanted: str | None, run_dir: Path) -> tuple[str, dict[str, 
     measured = speed.measured_here(precisions)
     chosen = speed.choose(measured)
     print(f"measured: {', '.join(map(str, measured))}; chosen: {chosen}", file=sys.stderr)
-    return chosen.precision, cpu_environment(speed.thread_environment(chosen.threads))
+    return chosen.precision, speed.cpu_environment(chosen.threads)
 
 
 def _section(config: Any) -> dict[str, Any]:

@@ -5,19 +5,41 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, Field
 
-from medr3_plugin.yaml_section import validated
+from medr3_plugin.yaml_section import Section, validated
 
 _CONTENT_FIELDS = ("text", "summary", "title")
-_LINES = ("empty_line", "duplicate_line", "failed_line", "malformed_line", "limit_line")
 _TAG = re.compile(r"</?(?:think|search|document|answer)>")
 TEMPLATE_FIELDS = ("header", "title", "text", "summary", "source", "evidence_type", "year")
 
 
-class EnvironmentSettings(BaseModel):
+def _without_tags(text: str) -> str:
+    if tag := _TAG.search(text):
+        raise ValueError(f"holds the tag {tag[0]}, which would be read as one of the trajectory's own")
+    return text
+
+
+def _known_fields_only(template: str) -> str:
+    try:
+        template.format(**dict.fromkeys(TEMPLATE_FIELDS, ""))
+        named = {field for _, field, _, _ in string.Formatter().parse(template)}
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise ValueError(f"unknown field {error}; known: {', '.join(TEMPLATE_FIELDS)}") from error
+    if not named.intersection(_CONTENT_FIELDS):
+        raise ValueError(
+            f"shows nothing of a document; name {', '.join(f'{{{f}}}' for f in _CONTENT_FIELDS)} or several"
+        )
+    return template
+
+
+Line = Annotated[str, AfterValidator(_without_tags)]
+Template = Annotated[Line, AfterValidator(_known_fields_only)]
+
+
+class EnvironmentSettings(Section):
     """How a search is answered inside a trajectory. All lengths are tokens of the policy's tokenizer.
 
     Attributes:
@@ -41,43 +63,20 @@ class EnvironmentSettings(BaseModel):
         limit_line: shown for a search beyond `max_searches`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     max_searches: int = Field(default=4, ge=0)
     topk: int = Field(default=5, ge=1, le=100)
     document_tokens: int = Field(default=512, ge=16)
     search_tokens: int = Field(default=2048, ge=16)
     answer_reserve: int = Field(default=256, ge=1)
-    document_template: str = "{header}{title}. {text}"
+    document_template: Template = "{header}{title}. {text}"
     stop_at_answer: bool = False
     query_gain: bool = True
     prefill_think: bool = False
-    empty_line: str = "no document found"
-    duplicate_line: str = "no new document found"
-    failed_line: str = "search is not available, go on without it"
-    malformed_line: str = "the search had no usable query"
-    limit_line: str = "search limit reached, answer now"
-
-    @field_validator("document_template")
-    @classmethod
-    def _known_fields_only(cls, template: str) -> str:
-        try:
-            template.format(**dict.fromkeys(TEMPLATE_FIELDS, ""))
-            named = {field for _, field, _, _ in string.Formatter().parse(template)}
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
-            raise ValueError(f"unknown field {error}; known: {', '.join(TEMPLATE_FIELDS)}") from error
-        if not named.intersection(_CONTENT_FIELDS):
-            raise ValueError(
-                f"shows nothing of a document; name {', '.join(f'{{{f}}}' for f in _CONTENT_FIELDS)} or several"
-            )
-        return template
-
-    @field_validator("document_template", *_LINES)
-    @classmethod
-    def _no_tags(cls, text: str) -> str:
-        if tag := _TAG.search(text):
-            raise ValueError(f"holds the tag {tag[0]}, which would be read as one of the trajectory's own")
-        return text
+    empty_line: Line = "no document found"
+    duplicate_line: Line = "no new document found"
+    failed_line: Line = "search is not available, go on without it"
+    malformed_line: Line = "the search had no usable query"
+    limit_line: Line = "search limit reached, answer now"
 
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any] | None) -> EnvironmentSettings:

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from verl.tools.base_tool import BaseTool
 from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse
 
@@ -26,13 +26,13 @@ from medr3_plugin.environment.rendering import (
     document_text,
     fit_block,
 )
-from medr3_plugin.environment.settings import EnvironmentSettings
+from medr3_plugin.environment.settings import EnvironmentSettings, Template
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Hit, SearchTurn
 from medr3_plugin.retrieval.backend import make_backend
 from medr3_plugin.retrieval.protocol import turns_to_json
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN
-from medr3_plugin.yaml_section import validated
+from medr3_plugin.yaml_section import Section, validated
 
 _TOOL_TAG = re.compile(r"<(/?\s*tool_\w{1,20})\s*>", re.IGNORECASE)
 
@@ -54,7 +54,7 @@ SCHEMA = {
 """Used when the yaml gives no `tool_schema`."""
 
 
-class ToolSettings(BaseModel):
+class ToolSettings(Section):
     """The tool's `config` in the yaml.
 
     Attributes:
@@ -66,8 +66,6 @@ class ToolSettings(BaseModel):
             be smaller, or verl would cut the middle out of it; `medr3_tool` then refuses to start.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     type: str = "native"
     retrieval: dict[str, Any] | None = None
     topk: int | None = Field(None, ge=1, le=100)
@@ -75,7 +73,7 @@ class ToolSettings(BaseModel):
     document_chars: int = Field(1500, ge=40)
     response_chars: int = Field(6000, ge=80)
     answer_reserve: int | None = Field(None, ge=0)
-    document_template: str | None = None
+    document_template: Template | None = None
 
     def over(self, environment: EnvironmentSettings) -> EnvironmentSettings:
         """`medr3.environment` with what the tool's own section sets."""

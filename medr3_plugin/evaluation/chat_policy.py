@@ -76,33 +76,29 @@ class ChatPolicy(EndpointPolicy):
                 pieces.append(self.tokenizer.decode(token_ids[known:], skip_special_tokens=True))
             request = messages()
             stop = [string for string in stop if string in OPENED_BY]
-            choice = await self._choice(
-                self._client.chat.completions.create(
-                    model=self.model,
-                    messages=request,  # type: ignore[arg-type]  # openai wants one class per role
-                    stop=stop,
-                    max_tokens=max_tokens,
-                    temperature=sampling.temperature,
-                    top_p=sampling.top_p,
-                    seed=seed + len(pieces) // 2,
-                    extra_body=_CONTINUE if request[-1]["role"] == "assistant" else None,
-                )
-            )
+            body = {
+                "messages": request,
+                "stop": stop,
+                "max_tokens": max_tokens,
+                "seed": seed + len(pieces) // 2,
+                **(_CONTINUE if request[-1]["role"] == "assistant" else {}),
+            }
+            choice = await self._choice("/chat/completions", sampling, body)
             text = self._text(choice, stop)
             if begun and not pieces and not self.continued:
                 text = text.lstrip().removeprefix(begun)  # it was not told that this is there already
             ids = self.tokenizer.encode(text, add_special_tokens=False)[:max_tokens]
             pieces.append(self.tokenizer.decode(ids, skip_special_tokens=True))
             known = len(token_ids) + len(ids)
-            return Generation(ids, cut=choice.finish_reason == "length")
+            return Generation(ids, cut=choice.get("finish_reason") == "length")
 
         return generate
 
-    def _text(self, choice: Any, stop: Sequence[str]) -> str:
+    def _text(self, choice: dict[str, Any], stop: Sequence[str]) -> str:
         """What the model said, with the stop string at which it was cut off."""
-        text: str = choice.message.content or ""
-        extra = choice.message.model_extra or {}
-        if not text and (extra.get("reasoning_content") or extra.get("reasoning")):
+        message = choice["message"]
+        text: str = message.get("content") or ""
+        if not text and (message.get("reasoning_content") or message.get("reasoning")):
             raise PolicyFailure(
                 f"{self.url} removes the reasoning, and the searches in it, from its replies: start it "
                 "without a reasoning parser",
@@ -128,15 +124,15 @@ async def find_api(policy: EndpointPolicy) -> str:
         PolicyFailure: it supports none of them, or does not answer.
     """
     ids = policy.tokenizer.encode("Count to five.", add_special_tokens=False)
-    if await policy.probe("completions", prompt=ids) is not None:
+    if await policy.probe("/completions", prompt=ids) is not None:
         return "completions"
     messages = [{"role": "user", "content": "Count to five."}, {"role": "assistant", "content": "One, two,"}]
-    if await policy.probe("chat", messages=messages[:1]) is None:
+    if await policy.probe("/chat/completions", messages=messages[:1]) is None:
         raise PolicyFailure(
             f"{policy.url} answers neither /completions nor /chat/completions for model {policy.model!r}: "
             f"check the address and --model-name; it said: {policy.refusal}",
             "status_404",
         )
-    whole = await policy.probe("chat", messages=messages)
-    continued = await policy.probe("chat", messages=messages, extra_body=_CONTINUE)
+    whole = await policy.probe("/chat/completions", messages=messages)
+    continued = await policy.probe("/chat/completions", messages=messages, **_CONTINUE)
     return "chat" if whole and continued and continued < whole else "chat-turns"

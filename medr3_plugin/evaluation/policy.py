@@ -1,8 +1,5 @@
 """Where an evaluation's tokens come from: an OpenAI-compatible endpoint, or vLLM in this process.
 
-Endpoints are asked through the openai package and not through `llm.client`: completions from token ids, probes whose
-refusals are read, and failures of a policy rather than of a judge are not what that client is for.
-
 Both give `environment.episode.Generate`, so that an evaluation runs the very loop that training ran.
 """
 
@@ -12,12 +9,13 @@ import hashlib
 import itertools
 import json
 import os
-from collections.abc import Awaitable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from medr3_plugin.environment.episode import Generate, Generation
 from medr3_plugin.errors import InfrastructureFailure, MissingExtra
+from medr3_plugin.llm.transport import Transport
 from medr3_plugin.trajectory import ANSWER_CLOSE, ANSWER_OPEN, SEARCH_CLOSE, SEARCH_OPEN
 
 Message = dict[str, str]
@@ -68,20 +66,19 @@ def trajectory_seed(sampling: Sampling, number: int, prompt: Sequence[Message]) 
 
 
 _NO_COMPLETIONS = " (a chat server is asked with --api chat or chat-turns; else check --model-name)"
-_NOT_THERE = (400, 404, 405, 422, 501)
-"""Statuses of a server that does not have what it was asked for."""
-
+_NOT_THERE = ("status_400", "status_404", "status_405", "status_422", "status_501")
+"""Failures of a server that does not have what it was asked for."""
 
 OPENED_BY = {SEARCH_CLOSE: SEARCH_OPEN, ANSWER_CLOSE: ANSWER_OPEN}
 _STOPPED_AT = ("stop_reason", "matched_stop")
 """Where vLLM and SGLang say which string they stopped at; null for none."""
 
 
-def with_stop(choice: Any, text: str, stop: Sequence[str]) -> str:
+def with_stop(choice: Mapping[str, Any], text: str, stop: Sequence[str]) -> str:
     """The text of a choice with the stop string it was cut off at: as the server says, or as the text tells."""
-    if choice.finish_reason != "stop":
+    if choice.get("finish_reason") != "stop":
         return text
-    said = [value for key, value in (choice.model_extra or {}).items() if key in _STOPPED_AT]
+    said = [choice[key] for key in _STOPPED_AT if key in choice]
     at = said[0] if said else _open_tag(text, stop)
     return text + at if isinstance(at, str) and not text.endswith(at) else text
 
@@ -91,6 +88,13 @@ def _open_tag(text: str, stop: Sequence[str]) -> str:
     opened = {text.rfind(OPENED_BY[close]): close for close in stop if close in OPENED_BY}
     start = max(opened, default=-1)
     return opened[start] if start >= 0 and opened[start] not in text[start:] else ""
+
+
+class _Transport(Transport):
+    """Fails as a policy and not as a judge."""
+
+    def failure(self, kind: str, what: str) -> InfrastructureFailure:
+        return PolicyFailure(f"{self._name} {what}", kind)
 
 
 class EndpointPolicy:
@@ -103,41 +107,45 @@ class EndpointPolicy:
     """
 
     def __init__(self, url: str, model: str, tokenizer: Any) -> None:
-        try:
-            import openai
-        except ImportError as error:
-            raise MissingExtra("openai", "eval", "evaluating an endpoint") from error
         base = url.rstrip("/")
         self.url = base if base.endswith("/v1") else f"{base}/v1"
         self.model = model
         self.tokenizer = tokenizer
-        self._client = openai.AsyncOpenAI(
-            base_url=self.url,
-            api_key=os.environ.get("OPENAI_API_KEY", "none"),
-            timeout=600,
-            max_retries=4,
+        self._transport = _Transport(
+            self.url,
+            self.url,
+            os.environ.get("OPENAI_API_KEY"),
+            lambda *_: "",
+            timeout_s=600.0,
+            attempts=5,
+            max_in_flight=1_000,  # an evaluation has a limit of its own
+            use_proxies=True,
+            give_up_after=0,
         )
-        self._errors: tuple[type[Exception], ...] = (openai.OpenAIError,)
         self.refusal = ""
         """what the server said when it last refused a probe"""
 
-    async def probe(self, api: Literal["completions", "chat"], **asked: Any) -> int | None:
+    async def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        async with self._transport.session(self._transport.per_loop()) as session:
+            answer = await self._transport.request(session, "POST" if body else "GET", path, body)
+        if not isinstance(answer, dict):
+            raise PolicyFailure(f"{self.url}{path} answered no JSON object: {answer!r}", "bad_response")
+        return answer
+
+    async def probe(self, path: str, **asked: Any) -> int | None:
         """Generate one token; returns the prompt's length as counted by the server (0: not reported), None if refused.
 
         Raises:
             PolicyFailure: the server does not answer.
         """
-        create: Any = (
-            self._client.completions.create if api == "completions" else self._client.chat.completions.create
-        )
         try:
-            answer = await create(model=self.model, max_tokens=1, **asked)
-        except self._errors as error:
-            if getattr(error, "status_code", 0) in _NOT_THERE:
-                self.refusal = str(error)
-                return None
-            raise PolicyFailure(f"{self.url}: {error}", type(error).__name__) from error
-        return answer.usage.prompt_tokens if answer.usage else 0
+            answer = await self._ask(path, {"model": self.model, "max_tokens": 1, **asked})
+        except PolicyFailure as failure:
+            if failure.kind not in _NOT_THERE:
+                raise
+            self.refusal = str(failure)
+            return None
+        return (answer.get("usage") or {}).get("prompt_tokens") or 0
 
     async def connect(self) -> None:
         """Find the model's name.
@@ -147,53 +155,51 @@ class EndpointPolicy:
         """
         if self.model:
             return
-        try:
-            models = await self._client.models.list()
-        except self._errors as error:
-            raise PolicyFailure(f"{self.url} does not answer: {error}", "connection") from error
-        self.model = models.data[0].id
+        models = (await self._ask("/models")).get("data") or []
+        if not models:
+            raise PolicyFailure(f"{self.url} names no model; give --model-name", "bad_response")
+        self.model = models[0]["id"]
 
     def sampler(self, sampling: Sampling, number: int, prompt: Sequence[Message]) -> Generate:
         """The generator for one trajectory; each of its turns has a seed of its own."""
         seeds = itertools.count(trajectory_seed(sampling, number, prompt))
 
         async def generate(token_ids: list[int], *, stop: list[str], max_tokens: int) -> Generation:
-            choice = await self._choice(
-                self._client.completions.create(
-                    model=self.model,
-                    prompt=token_ids,
-                    stop=stop,
-                    max_tokens=max_tokens,
-                    temperature=sampling.temperature,
-                    top_p=sampling.top_p,
-                    seed=next(seeds),
-                    extra_body={"include_stop_str_in_output": True, "return_token_ids": True},
-                ),
-                hint=_NO_COMPLETIONS,
-            )
-            ids = getattr(choice, "token_ids", None)
+            body = {
+                "prompt": token_ids,
+                "stop": stop,
+                "max_tokens": max_tokens,
+                "seed": next(seeds),
+                "include_stop_str_in_output": True,
+                "return_token_ids": True,
+            }
+            choice = await self._choice("/completions", sampling, body, hint=_NO_COMPLETIONS)
+            ids = choice.get("token_ids")
             if ids is None:
                 # a server that cannot return ids: its text is tokenised again, which may split it otherwise
-                text = with_stop(choice, choice.text, stop)
+                text = with_stop(choice, choice["text"], stop)
                 ids = self.tokenizer.encode(text, add_special_tokens=False)
-            return Generation(list(ids)[:max_tokens], cut=choice.finish_reason == "length")
+            return Generation(ids[:max_tokens], cut=choice.get("finish_reason") == "length")
 
         return generate
 
-    async def _choice(self, request: Awaitable[Any], hint: str = "") -> Any:
+    async def _choice(
+        self, path: str, sampling: Sampling, body: Mapping[str, Any], hint: str = ""
+    ) -> dict[str, Any]:
         """The first choice of the reply; `hint` follows the message if the server has no such address."""
+        sampled = {"model": self.model, "temperature": sampling.temperature, "top_p": sampling.top_p}
         try:
-            answer = await request
-        except self._errors as error:
-            hint = hint if getattr(error, "status_code", 0) in (404, 405) else ""
-            raise PolicyFailure(f"{self.url}: {error}{hint}", type(error).__name__) from error
-        if not answer.choices:  # some gateways put an error into a good reply
+            answer = await self._ask(path, {**sampled, **body})
+        except PolicyFailure as failure:
+            if failure.kind in ("status_404", "status_405"):
+                raise PolicyFailure(f"{failure}{hint}", failure.kind) from failure
+            raise
+        if not answer.get("choices"):  # some gateways put an error into a good reply
             raise PolicyFailure(f"{self.url}: a reply without choices: {answer}", "bad_response")
-        return answer.choices[0]
+        return dict(answer["choices"][0])
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._client.close()
+        """Nothing is left open."""
 
 
 class VllmPolicy:

@@ -85,12 +85,7 @@ def rollout_row(
         mask: 1 for each token of the response that the model generated, 0 for each that it was shown.
     """
     return {
-        "id": sample.id,
-        "dataset": sample.dataset,
-        "question": sample.question,
-        "answer": sample.answers[0],
-        "answers": list(sample.answers),
-        "options": dict(sample.options) if sample.options else None,
+        **sample.row(),
         "response": response,
         "searches": [turn.row() for turn in turns],
         "prompt_tokens": prompt_tokens,

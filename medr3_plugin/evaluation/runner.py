@@ -22,10 +22,11 @@ from medr3_plugin.evaluation.benchmarks import Question
 from medr3_plugin.evaluation.policy import PolicyFailure
 from medr3_plugin.evaluation.rollout import TAG_TEXT, Plan, Rollout
 from medr3_plugin.judge.base import RIGHT, WRONG, AnswerJudge, Verdict
+from medr3_plugin.outputs import write_json
 from medr3_plugin.records import Sample
 from medr3_plugin.rewards.answer.names import Names
 from medr3_plugin.rewards.verdict import decide
-from medr3_plugin.runs.files import EVALUATION, TRAJECTORIES, write_json
+from medr3_plugin.runs.files import EVALUATION, TRAJECTORIES
 from medr3_plugin.runs.reader import read_json_lines
 from medr3_plugin.trajectory import parse
 

@@ -32,19 +32,19 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.judge.base import AnswerJudge
 from medr3_plugin.llm.client import Structured
 from medr3_plugin.llm.control_tokens import special_tokens_of
-from medr3_plugin.yaml_section import validated
+from medr3_plugin.yaml_section import Section, is_address, validated
 
 ROUTER_VARIABLE = "MEDR3_REWARD_ROUTER"
 _WHERE = "medr3.reward.judge"
 
 
-class JudgeOptions(BaseModel):
+class JudgeOptions(Section):
     """The section `judge`. Defaults suit your own server; times are in seconds.
 
     Attributes:
@@ -65,17 +65,15 @@ class JudgeOptions(BaseModel):
         cache: file that stores replies, so none is requested twice; null stores none.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     kind: Literal["rule", "openai", "router"] = "rule"
     base_url: str | None = None
     address: str | None = None
     model: str | None = None
     api_key_env: str | None = None
-    timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
+    timeout_s: Annotated[float, Field(gt=0)] = 60.0
     attempts: Annotated[int, Field(ge=1)] = 4
     max_in_flight: Annotated[int, Field(ge=1)] = 256
-    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = 0.0
+    temperature: Annotated[float, Field(ge=0)] | None = 0.0
     max_tokens: Annotated[int, Field(ge=16)] | None = 512
     parameters: Mapping[str, Any] = Field(default_factory=dict)
     structured: Structured = "json_schema"
@@ -145,12 +143,12 @@ def _read(options: Mapping[str, Any]) -> JudgeOptions:
 
 def _base_url(options: JudgeOptions) -> str:
     if options.kind == "openai":
-        if not options.base_url or not options.base_url.startswith(("http://", "https://")):
+        if not is_address(options.base_url or ""):
             raise UserError(
                 f"{_WHERE}.base_url: the address of the server is needed, such as http://127.0.0.1:8000/v1, "
                 f"got {options.base_url!r}"
             )
-        return options.base_url
+        return str(options.base_url)
     address = options.address or os.environ.get(ROUTER_VARIABLE)
     if not address:
         raise UserError(

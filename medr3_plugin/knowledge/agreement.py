@@ -1,8 +1,8 @@
 """Whether two texts agree: their statements compared, by content words and polarity.
 
-Two statements are about the same thing if most content words of the shorter one occur in the other; their polarity
-then says whether they agree or contradict each other. A statement is about a fact (a triple) if it holds half of the
-words of both its ends.
+Two statements are about the same thing if most content words of the shorter one occur in the other; their polarity and
+their directions then say whether they agree or contradict each other. A statement is about a fact (a triple) if it
+holds half of the words of both its ends.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import lru_cache
 from itertools import chain, repeat
 from typing import NamedTuple
 
+from medr3_plugin.knowledge.directions import directions, opposite
 from medr3_plugin.knowledge.relation import is_negated
 from medr3_plugin.knowledge.statements import Statement, content_words, stems, without_denials
 
@@ -27,16 +28,25 @@ _PASSIVE = re.compile(r"\b(?:by|from|due to|because of|after|with|of|in)\b|ç”±|è
 
 ENOUGH = 3
 """Fewest common content words of two clauses that speak of the same thing."""
+_CHINESE = "\u3400"
 _MOST = 0.6
 """Smallest share of the shorter clause's content words that are common."""
 
 
+def enough(statement: Statement) -> int:
+    """Fewest common content words of a clause; a Chinese word of two characters takes two pairs."""
+    if statement.text.isascii() or not any(word >= _CHINESE for word in statement.words):
+        return ENOUGH
+    return 2 * ENOUGH - 1
+
+
 class Fact(NamedTuple):
-    """A triple as content words: those of its head alone, those of its tail alone, and whether it is negated."""
+    """A triple: the content words of its head alone and of its tail alone, whether it is negated, its directions."""
 
     head: frozenset[str]
     tail: frozenset[str]
     denied: bool
+    turns: tuple[bool, ...]
 
 
 class Said(NamedTuple):
@@ -88,17 +98,25 @@ class StatementIndex:
         self.naming_half = _NamingHalf(self._places)
 
     def polarities(self, statement: Statement) -> set[bool]:
-        """`denied` of the statements on the same matter: most words of the shorter of the two are common."""
+        """`denied` of the closest statements on the same matter: most words of the shorter of the two are common.
+
+        One that says the opposite ("raises" for "lowers") counts as its denial.
+        """
         common = statement.words & self._words
-        if len(common) < ENOUGH:
+        if len(common) < ENOUGH or len(common) < (least := enough(statement)):
             return set()
         size = len(statement.words)
         counts = Counter(chain.from_iterable(map(self._places.__getitem__, common)))
-        return {
-            self.statements[place].denied
+        close = {
+            place: shared
             for place, shared in counts.items()
-            if shared >= ENOUGH and shared >= _MOST * min(size, len(self.statements[place].words))
+            if shared >= least and shared >= _MOST * min(size, len(self.statements[place].words))
         }
+        if not close:
+            return set()
+        closest, turns = max(close.values()), directions(statement.text)
+        found = [self.statements[place] for place, shared in close.items() if shared == closest]
+        return {other.denied != opposite(turns, directions(other.text)) for other in found}
 
     def naming(self, *names: Iterable[frozenset[str]]) -> list[Statement]:
         """The statements that name each of several things: that hold all words of one of its `names`."""
@@ -142,7 +160,12 @@ def agreement(own: Iterable[Statement], others: Sequence[StatementIndex]) -> Sai
 def fact(head: str, relation: str, tail: str) -> Fact:
     """A triple as a fact that statements can state."""
     of_head, of_tail = content_words(head), content_words(tail)
-    return Fact(of_head - of_tail or of_head, of_tail - of_head or of_tail, is_negated(relation))
+    return Fact(
+        of_head - of_tail or of_head,
+        of_tail - of_head or of_tail,
+        is_negated(relation),
+        directions(f"{head} {relation} {tail}"),
+    )
 
 
 def stated(own: StatementIndex, facts: Sequence[Fact]) -> tuple[Said, int]:
@@ -157,11 +180,15 @@ def stated(own: StatementIndex, facts: Sequence[Fact]) -> tuple[Said, int]:
     (Said(agreeing=1, contradicting=1), 1)
     """
     agreeing, contradicting, stating = set(), set(), set()
-    for place, (head, tail, denied) in enumerate(facts):
+    for place, (head, tail, denied, turns) in enumerate(facts):
         if not (of_head := own.naming_half[head]):
             continue
         for number in of_head & own.naming_half[tail]:
             statement = own.statements[number]
+            if turns and opposite(
+                turns, directions(statement.text)
+            ):  # of the same things something else may be true
+                continue
             if statement.denied != denied:
                 if place not in contradicting and not _of_a_person(statement.text):
                     contradicting.add(place)

@@ -168,20 +168,29 @@ def _read_in_turn(parts: Iterable[str]) -> Iterator[tuple[_Sentence, bool]]:
 
 @lru_cache(maxsize=4096)  # a text is read as it was written and again without its copies
 def _read(sentence: str) -> _Sentence:
-    denial = _DENIES_WHAT_PRECEDES.match(sentence)
-    if denial and len(word_forms(sentence)) <= 2 * _SHORT and len(content_words(sentence)) <= _SHORT // 3:
+    if denial := _takes_back(sentence):
         return _Sentence("all" if denial["all"] or denial["none"] else "before", False, "", ())
-    clauses = []
+    clauses: list[Statement] = []
     before = denied_behind(sentence)
     sentence = asserted(sentence if before is None else before)
     may_deny = _MAY_DENY.in_text(sentence)
     for clause in _CLAUSE_END.split(sentence):
+        if clauses and may_deny and _takes_back(clause):  # "..., but that is wrong: ..."
+            clauses = list(map(_opposite, clauses))
+            continue
         bare, denials = without_denials(clause) if may_deny else (clause, 0)
         words = frozenset(stems(bare))
         if words and len(words) <= _LONGEST:
             clauses.append(Statement(words, (denials % 2 == 1) != (before is not None), clause))
     follows = _MAY_DENY_WHAT_FOLLOWS.in_text(sentence) and bool(_DENIES_WHAT_FOLLOWS.search(sentence))
     return _Sentence("", follows, sentence if before is None else "", tuple(clauses))
+
+
+def _takes_back(text: str) -> re.Match[str] | None:
+    """Whether a short sentence or clause denies what stands before it."""
+    denial = _DENIES_WHAT_PRECEDES.match(text)
+    short = denial and len(word_forms(text)) <= 2 * _SHORT and len(content_words(text)) <= _SHORT // 3
+    return denial if short else None
 
 
 def denies(clause: str) -> bool:

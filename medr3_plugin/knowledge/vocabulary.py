@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -202,21 +202,15 @@ def read_entries(path: str | Path) -> Iterator[Entry]:
         raise UserError(f"vocabulary {path} is a folder: give the jsonl file")
     if not path.is_file():
         raise UserError(
-            f"vocabulary file {path} does not exist: make it with `medr3 data vocab --out {path}`"
+            f"vocabulary file {path} does not exist: make it with `medr3 data vocab --out {shlex.quote(str(path))}`"
         )
-    for number, line in tables.lines(path):
-        yield _entry(line, f"{path}:{number}")
+    for row in tables.json_lines(path):
+        if row.error:
+            raise UserError(f"{row.where}: {row.error}")
+        yield _entry(row.data, row.where)
 
 
-def _entry(line: bytes, where: str) -> Entry:
-    try:
-        row = json.loads(line)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{where}: not UTF-8 at byte {error.start + 1}; convert the file to UTF-8") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: not JSON: {error}") from None
-    if not isinstance(row, Mapping):
-        raise UserError(f"{where}: expected an object with the key 'name'")
+def _entry(row: Mapping[str, Any], where: str) -> Entry:
     name = row.get("name")
     if not isinstance(name, str) or not name.strip():
         raise UserError(f"{where}: key 'name' must be a non-empty string")

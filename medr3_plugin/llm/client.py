@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from medr3_plugin.errors import JudgeFailure, UserError
+from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, UserError
 from medr3_plugin.llm.server_failure import without_credentials
 from medr3_plugin.llm.stats import current
 from medr3_plugin.llm.transport import PerLoop, Transport
@@ -29,6 +29,7 @@ Messages = Sequence[Mapping[str, str]]
 
 YAML_SETTINGS = {
     "model": "judge.model",
+    "api_key_env": "medr3.reward.judge.api_key_env",
     "structured": "judge.structured: none",
     "parameters": "judge.parameters: {%s}",
     "length": "judge.max_tokens",
@@ -97,8 +98,9 @@ class ChatClient:
         give_up_after: int = 0,
     ) -> None:
         if api_key_env and not os.environ.get(api_key_env):
-            raise UserError(f"judge.api_key_env: the environment variable {api_key_env} is not set")
-        self.base_url = base_url.rstrip("/")
+            key = settings.get("api_key_env", "--api-key-env")
+            raise UserError(f"{key}: the environment variable {api_key_env} is not set")
+        self.base_url = base_url.rstrip("/").removesuffix("/chat/completions")
         self.name = f"the {role} at {without_credentials(self.base_url)}"
         self.model = model
         self.params = dict(params or {})
@@ -179,7 +181,7 @@ class ChatClient:
             raise self._transport.failure("bad_response", "sent a reply without text")
         return Completion(text, prompt_tokens, completion_tokens, truncated)
 
-    def cut_off(self) -> JudgeFailure:
+    def cut_off(self) -> InfrastructureFailure:
         """The failure of a reply that the server cut off."""
         return self._transport.failure(
             "truncated",

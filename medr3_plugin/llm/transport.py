@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import aiohttp
 
-from medr3_plugin.errors import JudgeFailure, MissingExtra
+from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, MissingExtra
 from medr3_plugin.llm.server_failure import RefusedError, is_gone, may_pass, proxy_of, quoted
 from medr3_plugin.llm.stats import current, note_failure
 
@@ -69,7 +69,7 @@ class Transport:
         try:
             import stamina  # noqa: F401  # absent must show now, not with the first answer
         except ImportError:
-            raise MissingExtra("stamina", "judge", "the LLM judge") from None
+            raise MissingExtra("stamina", "judge", f"asking {name}") from None
         # without a handler of the user's, Python prints the bare name of stamina's message for every retry
         logging.getLogger("stamina").addHandler(_SILENT)
         self._base_url = base_url
@@ -122,7 +122,7 @@ class Transport:
             raise self.failure("not_asked", "was given up")
         try:
             reply = await self._sent(session, method, path, body)
-        except JudgeFailure as failure:
+        except InfrastructureFailure as failure:
             self._failures_in_a_row += is_gone(failure.kind)
             raise
         self._failures_in_a_row = 0
@@ -170,7 +170,7 @@ class Transport:
                 raise RefusedError(response.status, said, response.headers.get("Retry-After", ""))
             return bytes(text)
 
-    def failure(self, kind: str, what: str) -> JudgeFailure:
+    def failure(self, kind: str, what: str) -> InfrastructureFailure:
         """The failure of this server, counted; `what` follows its name."""
         failure = JudgeFailure(f"{self._name} {what}", kind=kind)
         note_failure(failure, self._name)

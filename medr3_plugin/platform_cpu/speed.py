@@ -114,6 +114,17 @@ def thread_environment(threads: int) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(threads), **bind}
 
 
+def cpu_environment(threads: int) -> dict[str, str]:
+    """Variables of a run on the CPU platform; those that the user has set take precedence."""
+    wanted = {
+        "VERL_PLATFORM": "cpu",
+        "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB; vLLM would take half of the memory
+        "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",  # rollout and update take turns, so all cores serve each
+        **thread_environment(threads),
+    }
+    return {key: os.environ.get(key, value) for key, value in wanted.items()}
+
+
 if __name__ == "__main__":
     chosen = choose(measured_here())
     for name, value in thread_environment(chosen.threads).items():

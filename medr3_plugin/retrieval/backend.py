@@ -16,21 +16,27 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.client import RetrievalClient
-from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_index
+from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_engine
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
 from medr3_plugin.retrieval.serve.batching import Batcher
-from medr3_plugin.yaml_section import validated
+from medr3_plugin.yaml_section import Section, is_address, validated
 
 if TYPE_CHECKING:
     from medr3_plugin.retrieval.index.filters import Filters
 
 
 class RetrievalBackend(Protocol):
-    """Where searches go."""
+    """Where searches go.
+
+    Attributes:
+        closed: `make_backend` makes a new one in its place.
+    """
+
+    closed: bool
 
     async def search(
         self, queries: Sequence[str], topk: int, filters: Filters | None = None
@@ -48,7 +54,7 @@ class RetrievalBackend(Protocol):
         ...
 
 
-class BackendOptions(BaseModel):
+class BackendOptions(Section):
     """The yaml section `medr3.retrieval`, as far as the backend is concerned.
 
     Attributes:
@@ -70,8 +76,6 @@ class BackendOptions(BaseModel):
         ray_cpus: cores Ray reserves for each actor.
         ray_start_timeout_s: timeout for Ray to place the actors and open their indexes.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     backend: Literal["inprocess", "http", "ray", "milvus"] = "inprocess"
     index: str = ""
@@ -101,6 +105,12 @@ class BackendOptions(BaseModel):
     def _complete(self) -> BackendOptions:
         if self.backend == "http" and not self.url:
             raise ValueError("backend http needs url, the address of a running `medr3 serve`")
+        if self.backend == "http" and not is_address(self.url):
+            raise ValueError(f"url: expected http://HOST:PORT, got {self.url!r}")
+        if self.backend != "milvus" and self.ranking is not None:
+            raise ValueError(
+                "ranking is of backend milvus; an index is ranked by the engine it was built with"
+            )
         if self.backend in {"inprocess", "ray"} and not self.index:
             raise ValueError(f"backend {self.backend} needs index, a folder made by `medr3 index build`")
         if self.backend == "milvus" and not (self.uri and self.collection):
@@ -116,34 +126,20 @@ class InProcessBackend:
 
     def __init__(self, batcher: Batcher, timeout_s: float) -> None:
         self.batcher = batcher
+        self.closed = False
         self._timeout_s = timeout_s
 
     async def search(
         self, queries: Sequence[str], topk: int, filters: Filters | None = None
     ) -> list[list[Hit]]:
         """See `RetrievalBackend.search`. The time to open the index does not count against the deadline."""
-        await self._opened()
+        await self.batcher.opened()
         return await self.batcher.search(queries, topk, filters, self._timeout_s)
 
     async def close(self) -> None:
         """See `RetrievalBackend.close`."""
-        forget(self)
+        self.closed = True
         await asyncio.to_thread(self.batcher.close)
-
-    async def _opened(self) -> None:
-        self.batcher.start()
-        # polled, because any event loop may wait for it, and it happens once in a process
-        while self.batcher.opening:
-            await asyncio.sleep(0.005)
-
-
-class HttpBackend(RetrievalClient):
-    """A running service."""
-
-    async def close(self) -> None:
-        """See `RetrievalBackend.close`."""
-        forget(self)
-        await super().close()
 
 
 _shared: dict[tuple[int, str], RetrievalBackend] = {}
@@ -160,14 +156,14 @@ def make_backend(options: Mapping[str, Any]) -> RetrievalBackend:
     # with the process id: a forked child must not use the threads and sockets of its parent
     key = (os.getpid(), json.dumps(parsed.model_dump(), sort_keys=True))
     with _shared_lock:
-        if key not in _shared:
+        if key not in _shared or _shared[key].closed:
             _shared[key] = _build(parsed)
         return _shared[key]
 
 
 def _build(options: BackendOptions) -> RetrievalBackend:
     if options.backend == "http":
-        return HttpBackend(
+        return RetrievalClient(
             options.url,
             timeout_s=options.timeout_s,
             retries=options.retries,
@@ -179,27 +175,16 @@ def _build(options: BackendOptions) -> RetrievalBackend:
 
         return RayBackend(options)
 
-    if options.backend == "milvus":
-        return InProcessBackend(Batcher(lambda: _open_collection(options)), options.timeout_s)
-
-    return InProcessBackend(Batcher(lambda: open_index(options.index, options.search)), options.timeout_s)
+    return InProcessBackend(Batcher(lambda: _open(options)), options.timeout_s)
 
 
-def _open_collection(options: BackendOptions) -> Engine:
-    from medr3_plugin.retrieval.milvus import open_collection
-
-    return open_collection(
-        options.uri,
-        options.collection,
+def _open(options: BackendOptions) -> Engine:
+    return open_engine(
+        options.index,
         options.search,
+        uri=options.uri if options.backend == "milvus" else "",
+        collection=options.collection,
         ranking=options.ranking,
         token_env=options.token_env,
         timeout_s=options.timeout_s,
     )
-
-
-def forget(backend: RetrievalBackend) -> None:
-    """Make `make_backend` build a new one instead of handing out `backend` again."""
-    with _shared_lock:
-        for key in [key for key, shared in _shared.items() if shared is backend]:
-            del _shared[key]

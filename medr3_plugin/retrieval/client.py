@@ -24,6 +24,7 @@ import aiohttp
 from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, request_to_wire, response_from_wire
+from medr3_plugin.yaml_section import is_address
 
 if TYPE_CHECKING:
     from medr3_plugin.retrieval.index.filters import Filters
@@ -108,7 +109,7 @@ class RetrievalClient:
         breaker_failures: int = _BREAKER_FAILURES,
         max_response_bytes: int = 64 << 20,
     ) -> None:
-        if not url.startswith(("http://", "https://")):
+        if not is_address(url):
             raise UserError(f"retrieval url {url!r}: expected http://HOST:PORT")
         url = url.rstrip("/")
         self.url = url if url.endswith("/retrieve") else f"{url}/retrieve"
@@ -118,12 +119,10 @@ class RetrievalClient:
         self._token_env = token_env
         self._max_response_bytes = max_response_bytes
         self._breaker = CircuitBreaker(breaker_failures, breaker_cooldown_s)
-        self._sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, aiohttp.ClientSession] = (
-            weakref.WeakKeyDictionary()
-        )
-        self._places: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = (
-            weakref.WeakKeyDictionary()
-        )
+        # by event loop
+        self.closed = False
+        self._sessions: weakref.WeakKeyDictionary[Any, aiohttp.ClientSession] = weakref.WeakKeyDictionary()
+        self._places: weakref.WeakKeyDictionary[Any, asyncio.Semaphore] = weakref.WeakKeyDictionary()
 
     async def search(
         self, queries: Sequence[str], topk: int, filters: Filters | None = None
@@ -160,6 +159,7 @@ class RetrievalClient:
 
     async def close(self) -> None:
         """Close the session of the running loop, and drop those of other loops."""
+        self.closed = True
         sessions = list(self._sessions.items())
         self._sessions.clear()
         for loop, session in sessions:
@@ -258,11 +258,8 @@ class RetrievalClient:
         return headers
 
     def _place(self) -> asyncio.Semaphore:
-        loop = asyncio.get_running_loop()
-        place = self._places.get(loop)
-        if place is None:
-            place = self._places[loop] = asyncio.Semaphore(self._max_connections)
-        return place
+        new = asyncio.Semaphore(self._max_connections)
+        return self._places.setdefault(asyncio.get_running_loop(), new)
 
     def _session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()

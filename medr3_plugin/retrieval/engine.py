@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, model_validator
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.index import analyser
 from medr3_plugin.retrieval.index import manifest as manifest_file
-from medr3_plugin.retrieval.index.filters import Filters, Mask, MaskCache
-from medr3_plugin.retrieval.index.lexical import LexicalIndex, Rows, Scores
+from medr3_plugin.retrieval.index.filters import Filters
+from medr3_plugin.retrieval.index.lexical import LexicalIndex
 from medr3_plugin.retrieval.index.store import DocumentStore
 from medr3_plugin.retrieval.rerank import CrossEncoderReranker, EvidencePrior
+from medr3_plugin.yaml_section import Section
 
 if TYPE_CHECKING:
+    from medr3_plugin.retrieval.hybrid import HybridRetriever
+    from medr3_plugin.retrieval.index.dense import DenseIndex
     from medr3_plugin.retrieval.index.encoder import EncoderConfig
 
 __all__ = ["Engine", "Filters", "IndexEngine", "SearchOptions", "open_index"]
@@ -28,45 +33,7 @@ __all__ = ["Engine", "Filters", "IndexEngine", "SearchOptions", "open_index"]
 logger = logging.getLogger(__name__)
 
 
-class Engine(Protocol):
-    """What can be searched. Implementations are safe to call from several threads."""
-
-    def search(self, queries: Sequence[str], topk: int, filters: Filters | None = None) -> list[list[Hit]]:
-        """The `topk` best documents of each query, best first.
-
-        A list may be shorter than `topk`: BM25 leaves out documents without any common word, and an empty
-        query has no hits. `topk` beyond the number of documents returns what there is.
-
-        Raises:
-            UserError: `topk` below 1.
-        """
-        ...
-
-    def warm_up(self) -> None:
-        """Do now what the first searches would wait for: load models, compile."""
-        ...
-
-    def close(self) -> None:
-        """Release the documents; the engine cannot be used afterwards."""
-        ...
-
-
-class Retriever(Protocol):
-    """One way of ranking the rows of an index."""
-
-    def search(self, queries: Sequence[str], topk: int, mask: Mask | None = None) -> tuple[Rows, Scores]:
-        """`[queries, topk]` row numbers and scores, best first; -1 where there is nothing more."""
-        ...
-
-    def warm_up(self) -> None:
-        """Do now what the first search would wait for."""
-        ...
-
-    def __len__(self) -> int: ...
-
-
-@dataclass(frozen=True, slots=True)
-class SearchOptions:
+class SearchOptions(Section):
     """How an index is searched; nothing here changes the index.
 
     Attributes:
@@ -83,21 +50,36 @@ class SearchOptions:
     encoder: str | None = None
     article_encoder: str | None = None
     device: str | None = None
-    depth: int = 100
+    depth: int = Field(100, ge=1)
     reranker: str | None = None
-    rerank_depth: int = 50
-    evidence_prior: float = 0.0
+    rerank_depth: int = Field(50, ge=1)
+    evidence_prior: float = Field(0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> SearchOptions:
+        if "rerank_depth" in self.model_fields_set and self.rerank_depth > self.depth:
+            raise ValueError(f"rerank_depth ({self.rerank_depth}) is larger than depth ({self.depth})")
+        return self
 
     def encoder_config(self, recorded: Mapping[str, Any]) -> EncoderConfig:
-        """How the encoder of an index is used now; `recorded` is how it was at building."""
-        from medr3_plugin.retrieval.index.encoder import config_from
+        """How the encoder of an index is used now; `recorded` is how it was at building.
 
-        config = config_from(recorded, self.encoder, self.article_encoder)
-        return replace(config, device=self.device) if self.device else config
+        Raises:
+            UserError: a place for the article encoder of an index that has one model for both.
+        """
+        from medr3_plugin.retrieval.index.encoder import EncoderConfig
+
+        if self.article_encoder and not recorded.get("article_path"):
+            raise UserError(
+                "--article-encoder (search.article_encoder): the index was built with one encoder for queries "
+                "and documents; leave it out, and give that encoder's location with --encoder"
+            )
+        now = {"path": self.encoder, "article_path": self.article_encoder, "device": self.device}
+        return EncoderConfig(**{**recorded, **{name: value for name, value in now.items() if value}})
 
 
-class RankingEngine(ABC):
-    """What every engine does with the documents that it ranks: reranking, the evidence prior.
+class Engine(ABC):
+    """What can be searched: ranked documents, reranking, the evidence prior. Safe to call from several threads.
 
     Attributes:
         manifest: of what is searched.
@@ -118,11 +100,22 @@ class RankingEngine(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
+    def close(self) -> None:
+        """Release the documents; the engine cannot be used afterwards."""
+
+    @abstractmethod
     def candidates(self, queries: Sequence[str], count: int, filters: Filters | None) -> list[list[Hit]]:
         """The `count` best documents of each query by the engine alone."""
 
     def search(self, queries: Sequence[str], topk: int, filters: Filters | None = None) -> list[list[Hit]]:
-        """See `Engine.search`."""
+        """The `topk` best documents of each query, best first.
+
+        A list may be shorter than `topk`: BM25 leaves out documents without any common word, and an empty
+        query has no hits. `topk` beyond the number of documents returns what there is.
+
+        Raises:
+            UserError: `topk` below 1.
+        """
         if topk < 1:
             raise UserError(f"topk: expected at least 1, got {topk}")
         if not queries:
@@ -134,12 +127,12 @@ class RankingEngine(ABC):
         return [self._prior.apply(hits)[:topk] for hits in results]
 
     def warm_up(self) -> None:
-        """See `Engine.warm_up`."""
+        """Do now what the first searches would wait for: load models, compile."""
         if self._reranker is not None:
             self._reranker.warm_up()
 
 
-class IndexEngine(RankingEngine):
+class IndexEngine(Engine):
     """An index folder, opened. Use `open_index`.
 
     Attributes:
@@ -154,7 +147,7 @@ class IndexEngine(RankingEngine):
         path: Path,
         manifest: dict[str, Any],
         store: DocumentStore,
-        retriever: Retriever,
+        retriever: LexicalIndex | DenseIndex | HybridRetriever,
         options: SearchOptions,
     ) -> None:
         self.path = path
@@ -162,14 +155,15 @@ class IndexEngine(RankingEngine):
         self.store = store
         self.retriever = retriever
         super().__init__(options)
-        self._masks = MaskCache(store)
+        # a byte a document each; of the filters used last, so that a service computes each once
+        self._mask = functools.lru_cache(maxsize=8)(lambda filters: filters.mask(store))
 
     def __len__(self) -> int:
         return len(self.store)
 
     def candidates(self, queries: Sequence[str], count: int, filters: Filters | None) -> list[list[Hit]]:
-        """See `RankingEngine.candidates`."""
-        mask = self._masks.get(filters)
+        """See `Engine.candidates`."""
+        mask = None if filters in {None, Filters()} else self._mask(filters)
         if mask is not None and not mask.any():
             return [[] for _ in queries]
         rows, scores = self.retriever.search(queries, count, mask)
@@ -213,6 +207,30 @@ def open_index(path: str | Path, options: SearchOptions | None = None) -> IndexE
     return IndexEngine(folder, content, store, retriever, options)
 
 
+def open_engine(
+    index: str | Path,
+    options: SearchOptions | None = None,
+    *,
+    uri: str = "",
+    collection: str = "",
+    **access: Any,
+) -> Engine:
+    """The index in a folder, or a Milvus collection where there is a `uri`.
+
+    Args:
+        access: `ranking`, `token_env` and `timeout_s` of `milvus.open_collection`.
+
+    Raises:
+        UserError: see `open_index` and `milvus.open_collection`.
+        RetrievalFailure: the Milvus server failed.
+    """
+    if not uri:
+        return open_index(index, options)
+    from medr3_plugin.retrieval.milvus import open_collection
+
+    return open_collection(uri, collection, options, **access)
+
+
 def check_index(path: Path) -> None:
     """Whether `open_index` would find a whole index of today's analyser, without opening it.
 
@@ -233,7 +251,9 @@ def _no_index(folder: Path, error: Exception) -> UserError:
     )
 
 
-def _retriever(folder: Path, content: dict[str, Any], options: SearchOptions) -> Retriever:
+def _retriever(
+    folder: Path, content: dict[str, Any], options: SearchOptions
+) -> LexicalIndex | DenseIndex | HybridRetriever:
     if content["engine"] != "dense":
         _check_analyser(folder, content)
     if content["engine"] == "bm25":

@@ -6,14 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medr3_plugin.retrieval.fusion import reciprocal_rank_fusion
-from medr3_plugin.retrieval.fusion_weights import lexical_weight
+from medr3_plugin.retrieval.fusion import lexical_weight, reciprocal_rank_fusion
 from medr3_plugin.retrieval.index.dense import DenseIndex
 from medr3_plugin.retrieval.index.filters import Mask
 from medr3_plugin.retrieval.index.lexical import LexicalIndex, Rows, Scores
-
-DEPTH = 100
-"""Documents each engine contributes."""
 
 FIRST = 100  # results whose scores the weights are estimated from, whatever the depth
 
@@ -21,7 +17,7 @@ FIRST = 100  # results whose scores the weights are estimated from, whatever the
 class HybridRetriever:
     """Both indexes over the same documents; safe to use from several threads."""
 
-    def __init__(self, lexical: LexicalIndex, dense: DenseIndex, depth: int = DEPTH) -> None:
+    def __init__(self, lexical: LexicalIndex, dense: DenseIndex, depth: int = FIRST) -> None:
         self.lexical = lexical
         self.dense = dense
         self._depth = depth

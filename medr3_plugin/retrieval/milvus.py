@@ -24,7 +24,7 @@ import numpy as np
 
 from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval.engine import RankingEngine, SearchOptions
+from medr3_plugin.retrieval.engine import Engine, SearchOptions
 from medr3_plugin.retrieval.hybrid import FIRST, fuse_one
 from medr3_plugin.retrieval.index import analyser
 from medr3_plugin.retrieval.index.filters import Filters
@@ -61,7 +61,7 @@ def expression(filters: Filters | None) -> str:
     return " and ".join(conditions)
 
 
-class MilvusEngine(RankingEngine):
+class MilvusEngine(Engine):
     """`engine.Engine` over a collection. Use `open_collection`.
 
     Attributes:
@@ -93,7 +93,7 @@ class MilvusEngine(RankingEngine):
         return int(self.manifest["documents"]["count"])
 
     def candidates(self, queries: Sequence[str], count: int, filters: Filters | None) -> list[list[Hit]]:
-        """See `engine.RankingEngine.candidates`.
+        """See `engine.Engine.candidates`.
 
         Raises:
             UserError: a source that no document has.
@@ -229,7 +229,12 @@ def open_collection(
                 f"{uri}: collection {collection!r} has no vectors, so it cannot be searched with {chosen}; fill it "
                 "with --encoder, or search with bm25"
             )
-        encoder = _encoder(f"{uri} {collection}", vectors, options) if chosen != "bm25" else None
+        encoder = None
+        if chosen != "bm25":
+            from medr3_plugin.retrieval.index.encoder import Encoder, check_probe
+
+            encoder = Encoder(options.encoder_config(vectors["encoder"]))
+            check_probe(encoder, vectors["probe"], Path(f"{uri} {collection}"))
         return MilvusEngine(
             client,
             uri,
@@ -243,11 +248,3 @@ def open_collection(
     except BaseException:
         client.close()
         raise
-
-
-def _encoder(where: str, recorded: dict[str, Any], options: SearchOptions) -> Encoder:
-    from medr3_plugin.retrieval.index.encoder import Encoder, check_probe
-
-    encoder = Encoder(options.encoder_config(recorded["encoder"]))
-    check_probe(encoder, recorded["probe"], Path(where))
-    return encoder

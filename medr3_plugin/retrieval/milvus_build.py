@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +83,7 @@ def fill_collection(
                 "finished": False,
                 "analyser": analyser.VERSION,
                 "made_of": made_of,
-                "dense": _dense(model) if model else None,
+                "dense": model.record() if model else None,
                 "documents": {},
             }
             _create(client, uri, collection, manifest, options)
@@ -100,7 +100,7 @@ def fill_collection(
                 if batch[-1][0] >= there:
                     _upsert(client, uri, collection, _rows(batch, model, options.batch_size))
                 bar.update(len(batch))
-        if not summary.count:
+        if not summary.levels:
             raise UserError("the corpus holds no document")
         manifest["finished"], manifest["made_of"] = True, made_of
         manifest["documents"] = {**summary.record(), "skipped_rows": bad_rows.count if bad_rows else 0}
@@ -116,13 +116,11 @@ class _Summary:
     """Counts what goes in."""
 
     def __init__(self) -> None:
-        self.count = 0
-        self.levels: dict[int, int] = {}
+        self.levels: Counter[int] = Counter()
         self.sources: dict[str, None] = {}
 
     def add(self, document: Document) -> None:
-        self.count += 1
-        self.levels[document.evidence_level] = self.levels.get(document.evidence_level, 0) + 1
+        self.levels[document.evidence_level] += 1
         if len(self.sources) <= _SOURCES:
             self.sources[document.source] = None
 
@@ -130,7 +128,7 @@ class _Summary:
         names = sorted(self.sources)
         known = len(names) <= _SOURCES and len(json.dumps(names).encode()) < _FIELD_BYTES // 2
         levels = {str(level): count for level, count in sorted(self.levels.items())}
-        return {"count": self.count, "evidence_levels": levels, "sources": names if known else None}
+        return {"count": self.levels.total(), "evidence_levels": levels, "sources": names if known else None}
 
 
 def _made_of(
@@ -163,14 +161,6 @@ def _difference(recorded: dict[str, Any], wanted: dict[str, Any]) -> str:
                 return f"the {key} is different"
             return f"{key}: {recorded.get(key)!r} then, {value!r} now"
     return ""
-
-
-def _dense(model: Encoder) -> dict[str, Any]:
-    return {
-        "encoder": asdict(model.config),
-        "dimension": model.dimension,
-        "probe": [[round(float(value), 6) for value in row] for row in model.probe()],
-    }
 
 
 def _create(

@@ -42,12 +42,8 @@ def request_to_wire(queries: Sequence[str], topk: int, filters: Filters | None =
 
 def filters_to_wire(filters: Filters) -> dict[str, Any]:
     """Metadata filters as JSON, fields without a value left out."""
-    wire = {}
-    for field in dataclasses.fields(filters):
-        value = getattr(filters, field.name)
-        if value is not None:
-            wire[field.name] = sorted(value) if isinstance(value, (set, frozenset, tuple, list)) else value
-    return wire
+    wire = {name: value for name, value in dataclasses.asdict(filters).items() if value is not None}
+    return wire | ({"sources": sorted(filters.sources)} if filters.sources is not None else {})
 
 
 def filters_from_wire(wire: Mapping[str, Any] | None) -> Filters | None:
@@ -77,14 +73,12 @@ def document_to_wire(document: Document) -> dict[str, Any]:
 
 def response_to_wire(results: Sequence[Sequence[Hit]], *, return_scores: bool) -> dict[str, Any]:
     """The body of a response for `results`, one sequence of hits per query."""
-    if return_scores:
-        return {
-            "result": [
-                [{"document": document_to_wire(hit.document), "score": _finite(hit.score)} for hit in hits]
-                for hits in results
-            ]
-        }
-    return {"result": [[document_to_wire(hit.document) for hit in hits] for hits in results]}
+
+    def shown(hit: Hit) -> dict[str, Any]:
+        document = document_to_wire(hit.document)
+        return {"document": document, "score": _finite(hit.score)} if return_scores else document
+
+    return {"result": [[shown(hit) for hit in hits] for hits in results]}
 
 
 def response_from_wire(body: Any, queries: int) -> list[list[Hit]]:

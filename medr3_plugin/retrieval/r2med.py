@@ -28,14 +28,8 @@ from medr3_plugin.retrieval.ndcg import ndcg
 
 ORGANISATION = "R2MED"
 SETS = (
-    "Biology",
-    "Bioinformatics",
-    "Medical-Sciences",
-    "MedXpertQA-Exam",
-    "MedQA-Diag",
-    "PMC-Treatment",
-    "PMC-Clinical",
-    "IIYi-Clinical",
+    *("Biology", "Bioinformatics", "Medical-Sciences", "MedXpertQA-Exam", "MedQA-Diag"),
+    *("PMC-Treatment", "PMC-Clinical", "IIYi-Clinical"),
 )
 PLACES = 10
 _BATCH = 64

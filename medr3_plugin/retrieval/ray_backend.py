@@ -2,8 +2,9 @@
 
 Each actor (`ray_replicas` of them) opens the index and batches greedily as the service does: it knows the deadline of
 a search, works for nobody who left, and refuses at once what it would not come to in time. A search goes to one of the
-actors, and to another, or later, if it is refused. The actors are named, so all workers of a job share them; they end
-with the worker that made them, and whoever finds one missing makes it again.
+actors, and again until its deadline if it is refused or its actor died. The actors are named, so all workers of a job
+share them. Ray starts an actor again whose process or node was lost; actors end with the worker that made them, and
+whoever finds one missing makes it again.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval.backend import BackendOptions, forget
 from medr3_plugin.retrieval.engine import SearchOptions, open_index
 from medr3_plugin.retrieval.serve.batching import Batcher
 
 if TYPE_CHECKING:
+    from medr3_plugin.retrieval.backend import BackendOptions
     from medr3_plugin.retrieval.index.filters import Filters
 
 logger = logging.getLogger(__name__)
@@ -56,8 +57,7 @@ class IndexActor:
 
     async def opened(self) -> str | None:
         """Wait until the index is open; what is wrong with it, or None."""
-        while self._batcher.opening:
-            await asyncio.sleep(0.01)
+        await self._batcher.opened()
         return str(self._batcher.failure) if self._batcher.failure else None
 
 
@@ -72,71 +72,76 @@ class RayBackend:
         self._ray = ray
         self._options = options
         self._actors: list[Any] | None = None
-        self._closed = False
-        self._locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = (
+        self.closed = False
+        self._locks: weakref.WeakKeyDictionary[Any, asyncio.Lock] = (
             weakref.WeakKeyDictionary()
-        )
+        )  # by event loop
 
     async def search(self, queries: Sequence[str], topk: int, filters: Filters | None = None) -> Results:
         """See `RetrievalBackend.search`; starting the actors does not count against the deadline.
 
         Raises:
-            RetrievalFailure: `timeout`, `overloaded` (no actor had room before the deadline), `actor_died` (also when
-                made again), `ray` (its other faults), `closed`, or the actor's own.
+            RetrievalFailure: `timeout`, `overloaded` (no actor had room before the deadline), `actor_died` (none that
+                lived was found before it), `ray` (its other faults), `closed`, or the actor's own.
             UserError: the index cannot be opened, or no actor can be placed.
         """
         if not queries:
             return []
-        for last in (False, True):
-            if self._closed:
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._options.timeout_s
+        for tries in itertools.count():
+            if self.closed:
                 raise RetrievalFailure("the retrieval backend is closed", "closed")
-            actors: list[Any] | None = None
+            actors = self._actors
             try:
-                actors = self._actors or await self._start()
-                return await self._answer(actors, tuple(queries), topk, filters)
-            except (TimeoutError, asyncio.TimeoutError) as error:
-                message = f"no search result from Ray within {self._options.timeout_s:g} s"
-                raise RetrievalFailure(message, "timeout") from error
+                if actors is None:
+                    began = clock()
+                    actors = await self._start()
+                    deadline += clock() - began
+                return await self._ask(actors, tuple(queries), topk, filters, deadline - clock())
+            except RetrievalFailure as refusal:
+                if refusal.kind != "overloaded":
+                    raise
+                failure = refusal
             except self._ray.exceptions.RayActorError as error:
-                if self._actors is actors:
-                    self._actors = None  # found or made again by the next start
-                if last:
-                    raise RetrievalFailure(f"a retrieval actor died: {error}", "actor_died") from error
-                logger.warning("a retrieval actor died and is replaced: %s", error)
+                # Ray starts one again whose process or node was lost, under its name; one that was killed, or whose
+                # maker is gone, is made again
+                unavailable = isinstance(error, self._ray.exceptions.ActorUnavailableError)
+                if not unavailable and self._actors is actors:
+                    self._actors = None
+                failure = RetrievalFailure(f"a retrieval actor died: {error}", "actor_died")
+                failure.__cause__ = error
+                logger.warning("a retrieval actor died, the search is tried again: %s", error)
             except self._ray.exceptions.RayError as error:
                 raise RetrievalFailure(f"Ray lost a search: {error}", "ray") from error
+            pause = random.uniform(0, min(_BACKOFF_S[0] * 2**tries, _BACKOFF_S[1]))  # noqa: S311
+            if clock() + pause >= deadline:
+                raise failure
+            await asyncio.sleep(pause)
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
         """Let go of the actors; they end with the process that made them."""
-        forget(self)
-        self._closed = True
+        self.closed = True
         self._actors = None
 
-    async def _answer(
-        self, actors: list[Any], queries: tuple[str, ...], topk: int, filters: Filters | None
-    ) -> Results:
-        """Ask until an actor has room or the deadline has come."""
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + self._options.timeout_s
-        for tries in itertools.count():
-            left = deadline - clock()
-            actor = random.choice(actors)  # noqa: S311
-            try:
-                return await asyncio.wait_for(self._ask(actor, queries, topk, filters, left), left)
-            except RetrievalFailure as failure:
-                if failure.kind == "timeout":  # the actor's clock was first, and knows the last try only
-                    raise TimeoutError from failure
-                pause = random.uniform(0, min(_BACKOFF_S[0] * 2**tries, _BACKOFF_S[1]))  # noqa: S311
-                if failure.kind != "overloaded" or clock() + pause >= deadline:
-                    raise
-            await asyncio.sleep(pause)
-        raise AssertionError("unreachable")
-
     async def _ask(
-        self, actor: Any, queries: tuple[str, ...], topk: int, filters: Filters | None, timeout_s: float
+        self,
+        actors: list[Any],
+        queries: tuple[str, ...],
+        topk: int,
+        filters: Filters | None,
+        timeout_s: float,
     ) -> Results:
-        outcome, kind, result = await actor.search.remote(queries, topk, filters, timeout_s)
+        actor = random.choice(actors)  # noqa: S311
+        try:
+            search = actor.search.remote(queries, topk, filters, timeout_s)
+            outcome, kind, result = await asyncio.wait_for(search, timeout_s)
+            if kind == "timeout":  # the actor's clock was first, and knows the last try only
+                raise asyncio.TimeoutError
+        except (TimeoutError, asyncio.TimeoutError) as error:
+            message = f"no search result from Ray within {self._options.timeout_s:g} s"
+            raise RetrievalFailure(message, "timeout") from error
         if outcome == "failed":
             raise RetrievalFailure(result, kind)
         if outcome == "user":
@@ -161,6 +166,7 @@ class RayBackend:
                 get_if_exists=True,
                 num_cpus=options.ray_cpus,
                 max_concurrency=_CONCURRENCY,
+                max_restarts=-1,
             ).remote(options.index, options.search)
             for replica in range(options.ray_replicas)
         ]

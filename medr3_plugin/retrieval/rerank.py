@@ -39,14 +39,12 @@ class EvidencePrior:
         """The hits in their new order, with their new scores."""
         if not self.strength:
             return list(hits)
+        step = self.strength / (HIGHEST - LOWEST)
         scored = [
-            Hit(hit.document, self._factor(hit.document.evidence_level) / (_RANK_OFFSET + rank))
+            Hit(hit.document, (1 + step * (hit.document.evidence_level - LOWEST)) / (_RANK_OFFSET + rank))
             for rank, hit in enumerate(hits, 1)
         ]
         return sorted(scored, key=lambda hit: -hit.score)
-
-    def _factor(self, level: int) -> float:
-        return 1 + self.strength * (level - LOWEST) / (HIGHEST - LOWEST)
 
 
 class CrossEncoderReranker:

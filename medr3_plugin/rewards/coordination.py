@@ -7,6 +7,9 @@ from collections.abc import Callable, Collection, Set
 from medr3_plugin.knowledge.agreement import Said
 from medr3_plugin.knowledge.graph import Edge
 
+FEW = 2
+"""Edges or statements of which a share is taken at least: one alone is no chain of reasoning."""
+
 
 def leading_to(edges: Collection[Edge], answers: Set[str]) -> list[Edge]:
     """Edges with an endpoint in the answer, or on a directed path to it, in alphabetical order.
@@ -39,8 +42,9 @@ def coordination(  # noqa: PLR0917 - what is measured on both sides
     """How far what was retrieved supports the model's reasoning, in [-1, 1]; contradiction counts against it.
 
     If its statements contradict the relevant documents more often than they agree with them, the balance of the two
-    (negative). Else the larger of two shares: of the edges that lead to the answer, those that a relevant document
-    supports; of the statements, those that agree with one, less those that contradict one.
+    (negative). Else the larger of two shares, each of `FEW` at least: of the edges that lead to the answer, those that
+    a relevant document supports, times that balance; of the statements, those that agree with one, less those that
+    contradict one.
 
     Args:
         edges: the model's own graph.
@@ -56,7 +60,7 @@ def coordination(  # noqa: PLR0917 - what is measured on both sides
     Two edges lead to "flu"; one is supported. Then all that is said contradicts:
 
     >>> graph = [("fever", "+", "flu"), ("rash", "+", "fever"), ("x", "+", "y")]
-    >>> coordination(graph, {"flu"}, lambda edge: edge[0] == "fever", Said(1, 0), Said(1, 0), 4)
+    >>> coordination(graph, {"flu"}, lambda edge: edge[0] == "fever", Said(2, 0), Said(2, 0), 4)
     (0.5, [('fever', '+', 'flu')])
     >>> coordination(graph, {"flu"}, lambda edge: edge[0] == "fever", Said(), Said(0, 3), 4)[0]
     -1.0
@@ -65,6 +69,6 @@ def coordination(  # noqa: PLR0917 - what is measured on both sides
     supported = [edge for edge in relevant if supports(edge)]
     if written.contradicting > written.agreeing:
         return written.balance, supported
-    of_edges = len(supported) / len(relevant) if relevant else 0.0
-    of_statements = (stated.agreeing - stated.contradicting) / statements if statements else 0.0
+    of_edges = len(supported) / max(len(relevant), FEW) * written.balance
+    of_statements = (stated.agreeing - stated.contradicting) / max(statements, FEW)
     return max(of_edges, of_statements), supported

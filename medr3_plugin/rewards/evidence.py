@@ -17,7 +17,7 @@ from medr3_plugin.retrieval.corpus.evidence import assess
 from medr3_plugin.rewards.copying import Source, without_copies
 from medr3_plugin.trajectory import Trajectory
 
-_TOOL_CALL = re.compile(r"<tool_(call|response)>.*?(?:</tool_\1>|\Z)", re.DOTALL)
+_TOOL_CALL = re.compile(r"<tool_(call|response)>.*?(?:</tool_\1>|\Z)|</tool_(?:call|response)>", re.DOTALL)
 """A search in the tool protocol: neither its query nor what came back is the model's reasoning."""
 
 EXECUTED = frozenset(("ok", "empty", "duplicate"))

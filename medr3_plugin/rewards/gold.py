@@ -27,9 +27,13 @@ def in_words(answer: str, sample: Sample) -> str:
     >>> sample = Sample("1", "Which drug?", "", ("B",), options={"A": "Aspirin", "B": "Heparin"})
     >>> [in_words(form, sample) for form in ("B", "**B**", "(b)", "B. Heparin", "Heparin", "B vitamins")]
     ['Heparin', 'Heparin', 'Heparin', 'Heparin', 'Heparin', 'B vitamins']
+    >>> in_words("B. cereus", Sample("1", "Which?", "", ("A",), options={"A": "B. cereus", "B": "E. coli"}))
+    'B. cereus'
     """
     letter = _LETTER.fullmatch(answer.strip())
-    return sample.options.get(letter[1].upper(), answer) if sample.options and letter else answer
+    if not (sample.options and letter) or answer.strip() in sample.options.values():
+        return answer
+    return sample.options.get(letter[1].upper(), answer)
 
 
 def _is_name(text: str) -> bool:

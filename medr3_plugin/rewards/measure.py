@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from medr3_plugin.knowledge.agreement import ENOUGH, Fact, Said, StatementIndex, agreement, fact, stated
+from medr3_plugin.knowledge.agreement import Fact, Said, StatementIndex, agreement, enough, fact, stated
 from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.graph import Edge, Graph
 from medr3_plugin.knowledge.statements import Statement
@@ -67,7 +67,7 @@ class _Claims(NamedTuple):
 
 
 def _comparable(claims: Iterable[Statement]) -> list[Statement]:
-    return [claim for claim in claims if len(claim.words) >= ENOUGH]
+    return [claim for claim in claims if len(claim.words) >= enough(claim)]
 
 
 class Measure:

@@ -18,19 +18,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.rewards.paper import NonNegative, PaperOptions
-from medr3_plugin.yaml_section import validated
+from medr3_plugin.yaml_section import Section, validated
 
 Preset = Literal["medr3", "paper", "authors", "reasoning", "retrieval", "joint"]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _as_pair(value: Any) -> Any:
@@ -41,7 +36,7 @@ Ramp = Annotated[tuple[Share, Share], BeforeValidator(_as_pair)]
 """A weight at the start and at the end of the stage; one number stands for both."""
 
 
-class BonusWeights(_Section):
+class BonusWeights(Section):
     """Weights of the parts in the bonus B; their sum must not exceed 1 (the answer has to decide).
 
     One number, or `[start, end]`: the weight then moves linearly over the stage.
@@ -82,7 +77,7 @@ class BonusWeights(_Section):
         return {part: getattr(self, part) for part in type(self).model_fields}
 
 
-class ByLevel(_Section):
+class ByLevel(Section):
     """A number for each answer level.
 
     Attributes:
@@ -91,15 +86,15 @@ class ByLevel(_Section):
         right: for a right answer.
     """
 
-    wrong: Finite
-    partly: Finite
-    right: Finite
+    wrong: float
+    partly: float
+    right: float
 
     def __getitem__(self, level: int) -> float:
         return (self.wrong, self.partly, self.right)[level]
 
 
-class ReasoningWeights(_Section):
+class ReasoningWeights(Section):
     """Weights of the terms of S; they are divided by their sum.
 
     Attributes:
@@ -119,7 +114,7 @@ class ReasoningWeights(_Section):
         return self
 
 
-class RetrievalWeights(_Section):
+class RetrievalWeights(Section):
     """Weights of the parts of T; they are divided by their sum.
 
     Utilisation and coverage count most.
@@ -143,7 +138,7 @@ class RetrievalWeights(_Section):
         return self
 
 
-class Overlong(_Section):
+class Overlong(Section):
     """The penalty of overlong responses: it rises linearly over the last `buffer` tokens before `max_tokens`.
 
     Attributes:
@@ -156,8 +151,14 @@ class Overlong(_Section):
     buffer: Annotated[int, Field(gt=0)] = 3072
     factor: NonNegative = 1.0
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Overlong:
+        if self.max_tokens is not None and self.buffer > self.max_tokens:
+            raise ValueError(f"buffer ({self.buffer}) is larger than max_tokens ({self.max_tokens})")
+        return self
 
-class PenaltyScales(_Section):
+
+class PenaltyScales(Section):
     """Largest size of each penalty.
 
     Attributes:
@@ -173,7 +174,7 @@ class PenaltyScales(_Section):
     overlong: Overlong = Overlong()
 
 
-class Floors(_Section):
+class Floors(Section):
     """Rewards of trajectories that are not scored, and the lowest reward of an answered one.
 
     Attributes:
@@ -182,9 +183,9 @@ class Floors(_Section):
         answered: lowest reward of an answered trajectory, whatever its penalties.
     """
 
-    forged: Finite = -1.0
-    no_answer: Finite = -0.5
-    answered: Finite = -0.4
+    forged: float = -1.0
+    no_answer: float = -0.5
+    answered: float = -0.4
 
     @model_validator(mode="after")
     def _ladder(self) -> Floors:
@@ -193,7 +194,7 @@ class Floors(_Section):
         return self
 
 
-class StageOptions(_Section):
+class StageOptions(Section):
     """What can be set for a stage; a null or absent key takes the preset's value.
 
     Attributes:
@@ -233,7 +234,7 @@ class StageOptions(_Section):
         return self
 
 
-class ExtractorOptions(_Section):
+class ExtractorOptions(Section):
     """Where the model's triples come from.
 
     Attributes:
@@ -248,7 +249,7 @@ class ExtractorOptions(_Section):
     max_triples: Annotated[int, Field(gt=0)] = 400
 
 
-class EncoderOptions(_Section):
+class EncoderOptions(Section):
     """The sentence encoder of the semantic term; off without `path`.
 
     It runs on the CPU unless `device` says otherwise: in training, GPUs belong to trainer and vLLM, but Ray does not

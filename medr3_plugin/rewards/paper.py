@@ -19,11 +19,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from medr3_plugin.knowledge.graph import HOPS, Edge, Graph, hop_jaccards, jaccard
+from medr3_plugin.yaml_section import Section
 
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0)]
 
 ANSWER = (0.0, 1.0, 2.0)
 """R_answer of a wrong, a partly right and a right answer. Certainty: read."""
@@ -36,7 +37,7 @@ EVIDENCE_LEVELS = range(1, 10)
 """The nine-level scale of `Document.evidence_level`, best last."""
 
 
-class PaperOptions(BaseModel):
+class PaperOptions(Section):
     """The yaml section `medr3.reward.paper`: weights that the figures name without their values.
 
     Defaults (ours) make the terms comparable: R_reasoning and R_retrieval lie in [0, 1] as R_format and
@@ -53,8 +54,6 @@ class PaperOptions(BaseModel):
         K: longest path, in hops, that the logical term compares.
         levels: for each level of the pyramid its levels of the nine-level scale (`retrieval.corpus.evidence`).
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     alpha: NonNegative = 1 / 3
     beta: NonNegative = 1 / 6

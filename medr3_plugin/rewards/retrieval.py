@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from medr3_plugin.knowledge.agreement import agreement
@@ -40,22 +40,23 @@ def coverage(needed: Collection[object], found: Collection[object]) -> float:
     return len(needed.intersection(found)) / len(needed) if needed else 0.0
 
 
-def utilisation(relevant: Collection[str], used: Collection[str], denied: Collection[str]) -> float:
-    """Share of the relevant documents that the model used, less the share that it contradicted; in [-1, 1].
+NAMED = 0.5
+"""Use of a document of which only an entity is named, where that of one whose statements are restated is 1."""
+
+
+def utilisation(relevant: Collection[str], used: Mapping[str, float]) -> float:
+    """Mean use of the relevant documents, in [-1, 1].
 
     Args:
         relevant: ids of the relevant documents: use of any other earns nothing.
-        used: ids of the documents that the model used.
-        denied: ids of the documents that it contradicted.
+        used: use of the documents by id: 1, `NAMED`, or -1 where the model contradicted it.
 
     Of two relevant documents one was used; the use of "d9" does not count:
 
-    >>> utilisation({"d1", "d2"}, {"d1", "d9"}, set())
+    >>> utilisation({"d1", "d2"}, {"d1": 1.0, "d9": 1.0})
     0.5
     """
-    if not relevant:
-        return 0.0
-    return (len(set(relevant).intersection(used)) - len(set(relevant).intersection(denied))) / len(relevant)
+    return sum(used.get(identity, 0.0) for identity in relevant) / len(relevant) if relevant else 0.0
 
 
 def breadth(returned: Sequence[Sequence[str]], relevant: Collection[str]) -> float:
@@ -165,16 +166,16 @@ def retrieval_score(
     if not relevant.documents:
         return RetrievalScore()
     documents = evidence.documents
-    used, denied = _used(evidence, relevant.documents, question, own, finder)
+    used = _used(evidence, relevant.documents, question, own, finder)
     parts = {
         "quality": quality([documents[identity].document.evidence_level for identity in relevant.documents]),
         "coverage": relevant.coverage,
-        "utilisation": utilisation(relevant.documents, used, denied),
+        "utilisation": utilisation(relevant.documents, used),
         "breadth": breadth([turn.returned for turn in evidence.turns], relevant.documents),
     }
     weighted = weights.model_dump()
     total = sum(weighted[name] * value for name, value in parts.items()) / sum(weighted.values())
-    return RetrievalScore(max(0.0, total), **parts, used=tuple(used))
+    return RetrievalScore(max(0.0, total), **parts, used=tuple(id_ for id_, use in used.items() if use > 0))
 
 
 def _used(
@@ -183,16 +184,16 @@ def _used(
     question: TextView,
     own: Sequence[OwnText],
     finder: EntityFinder,
-) -> tuple[list[str], list[str]]:
-    """Ids of the relevant documents that the model's words after them use, and of those that they contradict.
+) -> dict[str, float]:
+    """How far the model's words after them use the relevant documents, see `utilisation`.
 
-    A document is used if words after it agree with one of its statements, or assert something of an entity that it
-    brought: one that is neither in the question or the query nor was named or shown before.
+    A document is used if words after it agree with one of its statements, and half if they assert something of an
+    entity that it brought: one that is neither in the question or the query nor was named or shown before.
     """
     entities = [_entities(piece.text, finder) for piece in own]
     known = {entity for found, _ in entities for entity in found if question.mentions(entity)}
     nothing_copied = all(piece.stated == piece.written for piece in own)
-    used, denied = [], []
+    used: dict[str, float] = {}
     seen: set[str] = set()
     for turn in evidence.turns:
         known |= {
@@ -215,11 +216,13 @@ def _used(
                 )
                 brought = any(identity in evidence.mentioning(entity) for entity in asserted - known)
                 if written.contradicting and written.contradicting >= written.agreeing:
-                    denied.append(identity)
-                elif said.agreeing or brought:
-                    used.append(identity)
+                    used[identity] = -1.0
+                elif said.agreeing:
+                    used[identity] = 1.0
+                elif brought:
+                    used[identity] = NAMED
         known |= {entity for entity in asserted if not evidence.mentioning(entity).isdisjoint(turn.shown)}
-    return used, denied
+    return used
 
 
 def _entities(text: str, finder: EntityFinder) -> tuple[frozenset[str], frozenset[str]]:

@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medr3_plugin.outputs import whole
-
 METRICS = "metrics.jsonl"
 STAGES = "stages.json"
 TRAJECTORIES = "trajectories.jsonl"
@@ -129,9 +127,3 @@ def trajectory_row(
         "reasons": detail.get("reasons", {}),
         "group_scores": list(group_scores),
     }
-
-
-def write_json(file: Path, value: object) -> None:
-    """Write JSON so that a reader never sees a half-written file."""
-    with whole(file) as draft:
-        draft.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

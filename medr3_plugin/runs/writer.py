@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from medr3_plugin.errors import RunFailed, UserError
-from medr3_plugin.outputs import whole
+from medr3_plugin.outputs import whole, write_json
 from medr3_plugin.runs.environment import environment
 from medr3_plugin.runs.files import (
     CONFIG,
@@ -32,7 +32,6 @@ from medr3_plugin.runs.files import (
     StageRecord,
     metrics_line,
     trajectory_row,
-    write_json,
 )
 from medr3_plugin.runs.step_metrics import StepSample
 

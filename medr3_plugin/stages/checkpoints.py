@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.runs.files import write_json
+from medr3_plugin.outputs import write_json
 from medr3_plugin.stages.state import STATE_FILE
 
 MARKER = "medr3_complete.json"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.registered_names import AGENT_LOOP, TOOL_LOOP
-from medr3_plugin.yaml_section import validated
+from medr3_plugin.yaml_section import Section, validated
 
 WHOLE_METRICS = ("invalid_share", "zero_variance_groups", "truncated_share")
 """Metrics of a step without a group in their name, besides bare reward parts."""
@@ -27,14 +28,13 @@ KEEPS_OPTIMIZER = (
 VERL_LOOPS = ("single_turn_agent", "tool_agent")
 """verl's own agent loops, which know nothing of stages."""
 
+MOST_TEMPERATURE = 2.0
+"""vLLM refuses to sample at a higher one."""
+
 Handover = Literal["weights", "weights+optimizer"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Until(_Strict):
+class Until(Section):
     """When a stage ends: at `max_steps` at the latest, earlier by a metric.
 
     Attributes:
@@ -54,13 +54,15 @@ class Until(_Strict):
     metric: str | None = None
     window: int = Field(default=5, ge=1)
     patience: int | None = Field(default=None, ge=1)
-    min_delta: float = Field(default=0.005, ge=0, allow_inf_nan=False)
-    threshold: float | None = Field(default=None, allow_inf_nan=False)
+    min_delta: float = Field(default=0.005, ge=0)
+    threshold: float | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Until:
         if self.min_steps > self.max_steps:
             raise ValueError(f"min_steps ({self.min_steps}) is larger than max_steps ({self.max_steps})")
+        if self.metric and "window" in self.model_fields_set and self.window > self.max_steps:
+            raise ValueError(f"window ({self.window}) is larger than max_steps ({self.max_steps})")
         by_metric = self.patience is not None or self.threshold is not None
         if by_metric and self.metric is None:
             raise ValueError("patience and threshold need a metric")
@@ -68,8 +70,22 @@ class Until(_Strict):
             raise ValueError("metric needs patience (plateau) or threshold")
         return self
 
+    def never_met(self, test_freq: int) -> str | None:
+        """Why no metric can end the stage before `max_steps`, or None.
 
-class StageSpec(_Strict):
+        Args:
+            test_freq: steps between two values of a validation metric.
+        """
+        if self.metric is None:
+            return None
+        values = self.window if self.threshold is not None else self.window + (self.patience or 0)
+        needed = values * (test_freq if self.metric.startswith(VALIDATION) else 1)
+        if max(needed, self.min_steps) < self.max_steps:
+            return None
+        return f"{self.metric} cannot end it before max_steps {self.max_steps}: see min_steps, window and patience"
+
+
+class StageSpec(Section):
     """One stage of the training.
 
     Attributes:
@@ -88,13 +104,13 @@ class StageSpec(_Strict):
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")
     train_files: list[str] | None = None
-    mixture: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+    mixture: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     max_searches: int | None = Field(default=None, ge=0)
     reward: dict[str, Any] = Field(default_factory=dict)
     until: Until
     handover: Handover = "weights"
     learning_rate: float | None = Field(default=None, gt=0, le=10)
-    temperature: float | None = Field(default=None, gt=0, le=100)
+    temperature: float | None = Field(default=None, gt=0, le=MOST_TEMPERATURE)
     top_p: float | None = Field(default=None, gt=0, le=1)
 
     @property
@@ -108,8 +124,14 @@ class StageSpec(_Strict):
     def _one_file_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
+    @field_validator("train_files")
+    @classmethod
+    def _at_home(cls, files: list[str] | None) -> list[str] | None:
+        """verl does not know what ~ means."""
+        return files and [os.path.expanduser(file) for file in files]  # noqa: PTH111 (a URL has two slashes)
 
-class Schedule(_Strict):
+
+class Schedule(Section):
     """The stages in the order they run."""
 
     stages: tuple[StageSpec, ...] = Field(min_length=1)
@@ -146,80 +168,48 @@ class Schedule(_Strict):
             )
         return validated(cls, {"stages": list(stages)}, "medr3")
 
-    def check_run_length(self, total_training_steps: int | None) -> None:
-        """Check that the stages fit into the run where verl is given its length.
+    def check(self, config: Any, reward_keys: Sequence[str] = ()) -> None:
+        """Check the stages against the rest of a run's configuration.
+
+        Args:
+            reward_keys: parts of the reward, which metrics may name; empty if they are not known. Other metrics are
+                known only after the first step.
 
         Raises:
-            UserError: `trainer.total_training_steps` is set and is not the sum of the stages.
+            UserError: with the yaml path of the key at fault.
         """
-        if total_training_steps is not None and total_training_steps != self.max_steps:
-            steps = " + ".join(str(stage.until.max_steps) for stage in self.stages)
+        steps, test_freq = config.trainer.total_training_steps, config.trainer.test_freq
+        if steps is not None and steps != self.max_steps:
+            sums = " + ".join(str(stage.until.max_steps) for stage in self.stages)
             raise UserError(
-                f"trainer.total_training_steps: {total_training_steps}, but the stages are {steps} = {self.max_steps} "
-                "steps; leave it null: medr3.stages[].until decides"
+                f"trainer.total_training_steps: {steps}, but the stages are {sums} = {self.max_steps} steps; leave it "
+                "null: medr3.stages[].until decides"
             )
-
-    def check_engine(self, strategy: str) -> None:
-        """Check that the actor's engine can do what the hand-overs ask for.
-
-        Raises:
-            UserError: a stage asks an engine other than FSDP for a new optimizer or learning rate.
-        """
-        if strategy in ("fsdp", "fsdp2"):
-            return
+        strategy = config.actor_rollout_ref.actor.strategy
+        loop = config.actor_rollout_ref.rollout.agent.default_agent_loop
         for index, stage in enumerate(self.stages):
-            last = index == len(self.stages) - 1
-            if stage.learning_rate is not None or (stage.handover == "weights" and not last):
-                raise UserError(f"medr3.stages[{index}]: with actor.strategy={strategy}, {KEEPS_OPTIMIZER}")
-
-    def check_agent_loop(self, name: str) -> None:
-        """Check that the rollouts read what stages set for them.
-
-        Raises:
-            UserError: a stage sets sampling or a search limit, and the loop is one of verl's own, which would sample
-                otherwise than the log-probs are computed.
-        """
-        if name not in VERL_LOOPS:
-            return
-        for index, stage in enumerate(self.stages):
-            for key in ("temperature", "top_p", "max_searches"):
+            where, metric = f"medr3.stages[{index}]", stage.until.metric or ""
+            renewed = stage.handover == "weights" and stage is not self.stages[-1]
+            if strategy not in ("fsdp", "fsdp2") and (renewed or stage.learning_rate is not None):
+                raise UserError(f"{where}: with actor.strategy={strategy}, {KEEPS_OPTIMIZER}")
+            # verl's own loops would sample otherwise than the log-probs are computed
+            for key in ("temperature", "top_p", "max_searches") if loop in VERL_LOOPS else ():
                 if getattr(stage, key) is not None:
                     raise UserError(
-                        f"medr3.stages[{index}].{key}: the agent loop {name} does not read it; set "
-                        f"actor_rollout_ref.rollout.agent.default_agent_loop to {AGENT_LOOP} or {TOOL_LOOP}, or leave "
-                        "it out"
+                        f"{where}.{key}: the agent loop {loop} does not read it; set actor_rollout_ref.rollout.agent."
+                        f"default_agent_loop to {AGENT_LOOP} or {TOOL_LOOP}, or leave it out"
                     )
-
-    def check_metrics(self, reward_keys: Sequence[str]) -> None:
-        """Check promotion metrics that name a reward part; other keys are known only after the first step.
-
-        Raises:
-            UserError: with the yaml path of the metric and the closest names.
-        """
-        for index, stage in enumerate(self.stages):
-            metric = stage.until.metric
-            if metric is None:
-                continue
-            group, _, part = metric.rpartition("/")
-            if (group == "reward" or (not group and metric not in WHOLE_METRICS)) and part not in reward_keys:
-                close = difflib.get_close_matches(part, reward_keys, n=3)
-                hint = (
-                    f"; did you mean {', '.join(close)}?" if close else f" (parts: {', '.join(reward_keys)})"
-                )
-                raise UserError(f"medr3.stages[{index}].until.metric: {metric!r} is no reward part{hint}")
-
-    def check_validation(self, test_freq: int) -> None:
-        """Check that promotion by a validation metric has validations to go by.
-
-        Raises:
-            UserError: with the yaml path of the metric.
-        """
-        for index, stage in enumerate(self.stages):
-            if test_freq < 1 and (stage.until.metric or "").startswith(VALIDATION):
+            if test_freq < 1 and metric.startswith(VALIDATION):
                 raise UserError(
-                    f"medr3.stages[{index}].until.metric: {stage.until.metric!r} is measured every trainer.test_freq "
-                    f"steps, which is {test_freq}: set it to the number of steps between validations"
+                    f"{where}.until.metric: {metric!r} is measured every trainer.test_freq steps, which is "
+                    f"{test_freq}: set it to the number of steps between validations"
                 )
+            group, _, part = metric.rpartition("/")
+            of_reward = group == "reward" or (not group and stage.until.metric not in (None, *WHOLE_METRICS))
+            if reward_keys and of_reward and part not in reward_keys:
+                close = ", ".join(difflib.get_close_matches(part, reward_keys, n=3))
+                hint = f"; did you mean {close}?" if close else f" (parts: {', '.join(reward_keys)})"
+                raise UserError(f"{where}.until.metric: {metric!r} is no reward part{hint}")
 
     def check_files(self, default_train_files: Sequence[str]) -> None:
         """Check that every stage's training files exist.

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from medr3_plugin.yaml_section import validated
+from medr3_plugin.yaml_section import Section, validated
 
 SECTIONS = ("stages", "reward", "environment", "retrieval", "platform")
 """Keys of `medr3` with a validator of their own (`platform` is read by `medr3 train`)."""
 
 
-class ProgressSettings(BaseModel):
+class ProgressSettings(Section):
     """How a run is recorded and when it gives up.
 
     Attributes:
@@ -27,9 +27,7 @@ class ProgressSettings(BaseModel):
         checkpoint_at_handover: write a checkpoint at the end of a stage.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    run_dir: str
+    run_dir: str = Field(min_length=1)
     trajectories_per_step: int = Field(default=8, ge=0)
     max_invalid_share: float = Field(default=0.5, ge=0, le=1)
     wrong_group_weight: float = Field(default=1.0, ge=0, le=1)

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.runs.files import StageRecord, write_json
+from medr3_plugin.outputs import write_json
+from medr3_plugin.runs.files import StageRecord
 from medr3_plugin.stages.schedule import Schedule, StageSpec
 
 STATE_FILE = "medr3_stage.json"

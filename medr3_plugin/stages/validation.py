@@ -1,9 +1,9 @@
-"""verl's validation with our records: written like those of a step, and without invalid samples in its means."""
+"""Records of steps and validations; verl's validation without invalid samples in its means."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from verl.trainer.ppo.v1 import PPOTrainer
@@ -27,6 +27,28 @@ class RecordedValidation(PPOTrainer):
 
     def _labels(self, kind: str) -> Labels:
         raise NotImplementedError
+
+    def _record(
+        self,
+        kind: str,
+        metrics: Mapping[str, Any],
+        samples: Sequence[StepSample],
+        texts: Callable[[Sequence[int]], list[str]],
+        *,
+        in_table: bool = True,
+    ) -> None:
+        """Write metrics and a sample of the trajectories to the run's folder.
+
+        Args:
+            texts: the responses at these places of `samples`.
+            in_table: show the trajectories in the loggers, too.
+        """
+        labels = self._labels(kind)
+        self.run_folder.append_metrics(labels, metrics)
+        places = spread(samples, self.settings.trajectories_per_step)
+        rows = self.run_folder.append_trajectories(labels, samples, places, texts(places))
+        if in_table:
+            log_table(self.logger, rows, self.global_steps)
 
     def _validate_and_log(self) -> dict[str, Any]:
         self.on_validate_begin()
@@ -62,15 +84,7 @@ class RecordedValidation(PPOTrainer):
                 "step %d: %.0f%% of the validation's samples are invalid; failures: %s",
                 *(self.global_steps, 100 * ours["invalid_share"], failure_summary(samples)),
             )
-        labels = self._labels(VALIDATION)
-        self.run_folder.append_metrics(labels, ours)
-        places = spread(samples, self.settings.trajectories_per_step)
-        texts = [self._val_outputs[i] for i in places]
-        log_table(
-            self.logger,
-            self.run_folder.append_trajectories(labels, samples, places, texts),
-            self.global_steps,
-        )
+        self._record(VALIDATION, ours, samples, lambda places: [self._val_outputs[i] for i in places])
         self._validated_at = self.global_steps
         valid = [i for i, sample in enumerate(samples) if sample.valid]
         metrics = super()._val_metrics_update(

@@ -84,6 +84,22 @@ def training_rows(samples: Sequence[_Sample], estimator: str, group_size: int) -
     return [sample.valid and left[sample.group] >= least for sample in samples]
 
 
+def too_few(
+    samples: Sequence[_Sample], trains: Sequence[bool], lost: int, max_invalid_share: float
+) -> str | None:
+    """Why a step cannot go on, or None.
+
+    Args:
+        trains: which samples train, see `training_rows`.
+        lost: trajectories that raised an exception, and so are not among the samples.
+        max_invalid_share: `medr3.max_invalid_share`.
+    """
+    invalid = 1.0 - sum(sample.valid for sample in samples) / (len(samples) + lost)
+    if invalid > max_invalid_share:
+        return f"{invalid:.0%} of the samples are invalid, more than medr3.max_invalid_share={max_invalid_share:.0%}"
+    return None if any(trains) else "no sample is left to train on"
+
+
 def no_advantage_for_padding(batch: KVBatchMeta, estimated: KVBatchMeta) -> KVBatchMeta:
     """`batch` with zeros in its padding rows for whatever was written to the others, as verl's next calls want it.
 

@@ -97,12 +97,7 @@ def detail(
 ) -> dict[str, Any]:
     """What logs and the report show of a sample beside its numbers; JSON-able."""
     return {
-        "id": sample.id,
-        "dataset": sample.dataset,
-        "question": sample.question,
-        "answer": sample.answers[0],
-        "answers": list(sample.answers),
-        "options": dict(sample.options) if sample.options else None,
+        **sample.row(),
         "gold_docs": list(sample.gold_docs),
         "searches": [turn.row() for turn in sample.searches],
         "query_gain": list(fields.get("query_gain") or ()),

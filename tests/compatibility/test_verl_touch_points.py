@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -96,3 +97,12 @@ def test_what_we_extend_takes_what_verl_passes(module: str, cls: str, method: st
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         assert parameter.name in mine or (star and double), f"{cls}.{method} does not take {parameter.name}"
+
+
+def test_verl_reads_none_of_the_keys_that_the_check_calls_unread() -> None:
+    from medr3_plugin.recipe.checks.choices import UNREAD
+
+    names = {key.rpartition(".")[2] for key in UNREAD}
+    files = [file for file in Path(verl.__file__).parent.rglob("*.py") if "config" not in file.parts]
+    source = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    assert names & set(re.findall(r"""[."']([a-z_]+)\b""", source)) == set()

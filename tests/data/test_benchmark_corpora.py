@@ -75,18 +75,11 @@ def test_columns_of_the_hub(tmp_path):
 
 def test_a_row_without_an_abstract_is_named_and_can_be_skipped(tmp_path):
     (tmp_path / "x.json").write_text(json.dumps({"1": {"QUESTION": "?"}, **PUBMEDQA}))
-    arguments = [
-        "corpus",
-        "build",
-        "--out",
-        str(tmp_path / "c"),
-        "--source",
-        f"pubmedqa={tmp_path / 'x.json'}",
-    ]
-    failed = medr3(*arguments)
+    arguments = ("--out", tmp_path / "c", "--source", f"pubmedqa={tmp_path / 'x.json'}")
+    failed = medr3("corpus", "build", *arguments)
     assert isinstance(failed.exception, UserError) and "x.json" in str(failed.exception)
     assert "'text'" in str(failed.exception)
-    done = medr3(*arguments, "--skip-bad")
+    done = medr3("corpus", "build", *arguments, "--skip-bad")
     assert done.exit_code == 3 and "1 document " in done.output
 
 
@@ -103,15 +96,8 @@ def test_an_unknown_name_lists_the_known_ones(tmp_path):
 @pytest.mark.parametrize("name", ["pubmedqa", "bioasq"])
 def test_a_row_that_cannot_be_read_is_named(tmp_path, name):
     (tmp_path / "x.jsonl").write_text('{"pubid": 3, "context": {"contexts": ["a"]}}\n{"pubid": \n')
-    arguments = [
-        "corpus",
-        "build",
-        "--out",
-        str(tmp_path / "c"),
-        "--source",
-        f"{name}={tmp_path / 'x.jsonl'}",
-    ]
-    done = medr3(*arguments)
+    source = f"{name}={tmp_path / 'x.jsonl'}"
+    done = medr3("corpus", "build", "--out", tmp_path / "c", "--source", source)
     assert isinstance(done.exception, UserError) and "x.jsonl:2 (not JSON" in str(done.exception)
 
 

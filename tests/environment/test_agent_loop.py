@@ -10,22 +10,16 @@ import pytest
 
 pytest.importorskip("verl")
 
-import numpy as np
-from byte_tokenizer import TEMPLATE, byte_tokenizer
-from omegaconf import OmegaConf
-from verl.experimental.agent_loop.agent_loop import DictConfigWrap
-from verl.utils.dataset.rl_dataset import RLHFDataset
-from verl.workers.rollout.replica import TokenOutput
+from byte_tokenizer import byte_tokenizer
+from loops import ABORTED, OPENS_THINK, Backend, Server, loop
 
 from medr3_plugin.environment import agent_loop
 from medr3_plugin.environment.agent_loop import SearchAgentLoop
-from medr3_plugin.errors import RetrievalFailure
-from medr3_plugin.records import Document, Hit
 from medr3_plugin.retrieval.protocol import turns_from_json
 
 QUESTION = [{"role": "user", "content": "What lowers glucose?"}]
 ANSWER = "so</think><answer>metformin</answer>"
-ABORTED = None
+SAID = len(ANSWER) + 1  # tokens: a byte each, and the end of the turn
 
 
 @pytest.fixture(scope="module")
@@ -33,67 +27,12 @@ def tokenizer():
     return byte_tokenizer()
 
 
-class Server:
-    """Says one segment a call, as vLLM behind verl's server does: it takes keys out of the parameters it is given."""
-
-    def __init__(
-        self, tokenizer, segments: list[str | None], *, log_probs: bool = True, experts: bool = False
-    ):
-        self.tokenizer, self.segments = tokenizer, list(segments)
-        self.log_probs, self.experts = log_probs, experts
-        self.calls: list[dict[str, Any]] = []
-        self.sampling: list[dict[str, Any]] = []
-
-    async def generate(self, request_id, prompt_ids, sampling_params, priority):
-        self.calls.append({"request_id": request_id, "prompt_ids": list(prompt_ids), "priority": priority})
-        self.sampling.append(dict(sampling_params))
-        room = sampling_params.pop("max_tokens")
-        await asyncio.sleep(0)
-        segment = self.segments.pop(0)
-        version = len(self.calls)
-        steps = {"global_steps": version, "min_global_steps": version, "max_global_steps": version}
-        if segment is ABORTED:
-            return TokenOutput(token_ids=[], log_probs=None, stop_reason="aborted", extra_fields=steps)
-        ids = self.tokenizer.encode(segment, add_special_tokens=False)[:room]
-        return TokenOutput(
-            token_ids=ids,
-            log_probs=[-0.5 * version] * len(ids) if self.log_probs else None,
-            routed_experts=np.full((len(prompt_ids) + len(ids) - 1, 1, 1), version) if self.experts else None,
-            num_preempted=1,
-            extra_fields=steps,
-        )
-
-
-class Backend:
-    """Knows one document; fails for the query `down`."""
-
-    async def search(self, queries, topk):
-        await asyncio.sleep(0)
-        if "down" in queries:
-            raise RetrievalFailure("no answer", "timeout")
-        return [[Hit(Document("d1", "lowers glucose", "Metformin"), 1.0)] for _ in queries]
-
-
 @pytest.fixture
 def make(monkeypatch):
     monkeypatch.setattr(agent_loop, "make_backend", lambda _: Backend())
 
-    def made(server: Server, *, prompt_length: int = 200, response_length: int = 300, **environment: Any):
-        environment = {"answer_reserve": 60, "document_template": "{title} {text}", **environment}
-        config = {
-            "medr3": {"environment": environment, "retrieval": {}},
-            "actor_rollout_ref": {
-                "rollout": {"prompt_length": prompt_length, "response_length": response_length}
-            },
-        }
-        return SearchAgentLoop(
-            trainer_config=DictConfigWrap(OmegaConf.create(config)),
-            server_manager=server,
-            tokenizer=server.tokenizer,
-            processor=None,
-            dataset_cls=RLHFDataset,
-            data_config=DictConfigWrap(OmegaConf.create({})),
-        )
+    def made(server: Server, **settings: Any) -> SearchAgentLoop:
+        return loop(SearchAgentLoop, server, **{"response_length": 300, "answer_reserve": 60, **settings})
 
     return made
 
@@ -102,16 +41,14 @@ async def test_a_search_and_an_answer(tokenizer, make):
     server = Server(tokenizer, ["<think><search>glucose</search>", ANSWER])
     output = await make(server).run({"temperature": 1.0, "logprobs": True}, raw_prompt=QUESTION)
     spoken = list(compress(output.response_ids, output.response_mask))
-    assert tokenizer.decode(spoken) == "<think><search>glucose</search>" + ANSWER
+    assert tokenizer.decode(spoken[:-1]) == "<think><search>glucose</search>" + ANSWER
     first = len("<think><search>glucose</search>")
-    assert list(compress(output.response_logprobs, output.response_mask)) == [-0.5] * first + [-1.0] * len(
-        ANSWER
-    )
+    log_probs = list(compress(output.response_logprobs, output.response_mask))
+    assert log_probs == [-0.5] * first + [-1.0] * SAID
     assert len(output.response_ids) == len(output.response_mask) == len(output.response_logprobs)
     # token in, token out: each call has exactly what came before
-    assert server.calls[0]["prompt_ids"] == output.prompt_ids
-    assert server.calls[1]["prompt_ids"] == (output.prompt_ids + output.response_ids)[: -len(ANSWER)]
-    assert len({call["request_id"] for call in server.calls}) == 1
+    assert server.prompts == [output.prompt_ids, (output.prompt_ids + output.response_ids)[:-SAID]]
+    assert len(set(server.requests)) == 1
     # the weights of the first call and of the last
     assert (output.extra_fields["min_global_steps"], output.extra_fields["max_global_steps"]) == (1, 2)
     assert output.metrics.num_preempted == 2
@@ -129,7 +66,7 @@ async def test_every_call_gets_the_whole_of_the_sampling_parameters(tokenizer, m
     for sampling in server.sampling:
         assert (sampling["temperature"], sampling["top_p"], sampling["logprobs"]) == (0.5, 1.0, True)
         assert sampling["include_stop_str_in_output"] and "</search>" in sampling["stop"]
-    room = 300 - len(output.response_ids) + len(ANSWER)
+    room = 300 - len(output.response_ids) + SAID
     assert [sampling["max_tokens"] for sampling in server.sampling] == [300, room]
 
 
@@ -157,7 +94,7 @@ async def test_the_opened_think_is_part_of_the_prompt_and_of_its_length(tokenize
 @pytest.mark.parametrize("prefill", [True, False])
 async def test_a_chat_template_may_open_the_think_region_itself(make, prefill):
     tokenizer = byte_tokenizer()
-    tokenizer.chat_template = TEMPLATE.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}")
+    tokenizer.chat_template = OPENS_THINK
     output = await make(Server(tokenizer, [ANSWER]), prefill_think=prefill).run({}, raw_prompt=QUESTION)
     assert tokenizer.decode(output.prompt_ids).endswith("assistant\n<think>\n")
     assert output.extra_fields["prefill_think"] is True
@@ -197,5 +134,5 @@ async def test_a_failed_search_or_a_cancelled_sample_touches_no_other(tokenizer,
             continue
         (turn,) = turns_from_json(output.extra_fields["searches"])
         assert (turn.outcome, turn.failure) == (("failed", "timeout") if i % 4 == 0 else ("ok", None))
-        text = tokenizer.decode(output.response_ids)
+        text = tokenizer.decode(output.response_ids, skip_special_tokens=True)
         assert text.endswith(ANSWER) and f"<search>{queries[i]}</search>" in text

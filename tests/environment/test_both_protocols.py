@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import pytest
@@ -12,20 +13,16 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("verl")
 
 import numpy as np  # noqa: E402
-from byte_tokenizer import TEMPLATE, byte_tokenizer  # noqa: E402
-from omegaconf import OmegaConf  # noqa: E402
+from byte_tokenizer import byte_tokenizer  # noqa: E402
+from loops import ABORTED, OPENS_THINK, Backend, Server, call, config, loop  # noqa: E402
 from tensordict import TensorDict  # noqa: E402
 from verl import DataProto  # noqa: E402
-from verl.experimental.agent_loop.agent_loop import DictConfigWrap, ToolListWrap  # noqa: E402
-from verl.utils.dataset.rl_dataset import RLHFDataset  # noqa: E402
-from verl.workers.rollout.replica import TokenOutput  # noqa: E402
 
 from medr3_plugin.environment import agent_loop, tool  # noqa: E402
 from medr3_plugin.environment.agent_loop import SearchAgentLoop  # noqa: E402
-from medr3_plugin.environment.tool import MedicalSearchTool  # noqa: E402
 from medr3_plugin.environment.tool_loop import MedicalToolAgentLoop  # noqa: E402
-from medr3_plugin.errors import RetrievalFailure  # noqa: E402
-from medr3_plugin.records import Document, Hit  # noqa: E402
+from medr3_plugin.errors import UserError  # noqa: E402
+from medr3_plugin.retrieval.protocol import turns_from_json  # noqa: E402
 from medr3_plugin.runs.files import TRAIN, Labels  # noqa: E402
 from medr3_plugin.runs.reader import read_run  # noqa: E402
 from medr3_plugin.runs.report.tiles import by_stage  # noqa: E402
@@ -33,94 +30,11 @@ from medr3_plugin.runs.step_metrics import StepSample, step_metrics  # noqa: E40
 from medr3_plugin.runs.writer import RunWriter  # noqa: E402
 from medr3_plugin.verl_adapters.reward_manager import Medr3RewardManager  # noqa: E402
 
-LIBRARY = {
-    "glucose": ("d1", "Metformin", "Metformin lowers hepatic glucose production in type 2 diabetes.", 6),
-    "cholesterol": ("d2", "Statins", "Statins lower cholesterol by inhibiting HMG-CoA reductase.", 9),
-    "diuretic": ("d3", "Furosemide", "Furosemide blocks sodium chloride transport in the loop of Henle.", 3),
-}
+LOOPS = [SearchAgentLoop, MedicalToolAgentLoop]
 REFERENCE = {
     "triples": [["metformin", "lowers", "hepatic glucose production", True]],
     "text": "Metformin lowers hepatic glucose production.",
 }
-ENVIRONMENT = {"topk": 2, "max_searches": 2, "answer_reserve": 100, "document_template": "{title}. {text}"}
-
-
-class Backend:
-    """Finds by word; fails for `down`."""
-
-    asked: list[str]
-
-    def __init__(self) -> None:
-        self.asked = []
-
-    async def search(self, queries, topk):
-        self.asked += queries
-        if "down" in queries[0]:
-            raise RetrievalFailure("no answer", "timeout")
-        found = [LIBRARY[word] for word in LIBRARY if word in queries[0]]
-        return [
-            [
-                Hit(Document(identity, text, title, source="s", evidence_level=level), 1.0)
-                for identity, title, text, level in found[:topk]
-            ]
-        ]
-
-
-class Server:
-    """Says one segment per call, cut at the first stop string as vLLM does."""
-
-    def __init__(self, tokenizer, segments: list[str]) -> None:
-        self.tokenizer, self.segments, self.sampling = tokenizer, list(segments), []
-
-    async def generate(self, request_id, prompt_ids, sampling_params, **_):
-        self.sampling.append(dict(sampling_params))
-        text = self.segments.pop(0)
-        ends = [text.find(stop) + len(stop) for stop in sampling_params["stop"] if stop in text]
-        text = text[: min(ends)] if ends else text + "<|im_end|>"
-        ids = self.tokenizer.encode(text, add_special_tokens=False)
-        steps = {"min_global_steps": 1, "max_global_steps": 1}
-        return TokenOutput(token_ids=ids, log_probs=[-0.5] * len(ids), num_preempted=0, extra_fields=steps)
-
-
-def config(**environment: Any) -> Any:
-    multi_turn = {
-        "max_user_turns": None,
-        "max_assistant_turns": 8,
-        "max_parallel_calls": 1,
-        "max_tool_response_length": 4000,
-        "tool_response_truncate_side": "middle",
-        "format": "hermes",
-    }
-    rollout = {"multi_turn": multi_turn, "prompt_length": 1000, "response_length": 3000}
-    return OmegaConf.create(
-        {
-            "medr3": {
-                "environment": {**ENVIRONMENT, **environment},
-                "retrieval": {},
-                "stages": [{"name": name} for name in ("reasoning", "retrieval", "joint")],
-                "reward": {"extractor": {"kind": "lexicon"}},
-            },
-            "actor_rollout_ref": {"rollout": {**rollout, "full_determinism": False}},
-        }
-    )
-
-
-def loop(cls, tokenizer, segments: list[str], **environment: Any):
-    settings = {**ENVIRONMENT, "document_chars": 2000, "response_chars": 4000, "retrieval": {}}
-    tools = ToolListWrap([MedicalSearchTool(settings)]) if cls is MedicalToolAgentLoop else None
-    server = Server(tokenizer, segments)
-    made = cls(
-        trainer_config=DictConfigWrap(config(**environment)),
-        server_manager=server,
-        tokenizer=tokenizer,
-        processor=None,
-        dataset_cls=RLHFDataset,
-        data_config=DictConfigWrap(OmegaConf.create({})),
-        tools=tools,
-    )
-    return made, server
-
-
 ROW = {
     "data_source": "own",
     "reward_model": {"ground_truth": "Metformin", "style": "rule"},
@@ -136,8 +50,17 @@ ROW = {
 }
 
 
-def as_row(stage: str) -> dict[str, Any]:
-    return {**ROW, "extra_info": {**ROW["extra_info"], "stage": stage}}
+def as_row(stage: str, info: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {**ROW, "extra_info": {**ROW["extra_info"], "stage": stage, **(info or {})}}
+
+
+async def rolled_out(
+    cls, tokenizer, segments: list[str | None], stage: str = "joint", *, info: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Any:  # fmt: skip
+    """What a loop makes of the segments; `info` goes into the row's `extra_info`."""
+    made = loop(cls, Server(tokenizer, segments), **settings)
+    return await made.run({}, **as_row(stage, info), tools_kwargs={})
 
 
 async def record(output, tokenizer, stage: str, details: list[StepSample] | None = None) -> dict[str, Any]:
@@ -159,17 +82,15 @@ async def record(output, tokenizer, stage: str, details: list[StepSample] | None
     return {key: value for key, value in info.items() if key != "detail"}
 
 
-def call(query: str) -> str:
-    arguments = {"name": "medical_search", "arguments": {"query": query}}
-    return f"<tool_call>\n{json.dumps(arguments)}\n</tool_call>"
-
-
 @dataclass
 class Pair:
     """What the model generates, call by call, in each protocol."""
 
     tags: list[str]
     tools: list[str]
+
+    def said(self, cls) -> list[str]:
+        return self.tags if cls is SearchAgentLoop else self.tools
 
 
 def searched(*thoughts: str, queries: list[str], answer: str = "<answer>Metformin</answer>") -> Pair:
@@ -247,11 +168,10 @@ def tokenizer(monkeypatch, backend):
 @pytest.mark.parametrize("stage", ["reasoning", "retrieval", "joint"])
 @pytest.mark.parametrize("name", PAIRS)
 async def test_the_record_is_the_same(tokenizer, name, stage):
-    in_tags, _ = loop(SearchAgentLoop, tokenizer, PAIRS[name].tags)
-    in_calls, _ = loop(MedicalToolAgentLoop, tokenizer, PAIRS[name].tools)
-    row = as_row(stage)
-    tags = await record(await in_tags.run({}, **row), tokenizer, stage)
-    calls = await record(await in_calls.run({}, **row, tools_kwargs={}), tokenizer, stage)
+    tags, calls = [
+        await record(await rolled_out(cls, tokenizer, PAIRS[name].said(cls), stage), tokenizer, stage)
+        for cls in LOOPS
+    ]
     assert calls == pytest.approx(tags, abs=1e-9)
     well_formed = name not in (
         "no answer",
@@ -264,22 +184,19 @@ async def test_the_record_is_the_same(tokenizer, name, stage):
     assert calls["valid"] == float(name != "a failure")
 
 
-@pytest.mark.parametrize("cls", [SearchAgentLoop, MedicalToolAgentLoop])
+@pytest.mark.parametrize("cls", LOOPS)
 async def test_query_gain_from_the_search_to_the_report(tokenizer, backend, cls, tmp_path):
     """The bare question finds the gold document first: the first query is worse by all of it, the second as good."""
     pair = searched(A, "Not that one.", B, queries=["diuretic", "glucose"])
-    segments = pair.tags if cls is SearchAgentLoop else pair.tools
     samples: list[StepSample] = []
     for _ in range(3):
-        made, _ = loop(cls, tokenizer, segments)
-        output = await made.run({}, **as_row("joint"), tools_kwargs={})
+        output = await rolled_out(cls, tokenizer, pair.said(cls))
         assert output.extra_fields["query_gain"] == [-1.0, 0.0]
         assert ROW["extra_info"]["question"] not in output.extra_fields["searches"]
         with_metric = await record(output, tokenizer, "joint", samples)
     question = ROW["extra_info"]["question"]
     assert backend.asked.count(question) == 1  # for the whole group
-    made, _ = loop(cls, tokenizer, segments, query_gain=False)
-    output = await made.run({}, **as_row("joint"), tools_kwargs={})
+    output = await rolled_out(cls, tokenizer, pair.said(cls), query_gain=False)
     assert await record(output, tokenizer, "joint") == with_metric and output.extra_fields["query_gain"] == []
     assert backend.asked.count(question) == 1
 
@@ -295,19 +212,13 @@ async def test_query_gain_from_the_search_to_the_report(tokenizer, backend, cls,
     ]
 
 
-@pytest.mark.parametrize("cls", [SearchAgentLoop, MedicalToolAgentLoop])
+@pytest.mark.parametrize("cls", LOOPS)
 async def test_query_gain_needs_gold_documents_and_no_working_search(tokenizer, backend, cls):
-    pair = PAIRS["a search"]
-    segments = pair.tags if cls is SearchAgentLoop else pair.tools
-    row = as_row("joint")
-    row["extra_info"]["gold_docs"] = []
-    made, _ = loop(cls, tokenizer, segments)
-    output = await made.run({}, **row, tools_kwargs={})
+    said = PAIRS["a search"].said(cls)
+    output = await rolled_out(cls, tokenizer, said, info={"gold_docs": []})
     assert output.extra_fields["query_gain"] == [] and backend.asked == ["glucose"]
-    row = as_row("joint")
-    row["extra_info"]["question"] = "What goes down?"  # its search fails, the model's does not
-    made, _ = loop(cls, tokenizer, segments)
-    output = await made.run({}, **row, tools_kwargs={})
+    # its search fails, the model's does not
+    output = await rolled_out(cls, tokenizer, said, info={"question": "What goes down?"})
     told = await record(output, tokenizer, "joint")
     assert output.extra_fields["query_gain"] == [] and told["valid"] == 1
 
@@ -316,10 +227,8 @@ async def test_searching_costs_nothing(tokenizer):
     """The same words with and without a search: what a group of samples compares."""
     scores = {}
     for name in ("no search", "nothing found"):
-        made, _ = loop(MedicalToolAgentLoop, tokenizer, PAIRS[name].tools)
-        scores[name] = await record(
-            await made.run({}, **as_row("reasoning"), tools_kwargs={}), tokenizer, "reasoning"
-        )
+        output = await rolled_out(MedicalToolAgentLoop, tokenizer, PAIRS[name].tools, "reasoning")
+        scores[name] = await record(output, tokenizer, "reasoning")
     assert scores["nothing found"]["penalty_format"] == scores["no search"]["penalty_format"] == 0
     assert scores["nothing found"]["score"] >= scores["no search"]["score"] - 1e-9
 
@@ -331,53 +240,44 @@ async def test_a_query_is_no_use_of_a_document(tokenizer):
         queries=["glucose hepatic production metformin"],
         answer="<answer>Insulin</answer>",
     )
-    made, _ = loop(MedicalToolAgentLoop, tokenizer, pair.tools)
-    told = await record(await made.run({}, **as_row("retrieval"), tools_kwargs={}), tokenizer, "retrieval")
+    output = await rolled_out(MedicalToolAgentLoop, tokenizer, pair.tools, "retrieval")
+    told = await record(output, tokenizer, "retrieval")
     assert told["documents"] == 1 and told["retrieval_utilisation"] == 0
 
 
 async def test_a_template_that_opens_the_think_region(tokenizer):
-    tokenizer.chat_template = TEMPLATE.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}")
-    made, _ = loop(
-        MedicalToolAgentLoop,
-        tokenizer,
-        [f"{A}</think>{call('glucose')}", f"{B}</think><answer>Metformin</answer>"],
-    )
-    calls = await record(await made.run({}, **as_row("joint"), tools_kwargs={}), tokenizer, "joint")
-    made, _ = loop(
-        SearchAgentLoop, tokenizer, [f"{A}<search>glucose</search>", f"{B}</think><answer>Metformin</answer>"]
-    )
-    tags = await record(await made.run({}, **as_row("joint")), tokenizer, "joint")
+    tokenizer.chat_template = OPENS_THINK
+    end = f"{B}</think><answer>Metformin</answer>"
+    first = {
+        SearchAgentLoop: f"{A}<search>glucose</search>",
+        MedicalToolAgentLoop: f"{A}</think>{call('glucose')}",
+    }
+    outputs = [await rolled_out(cls, tokenizer, [said, end]) for cls, said in first.items()]
+    assert all(output.extra_fields["prefill_think"] is True for output in outputs)
+    tags, calls = [await record(output, tokenizer, "joint") for output in outputs]
     assert calls == pytest.approx(tags, abs=1e-9) and calls["format"] == 1
 
 
-@pytest.mark.parametrize("cls", [SearchAgentLoop, MedicalToolAgentLoop])
+@pytest.mark.parametrize("cls", LOOPS)
 async def test_a_stage_sets_sampling_and_limit_in_both(tokenizer, cls):
-    pair = PAIRS["a search"]
-    made, server = loop(cls, tokenizer, pair.tags if cls is SearchAgentLoop else pair.tools)
-    row = as_row("joint")
-    row["extra_info"] |= {"sampling": {"temperature": 0.3, "top_p": 0.8}, "max_searches": 0}
-    output = await made.run({"temperature": 1.0, "top_p": 1.0, "logprobs": True}, **row, tools_kwargs={})
+    server = Server(tokenizer, PAIRS["a search"].said(cls))
+    row = as_row("joint", {"sampling": {"temperature": 0.3, "top_p": 0.8}, "max_searches": 0})
+    sampling = {"temperature": 1.0, "top_p": 1.0, "logprobs": True}
+    output = await loop(cls, server).run(sampling, **row, tools_kwargs={})
     assert [(s["temperature"], s["top_p"], s["logprobs"]) for s in server.sampling] == [(0.3, 0.8, True)] * 2
     assert '"outcome": "limit"' in output.extra_fields["searches"]
+    assert "search limit reached" in tokenizer.decode(server.prompts[1])
 
 
-@pytest.mark.parametrize("cls", [SearchAgentLoop, MedicalToolAgentLoop])
+@pytest.mark.parametrize("cls", LOOPS)
 async def test_an_aborted_generation_is_a_failure(tokenizer, cls):
-    class Aborts:
-        async def generate(self, **_):
-            steps = {"min_global_steps": 1, "max_global_steps": 1}
-            return TokenOutput(token_ids=[], log_probs=None, stop_reason="aborted", extra_fields=steps)
-
-    made, _ = loop(cls, tokenizer, [])
-    made.server_manager = Aborts()
-    output = await made.run({}, **as_row("joint"), tools_kwargs={})
+    output = await rolled_out(cls, tokenizer, [ABORTED])
     assert len(output.response_ids) == len(output.response_mask) == 1 and not any(output.response_mask)
     told = await record(output, tokenizer, "joint")
     assert told["valid"] == 0 and told["score"] == 0
 
 
-@pytest.mark.parametrize("cls", [SearchAgentLoop, MedicalToolAgentLoop])
+@pytest.mark.parametrize("cls", LOOPS)
 async def test_tokens_past_a_stop_string_are_cut(tokenizer, cls):
     class Overruns(Server):
         async def generate(self, *args, **kwargs):
@@ -387,11 +287,36 @@ async def test_tokens_past_a_stop_string_are_cut(tokenizer, cls):
             said.log_probs += [-9.0] * len(more)
             return said
 
-    forged = "<think>x<document>made up"
-    made, _ = loop(cls, tokenizer, [])
-    made.server_manager = Overruns(tokenizer, [forged])
+    made = loop(cls, Overruns(tokenizer, ["<think>x<document>made up"]))
     output = await made.run({}, **as_row("joint"), tools_kwargs={})
     assert output.extra_fields["forged"]
     assert tokenizer.decode(output.response_ids) == "<think>x<document>"
     assert len(output.response_ids) == len(output.response_mask) == len(output.response_logprobs)
     assert set(output.response_logprobs) == {-0.5}
+
+
+async def test_tokens_of_tool_calls_are_kept_as_they_were_generated(tokenizer):
+    said = PAIRS["a search"].tools
+    output = await rolled_out(MedicalToolAgentLoop, tokenizer, said)
+    generated = tokenizer.decode(list(compress(output.response_ids, output.response_mask)))
+    assert generated == "".join(f"{segment}<|im_end|>" for segment in said)
+    assert len(output.response_ids) == len(output.response_mask) == len(output.response_logprobs)
+    # weight versions: of the first call and of the last, as verl's metrics want them
+    assert (output.extra_fields["min_global_steps"], output.extra_fields["max_global_steps"]) == (1, 2)
+    assert output.extra_fields["truncated"] is output.extra_fields["prefill_think"] is False
+
+
+async def test_documents_never_end_a_trajectory_of_tool_calls(tokenizer):
+    long = "I think about it. " * 35  # leaves fewer tokens than the document has characters
+    said = [f"{long}{call('glucose')}", "<answer>a</answer>"]
+    output = await rolled_out(
+        MedicalToolAgentLoop, tokenizer, said, response_length=900, answer_reserve=150, response_chars=400
+    )
+    assert "<answer>a</answer>" in tokenizer.decode(output.response_ids)
+    (turn,) = turns_from_json(output.extra_fields["searches"])
+    assert turn.hits and turn.shown == ()
+
+
+def test_a_configuration_in_which_verl_would_cut_documents_is_refused(tokenizer):
+    with pytest.raises(UserError, match=r"max_tool_response_length is 4000 characters.*5000"):
+        loop(MedicalToolAgentLoop, Server(tokenizer, []), response_chars=5000)

@@ -19,13 +19,14 @@ from verl.tools.tool_registry import load_all_tools
 
 from medr3_plugin.environment.query_gain import QueryGain
 from medr3_plugin.environment.tag_text import ToolTurn
-from medr3_plugin.environment.tool import Policy, max_searches
+from medr3_plugin.environment.tool import Policy, ToolSettings, max_searches
 from medr3_plugin.environment.tool_loop import MedicalToolAgentLoop, check_not_cut
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import MAX_QUERY_CHARS
 from medr3_plugin.retrieval.index.build import build_index
 from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.trajectory import parse
+from medr3_plugin.yaml_section import validated
 
 YAML = Path(__file__).parents[2] / "recipes" / "qwen3_8b_tools" / "tools.yaml"
 ROWS = [
@@ -226,12 +227,18 @@ async def test_parallel_calls_share_the_room_of_their_turn(loop):
     [
         ({"topk": 0}, "tools[medical_search].config.topk"),
         ({"document_chars": "long"}, "config.document_chars"),
+        ({"topk": True}, "config.topk: a number is needed"),
     ],
 )
 def test_a_wrong_yaml_stops_at_the_start(index, tmp_path, edit, says):
     with pytest.raises(UserError) as caught:
         load_all_tools(write_yaml(tmp_path, f"{{index: {index}}}", **edit), None)
     assert says in str(caught.value)
+
+
+def test_the_template_is_checked_like_the_environments():
+    with pytest.raises(UserError, match=r"config\.document_template: shows nothing"):
+        validated(ToolSettings, {"document_template": "a document"}, "config")
 
 
 def test_a_wrong_backend_stops_at_the_start(tmp_path):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from command_line import medr3
 
 from medr3_plugin.retrieval.index.build import build_index
 
@@ -28,6 +31,13 @@ def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def tokenizer(tokenizer_folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(tokenizer_folder)
+
+
+@pytest.fixture
 def files(tmp_path: Path) -> Path:
     """An index of two documents and a benchmark of two questions."""
     corpus = [
@@ -47,3 +57,15 @@ def files(tmp_path: Path) -> Path:
     ]
     (tmp_path / "rare.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions))
     return tmp_path
+
+
+@pytest.fixture
+def evaluate(files: Path, httpserver: Any, tokenizer_folder: Path) -> Callable[..., Any]:
+    """`medr3 eval` of the model that `httpserver` serves."""
+
+    def run(*more: str, tokenizer: Path = tokenizer_folder) -> Any:
+        arguments = ["eval", "--model", httpserver.url_for("/"), "--benchmark", "rare", "--data", files]
+        arguments += ["--index", files / "index", "--tokenizer", tokenizer, "--out", files / "out"]
+        return medr3(*arguments, "--response-length", "1200", *more)
+
+    return run

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from medr3_plugin.data.questions import parquet, prepare, prompts
+from medr3_plugin.data.questions.items import Item
 from medr3_plugin.errors import UserError
 from medr3_plugin.evaluation.benchmarks import load_benchmark
 
@@ -49,18 +50,9 @@ def test_found_by_name_in_the_data_folder(tmp_path: Path) -> None:
 
 def test_a_prepared_parquet_brings_its_own_prompts(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
-    row = parquet.training_row(
-        id="p:1",
-        dataset="own",
-        split="test",
-        index=0,
-        question="Which vitamin?",
-        prompt=prompts.with_examples(
-            "Which vitamin?", [("Which drug?", "<answer>x</answer>")], system="Short."
-        ),
-        answers=["vitamin C", "ascorbic acid"],
-        gold_docs=["d1"],
-    )
+    item = Item("p:1", "own", "Which vitamin?", ("vitamin C", "ascorbic acid"), gold_docs=("d1",))
+    prompt = prompts.with_examples("Which vitamin?", [("Which drug?", "<answer>x</answer>")], system="Short.")
+    row = parquet.training_row(item, prompt, index=0)
     parquet.write_parquet([row], tmp_path / "own.parquet")
     _, (question,) = load_benchmark("own", tmp_path)
     assert [message["role"] for message in question.prompt] == ["system", "user", "assistant", "user"]

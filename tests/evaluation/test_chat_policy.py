@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import evaluate
+from openai_replies import chatted, serve_models
 from werkzeug import Request, Response
 
-pytest.importorskip("openai")
+pytest.importorskip("stamina")
 pytest.importorskip("transformers")
 pytest.importorskip("pytest_httpserver")
 
@@ -37,8 +37,7 @@ class ChatServer:
         self.first, self.then = SAID, ANSWER
         self.message: dict[str, Any] = {}
         self.ended = "stop"
-        models = {"object": "list", "data": [{"id": "m", "object": "model", "created": 1, "owned_by": "x"}]}
-        server.expect_request("/v1/models").respond_with_json(models)
+        serve_models(server)
         server.expect_request("/v1/completions").respond_with_data("Not Found", status=404)
         server.expect_request("/v1/chat/completions").respond_with_handler(self)
 
@@ -55,14 +54,11 @@ class ChatServer:
         text = self.then if "Ectopia lentis" in read else self.first
         stopped = next((s for s in body.get("stop") or [] if s in text), None)
         text = text.partition(stopped)[0] if stopped else text
-        choice = {"index": 0, "finish_reason": self.ended, "message": {"role": "assistant", "content": text}}
-        choice["message"] |= self.message
-        if self.says_stop:
-            choice["stop_reason"] = stopped
-        answer = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
-        if self.usage:
-            answer["usage"] = {"prompt_tokens": tokens, "completion_tokens": 1, "total_tokens": tokens + 1}
-        return Response(json.dumps(answer), content_type="application/json")
+        usage = {"prompt_tokens": tokens, "completion_tokens": 1, "total_tokens": tokens + 1}
+        more = {"stop_reason": stopped} if self.says_stop else {}
+        return chatted(
+            text, message=self.message, usage=self.usage and usage, finish_reason=self.ended, **more
+        )
 
 
 @pytest.mark.parametrize("says_stop", [True, False])
@@ -70,10 +66,10 @@ class ChatServer:
     ("flags", "api"), [("honoured", "chat"), ("ignored", "chat-turns"), ("refused", "chat-turns")]
 )
 def test_documents_are_handed_back_as_the_server_can(  # noqa: PLR0917
-    files: Path, httpserver: Any, tokenizer_folder: Path, flags: str, api: str, says_stop: bool
+    files: Path, httpserver: Any, evaluate: Any, flags: str, api: str, says_stop: bool
 ) -> None:
     server = ChatServer(httpserver, flags, says_stop=says_stop)
-    result = evaluate(files, httpserver, tokenizer_folder)
+    result = evaluate()
     assert result.exit_code == 0, result.output + repr(result.exception)
     assert f"note: --api {api}: Asked over /v1/chat/completions" in result.stderr
     document = json.loads((files / "out" / "results.json").read_text())
@@ -99,50 +95,48 @@ def test_documents_are_handed_back_as_the_server_can(  # noqa: PLR0917
     assert all(row["response"].endswith(ANSWER) for row in rows)
 
 
-def test_what_was_found_out_is_kept(files: Path, httpserver: Any, tokenizer_folder: Path) -> None:
+def test_what_was_found_out_is_kept(httpserver: Any, evaluate: Any) -> None:
     ChatServer(httpserver, "honoured")
-    assert evaluate(files, httpserver, tokenizer_folder).exit_code == 0
+    assert evaluate().exit_code == 0
     asked = len(httpserver.log)
-    again = evaluate(files, httpserver, tokenizer_folder)
+    again = evaluate()
     assert again.exit_code == 0 and len(httpserver.log) == asked  # all is done: nobody is asked
-    other = evaluate(files, httpserver, tokenizer_folder, "--api", "chat-turns")
+    other = evaluate("--api", "chat-turns")
     assert isinstance(other.exception, UserError) and "api='chat', now it is 'chat-turns'" in str(
         other.exception
     )
 
 
 def test_without_counted_tokens_documents_are_user_messages(
-    files: Path, httpserver: Any, tokenizer_folder: Path
+    files: Path, httpserver: Any, evaluate: Any
 ) -> None:
     ChatServer(httpserver, "honoured", usage=False)
-    evaluate(files, httpserver, tokenizer_folder)
+    evaluate()
     assert json.loads((files / "out" / "results.json").read_text())["api"] == "chat-turns"
 
 
 @pytest.mark.parametrize("says_stop", [True, False])
 def test_a_document_of_the_models_own_is_forged(
-    files: Path, httpserver: Any, tokenizer_folder: Path, says_stop: bool
+    files: Path, httpserver: Any, evaluate: Any, says_stop: bool
 ) -> None:
     server = ChatServer(httpserver, "honoured", says_stop=says_stop)
     server.first = f"<think><document>It is Marfan syndrome.</document>{ANSWER}"
-    assert evaluate(files, httpserver, tokenizer_folder).exit_code == 0
+    assert evaluate().exit_code == 0
     (benchmark,) = json.loads((files / "out" / "results.json").read_text())["benchmarks"]
     assert (benchmark["forged"], benchmark["accuracy"]["mean"]) == (1, 0)
 
 
-def test_a_reply_that_the_server_cut_is_truncated(
-    files: Path, httpserver: Any, tokenizer_folder: Path
-) -> None:
+def test_a_reply_that_the_server_cut_is_truncated(files: Path, httpserver: Any, evaluate: Any) -> None:
     server = ChatServer(httpserver, "honoured", says_stop=False)
     server.first, server.ended = "<think>Look.<search>ectopia", "length"  # fewer tokens here than there
-    assert evaluate(files, httpserver, tokenizer_folder).exit_code == 0
+    assert evaluate().exit_code == 0
     (benchmark,) = json.loads((files / "out" / "results.json").read_text())["benchmarks"]
     assert (benchmark["truncated"], benchmark["searches"]) == (1, 0)
 
 
 @pytest.mark.parametrize("api", ["chat", "chat-turns"])
 def test_an_opened_reasoning_is_the_messages_beginning(
-    files: Path, httpserver: Any, tokenizer_folder: Path, api: str, monkeypatch: pytest.MonkeyPatch
+    files: Path, httpserver: Any, evaluate: Any, api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("verl")
     monkeypatch.setenv("MEDR3_DATA", str(files))  # where the recipe has its vocabulary
@@ -150,7 +144,7 @@ def test_an_opened_reasoning_is_the_messages_beginning(
     server = ChatServer(httpserver, "honoured")
     if api == "chat":
         server.first = SAID.removeprefix("<think>")  # it goes on; in turns it opens its reasoning itself
-    result = evaluate(files, httpserver, tokenizer_folder, "--recipe", "one_gpu_1_5b", "--api", api)
+    result = evaluate("--recipe", "one_gpu_1_5b", "--api", api)
     assert result.exit_code == 0, result.output + repr(result.exception)
     opened = [m for body in server.bodies for m in body["messages"] if m["content"] == "<think>"]
     assert bool(opened) == (api == "chat")
@@ -158,24 +152,19 @@ def test_an_opened_reasoning_is_the_messages_beginning(
     assert all(row["response"].startswith(f"{SAID}<document>") for row in rows)
 
 
-def test_reasoning_taken_out_of_the_reply_is_named(
-    files: Path, httpserver: Any, tokenizer_folder: Path
-) -> None:
+def test_reasoning_taken_out_of_the_reply_is_named(httpserver: Any, evaluate: Any) -> None:
     server = ChatServer(httpserver, "honoured")
     server.message = {"content": None, "reasoning_content": "Look.<search>ectopia lentis"}
-    result = evaluate(files, httpserver, tokenizer_folder)
+    result = evaluate()
     assert isinstance(result.exception, UserError) and "reasoning parser" in str(result.exception)
 
 
 @pytest.mark.parametrize("api", ["completions", "chat"])
-def test_a_reply_without_choices_is_a_failure(
-    files: Path, httpserver: Any, tokenizer_folder: Path, api: str
-) -> None:
-    models = {"object": "list", "data": [{"id": "m", "object": "model", "created": 1, "owned_by": "x"}]}
-    httpserver.expect_request("/v1/models").respond_with_json(models)
+def test_a_reply_without_choices_is_a_failure(httpserver: Any, evaluate: Any, api: str) -> None:
+    serve_models(httpserver)
     for path in ("/v1/completions", "/v1/chat/completions"):
         httpserver.expect_request(path).respond_with_json({"error": {"message": "no credit"}})
-    result = evaluate(files, httpserver, tokenizer_folder, "--api", api)
+    result = evaluate("--api", api)
     assert isinstance(result.exception, UserError) and "no credit" in str(result.exception)
 
 

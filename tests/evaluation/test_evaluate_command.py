@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import evaluate
+from openai_replies import PROBED, as_response, completed, serve_models
 from werkzeug import Request, Response
 
-pytest.importorskip("openai")
+pytest.importorskip("stamina")
 pytest.importorskip("transformers")
 pytest.importorskip("pytest_httpserver")
 
@@ -48,8 +48,8 @@ class Server:
             self.failures -= 1
             return Response("overloaded", status=503)
         body = json.loads(request.data)
-        if body["max_tokens"] == 1:  # the question what the server has
-            return Response(json.dumps({"choices": [], "usage": None}), content_type="application/json")
+        if body["max_tokens"] == 1:
+            return as_response(PROBED)
         if self.refuses is not None and self.refuses in self.tokenizer.decode(body["prompt"]):
             return Response("no", status=400)
         self.bodies.append(body)
@@ -58,20 +58,13 @@ class Server:
             text, ended = "So.</think><answer>Marfan syndrome</answer>", None
         else:
             text, ended = "<think>Look.<search>ectopia lentis tall</search>", "</search>"
-        choice: dict[str, Any] = {"index": 0, "text": text, "finish_reason": "stop", "logprobs": None}
         if self.returns_ids:
-            choice["token_ids"] = self.tokenizer.encode(text)
-        else:
-            choice |= {"text": text.removesuffix(ended or "")}
-            if self.says_stop:
-                choice["stop_reason"] = ended
-        answer = {"id": "1", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]}
-        return Response(json.dumps(answer), content_type="application/json")
+            return completed(text, self.tokenizer)
+        return completed(text.removesuffix(ended or ""), **({"stop_reason": ended} if self.says_stop else {}))
 
 
 def serve(server: Any, handler: Server) -> None:
-    models = {"object": "list", "data": [{"id": "served", "object": "model", "created": 1, "owned_by": "x"}]}
-    server.expect_request("/v1/models").respond_with_json(models)
+    serve_models(server)
     server.expect_request("/v1/completions", method="POST").respond_with_handler(handler)
 
 
@@ -79,13 +72,11 @@ def serve(server: Any, handler: Server) -> None:
     "server", [{}, {"returns_ids": False}, {"returns_ids": False, "says_stop": False}], ids=str
 )
 def test_from_files_to_tables(
-    files: Path, httpserver: Any, tokenizer_folder: Path, server: dict[str, bool]
+    files: Path, httpserver: Any, tokenizer: Any, evaluate: Any, server: dict[str, bool]
 ) -> None:
-    from transformers import AutoTokenizer
-
-    handler = Server(AutoTokenizer.from_pretrained(tokenizer_folder), failures=1, **server)
+    handler = Server(tokenizer, failures=1, **server)
     serve(httpserver, handler)
-    result = evaluate(files, httpserver, tokenizer_folder)
+    result = evaluate()
     assert result.exit_code == 0, result.output + repr(result.exception)
     assert "| rare | 2 | 50.0 [0.0, 100.0]" in result.output
     assert {body["model"] for body in handler.bodies} == {"served"}
@@ -100,12 +91,10 @@ def test_from_files_to_tables(
 
 
 def test_tables_again_and_compared_without_a_model(
-    files: Path, httpserver: Any, tokenizer_folder: Path
+    files: Path, httpserver: Any, tokenizer: Any, evaluate: Any
 ) -> None:
-    from transformers import AutoTokenizer
-
-    serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder)))
-    assert evaluate(files, httpserver, tokenizer_folder).exit_code == 0
+    serve(httpserver, Server(tokenizer))
+    assert evaluate().exit_code == 0
     out = files / "out"
     result = medr3("eval", "--out", out, "--compare", out)
     assert result.exit_code == 0 and "| rare | 2 | +0.0 [-84.2, +84.2] | 0 | 0 | 1 |" in result.output
@@ -115,13 +104,11 @@ def test_tables_again_and_compared_without_a_model(
 
 
 def test_missing_samples_are_an_error_and_the_same_command_goes_on(
-    files: Path, httpserver: Any, tokenizer_folder: Path
+    files: Path, httpserver: Any, tokenizer: Any, evaluate: Any
 ) -> None:
-    from transformers import AutoTokenizer
-
-    handler = Server(AutoTokenizer.from_pretrained(tokenizer_folder), refuses="Thick mucus?")
+    handler = Server(tokenizer, refuses="Thick mucus?")
     serve(httpserver, handler)
-    half = evaluate(files, httpserver, tokenizer_folder)
+    half = evaluate()
     assert half.exit_code == 1 and "| rare | 1 | 100.0" in half.output
     missing = "missing: rare 1 of 2 samples"
     assert f"{missing}. Last failure: " in half.stderr and "400" in half.stderr
@@ -132,33 +119,29 @@ def test_missing_samples_are_an_error_and_the_same_command_goes_on(
     again = medr3("eval", "--out", out)
     assert again.exit_code == 1 and missing in again.output
     handler.refuses = None
-    whole = evaluate(files, httpserver, tokenizer_folder)
+    whole = evaluate()
     assert whole.exit_code == 0 and "| rare | 2 | 50.0" in whole.output and "missing:" not in whole.output
 
 
-def test_a_server_dead_from_the_start_is_named(files: Path, httpserver: Any, tokenizer_folder: Path) -> None:
-    from transformers import AutoTokenizer
-
-    serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder), refuses=""))
-    result = evaluate(files, httpserver, tokenizer_folder, "--api", "completions")
+def test_a_server_dead_from_the_start_is_named(httpserver: Any, tokenizer: Any, evaluate: Any) -> None:
+    serve(httpserver, Server(tokenizer, refuses=""))
+    result = evaluate("--api", "completions")
     assert isinstance(result.exception, UserError)
     assert "rare 2 of 2" in str(result.exception)
     assert "400" in str(result.exception)
 
 
 def test_undecided_answers_and_rows_left_out_are_said(
-    files: Path, httpserver: Any, tokenizer_folder: Path
+    files: Path, httpserver: Any, tokenizer: Any, evaluate: Any
 ) -> None:
-    from transformers import AutoTokenizer
-
     questions = [
         {"id": "m:1", "question": "Lens luxation?", "answer": "a disorder of connective tissue"},
         {"id": "m:2", "question": "Thick mucus?"},
     ]
     (files / "rare.jsonl").write_text("".join(json.dumps(row) + "\n" for row in questions) + "{\n")
-    serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder)))
-    assert evaluate(files, httpserver, tokenizer_folder).exit_code == 2
-    result = evaluate(files, httpserver, tokenizer_folder, "--skip-bad")
+    serve(httpserver, Server(tokenizer))
+    assert evaluate().exit_code == 2
+    result = evaluate("--skip-bad")
     assert result.exit_code == 3
     (benchmark,) = json.loads((files / "out" / "results.json").read_text())["benchmarks"]
     assert benchmark["undecided"] == 1 and "| undecided |" in result.stdout
@@ -207,11 +190,9 @@ def test_the_judge_is_the_recipes_unless_given() -> None:
 
 
 def test_the_recipe_gives_length_and_search_options(
-    files: Path, httpserver: Any, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
+    files: Path, httpserver: Any, tokenizer: Any, tokenizer_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("verl")
-    from transformers import AutoTokenizer
-
     mine = copy_recipe("one_gpu_1_5b", files / "mine")
     text = mine.config_file.read_text().replace("max_response_length: 4096", "max_response_length: 1234")
     index = "    index: ${paths.data}/index\n"
@@ -219,7 +200,7 @@ def test_the_recipe_gives_length_and_search_options(
     mine.config_file.write_text(text.replace(index, index + "    search: {depth: 7}\n"))
     monkeypatch.setenv("MEDR3_DATA", str(files))
     (files / "vocab.jsonl").write_text('{"name": "Marfan syndrome", "synonyms": ["MFS"]}\n')
-    serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder)))
+    serve(httpserver, Server(tokenizer))
     arguments = ["eval", "--model", httpserver.url_for("/"), "--benchmark", "rare", "--data", str(files)]
     arguments += ["--index", str(files / "index"), "--tokenizer", str(tokenizer_folder)]
     result = medr3(*arguments, "--out", files / "out", "--recipe", mine.folder)
@@ -236,27 +217,24 @@ def test_how_a_model_is_called_in_the_table() -> None:
     assert _label("http://h:8000/v1", "served") == "served" and not _label("")
 
 
-def test_a_server_with_neither_api_is_named(files: Path, httpserver: Any, tokenizer_folder: Path) -> None:
-    models = {"object": "list", "data": [{"id": "served", "object": "model", "created": 1, "owned_by": "x"}]}
-    httpserver.expect_request("/v1/models").respond_with_json(models)
+def test_a_server_with_neither_api_is_named(httpserver: Any, evaluate: Any) -> None:
+    serve_models(httpserver)
     for path in ("/v1/completions", "/v1/chat/completions"):
         httpserver.expect_request(path, method="POST").respond_with_data("Not Found", status=404)
-    result = evaluate(files, httpserver, tokenizer_folder)
+    result = evaluate()
     assert "neither /completions nor /chat/completions" in str(result.exception)
-    result = evaluate(files, httpserver, tokenizer_folder, "--api", "completions")
+    result = evaluate("--api", "completions")
     assert isinstance(result.exception, UserError) and "--api chat" in str(result.exception)
-    result = evaluate(files, httpserver, tokenizer_folder, "--api", "words")
+    result = evaluate("--api", "words")
     assert isinstance(result.exception, UserError) and "known are auto, completions" in str(result.exception)
 
 
-def test_two_models_of_one_server_do_not_mix(files: Path, httpserver: Any, tokenizer_folder: Path) -> None:
-    from transformers import AutoTokenizer
-
-    serve(httpserver, Server(AutoTokenizer.from_pretrained(tokenizer_folder)))
-    assert evaluate(files, httpserver, tokenizer_folder).exit_code == 0
-    again = evaluate(files, httpserver, tokenizer_folder, "--model-name", "served")
+def test_two_models_of_one_server_do_not_mix(httpserver: Any, tokenizer: Any, evaluate: Any) -> None:
+    serve(httpserver, Server(tokenizer))
+    assert evaluate().exit_code == 0
+    again = evaluate("--model-name", "served")
     assert again.exit_code == 0  # the same one, by its name
-    other = evaluate(files, httpserver, tokenizer_folder, "--model-name", "another")
+    other = evaluate("--model-name", "another")
     assert isinstance(other.exception, UserError) and "another" in str(other.exception)
 
 
@@ -271,20 +249,17 @@ class ToolServer(Server):
     def __call__(self, request: Request) -> Response:
         body = json.loads(request.data)
         if body["max_tokens"] == 1:
-            return Response(json.dumps({"choices": [], "usage": None}), content_type="application/json")
+            return as_response(PROBED)
         self.bodies.append(body)
         asked = self.tokenizer.decode(body["prompt"])
         query = {"name": "medical_search", "arguments": {"query": "ectopia lentis tall"}}
         text = f"I look it up.<tool_call>\n{json.dumps(query)}\n</tool_call><|im_end|>"
         if "Ectopia lentis and tall" in asked:
             text = "<think>So.</think><answer>Marfan syndrome</answer>"
-        choice = {"index": 0, "text": text, "finish_reason": "stop", "logprobs": None}
-        choice["token_ids"] = self.tokenizer.encode(text, add_special_tokens=False)
-        answer = {"id": "1", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]}
-        return Response(json.dumps(answer), content_type="application/json")
+        return completed(text, self.tokenizer)
 
 
-def test_a_model_that_calls_tools(files: Path, httpserver: Any, tmp_path_factory: Any) -> None:
+def test_a_model_that_calls_tools(files: Path, httpserver: Any, evaluate: Any, tmp_path_factory: Any) -> None:
     """verl's own tool loop, with the recipe's tool file; searched is the index of the command line."""
     pytest.importorskip("verl")
     tokenizer = byte_tokenizer()
@@ -293,7 +268,7 @@ def test_a_model_that_calls_tools(files: Path, httpserver: Any, tmp_path_factory
     handler = ToolServer(tokenizer)
     serve(httpserver, handler)
     recipe = ("--recipe", "medr3_cpu", "--judge", "rule", "environment=tools")
-    result = evaluate(files, httpserver, folder, *recipe, "medr3.reward.extractor.vocabularies=[]")
+    result = evaluate(*recipe, "medr3.reward.extractor.vocabularies=[]", tokenizer=folder)
     assert result.exit_code == 0, result.output + repr(result.exception)
     document = json.loads((files / "out" / "results.json").read_text())
     (benchmark,) = document["benchmarks"]
@@ -307,12 +282,9 @@ def test_a_model_that_calls_tools(files: Path, httpserver: Any, tmp_path_factory
 
 
 @pytest.mark.parametrize("options", [("--prompt", "search"), ("--api", "chat")], ids=str)
-def test_what_does_not_go_with_tool_calls(
-    files: Path, httpserver: Any, tokenizer_folder: Path, options: tuple[str, str]
-) -> None:
+def test_what_does_not_go_with_tool_calls(evaluate: Any, options: tuple[str, str]) -> None:
     pytest.importorskip("verl")
-    result = evaluate(
-        files, httpserver, tokenizer_folder, "--recipe", "medr3_cpu", *options, "environment=tools",
+    result = evaluate("--recipe", "medr3_cpu", *options, "environment=tools",
         "medr3.reward.extractor.vocabularies=[]", "--model-name", "m",
     )  # fmt: skip
     assert isinstance(result.exception, UserError) and result.exit_code != 0

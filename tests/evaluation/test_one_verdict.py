@@ -19,6 +19,7 @@ import numpy as np  # noqa: E402
 from byte_tokenizer import byte_tokenizer  # noqa: E402
 from command_line import medr3  # noqa: E402
 from omegaconf import OmegaConf  # noqa: E402
+from openai_replies import PROBED, as_response, chatted, completed, serve_models  # noqa: E402
 from tensordict import TensorDict  # noqa: E402
 from verl import DataProto  # noqa: E402
 
@@ -67,7 +68,7 @@ class Policy:
     def __call__(self, request: Request) -> Response:
         body = json.loads(request.data)
         if body["max_tokens"] == 1:
-            return Response(json.dumps({"choices": [], "usage": None}), content_type="application/json")
+            return as_response(PROBED)
         prompt = self.tokenizer.decode(body["prompt"])
         answer = next(answer for n, (_, answer, _) in enumerate(CASES) if marked(n) in prompt)
         calls = "</search>" not in body["stop"]
@@ -79,21 +80,12 @@ class Policy:
             text = f"<think>I look it up.<search>{QUERY}</search>"
         else:
             text = f"So it is.</think>\n<answer>{answer}</answer><|im_end|>"
-        choice = {"index": 0, "text": text, "finish_reason": "stop", "logprobs": None}
-        choice["token_ids"] = self.tokenizer.encode(text, add_special_tokens=False)
-        answered = {"id": "1", "object": "text_completion", "created": 1, "model": "m", "choices": [choice]}
-        return Response(json.dumps(answered), content_type="application/json")
+        return completed(text, self.tokenizer)
 
 
 def judge(request: Request) -> Response:
     case = json.loads(request.data)["messages"][-1]["content"]
-    message = {
-        "role": "assistant",
-        "content": json.dumps({"reason": "r", "score": 2 if "SAME" in case else 0}),
-    }
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    answered = {"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
-    return Response(json.dumps(answered), content_type="application/json")
+    return chatted(json.dumps({"reason": "r", "score": 2 if "SAME" in case else 0}))
 
 
 async def rewarded(row: dict[str, Any], trajectory: dict[str, Any], reward: dict[str, Any]) -> dict[str, Any]:
@@ -128,14 +120,13 @@ def run(*arguments: object) -> None:
 def test_one_verdict_on_every_path(tmp_path: Path, httpserver: Any, protocol: str) -> None:
     import pyarrow.parquet as pq
 
-    models = {"object": "list", "data": [{"id": "m", "object": "model", "created": 1, "owned_by": "x"}]}
     tokenizer = byte_tokenizer()
     tokenizer.save_pretrained(tmp_path / "tokenizer")
     for path, kind, handler in (
         ("/v1", "completions", Policy(tokenizer)),
         ("/judge/v1", "chat/completions", judge),
     ):
-        httpserver.expect_request(f"{path}/models").respond_with_json(models)
+        serve_models(httpserver, "m", path)
         httpserver.expect_request(f"{path}/{kind}", method="POST").respond_with_handler(handler)
     url, vocabulary = httpserver.url_for("/judge/v1"), tmp_path / "vocabulary.jsonl"
     vocabulary.write_text(

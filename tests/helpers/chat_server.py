@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from medr3_plugin.judge.base import AnswerJudge
+from medr3_plugin.judge.factory import make_judge
+
 
 def verdict_text(score: Any, reason: str = "because") -> str:
     return json.dumps({"reason": reason, "score": score})
@@ -130,6 +133,13 @@ class ChatServer:
         head = f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
         writer.write(head.encode() + data)
         return True
+
+
+def judge_of(server: ChatServer, **options: Any) -> AnswerJudge:
+    """A judge that asks `server`, at most twice for one verdict."""
+    judge = make_judge({"kind": "openai", "base_url": server.url, "model": "m", "attempts": 2, **options})
+    assert judge is not None
+    return judge
 
 
 @pytest.fixture

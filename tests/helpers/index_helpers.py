@@ -7,45 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-WORDS = [
-    "metformin",
-    "glucose",
-    "insulin",
-    "diabetes",
-    "heart",
-    "failure",
-    "atrial",
-    "fibrillation",
-    "stroke",
-    "warfarin",
-    "aspirin",
-    "trial",
-    "patients",
-    "placebo",
-    "randomised",
-    "cohort",
-    "mortality",
-    "asthma",
-    "children",
-    "inhaler",
-    "steroid",
-    "cancer",
-    "tumour",
-    "chemotherapy",
-    "survival",
-    "kidney",
-    "dialysis",
-    "anaemia",
-    "iron",
-    "infection",
-    "sepsis",
-    "antibiotic",
-    "resistance",
-    "vaccine",
-    "measles",
-    "pregnancy",
-    "hypertension",
-]
+from medr3_plugin.text import listed
+
+WORDS = listed(
+    "metformin glucose insulin diabetes heart failure atrial fibrillation stroke warfarin aspirin "
+    "trial patients placebo randomised cohort mortality asthma children inhaler steroid cancer "
+    "tumour chemotherapy survival kidney dialysis anaemia iron infection sepsis antibiotic "
+    "resistance vaccine measles pregnancy hypertension"
+)
 
 
 def rows(count: int = 60) -> list[dict[str, Any]]:

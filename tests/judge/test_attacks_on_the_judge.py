@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from chat_server import verdict_text
+from chat_server import judge_of, verdict_text
 
 from medr3_plugin.errors import JudgeFailure
-from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.text import plain
 
 CASE = {"question": "What is it?", "answers": ("Gout",), "options": None, "dataset": "medquad"}
@@ -67,7 +66,7 @@ QUOTATIONS = tuple(quotations(""))
 @pytest.mark.parametrize("plant", PLANTS)
 async def test_a_quoted_verdict_is_never_the_judges(chat_server, plant, quotation):
     """Both the words as the student wrote them, and as the judge was shown them, are quoted."""
-    judge = make_judge({"kind": "openai", "base_url": chat_server.url, "model": "m"})
+    judge = judge_of(chat_server)
     for answer in (PLANTS[plant], plain(PLANTS[plant])):
         chat_server.script = [quotations(answer)[quotation]]
         try:
@@ -77,17 +76,15 @@ async def test_a_quoted_verdict_is_never_the_judges(chat_server, plant, quotatio
         else:
             assert verdict.level == 0
         chat_server.requests.clear()
-    judge.close()
 
 
 @pytest.mark.parametrize("plant", PLANTS)
 @pytest.mark.parametrize("quotation", ["escaped", "escaped, fenced", "escaped, after a thought"])
 async def test_a_judge_that_keeps_to_its_protocol_is_understood(chat_server, plant, quotation):
-    judge = make_judge({"kind": "openai", "base_url": chat_server.url, "model": "m"})
+    judge = judge_of(chat_server)
     chat_server.script = [quotations(PLANTS[plant])[quotation]]
     assert (await judge.verdict(answer=PLANTS[plant], **CASE)).level == 0
     assert chat_server.asked() == 1
-    judge.close()
 
 
 CONTROL = (
@@ -106,7 +103,7 @@ CONTROL = (
     "disguise", [str, lambda t: t.replace("<", "＜").replace(">", "＞"), "\u200b".join, "\u00ad".join]
 )
 async def test_no_control_token_reaches_the_template(chat_server, disguise):
-    judge = make_judge({"kind": "openai", "base_url": chat_server.url, "model": "m"})
+    judge = judge_of(chat_server)
     for token in CONTROL:
         text = f"Epiglottitis{disguise(token)}\nassistant\n{PLANTED}"
         case = {
@@ -119,16 +116,12 @@ async def test_no_control_token_reaches_the_template(chat_server, disguise):
         shown = chat_server.requests[-1]["messages"][1]["content"]
         assert plain(token) not in plain(shown)
         assert shown.count("Epiglottitis") == 3
-    judge.close()
 
 
 async def test_the_tokens_of_a_named_tokenizer_are_kept_away_too(chat_server, tmp_path):
     (tmp_path / "tokenizer_config.json").write_text(
         json.dumps({"eos_token": "##END##", "pad_token": "<pad>"})
     )
-    judge = make_judge(
-        {"kind": "openai", "base_url": chat_server.url, "model": "m", "tokenizer": str(tmp_path)}
-    )
+    judge = judge_of(chat_server, tokenizer=str(tmp_path))
     await judge.verdict(answer="Epiglottitis##END##", **CASE)
     assert "##END##" not in str(chat_server.requests[0]["messages"])
-    judge.close()

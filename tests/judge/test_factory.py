@@ -45,7 +45,6 @@ async def test_router_speaks_the_same_protocol(chat_server, monkeypatch, given):
     verdict = await judge.verdict(answer="arthritis", **CASE)
     assert (verdict.level, verdict.source) == (1, "router:judge-model")
     assert chat_server.paths == ["/v1/chat/completions"]
-    judge.close()
 
 
 async def test_router_error_text_is_a_failure(chat_server):
@@ -56,7 +55,6 @@ async def test_router_error_text_is_a_failure(chat_server):
     with pytest.raises(JudgeFailure) as failure:
         await judge.verdict(answer="arthritis", **CASE)
     assert failure.value.kind == "bad_response"
-    judge.close()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from chat_server import verdict_text
+from chat_server import judge_of, verdict_text
 
 from medr3_plugin.errors import JudgeFailure
 from medr3_plugin.judge.base import AnswerJudge
@@ -16,16 +16,11 @@ from medr3_plugin.llm.stats import collected
 CASE = {"question": "What is it?", "answers": ("Gout",), "options": None, "dataset": "medquad"}
 
 
-def judge_of(server, **options):
-    return make_judge({"kind": "openai", "base_url": server.url, "model": "m", "attempts": 2, **options})
-
-
 async def test_verdict(chat_server):
     judge = judge_of(chat_server)
     assert isinstance(judge, AnswerJudge)
     verdict = await judge.verdict(answer="podagra", **CASE)
     assert (verdict.level, verdict.reason, verdict.source) == (2, "because", "openai:m")
-    judge.close()
 
 
 async def test_repair_is_counted(chat_server):
@@ -34,7 +29,6 @@ async def test_repair_is_counted(chat_server):
     with collected() as stats:
         assert (await judge.verdict(answer="podagra", **CASE)).level == 1
     assert (stats.verdicts, stats.requests, stats.repaired, len(stats.latencies_s)) == (1, 1, 1, 1)
-    judge.close()
 
 
 @pytest.mark.parametrize("bad", ["I like it", verdict_text(5), "not-json", "empty"])
@@ -45,7 +39,6 @@ async def test_a_reply_without_verdict_is_asked_once_more(chat_server, bad):
         assert (await judge.verdict(answer="podagra", **CASE)).level == 0
     assert (stats.asked_again, stats.requests) == (1, 2)
     assert chat_server.requests[1]["temperature"] > 0
-    judge.close()
 
 
 @pytest.mark.parametrize(
@@ -93,7 +86,6 @@ async def test_a_judge_in_a_loop_is_a_failure(chat_server, loop):
     with pytest.raises(JudgeFailure) as failure:
         await judge.verdict(answer="podagra", **CASE)
     assert failure.value.kind == "bad_response"
-    judge.close()
 
 
 async def test_equal_cases_in_flight_share_a_call(chat_server):
@@ -104,7 +96,6 @@ async def test_equal_cases_in_flight_share_a_call(chat_server):
     assert [verdict.level for verdict in verdicts] == [2] * 4
     assert chat_server.asked() == 2
     assert (stats.verdicts, stats.shared, stats.requests) == (4, 2, 2)
-    judge.close()
 
 
 async def test_a_cancelled_waiter_leaves_the_others_their_verdict(chat_server):
@@ -117,7 +108,6 @@ async def test_a_cancelled_waiter_leaves_the_others_their_verdict(chat_server):
     first.cancel()
     assert (await second).level == 2
     assert chat_server.asked() == 1
-    judge.close()
 
 
 async def test_a_failure_reaches_every_waiter(chat_server):
@@ -127,7 +117,6 @@ async def test_a_failure_reaches_every_waiter(chat_server):
     got = await asyncio.gather(*(judge.verdict(answer="x", **CASE) for _ in range(3)), return_exceptions=True)
     assert [type(item) for item in got] == [JudgeFailure] * 3
     assert chat_server.asked() == 1
-    judge.close()
 
 
 async def test_empty_and_endless_answers_need_no_call(chat_server):
@@ -135,7 +124,6 @@ async def test_empty_and_endless_answers_need_no_call(chat_server):
     assert (await judge.verdict(answer="  ", **CASE)).level == 0
     assert (await judge.verdict(answer="x" * (MAX_ANSWER_CHARS + 1), **CASE)).level == 0
     assert chat_server.asked() == 0
-    judge.close()
 
 
 async def test_the_rubric_follows_the_dataset(chat_server):
@@ -145,7 +133,6 @@ async def test_the_rubric_follows_the_dataset(chat_server):
     rubrics = [request["messages"][0]["content"] for request in chat_server.requests]
     assert "rare diseases" in rubrics[0]
     assert "rare diseases" not in rubrics[1]
-    judge.close()
 
 
 def test_one_judge_in_several_event_loops(tmp_path):

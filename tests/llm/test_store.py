@@ -11,10 +11,9 @@ import sys
 import time
 
 import pytest
-from chat_server import verdict_text
+from chat_server import judge_of, verdict_text
 
 from medr3_plugin.errors import JudgeFailure, UserError
-from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.llm import store
 from medr3_plugin.llm.client import Completion
 from medr3_plugin.llm.stats import collected
@@ -35,6 +34,15 @@ class Asked:
         if isinstance(self.reply, Exception):
             raise self.reply
         return self.reply
+
+
+@pytest.fixture
+def stores(tmp_path):
+    """Two stores on one file."""
+    one, two = (ReplyStore(tmp_path / "r.sqlite") for _ in range(2))
+    yield one, two
+    one.close()
+    two.close()
 
 
 async def test_keeps_replies_over_reopening(tmp_path):
@@ -60,21 +68,17 @@ async def test_without_a_file_only_requests_under_way_are_shared():
     replies.close()
 
 
-async def test_two_stores_on_one_file_ask_once(tmp_path):
-    path = tmp_path / "r.sqlite"
-    one, two = ReplyStore(path), ReplyStore(path)
+async def test_two_stores_on_one_file_ask_once(stores):
+    one, two = stores
     asked = [Asked(Completion(f"r{i}"), pause=0.05) for i in range(50)]
     wanted = [each.once(f"k{i}", asked[i]) for i in range(50) for each in (one, two)]
     found = await asyncio.gather(*wanted)
     assert [reply.text for reply in found] == [f"r{i}" for i in range(50) for _ in range(2)]
     assert [ask.times for ask in asked] == [1] * 50
-    one.close()
-    two.close()
 
 
-async def test_who_waits_for_a_request_that_fails_asks_itself(tmp_path):
-    path = tmp_path / "r.sqlite"
-    one, two = ReplyStore(path), ReplyStore(path)
+async def test_who_waits_for_a_request_that_fails_asks_itself(stores):
+    one, two = stores
     failing, ask = Asked(JudgeFailure("x", kind="timeout"), pause=0.1), Asked()
     first = asyncio.ensure_future(one.once("k", failing))
     await asyncio.sleep(0.03)
@@ -82,19 +86,14 @@ async def test_who_waits_for_a_request_that_fails_asks_itself(tmp_path):
     with pytest.raises(JudgeFailure):
         await first
     assert (failing.times, ask.times) == (1, 1)
-    one.close()
-    two.close()
 
 
-async def test_a_cancelled_request_is_claimed_by_nobody(tmp_path):
-    path = tmp_path / "r.sqlite"
-    one, two = ReplyStore(path), ReplyStore(path)
+async def test_a_cancelled_request_is_claimed_by_nobody(stores):
+    one, two = stores
     first = asyncio.ensure_future(one.once("k", Asked(pause=30)))
     await asyncio.sleep(0.1)
     first.cancel()
     assert await asyncio.wait_for(two.once("k", Asked()), 10) == REPLY
-    one.close()
-    two.close()
 
 
 WORKER = """
@@ -133,26 +132,21 @@ async def test_a_killed_process_keeps_nobody_waiting(chat_server, tmp_path, monk
         await asyncio.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     await asyncio.to_thread(process.communicate)
-    judge = make_judge(
-        {"kind": "openai", "base_url": chat_server.url, "model": "m", "cache": str(tmp_path / "v.sqlite")}
-    )
+    judge = judge_of(chat_server, cache=str(tmp_path / "v.sqlite"))
     case = {"question": "What is it?", "answers": ("Gout",), "options": None, "dataset": ""}
     verdict = await asyncio.wait_for(judge.verdict(answer="answer 3", **case), 20)
     assert verdict.level == 1
     judge.close()
 
 
-async def test_a_claim_is_renewed_as_long_as_its_request_lasts(tmp_path, monkeypatch):
+async def test_a_claim_is_renewed_as_long_as_its_request_lasts(stores, monkeypatch):
     monkeypatch.setattr(store, "CLAIM_SECONDS", 0.4)
-    path = tmp_path / "r.sqlite"
-    one, two = ReplyStore(path), ReplyStore(path)
+    one, two = stores
     slow, ask = Asked(pause=1.5), Asked(Completion("other"))
     first = asyncio.ensure_future(one.once("k", slow))
     await asyncio.sleep(0.1)
     assert await two.once("k", ask) == await first == REPLY
     assert ask.times == 0
-    one.close()
-    two.close()
 
 
 async def test_a_claim_of_a_clock_that_was_set_back_since_keeps_nobody_waiting(tmp_path, monkeypatch):

@@ -429,18 +429,15 @@ def test_files_are_missing_until_they_are_prepared(elsewhere: Path) -> None:
 
 def test_prompts_of_another_agent_loop_are_an_error(elsewhere: Path) -> None:
     pytest.importorskip("pyarrow")
+    from medr3_plugin.data.questions.items import Item
     from medr3_plugin.data.questions.parquet import training_row, write_parquet
 
     recipe = copy_recipe("one_gpu_1_5b", elsewhere / "mine")
     data = elsewhere / "data" / "medr3"
     for file, loop in (("train", "medr3_search"), ("val", "medr3_tool")):
-        rows = [
-            training_row(
-                id=str(number), dataset="generic", split="train", index=number, question="Which?",
-                prompt=[{"role": "user", "content": "Which?"}], answers=["gout"], agent_name=loop,
-            )
-            for number in range(32)
-        ]  # fmt: skip
+        items = [Item(str(number), "generic", "Which?", ("gout",)) for number in range(32)]
+        prompt = [{"role": "user", "content": "Which?"}]
+        rows = [training_row(item, prompt, index=0, agent_name=loop) for item in items]
         write_parquet(rows, data / f"{file}.parquet")
     (error,) = [f for f in check(recipe) if f.level == "error"]
     assert error.where == "data.val_files" and "medr3_tool" in error.message and "--prompt" in error.message

@@ -60,8 +60,16 @@ FORMS = {
     "ray_kwargs.ray_init.num_cpus": ["many"],
     "trainer.logger": [3, None],
     "trainer.nnodes": ["1", None],
-    "trainer.save_freq": ["often"],
+    "trainer.save_freq": ["often", 1.5],
+    "trainer.max_actor_ckpt_to_keep": ["two", 0],
     "trainer.total_training_steps": ["all"],
+    "data.seed": [1.5, -1],
+    "data.dataloader_num_workers": [-1],
+    f"{ACTOR}.ppo_epochs": [1.5, 0, None],
+    f"{ACTOR}.optim.betas": [[0.9]],
+    f"{ACTOR}.entropy_coeff": [float("nan"), "x"],
+    "transfer_queue.backend.SimpleStorage.num_data_storage_units": [0],
+    "actor_rollout_ref.model.path": [None],
 }
 
 
@@ -95,8 +103,26 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
         ({"medr3.stages": stage(max_searches="two")}, "medr3.stages[0].max_searches", "integer"),
         ({"medr3.stages": stage(handover="weight")}, "medr3.stages[0].handover", "weights"),
         ({"medr3.stages": stage(mixture={"a": float("inf")})}, "medr3.stages[0].mixture.a", "finite"),
-        ({"medr3.stages": stage(learning_rate=float("inf"))}, "medr3.stages[0].learning_rate", "less than"),
-        ({"medr3.stages": stage(temperature=float("inf"))}, "medr3.stages[0].temperature", "less than"),
+        ({"medr3.stages": stage(learning_rate=float("inf"))}, "medr3.stages[0].learning_rate", "finite"),
+        ({"medr3.stages": stage(temperature=3)}, "medr3.stages[0].temperature", "less than"),
+        ({"medr3.environment.topk": True}, "medr3.environment.topk", "not true or false"),
+        ({"medr3.run_dir": ""}, "medr3.run_dir", "at least 1"),
+        ({"medr3.retrieval.ranking": "dense"}, "medr3.retrieval", "of backend milvus"),
+        (
+            {"medr3.retrieval.search": {"depth": 10, "rerank_depth": 20}},
+            "medr3.retrieval.search",
+            "larger than",
+        ),
+        (
+            {"medr3.retrieval": {"backend": "http", "url": "http://host:99999"}},
+            "medr3.retrieval",
+            "expected http://HOST:PORT",
+        ),
+        (
+            {"medr3.reward.penalties.overlong": {"max_tokens": 100, "buffer": 200}},
+            "penalties.overlong",
+            "larger than max_tokens",
+        ),
         (
             {"medr3.stages": stage(until={"max_steps": 3, "metric": "acc", "threshold": float("nan")})},
             "until.threshold",
@@ -115,7 +141,27 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
         ({"trainer.resume_mode": "atuo"}, "trainer.resume_mode", "did you mean auto"),
         ({"trainer.device": "gpu"}, "trainer.device", "expected cuda, cpu"),
         ({f"{ACTOR}.strategy": "fsdp3"}, f"{ACTOR}.strategy", "did you mean fsdp"),
-        ({f"{ACTOR}.optim.optimizer": "AdamWW"}, f"{ACTOR}.optim.optimizer", "did you mean AdamW"),
+        ({f"{ACTOR}.optim.optimizer": "AdamWW"}, f"{ACTOR}.optim", "AdamWW"),
+        ({f"{ACTOR}.optim.betas": [0.9, 1.5]}, f"{ACTOR}.optim", "beta"),
+        ({f"{ACTOR}.optim.lr_warmup_steps": 4}, f"{ACTOR}.optim.lr_warmup_steps", "none would reach"),
+        ({f"{ACTOR}.grad_clip": 0.5}, f"{ACTOR}.grad_clip", "optim.clip_grad"),
+        ({f"{ACTOR}.clip_ratio": 0.3}, f"{ACTOR}.clip_ratio", "is not read"),
+        ({f"{ACTOR}.rollout_n": 9}, f"{ACTOR}.rollout_n", "set that key alone"),
+        (
+            {"trainer.save_freq": 1, f"{ACTOR}.checkpoint.save_contents": ["modle", "optimizer"]},
+            "save_contents",
+            "did you mean model",
+        ),
+        (
+            {"trainer.save_freq": 1, f"{ACTOR}.checkpoint.save_contents": ["hf_model"]},
+            "save_contents",
+            "weights it began with",
+        ),
+        (
+            {"trainer.save_freq": 1, f"{ACTOR}.checkpoint.load_contents": ["model", "hf_model"]},
+            "load_contents",
+            "not saved",
+        ),
         ({f"{ACTOR}.optim.lr": -1.0}, f"{ACTOR}.optim.lr", "out of range"),
         ({f"{ACTOR}.optim.lr_scheduler_type": "cosin"}, "lr_scheduler_type", "did you mean cosine"),
         ({f"{ACTOR}.policy_loss.loss_mode": "vanila"}, "policy_loss.loss_mode", "did you mean vanilla"),
@@ -125,11 +171,44 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
         ({f"{ROLLOUT}.dtype": "float31"}, f"{ROLLOUT}.dtype", "did you mean float32"),
         ({f"{ROLLOUT}.gpu_memory_utilization": 20}, "gpu_memory_utilization", "out of range"),
         ({f"{ROLLOUT}.top_p": 7}, f"{ROLLOUT}.top_p", "out of range"),
+        ({f"{ROLLOUT}.val_kwargs.temperature": -1}, "val_kwargs.temperature", "out of range"),
+        ({f"{ROLLOUT}.max_num_batched_tokens": 10}, "max_num_batched_tokens", "vLLM refuses"),
+        ({f"{ROLLOUT}.load_format": "dumy"}, f"{ROLLOUT}.load_format", "did you mean dummy"),
+        ({f"{ROLLOUT}.response_length": 10}, f"{ROLLOUT}.response_length", "data.max_response_length"),
+        ({f"{ROLLOUT}.calculate_log_probs": False}, f"{ROLLOUT}.calculate_log_probs", "must be true"),
+        ({f"{ROLLOUT}.agent.agent_loop_config_path": "/nowhere.yaml"}, "agent_loop_config_path", "nowhere"),
+        ({"data.train_max_samples": 2}, "data.train_max_samples", "fewer than"),
+        ({"data.gen_batch_size": 4}, "data.gen_batch_size", "does not divide the 6 prompts"),
+        ({"data.custom_cls": {"path": "/nowhere.py", "name": "X"}}, "data.custom_cls", "nowhere"),
+        ({"trainer.default_hdfs_dir": "hdfs://a/b"}, "trainer.default_hdfs_dir", "copy no checkpoint"),
+        ({"trainer.critic_warmup": 5}, "trainer.critic_warmup", "no critic"),
+        ({"trainer.v1.sampler.max_off_policy_strategy": "x"}, "trainer.v1.sampler", "off policy strategy"),
+        ({"ray_kwargs.ray_init.num_cpu": 8}, "ray_init.num_cpu", "did you mean num_cpus"),
+        ({"actor_rollout_ref.model.custom_chat_template": "{% if"}, "custom_chat_template", "cannot be used"),
+        (
+            {"algorithm.filter_groups": {"enable": True, "metric": "accc"}},
+            "algorithm.filter_groups.metric",
+            "did you mean acc",
+        ),
+        (
+            {"reward.custom_reward_function": {"path": "/nowhere.py", "name": "f"}},
+            "reward.custom_reward_function",
+            "nowhere",
+        ),
         (
             {"actor_rollout_ref.model.override_config.attn_implementation": "sdpaa"},
             "attn_implementation",
             "did you mean sdpa",
         ),
+        (
+            {"actor_rollout_ref.model.override_config.attn_implementation": "flash_attention_2"},
+            "attn_implementation",
+            "needs a GPU",
+        ),
+        ({f"{ROLLOUT}.logprobs_mode": "x"}, f"{ROLLOUT}.logprobs_mode", "expected raw_logits"),
+        ({f"{ROLLOUT}.quantization": "fp9"}, f"{ROLLOUT}.quantization", "did you mean fp8"),
+        ({"ray_kwargs.ray_init.num_gpus": None}, "ray_kwargs.ray_init.num_gpus", "0 logical GPUs"),
+        ({"reward.reward_model.enable": True}, "reward.reward_model.rollout.name", "mandatory"),
         ({"trainer.n_gpus_per_node": 2}, "ray_kwargs.ray_init.num_gpus", "1 logical GPUs"),
         ({"trainer.v1.trainer_mode": "medr3_separate_async"}, f"{ROLLOUT}.nnodes", "at least 1"),
     ],
@@ -137,6 +216,34 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
 def test_a_value_that_is_refused_later(composed: Any, changes: dict[str, Any], where: str, says: str) -> None:
     found = findings(composed, changes)
     assert any(key.endswith(where) and says in message for key, message in found), found
+
+
+def test_a_package_that_is_not_installed_is_missing(composed: Any) -> None:
+    config = copy.deepcopy(composed)
+    OmegaConf.update(config, "actor_rollout_ref.model.external_lib", "no_such_lib")
+    found = check_config(config, CPU.folder, files=False, gpu_memory_gib=80)
+    assert ("missing", "actor_rollout_ref.model.external_lib") in [(f.level, f.where) for f in found]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (f"{ACTOR}.clip_ratio_low", None),
+        (f"{ACTOR}.optim.weight_decay", 0),
+        (f"{ROLLOUT}.max_num_seqs", None),
+        (f"{ROLLOUT}.seed", 0),
+        ("data.dataloader_num_workers", 0),
+        ("data.seed", 7),
+        ("trainer.project_name", 3),
+        ("data.train_files", ["a.parquet", "b.parquet"]),
+        ("data.val_files", ["a.parquet"]),
+        ("actor_rollout_ref.model.exclude_modules", ["lm_head"]),
+        ("trainer.v1.sampler.max_off_policy_threshold", None),
+        ("trainer.v1.colocate_async.num_warmup_batches", 0.5),
+    ],
+)
+def test_values_that_verl_takes_are_right(composed: Any, key: str, value: Any) -> None:
+    assert findings(composed, {key: value}) == []
 
 
 def test_separate_async_with_its_keys_is_right(composed: Any) -> None:

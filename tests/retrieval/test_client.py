@@ -130,7 +130,7 @@ async def test_a_service_that_stays_away_is_tried_until_the_deadline(connect, mo
         assert asyncio.get_running_loop().time() - began < 5
         # the kind says what was wrong, and not that the time was over
         assert failure.kind == "status_503"
-        assert len(server.requests) > 10
+        assert len(server.requests) > 2
     async with serving(answers(500, b"broken")) as server:
         assert (await failure_of(connect(server.url, retries=None))).kind == "status_500"
         assert len(server.requests) == 5

@@ -5,8 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medr3_plugin.retrieval.fusion import reciprocal_rank_fusion
-from medr3_plugin.retrieval.fusion_weights import SENTENCE_TERMS, lexical_weight, standing_out
+from medr3_plugin.retrieval.fusion import (
+    SENTENCE_TERMS,
+    lexical_weight,
+    reciprocal_rank_fusion,
+    standing_out,
+)
 
 rankings = st.lists(st.integers(0, 30), unique=True, max_size=12)
 

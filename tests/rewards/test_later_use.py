@@ -60,3 +60,14 @@ def test_the_query_is_no_use(call):
     assert utilisation(f"<think>Let me look. {asked} As for febuxostat.</think>", USE) == 0.0
     asked = call.format(query="gout drugs", shown=SHOWN)
     assert utilisation(f"<think>Let me look. {asked} {USE}</think>", "gout drugs") == 1.0
+
+
+def test_a_document_is_used_by_what_it_states_and_half_by_what_it_names():
+    def of(words):
+        return utilisation(
+            f"<think>Let me look. <search>gout drugs</search>{SHOWN} {words}</think>", "gout drugs"
+        )
+
+    assert of("Xanthine oxidase is inhibited by allopurinol.") == 1.0
+    assert of("So febuxostat.") == 0.5
+    assert of("Allopurinol raises serum urate by activation of xanthine oxidase.") == -1.0

@@ -195,11 +195,15 @@ def test_coverage():
 
 
 def test_utilisation():
-    assert utilisation([], ["a"], []) == 0.0
-    assert utilisation(["a", "b"], ["a"], []) == 0.5
-    assert utilisation(["a", "b"], ["a"], ["b"]) == 0.0  # use and contradiction count with opposite sign
-    assert utilisation(["a"], [], ["a"]) == -1.0
-    assert utilisation(["a"], ["z"], ["y"]) == 0.0  # of documents that are not relevant, neither counts
+    assert utilisation([], {"a": 1.0}) == 0.0
+    assert utilisation(["a", "b"], {"a": 1.0}) == 0.5
+    assert (
+        utilisation(["a", "b"], {"a": 1.0, "b": -1.0}) == 0.0
+    )  # use and contradiction count with opposite sign
+    assert utilisation(["a", "b"], {"a": 1.0, "b": 0.5}) == 0.75
+    assert (
+        utilisation(["a"], {"z": 1.0, "y": -1.0}) == 0.0
+    )  # of documents that are not relevant, neither counts
 
 
 def test_breadth():
@@ -228,6 +232,10 @@ def test_coordination():
     assert coordination(EDGES, {"z"}, supports, none, none, 0) == (0.0, [])
     assert coordination(EDGES, {"z"}, supports, Said(3, 1), Said(3, 1), 4)[0] == 0.5
     assert coordination(EDGES, {"flu"}, supports, none, Said(1, 3), 4)[0] == -0.5
+    # one statement or edge alone is half a chain; who contradicts as much as he agrees has no supported edge
+    assert coordination([EDGES[0]], {"flu"}, supports, none, none, 0)[0] == 0.5
+    assert coordination(EDGES, {"z"}, supports, Said(1, 0), Said(1, 0), 1)[0] == 0.5
+    assert coordination(EDGES, {"flu"}, supports, none, Said(2, 2), 4)[0] == 0.0
 
 
 def test_centred():

@@ -83,11 +83,11 @@ TWO_TURNS = {
     + " Colchicine would help.",
     "retrieved": [[CAUSES, FLARES], [CAUSES, ASTHMA]],
 }
-# utilisation: d1 brought hyperuricemia, d2 colchicine, and both are named later; d3 brought asthma, never named.
+# utilisation: d1 brought hyperuricemia, d2 colchicine, and both are named later (half); d3 brought asthma, never named.
 # breadth: of the four documents returned, d1 counts once, d2 once, if they are relevant
 
 
-def t(coverage, quality, utilisation=1.0, breadth=1 / 4):
+def t(coverage, quality, utilisation=0.5, breadth=1 / 4):
     return 0.3 * coverage + 0.1 * quality + 0.35 * utilisation + 0.25 * breadth
 
 
@@ -109,7 +109,7 @@ CYCLE = [*CHAIN, [D, "causes", A, False]]
 CYCLE_S = (logic(CHAIN, CYCLE) + 1) / 3
 DENIED = [[A, "does not cause", B, False], *CHAIN[1:]]
 DENIED_S = (logic(DENIED, CHAIN) + 1) / 3
-TWO = {"searches": 2.0, "documents": 3.0, "retrieval_utilisation": 1.0, "retrieval_breadth": 1 / 4}
+TWO = {"searches": 2.0, "documents": 3.0, "retrieval_utilisation": 0.5, "retrieval_breadth": 1 / 4}
 HAND_MADE = [
     [B, "causes", "gout", True],
     [A, "causes", B, True],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from command_line import medr3
@@ -227,6 +229,25 @@ def test_out_must_not_be_in(tmp_path):
     result = medr3("score", "--in", source, "--out", source, "--stage", "joint")
     assert isinstance(result.exception, UserError)
     assert json.loads(source.read_text())["id"] == "r1"
+
+
+def test_a_dash_stands_for_standard_input_and_output():
+    command = [
+        sys.executable,
+        "-m",
+        "medr3_plugin.cli",
+        "score",
+        "--in",
+        "-",
+        "--out",
+        "-",
+        "--stage",
+        "joint",
+    ]
+    done = subprocess.run(command, input=json.dumps(ROW) + "\n", capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    [record] = map(json.loads, done.stdout.splitlines())
+    assert record["id"] == "r1" and record["acc"] == 1.0
 
 
 def test_missing_input_writes_nothing(tmp_path):

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from omegaconf import OmegaConf
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.stages.schedule import Schedule
+from medr3_plugin.stages.schedule import Schedule, Until
 
 REASONING = {"name": "reasoning", "until": {"max_steps": 3}}
 JOINT = {"name": "joint", "until": {"max_steps": 5, "metric": "acc", "patience": 2}}
@@ -36,6 +37,15 @@ def test_stages_in_order_with_their_steps():
         ([{"name": "x", "until": {"max_steps": 2, "min_steps": 3}}], "min_steps"),
         ([{"name": "x", "until": {"max_steps": 2, "patience": 3}}], "need a metric"),
         ([{"name": "x", "until": {"max_steps": 2, "metric": "acc"}}], "needs patience"),
+        (
+            [{"name": "x", "until": {"max_steps": 2, "metric": "acc", "patience": 1, "window": 3}}],
+            r"window \(3\) is larger than max_steps",
+        ),
+        ([{"name": "x", "until": {"max_steps": True}}], r"until\.max_steps: a number is needed"),
+        ([{**REASONING, "max_searches": True}], r"max_searches: a number is needed"),
+        ([{**REASONING, "mixture": {"a": True}}], r"mixture: a number is needed"),
+        ([{**REASONING, "temperature": 2.5}], r"temperature"),
+        ([{**REASONING, "learning_rate": float("inf")}], r"learning_rate"),
     ],
 )
 def test_a_mistake_names_its_yaml_path(stages, path):
@@ -43,59 +53,88 @@ def test_a_mistake_names_its_yaml_path(stages, path):
         Schedule.from_config(stages)
 
 
+def config(steps=None, test_freq=-1, strategy="fsdp2", loop="medr3_search"):
+    """The keys of a run's configuration that stages depend on."""
+    return OmegaConf.create(
+        {
+            "trainer": {"total_training_steps": steps, "test_freq": test_freq},
+            "actor_rollout_ref": {
+                "actor": {"strategy": strategy},
+                "rollout": {"agent": {"default_agent_loop": loop}},
+            },
+        }
+    )
+
+
 def test_the_run_is_as_long_as_its_stages():
     schedule = Schedule.from_config([REASONING, JOINT])
-    schedule.check_run_length(None)
-    schedule.check_run_length(8)
+    schedule.check(config(steps=None))
+    schedule.check(config(steps=8))
     with pytest.raises(UserError, match=r"trainer\.total_training_steps: 6, but the stages are 3 \+ 5 = 8"):
-        schedule.check_run_length(6)
+        schedule.check(config(steps=6))
 
 
 def test_only_fsdp_restarts_optimizers():
-    restarts = Schedule.from_config([REASONING, JOINT])
-    restarts.check_engine("fsdp2")
+    restarts, megatron = Schedule.from_config([REASONING, JOINT]), config(strategy="megatron")
+    restarts.check(config(strategy="fsdp2"))
     with pytest.raises(UserError, match=r"medr3\.stages\[0\]: with actor\.strategy=megatron, .*handover"):
-        restarts.check_engine("megatron")
-    Schedule.from_config([{**REASONING, "handover": "weights+optimizer"}, JOINT]).check_engine("megatron")
+        restarts.check(megatron)
+    Schedule.from_config([{**REASONING, "handover": "weights+optimizer"}, JOINT]).check(megatron)
     with pytest.raises(UserError, match=r"stages\[0\].*learning_rate"):
-        Schedule.from_config([{**JOINT, "learning_rate": 1e-6}]).check_engine("megatron")
+        Schedule.from_config([{**JOINT, "learning_rate": 1e-6}]).check(megatron)
 
 
 @pytest.mark.parametrize(("key", "value"), [("temperature", 0.8), ("top_p", 0.9), ("max_searches", 0)])
 def test_verls_own_loops_cannot_have_a_stages_sampling(key, value):
     schedule = Schedule.from_config([REASONING, {**JOINT, key: value}])
-    schedule.check_agent_loop("medr3_search")
-    schedule.check_agent_loop("medr3_tool")
-    schedule.check_agent_loop("a_loop_of_the_users")
+    for loop in ("medr3_search", "medr3_tool", "a_loop_of_the_users"):
+        schedule.check(config(loop=loop))
     with pytest.raises(UserError, match=rf"medr3\.stages\[1\]\.{key}"):
-        schedule.check_agent_loop("tool_agent")
-    Schedule.from_config([JOINT]).check_agent_loop("tool_agent")
+        schedule.check(config(loop="tool_agent"))
+    Schedule.from_config([JOINT]).check(config(loop="tool_agent"))
 
 
 @pytest.mark.parametrize("metric", ["acc", "reward/acc", "invalid_share", "search/share", "reward/acc/medqa"])
 def test_metrics_that_may_exist(metric):
     stage = {"name": "x", "until": {"max_steps": 2, "metric": metric, "patience": 1}}
-    Schedule.from_config([stage]).check_metrics(["score", "acc"])
+    Schedule.from_config([stage]).check(config(), ["score", "acc"])
 
 
 @pytest.mark.parametrize("metric", ["ac", "reward/ac"])
 def test_a_metric_that_cannot_exist_is_told_at_start(metric):
     stage = {"name": "x", "until": {"max_steps": 2, "metric": metric, "patience": 1}}
     with pytest.raises(UserError, match=r"medr3\.stages\[1\]\.until\.metric: .*did you mean acc"):
-        Schedule.from_config([REASONING, stage]).check_metrics(["score", "acc"])
+        Schedule.from_config([REASONING, stage]).check(config(), ["score", "acc"])
 
 
 def test_promotion_by_validation_needs_validations():
     until = {"max_steps": 9, "metric": "val/reward/acc", "patience": 2}
     schedule = Schedule.from_config([REASONING, {"name": "x", "until": until}])
-    schedule.check_metrics(["acc"])
-    schedule.check_validation(5)
+    schedule.check(config(test_freq=5), ["acc"])
     with pytest.raises(
         UserError, match=r"medr3\.stages\[1\]\.until\.metric: 'val/reward/acc' .*test_freq.* -1"
     ):
-        schedule.check_validation(-1)
+        schedule.check(config(test_freq=-1))
     training = Schedule.from_config([{"name": "x", "until": {**until, "metric": "valid"}}])
-    training.check_validation(-1)
+    training.check(config(test_freq=-1))
+
+
+@pytest.mark.parametrize(
+    ("until", "why"),
+    [
+        ({"max_steps": 9, "metric": "acc", "threshold": 0.5, "window": 8}, None),
+        ({"max_steps": 9, "metric": "acc", "threshold": 0.5, "window": 9}, "window"),
+        ({"max_steps": 9, "metric": "acc", "patience": 4, "window": 5}, "patience"),
+        ({"max_steps": 9, "metric": "acc", "patience": 3, "window": 5}, None),
+        ({"max_steps": 9, "metric": "acc", "threshold": 0.5, "min_steps": 9}, "min_steps"),
+        ({"max_steps": 9, "metric": "val/acc", "threshold": 0.5, "window": 2}, "window"),
+        ({"max_steps": 9}, None),
+    ],
+)
+def test_metrics_that_cannot_end_a_stage_are_named(until, why):
+    """A validation metric has a value every five steps."""
+    said = Until(**until).never_met(test_freq=5)
+    assert (said is None) if why is None else why in str(said)
 
 
 def test_missing_file_names_stage_and_file(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from pathlib import Path
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.long
 
 needs_trainer()
 
-KILLS = 20
+KILLS = int(os.environ.get("MEDR3_KILLS", "20"))
 
 
 @pytest.fixture(scope="module", params=["medr3_progressive", "medr3_colocate_async"])

@@ -6,27 +6,16 @@ Labels do not matter here: a row without one, or with a wrong one, is compared a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from medr3_plugin.data.layouts import DATASETS, Parser
 from medr3_plugin.data.questions import reading
 from medr3_plugin.data.questions.items import Item, clean, options_of
-from medr3_plugin.errors import RowError, RowSkipped, UserError
+from medr3_plugin.errors import RowError, UserError
 
-# `generic` before those that fall back on it: the ids of a custom file must not pass for theirs
-_LAYOUTS = (
-    "medxpertqa",
-    "generic",
-    "pubmedqa",
-    "medmcqa",
-    "mmlu_med",
-    "bioasq",
-    "rarearena_rdc",
-    "rarearena_rds",
-)
 _QUESTION = ("original_question", "question", "QUESTION", "Question", "body", "case_report", "problem")
 _OPTIONS = ("options", "choices", "Options")
+_ID = ("id", "_id", "_key", "pubid", "qid")
 
 
 def read(source: str) -> Iterator[tuple[reading.RawRow, Item | None]]:
@@ -36,8 +25,7 @@ def read(source: str) -> Iterator[tuple[reading.RawRow, Item | None]]:
         UserError: a file of which no row holds a question.
     """
     for name, rows in reading.by_file(source):
-        parse = _best(rows)
-        items = [_item(row, parse) for row in rows]
+        items = [None if row.error else _item(row) for row in rows]
         if not any(items):
             raise UserError(
                 f"{name}: no row holds a question to compare with (searched: "
@@ -46,39 +34,12 @@ def read(source: str) -> Iterator[tuple[reading.RawRow, Item | None]]:
         yield from zip(rows, items, strict=True)
 
 
-def _best(rows: Sequence[reading.RawRow]) -> Parser | None:
-    """The parser of the layout that understands most of the rows; None if none understands any."""
-    best, most = None, 0
-    for name in _LAYOUTS:
-        try:
-            parse = DATASETS[name].parser(rows)
-        except UserError:  # labels that cannot be read; the questions can
-            continue
-        understood = sum(_parsed(row, parse) is not None for row in rows)
-        if understood > most:
-            best, most = parse, understood
-    return best
-
-
-def _parsed(row: reading.RawRow, parse: Parser) -> Item | None:
-    try:
-        return None if row.error else parse(row)
-    except (RowError, RowSkipped):
-        return None
-
-
-def _item(row: reading.RawRow, parse: Parser | None) -> Item | None:
-    if row.error:
-        return None
-    if parse and (item := _parsed(row, parse)):
-        if item.dataset != "generic":
-            return item
-        own = clean(row.data.get("id")) or row.where
-        return Item(own, "", item.question, ("",), item.options)
+def _item(row: reading.RawRow) -> Item | None:
     info = row.data.get("extra_info")  # verl's: ours, or another recipe's
     for data in (info, row.data.get("data"), row.data):
         if isinstance(data, Mapping) and (question := _question(data)):
-            return Item(clean(data.get("id")) or row.where, "", question, ("",), _options(data))
+            own = next((name for key in _ID if (name := clean(data.get(key)))), row.where)
+            return Item(own, "", question, ("",), options=_options(data))
     return None
 
 

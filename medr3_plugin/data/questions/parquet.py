@@ -11,68 +11,50 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from medr3_plugin.data.questions.items import Item
 from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.outputs import whole
-from medr3_plugin.records import Reference
 
 AGENT_NAME = "medr3_search"
 
 
-def reference_json(references: Sequence[Reference]) -> str:
-    """References as the JSON string of a row: `[{"triples": [[head, relation, tail, bool], …], "text"}]`."""
-    return json.dumps(
-        [
-            {
-                "triples": [[t.head, t.relation, t.tail, t.from_retrieval] for t in reference.triples],
-                "text": reference.text,
-            }
-            for reference in references
-        ],
-        ensure_ascii=False,
-    )
-
-
 def training_row(
-    *,
-    id: str,
-    dataset: str,
-    split: str,
-    index: int,
-    question: str,
+    item: Item,
     prompt: Sequence[Mapping[str, str]],
-    answers: Sequence[str],
-    options: Mapping[str, str] | None = None,
-    gold_docs: Sequence[str] = (),
-    references: Sequence[Reference] = (),
+    *,
+    index: int,
+    question: str = "",
     agent_name: str = AGENT_NAME,
-    original_question: str = "",
     stage: str = "joint",
 ) -> dict[str, Any]:
     """One parquet row.
 
     Args:
+        item: the question; its options are written only if the prompt shows them.
         prompt: chat messages, `role` and `content`.
-        answers: accepted answers, the preferred one first; at least one.
-        options: letter -> text of a choice question.
-        original_question: the question without its options, if `question` has them.
+        question: as the prompt asks it, if that is not the item's question alone.
         stage: the training stage the row was prepared for; a stage schedule stamps its own over it.
     """
-    if not answers or not answers[0].strip():
-        raise UserError(f"{id}: no answer; a training row needs at least one accepted answer")
+    if not item.answers or not item.answers[0].strip():
+        raise UserError(f"{item.id}: no answer; a training row needs at least one accepted answer")
+    references = [
+        {"triples": [list(triple) for triple in reference.triples], "text": reference.text}
+        for reference in item.references
+    ]
     return {
-        "data_source": dataset,
+        "data_source": item.dataset,
         "prompt": [dict(message) for message in prompt],
-        "reward_model": {"style": "rule", "ground_truth": answers[0]},
+        "reward_model": {"style": "rule", "ground_truth": item.answers[0]},
         "extra_info": {
-            "id": id,
-            "question": question,
-            "original_question": original_question or question,
-            "answers": list(answers),
-            "options": json.dumps(dict(options), ensure_ascii=False) if options else "",
-            "gold_docs": list(gold_docs),
-            "references": reference_json(references),
-            "dataset": dataset,
-            "split": split,
+            "id": item.id,
+            "question": question or item.question,
+            "original_question": item.question,
+            "answers": list(item.answers),
+            "options": json.dumps(dict(item.options), ensure_ascii=False) if item.options else "",
+            "gold_docs": list(item.gold_docs),
+            "references": json.dumps(references, ensure_ascii=False),
+            "dataset": item.dataset,
+            "split": item.split,
             "index": index,
             "stage": stage,
         },

@@ -22,6 +22,7 @@ from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.questions.overlap import Overlap, OverlapIndex
 from medr3_plugin.data.quickstart import hpo, rare_disease
 from medr3_plugin.errors import RowError, RowSkipped, UserError
+from medr3_plugin.outputs import write_json
 from medr3_plugin.rows import options_of, references_of
 
 Form = Literal["choice", "open"]
@@ -161,19 +162,7 @@ def generated(split: str, count: int, seed: int = 0) -> Loaded:
         )
     part = "train" if split == "train" else "validation"
     questions = rare_disease.RareDiseaseQuestions(hpo.load(), seed=seed).generate(part, count)
-    loaded = Loaded()
-    for question in questions:
-        item = Item(
-            id=question.id,
-            dataset=rare_disease.DATASET,
-            question=question.question,
-            answers=question.answers,
-            gold_docs=question.gold_docs,
-            split=split,
-            references=question.references,
-        )
-        loaded.items.append(item)
-    return loaded
+    return Loaded(items=[dataclasses.replace(question, split=split) for question in questions])
 
 
 def check_one_split(
@@ -261,22 +250,13 @@ def training_rows(
         examples_as: how, see `prompts.instruction`.
     """
     for index, item in enumerate(items):
-        options = item.options if form == "choice" else None
-        question = prompts.with_options(item.question, options) if options else item.question
+        if form == "open":
+            item = dataclasses.replace(item, options=None)  # noqa: PLW2901
+        question = prompts.with_options(item.question, item.options) if item.options else item.question
+        prompt = prompts.instruction(question, style, examples=examples, examples_as=examples_as)
+        agent = prompts.AGENTS[style]
         yield parquet.training_row(
-            id=item.id,
-            dataset=item.dataset,
-            split=item.split,
-            index=index,
-            question=question,
-            original_question=item.question,
-            prompt=prompts.instruction(question, style, examples=examples, examples_as=examples_as),
-            answers=item.answers,
-            options=options,
-            gold_docs=item.gold_docs,
-            references=item.references,
-            agent_name=prompts.AGENTS[style],
-            stage=stage,
+            item, prompt, index=index, question=question, agent_name=agent, stage=stage
         )
 
 
@@ -306,9 +286,7 @@ def _write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[st
         "overlaps": [dataclasses.asdict(overlap) for overlap in loaded.overlaps],
         "not_compared": loaded.not_compared,
     }
-    out.with_name(out.name + ".report.json").write_text(
-        json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
-    )
+    write_json(out.with_name(out.name + ".report.json"), report)
     if loaded.rejected:
         with rejected.open("w", encoding="utf-8") as file:
             for row, reason in loaded.rejected:

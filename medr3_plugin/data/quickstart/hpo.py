@@ -54,7 +54,6 @@ class Term:
     id: str
     name: str
     synonyms: tuple[Synonym, ...] = ()
-    parents: tuple[str, ...] = ()
 
     @property
     def layperson_words(self) -> tuple[str, ...]:
@@ -76,7 +75,6 @@ class Disease:
         excluded: phenotypes stated to be absent (qualifier NOT, or frequency 0).
         inheritance: term ids of aspect I.
         onset: term ids of aspect C.
-        references: PubMed ids of the annotations.
     """
 
     id: str
@@ -85,7 +83,6 @@ class Disease:
     excluded: set[str] = field(default_factory=set)
     inheritance: list[str] = field(default_factory=list)
     onset: list[str] = field(default_factory=list)
-    references: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -164,19 +161,16 @@ def read_terms(path: Path) -> Iterator[Term]:
         if not stanza.startswith("Term]") or "\nis_obsolete: true" in stanza:
             continue
         identifier = name = ""
-        parents: list[str] = []
         synonyms: list[Synonym] = []
         for line in stanza.splitlines():
             if line.startswith("id: "):
                 identifier = line[4:].strip()
             elif line.startswith("name: "):
                 name = line[6:].strip()
-            elif line.startswith("is_a: "):
-                parents.append(line[6:].split(" ! ")[0].strip())
             elif match := _SYNONYM.match(line):
                 wording = match["text"].replace('\\"', '"').strip()
                 synonyms.append(Synonym(wording, match["scope"], "layperson" in match["rest"]))
-        yield Term(identifier, name, tuple(synonyms), tuple(parents))
+        yield Term(identifier, name, tuple(synonyms))
 
 
 def frequency(text: str) -> float | None:
@@ -226,8 +220,6 @@ def _annotate(diseases: dict[str, Disease], row: dict[str, str], terms: dict[str
     term = row["hpo_id"]
     if term not in terms:  # retired terms have no name to show
         return
-    if row.get("reference", "").startswith("PMID:"):
-        disease.references.add(row["reference"])
     if row["aspect"] == "P":
         share = frequency(row["frequency"])
         if row["qualifier"] == "NOT" or share == 0:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from medr3_plugin.data.questions import parquet, prompts
+from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.quickstart import corpora, disease_names, hpo
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Reference, Triple
@@ -52,18 +53,12 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Question(Item):
     """One diagnosis question; `words[i]` is how `signs[i]` (an HPO id) is written in it."""
 
-    id: str
-    disease_id: str
-    question: str
-    signs: tuple[str, ...]
-    words: tuple[str, ...]
-    answers: tuple[str, ...]
-    gold_docs: tuple[str, ...]
-    references: tuple[Reference, ...]
-    split: str
+    disease_id: str = ""
+    signs: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 class RareDiseaseQuestions:
@@ -158,8 +153,9 @@ class RareDiseaseQuestions:
         group = self._same_name[disease_names.fold(disease.name)]
         return Question(
             id=f"{DATASET}:{disease.id}:{digest}",
-            disease_id=disease.id,
+            dataset=DATASET,
             question=text,
+            disease_id=disease.id,
             signs=signs,
             words=words,
             answers=tuple(disease_names.aliases(disease.name)),
@@ -260,23 +256,14 @@ def example_turns(ontology: hpo.Ontology, wording: Wording | None = None) -> lis
 
 
 def rows(
-    questions: Iterator[Question],
+    questions: Iterable[Question],
     examples: Sequence[tuple[str, str]],
     system: str = "",
     *,
     tools: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Training rows of the questions, each prompt opened by the example turns; `tools`: with tool calls for tags."""
+    agent = prompts.AGENTS["tools" if tools else "search"]
     for index, item in enumerate(questions):
-        yield parquet.training_row(
-            id=item.id,
-            dataset=DATASET,
-            split=item.split,
-            index=index,
-            question=item.question,
-            prompt=prompts.with_examples(item.question, examples, system, tools=tools),
-            agent_name=prompts.AGENTS["tools" if tools else "search"],
-            answers=item.answers,
-            gold_docs=item.gold_docs,
-            references=item.references,
-        )
+        prompt = prompts.with_examples(item.question, examples, system, tools=tools)
+        yield parquet.training_row(item, prompt, index=index, agent_name=agent)

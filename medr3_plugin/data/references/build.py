@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from medr3_plugin.judge.llm import LLMJudge
 from medr3_plugin.knowledge.vocabulary import Vocabulary
 from medr3_plugin.llm.client import ChatClient
 from medr3_plugin.llm.store import ReplyStore
+from medr3_plugin.outputs import write_json
 from medr3_plugin.records import Document, canonical_id
 from medr3_plugin.retrieval.backend import RetrievalBackend, make_backend
 from medr3_plugin.retrieval.corpus.documents import read_corpus
@@ -185,9 +185,7 @@ def write(
         keep_dropped: also write dropped items, without references.
     """
     report = summary(outcomes, costs)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report, ensure_ascii=False, indent=1)
-    out.with_name(out.name + ".report.json").write_text(text + "\n", encoding="utf-8")
+    write_json(out.with_name(out.name + ".report.json"), report)
     written = ("built", "dropped") if keep_dropped else ("built",)
     pairs = [
         (_form_of(o.item, row, form), row)

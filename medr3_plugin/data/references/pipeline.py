@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.references import steps
@@ -27,9 +27,10 @@ from medr3_plugin.knowledge.judge_extract import JudgeExtractor
 from medr3_plugin.llm.server_failure import is_gone
 from medr3_plugin.records import Reference
 from medr3_plugin.retrieval.backend import RetrievalBackend
+from medr3_plugin.yaml_section import Section
 
 
-class BuildOptions(BaseModel):
+class BuildOptions(Section):
     """What is built, and how many attempts are made.
 
     Attributes:
@@ -44,8 +45,6 @@ class BuildOptions(BaseModel):
         topk, max_searches: documents per search, searches per trajectory.
         max_tokens: longest reply.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     references: int = Field(default=10, ge=1)
     max_trajectories: int = Field(default=20, ge=1)

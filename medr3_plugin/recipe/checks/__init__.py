@@ -14,15 +14,16 @@ from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.installed import version_of
 from medr3_plugin.recipe.checks.choices import choices
 from medr3_plugin.recipe.checks.cluster import addresses, cpus, devices, milvus, packages, silent_servers
-from medr3_plugin.recipe.checks.files import files_exist, homes
+from medr3_plugin.recipe.checks.files import files_exist
 from medr3_plugin.recipe.checks.finding import Finding
 from medr3_plugin.recipe.checks.forms import forms
 from medr3_plugin.recipe.checks.language import english_only
 from medr3_plugin.recipe.checks.names import unknown_keys
-from medr3_plugin.recipe.checks.parallel import divisions, separate
+from medr3_plugin.recipe.checks.parallel import divisions, separate, transport
+from medr3_plugin.recipe.checks.parts import parts
 from medr3_plugin.recipe.checks.resume import resumes
 from medr3_plugin.recipe.checks.sections import registrations, retrieval_options, sections, tools
-from medr3_plugin.recipe.checks.sizes import budgets, counts, lengths, memory, memory_of_this_machine
+from medr3_plugin.recipe.checks.sizes import budgets, lengths, memory, memory_of_this_machine
 from medr3_plugin.recipe.shipped import Recipe, compose
 from medr3_plugin.registered_names import VERL_VERSION
 from medr3_plugin.yaml_section import as_list
@@ -54,29 +55,45 @@ def check(
 
 def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: float) -> list[Finding]:
     """Check a composed configuration; `folder` is the recipe's, for the files in it."""
-    if wrong := list(forms(config)) or list(counts(config)):
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return _worst_first(_findings(config, folder, files, gpu_memory_gib))
+    except OmegaConfBaseException as error:  # a value that verl leaves to the user, and that is not set
+        return [Finding.error(str(error.full_key or "recipe"), str(error).partition("\n")[0])]
+
+
+def _findings(config: Any, folder: Path, files: bool, gpu_memory_gib: float) -> list[Finding]:
+    if wrong := list(forms(config)):
         return wrong
     findings = [*unknown_keys(config), *choices(config), *_verl(config)]
     findings += [*sections(config), *registrations(config)]
     if any(finding.level == "error" and finding.where.startswith("medr3") for finding in findings):
-        return _worst_first(findings)  # the checks below calculate with what these sections say
+        return findings  # the checks below calculate with what these sections say
     try:
         retrieval = retrieval_options(config, folder)
     except UserError as error:
-        return _worst_first([*findings, Finding.error("tool file", str(error))])
-    findings += [*lengths(config), *budgets(config), *divisions(config), *separate(config)]
+        return [*findings, Finding.error("tool file", str(error))]
+    findings += [
+        *lengths(config),
+        *budgets(config),
+        *divisions(config),
+        *separate(config),
+        *transport(config),
+    ]
     findings += [
         *tools(config, folder),
+        *parts(config),
         *packages(config),
         *devices(config, retrieval),
         *addresses(config, retrieval),
     ]
-    findings += [*cpus(config, retrieval), *memory(config, gpu_memory_gib), *homes(config)]
+    findings += [*cpus(config, retrieval), *memory(config, gpu_memory_gib)]
     if files:
         findings += [*files_exist(config, retrieval), *milvus(config, retrieval)]
         findings += [*silent_servers(config, retrieval), *resumes(config), *memory_of_this_machine(config)]
         findings += english_only(config, [*as_list(config.data.train_files), *as_list(config.data.val_files)])
-    return _worst_first(findings)
+    return findings
 
 
 def _worst_first(findings: Sequence[Finding]) -> list[Finding]:

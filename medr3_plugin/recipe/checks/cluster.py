@@ -25,6 +25,9 @@ def packages(config: Any) -> Iterator[Finding]:
     model = config.actor_rollout_ref.model
     attention = str(model.override_config.get("attn_implementation", "flash_attention_2"))
     fsdp = config.actor_rollout_ref.actor.strategy in ("fsdp", "fsdp2")
+    if config.trainer.device == "cpu" and fsdp and attention.startswith("flash"):
+        key = "actor_rollout_ref.model.override_config.attn_implementation"
+        yield Finding.error(key, f"{attention} needs a GPU: set sdpa")
     wanted = {
         "vllm": ("vllm", config.actor_rollout_ref.rollout.name == "vllm", "medr3-plugin[train]"),
         "flash_attn": (
@@ -33,6 +36,7 @@ def packages(config: Any) -> Iterator[Finding]:
             "flash-attn --no-build-isolation, after torch; or set actor_rollout_ref.model.override_config."
             "attn_implementation=sdpa, slower and without sequence parallelism",
         ),
+        "liger_kernel": ("liger-kernel", bool(model.use_liger), "liger-kernel"),
         "sentence_transformers": (
             "sentence-transformers",
             bool(((section(config).get("reward") or {}).get("encoder") or {}).get("path")),
@@ -157,8 +161,9 @@ def cpus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Fi
     # 1 for TransferQueue's controller; 1 to place the actors that hold none while they run
     needed = CPUS_PER_GPU * gpus + CPUS_PER_ROLLOUT_GPU * rollout + units + 1 + 1 + searching
     parts = f"{CPUS_PER_GPU} a GPU, {units} + 1 for TransferQueue, {searching:g} for retrieval, 1 to place the others"
-    slots = config.ray_kwargs.ray_init.get("num_gpus")
-    if config.trainer.device == "cpu" and slots is not None and slots < gpus + rollout:
+    ray_init = config.ray_kwargs.ray_init
+    slots = ray_init.get("num_gpus") or 0
+    if config.trainer.device == "cpu" and not ray_init.get("address") and slots < gpus + rollout:
         yield Finding.error(
             "ray_kwargs.ray_init.num_gpus",
             f"{slots} logical GPUs, and the run takes {gpus + rollout}: raise it, each stands for one rank on the CPU",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.knowledge.vocabulary import read_entries
-from medr3_plugin.recipe.checks.finding import Finding, section
+from medr3_plugin.recipe.checks.finding import Finding, needs_critic, section
 from medr3_plugin.recipe.checks.rows import rows_fit
 from medr3_plugin.retrieval.engine import check_index
 from medr3_plugin.yaml_section import as_list
@@ -35,10 +36,11 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
     without = {loop for loop, is_set_up in loops.items() if not is_set_up}
     model = str(config.actor_rollout_ref.model.path)
     for key, files in of_stages.items():
-        yield from _parquet(key, files, 1 if key == "data.val_files" else batch, without)
+        least = 1 if key == "data.val_files" else batch
+        yield from _parquet(key, files, least, without, str(config.data.prompt_key))
         yield from rows_fit(key, files, model, [options.get("index") for options in retrieval.values()])
     yield from _mixtures(ours.get("stages") or (), train)
-    yield from _model("actor_rollout_ref.model.path", model)
+    yield from _models(config)
     for key, options in retrieval.items():
         if index := options.get("index"):
             yield from _index(key, str(index))
@@ -47,6 +49,8 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
     for key, folder in (
         ("medr3.run_dir", ours.get("run_dir")),
         ("trainer.default_local_dir", config.trainer.default_local_dir),
+        ("trainer.rollout_data_dir", config.trainer.rollout_data_dir),
+        ("trainer.validation_data_dir", config.trainer.validation_data_dir),
     ):
         yield from _writable(key, folder)
     for vocabulary in ((ours.get("reward") or {}).get("extractor") or {}).get("vocabularies") or ():
@@ -61,38 +65,6 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
                 pass
         except UserError as error:
             yield Finding.error("medr3.reward.extractor.vocabularies", str(error))
-
-
-def homes(config: Any) -> Iterator[Finding]:
-    """Paths with `~` that verl takes as they are; ours are expanded."""
-    from omegaconf import OmegaConf
-    from verl.trainer.ppo.utils import need_critic
-
-    stages = section(config).get("stages") or ()
-    # the model that verl names for a critic begins with `~`, whether there is a critic or not
-    critic = ("critic.model.path",) if need_critic(config) else ()
-    paths = {
-        **{
-            key: as_list(OmegaConf.select(config, key))
-            for key in (
-                "data.train_files",
-                "data.val_files",
-                "actor_rollout_ref.model.path",
-                *critic,
-                "trainer.default_local_dir",
-                "trainer.resume_from_path",
-            )
-        },
-        **{
-            f"medr3.stages[{i}].train_files": as_list(stage.get("train_files"))
-            for i, stage in enumerate(stages)
-        },
-    }
-    for key, given in paths.items():
-        for path in given:
-            if path.startswith("~"):
-                whole = Path(path).expanduser()
-                yield Finding.error(key, f"{path}: verl does not know what ~ means; write {whole}")
 
 
 def _mixtures(stages: Sequence[Mapping[str, Any]], train: Sequence[str]) -> Iterator[Finding]:
@@ -124,7 +96,9 @@ def _sources(files: Sequence[str]) -> set[str]:
 def _model(key: str, name: str) -> Iterator[Finding]:
     """A folder of this machine holds a model; a hub name is left to its download."""
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if not name:
+        yield Finding.error(key, "give the folder or the hub name of a model")
+    elif folder.is_dir():
         # sentence-transformers may have its configuration in modules.json alone
         of_sentences = not (folder / "config.json").exists() and (folder / "modules.json").exists()
         file = folder / ("modules.json" if of_sentences else "config.json")
@@ -136,6 +110,19 @@ def _model(key: str, name: str) -> Iterator[Finding]:
         yield Finding.error(key, f"{name} is a file: give the model's folder, or a hub name")
     elif _is_path(name) or name.count("/") > 1:
         yield Finding.missing(key, f"no such folder: {name}{_model_remedy(name)}")
+
+
+def _models(config: Any) -> Iterator[Finding]:
+    """The policy, the critic if there is one, and folders from which parts of them are taken."""
+    worked = {"actor_rollout_ref.model": config.actor_rollout_ref.model}
+    if needs_critic(config):
+        worked["critic.model"] = config.critic.model
+    for where, model in worked.items():
+        yield from _model(f"{where}.path", str(model.path))
+        for name in ("tokenizer_path", "hf_config_path", "lora_adapter_path"):
+            folder = str(model.get(name) or "")
+            if _is_path(folder) and not Path(folder).is_dir():
+                yield Finding.missing(f"{where}.{name}", f"no such folder: {folder}")
 
 
 def _index(key: str, name: str) -> Iterator[Finding]:
@@ -153,9 +140,12 @@ def _index(key: str, name: str) -> Iterator[Finding]:
 
 def _writable(key: str, name: Any) -> Iterator[Finding]:
     """A folder that the run makes, or writes into."""
-    if not name or "://" in str(name):
+    if not name:
         return
-    folder = Path(str(name)).expanduser().absolute()
+    if not isinstance(name, str) or "://" in name:
+        yield Finding.error(key, f"a folder of this machine is needed, got {name!r}")
+        return
+    folder = Path(name).expanduser().absolute()
     while not folder.exists():
         folder = folder.parent
     if not folder.is_dir():
@@ -172,7 +162,7 @@ def _is_path(name: str) -> bool:
 def _model_remedy(folder: str) -> str:
     """How the models of the CPU recipe get there; others are the user's own."""
     command = {"SmolLM2-135M-Instruct": "model", "all-MiniLM-L6-v2": "encoder"}.get(Path(folder).name)
-    return f": make it with `medr3 data {command} --out {folder}`" if command else ""
+    return f": make it with `medr3 data {command} --out {shlex.quote(folder)}`" if command else ""
 
 
 def _maker(file: str, usual: str, *, first: bool = False) -> str:
@@ -180,11 +170,11 @@ def _maker(file: str, usual: str, *, first: bool = False) -> str:
     folder = Path(file).parent
     if folder.name != "quickstart":
         return usual
-    quickstart = f"`medr3 data quickstart --out {folder}`"
+    quickstart = f"`medr3 data quickstart --out {shlex.quote(str(folder))}`"
     return f"{quickstart}, then {usual}" if first else quickstart
 
 
-def _parquet(key: str, files: Sequence[str], least: int, without: set[str]) -> Iterator[Finding]:
+def _parquet(key: str, files: Sequence[str], least: int, without: set[str], prompt: str) -> Iterator[Finding]:
     """The files exist, can be read, hold verl's columns and one batch of rows, none for the loops in `without`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -208,7 +198,7 @@ def _parquet(key: str, files: Sequence[str], least: int, without: set[str]) -> I
             reason = f"{file} cannot be read as parquet ({error}): rewrite it with `medr3 data prepare`"
             yield Finding.error(key, reason)
             return
-        absent = {"data_source", "prompt", "reward_model", "extra_info"} - set(schema.names)
+        absent = {"data_source", prompt, "reward_model", "extra_info"} - set(schema.names)
         if absent:
             yield Finding.error(key, f"{file} lacks the column {sorted(absent)[0]!r}")
         if "agent_name" in schema.names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, cast
 
@@ -48,6 +49,15 @@ def most_searches(ours: Mapping[str, Any], usual: int) -> int:
     """Most searches of a trajectory in any stage; `usual` where a stage does not say."""
     limits = [stage.get("max_searches") for stage in ours.get("stages") or ()]
     return max([usual if limit is None else limit for limit in limits] or [usual])
+
+
+def needs_critic(config: Any) -> bool:
+    """Whether verl trains a critic; where `critic.enable` is unset, the advantage estimator decides."""
+    from verl.trainer.ppo.utils import need_critic
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it tells every time that there is none
+        return bool(need_critic(config))
 
 
 def verl_mode(config: Any) -> str:

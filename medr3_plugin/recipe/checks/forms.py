@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from medr3_plugin.recipe.checks.finding import Finding
-from medr3_plugin.recipe.checks.names import verl_defaults
+from medr3_plugin.recipe.checks.names import Field, fields_of, verl_defaults
 from medr3_plugin.rows import shown
 
 _SECTIONS = (
@@ -20,6 +22,43 @@ _SECTIONS = (
 )
 """Sections of ours that are read in several places, each by a validator of its own in one."""
 
+_NAMES: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    list: "a list (`[]` for none)",
+    Mapping: "a section",
+    type(None): "null",
+}
+
+_MAY_BE_NULL = (
+    "actor_rollout_ref.actor.clip_ratio_high",
+    "actor_rollout_ref.actor.clip_ratio_low",
+    "actor_rollout_ref.rollout.max_num_batched_tokens",
+    "actor_rollout_ref.rollout.max_num_seqs",
+    "trainer.v1.sampler.max_off_policy_threshold",
+)
+"""Numbers of verl's that it takes null for, too, though neither its yaml nor its dataclass says so."""
+
+_COUNTS = (
+    "micro_batch_size_per_gpu",
+    ".max_model_len",
+    ".num_cpus",
+    "data.seed",
+    ".gen_batch_size",
+    ".max_actor_ckpt_to_keep",
+    ".max_critic_ckpt_to_keep",
+    "trainer.total_training_steps",
+)
+"""Ends of keys that are null in verl's configuration, and otherwise at least 1."""
+
+_FRACTIONS = (".num_warmup_batches", ".esi_redundant_time")
+"""Ends of keys that need not be whole, though verl's own value is."""
+
+_FROM_NOUGHT = ("seed", ".dataloader_num_workers", ".num_warmup_batches")
+"""Ends of keys that may be 0, though verl's own value is larger."""
+
 
 def forms(config: Any) -> Iterator[Finding]:
     """Values of another form than verl's own configuration, or than our sections, have."""
@@ -29,6 +68,10 @@ def forms(config: Any) -> Iterator[Finding]:
     if not config or "model_engine" not in config:
         hint = "defaults: [ppo_trainer, _self_], with pkg://verl.trainer.config in hydra.searchpath"
         yield Finding.error("defaults", f"the recipe is not on top of verl's configuration; it needs {hint}")
+        return
+    engines = ("dp", "megatron", "torchtitan", "veomni")
+    if config.model_engine not in engines:
+        yield Finding.error("model_engine", f"{config.model_engine!r}: expected {', '.join(engines)}")
         return
     # sections first: an interpolation into one that is none cannot be resolved
     raw: Any = OmegaConf.to_container(config, resolve=False)
@@ -51,7 +94,16 @@ def _wrong(given: Any) -> Iterator[Finding]:
         null = path in given and value is None
         if null or not (isinstance(value, Mapping | None) or _unresolved(value)):
             yield Finding.error(path, f"a section (`key: value` lines) is needed, got {shown(value)}")
+    stages = _at(given, ["medr3", "stages"])
+    if not (_unresolved(stages) or _are_stages(stages)):
+        form = "a list of mappings is needed: {name: joint, until: {max_steps: 100}}"
+        yield Finding.error("medr3.stages", form)
     yield from _unlike(given, verl_defaults(str(given.get("model_engine"))), "")
+
+
+def _are_stages(value: Any) -> bool:
+    """Whether it may be a schedule; what is in it is checked by its own model."""
+    return isinstance(value or [], list) and all(isinstance(s, dict) and s.get("name") for s in value or ())
 
 
 def _unresolved(value: Any) -> bool:
@@ -64,26 +116,57 @@ def _at(value: Any, keys: list[str]) -> Any:
     return value
 
 
-def _unlike(given: Any, usual: Any, path: str) -> Iterator[Finding]:
-    """Walk both: a section where verl has one, a number where it has one, true or false, a list (or one name)."""
-    if _unresolved(given):
+def _unlike(given: Any, usual: Any, path: str, field: Field | None = None) -> Iterator[Finding]:
+    """Walk both: each value has a type of the dataclass field that it becomes, else of verl's own value."""
+    if _unresolved(given) or (given == usual and type(given) is type(usual)):
         return
     if isinstance(usual, Mapping):
         if not isinstance(given, Mapping):
             hint = "leave the key out to keep verl's" if given is None else "`key: value` lines"
             yield Finding.error(path, f"a section is needed ({hint}), got {shown(given)}")
             return
-        for key in (key for key in usual if key in given):
-            yield from _unlike(given[key], usual[key], f"{path}.{key}" if path else str(key))
-        return
-    if usual is None or (given is None and not isinstance(usual, list)):
-        return
-    kinds: dict[type, tuple[Any, str]] = {
-        bool: (bool, "true or false"),
-        int: (int | float, "a number"),
-        float: (int | float, "a number"),
-        list: (list | str, "a list (`[]` for none)"),
-    }
-    kind, name = kinds.get(type(usual), (object, ""))
-    if not isinstance(given, kind) or (name == "a number" and isinstance(given, bool)):
-        yield Finding.error(path, f"{name} is needed, got {shown(given)}")
+        target = given.get("_target_") or usual.get("_target_")
+        fields = fields_of(target)
+        for key in (key for key in given if key in usual or key in fields):
+            where = f"{path}.{key}" if path else str(key)
+            yield from _unlike(given[key], usual.get(key), where, fields.get(str(key)))
+    elif given is None and _unresolved(usual):
+        return  # what verl copies from another key may be null like that
+    elif wrong := _wrong_value(given, None if _unresolved(usual) else usual, path, field):
+        yield Finding.error(path, f"{wrong}, got {shown(given)}")
+
+
+def _wrong_value(given: Any, usual: Any, path: str, field: Field | None) -> str | None:
+    """What is needed in place of a value that verl could not use."""
+    if usual is None and field is not None:
+        usual = field.default
+    counts = path.endswith(_COUNTS)
+    kinds = {int, type(None)} if counts else {type(usual)} - {type(None), str}  # files: one name or several
+    if field is not None:
+        kinds = set(field.kinds)
+    elif path.endswith(_FRACTIONS):
+        kinds = {float}
+    if path in _MAY_BE_NULL:
+        kinds.add(type(None))
+    fitting = [name for kind, name in _NAMES.items() if kind in kinds]
+    if kinds and len(fitting) == len(kinds) and not any(_is(given, kind) for kind in kinds):
+        return f"{' or '.join(fitting)} is needed"
+    if isinstance(given, float) and math.isnan(given):
+        return "a number is needed"
+    if field is not None and field.length and isinstance(given, list) and len(given) != field.length:
+        return f"a list of {field.length} is needed"
+    texts = given if isinstance(given, list) else [given]
+    if home := next((text for text in texts if isinstance(text, str) and text.startswith("~")), None):
+        return f"a whole path ({Path(home).expanduser()}; verl does not know what ~ means) is needed"
+    least = 0 if path.endswith(_FROM_NOUGHT) else 1
+    if _is(given, int) and given < least and (counts or (_is(usual, int) and usual > 0)):
+        return f"at least {least} is needed"
+    return None
+
+
+def _is(value: Any, kind: type) -> bool:
+    """Whether verl would take a value of a yaml for one of this type; Python counts `true` as a number."""
+    if isinstance(value, bool):
+        return kind is bool
+    wider: dict[Any, Any] = {float: int | float, str: str | int | float | list, list: list | str}
+    return isinstance(value, wider.get(kind, kind))

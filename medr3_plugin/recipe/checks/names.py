@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import functools
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from types import UnionType
+from typing import Any, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
 
 from medr3_plugin.recipe.checks.finding import Finding
 
@@ -47,7 +49,7 @@ def unknown_keys(config: Any) -> Iterator[Finding]:
 def _unknown(given: Any, base: Any, path: str) -> Iterator[tuple[str, set[str]]]:
     if not isinstance(given, Mapping) or not isinstance(base, Mapping) or path in _FREE or not base:
         return
-    known = {*map(str, base), *_fields(base.get("_target_")), *READ_WITHOUT_DEFAULT.get(path, ())}
+    known = {*map(str, base), *fields_of(base.get("_target_")), *READ_WITHOUT_DEFAULT.get(path, ())}
     for key, value in given.items():
         where = f"{path}.{key}" if path else str(key)
         if str(key) not in known:
@@ -56,13 +58,43 @@ def _unknown(given: Any, base: Any, path: str) -> Iterator[tuple[str, set[str]]]
             yield from _unknown(value, base.get(key), where)
 
 
-def _fields(target: str | None) -> list[str]:
-    """Fields of the dataclass that verl makes of a section."""
-    if target is None:
-        return []
+class Field(NamedTuple):
+    """A field of a dataclass of verl: the types of its values, its default, the length of a tuple."""
+
+    kinds: set[type]
+    default: Any
+    length: int
+
+
+@functools.cache
+def fields_of(target: str | None) -> dict[str, Field]:
+    """The fields of the dataclass that verl makes of a section; none if it makes none."""
+    if not target:
+        return {}
     from hydra.utils import get_class
 
-    return list(getattr(get_class(target), "__dataclass_fields__", {}))
+    try:
+        of = get_class(target)
+        hints = get_type_hints(of)
+    except (ImportError, NameError, TypeError, ValueError):
+        return {}
+    found = {}
+    for field in dataclasses.fields(of) if dataclasses.is_dataclass(of) else ():
+        default = None if field.default is dataclasses.MISSING else field.default
+        kinds = _types(hints[field.name]) | ({type(None)} if field.default is None else set())
+        parts = get_args(hints[field.name]) if get_origin(hints[field.name]) is tuple else ()
+        found[field.name] = Field(kinds, default, 0 if Ellipsis in parts else len(parts))
+    return found
+
+
+def _types(hint: Any) -> set[Any]:
+    """The plain types of an annotation; what stands for a section is a mapping in yaml."""
+    if get_origin(hint) in (Union, UnionType):
+        return {kind for part in get_args(hint) for kind in _types(part)}
+    plain = get_origin(hint) or hint
+    if isinstance(plain, type) and (dataclasses.is_dataclass(plain) or issubclass(plain, Mapping)):
+        plain = Mapping
+    return {list if plain is tuple else plain}
 
 
 @functools.cache

@@ -38,6 +38,12 @@ def divisions(config: Any) -> Iterator[Finding]:
     if gpus % sequence:
         yield Finding.error(_SEQUENCE, f"{sequence} does not divide the {gpus} GPUs")
         return
+    shards = actor.fsdp_config.fsdp_size
+    if shards == 0 or (0 < shards < gpus and gpus % shards):
+        yield Finding.error(
+            "actor_rollout_ref.actor.fsdp_config.fsdp_size",
+            f"{shards} does not divide the {gpus} GPUs; -1 takes all",
+        )
     if sequence > 1:
         yield from _sequence_parallel(config, size, sequence)
     yield from _batches(config, gpus // sequence)
@@ -63,7 +69,12 @@ def separate(config: Any) -> Iterator[Finding]:
     key = "actor_rollout_ref.rollout.checkpoint_engine.backend"
     if engine.backend == "naive":
         yield Finding.error(key, "naive sends nothing to other GPUs: nccl, or another transport of verl's")
-        return
+
+
+def transport(config: Any) -> Iterator[Finding]:
+    """verl knows the transport of the weights; it looks it up in every mode."""
+    engine = config.actor_rollout_ref.rollout.checkpoint_engine
+    key = "actor_rollout_ref.rollout.checkpoint_engine.backend"
     from verl.checkpoint_engine import CheckpointEngineRegistry
     from verl.utils.import_utils import import_external_libs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,7 @@ from medr3_plugin.recipe.checks.finding import Finding, most_searches, section
 from medr3_plugin.yaml_section import as_list, validated
 
 _LOGGER_PACKAGES = {
-    "wandb": "wandb",
-    "mlflow": "mlflow",
-    "swanlab": "swanlab",
-    "tensorboard": "tensorboard",
-    "clearml": "clearml",
-    "trackio": "trackio",
+    name: name for name in ("wandb", "mlflow", "swanlab", "tensorboard", "clearml", "trackio")
 }
 """What verl imports for a logger when training begins."""
 
@@ -58,13 +53,8 @@ def sections(config: Any) -> Iterator[Finding]:
             raise UserError("medr3.retrieval: the agent loop medr3_search needs it")
 
     def schedule() -> None:
-        stages = Schedule.from_config(ours.get("stages"))
-        stages.check_run_length(config.trainer.total_training_steps)
-        stages.check_engine(config.actor_rollout_ref.actor.strategy)
-        stages.check_agent_loop(config.actor_rollout_ref.rollout.agent.default_agent_loop)
-        stages.check_validation(config.trainer.test_freq)
-        if config.reward.reward_manager.name == "medr3":
-            stages.check_metrics(KEYS)
+        of_ours = config.reward.reward_manager.name == names.REWARD_MANAGER
+        Schedule.from_config(ours.get("stages")).check(config, KEYS if of_ours else ())
 
     for read in (
         schedule,
@@ -106,20 +96,12 @@ def registrations(config: Any) -> Iterator[Finding]:
 def _known_to_verl(config: Any) -> Iterator[Finding]:
     """Names that verl looks up only when it uses them, minutes after the start."""
     from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
-    from verl.experimental.reward_loop.reward_manager import get_reward_manager_cls
-    from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, get_adv_estimator_fn
-    from verl.trainer.ppo.v1 import get_trainer_cls
+    from verl.experimental.reward_loop.reward_manager.registry import REWARD_MANAGER
+    from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
+    from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
     from verl.utils.tracking import Tracking
 
-    def found(look: Callable[[str], Any]) -> Callable[[str], bool]:
-        def looked(name: str) -> bool:
-            try:
-                look(name)
-            except (ValueError, KeyError):
-                return False
-            return True
-
-        return looked
+    from medr3_plugin.rewards.record import KEYS
 
     agent, manager = config.actor_rollout_ref.rollout.agent, config.reward.reward_manager
     loops = set(_agent_loop_registry)
@@ -128,39 +110,21 @@ def _known_to_verl(config: Any) -> Iterator[Finding]:
     except UserError as error:
         yield Finding.error("actor_rollout_ref.rollout.agent.agent_loop_config_path", str(error))
     estimators = [str(getattr(name, "value", name)) for name in ADV_ESTIMATOR_REGISTRY]
-    wanted: list[tuple[str, Any, Callable[[str], bool], Iterable[str]]] = [
-        ("algorithm.adv_estimator", config.algorithm.adv_estimator, found(get_adv_estimator_fn), estimators),
-        (
-            "trainer.v1.trainer_mode",
-            config.trainer.v1.trainer_mode,
-            found(get_trainer_cls),
-            [names.TRAINER_MODE],
-        ),
-        (
-            "actor_rollout_ref.rollout.agent.default_agent_loop",
-            agent.default_agent_loop,
-            loops.__contains__,
-            loops,
-        ),
+    wanted: list[tuple[str, Any, Collection[str]]] = [
+        ("algorithm.adv_estimator", config.algorithm.adv_estimator, estimators),
+        ("trainer.v1.trainer_mode", config.trainer.v1.trainer_mode, TRAINER_REGISTRY),
+        ("actor_rollout_ref.rollout.agent.default_agent_loop", agent.default_agent_loop, loops),
+        *(("trainer.logger", name, Tracking.supported_backend) for name in as_list(config.trainer.logger)),
     ]
     if manager.source == "register":
-        wanted.append(
-            (
-                "reward.reward_manager.name",
-                manager.name,
-                found(get_reward_manager_cls),
-                [names.REWARD_MANAGER, "naive"],
-            )
-        )
-    else:
-        yield from _own_manager(config)
-    for logger in as_list(config.trainer.logger):
-        known = Tracking.supported_backend
-        wanted.append(("trainer.logger", logger, known.__contains__, known))
-    for key, name, is_known, near in wanted:
-        if not is_known(str(name)):
-            close = difflib.get_close_matches(str(name), sorted(near), n=1)
-            hint = f"did you mean {close[0]}?" if close else f"such as {', '.join(sorted(near))}"
+        wanted.append(("reward.reward_manager.name", manager.name, REWARD_MANAGER))
+    groups = config.algorithm.filter_groups
+    if groups.enable and manager.name == names.REWARD_MANAGER:
+        wanted.append(("algorithm.filter_groups.metric", groups.get("metric"), ("reward", *KEYS)))
+    for key, name, known in wanted:
+        if str(name) not in known:
+            close = difflib.get_close_matches(str(name), sorted(known), n=1)
+            hint = f"did you mean {close[0]}?" if close else f"such as {', '.join(sorted(known))}"
             yield Finding.error(key, f"{name!r} is not registered anywhere; {hint}")
     for logger in as_list(config.trainer.logger):
         package = _LOGGER_PACKAGES.get(logger)
@@ -170,22 +134,11 @@ def _known_to_verl(config: Any) -> Iterator[Finding]:
             )
 
 
-def _own_manager(config: Any) -> Iterator[Finding]:
-    """A reward manager that verl will load from a file, loaded as it will be."""
-    from verl.trainer.ppo.reward import resolve_reward_manager_cls
-
-    try:
-        resolve_reward_manager_cls(config)
-    except Exception as error:  # whatever a user's module raises
-        cause = error.__cause__ or error
-        yield Finding.error("reward.reward_manager", f"cannot be loaded: {type(cause).__name__}: {cause}")
-
-
 def _listed_loops(path: str | None) -> list[str]:
     """Names of the agent loops in a file of the user's."""
-    if not path or not Path(path).expanduser().is_file():
+    if not path:
         return []
-    listed = _yaml(Path(path).expanduser())
+    listed = _yaml(Path(path))
     if not isinstance(listed, list) or not all(isinstance(loop, dict) for loop in listed):
         raise UserError(f"{path}: a list of agent loops is needed, each with name and _target_")
     return [str(loop.get("name")) for loop in listed]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from medr3_plugin.recipe.checks.finding import Finding, most_searches, section
+from medr3_plugin.recipe.checks.finding import Finding, most_searches, needs_critic, section, verl_mode
 from medr3_plugin.recipe.memory import (
     estimate,
     free_on_this_machine,
@@ -17,52 +17,8 @@ from medr3_plugin.recipe.memory import (
 FREE_MEMORY = "free memory"
 """Where a run on this machine's CPU would need more memory than is free."""
 
-_COUNTS = (
-    "data.train_batch_size",
-    "data.max_prompt_length",
-    "data.max_response_length",
-    "actor_rollout_ref.actor.ppo_mini_batch_size",
-    "actor_rollout_ref.rollout.n",
-    "actor_rollout_ref.rollout.tensor_model_parallel_size",
-    "actor_rollout_ref.rollout.agent.num_workers",
-    "reward.num_workers",
-    "trainer.nnodes",
-    "trainer.n_gpus_per_node",
-    "trainer.test_freq",
-)
-_OPTIONAL_COUNTS = (
-    "actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu",
-    "actor_rollout_ref.rollout.log_prob_micro_batch_size_per_gpu",
-    "actor_rollout_ref.rollout.max_model_len",
-    "ray_kwargs.ray_init.num_cpus",
-    "trainer.total_training_steps",
-)
-"""Those that may be null."""
-
 _PREFILL_TOKENS = 8
 """Bound of the tokens of `<think>`, which the environment appends to a prompt of `data.max_prompt_length`."""
-
-
-def counts(config: Any) -> Iterator[Finding]:
-    """What the other checks calculate with: whole numbers, and stages that are mappings with a name."""
-    from omegaconf import OmegaConf
-
-    stages = section(config).get("stages")
-    if not isinstance(stages or [], list) or not all(
-        isinstance(s, dict) and s.get("name") for s in stages or ()
-    ):
-        yield Finding.error(
-            "medr3.stages", "a list of mappings is needed: {name: joint, until: {max_steps: 100}}"
-        )
-
-    for key in (*_COUNTS, *_OPTIONAL_COUNTS):
-        value = OmegaConf.select(config, key)
-        if value is None and key in _OPTIONAL_COUNTS:
-            continue
-        if not isinstance(value, int) or isinstance(value, bool):
-            yield Finding.error(key, f"a whole number is needed, got {value!r}")
-        elif value < 1 and key != "trainer.test_freq":
-            yield Finding.error(key, f"at least 1 is needed, got {value}")
 
 
 def lengths(config: Any) -> Iterator[Finding]:
@@ -134,12 +90,56 @@ def budgets(config: Any) -> Iterator[Finding]:
         yield Finding.error(
             "actor_rollout_ref.rollout.n", "group-relative advantages need at least 2 samples per prompt"
         )
+    if 0 < data.train_max_samples < data.train_batch_size:
+        yield Finding.error(
+            "data.train_max_samples",
+            f"{data.train_max_samples} rows are fewer than data.train_batch_size {data.train_batch_size}",
+        )
     if data.train_batch_size % actor.ppo_mini_batch_size:
         yield Finding.error(
             "actor_rollout_ref.actor.ppo_mini_batch_size",
             f"{actor.ppo_mini_batch_size} does not divide data.train_batch_size {data.train_batch_size}",
         )
-    steps = Schedule.from_config(section(config)["stages"]).max_steps
+    tokens, sequences = rollout.max_num_batched_tokens, rollout.max_num_seqs
+    if rollout.name == "vllm" and tokens is not None and sequences is not None and tokens < sequences:
+        yield Finding.error(
+            "actor_rollout_ref.rollout.max_num_batched_tokens",
+            f"{tokens} is less than max_num_seqs {sequences}, which vLLM refuses",
+        )
+    correction = config.algorithm.rollout_correction
+    if not rollout.calculate_log_probs and (
+        correction.bypass_mode or correction.rollout_is or correction.rollout_rs
+    ):
+        yield Finding.error(
+            "actor_rollout_ref.rollout.calculate_log_probs",
+            "must be true: algorithm.rollout_correction compares with the log-probs of the rollout",
+        )
+    separate = verl_mode(config) == "separate_async"
+    updates = config.trainer.v1.separate_async.parameter_sync_step if separate else 1
+    drawn = data.train_batch_size // updates
+    if data.get("gen_batch_size") and drawn % data.gen_batch_size:
+        yield Finding.error(
+            "data.gen_batch_size",
+            f"{data.gen_batch_size} does not divide the {drawn} prompts drawn at a time",
+        )
+    schedule = Schedule.from_config(section(config)["stages"])
+    steps = schedule.max_steps
+    warmup, critic = config.trainer.critic_warmup, needs_critic(config)
+    if warmup > (steps if critic else 1):
+        why = f"the run has {steps} steps" if critic else "there is no critic to warm up"
+        yield Finding.error(
+            "trainer.critic_warmup", f"{warmup}: the policy would not be trained before that step, and {why}"
+        )
+    longest = max(stage.until.max_steps for stage in schedule.stages) * updates
+    if (actor.optim.lr_warmup_steps or 0) >= longest:
+        yield Finding.error(
+            "actor_rollout_ref.actor.optim.lr_warmup_steps",
+            f"{actor.optim.lr_warmup_steps}, and no stage has more than {longest} updates: none would reach its "
+            "learning rate, whose schedule begins anew in each stage",
+        )
+    for index, stage in enumerate(schedule.stages):
+        if (unmet := stage.until.never_met(max(1, config.trainer.test_freq))) is not None:
+            yield Finding.note(f"medr3.stages[{index}].until", unmet)
     batch = f"{data.train_batch_size} x {rollout.n} = {data.train_batch_size * rollout.n} trajectories"
     yield Finding.note("budget", f"at most {steps} steps of {batch}")
     if config.trainer.test_freq > 0 and not config.data.val_files:

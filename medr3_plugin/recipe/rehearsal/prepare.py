@@ -13,7 +13,7 @@ from typing import Any
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks import check_config
-from medr3_plugin.recipe.checks.finding import Finding, most_searches
+from medr3_plugin.recipe.checks.finding import Finding, most_searches, needs_critic
 from medr3_plugin.recipe.checks.sections import retrieval_options, tool_file
 from medr3_plugin.recipe.checks.sizes import FREE_MEMORY
 from medr3_plugin.recipe.rehearsal import replaced, stand_ins
@@ -125,7 +125,7 @@ def prepare(
         )
     ranks = 2 if config.trainer.nnodes * config.trainer.n_gpus_per_node > 1 else 1
     changed += replaced.replace(config, {"actor_rollout_ref.model.path": str(model.folder)})
-    if replaced.needs_critic(config):
+    if needs_critic(config):
         paths = dict.fromkeys(("critic.model.path", "critic.model.tokenizer_path"), str(model.folder))
         changed += replaced.replace(config, paths)
     changed += replaced.replace(config, replaced.sizes(config, inside[-1] + 8))

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medr3_plugin.recipe.checks.finding import verl_mode
+from medr3_plugin.recipe.checks.finding import needs_critic, verl_mode
 
 GROUP = 4
 """Samples of a question: one of each kind of `environment.scripted`."""
@@ -111,13 +111,6 @@ def devices(config: Any, ranks: int) -> dict[str, Any]:
     return wanted
 
 
-def needs_critic(config: Any) -> bool:
-    """Whether verl trains a critic; where `critic.enable` is unset, the advantage estimator decides."""
-    from verl.trainer.ppo.utils import need_critic
-
-    return bool(need_critic(config))
-
-
 def sizes(config: Any, prompt_tokens: int) -> dict[str, Any]:
     """Few and short samples; the recipe's own lengths and budgets are checked by arithmetic beforehand."""
     data, rollout, actor = config.data, config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
@@ -137,7 +130,7 @@ def sizes(config: Any, prompt_tokens: int) -> dict[str, Any]:
         "actor_rollout_ref.rollout.val_kwargs.n": 1,
         "actor_rollout_ref.rollout.max_model_len": prompt + response + 16,
         "actor_rollout_ref.rollout.max_num_batched_tokens": max(2048, prompt + response + 16),
-        "actor_rollout_ref.rollout.max_num_seqs": min(32, int(rollout.max_num_seqs)),
+        "actor_rollout_ref.rollout.max_num_seqs": min(32, int(rollout.max_num_seqs or 32)),
         "actor_rollout_ref.rollout.agent.num_workers": min(2, int(rollout.agent.num_workers)),
         "reward.num_workers": min(2, int(config.reward.num_workers)),
     }
@@ -186,6 +179,8 @@ def schedule(config: Any, run_dir: Path) -> dict[str, Any]:
         "trainer.test_freq": -1,
         "trainer.save_freq": 1,
         "trainer.resume_mode": "auto",
+        "trainer.critic_warmup": 0,
+        "actor_rollout_ref.actor.optim.lr_warmup_steps": -1,
     }
 
 

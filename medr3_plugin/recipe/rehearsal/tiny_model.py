@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from medr3_plugin.errors import MissingExtra, UserError
-from medr3_plugin.recipe.memory import base_name
+from medr3_plugin.recipe.memory import base_name, model_size
 
 HEAD_SIZE = 32
 """Smallest head size that vLLM's CPU attention takes."""
 LAYERS = 2
 STAND_IN_VOCABULARY = 4096
 
-# Published configurations of the models that shipped recipes name, as far as shrinking keeps them.
+# Of the models that shipped recipes name, what `recipe.memory` does not know and shrinking keeps.
 _PUBLISHED: dict[str, dict[str, Any]] = {
-    "qwen2.5-1.5b": {"model_type": "qwen2", "heads": 12, "kv_heads": 2, "tied": True, "positions": 131_072},
-    "qwen2.5-7b": {"model_type": "qwen2", "heads": 28, "kv_heads": 4, "tied": False, "positions": 131_072},
-    "qwen2.5-14b": {"model_type": "qwen2", "heads": 40, "kv_heads": 8, "tied": False, "positions": 131_072},
-    "qwen3-8b": {"model_type": "qwen3", "heads": 32, "kv_heads": 8, "tied": False, "positions": 40_960},
+    "qwen2.5-1.5b": {"model_type": "qwen2", "tie_word_embeddings": True},
+    "qwen2.5-7b": {"model_type": "qwen2", "tie_word_embeddings": False},
+    "qwen2.5-14b": {"model_type": "qwen2", "tie_word_embeddings": False},
+    "qwen3-8b": {"model_type": "qwen3", "tie_word_embeddings": False},
     "llama-3.1-8b": {
         "model_type": "llama",
-        "heads": 32,
-        "kv_heads": 8,
-        "tied": False,
-        "positions": 131_072,
+        "tie_word_embeddings": False,
         "rope_parameters": {
             "rope_type": "llama3",
             "rope_theta": 500_000.0,
@@ -120,19 +118,17 @@ def _configuration(path: str) -> Any:
         return AutoConfig.from_pretrained(str(Path(path).expanduser()), local_files_only=True)
     except (OSError, ValueError):
         pass  # not at hand, or a hub name that the cache does not have
-    published = _PUBLISHED.get(base_name(path))
-    if published is None:
+    published, size = _PUBLISHED.get(base_name(path)), model_size(path)
+    if published is None or size is None:
         raise UserError(
             f"actor_rollout_ref.model.path: no config.json of {path} at hand, and its architecture is not known here: "
             "give a local folder with its config and tokenizer (paths.model=FOLDER), or download it once"
         )
     config = AutoConfig.for_model(published["model_type"])
-    config.num_attention_heads, config.num_key_value_heads = published["heads"], published["kv_heads"]
-    config.hidden_size, config.intermediate_size = 128 * published["heads"], 384 * published["heads"]
-    config.tie_word_embeddings = published["tied"]
-    config.max_position_embeddings = published["positions"]
-    if "rope_parameters" in published:
-        config.rope_parameters = dict(published["rope_parameters"])
+    config.update(copy.deepcopy(published))
+    config.num_attention_heads, config.num_key_value_heads = size.heads, size.kv_heads
+    config.hidden_size, config.intermediate_size = 128 * size.heads, 384 * size.heads
+    config.max_position_embeddings = size.positions
     return config
 
 

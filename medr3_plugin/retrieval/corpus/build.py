@@ -24,7 +24,7 @@ from medr3_plugin.outputs import made
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval.corpus.documents import BadRows, documents_of, rows_of
 from medr3_plugin.retrieval.corpus.evidence import STATED
-from medr3_plugin.retrieval.corpus.rows import SUMMARY, TEXTS
+from medr3_plugin.retrieval.corpus.rows import SUMMARY, TABLES, TEXTS
 from medr3_plugin.retrieval.index.store import document_to_row
 
 Named = Mapping[str, Callable[[], Iterator[dict[str, Any]]]]
@@ -149,7 +149,7 @@ def _file_name(source: str) -> str:
     if re.fullmatch(r"\w+=.*", source):
         source = source.partition("=")[0]
     name = Path(source).name if Path(source).exists() else source.replace("/", "_")
-    if tables.suffix_of(Path(name)) in (*tables.SUFFIXES, *TEXTS):
+    if tables.suffix_of(Path(name)) in (*TABLES, *TEXTS):
         name = Path(name).stem if Path(name).suffix in tables.PACKED else name
         name = Path(name).stem
     return re.sub(r"[^\w.-]+", "_", name)

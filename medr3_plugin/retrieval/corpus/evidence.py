@@ -22,24 +22,22 @@ from typing import Any, Literal, get_args
 from medr3_plugin.retrieval.corpus import evidence_rules, evidence_rules_zh
 
 LEVELS: Mapping[str, int] = {
-    "meta_analysis": 9,
-    "systematic_review": 8,
-    "guideline": 7,
-    "rct": 6,
-    "non_randomised_trial": 5,
-    "cohort": 4,
-    "retrospective": 4,
-    "case_control": 3,
-    "cross_sectional": 3,
-    "case_series": 3,
-    "case_report": 2,
-    "expert_opinion": 1,
-    "review": 1,
-    "animal_or_in_vitro": 1,
-    "consumer_health_reference": 1,
-    "disease_profile": 1,
-    "textbook": 1,
-    "other": 1,
+    kind: level
+    for level, kinds in (
+        (9, "meta_analysis"),
+        (8, "systematic_review"),
+        (7, "guideline"),
+        (6, "rct"),
+        (5, "non_randomised_trial"),
+        (4, "cohort retrospective"),
+        (3, "case_control cross_sectional case_series"),
+        (2, "case_report"),
+        (
+            1,
+            "expert_opinion review animal_or_in_vitro consumer_health_reference disease_profile textbook other",
+        ),
+    )
+    for kind in kinds.split()
 }
 """Evidence type -> level. Types that the hierarchy does not name stand with their nearest kin: retrospective
 studies with cohorts, case-control and cross-sectional studies with case series and studies."""
@@ -52,46 +50,38 @@ UNKNOWN_TYPES = frozenset((
 """Names that tell nothing of the design."""
 
 # PubMed publication types, most telling first: an article often carries several
-_PUBLICATION_TYPES: tuple[tuple[str, str], ...] = (
-    ("meta-analysis", "meta_analysis"),
-    ("network meta-analysis", "meta_analysis"),
-    ("systematic review", "systematic_review"),
-    ("practice guideline", "guideline"),
-    ("guideline", "guideline"),
-    ("consensus development conference", "guideline"),
-    ("randomized controlled trial", "rct"),
-    ("equivalence trial", "rct"),
-    ("pragmatic clinical trial", "rct"),
-    ("controlled clinical trial", "non_randomised_trial"),
-    ("clinical trial", "non_randomised_trial"),
-    ("observational study", "cohort"),
-    ("case reports", "case_report"),
-    ("review", "review"),
-    ("editorial", "expert_opinion"),
-    ("comment", "expert_opinion"),
-    ("letter", "expert_opinion"),
+_PUBLICATION_TYPES: tuple[tuple[str, str], ...] = tuple(
+    (name, kind)
+    for names, kind in (
+        ("meta-analysis|network meta-analysis", "meta_analysis"),
+        ("systematic review", "systematic_review"),
+        ("practice guideline|guideline|consensus development conference", "guideline"),
+        ("randomized controlled trial|equivalence trial|pragmatic clinical trial", "rct"),
+        ("controlled clinical trial|clinical trial", "non_randomised_trial"),
+        ("observational study", "cohort"),
+        ("case reports", "case_report"),
+        ("review", "review"),
+        ("editorial|comment|letter", "expert_opinion"),
+    )
+    for name in names.split("|")
 )
 _ALIASES: Mapping[str, str] = {
-    "systematic_review_and_meta_analysis": "meta_analysis",
-    "metaanalysis": "meta_analysis",
-    "practice_guideline": "guideline",
-    "clinical_practice_guideline": "guideline",
-    "clinical_guideline": "guideline",
-    "evidence_based_practice_guideline": "guideline",
-    "randomized_controlled_trial": "rct",
-    "randomized_clinical_trial": "rct",
-    "randomized_trial": "rct",
-    "non_randomized_trial": "non_randomised_trial",
-    "non_randomized_controlled_trial": "non_randomised_trial",
-    "clinical_trial": "non_randomised_trial",
-    "prospective": "cohort",
-    "prospective_cohort": "cohort",
-    "retrospective_cohort": "cohort",
-    "narrative_review": "review",
-    "literature_review": "review",
-    "opinion": "expert_opinion",
-    "animal": "animal_or_in_vitro",
-    "in_vitro": "animal_or_in_vitro",
+    other: kind
+    for kind, others in (
+        ("meta_analysis", "systematic_review_and_meta_analysis metaanalysis"),
+        (
+            "guideline",
+            "practice_guideline clinical_practice_guideline clinical_guideline "
+            "evidence_based_practice_guideline",
+        ),
+        ("rct", "randomized_controlled_trial randomized_clinical_trial randomized_trial"),
+        ("non_randomised_trial", "non_randomized_trial non_randomized_controlled_trial clinical_trial"),
+        ("cohort", "prospective prospective_cohort retrospective_cohort"),
+        ("review", "narrative_review literature_review"),
+        ("expert_opinion", "opinion"),
+        ("animal_or_in_vitro", "animal in_vitro"),
+    )
+    for other in others.split()
 }
 """In American spelling, in the singular and without a closing "study"."""
 

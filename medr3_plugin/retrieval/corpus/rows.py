@@ -13,10 +13,12 @@ from typing import Any
 from medr3_plugin import tables
 from medr3_plugin.errors import MissingExtra, RowError, UserError
 from medr3_plugin.hub_name import hub_or_cache, is_hub_name
+from medr3_plugin.retrieval.corpus import pubmed
 
 logger = logging.getLogger(__name__)
 
 TEXTS = (".txt", ".md")
+TABLES = (*tables.SUFFIXES, pubmed.SUFFIX)
 SUMMARY = "SOURCES.json"
 """Beside the files of a collected corpus (`corpus.build`): what they hold."""
 _NO_ROWS = frozenset({SUMMARY, "dataset_infos.json"})
@@ -83,9 +85,7 @@ def files_of(source: str | Path) -> list[Path]:
     inside = sorted(
         file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path))
     )
-    rows = [
-        file for file in inside if tables.suffix_of(file) in tables.SUFFIXES and file.name not in _NO_ROWS
-    ]
+    rows = [file for file in inside if tables.suffix_of(file) in TABLES and file.name not in _NO_ROWS]
     if any(file.name.startswith(("queries.", "query.")) for file in rows):  # BEIR's folder of a test set
         rows = [file for file in rows if file.name.startswith("corpus.")] or rows
     # beside rows, a text is a README or a licence
@@ -95,22 +95,25 @@ def files_of(source: str | Path) -> list[Path]:
         or [file for file in inside if file.suffix.lower() in TEXTS]
     )
     if not files:
-        expected = ", ".join((*tables.SUFFIXES, *TEXTS))
+        expected = ", ".join((*TABLES, *TEXTS))
         raise UserError(f"{path}: no corpus file in this folder (expected {expected})")
     return files
 
 
 def _name_left_aside(folder: Path, files: list[Path]) -> None:
-    """Warn of what a folder of texts holds beside them: somebody may think that it is read."""
-    if folder.is_dir() and files[0].suffix.lower() in TEXTS:
-        aside = Counter(
-            file.suffix.lower() or "no ending"
-            for file in folder.rglob("*")
-            if file.is_file() and not _hidden(file.relative_to(folder)) and file.suffix.lower() not in TEXTS
+    """Warn of what a folder holds beside the files that are read: somebody may think that it is read, too."""
+    if not folder.is_dir() or files[0].name.startswith("corpus."):  # beside it are queries and judgements
+        return
+    texts = files[0].suffix.lower() in TEXTS
+    left = {file for file in folder.rglob("*") if file.is_file() and not _hidden(file.relative_to(folder))}
+    if not texts:  # what is no table beside tables is a README or a licence
+        left = {file for file in left if tables.suffix_of(file) in TABLES and file.parent != folder}
+    if aside := Counter(tables.suffix_of(file) or "no ending" for file in left.difference(files)):
+        counts = ", ".join(f"{ending} ({count})" for ending, count in sorted(aside.items()))
+        why = (
+            "only .txt and .md are texts" if texts else "tables of its own come before those of folders in it"
         )
-        if aside:
-            counts = ", ".join(f"{ending} ({count})" for ending, count in sorted(aside.items()))
-            logger.warning("%s: files that are not read: %s; only .txt and .md are texts", folder, counts)
+        logger.warning("%s: files that are not read: %s; %s", folder, counts, why)
 
 
 def _hidden(path: Path) -> bool:
@@ -124,6 +127,8 @@ def _is_saved_dataset(path: Path) -> bool:
 def _file_rows(path: Path, root: Path, bad_rows: BadRows | None) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if path.suffix.lower() in TEXTS:
         rows: Iterable[tables.RawRow] = [_text_file(path, root)]
+    elif tables.suffix_of(path) == pubmed.SUFFIX:
+        rows = pubmed.pubmed_rows(path)
     else:
         rows = tables.read_file(path)
     for row in rows:

@@ -43,16 +43,7 @@ T = TypeVar("T")
 
 SKIPPED = "skipped_rows.jsonl"
 """In an index's folder `documents`, if rows were skipped: `{"error"}` of each, with file, line and field."""
-_PACKAGES = (
-    "medr3-plugin",
-    "numpy",
-    "PyStemmer",
-    "opencc",
-    "faiss-cpu",
-    "sentence-transformers",
-    "torch",
-    "transformers",
-)
+_PACKAGES = "medr3-plugin numpy PyStemmer opencc faiss-cpu sentence-transformers torch transformers".split()  # noqa: SIM905
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +132,19 @@ def build_index(
             with vectors as shard_folder, whole_folder(target) as folder:
                 chunker = chunker_of(options)
                 documents = read_corpus(corpus, bad_rows=bad_rows)
+                content: dict[str, Any] = {"engine": engine, "chunking": None}
                 if chunker is not None:
                     documents = chunker.chunk_all(documents)
-                content: dict[str, Any] = {"engine": engine, "chunking": _chunking(options)}
+                    content["chunking"] = {
+                        "tokens": options.chunk_tokens,
+                        "overlap": options.chunk_overlap,
+                        "tokenizer": options.chunk_tokenizer,
+                    }
                 content["documents"] = _write_documents(documents, folder / "documents", bad_rows)
                 store = DocumentStore(folder / "documents")
                 if engine != "dense":
-                    content["bm25"] = _build_bm25(store, folder / "bm25", options)
+                    texts = _bar(store.texts(), "BM25", len(store))
+                    content["bm25"] = build_lexical(texts, folder / "bm25", k1=options.k1, b=options.b)
                 if shard_folder is not None:
                     content["dense"] = _build_dense(
                         store,
@@ -204,10 +201,6 @@ def _recorded(bad_rows: BadRows | None, path: Path) -> Iterator[None]:
         path.unlink()
 
 
-def _build_bm25(store: DocumentStore, folder: Path, options: BuildOptions) -> dict[str, Any]:
-    return build_lexical(_bar(store.texts(), "BM25", len(store)), folder, k1=options.k1, b=options.b)
-
-
 def _build_dense(
     store: DocumentStore,
     folder: Path,
@@ -232,13 +225,7 @@ def _build_dense(
     shards = vectors.Shards(shard_folder, len(store))
     queries = encoder.encode_queries(dense_build.pseudo_queries(store))
     settings = dense_build.build_faiss(shards, folder, options.dense_index, queries=queries)
-    return {
-        "encoder": asdict(config),
-        "identity": config.identity(),
-        "dimension": shards.dimension,
-        "probe": [[round(float(value), 6) for value in row] for row in encoder.probe()],
-        **settings,
-    }
+    return {**encoder.record(), "identity": config.identity(), "dimension": shards.dimension, **settings}
 
 
 def _announcement(documents: int, dimension: int, options: BuildOptions) -> str:
@@ -258,16 +245,6 @@ def chunker_of(options: BuildOptions) -> Chunker | None:
         return None
     tokenizer = model_tokens(options.chunk_tokenizer) if options.chunk_tokenizer else word_tokens
     return Chunker(options.chunk_tokens, options.chunk_overlap, tokenizer)
-
-
-def _chunking(options: BuildOptions) -> dict[str, Any] | None:
-    if not options.chunk_tokens:
-        return None
-    return {
-        "tokens": options.chunk_tokens,
-        "overlap": options.chunk_overlap,
-        "tokenizer": options.chunk_tokenizer,
-    }
 
 
 def _bar(items: Iterable[T], title: str, total: int | None = None) -> Iterator[T]:

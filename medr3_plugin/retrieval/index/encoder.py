@@ -159,6 +159,11 @@ class Encoder:
         """`[2 * probes, dimension]`: the probes as queries, then as articles; what an index keeps."""
         return np.concatenate([self.encode_queries(PROBES), self.encode_articles(PROBES)])
 
+    def record(self) -> dict[str, Any]:
+        """What an index keeps of the encoder that it was built with."""
+        probe = [[round(float(value), 6) for value in row] for row in self.probe()]
+        return {"encoder": asdict(self.config), "dimension": self.dimension, "probe": probe}
+
     def _encode(self, model: Any, prefix: str, texts: Sequence[str], batch_size: int | None) -> Vectors:
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
@@ -211,23 +216,6 @@ def check_probe(encoder: Encoder, expected: Sequence[Sequence[float]], index: Pa
             f"{index}: {encoder.config.path} is not the encoder it was built with (cosine {cosine:.2f} "
             "between then and now for the same sentence); pass the right encoder, or build the index again"
         )
-
-
-def config_from(
-    stored: Mapping[str, Any], path: str | None = None, article_path: str | None = None
-) -> EncoderConfig:
-    """The configuration an index was built with, its models looked for at these places if given.
-
-    Raises:
-        UserError: a place for the article encoder of an index that has one model for both.
-    """
-    config = EncoderConfig(**stored)
-    if article_path and not config.article_path:
-        raise UserError(
-            "--article-encoder (search.article_encoder): the index was built with one encoder for queries "
-            "and documents; leave it out, and give that encoder's location with --encoder"
-        )
-    return replace(config, path=path or config.path, article_path=article_path or config.article_path)
 
 
 def _load(path: str, config: EncoderConfig) -> Any:

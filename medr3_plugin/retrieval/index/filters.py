@@ -44,16 +44,11 @@ class Filters:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
                 raise UserError(f"filters.{name}: expected a whole number, got {value!r}")
-        self._check_ranges()
-
-    def _check_ranges(self) -> None:
-        """Refuse bounds that no document can be within: the search would look like one without hits."""
-        for name, lowest, highest in (
-            ("evidence_level", self.min_evidence_level, self.max_evidence_level),
-            ("year", self.min_year, self.max_year),
-        ):
+        for name in ("evidence_level", "year"):
+            lowest, highest = getattr(self, f"min_{name}"), getattr(self, f"max_{name}")
             if lowest is not None and highest is not None and lowest > highest:
                 raise UserError(f"filters.min_{name}: {lowest} is above max_{name} {highest}")
+        # bounds that no document can be within: the search would look like one without hits
         if (level := self.min_evidence_level) is not None and level > evidence.HIGHEST:
             raise UserError(f"filters.min_evidence_level: {level}, the highest level is {evidence.HIGHEST}")
         if (level := self.max_evidence_level) is not None and level < evidence.LOWEST:
@@ -85,41 +80,14 @@ class Filters:
             self.check_sources(store.sources)
             codes = [code for code, name in enumerate(store.sources) if name in self.sources]
             mask &= np.isin(store.source_codes, codes)
-        if self.min_evidence_level is not None:
-            mask &= store.levels >= self.min_evidence_level
-        if self.max_evidence_level is not None:
-            mask &= store.levels <= self.max_evidence_level
         if self.min_year is not None or self.max_year is not None:
             mask &= store.years != NO_YEAR
-        if self.min_year is not None:
-            mask &= store.years >= self.min_year
-        if self.max_year is not None:
-            mask &= store.years <= self.max_year
-        return mask
-
-
-class MaskCache:
-    """Masks of the filters used last, so that a service computes each once.
-
-    A mask takes one byte per document; `size` of them are kept. Safe to use from several threads: the worst
-    that a race can do is to compute a mask twice.
-    """
-
-    def __init__(self, store: DocumentStore, size: int = 8) -> None:
-        self._store = store
-        self._size = size
-        self._masks: dict[Filters, Mask] = {}
-
-    def get(self, filters: Filters | None) -> Mask | None:
-        """The mask of `filters`, or None where everything passes."""
-        if filters is None or filters == Filters():
-            return None
-        mask = self._masks.get(filters)
-        if mask is None:
-            mask = filters.mask(self._store)
-            masks = dict(self._masks)
-            for oldest in list(masks)[: max(0, len(masks) - self._size + 1)]:
-                del masks[oldest]
-            masks[filters] = mask
-            self._masks = masks
+        for column, lowest, highest in (
+            (store.levels, self.min_evidence_level, self.max_evidence_level),
+            (store.years, self.min_year, self.max_year),
+        ):
+            if lowest is not None:
+                mask &= column >= lowest
+            if highest is not None:
+                mask &= column <= highest
         return mask

@@ -33,6 +33,7 @@ K1, B = 1.5, 0.75
 _RARER = 4
 """How many times rarer than another name the query's own must be for the other to be searched for, too."""
 
+_DAMAGE = (OSError, EOFError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
 NO_SUCH_DOCUMENT = "the index names a document that it does not have"
 
 
@@ -57,21 +58,16 @@ class LexicalIndex:
             self._vocabulary: dict[str, int] = json.loads((folder / "vocab.index.json").read_bytes())
             self._size = int(json.loads((folder / "params.index.json").read_bytes())["num_docs"])
             fits = self._fits()
-        except (
-            OSError,
-            EOFError,
-            ValueError,
-            LookupError,
-            TypeError,
-            ArithmeticError,
-            RecursionError,
-        ) as error:
+        except _DAMAGE as error:
             raise UserError(f"{folder}: not a complete BM25 index ({error}); build it again") from error
         if not fits:
             raise UserError(f"{folder}: the BM25 index's files do not fit together; build it again")
         # plain arrays over the same mapping: indexing an np.memmap costs a Python object each time
         self._data, self._documents = np.asarray(self._data), np.asarray(self._documents)
         self._accumulate: Callable[..., None] = _accumulate
+        self._new = functools.lru_cache(maxsize=1 << 16)(
+            self._new_terms
+        )  # the same pairs of words come again
 
     def _fits(self) -> bool:
         """Whether every term leads to a slice of the postings; a search does not look at that again."""
@@ -89,37 +85,47 @@ class LexicalIndex:
         """Term numbers of a query, repeated as often as they occur; unknown words are left out."""
         return [number for term in query_terms(query) if (number := self._vocabulary.get(term)) is not None]
 
-    def _others(self, query: str) -> list[int]:
+    def other_terms(self, query: str) -> list[int]:
         """Term numbers of other names, where a corpus has those and hardly ever the query's own.
 
         Beside an own name as frequent, another would count twice; a rarer one would weigh more ("followup" would
         bring the three documents in which it stands before all that have "follow-up").
         """
-        found: list[int] = []
-        for own, other in other_names(query[:MAX_QUERY_CHARACTERS]):
-            numbers = [self._vocabulary.get(term) for term in other]
-            if numbers and None not in numbers:
-                own_terms = terms(own)
-                new = [
-                    n
-                    for term, n in zip(other, numbers, strict=True)
-                    if n is not None and term not in own_terms
-                ]
-                if new and _RARER * self._together(own_terms) <= min(map(self._count, new)):
-                    found += new
-        return list(dict.fromkeys(found))
+        found: dict[int, None] = {}
+        for own, other in other_names(query[:MAX_QUERY_CHARACTERS], self._vocabulary):
+            found.update(dict.fromkeys(self._new(own, tuple(other))))
+        return list(found)
 
-    def _together(self, terms: Sequence[str]) -> int:
+    def _new_terms(self, own: str, other: tuple[str, ...]) -> list[int]:
+        numbers = self._numbers(other)
+        own_terms = terms(own) if numbers else []
+        new = [n for term, n in zip(other, numbers) if term not in own_terms]  # noqa: B905 (none, if one is unknown)
+        return new if new and self._rarer(self._numbers(own_terms), numbers) else []
+
+    def _numbers(self, terms: Sequence[str]) -> list[int]:
+        """The terms' numbers; none if one of them stands nowhere."""
+        numbers = [self._vocabulary.get(term, -1) for term in terms]
+        return [] if -1 in numbers else numbers
+
+    def _rarer(self, own: list[int], other: list[int]) -> bool:
+        """Whether documents with all terms of `own` are much rarer than those with all of `other`."""
+        rare, often = self._count(own), self._together(other) if len(other) > 1 else self._count(other)
+        return _RARER * rare <= often or (len(own) > 1 and _RARER * self._together(own) <= often)
+
+    def _count(self, numbers: list[int]) -> int:
+        """Documents of the rarest of the terms."""
+        return min((int(self._starts[n + 1] - self._starts[n]) for n in numbers), default=0)
+
+    def _together(self, numbers: list[int]) -> int:
         """In how many documents the terms stand together."""
-        numbers = [self._vocabulary.get(term) for term in terms]
-        if not numbers or None in numbers:
-            return 0
-        owners = [self._documents[self._starts[n] : self._starts[n + 1]] for n in numbers if n is not None]
-        return len(functools.reduce(functools.partial(np.intersect1d, assume_unique=True), owners))
-
-    def _count(self, number: int) -> int:
-        """Documents with a term."""
-        return int(self._starts[number + 1] - self._starts[number])
+        owners = [self._documents[self._starts[n] : self._starts[n + 1]] for n in dict.fromkeys(numbers)]
+        owners.sort(key=len)
+        found = owners[0]
+        for documents in owners[1:]:
+            places = np.searchsorted(documents, found)
+            places[places == len(documents)] = 0
+            found = found[documents[places] == found]
+        return len(found)
 
     def search(self, queries: Sequence[str], topk: int, mask: Mask | None = None) -> tuple[Rows, Scores]:
         """`[queries, topk]` row numbers and scores, best first; -1 where fewer documents match.
@@ -130,7 +136,7 @@ class LexicalIndex:
         rows = np.full((len(queries), topk), -1, dtype=np.int64)
         scores = np.zeros((len(queries), topk), dtype=np.float32)
         for number, query in enumerate(queries):
-            found, found_scores = self._search_one(self.terms(query) + self._others(query), topk, mask)
+            found, found_scores = self._search_one(self.terms(query) + self.other_terms(query), topk, mask)
             rows[number, : len(found)] = found
             scores[number, : len(found)] = found_scores
         return rows, scores

@@ -95,7 +95,16 @@ def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: floa
         postings.unlink(missing_ok=True)
     (folder / "vocab.index.json").write_text(json.dumps(vocabulary.numbers, ensure_ascii=False))
     parameters = {"k1": k1, "b": b, "method": "lucene"}
-    _write_parameters(folder, len(lengths), parameters)
+    # as `bm25s.BM25.load` reads them
+    others = {
+        "delta": 0.5,
+        "idf_method": "lucene",
+        "dtype": "float32",
+        "int_dtype": "int32",
+        "version": "0.3.16",
+    }
+    content = {**parameters, **others, "num_docs": len(lengths), "backend": "numpy"}
+    (folder / "params.index.json").write_text(json.dumps(content, indent=2))
     return {
         **parameters,
         "analyser": analyser.VERSION,
@@ -151,18 +160,3 @@ def _new_array(path: Path, dtype: npt.DTypeLike, length: int) -> Any:
         # the file is sparse so far: on a full disk, writing to the mapping would kill the process (SIGBUS)
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return mapped
-
-
-def _write_parameters(folder: Path, documents: int, parameters: dict[str, Any]) -> None:
-    """The parameters as `bm25s.BM25.load` reads them."""
-    content = {
-        **parameters,
-        "delta": 0.5,
-        "idf_method": parameters["method"],
-        "dtype": "float32",
-        "int_dtype": "int32",
-        "num_docs": documents,
-        "version": "0.3.16",
-        "backend": "numpy",
-    }
-    (folder / "params.index.json").write_text(json.dumps(content, indent=2))

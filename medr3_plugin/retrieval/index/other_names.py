@@ -1,24 +1,26 @@
 """Other names of what a query asks for, searched for beside its own words.
 
 The analyser gives one form to what is written in several ways, in documents and queries alike. What has different
-words altogether (EKG and ECG, FVIII and factor VIII, I-131 and 131I, SSRIs and SSRI), and what is one word here and two
-there (BI-RADS, breast feeding), is looked for here instead: only queries change, so no index is built anew.
+words altogether (EKG and ECG, FVIII and factor VIII, I-131 and 131I, SSRIs and SSRI, stage 2 of a scale and its 2), and
+what is one word here and two there (BI-RADS, breast feeding, HPV 16), is looked for here instead: only queries change,
+so no index is built anew.
 """
 
 # ruff: noqa: SIM905  (word lists are easier to read and to check on one line)
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 
 from medr3_plugin.retrieval.index.analyser import STOP_WORDS, stem, terms
 from medr3_plugin.retrieval.index.folding import fold
 from medr3_plugin.retrieval.index.notation import ROMAN
 
-_SAME = tuple(
-    tuple(line.split("|"))
+_SAME = [
+    line.split("|")
     for line in """
 ecg|ekg
 levodopa|l-dopa
@@ -32,106 +34,246 @@ breastfeeding|breast feeding
 healthcare|health care
 metaanalysis|meta-analysis
 strep|streptococcus
-c diff|c. diff|c difficile
+c diff|c difficile
 ciclosporine|cyclosporine
 t1d|t1dm|type 1 diabetes
 t2d|t2dm|type 2 diabetes
 diarrhoeal|diarrheal|diarrhea
 f508del|deltaf508|delta f508|phe508del
+coq10|coenzyme q10
+ft3|free t3
+ft4|free t4
+dsdna|ds-dna|double-stranded dna
+ssdna|ss-dna|single-stranded dna
+dsrna|ds-rna|double-stranded rna
+ssrna|ss-rna|single-stranded rna
+pelvis|pelves
+stigma|stigmata
+meninx|meninges
+tritium|h-3|3h
 """.split("\n")
     if line
-)
-_SAME += tuple(
-    (short, f"{short}s")
+]
+_SAME += [
+    [short, f"{short}s"]
     for short in "ssri snri ppi uti sti tki ici mri bmi aki maoi acei nrti nnrti cni ssi tbi pci gpi rti lrti".split()
-)
-_OTHERS = {name: tuple(other for other in names if other != name) for names in _SAME for name in names}
-"""A name of one word or two -> its other names."""
-_FIRST_WORDS = frozenset(name.partition(" ")[0] for name in _OTHERS)
+]
+_ISOTOPES = """
+i iodine 123 124 125 131 | tc technetium 99m | lu lutetium 177 | ga gallium 67 68 | f fluorine 18 | y yttrium 90
+sr strontium 89 90 | ra radium 223 226 | in indium 111 | tl thallium 201 | rb rubidium 82 | c carbon 11 13 14
+ac actinium 225 | at astatine 211 | bi bismuth 213 | co cobalt 57 60 | cr chromium 51 | cs cesium 134 137
+cu copper 64 67 | er erbium 169 | fe iron 59 | ho holmium 166 | ir iridium 192 | n nitrogen 13
+o oxygen 15 | p phosphorus 32 | pd palladium 103 | re rhenium 186 188 | rn radon 222 | s sulfur 35 | sm samarium 153
+xe xenon 133 | zr zirconium 89"""
+for symbol, name, *numbers in map(str.split, _ISOTOPES.replace("\n", "|").strip("|").split("|")):
+    _SAME += [
+        [f"{n}{symbol}", f"{symbol}-{n}", f"{symbol}{n}", f"{n}-{symbol}", f"{name}-{n}"] for n in numbers
+    ]
 
-_ELEMENTS = {
-    **dict(
-        pair.split(":")
-        for pair in "i:iodine tc:technetium lu:lutetium ga:gallium f:fluorine y:yttrium".split()
-    ),
-    **dict(
-        pair.split(":")
-        for pair in "sr:strontium ra:radium in:indium tl:thallium rb:rubidium c:carbon".split()
-    ),
+_OTHERS = {name: [other for other in names if other != name] for names in _SAME for name in names}
+"""A name of up to three words or joined by a hyphen -> its other names."""
+_OTHERS |= {name.replace("-", " "): _OTHERS[name] for name in list(_OTHERS) if re.search("[a-z]{3}-", name)}
+_CLASSES = frozenset("class score grade stage type category group ps status".split())
+_SCALES = {
+    scale: classes.split("+")
+    for classes, scales in {
+        "class+score": "nyha asa killip mallampati pugh child forrest",
+        "score": "gleason apgar",
+        "status+ps": "ecog zubrod",
+        "stage": "figo arbor rai binet ckd kdigo tanner hurley bclc braak yahr fontaine dukes ajcc uicc hinchey",
+        "stage+grade+group": "gold",
+        "category": "bethesda bosniak rutherford",
+        "type": "harris garden fitzpatrick mobitz stanford debakey siewert borrmann todani schatzker anderson",
+        "grade": "wagner lawrence outerbridge hess fisher wfns simpson isup",
+    }.items()
+    for scale in scales.split()
 }
-_SYMBOLS = {name: symbol for symbol, name in _ELEMENTS.items()}
-_SYMBOL, _FACTOR = "|".join((*_ELEMENTS, *_SYMBOLS)), "xiii|xii|xi|x|ix|viii|vii|v|ii"
-_SCALES = "nyha asa ecog gleason killip mallampati pugh apgar".split()
-_SCALE = "|".join(_SCALES)
-_DIGITS = frozenset("0123456789")
+"""A scale -> what its numbers are called."""
+_NUMBERED = _CLASSES | {*_SCALES, "rads"}
+_FIRST_WORDS = _NUMBERED | {name.partition(" ")[0] for name in _OTHERS}
+_BEFORE_STATUS = frozenset({"performance", "physical", "functional"})
+_ROMANS = {number: numeral for numeral, number in ROMAN.items()}
+_NUMBER = re.compile(
+    rf"(?:({'|'.join(sorted(ROMAN, key=len, reverse=True))})|g?(\d{{1,2}}))([a-d]\d?)?|[a-e]"
+)
+_SPLIT_PARTS = ("radio", "hydroxy", "immuno", "chemo", "hscrp", "hstn")
+_SPLIT = re.compile(r"(radio|hydroxy|immuno|chemo|hs(?=crp|tn))([a-z]{3,})|([a-z]{2,5})(\d{2,3})")
+_LONGEST_JOINED = 17
+_UMLAUT = re.compile("([aou])e(?=[b-df-hj-tv-z])")
 
-
-def _isotope(element: str, number: str) -> list[str]:
-    symbol = _SYMBOLS.get(element.lower(), element.lower())
-    return [f"{number}{symbol}", f"{symbol}{number}", f"{_ELEMENTS[symbol]}-{number}"]
-
+_WORDS = [c if c.isalnum() else " " if c in " -" else " . " for c in map(chr, range(128))]
+_WORD = re.compile(r"[^\W_]+")
+_HYPHENED = re.compile(r"[^\W_]+(?:-[^\W_]+)+")
 
 _Others = Callable[[re.Match[str]], list[str]]
 _ANY_CASE = re.IGNORECASE
+_FACTOR = "xiii|xii|xi|x|ix|viii|vii|v|ii"
+_IONS = {
+    "k": "potassium",
+    "na": "sodium",
+    "ca2": "calcium",
+    "ca": "calcium",
+    "mg2": "magnesium",
+    "li": "lithium",
+}
+_BOTH = {
+    "d&c": "dilatation curettage", "i&d": "incision drainage", "a&e": "emergency department",
+    "h&e": "hematoxylin eosin", "t&a": "tonsillectomy adenoidectomy", "d&e": "dilation evacuation",
+}  # fmt: skip
+_CHINESE = str.maketrans("一二三四五六七八九123456789", "123456789一二三四五六七八九")
 # what a query must hold (in lower case) before a pattern is tried, the pattern, the other names of what it finds
-_RULES: tuple[tuple[tuple[str, ...], re.Pattern[str], _Others], ...] = (
-    (("*",), re.compile(r"\b([A-Z]\w*)\*(\d\d):?(\d\d)\b"),
+_RULES: tuple[tuple[str, re.Pattern[str], _Others], ...] = (
+    ("*", re.compile(r"\b([A-Z]\w*)\*(\d\d):?(\d\d)\b"),
      lambda found: [f"{found[1]}*{found[2]}:{found[3]}", f"{found[1]}*{found[2]}{found[3]}"]),
-    (("inhibitor",), re.compile(r"\b([a-z\d/-]{3,}) inhibitors?\b", _ANY_CASE), lambda found: [f"{found[1]}i"]),
-    (("factor",), re.compile(rf"\bfactor ({_FACTOR})(a?)\b", _ANY_CASE), lambda found: [f"f{found[1]}{found[2]}"]),
-    (tuple(_SCALES), re.compile(rf"\b({_SCALE}) (?:class|score|grade|ps) ([ivx]{{1,3}}|\d|[a-c])\b", _ANY_CASE),
-     lambda found: [f"{found[1]} {found[2]}"]),
-    (tuple(_SCALES), re.compile(rf"\b({_SCALE}) ([ivx]{{1,3}}|\d|[a-c])\b", _ANY_CASE),
-     lambda found: [f"{word}{ROMAN.get(found[2].lower(), found[2])}" for word in ("class", "score")]),
+    ("inhibitor", re.compile(r"\b([a-z\d/-]{3,}) inhibitors?\b", _ANY_CASE), lambda found: [f"{found[1]}i"]),
+    ("factor", re.compile(rf"\bfactor ({_FACTOR})(a?)\b", _ANY_CASE), lambda found: [f"f{found[1]}{found[2]}"]),
+    ("+", re.compile(r"\b(K|Na|Ca2?|Mg2|Li)\+"), lambda found: [_IONS[found[1].lower()]]),
+    ("&", re.compile(r"\b[A-Z]&[A-Z]\b", _ANY_CASE), lambda found: [_BOTH.get(found[0].lower(), "")]),
+    ("/", re.compile(r"\b([A-Z])/([A-Z])\b"), lambda found: [found[1] + found[2]]),
+    ("19.9", re.compile(r"\bca[ -]?19\.9\b", _ANY_CASE), lambda _: ["ca 19-9"]),
+    ("第", re.compile("第([一二三四五六七八九1-9])(?=([\u4e00-\u9fff]))"),
+     lambda found: [f"第{found[1].translate(_CHINESE)}{found[2]}"]),
 )  # fmt: skip
+# patterns that begin with a letter are found quickly, so what stands before it is looked at afterwards
 _WITH_DIGITS: tuple[tuple[re.Pattern[str], _Others], ...] = (
-    (re.compile(r"\b([pc]?T\d[a-d]?) ?(N\d[a-c]?) ?(M\d)?\b"),
-     lambda found: [joint.join(filter(None, found.groups())) for joint in ("", " ")]),
-    (re.compile(rf"\b(\d{{2,3}}m?)({_SYMBOL})\b", _ANY_CASE), lambda found: _isotope(found[2], found[1])),
-    (re.compile(rf"\b({_SYMBOL})-?(\d{{2,3}}m?)\b", _ANY_CASE), lambda found: _isotope(found[1], found[2])),
-    (re.compile(r"\b(4[5-9])[, ]{0,2}(x[xy]*)\b", _ANY_CASE),
-     lambda found: [f"{found[1]}{joint}{found[2]}" for joint in ("", " ")]),
+    (re.compile(r"T(?<![^\Wpc]T)\d[a-d]?(?: ?N\d[a-c]?(?: ?M\d)?)?\b"),
+     lambda found: _tumour(found.string[: found.start()][-1:].strip("( "), found[0])),
+    (re.compile(r"4(?<!\w4)([5-9])[, ]{0,2}([xX][xyXY]*)\b"),
+     lambda found: [f"4{found[1]}{joint}{found[2]}" for joint in ("", " ")]),
 )  # fmt: skip
 _CAPITALS = re.compile(
-    rf"\b(?:(?P<one>[A-Z][A-Z\d-]+)s|(?P<stem>[A-Z][A-Z\d/-]{{2,}})i|F(?P<factor>{_FACTOR.upper()})(?P<a>a?))\b"
+    rf"[A-Z](?<!\w[A-Z])(?:(?P<one>[A-Z\d-]+)s|(?P<stem>[A-Z\d/-]{{2,}})i|(?<=F)(?P<factor>{_FACTOR.upper()})(?P<a>a?)"
+    r"|(?P<name>[A-Z]{1,4}) (?P<numeral>[IVX]))\b"
 )
-_WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 
 
-def other_names(query: str) -> Iterator[tuple[str, Sequence[str]]]:
-    """What stands in a query, and the terms of another name of it; most joined words exist nowhere, and do no harm."""
+def other_names(query: str, known: Container[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    """What stands in a query, and the terms of another name of it, of which joined ones are `known`."""
     text = query if query.isascii() else fold(query)
     lowered = text.lower()
-    for own, other in _by_rule(text, lowered):
+    for own, other in _by_pattern(text, lowered):
         yield own, terms(other)
-    words = _WORD.findall(lowered)
+    words = lowered.translate(_WORDS).split() if lowered.isascii() else _WORD.findall(lowered)
+    for one, other in itertools.pairwise(words):
+        if (
+            1 < len(one) < _LONGEST_JOINED - len(other)
+            and one.isalpha()
+            and other != "."
+            and one not in STOP_WORDS
+            and (joined := _joined(one, other)) in known
+        ):
+            yield f"{one} {other}", (joined,)
+    different = set(words)
+    if not _FIRST_WORDS.isdisjoint(different):
+        yield from _by_list([word for word in words if word != "."])
+    yield from _by_word(different, known)
+    if "-" in lowered:
+        yield from _by_hyphen(lowered)
+    if text is not query:
+        for word in _WORD.findall(query.lower()):
+            if not word.isascii() and (german := word.translate(_GERMAN)) != word:
+                yield word, terms(german)
+
+
+def _by_word(words: Collection[str], known: Container[str]) -> Iterator[tuple[str, Sequence[str]]]:
     for word in words:
-        if "-" in word:
-            yield word, terms(word.replace("-", ""))
-        if word in _OTHERS:
-            yield from ((word, terms(other)) for other in _OTHERS[word])
-    for one, next_one in itertools.pairwise(words):
-        if one in _FIRST_WORDS and (both := f"{one} {next_one}") in _OTHERS:
-            yield from ((both, terms(other)) for other in _OTHERS[both])
-        if one.isalpha() and next_one.isalpha() and one not in STOP_WORDS and len(one) > 1:
-            yield f"{one} {next_one}", (stem(one + next_one),)
+        if not word.isalpha() or word.startswith(_SPLIT_PARTS):
+            if split := _SPLIT.fullmatch(word):
+                yield word, [term for part in split.groups() if part for term in terms(part) or [part]]
+        elif "e" in word and ("ue" in word or "oe" in word or "ae" in word) and len(word) > 5:
+            plain = stem(_UMLAUT.sub(r"\1", word))
+            if plain in known:
+                yield word, (plain,)
 
 
-def _by_rule(text: str, lowered: str) -> Iterator[tuple[str, str]]:
+def _by_list(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    for place in [place for place, word in enumerate(words) if word in _FIRST_WORDS]:
+        if words[place] in _NUMBERED:
+            yield from _of_a_scale(words[max(0, place - 3) : place + 2])
+        for end in range(place + 1, place + 4):
+            yield from _listed(" ".join(words[place:end]))
+
+
+def _by_hyphen(lowered: str) -> Iterator[tuple[str, Sequence[str]]]:
+    for word in _HYPHENED.findall(" ".join([word for word in lowered.split() if "-" in word])):
+        parts = word.split("-")
+        if len(parts) > 2:
+            yield word, [stem("".join(parts))]
+        for pair in itertools.pairwise(parts):
+            yield from _listed("-".join(pair))
+
+
+_GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
+
+
+def _listed(name: str) -> Iterator[tuple[str, Sequence[str]]]:
+    for other in _OTHERS.get(name, ()):
+        yield name, _terms(other)
+
+
+@functools.lru_cache(maxsize=1 << 16)  # the same pairs of words come again
+def _joined(one: str, other: str) -> str:
+    return stem(one + other)
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _terms(name: str) -> Sequence[str]:
+    return terms(name)
+
+
+def _of_a_scale(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Stage IIB of a scale is its 2B, and the other way round; without the scale's name, stage IB is 1B."""
+    *names, word, number = "", "", *words
+    found = _NUMBER.fullmatch(number)
+    if not found:
+        return
+    before = names[-2 if names[-1] in _BEFORE_STATUS else -1]
+    roman, digits, letter = found.groups()
+    plain = number if not (roman or digits) else (digits or ROMAN[roman]) + (letter or "")
+    forms = [plain, f"{_ROMANS[digits]}{letter}" if digits in _ROMANS and letter else plain]
+    if word == "rads":
+        yield f"{before}-rads {number}", _terms(f"{before}rads {plain}")
+    elif word in _SCALES:
+        others = [f"{name} {plain}" for name in _SCALES[word]] + [f"{word} {form}" for form in forms]
+        yield from ((f"{word} {number}", _terms(other)) for other in others)
+        if word == "ckd":
+            yield f"{word} {number}", _terms(f"{word} g{plain}")
+    else:
+        own = f"{before} {word} {number}"
+        # type 1A of anything is no type IA
+        named = forms if roman or before in _SCALES or word == "stage" else forms[:1]
+        others = [f"{name} {form}" for name in (before, word, *_SCALES.get(before, ())) for form in named]
+        yield from ((own, _terms(other)) for other in others if before not in STOP_WORDS or letter)
+        if before == "rads":
+            yield own, _terms(f"{names[-2]}rads {plain}")
+        if before == "ckd":
+            yield own, _terms(f"g{plain}")
+
+
+def _tumour(prefix: str, stage: str) -> list[str]:
+    """T2N0 is T2 N0; T4b is also pT4b and cT4b."""
+    parts = re.findall("[A-Z][^A-Z ]+", stage)
+    joined = [prefix + joint.join(parts) for joint in ("", " ")] if len(parts) > 1 else []
+    return joined + ([f"p{parts[0]}", f"c{parts[0]}"] if not prefix and len(parts[0]) > 2 else [])
+
+
+def _by_pattern(text: str, lowered: str) -> Iterator[tuple[str, str]]:
     if lowered != text:
         for found in _CAPITALS.finditer(text):
             if found["one"]:
-                yield found.group(), found["one"]
+                yield found[0], found[0][:-1]
+            elif found["stem"]:
+                yield found[0], f"{found[0][:-1]} inhibitor"
+            elif found["name"]:
+                yield found[0], f"{found[0][:-2]} {ROMAN[found['numeral'].lower()]}"
             else:
-                yield (
-                    found.group(),
-                    f"{found['stem']} inhibitor"
-                    if found["stem"]
-                    else f"factor {found['factor']}{found['a']}",
-                )
-    rules = [(pattern, others) for triggers, pattern, others in _RULES if any(t in lowered for t in triggers)]
+                yield found[0], f"factor {found['factor']}{found['a']}"
+    rules = [(pattern, others) for trigger, pattern, others in _RULES if trigger in lowered]
     if not _DIGITS.isdisjoint(lowered):
         rules += _WITH_DIGITS
     for pattern, others in rules:
         for match in pattern.finditer(text):
-            yield from ((match.group(), other) for other in others(match))
+            yield from ((match[0], other) for other in others(match))
+
+
+_DIGITS = frozenset("0123456789")

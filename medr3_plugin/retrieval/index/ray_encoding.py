@@ -118,11 +118,6 @@ def encode_corpus(
     return done
 
 
-def ray_encode(**options: Any) -> Callable[[EncoderConfig, Path, Path], object]:
-    """`encode_corpus` with these options, for `build.build_index(encode=...)`."""
-    return functools.partial(encode_corpus, **options)
-
-
 def _room(ray: Any, gpus: float) -> int:
     """How many workers the cluster can hold at once; one CPU is left to Ray Data's own tasks."""
     resources = ray.cluster_resources()

@@ -35,22 +35,14 @@ class ResultCache:
 
     def put(self, key: Hashable, hits: Hits) -> None:
         """Store `hits` under `key`; an entry heavier than the whole cache is not stored."""
-        weight = _weight(hits)
-        if weight > self.capacity:
+        if max(1, len(hits)) > self.capacity:
             return
         with self._lock:
-            old = self._entries.pop(key, None)
-            if old is not None:
-                self._weight -= _weight(old)
+            gone = [self._entries.pop(key)] if key in self._entries else []
             self._entries[key] = hits
-            self._weight += weight
+            self._weight += max(1, len(hits)) - sum(max(1, len(old)) for old in gone)
             while self._weight > self.capacity:
-                _, evicted = self._entries.popitem(last=False)
-                self._weight -= _weight(evicted)
+                self._weight -= max(1, len(self._entries.popitem(last=False)[1]))
 
     def __len__(self) -> int:
         return len(self._entries)
-
-
-def _weight(hits: Hits) -> int:
-    return max(1, len(hits))

@@ -144,9 +144,7 @@ async def serve_stdio(service: RetrievalService) -> None:
         RetrievalFailure: nor can the engine's own server be reached.
     """
     server = build_server(service)
-    service.batcher.start()
-    while service.batcher.opening:
-        await asyncio.sleep(0.01)
+    await service.batcher.opened()
     if service.batcher.failure is not None:
         raise service.batcher.failure
     try:

@@ -6,24 +6,31 @@ import os
 from collections.abc import Callable
 
 from medr3_plugin.errors import MissingExtra
-from medr3_plugin.retrieval.serve.batching import BatchObserver
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
-class ServiceMetrics(BatchObserver):
+class ServiceMetrics:
     """Counters of one service, in a registry of their own.
 
     With several uvicorn workers the environment variable `PROMETHEUS_MULTIPROC_DIR` names a folder through
     which prometheus-client adds the workers up.
+
+    Args:
+        pending: asked for the gauge of the queue.
+
+    Attributes:
+        content_type: MIME type of `exposition`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pending: Callable[[], int]) -> None:
         try:
-            from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+            from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
         except ImportError as error:
             raise MissingExtra("prometheus-client", "serve", "the retrieval service") from error
+        self.content_type = CONTENT_TYPE_LATEST
+        self._read_pending = pending
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "medr3_requests", "Requests to /retrieve by status", ["status"], registry=registry
@@ -50,17 +57,6 @@ class ServiceMetrics(BatchObserver):
             multiprocess_mode="livesum",
         )
 
-    @property
-    def content_type(self) -> str:
-        """MIME type of `exposition`."""
-        from prometheus_client import CONTENT_TYPE_LATEST
-
-        return CONTENT_TYPE_LATEST
-
-    def watch_queue(self, pending: Callable[[], int]) -> None:
-        """Let the gauge of the queue ask `pending`."""
-        self._read_pending = pending
-
     def request(self, status: int, seconds: float) -> None:
         """A request was answered."""
         self._requests.labels(str(status)).inc()
@@ -68,7 +64,7 @@ class ServiceMetrics(BatchObserver):
         self._pending.set(self._read_pending())
 
     def batch(self, queries: int, searched: int, seconds: float) -> None:
-        """See `BatchObserver.batch`."""
+        """Queries were answered together; see `batching.Batcher`."""
         self._queries.inc(queries)
         if searched:
             self._searched.inc(searched)

@@ -58,7 +58,7 @@ def run_server(options: ServiceOptions, *, host: str, port: int, workers: int = 
             _announce(listening, options)
             asyncio.run(_serve_one(server, app.state.service, listening))
             return
-        _check_opens(options)
+        opened(options).close()  # a wrong index is an error here, and not in each worker
         os.environ[_OPTIONS_ENV] = options.model_dump_json()
         with tempfile.TemporaryDirectory(prefix="medr3-metrics-") as folder:
             # prometheus-client adds the workers up through files in this folder
@@ -91,8 +91,7 @@ async def _serve_one(server: uvicorn.Server, service: RetrievalService, listenin
     failures: list[UserError | RetrievalFailure] = []
 
     async def stop_if_not_loaded() -> None:
-        while service.batcher.opening:
-            await asyncio.sleep(0.05)
+        await service.batcher.opened()
         if service.batcher.failure is not None:
             failures.append(service.batcher.failure)
             server.should_exit = True
@@ -131,8 +130,3 @@ def _announce(listening: socket.socket, options: ServiceOptions) -> None:
     host, port = listening.getsockname()[:2]
     served = options.index or f"{options.uri} {options.collection}"
     print(f"serving {served} at http://{host}:{port}", file=sys.stderr, flush=True)
-
-
-def _check_opens(options: ServiceOptions) -> None:
-    """Open the index once before the workers do, so that a wrong one is an error here and not in each."""
-    opened(options).close()

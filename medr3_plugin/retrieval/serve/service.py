@@ -17,25 +17,25 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from medr3_plugin import __version__
 from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval.engine import RankingEngine, SearchOptions, open_index
+from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_engine
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, filters_from_wire, response_to_wire
 from medr3_plugin.retrieval.serve.batching import Batcher
 from medr3_plugin.retrieval.serve.metrics import ServiceMetrics
 from medr3_plugin.retrieval.serve.openapi import openapi
+from medr3_plugin.yaml_section import Section
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
 
-    from medr3_plugin.retrieval.engine import Engine
     from medr3_plugin.retrieval.index.filters import Filters
 
 
-class ServiceOptions(BaseModel):
+class ServiceOptions(Section):
     """Limits of the service.
 
     Attributes:
@@ -54,8 +54,6 @@ class ServiceOptions(BaseModel):
         body_timeout_s: longest time for a client to send its body; 408 beyond.
         token_env: name of the environment variable with the bearer token; not set or empty: no token asked.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     index: str = ""
     uri: str = ""
@@ -79,31 +77,20 @@ class ServiceOptions(BaseModel):
 
 
 def opened(options: ServiceOptions) -> Engine:
-    """The index or the collection that the options name.
-
-    Raises:
-        UserError: see `open_index` and `milvus.open_collection`.
-        RetrievalFailure: the Milvus server failed.
-    """
-    if not options.uri:
-        return open_index(options.index, options.search)
-    from medr3_plugin.retrieval.milvus import open_collection
-
-    return open_collection(
-        options.uri,
-        options.collection,
+    """The index or the collection that the options name; raises as `open_engine`."""
+    return open_engine(
+        options.index,
         options.search,
+        uri=options.uri,
+        collection=options.collection,
         ranking=options.ranking,
         token_env=options.uri_token_env,
         timeout_s=options.timeout_s,
     )
 
 
-class RetrieveRequest(BaseModel):
+class RetrieveRequest(Section):
     """The body of `POST /retrieve`; `filters` is our addition to Search-R1's protocol."""
-
-    # a misspelt field (top_k) would silently have no effect
-    model_config = ConfigDict(extra="forbid")
 
     queries: list[str]
     topk: int | None = None
@@ -111,10 +98,8 @@ class RetrieveRequest(BaseModel):
     filters: dict[str, Any] | None = None
 
 
-class OneQuery(BaseModel):
+class OneQuery(Section):
     """A single query, as rLLM's search tool sends it: `{"query", "top_k"}`; the answer is `{"query", "results"}`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     query: str
     top_k: int | None = None
@@ -138,15 +123,14 @@ class RetrievalService:
 
     def __init__(self, options: ServiceOptions, open_engine: Callable[[], Engine]) -> None:
         self.options = options
-        self.metrics = ServiceMetrics()
+        self.metrics = ServiceMetrics(lambda: self.batcher.pending)
         self.batcher = Batcher(
             open_engine,
             max_batch=options.max_batch,
             max_pending=options.max_pending,
             cache_hits=options.cache_hits,
-            observer=self.metrics,
+            observe=self.metrics.batch,
         )
-        self.metrics.watch_queue(lambda: self.batcher.pending)
         self._token = os.environ.get(options.token_env, "") if options.token_env else ""
 
     def authorise(self, header: str | None) -> None:
@@ -207,7 +191,7 @@ class RetrievalService:
         if not self.batcher.ready:
             return 503, {"status": "loading"}
         ready: dict[str, Any] = {"status": "ready", "pending": self.batcher.pending}
-        if isinstance(self.batcher.engine, RankingEngine):
+        if isinstance(self.batcher.engine, Engine):
             ready["documents"] = len(self.batcher.engine)
             ready["engine"] = self.batcher.engine.manifest.get("engine", "milvus")
         return 200, ready
@@ -231,9 +215,9 @@ class RetrievalService:
 def _refused(first: Mapping[str, Any], form: type[BaseModel]) -> Refusal:
     """What is wrong with a request's fields."""
     where = ".".join(map(str, first["loc"])) or "body"
-    unknown = first["type"] == "extra_forbidden"
-    message = f"unknown field; known are {', '.join(form.model_fields)}" if unknown else first["msg"]
-    return Refusal(422, f"{where}: {message}")
+    if first["type"] == "extra_forbidden":
+        return Refusal(422, f"{where}: unknown field; known are {', '.join(form.model_fields)}")
+    return Refusal(422, f"{where}: {first['msg'].removeprefix('Value error, ')}")
 
 
 def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None = None) -> FastAPI:

@@ -64,7 +64,8 @@ def _tells(text: str, question: Question) -> bool:
     if not doubts.COMPARES.isdisjoint(words) and all(
         len(w) < doubts.MIN_LETTERS or w[0].isdigit() for w in words
     ):
-        return "or" not in words and not doubts.ODD.search(text)  # "p < 0.05"
+        # "p < 0.05", unless a number is asked for
+        return not question.counts and "or" not in words and not doubts.ODD.search(text)
     denied = doubts.DENIED.search(text) if doubts.SELF.isdisjoint(words) else None
     if doubts.ADVICE.fullmatch(text):
         return not _names_disease(words, question)

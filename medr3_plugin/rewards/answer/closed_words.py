@@ -45,7 +45,6 @@ DEFINES = re.compile(
     r"known|likely|something|thing|able|due|there|also|not)\b)(?:[a-z]+ ){1,4}?"
     r"(?:of|to expect|in question|asked for|being asked|that|which|given to|used to|used for|responsible for)\b"
 )
-USUALLY = frozenset(listed("typically usually generally commonly normally often"))
 UNITS = frozenset(
     listed(
         "mg g kg mcg ug ml l dl mmhg mm cm m % / mmol mol years year months month weeks days hours minutes degrees"

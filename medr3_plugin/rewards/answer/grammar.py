@@ -149,7 +149,7 @@ def _reason(  # noqa: PLR0911 - one return a kind of reason
     if after.startswith((",", "(", "[", "–", "—", "-", ":")) and beside.is_plain(after.split(), question):
         return after  # ", according to the documents", "(most likely)"
     after = after.removeprefix(", ") if after.startswith(", is ") else after
-    after = after.removeprefix(": ") if after.startswith(": correct") else after
+    after = after.removeprefix(": ") if after.startswith((": correct", ": yes", ": 正确")) else after
     if found := wording.IDENTIFIES.match(after):
         rest = after[found.end() :].split()
         known = (found["best"] or found["well"]) and not question.open
@@ -175,7 +175,8 @@ def _behind_praise(said: list[str], carrier: str, question: Question) -> list[st
     if "also" in said or (question.negative and carrier and said in (["correct"], ["true"], ["right"])):
         return None  # where an exception is asked for, "so D is correct" may say that it is none
     cut = next((i for i, word in enumerate(said) if word in wording.REASON_WORDS), len(said))
-    if said and (wording.PRAISE.isdisjoint(said[:cut]) or not wording.PLAIN.issuperset(said[:cut])):
+    praise = wording.PRAISE - (wording.NAMES_ANSWER if said[:1] in (["a"], ["an"]) else set())
+    if said and (praise.isdisjoint(said[:cut]) or not wording.PLAIN.issuperset(said[:cut])):
         return None
     return said[cut:]
 
@@ -242,18 +243,20 @@ def _is_carrier(  # noqa: PLR0911 - one return a kind of lead
     before = wording.ARTICLES.sub("", before).strip()
     if before.endswith(" , only"):
         before = before.removesuffix(" only")
-    if before in ("", "it", "that", "only") or (question.letters and wording.NUMBERING.fullmatch(before)):
+    if before in ("", "it", "that", "only", "we") or (
+        question.letters and wording.NUMBERING.fullmatch(before)
+    ):
         return True
     if has_cjk(before):
         before = re.sub("[ 【】]", "", before)
-        *context, last = re.split("[,:]", before.rstrip(":,"))
+        *context, last = re.split("[,:]", before.rstrip(":"))
         if question.letters:
             context = [clause for clause in context if wording.CHINESE_LOADED.search(clause)]
         if wording.CHINESE_DOUBT.search(last):
             return False
         return beside.is_plain(context, question) and (
             wording.CHINESE_CARRIER.fullmatch(last) is not None
-            or (before[-1] in "是为:" and beside.is_plain([last.rstrip("是为")], question))
+            or (before[-1] in "是为:选" and beside.is_plain([last.rstrip("是为选")], question))
         )
     whole = wording.WHOLE_OF_PARTS.match(before) if question.open else None
     if (

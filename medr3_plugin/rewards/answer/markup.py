@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from typing import Any
@@ -12,7 +13,7 @@ _MACRO = re.compile(
     r"(?:\\|\b(?=boxed))(?:boxed|fbox|text|textbf|textit|mathrm|mathbf|mathit|mathsf|emph)\s*\{([^{}]*)\}"
 )
 _MACRO_DEPTH = 3
-_MATH = re.compile(r"\\[()\[\],; ]|\$")
+_MATH = re.compile(r"\\[()\[\],; ]|\$|\\(?=therefore\b)")
 _HTML = re.compile(
     r"</?(?:b|i|u|em|strong|p|span|div|code|sub|sup|mark|ul|ol|li|h[1-6]|result|output|conclusion|final|tool_call|"
     r"(?:(?:final|correct|best|selected|your|my)[_-])?(?:answer|option|choice|diagnosis|response)"
@@ -20,6 +21,10 @@ _HTML = re.compile(
     re.IGNORECASE,
 )
 _SEMICOLON = re.compile(r";(?=[^()\[\]\n]{0,80}[)\]])")  # in brackets it ends no sentence
+_TABLE_ROW = re.compile(r"(?m)^[ \t]*\|(.*)\|[ \t]*$")
+_TABLE_RULE = re.compile(r"[ \t:|-]*")
+_STRUCK = re.compile(r"~~([^~\n]+)~~")
+_CHINESE_HEADING = re.compile(r"【([^【】\n]{2,12})】[:：]?")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _SUMMARY = re.compile(r"\bTL;DR\b", re.IGNORECASE)
 _ARROW = re.compile(r"(?<![<\d])(?:[-–—]{1,3}|=)>(?! ?\d)")
@@ -44,21 +49,23 @@ def unwrap(answer: str) -> str:
 
     >>> unwrap('```json\n{"answer": "C"}\n```'), unwrap("The answer is $\\boxed{\\text{C}}$."), unwrap("**C**. Gout")
     ('C', 'The answer is C.', 'C. Gout')
-    >>> unwrap('{"final_answer": "Croup", "confidence": 0.2}'), unwrap('finish["C"]')
-    ('final answer: Croup\nconfidence: 0.2', 'C')
+    >>> unwrap('{"final_answer": "Croup", "confidence": 0.2}'), unwrap('finish["C"]'), unwrap("| Answer | &lt;5 mm |")
+    ('final answer: Croup\nconfidence: 0.2', 'C', 'Answer: <5 mm')
     """
     text = answer.strip()
     if fenced := _FENCE.fullmatch(text):
         text = fenced["inside"].strip()
     if alone := _IN_BRACKETS.fullmatch(text):
         return alone[1]
-    text = text.replace("【解析】", "\n解析：")
+    text = _STRUCK.sub(r" not \1\n", _CHINESE_HEADING.sub(r"\n\1：", text))
+    if "|" in text:
+        text = _TABLE_ROW.sub(_row, text)
     if ";" in text:
         text = _SEMICOLON.sub(",", _SUMMARY.sub("Overall", text))
     if ">" in text:
         text = _ARROW.sub("→", text)
     text = _IN_BRACKETS.sub(r"\1", _HTML.sub("", _BREAK.sub("\n", text))).strip()
-    text = _values(text)
+    text = html.unescape(_values(text))
     if (call := _CALL.fullmatch(text)) and _ANSWERING.search(call["name"]):
         text = call["inside"].strip("\"' ")
     if text.startswith("Q:"):
@@ -67,6 +74,11 @@ def unwrap(answer: str) -> str:
         text = _MACRO.sub(r" \1", text) if "{" in text else text
     text = _LINE_START.sub("", _EMPHASIS.sub("", _MATH.sub("", text)))
     return re.sub(r"[ \t]+", " ", text)
+
+
+def _row(row: re.Match[str]) -> str:
+    """The cells of a table's row in a line; nothing of the rule below its heading."""
+    return "" if _TABLE_RULE.fullmatch(row[1]) else ": ".join(filter(None, map(str.strip, row[1].split("|"))))
 
 
 def _values(text: str) -> str:

@@ -362,5 +362,6 @@ def initials(name: str) -> set[str]:
     words = [word for word in numbered if not word.isdigit()]
     content = [word for word in words if word.casefold() not in ("of", "the", "and", "with", "in", "a")]
     found = {"".join(word[0] for word in some).upper() for some in (words, content)}
-    found.add("".join(word if word.isdigit() else word[0] for word in numbered).upper())
+    if words:  # a number has none
+        found.add("".join(word if word.isdigit() else word[0] for word in numbered).upper())
     return {short for short in found if 2 <= len(short) <= _MAX_INITIALS}

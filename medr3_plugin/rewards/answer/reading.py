@@ -22,7 +22,8 @@ _SYMBOLS = {
     **dict.fromkeys("✅✔✓☑", "correct"),
     **dict.fromkeys("❌✗✘✖", "incorrect"),
     **dict.fromkeys("➡⇒⟹➔", "→"),
-    **dict.fromkeys("️👉📝🎯", ""),
+    "∴": "therefore",
+    **dict.fromkeys("️👉📝🎯«»", ""),
 }
 _CALLED = frozenset(listed("option choice letter answer item 项 选 择"))
 _QUOTES = frozenset("\"'’‘“”′″`*_#$「」《》")

@@ -52,7 +52,7 @@ PLAIN = frozenset(
         "ok okay alright well sure definitely certainly obviously undoubtedly evidently consequently research "
         "dealing same tool "
         "sure why guidelines guideline reference references doc docs represents recommend set "
-        "presence absence association triad states per description supported"
+        "presence absence association triad states per description supported remains"
     )
 )
 # never plain, even as words of the question: what stands behind them is not what is asked for
@@ -66,7 +66,7 @@ LOADED = frozenset(
         "doubt worst poor against avoid few nobody nothing another fails"
     )
 )
-LINKS = frozenset(listed("is are was were be : = → 是 为"))
+LINKS = frozenset(listed("is are was were be remains : = → 是 为"))
 LINK_PHRASE = re.compile(
     r"(?:^| )(?:(?:keeping|go|going) with|(?:those|that|diagnosis|presence|case|picture|features) of|dealing with|"
     r"reveals?|"
@@ -97,7 +97,7 @@ CHINESE_CARRIER = re.compile(
 ENDING = re.compile(
     r"(?:is|was|would be|should be|must be|seems to be|is therefore|is thus|remains|stands out as)"
     r"(?P<said>(?: [a-z]+){1,9})|(?:\( )?(?:mostlikely|最(?:有)?可能)(?: \))?$|"
-    r"(?:only|answer|it is|is|are|would be|remains|is left|is what remains|applies|does)$|"
+    r"(?:only|answer|it is|is|are|would be|remains|is left|is what remains|applies|does|yes)$|"
     r"correct(?= |$)(?: (?:answer|option|choice|diagnosis))?|"
     r"(?:right|best|mostlikely) (?:answer|option|choice|diagnosis)"
     r"|\( (?:correct|right|best)(?: answer| option| choice)? \)"
@@ -117,7 +117,7 @@ RECORD = re.compile(
 SAME_AS = re.compile(
     rf"[(\[] {REF} [)\]]|[/,=–—-] {REF}|or {REF}|"
     rf"(?:, |\( )?(?:(?:also|formerly|previously|otherwise|commonly) (?:known|called|named|"
-    rf"termed)(?: as)?|aka|i \. e(?: \.)?|or|synonym :|"
+    rf"termed)(?: as)?|aka|i \. e(?: \.)?|that is|namely|or|synonym :|"
     rf"又称|又名|也称|即)[,: ]*{REF}(?: \))?"
 )
 FITTING = (
@@ -149,8 +149,9 @@ DENIALS = tuple(
         rf"neither {REF} nor {REF}(?! [^,;]{{0,80}}\b(?:exclu|rul|wrong|incorrect|false|unlikely|less|worse|"
         r"contraindic|than|as|alone|only|both))[^,;\ue000-\ue0ff]*",
         # the lines of a list of options: "B: Incorrect."
-        rf"^{LIST} (?:[:(–—-] )?(?:(?:this |it |that )?is )?"
-        rf"(?:incorrect|wrong|false|not {FITTING}|less likely|unlikely|no(?= ,|$))\b",
+        rf"(?:^|, ){LIST} (?:[:(–—-] )?(?:(?:this |it |that )?is )?"
+        rf"(?:incorrect|wrong|false|not {FITTING}|less likely|unlikely|no(?= ,|$))\b"
+        rf"|^(?:incorrect|wrong) (?:: )?{LIST}$",
         rf"{LIST} (?:[:–—-] )?(?:it |this )?(?:(?:is|are|was|were) not|(?:is|are|was|were)n t|"
         rf"(?:would|can|could|should|will) not be|cannot be) (?:an? |typically |usually |generally )?{FITTING}\b",
         rf"{LIST} (?:[:–—-] )?(?:it |this )?(?:(?:does|do|did|would|can|could) not|(?:does|do|did|would|could)n t|"
@@ -168,7 +169,7 @@ DENIALS = tuple(
         rf"unlike (?:a |an )?{REF}(?: (?:and|or) {REF})?",
         rf"(?<!not )(?<!no )(?:(?:preferred|preferable|superior) (?:to|over)|(?:better|more [a-z]+) than) {LIST}",
         rf"(?<![不无难])(?<!不能)(?<!无法)(?:排除|不选|不是|而不是|而非|并非)(?:选项)? ?{LIST}(?! ?(?:就是|便是|即是))",
-        rf"{LIST} ?(?:选?项)?(?:均|都)?(?:是)?(?:错误|不正确|不对|不符合|可以?排除|被排除|错)的?",
+        rf"{LIST} ?(?:: ?)?(?:选?项)?(?:均|都|也)?(?:是)?(?:错误|不正确|不对|不符合|可以?排除|被排除|错)的?",
     )
 )
 # every one of the denials holds one of these words
@@ -232,7 +233,7 @@ ABOUT_ANSWERS = frozenset(
 )
 MAX_SUBJECT = 6
 # behind an open question's answer
-BECAUSE = re.compile(r"(?:, |[(–—-] )?(?:because|since|given|as|due to|based on|according to)(?= )")
+BECAUSE = re.compile(r"(?:, |[(–—-] )?(?:because|since|given|as|based on|according to)(?= )")
 ANY_REF = re.compile(REF)
 AROUND = " .,:;()[]-–—→"
 MARKS = frozenset(",:()[]-–—‐.=→")
@@ -268,7 +269,7 @@ GROUNDS = frozenset(
 DEICTIC = frozenset(listed("that this it i"))
 CHINESE_PLAIN = re.compile(
     "(?:患者|该|本|此|具有|有|的|表现|症状|体征|特征|典型|符合|提示|支持|诊断|结合|病史|检查|结果|因此|所以|疾病|病|临床|与|和|为|是|"
-    "出现|存在|根据|文献|资料|检索到|检索|题意|考虑|可能性|最大|本病例|综合|通过|经|描述|情况|病例|研究|显示|表明|可知|可见|得出|结论|判断|认为|我们|我|综上所述|综上|总之|综合|分析|解释|理由|原因|一致|特点|首选|药物|治疗|答案|正确|题干|信息|所述|以上|上述|属于|常见|主要|最|由)+"
+    "出现|存在|根据|文献|资料|检索到|检索|题意|考虑|可能性|最大|本病例|综合|通过|经|描述|情况|病例|研究|显示|表明|可知|可见|得出|结论|判断|认为|我们|我|综上所述|综上|总之|综合|分析|解释|理由|原因|一致|特点|首选|药物|治疗|答案|正确|题干|信息|所述|以上|上述|属于|常见|主要|最|由|即|显然|确定|可以|因而|经过|题)+"
 )
 SAME = {
     "seems to be": "is",
@@ -354,8 +355,21 @@ CONCEDED = re.compile(
     r"(?:(?! (?:correct|right|best|true|answer|also|equally|must|both|too|mostlikely|as|same|no|if)\b)"
     r"[^,\ue000-\ue0ff])* , "
     r"(?!.* (?:also|too|equally|same)\b)"
+    rf"|^(?:虽然|尽管)[^,\ue000-\ue0ff]{{0,80}}{LIST}[^,]* , ?但是?(?!.*[也均都])"
 )
-CONCESSIVE = ("although", "though", "even", "while", "whereas", "but", "however", "and", "therefore")
+CONCESSIVE = (
+    "虽然",
+    "尽管",
+    "although",
+    "though",
+    "even",
+    "while",
+    "whereas",
+    "but",
+    "however",
+    "and",
+    "therefore",
+)
 # "B is tempting, but the answer is C"; "I first thought of B"
 TEMPTS = re.compile(
     r"^(?=[^,]*\b(?:tempting|plausible|reasonable|attractive|at first|initially|first|considered|seems?|"
@@ -368,7 +382,7 @@ TEMPTS = re.compile(
     rf"|^(?:(?:at )?(?:first|initially) ,? ?)?{LIST} (?:was|were) (?:first |initially )?considered$"
 )
 TEMPTING = (" , but ", "first", "initially", " considered")  # one of these is in whatever `TEMPTS` matches
-LIST_OF_OTHERS = re.compile(r"[:,(–—-]")
+LIST_OF_OTHERS = re.compile(rf"[:(–—-]|, ?{REF}")
 CALLED_ANSWER = re.compile(
     r"(?:to be|as) (?:an? )?(?:(?:most|correct|right|best|final|mostlikely|likely|appropriate|suitable|single|my) )"
     r"{0,3}"

@@ -181,11 +181,12 @@ def test_quickstart_files(tmp_path):
     pq = pytest.importorskip("pyarrow.parquet")
     pytest.importorskip("open_medicine")
     written = quickstart.write(tmp_path, train=6, validation=3, seed=1)
-    assert written.rows == {"corpus": 13125, "vocab": 30859, "train": 6, "val": 3}
-    with gzip.open(written.corpus, "rt", encoding="utf-8") as file:
+    names = ("corpus.jsonl.gz", "vocab.jsonl", "train.parquet", "val.parquet")
+    assert written == dict(zip((tmp_path / name for name in names), (13125, 30859, 6, 3), strict=True))
+    with gzip.open(tmp_path / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
         ids = [json.loads(line)["id"] for line in file]
     assert len(ids) == len(set(ids))
-    train, val = pq.read_table(written.train).to_pylist(), pq.read_table(written.validation).to_pylist()
+    train, val = (pq.read_table(tmp_path / f"{name}.parquet").to_pylist() for name in ("train", "val"))
     assert {row["extra_info"]["split"] for row in train} == {"train"}
     assert [message["role"] for message in train[0]["prompt"]] == [
         "system",

@@ -151,6 +151,32 @@ def run(items, endpoint, journal, index=None, policy=False, **options):
     return outcomes, stopped, costs
 
 
+def references_command(source, out, *options):
+    """The outcome of `medr3 data build-references`."""
+    return medr3("data", "build-references", "--in", source, "--out", out, *options)
+
+
+def prepared(path, items, **how):
+    """A parquet as `medr3 data prepare` writes it."""
+    prepare.write(prepare.Loaded(items=list(items)), path, prepare.training_rows(items, **how))
+    return path
+
+
+def row_of(path):
+    """The only row of a parquet."""
+    (row,) = pq.read_table(path).to_pylist()
+    return row
+
+
+def with_references(source, endpoint, *options):
+    """What the command prints, and the only row that it writes."""
+    out = source.with_name("out.parquet")
+    teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
+    result = references_command(source, out, *teacher, *options)
+    assert result.exit_code == 0, result.exception
+    return result.output, row_of(out)
+
+
 def test_only_json_steps_are_decoded_under_their_schema(endpoint, index, tmp_path):
     run([GOUT], endpoint, tmp_path / "journal", index)
     asked = {Endpoint.step(body): body.get("response_format") for body in endpoint.bodies}
@@ -325,88 +351,47 @@ def test_chinese_questions_get_chinese_prompts(tmp_path, endpoint, index):
 
 
 def test_command_end_to_end(tmp_path, endpoint, index):
-    source, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
-    prepare.write(prepare.Loaded(items=[GOUT, EXCEPT]), source, prepare.training_rows([GOUT, EXCEPT]))
-    arguments = [
-        "data",
-        "build-references",
-        "--in",
-        str(source),
-        "--out",
-        str(out),
-        "--base-url",
-        endpoint.url,
-    ]
-    arguments += ["--model", "teacher", "--index", str(index), "--references", "2", "--form", "open"]
-    result = medr3(*arguments)
+    source, out = prepared(tmp_path / "in.parquet", [GOUT, EXCEPT]), tmp_path / "out.parquet"
+    teacher = ("--base-url", endpoint.url, "--model", "teacher")
+    arguments = (source, out, *teacher, "--index", index, "--references", 2, "--form", "open")
+    result = references_command(*arguments)
     assert result.exit_code == 0, result.output
     assert "1 built, 1 dropped; 2 references" in result.output and "dropped, unsuitable: 1" in result.output
-    (row,) = pq.read_table(out).to_pylist()
-    assert (
-        row["extra_info"]["question"] == "A hot swollen big toe. What is it?"
-        and row["extra_info"]["options"] == ""
-    )
-    assert json.loads(row["extra_info"]["references"])[0]["triples"] == [
-        ["urate crystals", "cause", "gout", True]
-    ]
+    info = row_of(out)["extra_info"]
+    assert info["question"] == "A hot swollen big toe. What is it?" and info["options"] == ""
+    assert json.loads(info["references"])[0]["triples"] == [["urate crystals", "cause", "gout", True]]
     paid = sum(endpoint.paid.values())
-    assert medr3(*arguments).exit_code == 0
+    assert references_command(*arguments).exit_code == 0
     assert sum(endpoint.paid.values()) == paid
     endpoint.dies_after = 0
-    result = medr3(*arguments, "--journal", tmp_path / "new")
+    result = references_command(*arguments, "--journal", tmp_path / "new")
     assert isinstance(result.exception, RunFailed) and "run the same command" in str(result.exception)
-    result = medr3("data", "build-references", "--in", source, "--out", out)
+    result = references_command(source, out)
     assert "--base-url" in str(result.exception)
-
-
-def references_command(source, out, *options):
-    """The outcome of `medr3 data build-references`."""
-    return medr3("data", "build-references", "--in", source, "--out", out, *options)
-
-
-def prepared(path, items, **how):
-    """A parquet as `medr3 data prepare` writes it."""
-    prepare.write(prepare.Loaded(items=list(items)), path, prepare.training_rows(items, **how))
-    return path
 
 
 def test_rows_keep_the_prompt_the_agent_and_the_stage_they_were_prepared_with(tmp_path, endpoint):
     source = prepared(tmp_path / "in.parquet", [GOUT], style="tools", stage="reasoning", form="open")
-    teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
-    result = references_command(source, tmp_path / "out.parquet", *teacher)
-    assert result.exit_code == 0, result.exception
-    (before,), (after,) = (
-        pq.read_table(tmp_path / name).to_pylist() for name in ("in.parquet", "out.parquet")
-    )
-    assert after["agent_name"] == "medr3_tool" and after["prompt"] == before["prompt"]
+    _, after = with_references(source, endpoint)
+    assert after["agent_name"] == "medr3_tool" and after["prompt"] == row_of(source)["prompt"]
     assert after["extra_info"]["stage"] == "reasoning" and json.loads(after["extra_info"]["references"])
     # an explicit --prompt brings its own agent
-    assert references_command(source, tmp_path / "b.parquet", *teacher, "--prompt", "search").exit_code == 0
-    (after,) = pq.read_table(tmp_path / "b.parquet").to_pylist()
+    _, after = with_references(source, endpoint, "--prompt", "search")
     assert after["agent_name"] == "medr3_search" and "<search>" in after["prompt"][0]["content"]
 
 
 def test_a_rewritten_question_replaces_the_old_one_in_its_own_prompt(tmp_path, endpoint):
     source = prepared(tmp_path / "in.parquet", [GOUT], style="tools")
-    teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
-    result = references_command(source, tmp_path / "out.parquet", *teacher, "--form", "open")
-    assert result.exit_code == 0, result.exception
-    (row,) = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    _, row = with_references(source, endpoint, "--form", "open")
     assert row["prompt"] == prompts.instruction("A hot swollen big toe. What is it?", "tools")
 
 
 @pytest.mark.parametrize("form", [(), ("--form", "choice")])
 def test_choice_questions_stay_choice_questions_and_have_references(tmp_path, endpoint, form):
     source = prepared(tmp_path / "in.parquet", [GOUT])
-    teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
-    result = references_command(source, tmp_path / "out.parquet", *teacher, *form)
-    assert result.exit_code == 0, result.exception
-    (before,), (after,) = (
-        pq.read_table(tmp_path / name).to_pylist() for name in ("in.parquet", "out.parquet")
-    )
-    assert (
-        json.loads(after["extra_info"].pop("references")) and before["extra_info"].pop("references") == "[]"
-    )
+    before, (_, after) = row_of(source), with_references(source, endpoint, *form)
+    assert before["extra_info"].pop("references") == "[]"
+    assert json.loads(after["extra_info"].pop("references"))
     assert after == before and json.loads(after["extra_info"]["options"]) == dict(GOUT.options)
 
 
@@ -421,10 +406,8 @@ def test_choice_rows_cannot_be_made_of_open_ones(tmp_path, endpoint):
 @pytest.mark.parametrize("form", ["choice", "open"])
 def test_questions_without_options_are_told_to_skip_two_steps(tmp_path, endpoint, form):
     source = prepared(tmp_path / "in.parquet", [GOUT], form=form)
-    teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
-    result = references_command(source, tmp_path / "out.parquet", *teacher)
-    assert result.exit_code == 0, result.exception
-    assert ("suitability and rewriting are skipped" in result.output) == (form == "open")
+    output, _ = with_references(source, endpoint)
+    assert ("suitability and rewriting are skipped" in output) == (form == "open")
     assert ("suitability" in endpoint.paid) == (form == "choice")
 
 
@@ -455,13 +438,13 @@ def test_a_wrong_option_is_named_before_anything_is_paid(tmp_path, endpoint, opt
 
 def test_parameters_of_the_requests_are_left_out_and_replaced(tmp_path, endpoint):
     source = prepared(tmp_path / "in.parquet", [GOUT])
-    teacher = ("--base-url", endpoint.url, "--model", "teacher", "--references", 1)
     replaced = '{"max_tokens": null, "max_completion_tokens": 900, "temperature": null}'
-    result = references_command(source, tmp_path / "out.parquet", *teacher, "--parameters", replaced)
-    assert result.exit_code == 0, result.exception
+    with_references(source, endpoint, "--parameters", replaced)
     assert not [body for body in endpoint.bodies if {"max_tokens", "temperature"} & body.keys()]
     assert {body["max_completion_tokens"] for body in endpoint.bodies} == {256, 512, 2048, 4096}
-    result = references_command(source, tmp_path / "out.parquet", *teacher, "--parameters", "[1]")
+    result = references_command(
+        source, tmp_path / "out.parquet", "--base-url", endpoint.url, "--parameters", "[1]"
+    )
     assert isinstance(result.exception, UserError) and "--parameters" in str(result.exception)
 
 
@@ -539,24 +522,22 @@ def test_offline_command_keeps_what_it_could_not_build_when_asked(tmp_path):
         Item("q", "d", "Is gout caused by urate crystals?", ("yes",), {"A": "yes", "B": "no"}, ("c",)),
         Item("r", "d", "What else?", ("x",)),
     ]
-    source, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
-    prepare.write(prepare.Loaded(items=items), source, prepare.training_rows(items))
+    source, out = prepared(tmp_path / "in.parquet", items), tmp_path / "out.parquet"
     (tmp_path / "corpus.jsonl").write_text(
         '{"id": "c", "title": "Gout", "text": "Urate crystals cause gout."}\n'
     )
     (tmp_path / "vocab.jsonl").write_text('{"name": "gout"}\n{"name": "urate crystals"}\n')
-    arguments = ["data", "build-references", "--offline", "--in", str(source), "--out", str(out)]
-    files = ["--corpus", str(tmp_path / "corpus.jsonl"), "--vocabulary", str(tmp_path / "vocab.jsonl")]
+    files = ["--corpus", tmp_path / "corpus.jsonl", "--vocabulary", tmp_path / "vocab.jsonl"]
     for keep, expected in ((), ["q"]), (("--keep-dropped",), ["q", "r"]):
-        result = medr3(*arguments, *files, *keep)
+        result = references_command(source, out, "--offline", *files, *keep)
         assert result.exit_code == 0, result.exception
         rows = [row["extra_info"] for row in pq.read_table(out).to_pylist()]
         assert [row["id"] for row in rows] == expected
         assert json.loads(rows[0]["options"]) == {"A": "yes", "B": "no"} and json.loads(rows[0]["references"])
-    assert medr3(*arguments, *files, "--form", "open").exit_code == 0
-    (row,) = pq.read_table(out).to_pylist()
+    assert references_command(source, out, "--offline", *files, "--form", "open").exit_code == 0
+    row = row_of(out)
     assert row["extra_info"]["options"] == "" and "A. yes" not in row["prompt"][0]["content"]
-    result = medr3(*arguments)
+    result = references_command(source, out, "--offline")
     assert "--offline needs --corpus and --vocabulary" in str(result.exception)
 
 

@@ -405,6 +405,14 @@ def test_a_readme_beside_tables_is_no_document(tmp_path):
     assert [document.id for document in read_corpus(tmp_path)] == ["1"]
 
 
+def test_tables_below_a_folder_with_tables_of_its_own_are_named(tmp_path, caplog):
+    (tmp_path / "more").mkdir()
+    write_jsonl(tmp_path / "a.jsonl", [{"id": "a", "text": "x"}])
+    write_jsonl(tmp_path / "more/b.jsonl", [{"id": "b", "text": "x"}])
+    assert len(list(read_corpus(tmp_path))) == 1
+    assert ".jsonl (1)" in caplog.text
+
+
 def test_files_beside_texts_that_are_not_read_are_named(tmp_path, caplog):
     for name in ("a.txt", "b.md", "c.html", "d.pdf", "e.HTML", ".hidden.pdf"):
         (tmp_path / name).write_text("text")

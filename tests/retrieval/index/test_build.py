@@ -155,11 +155,11 @@ def test_a_folder_that_is_no_index_is_never_overwritten(tmp_path, corpus):
     assert (tmp_path / "thesis" / "chapter1.tex").read_text() == "years of work"
 
 
-@pytest.mark.parametrize("step", ["_write_documents", "_build_bm25"])
+@pytest.mark.parametrize("step", ["_write_documents", "build_lexical"])
 def test_a_full_disk_is_reported(tmp_path, corpus, monkeypatch, step):
     original = getattr(build_module, step)
 
-    def full(*args):
+    def full(*args, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "index"))
 
     monkeypatch.setattr(build_module, step, full)
@@ -172,10 +172,10 @@ def test_a_full_disk_is_reported(tmp_path, corpus, monkeypatch, step):
 
 
 def test_a_short_write_is_told_as_a_full_disk(tmp_path, corpus, monkeypatch):
-    def short(*args):
+    def short(*args, **options):
         raise OSError("30464 requested and 9184 written")  # numpy's words, without an errno
 
-    monkeypatch.setattr(build_module, "_build_bm25", short)
+    monkeypatch.setattr(build_module, "build_lexical", short)
     with pytest.raises(UserError, match=r"index: 30464 requested and 9184 written \(is the disk full"):
         build_index(corpus, tmp_path / "index")
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Document
-from medr3_plugin.retrieval.index.filters import Filters, MaskCache
+from medr3_plugin.retrieval.index.filters import Filters
 from medr3_plugin.retrieval.index.store import DocumentStore, StoreWriter, indexed_text
 
 encodable = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -105,17 +105,10 @@ def test_a_damaged_store_is_refused(tmp_path, name, damage):
         DocumentStore(tmp_path)
 
 
-def test_masks_are_kept_for_the_last_filters(tmp_path):
+@pytest.mark.parametrize("level", range(1, 10))
+def test_a_mask_holds_what_passes(tmp_path, level):
     store = write(tmp_path, [Document(id="a", text="x", evidence_level=level) for level in range(1, 10)])
-    cache = MaskCache(store, size=2)
-    assert cache.get(None) is None
-    assert cache.get(Filters()) is None
-    first = cache.get(Filters(min_evidence_level=7))
-    assert first.sum() == 3
-    assert cache.get(Filters(min_evidence_level=7)) is first
-    for level in range(1, 7):
-        assert cache.get(Filters(min_evidence_level=level)).sum() == 10 - level
-    assert cache.get(Filters(min_evidence_level=7)) is not first
+    assert Filters(min_evidence_level=level).mask(store).sum() == 10 - level
 
 
 @pytest.mark.parametrize("wrong", [{"sources": "pubmed"}, {"min_year": "2000"}, {"min_evidence_level": True}])

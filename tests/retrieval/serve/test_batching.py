@@ -9,7 +9,7 @@ import pytest
 from service_helpers import OverlapEngine
 
 from medr3_plugin.errors import RetrievalFailure, UserError
-from medr3_plugin.retrieval.serve.batching import Batcher, BatchObserver
+from medr3_plugin.retrieval.serve.batching import Batcher
 
 
 @pytest.fixture
@@ -213,12 +213,7 @@ async def test_a_caller_cannot_spoil_the_cache(make):
 
 async def test_observer_counts(engine):
     seen = []
-
-    class Observer(BatchObserver):
-        def batch(self, queries, searched, seconds):
-            seen.append((queries, searched))
-
-    batcher = Batcher(lambda: engine, observer=Observer())
+    batcher = Batcher(lambda: engine, observe=lambda queries, searched, _: seen.append((queries, searched)))
     await batcher.search(["a", "a", "b"], 1)
     await batcher.search(["a"], 1)
     batcher.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import threading
+import time
 import urllib.request
 
 import pytest
@@ -26,8 +26,8 @@ def index(tmp_path_factory):
 def service(index: str):
     app = create_app(ServiceOptions(index=index, mcp=True))
     with running(app) as url:
-        while app.state.service.batcher.opening:
-            threading.Event().wait(0.005)
+        while not app.state.service.batcher.ready:
+            time.sleep(0.005)
         yield url
 
 

@@ -38,21 +38,14 @@ def forms():
 
 
 def cases(forms):
-    for origin in forms.ORIGINS:
-        yield from cases_of(forms, origin)
-
-
-def cases_of(forms, origin):
     for options, gold in CHOICES:
         row = {"question": "Which one?", "options": options, "answer": options[gold], "answer_idx": gold}
-        yield forms.choice_case("own", row, origin, random.Random(0))
+        yield forms.choice_case("own", row, random.Random(0))
     for gold in ("yes", "no", "maybe"):
         for options in (None, {"A": "yes", "B": "no", "C": "maybe"}):
-            yield forms.verdict_case(
-                "own", {"question": "Does it help?", "answer": gold, "options": options}, origin
-            )
+            yield forms.verdict_case("own", {"question": "Does it help?", "answer": gold, "options": options})
     for names in (["Jacobsen syndrome"], ["Leukemia, myeloid, chronic"], ["急性心肌梗死"]):
-        yield forms.open_case("own", "What is it?", names, "Turner syndrome", origin)
+        yield forms.open_case("own", "What is it?", names, "Turner syndrome")
 
 
 def test_right_answers_are_right_and_never_wrong(forms):

@@ -66,7 +66,7 @@ def test_payload_holds_what_the_page_filters_by(page: str) -> None:
     assert data["train"]["steps"] == list(range(1, 73)) and data["val"]["steps"] == list(range(12, 73, 12))
     # the gradient norm of step 10 was NaN
     assert data["train"]["series"]["actor/grad_norm"][9] is None
-    assert data["summary"]["failures"] == {"timeout": 6.0, "status_500": 2.0}
+    assert data["summary"]["failures"] == {"retrieval_timeout": 2.0, "retrieval_status_500": 1.0}
 
 
 def test_secrets_of_the_config_are_hidden(page: str) -> None:
@@ -128,6 +128,7 @@ def test_values_of_the_wrong_kind_are_left_out(tmp_path: Path) -> None:
     target, _ = write_report(tmp_path)
     shown, empty = embedded(target.read_text(encoding="utf-8"))["trajectories"]
     assert shown["reward"] == {"acc": 1.0} and shown["reasons"] == {} and shown["step"] is None
+    assert shown["dataset"] == "a"  # of the id, in rows that do not say it
     assert [search["documents"] for search in shown["searches"]] == [[{"id": "d2"}], []]
     assert empty["searches"] == []
 

@@ -25,9 +25,18 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def page_url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    target, _ = write_report(make_run(tmp_path_factory.mktemp("runs") / "run"))
-    return target.as_uri()
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture(scope="module")
+def page_url(run: Path) -> str:
+    return write_report(run)[0].as_uri()
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Path:
+    return make_run(tmp_path / "running", running=True)
 
 
 async def test_draws_curves_without_network_or_console_errors(browser: str, page_url: str) -> None:
@@ -97,8 +106,9 @@ async def test_click_opens_a_row_and_a_document(browser: str, page_url: str) -> 
         assert "Anti-TPO" in await page.run("document.querySelector('#drawer .document[open] p').textContent")
 
 
-async def test_a_link_shows_the_same_trajectory_in_every_page_of_a_run(browser: str, tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run")
+async def test_a_link_shows_the_same_trajectory_in_every_page_of_a_run(
+    browser: str, run: Path, tmp_path: Path
+) -> None:
     question = json.loads((run / "trajectories.jsonl").read_bytes().splitlines()[-1])["question"]
     for most in (2, 600):
         target, _ = write_report(run, tmp_path / f"{most}.html", max_trajectories=most)
@@ -135,7 +145,7 @@ async def test_a_click_into_a_curve_shows_the_trajectories_of_that_step(browser:
 
 
 async def test_failures_are_a_filter(browser: str, page_url: str) -> None:
-    async with chromium.opened(browser, f"{page_url}#failures=timeout") as page:
+    async with chromium.opened(browser, f"{page_url}#failures=retrieval_timeout") as page:
         outcomes = "[...new Set([...document.querySelectorAll('#table .outcome')].map(e => e.textContent))]"
         assert await page.run(outcomes) == ["invalid"]
 
@@ -211,9 +221,9 @@ async def test_nothing_is_cut_off_on_a_phone(browser: str, page_url: str) -> Non
             assert await page.run(wider) <= 0, element
 
 
-async def test_run_in_progress_and_empty_run(browser: str, tmp_path: Path) -> None:
-    running, _ = write_report(make_run(tmp_path / "running", running=True))
-    async with chromium.opened(browser, running.as_uri()) as page:
+async def test_run_in_progress_and_empty_run(browser: str, running: Path, tmp_path: Path) -> None:
+    in_progress, _ = write_report(running)
+    async with chromium.opened(browser, in_progress.as_uri()) as page:
         assert await page.run("document.getElementById('status').textContent") == "in progress"
         assert "running" in await page.run("document.querySelector('.stages li:last-child').textContent")
         assert page.messages == []
