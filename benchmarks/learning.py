@@ -532,30 +532,40 @@ def moved(members: Sequence[Run], stage: str, part: str) -> str:
 # ---- plot
 
 
+def curve(members: Sequence[Run], untrained: Sequence[Run], measure: str) -> dict[int, Interval]:
+    """The interval over questions after so many trained trajectories; of several runs, of their mean."""
+    each = members[0].head["questions"] * members[0].head["samples"]
+    interval = share_interval if measure in SHARES else bootstrap
+    points = {0: scores(untrained, 0, measure)}
+    points |= {line["step"] * each: scores(members, line["step"], measure) for r in members for line in r.val}
+    return {count: interval(list(found.values())) for count, found in sorted(points.items()) if found}
+
+
 def plot(task: str, file: Path) -> None:
-    """Curves of CURVES over trajectories, with bands: intervals over the questions."""
+    """Curves of CURVES with bands, which are intervals over questions; thin, each of several seeds."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
     runs = committed(task)
+    untrained = runs.pop("none", [])
     figure, axes = plt.subplots(1, len(CURVES), figsize=(4 * len(CURVES), 3.2), sharex=True)
-    start = runs.get("none")
     for axis, measure in zip(axes, CURVES, strict=True):
         for arm, members in runs.items():
-            each = members[0].head["questions"] * members[0].head["samples"]
-            points = [(0, scores(start, 0, measure))] if start and arm != "none" else []
-            points += [
-                (s, scores(members, s, measure)) for s in sorted({v["step"] for r in members for v in r.val})
-            ]
-            interval = share_interval if measure in SHARES else bootstrap
-            bands = [interval(list(found.values())) for _, found in points if found]
-            x = [step * each for step, _ in points]
-            (line,) = axis.plot(x, [band.mean for band in bands], marker="o", markersize=3, label=arm)
-            axis.fill_between(
-                x, [b.low for b in bands], [b.high for b in bands], alpha=0.12, color=line.get_color()
+            count = "1 seed" if len(members) == 1 else f"{len(members)} seeds"
+            points = curve(members, untrained, measure)
+            bands = list(points.values())
+            (line,) = axis.plot(
+                list(points), [b.mean for b in bands], marker="o", markersize=3, label=f"{arm}, {count}"
             )
+            color = line.get_color()
+            axis.fill_between(
+                list(points), [b.low for b in bands], [b.high for b in bands], alpha=0.12, color=color
+            )
+            for member in members if len(members) > 1 else ():
+                one = curve([member], untrained, measure)
+                axis.plot(list(one), [b.mean for b in one.values()], lw=0.8, ls=":", color=color)
         axis.set_title(MEASURES[measure], fontsize=10)
         axis.set_xlabel("trained trajectories")
         axis.grid(alpha=0.3)
