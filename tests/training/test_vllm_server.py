@@ -177,7 +177,7 @@ def test_a_chat_evaluation_of_the_real_server(
         if chat_alone:
             probe = policy.probe
             monkeypatch.setattr(
-                policy, "probe", lambda api, **m: probe("chat", **m) if api == "chat" else _no()
+                policy, "probe", lambda path, **m: _no() if path == "/completions" else probe(path, **m)
             )
         try:
             return await find_api(policy)
