@@ -129,7 +129,8 @@ def test_references_are_paid_once_over_a_kill(url: str, paths: dict[str, str], t
         assert "Traceback" not in done.stderr, done.stderr
         found = json.loads(report.read_text())
         assert sum(found["items"].values()) == 2 and not found["failures"], found
-        steps = found["steps"].values()  # decoded by schema; what a small model quotes may look like two replies
+        steps = found["steps"].values()
+        # decoded by schema; what a small model quotes may look like a second reply
         assert sum(step["bad_replies"] for step in steps) <= 1, found
         assert {item["reason"].partition(":")[0] for item in found["not_built"]} <= {
             "unsuitable",
