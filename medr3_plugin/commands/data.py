@@ -126,19 +126,17 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
             err=True,
         )
     report = pipeline.write(loaded, out, rows)
-    counts = [f"{len(report['rejected'])} rejected"] if report["rejected"] else []
-    counts += [
+    left_out = [f"{len(report['rejected'])} rejected"] if report["rejected"] else []
+    left_out += [
         counted(len(report[f"{kind}s"]), kind) for kind in ("duplicate", "overlap") if report[f"{kind}s"]
     ]
-    skipped = sum(report["skipped"].values())
-    unread = len(report["not_compared"])
-    more = [f"{skipped} skipped"] * bool(skipped) + [
-        f"{counted(unread, 'evaluation row')} not compared"
-    ] * bool(unread)
-    extra = ", ".join([*counts, *more])
-    typer.echo(
-        f"{out}: {counted(report['kept'], 'row')}{f' ({extra}: {out.name}.report.json)' if extra else ''}"
-    )
+    if skipped := sum(report["skipped"].values()):
+        left_out.append(f"{skipped} skipped")
+    typer.echo(f"{out}: {counted(report['kept'], 'row')}")
+    if left_out:
+        typer.echo(f"left out: {', '.join(left_out)} (listed in {out.name}.report.json)")
+    if unread := len(report["not_compared"]):
+        typer.echo(f"{counted(unread, 'evaluation row')} not compared (listed in {out.name}.report.json)")
     if report["rejected"]:
         first = report["rejected"][0]
         if skip_bad:

@@ -125,8 +125,6 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     out_folder(out)
     if config and engine == "bm25":
         typer.echo("note: --encoder is not used by --engine bm25; give --engine hybrid or dense", err=True)
-    if chunk_overlap and not chunk_tokens:
-        typer.echo("note: --chunk-overlap has no effect without --chunk-tokens", err=True)
     encode = None
     if one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
         from medr3_plugin.retrieval.index.ray_encoding import encode_corpus
@@ -208,7 +206,8 @@ def info(
         return
     typer.echo(f"{index}: {_summary(manifest)}")
     typer.echo(f"sources: {_counts(columns['sources'], 30)}")
-    typer.echo(f"evidence levels: {_counts(manifest['documents']['evidence_levels'])}")
+    levels = {f"level {level}": count for level, count in manifest["documents"]["evidence_levels"].items()}
+    typer.echo(f"evidence: {_counts(levels)}")
     if types := manifest["documents"].get("evidence_types"):
         typer.echo(f"evidence types: {_counts(types)}")
     typer.echo(f"years: {_years(columns['years'], manifest['documents']['count'])}")

@@ -121,10 +121,7 @@ def rehearse(
 
 def _verdict(findings: Sequence[Finding]) -> str:
     errors = sum(finding.level == "error" for finding in findings)
-    missing = [finding.message for finding in findings if finding.level == "missing"]
-    files = sum(message.startswith("no ") for message in missing)
+    missing = sum(finding.level == "missing" for finding in findings)
     if errors:
         return counted(errors, "error")
-    if files:
-        return f"not ready, {counted(files, 'file')} missing"
-    return "not ready" if missing else "ok"
+    return f"not ready, {missing} missing" if missing else "ok"

@@ -19,6 +19,7 @@ from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.commands.words import counted
 from medr3_plugin.errors import MissingExtra, RowError, UserError
 from medr3_plugin.outputs import made, whole
+from medr3_plugin.tables import SUFFIXES, suffix_of
 
 if TYPE_CHECKING:
     from medr3_plugin.records import Sample
@@ -75,7 +76,7 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
     one_of("--stage", stage, STAGES)
     source = Path("/dev/stdin") if source == STREAM else source
     if source.resolve() == out.resolve():
-        raise UserError(f"--out {out}: is the file of --in")
+        raise UserError(f"--out {out}: the same file as --in")
     if out != STREAM:
         out_file(out, JSONL)
     endpoint("--judge", "" if judge == "rule" else judge)
@@ -100,10 +101,16 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
         options["extractor"] = {**options.get("extractor", {}), "vocabularies": [str(p) for p in vocabulary]}
     if encoder:
         options["encoder"] = {**options.get("encoder", {}), "path": encoder}
-    if source.is_dir() or not source.exists():
-        raise UserError(
-            f"--in {source}: {'is a folder' if source.is_dir() else 'no such file'}; give a jsonl file"
-        )
+    form = suffix_of(source)
+    wrong = (
+        "is a folder"
+        if source.is_dir()
+        else f"is {form[1:]}"
+        if form in SUFFIXES and form not in JSONL
+        else ""
+    )
+    if wrong or not source.exists():
+        raise UserError(f"--in {source}: {wrong or 'no such file'}; give a jsonl file of trajectories")
     scorer = build_scorer(options)
     try:
         with made(out.parent):
@@ -200,7 +207,7 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
                         print(in_words(scored), file=sys.stderr if out == STREAM else sys.stdout)
                 bar.update(len(chunk))
         if not good and not bad:
-            raise UserError(f"{source}: there is no row in it")
+            raise UserError(f"{source}: no rows in it")
     if bad > NAMED:
         print(f"error: and {bad - NAMED:,} more rows", file=sys.stderr)
     print(_summary(good, bad, failures, out), file=sys.stderr)

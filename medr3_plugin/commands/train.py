@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -41,9 +42,8 @@ def train(
     findings = check(found, given)
     problems = [finding for finding in findings if finding.level != "note"]
     if problems:
-        more = (
-            f" (and {len(problems) - 1} more: medr3 recipes validate {recipe})" if len(problems) > 1 else ""
-        )
+        whole = shlex.join(["medr3", "recipes", "validate", recipe, *given])
+        more = f" (and {len(problems) - 1} more: {whole})" if len(problems) > 1 else ""
         raise UserError(f"{problems[0].where}: {problems[0].message}{more}")
     config = compose(found, given)
     if (other := other_verl()) is not None:

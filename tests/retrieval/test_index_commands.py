@@ -40,7 +40,7 @@ def test_build_search_and_info(tmp_path, corpus, medr3):
     assert (code, out, err) == (0, "", "no document matches\n")
     code, out, _ = medr3("index", "info", "--index", index, "--verify")
     assert code == 0
-    assert "evidence levels: 1: 10, 6: 10, 7: 10" in out
+    assert "level 1: 10, level 6: 10, level 7: 10" in out
     assert out.endswith("files are intact\n")
 
 

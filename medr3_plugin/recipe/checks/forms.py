@@ -67,7 +67,7 @@ def forms(config: Any) -> Iterator[Finding]:
 
     if not config or "model_engine" not in config:
         hint = "defaults: [ppo_trainer, _self_], with pkg://verl.trainer.config in hydra.searchpath"
-        yield Finding.error("defaults", f"the recipe is not on top of verl's configuration; it needs {hint}")
+        yield Finding.error("defaults", f"the recipe does not extend verl's configuration; it needs {hint}")
         return
     engines = ("dp", "megatron", "torchtitan", "veomni")
     if config.model_engine not in engines:
@@ -83,7 +83,7 @@ def forms(config: Any) -> Iterator[Finding]:
     except OmegaConfBaseException as error:
         yield Finding.error(str(error.full_key or "recipe"), str(error).partition("\n")[0])
     except RecursionError:
-        yield Finding.error("recipe", "an interpolation leads back to itself")
+        yield Finding.error("recipe", "an interpolation refers to itself")
     else:
         yield from _wrong(resolved)
 
@@ -93,7 +93,7 @@ def _wrong(given: Any) -> Iterator[Finding]:
         value = _at(given, path.split("."))
         null = path in given and value is None
         if null or not (isinstance(value, Mapping | None) or _unresolved(value)):
-            yield Finding.error(path, f"a section (`key: value` lines) is needed, got {shown(value)}")
+            yield Finding.error(path, f"expected a section (`key: value` lines), got {shown(value)}")
     stages = _at(given, ["medr3", "stages"])
     if not (_unresolved(stages) or _are_stages(stages)):
         form = "a list of mappings is needed: {name: joint, until: {max_steps: 100}}"
@@ -123,7 +123,7 @@ def _unlike(given: Any, usual: Any, path: str, field: Field | None = None) -> It
     if isinstance(usual, Mapping):
         if not isinstance(given, Mapping):
             hint = "leave the key out to keep verl's" if given is None else "`key: value` lines"
-            yield Finding.error(path, f"a section is needed ({hint}), got {shown(given)}")
+            yield Finding.error(path, f"expected a section ({hint}), got {shown(given)}")
             return
         target = given.get("_target_") or usual.get("_target_")
         fields = fields_of(target)
