@@ -101,17 +101,10 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
         options["extractor"] = {**options.get("extractor", {}), "vocabularies": [str(p) for p in vocabulary]}
     if encoder:
         options["encoder"] = {**options.get("encoder", {}), "path": encoder}
-    form = suffix_of(source)
-    wrong = (
-        "is a folder"
-        if source.is_dir()
-        else f"is {form[1:]}"
-        if form in SUFFIXES and form not in JSONL
-        else ""
-    )
-    if wrong or not source.exists():
-        raise UserError(f"--in {source}: {wrong or 'no such file'}; give a jsonl file of trajectories")
+    _check(source)
     scorer = build_scorer(options)
+    if explain and not (options.get("encoder") or {}).get("path"):
+        print("note: without --encoder the semantic term of the reasoning is 0", file=sys.stderr)
     try:
         with made(out.parent):
             bad, failed = asyncio.run(_run(scorer, source, out, stage, explain=explain))
@@ -121,6 +114,18 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
         raise typer.Exit(1)
     if bad:
         raise typer.Exit(3 if skip_bad else 2)
+
+
+def _check(source: Path) -> None:
+    if source.is_dir():
+        wrong = "is a folder"
+    elif not source.exists():
+        wrong = "no such file"
+    elif (form := suffix_of(source)) in SUFFIXES and form not in JSONL:
+        wrong = f"is {form[1:]}"
+    else:
+        return
+    raise UserError(f"--in {source}: {wrong}; give a jsonl file of trajectories")
 
 
 def read_config(path: Path) -> dict[str, Any]:

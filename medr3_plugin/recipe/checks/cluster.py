@@ -172,7 +172,7 @@ def cpus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Fi
     if given is not None and given < needed:
         yield Finding.error(
             "ray_kwargs.ray_init.num_cpus",
-            f"{given} CPUs are too few, the run would wait forever: Ray needs {needed:g} ({parts})",
+            f"{given} is too few: Ray needs {needed:g} CPUs ({parts}), or the run waits forever",
         )
     here = os.cpu_count() or 1
     if given is None and config.trainer.nnodes == 1 and here < needed:
