@@ -8,11 +8,6 @@ from typing import Annotated
 import typer
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command("doctor", short_help="Show what is installed, registered and missing.")(doctor)
-
-
 def doctor(
     ray: Annotated[bool, typer.Option(help="Check inside a Ray worker too (about 20 s).")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

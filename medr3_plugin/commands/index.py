@@ -44,17 +44,6 @@ _ChunkTokens = Annotated[int, typer.Option(min=0, help="Cut longer documents int
 _Index = Annotated[Path, typer.Option("--index", help="Index folder.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
-    from medr3_plugin.commands.evaluate_index import evaluate
-
-    group = typer.Typer(help="Build, inspect and measure retrieval indexes.", no_args_is_help=True)
-    group.command("build")(build)
-    group.command("info", short_help="Check an index and show what it holds.")(info)
-    group.command("evaluate", short_help="Measure an engine on a retrieval benchmark (R2MED).")(evaluate)
-    app.add_typer(group, name="index")
-
-
 def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     corpus: _Corpus,
     out: Annotated[Path | None, typer.Option(help="Index folder to create; not for milvus.")] = None,

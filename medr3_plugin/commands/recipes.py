@@ -16,16 +16,6 @@ if TYPE_CHECKING:
     from medr3_plugin.recipe.checks import Finding
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    group = typer.Typer(help="List, copy, check and rehearse recipes.", no_args_is_help=True)
-    group.command("list")(list_)
-    group.command("copy", short_help="Copy a recipe into your own folder.")(copy)
-    group.command("validate", short_help="Check recipes against the installed verl.")(validate)
-    group.command("rehearse", short_help="Run a whole recipe on the CPU, with a tiny model.")(rehearse)
-    app.add_typer(group, name="recipes")
-
-
 def list_() -> None:
     """List the shipped recipes."""
     from medr3_plugin.recipe.shipped import list_recipes

@@ -34,11 +34,6 @@ NAMED = 20
 """Wrong rows that are named; the others are counted."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command("score", short_help="Score trajectories of any model.")(score)
-
-
 def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
     source: Annotated[Path, typer.Option("--in", help="Trajectories, jsonl; - for standard input.")],
     out: Annotated[Path, typer.Option("--out", help="Reward records, jsonl; - for standard output.")],

@@ -12,15 +12,6 @@ import typer
 from medr3_plugin.errors import UserError
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command(
-        "train",
-        short_help="Train with a recipe, or resume a stopped run.",
-        context_settings={"allow_extra_args": True, "ignore_unknown_options": False},
-    )(train)
-
-
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's folder or yaml, or the name of a shipped one.")],
     overrides: Annotated[

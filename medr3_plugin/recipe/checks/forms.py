@@ -93,7 +93,7 @@ def _wrong(given: Any) -> Iterator[Finding]:
         value = _at(given, path.split("."))
         null = path in given and value is None
         if null or not (isinstance(value, Mapping | None) or _unresolved(value)):
-            yield Finding.error(path, f"expected a section (`key: value` lines), got {shown(value)}")
+            yield Finding.error(path, f"a section (`key: value` lines) is needed, got {shown(value)}")
     stages = _at(given, ["medr3", "stages"])
     if not (_unresolved(stages) or _are_stages(stages)):
         form = "a list of mappings is needed: {name: joint, until: {max_steps: 100}}"
@@ -123,7 +123,7 @@ def _unlike(given: Any, usual: Any, path: str, field: Field | None = None) -> It
     if isinstance(usual, Mapping):
         if not isinstance(given, Mapping):
             hint = "leave the key out to keep verl's" if given is None else "`key: value` lines"
-            yield Finding.error(path, f"expected a section ({hint}), got {shown(given)}")
+            yield Finding.error(path, f"a section is needed ({hint}), got {shown(given)}")
             return
         target = given.get("_target_") or usual.get("_target_")
         fields = fields_of(target)
