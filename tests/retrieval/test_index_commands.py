@@ -185,11 +185,12 @@ def test_skipped_rows_are_listed(tmp_path, medr3):
         ),
         (["index", "build", "--corpus", "CORPUS", "--out", "x", "--engine", "dense"], "needs --encoder"),
         (
-            ["index", "build", "--corpus", "CORPUS", "--out", "x", "--dtype", "int4"],
+            ["index", "build", "--corpus", "CORPUS", "--out", "x", "--encoder", "e", "--dtype", "int4"],
             "--dtype 'int4': expected one of",
         ),
         (
-            ["index", "build", "--corpus", "CORPUS", "--out", "x", "--dense-index", "PQ"],
+            ["index", "build", "--corpus", "CORPUS", "--out", "x", "--encoder", "e", "--dense-index", "PQ"]
+            + ["--engine", "dense"],
             "unknown dense index 'PQ'; expected one of auto",
         ),
         (["index", "build", "--corpus", "CORPUS"], "--out"),
