@@ -189,8 +189,10 @@ def test_skipped_rows_are_listed(tmp_path, medr3):
             "--dtype 'int4': expected one of",
         ),
         (
-            ["index", "build", "--corpus", "CORPUS", "--out", "x", "--encoder", "e", "--dense-index", "PQ"]
-            + ["--engine", "dense"],
+            [
+                *("index", "build", "--corpus", "CORPUS", "--out", "x", "--engine", "dense"),
+                *("--encoder", "e", "--dense-index", "PQ"),
+            ],
             "unknown dense index 'PQ'; expected one of auto",
         ),
         (["index", "build", "--corpus", "CORPUS"], "--out"),
