@@ -16,7 +16,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Section(BaseModel):
-    """A section without unknown keys, without infinite numbers, and without `true` or `false` for a number."""
+    """A section without unknown keys, without infinite numbers, and without `true` or `false` for a number.
+
+    Made directly, a wrong value is a `ValueError` (pydantic's, naming each field); `validated` makes a `UserError`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -81,7 +84,7 @@ def mistake(error: ValidationError, section: str, known: Collection[str] = ()) -
     """
     first = error.errors(include_url=False)[0]
     path = section + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         message = "unknown key"
         if known and len(first["loc"]) == 1:
