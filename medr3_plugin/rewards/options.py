@@ -29,7 +29,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _as_pair(value: Any) -> Any:
-    return (value, value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if isinstance(value, str | bool | None):
+        raise ValueError("expected a number, or [start, end]")
+    return (value, value) if isinstance(value, int | float) else value
 
 
 Ramp = Annotated[tuple[Share, Share], BeforeValidator(_as_pair)]
@@ -37,9 +39,8 @@ Ramp = Annotated[tuple[Share, Share], BeforeValidator(_as_pair)]
 
 
 class BonusWeights(Section):
-    """Weights of the parts in the bonus B; their sum must not exceed 1 (the answer has to decide).
-
-    One number, or `[start, end]`: the weight then moves linearly over the stage.
+    """Weights of the parts in the bonus B: each a number, or `[start, end]` to move linearly over the stage. Their sum
+    must not exceed 1, so that the answer decides.
 
     Attributes:
         reasoning: weight of S, the agreement with the best reference.
@@ -123,7 +124,7 @@ class RetrievalWeights(Section):
         quality: mean evidence level of the relevant documents found.
         coverage: share of the needed evidence that was found.
         utilisation: share of the relevant documents that were used, less those that were contradicted.
-        breadth: share of the returned documents that were relevant and new.
+        breadth: share of the searches that brought a relevant document which none before had.
     """
 
     quality: NonNegative = 0.1
@@ -228,8 +229,8 @@ class StageOptions(Section):
         if not (a.wrong + g.wrong < a.partly and a.partly + g.partly < a.right):
             raise ValueError(
                 "answer and gate: a worse answer with the full bonus must stay below a better answer without any, "
-                f"but wrong reaches {a.wrong + g.wrong:g} of partly {a.partly:g} and partly "
-                f"{a.partly + g.partly:g} of right {a.right:g}"
+                f"but wrong earns up to {a.wrong + g.wrong:g}, partly from {a.partly:g} to {a.partly + g.partly:g} and "
+                f"right from {a.right:g}"
             )
         return self
 

@@ -257,7 +257,7 @@ def test_an_evaluation_file_without_questions_is_named(tmp_path):
     write(tmp_path / "a.jsonl", {"question": CASE})
     bad = write(tmp_path / "ground_truth.json", {"123": "yes", "124": "no"})
     loaded = prepare.Loaded(items=[Item("i", "d", CASE, ("x",))])
-    with pytest.raises(UserError, match=r"ground_truth\.json: no row holds a question") as caught:
+    with pytest.raises(UserError, match=r"ground_truth\.json: no row has a question") as caught:
         prepare.remove_overlaps(loaded, [str(tmp_path)])
     assert bad in str(caught.value)
 
