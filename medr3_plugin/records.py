@@ -140,6 +140,10 @@ class Document:
         """`COLUMNS` and their values; what is `extra` is not among them."""
         return {name: getattr(self, name) for name in COLUMNS}
 
+    def row(self) -> dict[str, Any]:
+        """The document as a flat JSON object: its columns, the corpus's further ones before them."""
+        return {**self.extra, **self.columns()}
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:

@@ -76,9 +76,9 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     Wrong rows are reported and kept in OUT.rejected.jsonl; the others are written. The exit code is then 2, or 3
     with --skip-bad.
     """
+    from medr3_plugin.data import prepare as pipeline
     from medr3_plugin.data.layouts import DATASETS
     from medr3_plugin.data.questions import example_turns
-    from medr3_plugin.data.questions import prepare as pipeline
 
     if dataset == "list":
         for name, layout in DATASETS.items():
@@ -96,7 +96,9 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
         raise UserError("--examples shows the tag format, which does not fit --prompt tools")
     shown = example_turns.read(examples, searches=prompt != "plain") if examples else []
     if dataset == "rare_disease" and source == "hpo":
-        loaded = pipeline.generated(split or "train", limit or 1000, seed)
+        from medr3_plugin.data.quickstart.rare_disease import generated
+
+        loaded = generated(split or "train", limit or 1000, seed)
     else:
         loaded = pipeline.load(
             dataset, source, split="" if split == "all" else split, config=config, mixed_options=mixed_options
@@ -155,8 +157,7 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
 def vocab(out: Annotated[Path, typer.Option(help="Vocabulary file to write (.jsonl or .jsonl.gz).")]) -> None:
     """Write a vocabulary of HPO phenotypes and diseases, for the lexicon extractor and --offline references."""
     out_file(out, (*JSONL, *(f"{ending}.gz" for ending in JSONL)))
-    from medr3_plugin.data import vocabulary
-    from medr3_plugin.data.quickstart import hpo
+    from medr3_plugin.data.quickstart import hpo, vocabulary
     from medr3_plugin.tables import write_jsonl
 
     typer.echo(f"{out}: {counted(write_jsonl(vocabulary.entries(hpo.load()), out), 'row')}")

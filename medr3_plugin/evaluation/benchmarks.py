@@ -131,8 +131,8 @@ def _ends_with(content: str, asked: Sequence[dict[str, str]]) -> bool:
 def _load(
     name: str, source: str, form: Form, style: str, warn: Callable[[str], None] | None
 ) -> Sequence[dict[str, Any]]:
-    from medr3_plugin.data import layouts
-    from medr3_plugin.data.questions import prepare, prompts
+    from medr3_plugin.data import layouts, prepare
+    from medr3_plugin.data.questions import prompts
 
     if style not in prompts.AGENTS:
         raise UserError(f"--prompt {style!r}: known are {', '.join(prompts.AGENTS)}")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from medr3_plugin.data import prepare
 from medr3_plugin.data.layouts import DATASETS
-from medr3_plugin.data.questions import prepare
 from medr3_plugin.errors import UserError
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from medr3_plugin.data.questions import parquet, prepare, prompts
+from medr3_plugin.data import prepare
+from medr3_plugin.data.questions import parquet, prompts
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.errors import UserError
 from medr3_plugin.evaluation.benchmarks import load_benchmark

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from scripted_policy import ScriptedPolicy
 
-from medr3_plugin.data.questions import parquet, prepare
+from medr3_plugin.data import prepare
+from medr3_plugin.data.questions import parquet
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.evaluation.benchmarks import load_benchmark
 from medr3_plugin.evaluation.rollout import Plan, tag_rollout

@@ -11,7 +11,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from medr3_plugin.data.questions import parquet, prepare, prompts, reading
+from medr3_plugin.data import prepare
+from medr3_plugin.data.questions import parquet, prompts, reading
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.references import offline
 from medr3_plugin.data.references.caller import POLICY_SETTINGS, TEACHER_SETTINGS, Caller, Costs

@@ -24,7 +24,7 @@ def rows() -> list[dict[str, Any]]:
 
 def write_data(folder: Path, style: str) -> Path:
     """`train.parquet` with the stand-in questions, their prompts in the style of the recipe's agent loop."""
-    from medr3_plugin.data.questions import prepare
+    from medr3_plugin.data import prepare
     from medr3_plugin.data.questions.items import Item
     from medr3_plugin.data.questions.parquet import write_parquet
 

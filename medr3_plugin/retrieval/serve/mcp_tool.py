@@ -14,12 +14,14 @@ from pydantic import BaseModel, Field
 
 from medr3_plugin import __version__
 from medr3_plugin.errors import MissingExtra
-from medr3_plugin.retrieval.serve.service import Refusal, RetrievalService, RetrieveRequest
+from medr3_plugin.retrieval.serve.requests import Refusal, RetrieveRequest
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from medr3_plugin.retrieval.serve.service import RetrievalService
 
 PATH = "/mcp"
 
@@ -43,7 +45,7 @@ class Found(BaseModel):
     documents: list[FoundDocument]
 
 
-def build_server(service: RetrievalService) -> "MCPServer[Any]":
+def build_server(service: "RetrievalService") -> "MCPServer[Any]":
     """An MCP server with the one tool over `service`.
 
     Raises:
@@ -101,7 +103,7 @@ def build_server(service: RetrievalService) -> "MCPServer[Any]":
 class HttpTool:
     """The tool over HTTP, as a route of the service."""
 
-    def __init__(self, service: RetrievalService) -> None:
+    def __init__(self, service: "RetrievalService") -> None:
         from starlette.routing import Route
 
         self._service = service
@@ -120,7 +122,7 @@ class HttpTool:
 class _Authorised:
     """An ASGI application behind the service's token."""
 
-    def __init__(self, service: RetrievalService, app: "ASGIApp") -> None:
+    def __init__(self, service: "RetrievalService", app: "ASGIApp") -> None:
         self._service = service
         self._app = app
 
@@ -136,7 +138,7 @@ class _Authorised:
         await self._app(scope, receive, send)
 
 
-async def serve_stdio(service: RetrievalService) -> None:
+async def serve_stdio(service: "RetrievalService") -> None:
     """Answer on standard input and output until the input ends.
 
     Raises:

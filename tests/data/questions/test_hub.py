@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from medr3_plugin.data import prepare
 from medr3_plugin.data.layouts import DATASETS
-from medr3_plugin.data.questions import prepare, reading
+from medr3_plugin.data.questions import reading
 from medr3_plugin.errors import UserError
 
 datasets = pytest.importorskip("datasets")

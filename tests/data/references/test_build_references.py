@@ -12,7 +12,8 @@ import pytest
 from command_line import medr3
 from werkzeug import Request, Response
 
-from medr3_plugin.data.questions import prepare, prompts
+from medr3_plugin.data import prepare
+from medr3_plugin.data.questions import prompts
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.references import build, offline, steps
 from medr3_plugin.data.references.caller import Costs

@@ -11,7 +11,8 @@ from command_line import medr3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medr3_plugin.data.questions import prepare, reading
+from medr3_plugin.data import prepare
+from medr3_plugin.data.questions import reading
 from medr3_plugin.data.questions.items import Item, options_of, right_letter, stable_id
 from medr3_plugin.data.questions.overlap import OverlapIndex, ngrams
 from medr3_plugin.errors import UserError
@@ -304,13 +305,6 @@ def test_split_of_a_file(tmp_path):
     unnamed = write(tmp_path / "mine.jsonl", {"question": "Q?", "answer": "x"})
     with pytest.raises(UserError, match="none is named"):
         prepare.load("generic", unnamed, split="train")
-
-
-def test_unknown_split_of_generated_questions():
-    with pytest.raises(
-        UserError, match="no split 'tset' of the generated questions; known: train, dev, test"
-    ):
-        prepare.generated("tset", 1)
 
 
 def test_why_no_row_is_left_and_that_the_parquet_is_an_old_one(tmp_path):
