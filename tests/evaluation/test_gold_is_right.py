@@ -203,12 +203,10 @@ def rewarded(
     rows: list[dict[str, Any]], answers: dict[str, list[tuple[str, bool]]]
 ) -> dict[str, list[float]]:
     pytest.importorskip("verl")
-    from medr3_plugin.verl_adapters.reward_manager import make_sample
+    from medr3_plugin.integrations.common import recorded
 
     samples = [
-        make_sample(row, said(answer), 10, {})
-        for row in rows
-        for answer, _ in answers[row["extra_info"]["id"]]
+        recorded(row, said(answer), {}) for row in rows for answer, _ in answers[row["extra_info"]["id"]]
     ]
     return _verdicts(samples)
 

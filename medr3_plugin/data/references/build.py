@@ -140,7 +140,7 @@ async def build_online(
         policy=of_policy,
         backend=backend,
         check=check,
-        progress=lambda _: _advance(bar),
+        progress=lambda _: bar.update(),
     )
     try:
         return await pipeline.run(items), pipeline.stopped_by
@@ -160,10 +160,6 @@ async def _searchable(retrieval: Mapping[str, Any]) -> RetrievalBackend:
         await backend.close()
         raise UserError(f"--index: {error}") from error
     return backend
-
-
-def _advance(bar: Any) -> None:
-    bar.update()
 
 
 def write(
