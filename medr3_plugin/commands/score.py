@@ -17,7 +17,7 @@ import typer
 from medr3_plugin.commands.checks import JSONL, endpoint, one_of, out_file
 from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.commands.words import counted
-from medr3_plugin.errors import MissingExtra, RowError, UserError
+from medr3_plugin.errors import RowError, UserError, needs
 from medr3_plugin.outputs import made, whole
 
 if TYPE_CHECKING:
@@ -151,11 +151,9 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def _resolved(content: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
     """`content` with the interpolations under `key` resolved, as hydra would; the rest may need other files."""
-    try:
+    with needs("omegaconf", "verl", f"the interpolations of {path}"):
         from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
-    except ImportError as error:
-        raise MissingExtra("omegaconf", "verl", f"the interpolations of {path}") from error
     config = OmegaConf.create(content)
     try:
         part: Any = OmegaConf.to_container(config[key] if key else config, resolve=True)

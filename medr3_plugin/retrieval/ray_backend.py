@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
+from medr3_plugin.errors import RetrievalFailure, UserError, needs
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.engine import SearchOptions, open_index
 from medr3_plugin.retrieval.serve.batching import Batcher
@@ -65,10 +65,8 @@ class RayBackend:
     """`backend.RetrievalBackend` over index actors."""
 
     def __init__(self, options: BackendOptions) -> None:
-        try:
+        with needs("ray", "verl", "retrieval on Ray"):
             import ray
-        except ImportError as error:
-            raise MissingExtra("ray", "verl", "retrieval on Ray") from error
         self._ray = ray
         self._options = options
         self._actors: list[Any] | None = None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, Field
 
 from medr3_plugin import __version__
-from medr3_plugin.errors import MissingExtra
+from medr3_plugin.errors import needs
 from medr3_plugin.retrieval.serve.requests import Refusal, RetrieveRequest
 
 if TYPE_CHECKING:
@@ -51,12 +51,10 @@ def build_server(service: "RetrievalService") -> "MCPServer[Any]":
     Raises:
         MissingExtra: the package mcp is not installed.
     """
-    try:
+    with needs("mcp", "mcp", "serving over MCP"):
         from mcp.server import MCPServer
         from mcp.server.mcpserver.exceptions import ToolError
         from mcp.server.mcpserver.tools import Tool
-    except ImportError as error:
-        raise MissingExtra("mcp", "mcp", "serving over MCP") from error
 
     limit = service.options.max_topk
 

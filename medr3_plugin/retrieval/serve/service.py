@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, ValidationError
 
 from medr3_plugin import __version__
-from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
+from medr3_plugin.errors import RetrievalFailure, UserError, needs
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_index
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, filters_from_wire, response_to_wire
@@ -196,11 +196,9 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
     Args:
         open_engine: opens the engine; default: what `options` name, see `opened`.
     """
-    try:
+    with needs("fastapi", "serve", "the retrieval service"):
         import orjson
         from fastapi import FastAPI, Response
-    except ImportError as error:
-        raise MissingExtra(error.name or "fastapi", "serve", "the retrieval service") from error
 
     service = RetrievalService(options, open_engine or (lambda: opened(options)))
 
