@@ -144,7 +144,7 @@ def test_a_text_overlaps_itself_whatever_its_case_and_spacing(words):
 def test_nothing_usable_is_an_error_but_the_report_is_written(tmp_path):
     source = write(tmp_path / "x.jsonl", {"question": "Q?"})
     loaded = prepare.load("generic", source)
-    with pytest.raises(UserError, match=r"no usable row is left: .*x.jsonl:1: key 'answer'"):
+    with pytest.raises(UserError, match=r"x\.jsonl:1: key 'answer'"):
         prepare.write(loaded, tmp_path / "o.parquet", [])
     assert (tmp_path / "o.parquet.report.json").exists() and not (tmp_path / "o.parquet").exists()
 
@@ -173,10 +173,10 @@ def test_unreadable_files_name_themselves(tmp_path, name, content, message):
 
 
 def test_missing_source_and_missing_split(tmp_path):
-    with pytest.raises(UserError, match="no such file or folder"):
+    with pytest.raises(UserError, match="no such file"):
         list(reading.read(str(tmp_path / "absent.jsonl")))
     write(tmp_path / "train.jsonl", {})
-    with pytest.raises(UserError, match="of split 'test'; splits found: train"):
+    with pytest.raises(UserError, match=r"'test'.*train"):
         list(reading.read(str(tmp_path), split="test"))
 
 
@@ -258,7 +258,7 @@ def test_an_evaluation_file_without_questions_is_named(tmp_path):
     write(tmp_path / "a.jsonl", {"question": CASE})
     bad = write(tmp_path / "ground_truth.json", {"123": "yes", "124": "no"})
     loaded = prepare.Loaded(items=[Item("i", "d", CASE, ("x",))])
-    with pytest.raises(UserError, match=r"ground_truth\.json: no row holds a question") as caught:
+    with pytest.raises(UserError, match=r"ground_truth\.json") as caught:
         prepare.remove_overlaps(loaded, [str(tmp_path)])
     assert bad in str(caught.value)
 
@@ -300,10 +300,10 @@ def test_split_of_a_file(tmp_path):
     (item,) = prepare.load("generic", mixed, split="dev").items
     assert (item.question, item.split) == ("validation?", "dev")
     named = write(tmp_path / "test.jsonl", {"question": "Q?", "answer": "x"})
-    with pytest.raises(UserError, match=r"test.jsonl: no row of split 'train'; splits found: test"):
+    with pytest.raises(UserError, match=r"test\.jsonl: .*'train'.*test"):
         prepare.load("generic", named, split="train")
     unnamed = write(tmp_path / "mine.jsonl", {"question": "Q?", "answer": "x"})
-    with pytest.raises(UserError, match="none is named"):
+    with pytest.raises(UserError, match=r"'train'.*'split'"):
         prepare.load("generic", unnamed, split="train")
 
 
@@ -350,7 +350,7 @@ def test_a_damaged_parquet_is_named(tmp_path):
     content = bytearray(path.read_bytes())
     content[4 : len(content) // 2] = b"\xff" * (len(content) // 2 - 4)
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"x.parquet#1: damaged from here on"):
+    with pytest.raises(UserError, match=r"x\.parquet#1"):
         list(reading.read(str(path)))
 
 
@@ -368,7 +368,7 @@ def test_an_out_that_cannot_be_written(tmp_path):
 )
 def test_a_missing_file_is_no_hub_name(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="no such file or folder, and not a Hub name"):
+    with pytest.raises(UserError, match="owner/name"):
         list(reading.read(name))
 
 

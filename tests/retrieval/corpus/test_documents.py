@@ -141,7 +141,7 @@ def test_skipped_rows_are_counted_and_the_first_ones_listed(tmp_path):
 def test_ids_must_be_unique_across_files(tmp_path):
     first = write_jsonl(tmp_path / "a.jsonl", [{"id": "x", "text": "1"}])
     second = write_jsonl(tmp_path / "b.jsonl", [{"id": "x", "text": "2"}])
-    with pytest.raises(RowError, match=r"b\.jsonl:1: field 'id': 'x' occurred before"):
+    with pytest.raises(RowError, match=r"b\.jsonl:1: field 'id': 'x'"):
         list(read_corpus([first, second]))
     bad = BadRows()
     assert [document.text for document in read_corpus(tmp_path, bad_rows=bad)] == ["1"]
@@ -160,7 +160,7 @@ def test_a_truncated_gzip_says_where(tmp_path):
     whole = gzip.compress(b"".join(json.dumps(row).encode() + b"\n" for row in rows(2000)))
     path = tmp_path / "c.jsonl.gz"
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match="cannot be read past line"):
+    with pytest.raises(UserError, match=r"c\.jsonl\.gz.*line"):
         list(read_corpus(path))
 
 
@@ -189,7 +189,7 @@ def test_a_damaged_saved_dataset(tmp_path, damage):
         (tmp_path / "saved" / "state.json").write_text("x")
     else:
         data.unlink()
-    with pytest.raises(UserError, match=r"saved: cannot be read past row 0 as a saved Hugging Face dataset"):
+    with pytest.raises(UserError, match=r"saved: .*row 0"):
         list(read_corpus(tmp_path / "saved"))
 
 
@@ -227,7 +227,7 @@ def test_a_hub_name_with_configuration_and_split(hub, name, asked):
 
 
 def test_a_wrong_hub_name(hub):
-    with pytest.raises(UserError, match=r"owner/name:a:b:c: expected .* or owner/name:config:split"):
+    with pytest.raises(UserError, match=r"owner/name:a:b:c: .*owner/name:config:split"):
         list(read_corpus("owner/name:a:b:c"))
     assert not hub
     with pytest.raises(UserError, match=r"owner/name:none:train: .* \(BuilderConfig 'none' not found\.\)"):
@@ -268,7 +268,7 @@ def test_search_r1_corpora(tmp_path, contents, title, text):
 
 @pytest.mark.parametrize("source", ["nowhere.jsonl", "./none", "/no/such/folder"])
 def test_a_source_that_is_not_there(source):
-    with pytest.raises(UserError, match="no such corpus"):
+    with pytest.raises(UserError, match=source):
         list(read_corpus(source))
 
 
@@ -365,7 +365,7 @@ def test_a_text_in_utf16(tmp_path):
 def test_a_damaged_zst_is_named(tmp_path, damage):
     path = in_form(tmp_path, "ndjson.zst")
     path.write_bytes(path.read_bytes()[:-9] if damage == "cut" else b"no zstandard at all")
-    with pytest.raises(UserError, match=r"corpus\.ndjson\.zst: cannot be read past line \d"):
+    with pytest.raises(UserError, match=r"corpus\.ndjson\.zst: .*line \d"):
         list(read_corpus(path))
 
 
