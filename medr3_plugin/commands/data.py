@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from medr3_plugin.commands.checks import JSONL, PARQUET, one_of, out_file, out_folder
+from medr3_plugin.commands.checks import JSONL, PARQUET, Form, Stage, Style, out_file, out_folder
 from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.commands.references import build_references
 from medr3_plugin.commands.words import counted
@@ -41,9 +41,9 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     out: Annotated[Path | None, typer.Option(help="Parquet file to write.")] = None,
     split: Annotated[str, typer.Option(help="Use only rows of this split; 'all' mixes them.")] = "",
     config: Annotated[str, typer.Option(help="Configuration of a Hub dataset.")] = "",
-    form: Annotated[str, typer.Option(help="choice: options are shown; open: they are hidden.")] = "choice",
+    form: Annotated[Form, typer.Option(help="choice: options are shown; open: they are hidden.")] = "choice",
     prompt: Annotated[
-        str,
+        Style,
         typer.Option(help="search (tags), plain (no search), tools (tool calls) or bare (question only)."),
     ] = "search",
     examples: Annotated[
@@ -51,7 +51,7 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
         typer.Option(help="Examples shown in every prompt: jsonl of {'messages': [user, assistant]}."),
     ] = None,
     examples_as: Annotated[
-        str,
+        Literal["user", "turns"],
         typer.Option(
             help="user: within the question's message; turns: as earlier turns, which some chat templates truncate."
         ),
@@ -63,7 +63,7 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
         list[str] | None,
         typer.Option(help="Evaluation file or folder whose questions are removed; repeatable."),
     ] = None,
-    stage: Annotated[str, typer.Option(help="Stage the file is meant for.")] = "joint",
+    stage: Annotated[Stage, typer.Option(help="Stage the file is meant for.")] = "joint",
     limit: Annotated[int, typer.Option(min=0, help="Use only the first N questions (0: all).")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of generated questions (source 'hpo').")] = 0,
     mixed_options: Annotated[
@@ -88,10 +88,6 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     if not source or out is None:
         raise UserError(f"medr3 data prepare {dataset}: give {'--source' if not source else '--out'}")
     out_file(out, PARQUET)
-    one_of("--form", form, ("choice", "open"))
-    one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
-    one_of("--examples-as", examples_as, ("user", "turns"))
-    one_of("--stage", stage, ("reasoning", "retrieval", "joint"))
     if examples and prompt == "tools":
         raise UserError("--examples shows the tag format, which does not fit --prompt tools")
     shown = example_turns.read(examples, searches=prompt != "plain") if examples else []
@@ -112,11 +108,11 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     pipeline.remove_examples(loaded, shown, str(examples))
     rows = pipeline.training_rows(
         loaded.items,
-        form=form,  # type: ignore[arg-type]  # checked above
-        style=prompt,  # type: ignore[arg-type]  # checked above
+        form=form,
+        style=prompt,
         stage=stage,
         examples=shown,
-        examples_as=examples_as,  # type: ignore[arg-type]  # checked above
+        examples_as=examples_as,
     )
     if shown and examples_as == "turns" and tokenizer:
         rows = list(rows)

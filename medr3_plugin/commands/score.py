@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
-from medr3_plugin.commands.checks import JSONL, endpoint, one_of, out_file
+from medr3_plugin.commands.checks import JSONL, Stage, endpoint, out_file
 from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.commands.words import counted
 from medr3_plugin.errors import RowError, UserError, needs
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from medr3_plugin.records import Sample
     from medr3_plugin.rewards.scorer import Scorer
 
-STAGES = ("reasoning", "retrieval", "joint")
 STREAM = Path("-")
 """Standard input or output."""
 CHUNK = 512
@@ -41,10 +40,11 @@ def register(app: typer.Typer) -> None:
 def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
     source: Annotated[Path, typer.Option("--in", help="Trajectories, jsonl; - for standard input.")],
     out: Annotated[Path, typer.Option("--out", help="Reward records, jsonl; - for standard output.")],
-    stage: Annotated[str, typer.Option(help=f"Formula: {', '.join(STAGES)}.")],
+    stage: Annotated[Stage, typer.Option(help="Whose formula is used.")],
     preset: Annotated[
-        str, typer.Option(help="medr3, paper (the paper's figures) or authors (the released stage 1).")
-    ] = "",
+        Literal["medr3", "paper", "authors", "reasoning", "retrieval", "joint"] | None,
+        typer.Option(help="paper: the paper's figures; authors: the released stage 1."),
+    ] = None,
     judge: Annotated[str, typer.Option(help="rule, or the URL of an OpenAI-compatible server.")] = "",
     judge_model: Annotated[
         str, typer.Option(help="Name of the judge model [default: the server's first].")
@@ -72,7 +72,6 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
     from medr3_plugin.rewards.options import read_options
     from medr3_plugin.rewards.scorer import build_scorer
 
-    one_of("--stage", stage, STAGES)
     source = Path("/dev/stdin") if source == STREAM else source
     if source.resolve() == out.resolve():
         raise UserError(f"--out {out}: is the file of --in")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medr3_plugin.commands.checks import one_of
 from medr3_plugin.commands.engine_options import (
     ArticleEncoderNow,
     EncoderNow,
@@ -16,7 +15,7 @@ from medr3_plugin.commands.engine_options import (
     Reranker,
     search_options,
 )
-from medr3_plugin.commands.places import RANKINGS, MilvusCollection, MilvusRanking, MilvusUri, check_one_place
+from medr3_plugin.commands.places import MilvusCollection, MilvusRanking, MilvusUri, check_one_place
 from medr3_plugin.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def search(  # noqa: PLR0917
     index: Annotated[Path | None, typer.Option("--index", help="Index folder.")] = None,
     uri: MilvusUri = "",
     collection: MilvusCollection = "medr3",
-    ranking: MilvusRanking = "",
+    ranking: MilvusRanking = None,
     topk: Annotated[int, typer.Option(min=1, help="Documents to show.")] = 5,
     source: Annotated[list[str] | None, typer.Option(help="Only this source; repeatable.")] = None,
     min_level: Annotated[int | None, typer.Option(min=1, max=9, help="Lowest evidence level.")] = None,
@@ -61,9 +60,10 @@ def search(  # noqa: PLR0917
         max_year=max_year,
     )
     check_one_place(index, uri, ranking)
-    chosen = one_of("--ranking", ranking, RANKINGS) if ranking else None
     engine = (
-        open_collection(uri, collection, options, ranking=chosen) if uri else open_index(index or "", options)
+        open_collection(uri, collection, options, ranking=ranking)
+        if uri
+        else open_index(index or "", options)
     )
     hits = engine.search([query], topk, filters)[0]
     engine.close()

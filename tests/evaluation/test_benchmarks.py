@@ -90,8 +90,6 @@ def test_a_parquet_prepared_for_something_else_is_refused(tmp_path: Path) -> Non
 def test_mistakes_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nothing.parquet.*medr3 data prepare"):
         load_benchmark("nothing", tmp_path)
-    with pytest.raises(UserError, match="search, plain, tools, bare"):
-        load_benchmark(f"generic={write(tmp_path / 'a.jsonl', CHOICE)}", style="tags")
     bad = write(tmp_path / "bad.jsonl", {**CHOICE, "answer": "Z"})
     with pytest.raises(UserError, match=r"bad.jsonl.*1"):
         load_benchmark(f"generic={bad}")

@@ -181,12 +181,12 @@ def test_skipped_rows_are_listed(tmp_path, medr3):
         (["index", "build", "--corpus", "none.jsonl", "--out", "x"], "none.jsonl: no such corpus"),
         (
             ["index", "build", "--corpus", "CORPUS", "--out", "x", "--engine", "bm42"],
-            "--engine 'bm42': expected one of",
+            "--engine: 'bm42' is not one of",
         ),
         (["index", "build", "--corpus", "CORPUS", "--out", "x", "--engine", "dense"], "needs --encoder"),
         (
             ["index", "build", "--corpus", "CORPUS", "--out", "x", "--dtype", "int4"],
-            "--dtype 'int4': expected one of",
+            "--dtype: 'int4' is not one of",
         ),
         (
             ["index", "build", "--corpus", "CORPUS", "--out", "x", "--dense-index", "PQ"],

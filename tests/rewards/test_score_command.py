@@ -210,8 +210,8 @@ def test_vocabulary(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--stage", "fourth"], "--stage .fourth"),
-        (["--preset", "best"], r"medr3\.reward\.preset"),
+        (["--stage", "fourth"], "--stage: .fourth"),
+        (["--preset", "best"], "--preset: .best"),
         (["--config", "none.yaml"], "cannot read none.yaml"),
         (["--vocabulary", "none.jsonl"], "none.jsonl does not exist"),
     ],
