@@ -93,6 +93,14 @@ def test_the_help_needs_the_core_only() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_checking_a_recipe_shows_nothing_of_what_verl_says_on_import() -> None:
+    pytest.importorskip("verl")
+    command = [sys.executable, "-m", "medr3_plugin", "recipes", "validate", "medr3_cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "medr3_cpu" in done.stdout
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import TextIO
 
@@ -55,6 +56,13 @@ def is_verbose() -> bool:
     return _state["verbose"]
 
 
+def _hush_verl() -> None:
+    """Keep off the terminal what verl says on import: which engines are not installed, and that there is no GPU."""
+    warnings.filterwarnings("ignore", message=r"\w+ engine is not available", module=r"verl\.workers\.engine")
+    platforms = logging.getLogger("verl.plugin.platform.platform_manager")  # it sets its own level on import
+    platforms.addFilter(lambda record: record.levelno >= logging.ERROR)
+
+
 def taken_from(arguments: Sequence[str]) -> list[str]:
     """Apply -v and -q and return the other arguments; those after `--` are left alone."""
     arguments = list(arguments)
@@ -64,6 +72,8 @@ def taken_from(arguments: Sequence[str]) -> list[str]:
         _state["verbose"] = True
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         logging.getLogger("medr3_plugin").setLevel(logging.DEBUG)
+    else:
+        _hush_verl()
     if any(argument in _QUIET for argument in before) and not isinstance(sys.stderr, OnlyErrors):
         sys.stderr = OnlyErrors(sys.stderr)  # all that print and tqdm need
     return [a for a in before if a not in (*_VERBOSE, *_QUIET)] + arguments[end:]
