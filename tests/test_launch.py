@@ -120,7 +120,7 @@ def test_signals_stop_the_whole_run(tmp_path, number):
 def test_a_run_under_nohup_survives_the_closed_terminal():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with launch._stopped_by_signals():
+        with launch.stopped_by_signals():
             assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
             assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_IGN, signal.SIG_DFL)
     finally:

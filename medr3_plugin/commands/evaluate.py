@@ -139,7 +139,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         raise UserError(f"--compare {compare}: there is no {TRAJECTORIES} with results in it")
     found = results(rows, seed)
     compared = comparisons(rows, others, seed) if others else None
-    label = _label(model or settings.get("model", ""), model_name) or out.resolve().name
+    label = label_of(model or settings.get("model", ""), model_name) or out.resolve().name
     files = write_tables(
         out,
         found,
@@ -165,7 +165,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         raise typer.Exit(3 if skip_bad else 2)
 
 
-def _label(model: str, served: str = "") -> str:
+def label_of(model: str, served: str = "") -> str:
     """The model's name in tables: for a server the name it uses there, else its address.
 
     verl's `<run>/checkpoints/global_step_N/actor/huggingface` is called by the run and the step.

@@ -79,11 +79,11 @@ def with_stop(choice: Mapping[str, Any], text: str, stop: Sequence[str]) -> str:
     if choice.get("finish_reason") != "stop":
         return text
     said = [choice[key] for key in _STOPPED_AT if key in choice]
-    at = said[0] if said else _open_tag(text, stop)
+    at = said[0] if said else open_tag(text, stop)
     return text + at if isinstance(at, str) and not text.endswith(at) else text
 
 
-def _open_tag(text: str, stop: Sequence[str]) -> str:
+def open_tag(text: str, stop: Sequence[str]) -> str:
     """The closing tag of the last search or answer in `text` that is open; "" if none is."""
     opened = {text.rfind(OPENED_BY[close]): close for close in stop if close in OPENED_BY}
     start = max(opened, default=-1)
