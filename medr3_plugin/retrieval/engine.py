@@ -251,16 +251,21 @@ def _retriever(
 
 
 def _check_analyser(folder: Path, content: dict[str, Any]) -> None:
-    """Refuse an index whose terms are not those that queries get now."""
+    """Refuse an index whose terms are not those that queries get now, and name one that lacks some of them."""
     built = content["bm25"].get("analyser", 1)
-    if built in analyser.READABLE:
+    if built == analyser.VERSION:
         return
     corpus = " ".join(
         f"--corpus {shlex.quote(part['source'])}" for part in content.get("built_from", {}).get("corpus", ())
     )
     encoder = content.get("dense", {}).get("encoder", {}).get("path")
-    raise UserError(
-        f"{folder}: built with version {built} of the analyser, this one is {analyser.VERSION}: words would not be "
+    readable = built in analyser.READABLE
+    message = (
+        f"{folder}: built with version {built} of the analyser, this one is {analyser.VERSION}: "
+        f"{'some spellings and notations' if readable else 'words'} would not be "
         f"found. Build it again: `medr3 index build {corpus or '--corpus ...'} --engine {content['engine']} "
         f"{f'--encoder {shlex.quote(encoder)} ' if encoder else ''}--out {shlex.quote(str(folder))} --overwrite`"
     )
+    if not readable:
+        raise UserError(message)
+    logger.warning("%s", message)

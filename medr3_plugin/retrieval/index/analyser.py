@@ -19,9 +19,12 @@
 * Scripts written without spaces, and Korean, are cut into pairs of characters, Chinese into single ones too;
   traditional Chinese is folded into simplified. A Latin letter or number joins the character beside it
   (维生素C: `素c`, 2型: `2型`).
+* Notations that are no words (0.9 %, 10^6, t(8;14), Ca2+, A&E, 1,25-; `notation`) are terms, too, and so is the single
+  letter of another script with its word (гепатит С: `=гепатc`). They do not make a document longer.
 
-`VERSION` goes into the manifest of an index. Version 3 has the terms of version 2 (but for a few, such as those of ß
-for a beta) and more, so an index of version 2 is searched as well as before; one of another version is refused.
+`VERSION` goes into the manifest of an index. Each version has the terms of the one before (but for a few of version 2,
+such as those of ß for a beta) and more, so an older index is searched as well as before; one of another version is
+refused. Version 4 adds notations, so queries without any rank the documents of version 3.
 """
 
 # ruff: noqa: SIM905  (word lists are easier to read and to check on one line)
@@ -35,12 +38,12 @@ import re
 import threading
 
 from medr3_plugin.retrieval.index.folding import GRAM_RUN, fold
-from medr3_plugin.retrieval.index.notation import OTHER_NOTATION, ROMAN, parts
+from medr3_plugin.retrieval.index.notation import OTHER_NOTATION, ROMAN, notations, parts
 from medr3_plugin.retrieval.index.spelling import singular, spellings
 
-VERSION = 3
+VERSION = 4
 """Raise it with every change of what text gives which terms."""
-READABLE = (2, 3)
+READABLE = (2, 3, 4)
 """Versions whose indexes are searched."""
 
 STOP_WORDS = frozenset(
@@ -103,6 +106,12 @@ _LATIN_BEFORE = re.compile(r"([a-z0-9]{1,4})[ -]?\Z")
 _LATIN_AFTER = re.compile(r"[ -]?([a-z]|\d{1,3})(?![a-z0-9])")
 _HAN_NUMERAL = re.compile("[一二三四五](?=[型期级度])")
 
+_LETTER = re.compile(  # of Cyrillic, Hebrew, Arabic, Devanagari; small ones are words but for the last
+    "([\u0400-\u06ff\u0900-\u0dff]{3,})[ -]([A-ZА-Я\u05d0-\u05ea\u0621-\u064a\u0904-\u0939]|[a-zа-я]\\Z)"
+    "(?![\\w\u0900-\u0dff])"
+)
+_LOOK_ALIKE = str.maketrans("авекмнорстхбд", "abekmhopctxbd")
+
 _STEMMERS = (
     (re.compile("[\u0400-\u052f]"), "russian"),
     (re.compile("[\u0370-\u03ff]"), "greek"),
@@ -112,15 +121,24 @@ _STEMMERS = (
 _local = threading.local()
 
 
-def surfaces(text: str) -> list[str]:
-    """The pieces of a text that may have terms, in no particular order: words, joins, pairs of characters.
+def analysed(text: str) -> tuple[list[str], list[str]]:
+    """The surfaces of a text, in no particular order, and the terms that do not count as its words.
 
-    A piece is given to `terms_of`; a builder remembers what it gave, for most pieces occur again and again.
+    A surface is given to `terms_of`; a builder remembers what it gave, for most occur again and again.
     """
-    capitals = text
-    if not text.isascii():
-        capitals = text = fold(text)
-    lowered = text.lower()
+    if text.isascii():
+        return _surfaces(text), notations(text.lower())
+    folded = fold(text)
+    letters = [
+        f"={_stem(fold(word))[:5]}{letter.lower().translate(_LOOK_ALIKE)}"
+        for word, letter in _LETTER.findall(text)
+    ]
+    return _surfaces(folded), notations(folded.lower()) + letters
+
+
+def _surfaces(capitals: str) -> list[str]:
+    """The pieces of a folded text that may have terms: words, joins, pairs of characters."""
+    lowered = capitals.lower()
     if lowered.isascii():
         found = lowered.translate(_WORDS).split()
     else:
@@ -249,7 +267,7 @@ def _word_before(text: str, end: int) -> str:
 
 @functools.lru_cache(maxsize=1 << 16)
 def terms_of(surface: str) -> tuple[str, ...]:
-    """The terms of one of `surfaces`: none for a stop word, two for a word with a British spelling."""
+    """The terms of a surface: none for a stop word, two for a word with a British spelling."""
     if surface.isascii() and surface.replace("_", "x").isalnum():  # a plain word, as most are
         return () if len(surface) == 1 or surface in STOP_WORDS else _word_terms(surface)
     if leading := _LEADING_PARTS.fullmatch(surface):
@@ -287,7 +305,8 @@ def _leads(single: str, between: str, word: str) -> bool:
 
 def terms(text: str) -> list[str]:
     """The terms of a text, repeated as often as they occur, in no particular order."""
-    return [term for surface in surfaces(text) for term in terms_of(surface)]
+    surfaces, beside = analysed(text)
+    return [term for surface in surfaces for term in terms_of(surface)] + beside
 
 
 def _script_pieces(text: str) -> tuple[str, list[str]]:

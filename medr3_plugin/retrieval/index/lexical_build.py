@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.index import analyser
-from medr3_plugin.retrieval.index.analyser import surfaces, terms_of
+from medr3_plugin.retrieval.index.analyser import analysed, terms_of
 from medr3_plugin.retrieval.index.lexical import K1, B
 
 _BLOCK = 1 << 22  # postings handled at a time: 4 M, about 150 MB of arrays
@@ -48,10 +48,13 @@ class _Vocabulary(dict[str, tuple[int, ...]]):
         found = self[surface] = tuple([numbers.setdefault(term, len(numbers)) for term in terms])
         return found
 
-    def terms(self, text: str) -> list[int]:
+    def terms(self, text: str) -> tuple[list[int], list[int]]:
+        """The terms of the words of a text, and those of its notations."""
         if len(self) > _KNOWN_SURFACES:
             self.clear()
-        return list(chain.from_iterable(map(self.__getitem__, surfaces(text))))
+        surfaces, notations = analysed(text)
+        words = list(chain.from_iterable(map(self.__getitem__, surfaces)))
+        return words, [self.numbers.setdefault(term, len(self.numbers)) for term in notations]
 
 
 def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: float = B) -> dict[str, Any]:
@@ -78,9 +81,9 @@ def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: floa
                 file.write(buffer)
 
             for text in texts:
-                terms = vocabulary.terms(text)
-                counted = Counter(terms)
-                lengths.append(len(terms))
+                words, notations = vocabulary.terms(text)
+                counted = Counter(words + notations)
+                lengths.append(len(words))
                 distinct.append(len(counted))
                 buffer.extend(chain.from_iterable(counted.items()))
                 if len(buffer) >= 2 * _BLOCK:
@@ -105,11 +108,13 @@ def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: floa
     }
     content = {**parameters, **others, "num_docs": len(lengths), "backend": "numpy"}
     (folder / "params.index.json").write_text(json.dumps(content, indent=2))
+    beside = [number for term, number in vocabulary.numbers.items() if term.startswith("=")]
     return {
         **parameters,
         "analyser": analyser.VERSION,
-        "terms": len(vocabulary.numbers),
-        "postings": int(frequencies.sum()),
+        "terms": len(vocabulary.numbers) - len(beside),
+        "postings": int(frequencies.sum() - frequencies[beside].sum()),
+        "notations": len(beside),
     }
 
 

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
 
 from medr3_plugin.retrieval.index.analyser import STOP_WORDS, stem, terms
-from medr3_plugin.retrieval.index.folding import fold
+from medr3_plugin.retrieval.index.folding import GRAM_RUN, fold
 from medr3_plugin.retrieval.index.notation import ROMAN
 
 _SAME = [
@@ -51,6 +51,9 @@ pelvis|pelves
 stigma|stigmata
 meninx|meninges
 tritium|h-3|3h
+p53|tp53
+p63|tp63
+2,3-bpg|2,3-dpg
 """.split("\n")
     if line
 ]
@@ -120,7 +123,6 @@ _BOTH = {
     "d&c": "dilatation curettage", "i&d": "incision drainage", "a&e": "emergency department",
     "h&e": "hematoxylin eosin", "t&a": "tonsillectomy adenoidectomy", "d&e": "dilation evacuation",
 }  # fmt: skip
-_CHINESE = str.maketrans("一二三四五六七八九123456789", "123456789一二三四五六七八九")
 # what a query must hold (in lower case) before a pattern is tried, the pattern, the other names of what it finds
 _RULES: tuple[tuple[str, re.Pattern[str], _Others], ...] = (
     ("*", re.compile(r"\b([A-Z]\w*)\*(\d\d):?(\d\d)\b"),
@@ -130,9 +132,9 @@ _RULES: tuple[tuple[str, re.Pattern[str], _Others], ...] = (
     ("+", re.compile(r"\b(K|Na|Ca2?|Mg2|Li)\+"), lambda found: [_IONS[found[1].lower()]]),
     ("&", re.compile(r"\b[A-Z]&[A-Z]\b", _ANY_CASE), lambda found: [_BOTH.get(found[0].lower(), "")]),
     ("/", re.compile(r"\b([A-Z])/([A-Z])\b"), lambda found: [found[1] + found[2]]),
-    ("19.9", re.compile(r"\bca[ -]?19\.9\b", _ANY_CASE), lambda _: ["ca 19-9"]),
-    ("第", re.compile("第([一二三四五六七八九1-9])(?=([\u4e00-\u9fff]))"),
-     lambda found: [f"第{found[1].translate(_CHINESE)}{found[2]}"]),
+    ("ca", re.compile(r"\bca[ -]?(\d\d)[.-]?(\d)\b", _ANY_CASE),
+     lambda found: [f"ca {found[1]}-{found[2]}", f"ca{found[1]}{found[2]}"]),
+    ("维他命", re.compile("维他命 ?(.?)"), lambda found: [f"维生素{found[1]}"]),
 )  # fmt: skip
 # patterns that begin with a letter are found quickly, so what stands before it is looked at afterwards
 _WITH_DIGITS: tuple[tuple[re.Pattern[str], _Others], ...] = (
@@ -149,7 +151,8 @@ _CAPITALS = re.compile(
 
 def other_names(query: str, known: Container[str]) -> Iterator[tuple[str, Sequence[str]]]:
     """What stands in a query, and the terms of another name of it, of which joined ones are `known`."""
-    text = query if query.isascii() else fold(query)
+    # names stand between characters without a space: EKG检查
+    text = query if query.isascii() else GRAM_RUN.sub(r" \g<0> ", fold(query))
     lowered = text.lower()
     for own, other in _by_pattern(text, lowered):
         yield own, terms(other)

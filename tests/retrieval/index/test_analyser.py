@@ -175,6 +175,19 @@ def test_british_and_american_words_share_a_term():
         "paracetamol|acetaminophen",
         "adrenaline|epinephrine",
         "PD-1抑制剂|PD1抑制劑|ＰＤ－１ 抑制剂",
+        "t(8;14)(q24;q32)|t（8；14）|T(8, 14)",
+        "del(5q)|5q- syndrome|5q-综合征",
+        "0.9 % saline|0.90% NaCl|0.9％氯化钠",
+        "5% dextrose|dextrose 5 %|5 per cent",
+        "10^6 CFU|10⁶/mL|10(6) cells",
+        "Ca2+|Ca++|Ca²⁺内流",
+        "K+|the K⁺ channel",
+        "H&E|H & E stain|H＆E染色",
+        "1,25-(OH)2 vitamin D|1,25(OH)2D3|1,25-dihydroxyvitamin D",
+        "25(OH)D|25-OH vitamin D|25-hydroxyvitamin D|25羟维生素D",
+        "凝血因子八|凝血因子Ⅷ|凝血因子8",
+        "第七对脑神经|第Ⅶ对脑神经|第7对脑神经",
+        "гепатит С|гепатита C|лечение гепатита с",
     ],
 )
 def test_forms_of_one_name_share_a_term(forms):
@@ -191,11 +204,37 @@ def test_forms_of_one_name_share_a_term(forms):
         ("CYP2C19*2", "CYP2C19*17"),
         ("BRAF V600E", "KRAS G12C 600 mg"),
         ("via", "6a"),
+        ("t(8;14)", "t(14;18)"),
+        ("0.9%", "0.45%, 9%, 10.9% and 0.9.1"),
+        ("D&C", "D&E"),
+        ("25-OH", "1,25-(OH)2"),
+        ("Na+", "Ca2+ K+"),
+        ("витамин Д", "витамин А"),
+        ("فيتامين د", "فيتامين ج"),
     ],
 )
 def test_names_of_different_things_have_terms_of_their_own(one, other):
     assert set(terms(one)) - set(terms(other))
-    assert set(terms(one)) & set(terms(other)) <= {"uveiti", "cyp2c19", "cyp", "2c19", "her"}
+    assert set(terms(one)) & set(terms(other)) <= {
+        "uveiti",
+        "cyp2c19",
+        "cyp",
+        "2c19",
+        "her",
+        "14",
+        "25",
+        "oh",
+        "витамин",
+        "يتام",
+    }
+
+
+def test_figures_do_not_make_a_document_longer(tmp_path):
+    plain = "asthma improved in wards"
+    build_lexical([plain, f"{plain}, 0.9 %, 7 %, 5 %"], tmp_path)
+    scores = LexicalIndex(tmp_path).search(["asthma"], 2)[1][0]
+    assert scores[1] == scores[0]
+    assert LexicalIndex(tmp_path).search(["0.9% asthma"], 1)[0][0, 0] == 1
 
 
 def test_capitals_of_a_whole_line_are_no_abbreviations():
