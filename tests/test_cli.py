@@ -251,7 +251,7 @@ def test_options_of_long_commands_are_grouped() -> None:
             "--min-year 2020",
         ),
         ("search x --index INDEX --source books", 2, "no source 'books'; the index's documents name none"),
-        ("index build --corpus corpus.jsonl --out other --chunk-tokens -5", 2, "'--chunk-tokens'"),
+        ("index build --corpus corpus.jsonl --out other --chunk-tokens -5", 2, "--chunk-tokens"),
         ("score --in empty.jsonl --out scored.jsonl --stage joint", 2, "empty.jsonl: there is no row in it"),
         ("score --in many.jsonl --out scored.jsonl --stage joint", 2, "error: and 10 more rows"),
         ("score --in many.jsonl --out scored.jsonl --stage joint --skip-bad", 3, "error: many.jsonl:20"),
