@@ -171,6 +171,11 @@ class SearchTurn:
     latency_s: float = 0.0
     failure: str | None = None
 
+    @property
+    def executed(self) -> bool:
+        """The search reached the backend and came back."""
+        return self.outcome in ("ok", "empty", "duplicate")
+
     def row(self) -> dict[str, Any]:
         """The search as `trajectories.jsonl` has it: without the documents' texts, which are in the response."""
         return {
