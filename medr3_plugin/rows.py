@@ -132,7 +132,7 @@ def _among(options: Mapping[str, str] | None, answers: tuple[str, ...], where: s
     known = {name_key(text) for text in options.values()} | {letter.casefold() for letter in options}
     if all(_PLACE.fullmatch(answer) and name_key(answer) not in known for answer in answers):
         raise RowError(
-            f"{where}: field 'answer': {', '.join(answers)} is no option; give the option's letter or its text"
+            f"{where}: field 'answer': {', '.join(answers)} is not an option; give the option's letter or its text"
         )
     return tuple(dict.fromkeys(option_text(answer, options) for answer in answers))
 

@@ -168,7 +168,7 @@ def _utf16(head: bytes, path: Path) -> bool:
         return True
     if b"\0" in head:
         raise UserError(
-            f"{path}: no text in UTF-8 (a file of another kind, or UTF-16 without a byte order mark): convert the file "
+            f"{path}: not UTF-8 text (a file of another kind, or UTF-16 without a byte order mark): convert the file "
             "to UTF-8"
         )
     return False

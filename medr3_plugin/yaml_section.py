@@ -81,7 +81,7 @@ def mistake(error: ValidationError, section: str, known: Collection[str] = ()) -
     """
     first = error.errors(include_url=False)[0]
     path = section + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         message = "unknown key"
         if known and len(first["loc"]) == 1:

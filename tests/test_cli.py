@@ -18,7 +18,7 @@ from command_line import main
 import medr3_plugin
 from medr3_plugin.cli import command_line
 from medr3_plugin.commands.examples import EXAMPLES
-from medr3_plugin.commands.help import GROUPS, OPTION_GROUPS
+from medr3_plugin.commands.help import GROUPS, NEEDS, OPTION_GROUPS
 from medr3_plugin.errors import JudgeFailure, RetrievalFailure, RunFailed, UserError
 from medr3_plugin.retrieval.index.build import build_index
 
@@ -93,10 +93,10 @@ def test_the_help_needs_the_core_only() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_checking_a_recipe_shows_nothing_of_what_verl_says_on_import() -> None:
+def test_checking_a_recipe_shows_nothing_of_what_verl_says_on_import(tmp_path: Path) -> None:
     pytest.importorskip("verl")
     command = [sys.executable, "-m", "medr3_plugin", "recipes", "validate", "medr3_cpu"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert "medr3_cpu" in done.stdout
     assert done.stderr == ""
 
@@ -225,6 +225,11 @@ def test_options_of_long_commands_are_grouped() -> None:
         if len(options) > 12:
             long[" ".join(path)] = set(options)
     assert set(OPTION_GROUPS) == set(long)
+    options_of = {" ".join(path): {one.opts[0] for one in command.params} for path, command in commands()}
+    for path, needs in NEEDS.items():
+        assert {
+            name for needed, names in needs.items() for name in (needed.split()[0], *names)
+        } <= options_of[path]
     for path, groups in OPTION_GROUPS.items():
         names = [name for group in groups.values() for name in group]
         assert len(names) == len(set(names)) and set(names) <= long[path], path
@@ -252,7 +257,13 @@ def test_options_of_long_commands_are_grouped() -> None:
         ),
         ("search x --index INDEX --source books", 2, "no source 'books'; the index's documents name none"),
         ("index build --corpus corpus.jsonl --out other --chunk-tokens -5", 2, "--chunk-tokens"),
-        ("score --in empty.jsonl --out scored.jsonl --stage joint", 2, "empty.jsonl: there is no row in it"),
+        ("index build --corpus INDEX --out other", 2, "INDEX is an index, not a corpus"),
+        (
+            "index build --corpus corpus.jsonl --out other --uri a.db",
+            0,
+            "--uri: no effect without --engine milvus",
+        ),
+        ("score --in empty.jsonl --out scored.jsonl --stage joint", 2, "empty.jsonl: no rows in it"),
         ("score --in many.jsonl --out scored.jsonl --stage joint", 2, "error: and 10 more rows"),
         ("score --in many.jsonl --out scored.jsonl --stage joint --skip-bad", 3, "error: many.jsonl:20"),
         ("score --in many.jsonl --out INDEX --stage joint", 2, "INDEX: is a folder"),
@@ -267,7 +278,7 @@ def test_options_of_long_commands_are_grouped() -> None:
         ("corpus build --source pubmedq=corpus.jsonl --out new/deep", 2, "expected guideline"),
         ("corpus build --source pubmedqa=typo.json --out new/deep", 2, "typo.json: no such file"),
         ("corpus build --source wrong.jsonl --out new/deep", 2, "wrong.jsonl:1"),
-        ("corpus build --source empty.jsonl --out new/deep", 2, "empty.jsonl: there is no document"),
+        ("corpus build --source empty.jsonl --out new/deep", 2, "empty.jsonl: no documents"),
         ("index build --corpus wrong.jsonl --out new/deep", 2, "wrong.jsonl:1"),
         ("index build --corpus corpus.jsonl --out corpus.jsonl", 2, "corpus.jsonl is a file"),
         ("index info --index corpus.jsonl", 2, "corpus.jsonl: is a file"),
@@ -276,7 +287,7 @@ def test_options_of_long_commands_are_grouped() -> None:
         ("data prepare generc --out new/p.parquet", 2, "did you mean generic?"),
         ("data prepare generic --source many.jsonl --out new/p.csv", 2, "name it p.parquet"),
         ("data vocab --out INDEX", 2, "INDEX: is a folder"),
-        ("data vocab --out new/v.csv", 2, "jsonl is written; name it v.jsonl"),
+        ("data vocab --out new/v.csv", 2, "writes jsonl; name it v.jsonl"),
         ("data vocab --out new/v.parquet", 2, "name it v.jsonl"),
         ("score --in many.jsonl --out new/s.csv --stage joint", 2, "name it s.jsonl"),
         ("score --in many.jsonl --out new/s.jsonl.gz --stage joint", 2, "name it s.jsonl"),

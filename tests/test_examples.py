@@ -88,7 +88,7 @@ def test_add_layout(tmp_path: Path) -> None:
     (tmp_path / "quiz.jsonl").write_text('{"nr": 1, "stem": "Scurvy?", "choices": "A|C;B|D", "key": "A"}\n')
     assert "quiz.parquet: 1 row" in run("add_layout.py", *arguments, folder=tmp_path)
     out = run("add_layout.py", folder=tmp_path, code=3)
-    assert "quiz.parquet: 2 rows (1 rejected" in out
+    assert "quiz.parquet: 2 rows" in out and "left out: 1 rejected" in out
     assert "quiz.jsonl:3" in (tmp_path / "quiz.parquet.rejected.jsonl").read_text()
 
 

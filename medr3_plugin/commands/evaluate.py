@@ -13,11 +13,6 @@ from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.errors import UserError
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command("eval", short_help="Evaluate a model on benchmarks, as in training.")(evaluate)
-
-
 def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     out: Annotated[Path, typer.Option(help="Folder for results; the same command resumes there.")],
     model: Annotated[

@@ -124,8 +124,8 @@ def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
         return str(options["tokenizer"])
     if remote:
         raise UserError(
-            "--tokenizer is needed with a URL: a folder or Hub name with the served model's tokenizer (where that "
-            "cannot be had, any other with --api chat or chat-turns: it only measures budgets there)"
+            "--tokenizer is needed with a URL: a folder or Hub name with the served model's tokenizer (if you do not "
+            "have it, any other with --api chat or chat-turns, which use it only to measure budgets)"
         )
     model = str(options["model"])
     if not Path(model).is_dir() and (model.startswith(("/", ".", "~")) or model.count("/") > 1):
@@ -153,8 +153,8 @@ async def _api(options: dict[str, Any], tokenizer: str, tools: Path | None) -> t
             await probing.close()
     if tools and api != "completions":
         raise UserError(
-            f"--recipe {options['recipe']}: it writes tool calls by its chat template, which needs a server with "
-            f"/v1/completions; {options['model']} is asked by --api {api}"
+            f"--recipe {options['recipe']}: its chat template writes tool calls, which needs a server with "
+            f"/v1/completions; --api {api} cannot do that"
         )
     if NOTES[api]:
         typer.echo(f"note: --api {api}: {NOTES[api]}", err=True)
@@ -168,7 +168,7 @@ def _recipe(name: str, overrides: Sequence[str]) -> tuple[dict[str, Any], Any]:
 
     if not name:
         if overrides:
-            raise UserError(f"{overrides[0]}: overrides are those of a recipe: name it with --recipe")
+            raise UserError(f"{overrides[0]}: an override changes a recipe: name the recipe with --recipe")
         return {}, None
     config = compose(find_recipe(name), overrides)
     return {**section(config), "response_length": config.data.max_response_length}, config
@@ -183,7 +183,7 @@ def _tool_file(config: Any, recipe: str) -> Path | None:
         return None
     given = config.actor_rollout_ref.rollout.multi_turn.tool_config_path
     if (file := tool_file(given, find_recipe(recipe).folder)) is None:
-        raise UserError(f"actor_rollout_ref.rollout.multi_turn.tool_config_path: {given} is not there")
+        raise UserError(f"actor_rollout_ref.rollout.multi_turn.tool_config_path: no such file: {given}")
     return file
 
 
@@ -191,9 +191,7 @@ def _style(given: str | None, tools: Path | None) -> str | None:
     if tools is None and given == "tools":
         raise UserError("--prompt tools: name a recipe whose agent loop calls tools with --recipe")
     if tools is not None and given not in (None, "tools"):
-        raise UserError(
-            f"--prompt {given}: the recipe calls tools, so its prompts are those of --prompt tools"
-        )
+        raise UserError(f"--prompt {given}: the recipe calls tools and needs --prompt tools")
     return given if tools is None else "tools"
 
 

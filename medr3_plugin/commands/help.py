@@ -70,6 +70,29 @@ OPTION_GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """Command -> heading -> options; options not listed here come first, under "Options"."""
 
+NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "data prepare": {"--examples": ("--examples-as",), "--examples-as turns": ("--tokenizer",)},
+    "data build-references": {
+        "--offline": ("--corpus", "--vocabulary"),
+        "--policy-url": ("--policy-model", "--policy-attempts", "--min-pass-rate", "--max-pass-rate"),
+        "--index": ("--topk",),
+    },
+    "corpus build": {
+        "--evidence-judge": ("--evidence-model", "--evidence-for", "--evidence-concurrency", "--evidence-structured",
+                             "--evidence-parameters"),
+    },
+    "index build": {
+        "--encoder": ("--article-encoder", "--query-prefix", "--article-prefix", "--pooling", "--normalise",
+                      "--dtype", "--device", "--max-tokens", "--batch-size", "--dense-index"),
+        "--chunk-tokens": ("--chunk-overlap", "--chunk-tokenizer"),
+        "--encode-with ray": ("--workers", "--gpus-per-worker"),
+        "--engine milvus": ("--uri", "--collection"),
+    },
+    "search": {"--uri": ("--collection",)},
+    "serve": {"--uri": ("--collection", "--uri-token-env")},
+}  # fmt: skip
+"""Command -> an option (with its value) -> options that have no effect without it."""
+
 EXIT_CODES = (
     ("0", "done"),
     ("1", "failed: a service, a run or a check"),
@@ -118,7 +141,22 @@ class Command(TyperCommand):
                 raise UserError(f"{parameter.opts[0]}: {value} is not a finite number")
             if given_nothing.intersection(parameter.opts) and parameter.default != "":
                 raise UserError(f"{parameter.opts[0]}: empty; is a variable of the shell not set?")
+        self._name_unused(ctx)
         return rest
+
+    def _name_unused(self, ctx: Any) -> None:
+        """Say which of the given options have no effect, for want of another."""
+        by_option = {option: parameter for parameter in self.get_params(ctx) for option in parameter.opts}
+        for needed, options in NEEDS.get(_path(ctx), {}).items():
+            option, _, value = needed.partition(" ")
+            found = ctx.params.get(by_option[option].name)
+            if found == value if value else found:
+                continue
+            sources = {name: ctx.get_parameter_source(by_option[name].name) for name in options}
+            if unused := [
+                name for name, source in sources.items() if source and source.name == "COMMANDLINE"
+            ]:
+                typer.echo(f"note: {', '.join(unused)}: no effect without {needed}", err=True)
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         """Take -v and -q out of the arguments first."""

@@ -45,17 +45,6 @@ _ChunkTokens = Annotated[int, typer.Option(min=0, help="Cut longer documents int
 _Index = Annotated[Path, typer.Option("--index", help="Index folder.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
-    from medr3_plugin.commands.evaluate_index import evaluate
-
-    group = typer.Typer(help="Build, inspect and measure retrieval indexes.", no_args_is_help=True)
-    group.command("build")(build)
-    group.command("info", short_help="Check an index and show what it holds.")(info)
-    group.command("evaluate", short_help="Measure an engine on a retrieval benchmark (R2MED).")(evaluate)
-    app.add_typer(group, name="index")
-
-
 def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     corpus: _Corpus,
     out: Annotated[Path | None, typer.Option(help="Index folder to create; not for milvus.")] = None,
@@ -124,8 +113,6 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     out_folder(out)
     if config and engine == "bm25":
         typer.echo("note: --encoder is not used by --engine bm25; give --engine hybrid or dense", err=True)
-    if chunk_overlap and not chunk_tokens:
-        typer.echo("note: --chunk-overlap has no effect without --chunk-tokens", err=True)
     encode = None
     if encode_with == "ray":
         from medr3_plugin.retrieval.index.ray_encoding import encode_corpus
@@ -207,7 +194,8 @@ def info(
         return
     typer.echo(f"{index}: {_summary(manifest)}")
     typer.echo(f"sources: {_counts(columns['sources'], 30)}")
-    typer.echo(f"evidence levels: {_counts(manifest['documents']['evidence_levels'])}")
+    levels = {f"level {level}": count for level, count in manifest["documents"]["evidence_levels"].items()}
+    typer.echo(f"evidence: {_counts(levels)}")
     if types := manifest["documents"].get("evidence_types"):
         typer.echo(f"evidence types: {_counts(types)}")
     typer.echo(f"years: {_years(columns['years'], manifest['documents']['count'])}")

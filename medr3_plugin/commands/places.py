@@ -30,5 +30,5 @@ def check_one_place(index: Path | None, uri: str, ranking: str | None = None) ->
         raise UserError("give either --index FOLDER or --uri URI (Milvus)")
     if index is not None and ranking:
         raise UserError(
-            f"--ranking {ranking}: is for --uri; an index is ranked by the engine it was built with"
+            f"--ranking {ranking}: only for --uri; an index is ranked by the engine it was built with"
         )

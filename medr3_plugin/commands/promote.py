@@ -8,11 +8,6 @@ from typing import Annotated
 import typer
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command("promote", short_help="End the running stage after its current step.")(promote)
-
-
 def promote(
     run: Annotated[Path, typer.Argument(help="The run folder of a training run in progress.")],
 ) -> None:

@@ -16,16 +16,6 @@ if TYPE_CHECKING:
     from medr3_plugin.recipe.checks import Finding
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    group = typer.Typer(help="List, copy, check and rehearse recipes.", no_args_is_help=True)
-    group.command("list")(list_)
-    group.command("copy", short_help="Copy a recipe into your own folder.")(copy)
-    group.command("validate", short_help="Check recipes against the installed verl.")(validate)
-    group.command("rehearse", short_help="Run a whole recipe on the CPU, with a tiny model.")(rehearse)
-    app.add_typer(group, name="recipes")
-
-
 def list_() -> None:
     """List the shipped recipes."""
     from medr3_plugin.recipe.shipped import list_recipes
@@ -121,10 +111,7 @@ def rehearse(
 
 def _verdict(findings: Sequence[Finding]) -> str:
     errors = sum(finding.level == "error" for finding in findings)
-    missing = [finding.message for finding in findings if finding.level == "missing"]
-    files = sum(message.startswith("no ") for message in missing)
+    missing = sum(finding.level == "missing" for finding in findings)
     if errors:
         return counted(errors, "error")
-    if files:
-        return f"not ready, {counted(files, 'file')} missing"
-    return "not ready" if missing else "ok"
+    return f"not ready, {missing} missing" if missing else "ok"

@@ -10,11 +10,6 @@ import typer
 from medr3_plugin.errors import UserError
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command("report", short_help="Write a run's report as one HTML page.")(report)
-
-
 def report(
     run_dir: Annotated[
         Path, typer.Argument(help="Run folder (metrics.jsonl, stages.json, trajectories.jsonl).")

@@ -19,6 +19,7 @@ from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.commands.words import counted
 from medr3_plugin.errors import RowError, UserError, needs
 from medr3_plugin.outputs import made, whole
+from medr3_plugin.tables import SUFFIXES, suffix_of
 
 if TYPE_CHECKING:
     from medr3_plugin.records import Sample
@@ -30,11 +31,6 @@ CHUNK = 512
 """Rows scored together: enough to keep a judge busy, few enough to hold in memory."""
 NAMED = 20
 """Wrong rows that are named; the others are counted."""
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command("score", short_help="Score trajectories of any model.")(score)
 
 
 def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
@@ -74,7 +70,7 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
 
     source = Path("/dev/stdin") if source == STREAM else source
     if source.resolve() == out.resolve():
-        raise UserError(f"--out {out}: is the file of --in")
+        raise UserError(f"--out {out}: the same file as --in")
     if out != STREAM:
         out_file(out, JSONL)
     endpoint("--judge", "" if judge == "rule" else judge)
@@ -99,11 +95,10 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
         options["extractor"] = {**options.get("extractor", {}), "vocabularies": [str(p) for p in vocabulary]}
     if encoder:
         options["encoder"] = {**options.get("encoder", {}), "path": encoder}
-    if source.is_dir() or not source.exists():
-        raise UserError(
-            f"--in {source}: {'is a folder' if source.is_dir() else 'no such file'}; give a jsonl file"
-        )
+    _check(source)
     scorer = build_scorer(options)
+    if explain and not (options.get("encoder") or {}).get("path"):
+        print("note: without --encoder the semantic term of the reasoning is 0", file=sys.stderr)
     try:
         with made(out.parent):
             bad, failed = asyncio.run(_run(scorer, source, out, stage, explain=explain))
@@ -113,6 +108,18 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
         raise typer.Exit(1)
     if bad:
         raise typer.Exit(3 if skip_bad else 2)
+
+
+def _check(source: Path) -> None:
+    if source.is_dir():
+        wrong = "is a folder"
+    elif not source.exists():
+        wrong = "no such file"
+    elif (form := suffix_of(source)) in SUFFIXES and form not in JSONL:
+        wrong = f"is {form[1:]}"
+    else:
+        return
+    raise UserError(f"--in {source}: {wrong}; give a jsonl file of trajectories")
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -197,7 +204,7 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
                         print(in_words(scored), file=sys.stderr if out == STREAM else sys.stdout)
                 bar.update(len(chunk))
         if not good and not bad:
-            raise UserError(f"{source}: there is no row in it")
+            raise UserError(f"{source}: no rows in it")
     if bad > NAMED:
         print(f"error: and {bad - NAMED:,} more rows", file=sys.stderr)
     print(_summary(good, bad, failures, out), file=sys.stderr)

@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from medr3_plugin.records import Hit
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command("search")(search)
-
-
 def search(  # noqa: PLR0917
     query: Annotated[str, typer.Argument(help="What to search for.")],
     index: Annotated[Path | None, typer.Option("--index", help="Index folder.")] = None,

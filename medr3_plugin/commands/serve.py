@@ -91,8 +91,3 @@ def serve(  # noqa: PLR0917 (the options of a command)
         run_stdio(options)
         return
     run_server(options, host=host, port=port, workers=workers)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command("serve", short_help="Serve an index over HTTP (Search-R1's protocol).")(serve)

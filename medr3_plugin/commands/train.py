@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,15 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from medr3_plugin.errors import UserError
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command(
-        "train",
-        short_help="Train with a recipe, or resume a stopped run.",
-        context_settings={"allow_extra_args": True, "ignore_unknown_options": False},
-    )(train)
 
 
 def train(
@@ -41,9 +33,8 @@ def train(
     findings = check(found, given)
     problems = [finding for finding in findings if finding.level != "note"]
     if problems:
-        more = (
-            f" (and {len(problems) - 1} more: medr3 recipes validate {recipe})" if len(problems) > 1 else ""
-        )
+        whole = shlex.join(["medr3", "recipes", "validate", recipe, *given])
+        more = f" (and {len(problems) - 1} more: {whole})" if len(problems) > 1 else ""
         raise UserError(f"{problems[0].where}: {problems[0].message}{more}")
     config = compose(found, given)
     if (other := other_verl()) is not None:

@@ -37,10 +37,10 @@ def check(dataset: str, rows: Sequence[RawRow], source: str) -> None:
         return
     found, count = (Counter(filter(None, map(_origin, readable))).most_common(1) or [("", 0)])[0]
     if 2 * count > len(readable) and not dataset.startswith(found):
-        names = " or ".join(name for name in DATASETS if name.startswith(found))
+        names = " or ".join(f"`{name}`" for name in DATASETS if name.startswith(found))
         raise UserError(
-            f"{source}: these are rows of {names}, not of {dataset}: use `medr3 data prepare {names}`, or "
-            "`generic` for your own file"
+            f"{source}: its rows look like {names}, not like `{dataset}`: prepare it under that name, or under "
+            "`generic` if it is your own file"
         )
     if dataset == "medqa_us" and 2 * sum(has_cjk(str(data.get("question"))) for data in readable) > len(
         readable

@@ -83,8 +83,8 @@ def find_recipe(name: str) -> Recipe:
         raise UserError(f"{path} is not a recipe: give its folder, or its yaml with a `defaults` list")
     own = {str(file.parent) for file in path.parent.glob("*/*.yaml")}
     close = difflib.get_close_matches(name, {*shipped, *own}, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(shipped)}"
-    raise UserError(f"no recipe {name!r}: {hint}")
+    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(shipped)}"
+    raise UserError(f"no recipe {name!r}; {hint}")
 
 
 def copy_recipe(name: str, target: Path) -> Recipe:
@@ -123,6 +123,8 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Any:
         from omegaconf import OmegaConf
     with needs("verl", "verl", "composing a recipe"):
         import verl  # noqa: F401 (its package data is the search path `pkg://verl.trainer.config`)
+    if wrong := [given for given in overrides if "=" not in given and not given.startswith("~")]:
+        raise UserError(f"{wrong[0]!r} is not an override: expected KEY=VALUE")
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(recipe.folder), version_base=None):

@@ -101,7 +101,7 @@ def fill_collection(
                     _upsert(client, uri, collection, _rows(batch, model, options.batch_size))
                 bar.update(len(batch))
         if not summary.levels:
-            raise UserError("the corpus holds no document")
+            raise UserError("the corpus has no documents")
         manifest["finished"], manifest["made_of"] = True, made_of
         manifest["documents"] = {**summary.record(), "skipped_rows": bad_rows.count if bad_rows else 0}
         _upsert(client, uri, collection, [_manifest_row(manifest)])

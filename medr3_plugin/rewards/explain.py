@@ -150,7 +150,7 @@ def _paper(record: Mapping[str, float], reasons: Mapping[str, Any]) -> dict[str,
     words = {}
     if "paper_reasoning" in reasons["terms"]:
         words["paper_reasoning"] = [_values(record, "paper", ("semantic", "statistic", "logical"))]
-        words["paper_retrieval_number"] = [f"{record['searches']:.0f} searches"]
+        words["paper_retrieval_number"] = [f"searches: {record['searches']:.0f}"]
     if "paper_retrieval" in reasons["terms"]:
         levels = ", ".join(f"{count} of level {name}" for name, count in reasons["levels"].items())
         words["paper_retrieval"] = [

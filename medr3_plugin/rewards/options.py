@@ -29,7 +29,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 def _as_pair(value: Any) -> Any:
-    return (value, value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    if isinstance(value, str | bool | None):
+        raise ValueError("expected a number, or [start, end]")
+    return (value, value) if isinstance(value, int | float) else value
 
 
 Ramp = Annotated[tuple[Share, Share], BeforeValidator(_as_pair)]
@@ -37,9 +39,8 @@ Ramp = Annotated[tuple[Share, Share], BeforeValidator(_as_pair)]
 
 
 class BonusWeights(Section):
-    """Weights of the parts in the bonus B; their sum must not exceed 1 (the answer has to decide).
-
-    One number, or `[start, end]`: the weight then moves linearly over the stage.
+    """Weights of the parts in the bonus B: each a number, or `[start, end]` to move linearly over the stage. Their sum
+    must not exceed 1, so that the answer decides.
 
     Attributes:
         reasoning: weight of S, the agreement with the best reference.

@@ -80,7 +80,7 @@ class PaperOptions(Section):
                     f"evidence level {level} stands under {' and '.join(names) or 'none'}; once each"
                 )
         if unknown := sorted({level for given in levels.values() for level in given} - places.keys()):
-            raise ValueError(f"{unknown[0]} is no evidence level; they are 1 to {max(EVIDENCE_LEVELS)}")
+            raise ValueError(f"{unknown[0]} is not an evidence level; they are 1 to {max(EVIDENCE_LEVELS)}")
         return levels
 
     def rung(self, evidence_level: int) -> int:

@@ -209,7 +209,7 @@ class Schedule(Section):
             if reward_keys and of_reward and part not in reward_keys:
                 close = ", ".join(difflib.get_close_matches(part, reward_keys, n=3))
                 hint = f"; did you mean {close}?" if close else f" (parts: {', '.join(reward_keys)})"
-                raise UserError(f"{where}.until.metric: {metric!r} is no reward part{hint}")
+                raise UserError(f"{where}.until.metric: {metric!r} is not a reward part{hint}")
 
     def check_files(self, default_train_files: Sequence[str]) -> None:
         """Check that every stage's training files exist.

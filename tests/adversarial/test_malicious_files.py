@@ -53,10 +53,10 @@ def sign(index: Path, change=lambda content: None) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda m: m["files"].update({"../corpus.jsonl": {"bytes": 1}}), "is no file of an index"),
-        (lambda m: m["files"].update({"/etc/hostname": {"bytes": 1}}), "is no file of an index"),
-        (lambda m: m["files"].update({"documents/../../corpus.jsonl": {"bytes": 1}}), "is no file"),
-        (lambda m: m["files"].update({"documents/rows.jsonl": 3}), "is no file of an index"),
+        (lambda m: m["files"].update({"../corpus.jsonl": {"bytes": 1}}), "is not a file of an index"),
+        (lambda m: m["files"].update({"/etc/hostname": {"bytes": 1}}), "is not a file of an index"),
+        (lambda m: m["files"].update({"documents/../../corpus.jsonl": {"bytes": 1}}), "is not a file"),
+        (lambda m: m["files"].update({"documents/rows.jsonl": 3}), "is not a file of an index"),
         (lambda m: m["files"].update({"documents/rows.jsonl": {}}), "corrupted"),
         (lambda m: m.update(files={}), "describes no files"),
         (lambda m: m.update(files=[1]), "describes no files"),

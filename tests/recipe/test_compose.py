@@ -182,7 +182,7 @@ def composed() -> Any:
             "trainer.v1.trainer_mode",
             "would ignore medr3.stages",
         ),
-        ({"medr3.retrieval.backend": "grpc"}, "medr3.retrieval.backend", "Input should be"),
+        ({"medr3.retrieval.backend": "grpc"}, "medr3.retrieval.backend", "expected"),
         ({"medr3.environment.answer_reserve": 20000}, "max_response_length", "document_tokens"),
         ({"trainer.v1.trainer_mode": "sync"}, "trainer.v1.trainer_mode", "medr3_progressive"),
         ({"algorithm.adv_estimator": "remax"}, "algorithm.adv_estimator", "medr3_grpo"),
@@ -447,7 +447,7 @@ def test_prompts_of_another_agent_loop_are_an_error(elsewhere: Path) -> None:
 
 def test_missing_files_are_not_ready_and_listed_once(elsewhere: Path) -> None:
     result = medr3("recipes", "validate", "medr3_cpu")
-    assert result.exit_code == 0 and "medr3_cpu: not ready, 6 files missing" in result.output
+    assert result.exit_code == 0 and "medr3_cpu: not ready, 6 missing" in result.output
     lines = [
         line for line in result.output.splitlines() if line.startswith("  missing: ") and ": no " in line
     ]

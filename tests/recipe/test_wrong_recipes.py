@@ -137,7 +137,7 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
         ({"medr3.environment.empty_line": "<answer>none</answer>"}, "empty_line", "<answer>"),
         ({"medr3.retrieval.backend": "in_process"}, "medr3.retrieval.backend", "inprocess"),
         ({"medr3.platform": "cup"}, "medr3.platform", "did you mean cpu"),
-        ({"medr3.reward.encoder.device": "gpu"}, "medr3.reward.encoder.device", "no device of torch"),
+        ({"medr3.reward.encoder.device": "gpu"}, "medr3.reward.encoder.device", "not a device of torch"),
         ({"trainer.resume_mode": "atuo"}, "trainer.resume_mode", "did you mean auto"),
         ({"trainer.device": "gpu"}, "trainer.device", "expected cuda, cpu"),
         ({f"{ACTOR}.strategy": "fsdp3"}, f"{ACTOR}.strategy", "did you mean fsdp"),
@@ -155,7 +155,7 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
         (
             {"trainer.save_freq": 1, f"{ACTOR}.checkpoint.save_contents": ["hf_model"]},
             "save_contents",
-            "weights it began with",
+            "initial weights",
         ),
         (
             {"trainer.save_freq": 1, f"{ACTOR}.checkpoint.load_contents": ["model", "hf_model"]},

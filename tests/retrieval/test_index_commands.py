@@ -40,7 +40,7 @@ def test_build_search_and_info(tmp_path, corpus, medr3):
     assert (code, out, err) == (0, "", "no document matches\n")
     code, out, _ = medr3("index", "info", "--index", index, "--verify")
     assert code == 0
-    assert "evidence levels: 1: 10, 6: 10, 7: 10" in out
+    assert "level 1: 10, level 6: 10, level 7: 10" in out
     assert out.endswith("files are intact\n")
 
 
@@ -185,11 +185,14 @@ def test_skipped_rows_are_listed(tmp_path, medr3):
         ),
         (["index", "build", "--corpus", "CORPUS", "--out", "x", "--engine", "dense"], "needs --encoder"),
         (
-            ["index", "build", "--corpus", "CORPUS", "--out", "x", "--dtype", "int4"],
+            ["index", "build", "--corpus", "CORPUS", "--out", "x", "--encoder", "e", "--dtype", "int4"],
             "--dtype: 'int4' is not one of",
         ),
         (
-            ["index", "build", "--corpus", "CORPUS", "--out", "x", "--dense-index", "PQ"],
+            [
+                *("index", "build", "--corpus", "CORPUS", "--out", "x", "--engine", "dense"),
+                *("--encoder", "e", "--dense-index", "PQ"),
+            ],
             "unknown dense index 'PQ'; expected one of auto",
         ),
         (["index", "build", "--corpus", "CORPUS"], "--out"),

@@ -61,7 +61,9 @@ def _csv(row: RawRow) -> Item:
         raise RowError(f"{len(columns)} columns; expected six: question, A, B, C, D, letter")
     subject = re.sub(r"(_(?:test|dev|val|train))?\.csv(\.gz)?$", "", row.data["_file"])
     if f"{subject}_" not in row.data["_file"] and subject not in SUBJECTS:
-        raise RowError("the file's name tells no subject; name it <subject>_<split>.csv, as anatomy_test.csv")
+        raise RowError(
+            "the file name has no subject; name it <subject>_<split>.csv, such as anatomy_test.csv"
+        )
     _check(subject)
     options = options_of(columns[1:5])
     return choice_item(

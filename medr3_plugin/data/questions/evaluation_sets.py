@@ -28,7 +28,7 @@ def read(source: str) -> Iterator[tuple[reading.RawRow, Item | None]]:
         items = [None if row.error else _item(row) for row in rows]
         if not any(items):
             raise UserError(
-                f"{name}: no row holds a question to compare with (searched: "
+                f"{name}: no row has a question to compare with (searched: "
                 f"{', '.join(_QUESTION)}, 'prompt'); convert it to rows with 'question', or leave it out"
             )
         yield from zip(rows, items, strict=True)

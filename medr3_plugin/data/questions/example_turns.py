@@ -83,7 +83,9 @@ def load_tokenizer(path: str) -> Any:
             tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{path}: no tokenizer can be loaded ({reason})") from error
+        raise UserError(
+            f"{path}: no tokenizer can be loaded ({reason}); give the folder of a model"
+        ) from error
     if not tokenizer.chat_template:
         raise UserError(f"{path}: the tokenizer has no chat template, so it cannot build prompts")
     return tokenizer

@@ -104,7 +104,7 @@ def _read_hub(source: str, split: str = "", config: str = "", file: str = "") ->
         ("--config", config, own_config),
     ):
         if given and own and given != own:
-            raise UserError(f"{source}: its name disagrees with {option} {given}; leave one of them out")
+            raise UserError(f"{source}: it names another one than {option} {given}; leave one of them out")
     split = split or own_split
     loaded = hub.load(name, config or own_config, file)
     parts = {part: rows for part, rows in loaded.items() if split_name(split) in ("", split_name(part))}

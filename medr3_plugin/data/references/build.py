@@ -214,7 +214,8 @@ def _training_rows(
 def summary_lines(report: Mapping[str, Any], out: Path) -> list[str]:
     """The report in a few lines."""
     counts = ", ".join(f"{number} {status}" for status, number in report["items"].items())
-    lines = [f"{out}: {counts}; {report['references']} references"]
+    references = report["references"]
+    lines = [f"{out}: {counts}; {references} reference{'s' * (references != 1)}"]
     lines += [f"dropped, {reason}: {number}" for reason, number in report["dropped"].items()]
     for step, numbers in report["steps"].items():
         lines.append(
@@ -235,7 +236,8 @@ def raise_for(report: Mapping[str, Any], out: Path, stopped: str) -> None:
     failed, unreached = report["items"].get("failed", 0), report["items"].get("unreached", 0)
     again = "paid replies are in the journal; run the same command to resume"
     if stopped:
-        raise RunFailed(f"stopped before {unreached} item{'s' * (unreached != 1)}: {stopped}; {again}")
+        before = f" before {unreached} item{'s' * (unreached != 1)}" * bool(unreached)
+        raise RunFailed(f"stopped{before}: {stopped}; {again}")
     if failed:
         first = report["failures"][0]
         raise RunFailed(

@@ -173,10 +173,10 @@ def _contents(config: Any) -> Iterator[Finding]:
         if unknown := [part for part in contents if part not in _CONTENTS]:
             yield _unknown(key, unknown[0], _CONTENTS)
         elif "model" not in contents:
-            yield Finding.error(key, "has no model: a resumed run would go on with the weights it began with")
+            yield Finding.error(key, "lacks model: a resumed run would start again from the initial weights")
     if absent := [part for part in loaded if part not in saved]:
         key = "actor_rollout_ref.actor.checkpoint.load_contents"
-        yield Finding.error(key, f"{absent[0]} is not saved: a run could not resume")
+        yield Finding.error(key, f"{absent[0]} is not saved, so a run could not be resumed")
 
 
 def _unknown(key: str, value: Any, allowed: Sequence[str]) -> Finding:
@@ -191,7 +191,7 @@ def _device(key: str, value: Any, _config: Any) -> Finding | None:
     try:
         torch.device(value)
     except (RuntimeError, TypeError):
-        return Finding.error(key, f"{value!r} is no device of torch: cpu, cuda, cuda:0, ...")
+        return Finding.error(key, f"{value!r} is not a device of torch such as cpu, cuda or cuda:0")
     return None
 
 

@@ -27,14 +27,14 @@ def packages(config: Any) -> Iterator[Finding]:
     fsdp = config.actor_rollout_ref.actor.strategy in ("fsdp", "fsdp2")
     if config.trainer.device == "cpu" and fsdp and attention.startswith("flash"):
         key = "actor_rollout_ref.model.override_config.attn_implementation"
-        yield Finding.error(key, f"{attention} needs a GPU: set sdpa")
+        yield Finding.error(key, f"{attention} needs a GPU; set sdpa")
     wanted = {
         "vllm": ("vllm", config.actor_rollout_ref.rollout.name == "vllm", "medr3-plugin[train]"),
         "flash_attn": (
             "flash-attn",
             config.trainer.device == "cuda" and fsdp and attention == "flash_attention_2",
-            "flash-attn --no-build-isolation, after torch; or set actor_rollout_ref.model.override_config."
-            "attn_implementation=sdpa, slower and without sequence parallelism",
+            "flash-attn --no-build-isolation (after torch), or set actor_rollout_ref.model.override_config."
+            "attn_implementation=sdpa (slower, no sequence parallelism)",
         ),
         "liger_kernel": ("liger-kernel", bool(model.use_liger), "liger-kernel"),
         "sentence_transformers": (
@@ -45,7 +45,7 @@ def packages(config: Any) -> Iterator[Finding]:
     }
     for module, (name, needed, remedy) in wanted.items():
         if needed and importlib.util.find_spec(module) is None:
-            yield Finding.missing(name, f"not installed here: pip install {remedy}")
+            yield Finding.missing(name, f"not installed here; pip install {remedy}")
 
 
 def devices(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
@@ -94,7 +94,7 @@ def milvus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[
             yield Finding.error(
                 f"{key}.uri",
                 f"{uri} is a Milvus Lite file, which only one process at a time can open, and "
-                f"actor_rollout_ref.rollout.agent.num_workers is {workers}: take a Milvus server, or set it to 1",
+                f"actor_rollout_ref.rollout.agent.num_workers is {workers}: use a Milvus server, or set it to 1",
             )
 
 
@@ -145,8 +145,8 @@ def addresses(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterat
         if host in ("localhost", "::1", "0.0.0.0") or host.startswith("127."):  # noqa: S104 (compared, not bound)
             yield Finding.missing(
                 key,
-                f"{url} is another machine for each of the {workers} workers, which run on all {nodes} nodes: give an "
-                "address that every node reaches (of the judge: MEDR3_JUDGE_URL in the shipped recipes)",
+                f"the {workers} workers run on all {nodes} nodes, and {url} is a different machine on each: give an "
+                "address that every node reaches (for the judge of a shipped recipe, set MEDR3_JUDGE_URL)",
             )
 
 
@@ -164,26 +164,26 @@ def cpus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Fi
     rollout = _rollout_gpus(config)
     # 1 for TransferQueue's controller; 1 to place the actors that hold none while they run
     needed = CPUS_PER_GPU * gpus + CPUS_PER_ROLLOUT_GPU * rollout + units + 1 + 1 + searching
-    parts = f"{CPUS_PER_GPU} a GPU, {units} + 1 for TransferQueue, {searching:g} for retrieval, 1 to place the others"
+    parts = f"{CPUS_PER_GPU} per GPU, {units} + 1 for TransferQueue, {searching:g} for retrieval, 1 to place the others"
     ray_init = config.ray_kwargs.ray_init
     slots = ray_init.get("num_gpus") or 0
     if config.trainer.device == "cpu" and not ray_init.get("address") and slots < gpus + rollout:
         yield Finding.error(
             "ray_kwargs.ray_init.num_gpus",
-            f"{slots} logical GPUs, and the run takes {gpus + rollout}: raise it, each stands for one rank on the CPU",
+            f"{slots} logical GPUs, but the run needs {gpus + rollout}, one for each rank on the CPU",
         )
     given = config.ray_kwargs.ray_init.num_cpus
     if given is not None and given < needed:
         yield Finding.error(
             "ray_kwargs.ray_init.num_cpus",
-            f"{given} are too few, the run would wait forever: Ray needs {needed:g} CPUs ({parts})",
+            f"{given} is too few: Ray needs {needed:g} CPUs ({parts}), or the run waits forever",
         )
     here = os.cpu_count() or 1
     if given is None and config.trainer.nnodes == 1 and here < needed:
         yield Finding.note(
             "ray_kwargs.ray_init.num_cpus",
-            f"Ray needs {needed:g} CPUs ({parts}); this machine has {here}: there, set the key to {needed:g}, "
-            "or the run waits forever",
+            f"Ray needs {needed:g} CPUs ({parts}); this machine has {here}. To run here, set the key to "
+            f"{needed:g}, or the run waits forever",
         )
 
 

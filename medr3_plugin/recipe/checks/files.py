@@ -97,7 +97,7 @@ def _model(key: str, name: str) -> Iterator[Finding]:
     """A folder of this machine holds a model; a hub name is left to its download."""
     folder = Path(name).expanduser()
     if not name:
-        yield Finding.error(key, "give the folder or the hub name of a model")
+        yield Finding.error(key, "give a model's folder or Hub name")
     elif folder.is_dir():
         # sentence-transformers may have its configuration in modules.json alone
         of_sentences = not (folder / "config.json").exists() and (folder / "modules.json").exists()
@@ -105,9 +105,9 @@ def _model(key: str, name: str) -> Iterator[Finding]:
         try:
             json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            yield Finding.error(key, f"{name} holds no model, {file.name} cannot be read ({error})")
+            yield Finding.error(key, f"{name} is not a model folder: {file.name} cannot be read ({error})")
     elif folder.exists():
-        yield Finding.error(key, f"{name} is a file: give the model's folder, or a hub name")
+        yield Finding.error(key, f"{name} is a file: give the model's folder, or a Hub name")
     elif _is_path(name) or name.count("/") > 1:
         yield Finding.missing(key, f"no such folder: {name}{_model_remedy(name)}")
 
@@ -143,7 +143,7 @@ def _writable(key: str, name: Any) -> Iterator[Finding]:
     if not name:
         return
     if not isinstance(name, str) or "://" in name:
-        yield Finding.error(key, f"a folder of this machine is needed, got {name!r}")
+        yield Finding.error(key, f"expected a local folder, got {name!r}")
         return
     folder = Path(name).expanduser().absolute()
     while not folder.exists():
@@ -207,7 +207,7 @@ def _parquet(key: str, files: Sequence[str], least: int, without: set[str], prom
                 yield Finding.error(
                     key,
                     f"{file} has rows for the agent loop {loop}, which this recipe does not use: prepare it with "
-                    "the fitting --prompt (tools for a recipe with a tool file, else search or plain)",
+                    "--prompt tools for a recipe with a tool file, otherwise with search or plain",
                 )
     if complete and rows < least:
         yield Finding.error(key, f"{rows} rows are fewer than data.train_batch_size {least}")

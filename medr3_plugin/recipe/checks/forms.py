@@ -67,7 +67,7 @@ def forms(config: Any) -> Iterator[Finding]:
 
     if not config or "model_engine" not in config:
         hint = "defaults: [ppo_trainer, _self_], with pkg://verl.trainer.config in hydra.searchpath"
-        yield Finding.error("defaults", f"the recipe is not on top of verl's configuration; it needs {hint}")
+        yield Finding.error("defaults", f"the recipe does not extend verl's configuration; it needs {hint}")
         return
     engines = ("dp", "megatron", "torchtitan", "veomni")
     if config.model_engine not in engines:
@@ -83,7 +83,7 @@ def forms(config: Any) -> Iterator[Finding]:
     except OmegaConfBaseException as error:
         yield Finding.error(str(error.full_key or "recipe"), str(error).partition("\n")[0])
     except RecursionError:
-        yield Finding.error("recipe", "an interpolation leads back to itself")
+        yield Finding.error("recipe", "an interpolation refers to itself")
     else:
         yield from _wrong(resolved)
 

@@ -43,7 +43,7 @@ def unknown_keys(config: Any) -> Iterator[Finding]:
         close = difflib.get_close_matches(path.rpartition(".")[2], sorted(known), n=1)
         if close or "." in path:  # a custom section is no mistake
             hint = f"; did you mean {close[0]}?" if close else ""
-            yield Finding.error(path, f"no key of verl's configuration: nothing would read it{hint}")
+            yield Finding.error(path, f"not a key of verl's configuration: nothing would read it{hint}")
 
 
 def _unknown(given: Any, base: Any, path: str) -> Iterator[tuple[str, set[str]]]:

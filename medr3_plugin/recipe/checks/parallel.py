@@ -57,7 +57,7 @@ def separate(config: Any) -> Iterator[Finding]:
     for key in ("nnodes", "n_gpus_per_node"):
         if rollout[key] < 1:
             where = f"actor_rollout_ref.rollout.{key}"
-            yield Finding.error(where, "at least 1: in separate_async the rollout has GPUs of its own")
+            yield Finding.error(where, "must be at least 1: in separate_async the rollout has its own GPUs")
     steps = config.trainer.v1.separate_async.parameter_sync_step
     if config.data.train_batch_size != steps * actor.ppo_mini_batch_size:
         yield Finding.error(
@@ -68,7 +68,9 @@ def separate(config: Any) -> Iterator[Finding]:
     engine = rollout.checkpoint_engine
     key = "actor_rollout_ref.rollout.checkpoint_engine.backend"
     if engine.backend == "naive":
-        yield Finding.error(key, "naive sends nothing to other GPUs: nccl, or another transport of verl's")
+        yield Finding.error(
+            key, "naive sends nothing to other GPUs: use nccl or another of verl's transports"
+        )
 
 
 def transport(config: Any) -> Iterator[Finding]:
@@ -97,8 +99,8 @@ def _sequence_parallel(config: Any, size: Any, sequence: int) -> Iterator[Findin
     if _FLASH not in attention:
         yield Finding.error(
             "actor_rollout_ref.model.override_config.attn_implementation",
-            f"{attention!r} with ulysses_sequence_parallel_size={sequence}: verl gathers the pieces of a sequence in "
-            "flash attention only; with any other, each GPU would attend to its own piece alone; use "
+            f"{attention!r} with ulysses_sequence_parallel_size={sequence}: verl gathers the pieces of a sequence only "
+            "in flash attention; with any other, each GPU would attend to its own piece alone. Use "
             "flash_attention_2, or set the size to 1",
         )
 

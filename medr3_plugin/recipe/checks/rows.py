@@ -105,8 +105,8 @@ def _gold_is_indexed(key: str, gold: set[str], indexes: Sequence[str]) -> Iterat
         example = min(gold)
         yield Finding.error(
             key,
-            f"no gold document of it, such as {example}, is in {', '.join(indexes)}: retrieval would earn nothing for "
-            "finding one; index the corpus they come from, or one with a column pmid or doi",
+            f"none of its gold documents, such as {example}, is in {', '.join(indexes)}, so retrieval would never earn "
+            "anything for one; index the corpus they come from, or one with a column pmid or doi",
         )
 
 

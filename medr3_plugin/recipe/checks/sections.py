@@ -140,7 +140,7 @@ def _listed_loops(path: str | None) -> list[str]:
         return []
     listed = _yaml(Path(path))
     if not isinstance(listed, list) or not all(isinstance(loop, dict) for loop in listed):
-        raise UserError(f"{path}: a list of agent loops is needed, each with name and _target_")
+        raise UserError(f"{path}: expected a list of agent loops, each with name and _target_")
     return [str(loop.get("name")) for loop in listed]
 
 
@@ -172,8 +172,8 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
     if config.data.tool_config_path != given:
         yield Finding.error(
             "data.tool_config_path",
-            f"{config.data.tool_config_path} is not {key} ({given}): prompts would be measured without the tool's "
-            "description",
+            f"{config.data.tool_config_path} differs from {key} ({given}): prompts would be measured without the "
+            "tool's description",
         )
     from verl.experimental.agent_loop.tool_parser import ToolParser
 
@@ -184,7 +184,7 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
     if rollout.multi_turn.format not in ToolParser._registry:
         yield Finding.error(
             "actor_rollout_ref.rollout.multi_turn.format",
-            f"{rollout.multi_turn.format!r} is no tool parser of verl: {', '.join(sorted(ToolParser._registry))}",
+            f"{rollout.multi_turn.format!r}: verl's tool parsers are {', '.join(sorted(ToolParser._registry))}",
         )
     for options in _search_tools(path):
         try:
@@ -244,7 +244,7 @@ def _search_tools(path: Path) -> list[dict[str, Any]]:
     listed = _yaml(path)
     found = (listed.get("tools") or ()) if isinstance(listed, dict) else ()
     if not isinstance(found, list | tuple) or not all(isinstance(tool, dict) for tool in found):
-        raise UserError(f"{path}: tools: a list of tools is needed, each with class_name and config")
+        raise UserError(f"{path}: tools: expected a list of tools, each with class_name and config")
     return [
         t.get("config") or {} for t in found if str(t.get("class_name", "")).endswith("MedicalSearchTool")
     ]

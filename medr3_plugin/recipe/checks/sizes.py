@@ -134,8 +134,8 @@ def budgets(config: Any) -> Iterator[Finding]:
     if (actor.optim.lr_warmup_steps or 0) >= longest:
         yield Finding.error(
             "actor_rollout_ref.actor.optim.lr_warmup_steps",
-            f"{actor.optim.lr_warmup_steps}, and no stage has more than {longest} updates: none would reach its "
-            "learning rate, whose schedule begins anew in each stage",
+            f"{actor.optim.lr_warmup_steps}, but no stage has more than {longest} updates: none would reach its "
+            "learning rate, because the schedule restarts in each stage",
         )
     for index, stage in enumerate(schedule.stages):
         if (unmet := stage.until.never_met(max(1, config.trainer.test_freq))) is not None:
@@ -165,7 +165,7 @@ def memory(config: Any, gpu_memory_gib: float) -> Iterator[Finding]:
     yield Finding.note(
         "memory",
         f"estimate per GPU of {gpu_memory_gib:g} GiB: training {needed.training:.0f} GiB ({parts}), "
-        f"generating {needed.generating:.0f} GiB with room for {needed.kv_tokens} tokens of KV cache",
+        f"generating {needed.generating:.0f} GiB with room for {needed.kv_tokens:,} tokens of KV cache",
     )
     for phase, value in (("training", needed.training), ("generating", needed.generating)):
         if value > gpu_memory_gib:
@@ -189,6 +189,6 @@ def memory_of_this_machine(config: Any) -> Iterator[Finding]:
         yield Finding(
             "note",
             FREE_MEMORY,
-            f"{free:.1f} GiB are free here, and the run needs {needed:.0f} GiB or more: end other programs, take a "
-            "smaller model or fewer workers, or Ray will kill processes of the run",
+            f"{free:.1f} GiB are free here, but the run needs at least {needed:.0f} GiB: close other programs, or use "
+            "a smaller model or fewer workers. Otherwise Ray will kill processes of the run",
         )

@@ -71,7 +71,7 @@ class _Missing:
         if self.said and not self.allowed:
             listed_ = "\n  ".join(self.said)
             raise UserError(
-                f"not at hand:\n  {listed_}\nprovide them, or add --stand-ins to rehearse without them"
+                f"missing:\n  {listed_}\nprovide them, or add --stand-ins to rehearse without them"
             )
 
 

@@ -119,8 +119,8 @@ def _configuration(path: str) -> Any:
     published, size = _PUBLISHED.get(base_name(path)), model_size(path)
     if published is None or size is None:
         raise UserError(
-            f"actor_rollout_ref.model.path: no config.json of {path} at hand, and its architecture is not known here: "
-            "give a local folder with its config and tokenizer (paths.model=FOLDER), or download it once"
+            f"actor_rollout_ref.model.path: no config.json of {path} on this machine, and its architecture is not "
+            "built in: give a local folder with its config and tokenizer (paths.model=FOLDER), or download it once"
         )
     config = AutoConfig.for_model(published["model_type"])
     config.update(copy.deepcopy(published))
@@ -164,10 +164,10 @@ def _tokenizer(path: str, texts: Iterable[str], stand_ins: bool) -> tuple[Any, s
         return tokenizer, f"{path} (its own)", True
     if not stand_ins:
         raise UserError(
-            f"actor_rollout_ref.model.path: no tokenizer of {path} at hand: download it once, give a local folder "
-            "(paths.model=FOLDER), or use --stand-ins, which learns one from the data"
+            f"actor_rollout_ref.model.path: no tokenizer of {path} on this machine: download it once, give a local "
+            "folder (paths.model=FOLDER), or use --stand-ins, which learns one from the data"
         )
-    return _learnt(texts), f"learnt from the data ({STAND_IN_VOCABULARY} entries, ChatML template)", False
+    return _learnt(texts), f"learned from the data ({STAND_IN_VOCABULARY} entries, ChatML template)", False
 
 
 def _learnt(texts: Iterable[str]) -> Any:

@@ -120,7 +120,7 @@ def _documents(
         any_document = True
         yield document
     if not any_document and bad == (bad_rows.count if bad_rows else 0):
-        raise UserError(f"{source}: there is no document in it")
+        raise UserError(f"{source}: no documents in it")
 
 
 def _write(documents: Iterable[Document], path: Path) -> dict[str, Any]:

@@ -82,6 +82,8 @@ def files_of(source: str | Path) -> list[Path]:
         raise UserError(f"{source}: no such corpus file, folder or Hugging Face dataset (owner/name)")
     if _is_saved_dataset(path):
         return sorted(file for file in path.rglob("*") if file.is_file())
+    if (path / "manifest.json").is_file() and (path / "documents").is_dir():
+        raise UserError(f"{path} is an index, not a corpus: give the corpus that it was built from")
     inside = sorted(
         file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path))
     )
@@ -111,9 +113,9 @@ def _name_left_aside(folder: Path, files: list[Path]) -> None:
     if aside := Counter(tables.suffix_of(file) or "no ending" for file in left.difference(files)):
         counts = ", ".join(f"{ending} ({count})" for ending, count in sorted(aside.items()))
         why = (
-            "only .txt and .md are texts" if texts else "tables of its own come before those of folders in it"
+            "only .txt and .md are texts" if texts else "its own tables are read, not those of its subfolders"
         )
-        logger.warning("%s: files that are not read: %s; %s", folder, counts, why)
+        logger.warning("%s: not read: %s; %s", folder, counts, why)
 
 
 def _hidden(path: Path) -> bool:

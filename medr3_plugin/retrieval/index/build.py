@@ -163,7 +163,7 @@ def build_index(
         raise UserError(
             # numpy tells of a short write without saying why
             f"{error.filename or target}: {error.strerror or f'{error} (is the disk full?)'}; "
-            "fix that and start the build again, which resumes with the vectors that are encoded"
+            "fix that and run the command again, which keeps the vectors encoded so far"
         ) from error
 
 
@@ -181,7 +181,7 @@ def _write_documents(documents: Iterable[Document], folder: Path, bad_rows: BadR
             writer.add(document)
         summary = writer.summary()
     if not summary["count"]:
-        raise UserError("the corpus holds no document")
+        raise UserError("the corpus has no documents")
     return {**summary, "skipped_rows": bad_rows.count if bad_rows else 0}
 
 

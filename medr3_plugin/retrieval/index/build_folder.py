@@ -97,8 +97,8 @@ def vectors_folder(
         why = difference(json.loads(record.read_text(encoding="utf-8")), made_of)
     if encoded and why and not overwrite:
         raise UserError(
-            f"{target}: encoded vectors of something else are in {folder} ({why}); restore that to resume that "
-            "build, or pass --overwrite to start over"
+            f"{target}: {folder} has encoded vectors of another build ({why}); restore that to resume it, or pass "
+            "--overwrite to start over"
         )
     if why:
         shutil.rmtree(folder, ignore_errors=True)

@@ -91,7 +91,7 @@ def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: floa
                     buffer = array("i")
             flush()
         if not vocabulary.numbers:
-            raise UserError("the corpus holds no word to index")
+            raise UserError("the corpus has no words to index")
         norms = k1 * (1 - b + b * np.asarray(lengths) / max(1, sum(lengths)) * len(lengths))
         _scatter(postings, folder, norms, np.asarray(distinct), frequencies)
     finally:

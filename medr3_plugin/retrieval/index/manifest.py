@@ -86,10 +86,10 @@ def read(folder: Path, verify: Verify = "quick") -> dict[str, Any]:
     """
     path = folder / NAME
     if not folder.is_dir():
-        what = "is a file, and no index folder" if folder.is_file() else "no such index folder"
+        what = "is a file, not an index folder" if folder.is_file() else "no such index folder"
         raise UserError(f"{folder}: {what}; build one with `medr3 index build`")
     if not path.is_file():
-        raise UserError(f"{folder}: no {NAME}, so no finished index; build it again with `medr3 index build`")
+        raise UserError(f"{folder}: not a finished index (no {NAME}); build one with `medr3 index build`")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -114,7 +114,7 @@ def read(folder: Path, verify: Verify = "quick") -> dict[str, Any]:
 def _check_file(folder: Path, name: str, entry: Any, verify: Verify) -> None:
     relative = PurePosixPath(name)
     if relative.is_absolute() or ".." in relative.parts or not isinstance(entry, dict):
-        raise UserError(f"{folder / NAME}: {name!r} is no file of an index; build the index again")
+        raise UserError(f"{folder / NAME}: {name!r} is not a file of an index; build the index again")
     path = folder / relative
     if not path.is_file():
         raise UserError(f"{path}: missing from the index; build it again")

@@ -107,7 +107,7 @@ def test_a_question_that_an_example_answers_is_left_out(tmp_path: Path) -> None:
     asked = "Which disease swells the toe?\nA. gout\nB. flu"
     examples = write(tmp_path / "turns.jsonl", *GOOD, question=asked)
     _, output = prepare(tmp_path, "--examples", str(examples))
-    assert "1 row (1 overlap" in output
+    assert "1 row" in output and "left out: 1 overlap" in output
     (overlap,) = json.loads((tmp_path / "out.parquet.report.json").read_text())["overlaps"]
     assert overlap["item_id"] == "generic:2" and overlap["evaluation_set"].endswith("turns.jsonl")
 

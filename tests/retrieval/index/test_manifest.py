@@ -70,7 +70,7 @@ def test_a_changed_manifest_is_refused(folder, change, says):
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "no finished index"), ("", "corrupted"), ("[]", "not the manifest"), ("{", "corrupted")],
+    [(None, "not a finished index"), ("", "corrupted"), ("[]", "not the manifest"), ("{", "corrupted")],
 )
 def test_no_manifest(folder, content, says):
     if content is not None:

@@ -125,7 +125,7 @@ function charts(onPick) {
     return null;
   }
   if (!RUN.train.steps.length && !RUN.val.steps.length) {
-    root.replaceWith(h("p", { class: "empty" }, "No steps yet. Once the first step is in metrics.jsonl, make this page again."));
+    root.replaceWith(h("p", { class: "empty" }, "No steps yet. Once the first step is in metrics.jsonl, run medr3 report again."));
     document.querySelector(".smooth").hidden = true;
     return null;
   }

@@ -179,7 +179,7 @@ class Trajectories {
       h("div", { class: "drawer-head" }, h("span", { class: "where" }, `line ${line} of trajectories.jsonl`),
         h("span", { class: "buttons" }, h("button", { type: "button", class: "quiet", "aria-label": "Close (Esc)", "on:click": () => this.close() }, "✕"))),
       h("div", { class: "drawer-body" }, h("p", { class: "empty" },
-        `This page has ${this.rows.length} of ${this.total} trajectories, and not this one. Make it again with a larger --max-trajectories, or look into the file: `, h("code", {}, `sed -n ${Number(line)}p trajectories.jsonl`))),
+        `This page has ${this.rows.length} of ${this.total} trajectories, but not this one. Run medr3 report again with a larger --max-trajectories, or look into the file: `, h("code", {}, `sed -n ${Number(line)}p trajectories.jsonl`))),
     ]);
   }
 
