@@ -1,12 +1,9 @@
 """Quality and speed of the retrieval engines on the development corpora (MEDR3_SHARED, else ../shared).
 
-    python benchmarks/retrieval.py encode  --work DIR   # vectors of passages and queries, resumable, hours on one core
-    python benchmarks/retrieval.py quality --work DIR   # nDCG@10 of BM25, dense, hybrid over what was encoded
-    python benchmarks/retrieval.py ann     --work DIR   # recall and speed of each FAISS index on those vectors
-    python benchmarks/retrieval.py lexical --work DIR   # BM25 over the whole corpus: build, open, search
-
-`encode` takes the judged passages first and then all others in random order, so that a run that was stopped
-has a fair sample of the distractors; `quality` says how many of them it had.
+python benchmarks/retrieval.py encode  --work DIR   # hybrid index of the corpus, resumable, hours on one core
+python benchmarks/retrieval.py quality --work DIR   # nDCG@10 of BM25, dense, hybrid
+python benchmarks/retrieval.py ann     --work DIR   # recall and speed of each FAISS index on its vectors
+python benchmarks/retrieval.py lexical --work DIR   # BM25 over the whole corpus: build, open, search
 """
 
 from __future__ import annotations
@@ -46,7 +43,6 @@ SETS = (
 )
 LOOKED_AT = ("bioasq_7b-9b", "medquad_sample", "rare_disease_cases")
 """The form of the query weights was chosen on half 0 of these; their half 1 and the other sets were left alone."""
-CHUNK = 512
 DEPTH = 100
 
 
@@ -57,10 +53,6 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 def questions(name: str) -> list[dict[str, Any]]:
     return list(read(next((SHARED / "questions").glob(f"{name}.jsonl*"))))
-
-
-def passages() -> list[dict[str, Any]]:
-    return [row for file in sorted((SHARED / "corpus").glob("*.jsonl.gz")) for row in read(file)]
 
 
 def judged() -> dict[str, dict[str, set[str]]]:
@@ -74,61 +66,18 @@ def judged() -> dict[str, dict[str, set[str]]]:
     return found
 
 
-def encode(work: Path, model: str) -> None:
-    rows = passages()
-    relevant = {d for queries in judged().values() for documents in queries.values() for d in documents}
-    random.Random(0).shuffle(rows)
-    rows.sort(key=lambda row: row["id"] not in relevant)
-    asked = [(row["id"], row["question"]) for name in SETS for row in questions(name)]
-    texts = [(r["id"], f"{r['title']}. {r['text']}" if r["title"] else r["text"]) for r in rows]
-    encoder = Encoder(EncoderConfig(model))
-    (work / "shards").mkdir(parents=True, exist_ok=True)
-    known_documents, known_queries = cached(work)
-    for kind, items, encoded, known in (
-        ("query", asked, encoder.encode_queries, known_queries),
-        ("passage", texts, encoder.encode_articles, known_documents),
-    ):
-        left = [item for item in items if item[0] not in known]
-        for start in range(0, len(left), CHUNK):
-            path = work / "shards" / f"{kind}-{(len(known) + start):06d}.npz"
-            begun, part = time.perf_counter(), left[start : start + CHUNK]
-            found = encoded([text for _, text in part])
-            temporary = path.with_suffix(".tmp")
-            with temporary.open("wb") as file:
-                np.savez(file, v=found, ids=np.array([identity for identity, _ in part]))
-            temporary.replace(path)
-            print(f"{path.name}: {len(part) / (time.perf_counter() - begun):.1f} a second", flush=True)
+def encode(work: Path, model: str) -> Path:
+    """The hybrid index of the corpus; its vectors stay in `shards`."""
 
+    def kept(config: EncoderConfig, documents: Path, target: Path) -> None:
+        store, encoder = DocumentStore(documents), Encoder(config)
+        (work / "shards").mkdir(exist_ok=True)
+        for number in range(len(vectors.shard_ranges(len(store)))):
+            vectors.encode_shard(encoder, store, work / "shards", number)
+        shutil.copytree(work / "shards", target, dirs_exist_ok=True)
 
-def cached(work: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Vectors by id: of passages, of queries."""
-    documents: dict[str, np.ndarray] = {}
-    queries: dict[str, np.ndarray] = {}
-    for path in sorted((work / "shards").glob("*.npz")):
-        with np.load(path, allow_pickle=False) as shard:
-            target = queries if path.name.startswith("query") else documents
-            target.update(zip(shard["ids"].tolist(), shard["v"], strict=True))
-    return documents, queries
-
-
-def build(work: Path, model: str, documents: dict[str, np.ndarray]) -> Path:
-    """A hybrid index over the passages whose vectors are there."""
-    index, corpus = work / "index", work / "corpus.jsonl"
-    rows = [row for row in passages() if row["id"] in documents]
-    if index.exists():
-        if len(open_index(index)) == len(rows):
-            return index
-        shutil.rmtree(index)
-    corpus.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-    def from_cache(_: EncoderConfig, store_folder: Path, shard_folder: Path) -> None:
-        store = DocumentStore(store_folder)
-        for number, (start, stop) in enumerate(vectors.shard_ranges(len(store))):
-            part = np.stack([documents[store[row].id] for row in range(start, stop)])
-            vectors.write_shard(vectors.shard_path(shard_folder, number), part)
-
-    build_index(corpus, index, "hybrid", encoder=model, encode=from_cache)
-    return index
+    build_index(SHARED / "corpus", work / "index", "hybrid", encoder=model, encode=kept)
+    return work / "index"
 
 
 def half(query: str) -> int:
@@ -148,14 +97,12 @@ def ndcg(ranked: list[str], relevant: set[str], k: int = 10) -> float:
 
 
 def quality(work: Path, model: str) -> None:
-    documents, query_vectors = cached(work)
-    engine = open_index(build(work, model, documents))
+    engine = open_index(encode(work, model))
     hybrid = engine.retriever
     assert isinstance(hybrid, HybridRetriever)
     hybrid.lexical.warm_up()
     ids = [document.id for document in engine.store]
-    total = sum(1 for _ in passages())
-    print(f"{len(ids)} of {total} passages ({total - len(ids)} distractors not encoded)\n")
+    print(f"{len(ids)} passages\n")
     print(
         "| set | part | queries | BM25 | dense | RRF, equal weights, k=60 | hybrid | hybrid - better engine |"
     )
@@ -165,9 +112,8 @@ def quality(work: Path, model: str) -> None:
     for name in SETS:
         asked = questions(name)
         texts = [row["question"] for row in asked]
-        embedded = np.stack([query_vectors[row["id"]] for row in asked])
         lexical = hybrid.lexical.search(texts, DEPTH)
-        dense = hybrid.dense.search_vectors(embedded, DEPTH)
+        dense = hybrid.dense.search(texts, DEPTH)
         equal = [
             reciprocal_rank_fusion(pair, (1, 1), DEPTH, 60)[0]
             for pair in zip(lexical[0], dense[0], strict=True)
@@ -201,20 +147,16 @@ def quality(work: Path, model: str) -> None:
 
 
 def ann(work: Path, model: str) -> None:
-    documents, query_vectors = cached(work)
-    points = np.stack(list(documents.values()))
-    asked = np.stack(list(query_vectors.values()))
-    asked = asked[np.random.default_rng(0).permutation(len(asked))[:1000]]
+    store = DocumentStore(encode(work, model) / "documents")
+    shards, encoder = vectors.Shards(work / "shards", len(store)), Encoder(EncoderConfig(model))
+    everything = [row["question"] for name in SETS for row in questions(name)]
+    asked = encoder.encode_queries(random.Random(0).sample(everything, min(1000, len(everything))))
     folder = work / "ann"
     shutil.rmtree(folder, ignore_errors=True)
-    for number, (start, stop) in enumerate(vectors.shard_ranges(len(points))):
-        vectors.write_shard(vectors.shard_path(folder, number), points[start:stop])
-    shards = vectors.Shards(folder, len(points))
     # tuned as a build tunes, on titles and first sentences; measured on questions
-    store = DocumentStore(build(work, model, documents) / "documents")
-    tuning = Encoder(EncoderConfig(model)).encode_queries(dense_build.pseudo_queries(store))
+    tuning = encoder.encode_queries(dense_build.pseudo_queries(store))
     exact = dense_build.exact_neighbours(shards, asked, 10)
-    print(f"{len(points)} passages x {points.shape[1]}, {len(asked)} questions\n")
+    print(f"{len(store)} passages x {shards.dimension}, {len(asked)} questions\n")
     print(
         "| index | effort | recall@10, questions | recall@10, stored | MB | build s | ms alone | ms in a batch of 64 |"
     )

@@ -204,7 +204,8 @@ def json_lines(path: Path, split: str = "") -> Iterator[RawRow]:
             )
             continue
         except ValueError as error:
-            yield RawRow(where, {"raw": line.decode("utf-8")}, split, f"not JSON: {error}")
+            remedy = "write an object a line, nothing between them (an array: in a file named .json)"
+            yield RawRow(where, {"raw": line.decode("utf-8")}, split, f"not JSON: {error}; {remedy}")
             continue
         except RecursionError:
             yield RawRow(where, {"raw": line.decode("utf-8")}, split, "nested too deeply to be a row")
@@ -274,6 +275,8 @@ def _is_mirage(document: Any) -> bool:
 def _delimiter(text: str, usual: str, names: Collection[str] | None) -> str:
     """What separates the columns: where a header has no comma, the semicolon or tab that it has (Excel in Europe)."""
     header = text.lstrip("\r\n").split("\n", 1)[0]
+    if header.startswith("sep=") and len(header.rstrip()) == 5:  # Excel's own first line
+        return header[4]
     if names is not None or usual in header:
         return usual
     return next((other for other in ";\t" if other in header), usual)
@@ -281,6 +284,15 @@ def _delimiter(text: str, usual: str, names: Collection[str] | None) -> str:
 
 # an unlikely last line: a quote that is never closed takes it into its field
 _END = "end-of-file-d41d8cd98f00"
+
+
+def _header(where: str, columns: list[str], names: Collection[str] | None) -> list[str]:
+    """A first line as the names of columns; none if it has none of `names`."""
+    if names is not None and not {column.strip().lower() for column in columns} & set(names):
+        return []
+    if twice := next((name for name in columns if name and columns.count(name) > 1), ""):
+        raise UserError(f"{where}: column {twice!r} stands twice in the header; rename one of them")
+    return columns
 
 
 def _read_csv(
@@ -310,12 +322,11 @@ def _read_csv(
             return
         if columns and columns[-1].endswith(_END):
             raise UserError(f"{path}:{line}: a quote in this row is never closed; close or double it")
-        if not columns:  # an empty line
+        if not columns or columns == ["sep=", ""]:  # an empty line, or Excel's first
             continue
         where = f"{path}:{reader.line_num}"
         if header is None:
-            named = {column.strip().lower() for column in columns}
-            header = columns if names is None or named & set(names) else []
+            header = _header(where, columns, names)
             if header:
                 continue
         if header and len(columns) != len(header):

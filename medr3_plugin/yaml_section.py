@@ -16,7 +16,10 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Section(BaseModel):
-    """A section without unknown keys, without infinite numbers, and without `true` or `false` for a number."""
+    """A section without unknown keys, without infinite numbers, and without `true` or `false` for a number.
+
+    Made directly, a wrong value is a `ValueError` (pydantic's, naming each field); `validated` makes a `UserError`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

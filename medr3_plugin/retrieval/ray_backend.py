@@ -13,7 +13,9 @@ import asyncio
 import hashlib
 import itertools
 import logging
+import math
 import random
+import time
 import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -71,6 +73,7 @@ class RayBackend:
         self._options = options
         self._actors: list[Any] | None = None
         self.closed = False
+        self._told: dict[type, float] = {}
         self._locks: weakref.WeakKeyDictionary[Any, asyncio.Lock] = (
             weakref.WeakKeyDictionary()
         )  # by event loop
@@ -109,7 +112,7 @@ class RayBackend:
                     self._actors = None
                 failure = RetrievalFailure(f"a retrieval actor died: {error}", "actor_died")
                 failure.__cause__ = error
-                logger.warning("a retrieval actor died, the search is tried again: %s", error)
+                self._tell(error)
             except self._ray.exceptions.RayError as error:
                 raise RetrievalFailure(f"Ray lost a search: {error}", "ray") from error
             pause = random.uniform(0, min(_BACKOFF_S[0] * 2**tries, _BACKOFF_S[1]))  # noqa: S311
@@ -117,6 +120,13 @@ class RayBackend:
                 raise failure
             await asyncio.sleep(pause)
         raise AssertionError("unreachable")
+
+    def _tell(self, error: Exception) -> None:
+        """Log what became of an actor, once per kind and period: thousands of searches meet it, again and again."""
+        now = time.monotonic()
+        if now >= self._told.get(type(error), -math.inf) + _WARN_EVERY_S:
+            self._told[type(error)] = now
+            logger.warning("a retrieval actor died, searches are tried again until their deadline: %s", error)
 
     async def close(self) -> None:
         """Let go of the actors; they end with the process that made them."""

@@ -110,6 +110,18 @@ async def test_a_refused_search_is_asked_again_until_the_deadline(slow):
     assert outcomes["answered"] > 25
 
 
+async def test_a_lost_actor_is_told_once(slow, caplog):
+    _, actor, _ = slow
+
+    async def remote(*_):
+        raise ray.exceptions.ActorUnavailableError("its node is gone", None)
+
+    actor.remote = remote
+    backend = ray_backend.RayBackend(BackendOptions(backend="ray", index="index", timeout_s=0.5))
+    assert not (await outcomes_of(backend, 50))["answered"]
+    assert len(caplog.records) == 1
+
+
 def options(index: str, **more) -> dict:
     return {"backend": "ray", "index": index, "ray_cpus": 0.25, **more}
 
