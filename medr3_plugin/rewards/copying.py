@@ -22,7 +22,7 @@ from functools import cached_property
 from medr3_plugin.knowledge.text import Word, words
 
 SHINGLE = 3
-"""Shortest piece, in words: one word put in or replaced after every third leaves a trail whole."""
+"""Shortest piece, in words (two Chinese characters each): one word put in after every third leaves a trail whole."""
 RUN = 12
 """Fewest words of a trail that count as copied."""
 INSERTED = 4
@@ -43,7 +43,9 @@ class Source:
     """
 
     def __init__(self, forms: Sequence[str]) -> None:
-        self._hashes = _hashes(forms)
+        self.size = _size(forms)
+        """forms in its shingles"""
+        self._hashes = _hashes(forms, self.size)
         self.shingles = frozenset(self._hashes)
         if len(self.shingles) < len(self._hashes):
             often = Counter(self._hashes)
@@ -60,15 +62,21 @@ class Source:
 
 
 class _Written:
-    """A text that the model wrote, and the starts of its shingles that were copied."""
+    """A text that the model wrote, and those of its words that were copied."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.words: list[Word] = words(text)
         self.forms = [form for form, _, _ in self.words]
-        self.hashes = _hashes(self.forms)
-        self.shingles = frozenset(self.hashes)
         self.copied: set[int] = set()
+        self._shingles: dict[int, tuple[list[int], frozenset[int]]] = {}
+
+    def shingles(self, size: int) -> tuple[list[int], frozenset[int]]:
+        """The hashes of all runs of `size` forms, in order and as a set."""
+        if size not in self._shingles:
+            hashes = _hashes(self.forms, size)
+            self._shingles[size] = hashes, frozenset(hashes)
+        return self._shingles[size]
 
 
 def without_copies(texts: Sequence[str], documents: Sequence[Source], question: Source) -> list[str]:
@@ -88,39 +96,44 @@ def without_copies(texts: Sequence[str], documents: Sequence[Source], question: 
     written = [_Written(text) for text in texts]
     taken: list[tuple[float, bool, list[set[int]]]] = []
     for source in (question, *documents):
-        common = [text.shingles & source.shingles for text in written]
+        size = source.size
+        common = [text.shingles(size)[1] & source.shingles for text in written]
         shared = sum(map(len, common))
         # a trail has at least this many shingles, which differ unless the source itself repeats one word
         if shared >= RUN // SHINGLE:
             for text, found in zip(written, common, strict=True):
                 if len(found) >= RUN // SHINGLE:
-                    text.copied |= _on_trails(text.forms, text.hashes, source.places)
+                    text.copied |= _on_trails(text, source)
         # and as many words in pieces have more, repetitions aside
         if shared >= RUN and source is not question:
-            size, starts = _in_pieces(written, common)
-            if size >= SCATTERED:
+            weight, in_pieces = _in_pieces(written, common, size)
+            if weight >= SCATTERED:
                 distinct = len(frozenset().union(*common))
-                taken.append((size, 2 * distinct >= len(source.shingles), starts))
+                taken.append((weight, 2 * distinct >= len(source.shingles), in_pieces))
     if taken:
-        mostly_copied = 2 * sum(size for size, _, _ in taken) >= sum(_weight(text.forms) for text in written)
-        for _, half, starts in taken:
+        mostly_copied = 2 * sum(weight for weight, _, _ in taken) >= sum(
+            _weight(text.forms) for text in written
+        )
+        for _, half, in_pieces in taken:
             if half or mostly_copied:
-                for text, of_text in zip(written, starts, strict=True):
+                for text, of_text in zip(written, in_pieces, strict=True):
                     text.copied |= of_text
     return [_cut(text) if text.copied else text.text for text in written]
 
 
-def _in_pieces(written: Sequence[_Written], common: Sequence[Set[int]]) -> tuple[float, list[set[int]]]:
-    """Number of words in pieces, and for each text the starts of their shingles."""
-    size = 0.0
-    starts: list[set[int]] = []
+def _in_pieces(
+    written: Sequence[_Written], common: Sequence[Set[int]], size: int
+) -> tuple[float, list[set[int]]]:
+    """Number of words in pieces, and for each text which they are."""
+    weight = 0.0
+    words_in: list[set[int]] = []
     for text, found in zip(written, common, strict=True):
         of_text: set[int] = set()
-        for first, end in _pieces(text.hashes, found):
-            size += _weight(text.forms[first : end + SHINGLE - 1])
-            of_text.update(range(first, end))
-        starts.append(of_text)
-    return size, starts
+        for first, end in _pieces(text.shingles(size)[0], found):
+            weight += _weight(text.forms[first : end + size - 1])
+            of_text.update(range(first, end + size - 1))
+        words_in.append(of_text)
+    return weight, words_in
 
 
 def _pieces(hashes: Sequence[int], found: Set[int]) -> Iterator[tuple[int, int]]:
@@ -143,14 +156,15 @@ def _weight(forms: Sequence[str]) -> float:
     return sum(0.5 if form >= _HALF_A_WORD else 1.0 for form in forms)
 
 
-def _on_trails(forms: Sequence[str], hashes: Sequence[int], places: dict[int, list[int]]) -> set[int]:
-    """Starts of the shingles that lie on a trail of `RUN` or more words."""
+def _on_trails(text: _Written, source: Source) -> set[int]:
+    """The words that lie on a trail of `RUN` or more words."""
+    size, places, hashes = source.size, source.places, text.shingles(source.size)[0]
     latest: dict[int, int] = {}  # place in the source: the last step there
     steps: list[tuple[int, int, float]] = []  # start in the text, step before (-1: none), words up to here
     for start, shingle in [(i, shingle) for i, shingle in enumerate(hashes) if shingle in places]:
         for place in places[shingle]:
-            before, gained = _step_before(start, place, latest, steps)
-            length = gained * (0.5 if forms[start] >= _HALF_A_WORD else 1.0)
+            before, gained = _step_before(start, place, size, latest, steps)
+            length = gained * (0.5 if text.forms[start] >= _HALF_A_WORD else 1.0)
             if before >= 0:
                 length += steps[before][2]
             latest[place] = len(steps)
@@ -160,39 +174,45 @@ def _on_trails(forms: Sequence[str], hashes: Sequence[int], places: dict[int, li
     for i in range(len(steps) - 1, -1, -1):
         start, before, length = steps[i]
         if on_trail[i] or length >= RUN:
-            copied.add(start)
+            copied.update(range(start, start + size))
             if before >= 0:
                 on_trail[before] = 1
     return copied
 
 
 def _step_before(
-    start: int, place: int, latest: dict[int, int], steps: Sequence[tuple[int, int, float]]
+    start: int, place: int, size: int, latest: dict[int, int], steps: Sequence[tuple[int, int, float]]
 ) -> tuple[int, int]:
     """The step that the shingle at `start` continues (-1: none), and how many words it adds."""
-    for forward in range(1, SHINGLE + SKIPPED + 1):
+    for forward in range(1, size + SKIPPED + 1):
         before = latest.get(place - forward)
         if before is not None:
             moved = start - steps[before][0]
-            if moved == forward or (forward >= SHINGLE <= moved <= SHINGLE + INSERTED):
-                return before, min(forward, SHINGLE)
-    return -1, SHINGLE
+            if moved == forward or (forward >= size <= moved <= size + INSERTED):
+                return before, min(forward, size)
+    return -1, size
 
 
-def _hashes(forms: Sequence[str]) -> list[int]:
-    """Hashes of all shingles, in order."""
-    columns = [forms[i:] for i in range(SHINGLE)]
+def _size(forms: Sequence[str]) -> int:
+    """Forms in a shingle: twice as many where most are Chinese characters, half a word each."""
+    return SHINGLE * (2 if 4 * _weight(forms) < 3 * len(forms) else 1)
+
+
+def _hashes(forms: Sequence[str], size: int) -> list[int]:
+    """Hashes of all runs of `size` forms, in order."""
+    columns = [forms[i:] for i in range(size)]
     return list(map(hash, zip(*columns, strict=False)))
 
 
 def _cut(text: _Written) -> str:
-    """The text without its copied shingles."""
+    """The text without its copied words, and what stands between two of them."""
     pieces = []
     kept_until = 0  # offset in the text up to which everything is dealt with
+    last = -2
     for i in sorted(text.copied):
-        begin, end = text.words[i][1], text.words[i + SHINGLE - 1][2]
-        if begin > kept_until:
+        _, begin, end = text.words[i]
+        if i != last + 1 and begin > kept_until:
             pieces.append(text.text[kept_until:begin])
-        kept_until = max(kept_until, end)
+        kept_until, last = end, i
     pieces.append(text.text[kept_until:])
     return " ".join(pieces)

@@ -23,10 +23,10 @@ STAGE_INDEX = {"reasoning": 0, "retrieval": 1, "joint": 2}
 WEIGHTS = {
     "reasoning": BonusWeights(reasoning=(1.0, 1.0)),
     "retrieval": BonusWeights(retrieval=(1.0, 1.0)),
-    "joint": BonusWeights(reasoning=(0.4, 0.4), retrieval=(0.4, 0.4), coordination=(0.2, 0.2)),
+    "joint": BonusWeights(reasoning=(0.6, 0.6), retrieval=(0.2, 0.2), coordination=(0.2, 0.2)),
     "authors": BonusWeights(reasoning=(0.8, 0.8)),
 }
-"""Weights of the bonus by preset."""
+"""Weights of the bonus by preset. In `joint` S counts most, as good reasoning spans less of its scale than a search."""
 
 AUTHORS_FORGED = -0.1
 """The release's reward for a malformed search or a forged document, without any other term."""

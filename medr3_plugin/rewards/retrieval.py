@@ -60,25 +60,27 @@ def utilisation(relevant: Collection[str], used: Mapping[str, float]) -> float:
 
 
 def breadth(returned: Sequence[Sequence[str]], relevant: Collection[str]) -> float:
-    """Share of the returned documents that were relevant and new; 0 if nothing came back.
+    """Share of the searches that brought a relevant document which none before had; 0 without a search.
 
-    A search that returns noise, or nothing new, lowers it.
+    A search that brings noise, or nothing new, lowers it. How many documents a search brings is the service's choice,
+    not the model's, and does not count.
 
     Args:
         returned: for each search the ids of the documents that came back.
         relevant: ids of the relevant documents.
 
-    Two searches returned four documents: two relevant ones, one of them again, and one that is not:
+    The first search brought two relevant documents; the second one of them again, and one that is not:
 
     >>> breadth([["a", "b"], ["b", "c"]], {"a", "b"})
     0.5
     """
-    total = sum(len(ids) for ids in returned)
-    return (
-        len({identity for ids in returned for identity in ids}.intersection(relevant)) / total
-        if total
-        else 0.0
-    )
+    known: set[str] = set()
+    bringing = 0
+    for ids in returned:
+        new = set(ids).intersection(relevant) - known
+        bringing += bool(new)
+        known |= new
+    return bringing / len(returned) if returned else 0.0
 
 
 @dataclass(frozen=True, slots=True)

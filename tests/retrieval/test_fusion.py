@@ -34,21 +34,6 @@ def test_equal_weights_are_plain_rrf(first, second, k):
     np.testing.assert_allclose(scores, [expected[row] for row in rows], rtol=1e-6)
 
 
-@pytest.mark.slow  # ranx compiles for a minute
-def test_ranx_agrees():
-    ranx = pytest.importorskip("ranx")
-    from ranx.fusion import rrf
-
-    generator = np.random.default_rng(0)
-    lists = [generator.permutation(40)[:20] for _ in range(2)]
-    runs = [ranx.Run({"q": {str(row): 100.0 - rank for rank, row in enumerate(one)}}) for one in lists]
-    theirs = rrf(runs, k=60)["q"]
-    rows, scores = reciprocal_rank_fusion(lists, (1, 1), 100, 60)
-    assert {
-        str(row): pytest.approx(score, rel=1e-5) for row, score in zip(rows, scores, strict=True)
-    } == theirs
-
-
 @given(rankings, rankings)
 def test_all_the_weight_on_one_engine_puts_its_ranking_first(first, second):
     rows, _ = reciprocal_rank_fusion((np.array(first, int), np.array(second, int)), (1, 0), 100)

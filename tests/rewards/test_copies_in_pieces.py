@@ -60,3 +60,17 @@ def test_chinese_characters_count_as_half_a_word():
 def test_only_copied_words_are_cut(text, source):
     kept = word_forms(left([" ".join(text)], [Source(source)]))
     assert len(kept) == len(text) or len(text) - len(kept) >= RUN
+
+
+def test_a_chinese_fact_in_other_words_is_the_models_own():
+    document = (
+        "有机磷抑制胆碱酯酶，使乙酰胆碱在突触处蓄积。毒蕈碱样症状包括流涎、多汗和瞳孔缩小，烟碱样症状包括肌束颤动。"
+        "阿托品阻断毒蕈碱受体，但不能恢复胆碱酯酶活力。氯解磷定使磷酰化的胆碱酯酶恢复活力，应尽早使用。"
+    )
+    restated = (
+        "有机磷抑制胆碱酯酶，所以乙酰胆碱蓄积；流涎、多汗属于毒蕈碱样症状，肌束颤动属于烟碱样症状。"
+        "阿托品只阻断毒蕈碱受体，氯解磷定才使胆碱酯酶恢复活力。"
+    )
+    source = Source(word_forms(document))
+    assert left([restated], [source]) == restated
+    assert left([f"我认为{document}"], [source]).strip("，。、 ") == "我认为"

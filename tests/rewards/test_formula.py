@@ -42,7 +42,7 @@ def reward(level, measured, taken=NO_PENALTY, name="joint", *, options=None, pro
         # S = 0.5, T = 0.8, C = 0.25, right answer: 1 + 0.8 B
         ("reasoning", 1 + 0.8 * 0.5),
         ("retrieval", 1 + 0.8 * 0.8),
-        ("joint", 1 + 0.8 * (0.4 * 0.5 + 0.4 * 0.8 + 0.2 * 0.25)),
+        ("joint", 1 + 0.8 * (0.6 * 0.5 + 0.2 * 0.8 + 0.2 * 0.25)),
     ],
 )
 def test_stage_formulas(name, expected):

@@ -209,9 +209,9 @@ def test_utilisation():
 def test_breadth():
     assert breadth([], {"a"}) == breadth([[], []], {"a"}) == 0.0
     assert breadth([["a", "b"]], {"a", "b"}) == 1.0
-    assert breadth([["a", "b"], []], {"a", "b"}) == 1.0
+    assert breadth([["a", "b"], []], {"a", "b"}) == 0.5  # a search for nothing
     assert breadth([["a", "b"], ["a", "b"]], {"a", "b"}) == 0.5  # nothing new the second time
-    assert breadth([["a", "b"]], {"a"}) == 0.5
+    assert breadth([["a", "b", "c"]], {"a"}) == 1.0  # how many come back is the service's choice
     assert breadth([["a", "b"]], set()) == 0.0
 
 

@@ -84,10 +84,10 @@ TWO_TURNS = {
     "retrieved": [[CAUSES, FLARES], [CAUSES, ASTHMA]],
 }
 # utilisation: d1 brought hyperuricemia, d2 colchicine, and both are named later (half); d3 brought asthma, never named.
-# breadth: of the four documents returned, d1 counts once, d2 once, if they are relevant
+# breadth: the first search brings d1 and d2, the second no relevant document that is new
 
 
-def t(coverage, quality, utilisation=0.5, breadth=1 / 4):
+def t(coverage, quality, utilisation=0.5, breadth=1 / 2):
     return 0.3 * coverage + 0.1 * quality + 0.35 * utilisation + 0.25 * breadth
 
 
@@ -109,7 +109,7 @@ CYCLE = [*CHAIN, [D, "causes", A, False]]
 CYCLE_S = (logic(CHAIN, CYCLE) + 1) / 3
 DENIED = [[A, "does not cause", B, False], *CHAIN[1:]]
 DENIED_S = (logic(DENIED, CHAIN) + 1) / 3
-TWO = {"searches": 2.0, "documents": 3.0, "retrieval_utilisation": 0.5, "retrieval_breadth": 1 / 4}
+TWO = {"searches": 2.0, "documents": 3.0, "retrieval_utilisation": 0.5, "retrieval_breadth": 1 / 2}
 HAND_MADE = [
     [B, "causes", "gout", True],
     [A, "causes", B, True],
@@ -178,8 +178,8 @@ CASES = {
         # of the two triples from retrieval, thiazide-hyperuricemia meets in d1, hyperuricemia-urate crystals in d2
         row(**TWO_TURNS, references=[{"triples": CHAIN}, {"triples": [["alcohol", "causes", "pain", True]]}],
             triples=[]),
-        answered(1 + 0.8 * t(1.0, 7 / 9, breadth=2 / 4), 1.0, retrieval=t(1.0, 7 / 9, breadth=2 / 4),
-                 retrieval_coverage=1.0, retrieval_quality=7 / 9, **TWO | {"retrieval_breadth": 2 / 4}),
+        answered(1 + 0.8 * t(1.0, 7 / 9), 1.0, retrieval=t(1.0, 7 / 9),
+                 retrieval_coverage=1.0, retrieval_quality=7 / 9, **TWO),
     ),
     "retrieval: the answer is stated": (
         "retrieval",
@@ -204,7 +204,7 @@ CASES = {
         # alcohol-hyperuricemia (none): 1 of 3; inflammation-pain leads nowhere
         row(**TWO_TURNS, gold_docs=["d1"], triples=HAND_MADE, references=[{"triples": HAND_MADE}]),
         answered(
-            1 + 0.8 * (0.4 * 2 / 3 + 0.4 * t(1.0, 8 / 9) + 0.2 * 1 / 3),
+            1 + 0.8 * (0.6 * 2 / 3 + 0.2 * t(1.0, 8 / 9) + 0.2 * 1 / 3),
             1.0,
             reasoning=2 / 3, reasoning_logic=1.0, reasoning_statistic=1.0, retrieval=t(1.0, 8 / 9),
             retrieval_coverage=1.0, retrieval_quality=8 / 9, coordination=1 / 3, **TWO,

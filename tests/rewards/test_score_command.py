@@ -56,8 +56,8 @@ def test_one_record_a_row(tmp_path):
     assert record["id"] == "r1"
     assert record["acc"] == 1.0
     assert record["retrieval_quality"] == pytest.approx(7 / 9)  # a guideline
-    assert record["retrieval_breadth"] == 0.5  # one of two is relevant
-    b = 0.4 * record["reasoning"] + 0.4 * record["retrieval"] + 0.2 * record["coordination"]
+    assert record["retrieval_breadth"] == 1.0  # the one search brought a relevant document
+    b = 0.6 * record["reasoning"] + 0.2 * record["retrieval"] + 0.2 * record["coordination"]
     assert record["score"] == pytest.approx(1 + 0.8 * b)
 
 
@@ -142,7 +142,7 @@ def test_explain(tmp_path):
         "ectopia lentis -> marfan syndrome",
         "relevant: d1",
         "1.00 answer + 0.80 x ",
-        "0.4 reasoning, 0.4 retrieval, 0.2 coordination",
+        "0.6 reasoning, 0.2 retrieval, 0.2 coordination",
     ):
         assert words in result.stdout, result.stdout
 

@@ -131,10 +131,10 @@ def test_worked_example():
     assert r["retrieval_quality"] == pytest.approx(8 / 9)
     assert r["retrieval_coverage"] == 0.5
     assert r["retrieval_utilisation"] == 1.0  # "other" is not relevant
-    assert r["retrieval_breadth"] == 0.5  # one of two documents is relevant
-    assert r["retrieval"] == pytest.approx(0.1 * 8 / 9 + 0.3 * 0.5 + 0.35 * 1.0 + 0.25 * 0.5)
+    assert r["retrieval_breadth"] == 1.0  # the one search brought one
+    assert r["retrieval"] == pytest.approx(0.1 * 8 / 9 + 0.3 * 0.5 + 0.35 * 1.0 + 0.25)
     assert r["coordination"] == 1.0
-    assert r["score"] == pytest.approx(1 + 0.8 * (0.4 * 2 / 3 + 0.4 * r["retrieval"] + 0.2))
+    assert r["score"] == pytest.approx(1 + 0.8 * (0.6 * 2 / 3 + 0.2 * r["retrieval"] + 0.2))
     assert (r["valid"], r["acc"], r["searches"], r["documents"], r["stage"]) == (1.0, 1.0, 1.0, 2.0, 2.0)
     assert scored.failures == ()
 
@@ -217,7 +217,7 @@ def test_second_search_uses_what_it_brings():
     )
     [scored] = score(dataclasses.replace(SAMPLE, response=response, searches=turns, answers=("losartan",)))
     assert scored.reasons["retrieval"]["used"] == ["review"]  # the other is not relevant
-    assert scored.record["retrieval_breadth"] == pytest.approx(1 / 3)
+    assert scored.record["retrieval_breadth"] == 0.5  # the second search brought no other
 
 
 def test_copying_a_document_is_no_reasoning():

@@ -72,6 +72,12 @@ def _figure(found: re.Match[str]) -> str:
     return number and (f"{number}.{found[1]}" if found[0][0] == "." else f"{number}%")
 
 
+def _pair(found: re.Match[str]) -> str:
+    """Gleason 3+4, a ratio of 1:2, a murmur of 2/6; numbers of two digits are words."""
+    number = _number(found)
+    return f"{number}{found[0]}" if len(number) == 1 or (number and len(found[1]) == 1) else ""
+
+
 def _locants(found: re.Match[str]) -> str:
     """1,25- and 2,3- of a compound, and 45,X."""
     numbers = _number(found, "0123456789,")
@@ -96,7 +102,7 @@ def _numbered(found: re.Match[str]) -> str:
     return found[1] + (ROMAN.get(found[2]) or _CHINESE.get(found[2]) or found[2])
 
 
-_WITHIN = frozenset("0123456789abcdefghijklmnopqrstuvwyz.-/,")
+_WITHIN = frozenset("0123456789abcdefghijklmnopqrstuvwyz./,")
 _REARRANGEMENTS = frozenset("t del inv i dup add ins der idic r".split())
 _CHINESE = {
     numeral: str(n) for n, numeral in enumerate("一 二 三 四 五 六 七 八 九 十 十一 十二 十三".split(), 1)
@@ -110,7 +116,9 @@ _NOTATIONS: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], st
     ("%", re.compile("%"), _figure),
     ("cent", re.compile(r"cent(?<=per.cent|.percent)\b"), _figure),
     (",", re.compile(r",(?<=[0-9],)([0-9]{1,2}(?=-?[^\W\d_]|-?\()|x\b)"), _locants),
-    ("10", re.compile(r"10(?:\^\(?|\()\+?(-?[0-9]{1,2})\b"), r"10^\1"),
+    ("10", re.compile(r"10(?:\^\(?|\()\+?(-?[0-9]{1,2})(?![0-9])"), r"10^\1"),
+    *((sign, re.compile(rf"[{sign}](?<=[0-9].)([0-9][0-9]?)(?![0-9/])"), _pair) for sign in "+:/"),
+    ("(a)", re.compile(r"(?:lp|lipoprotein) ?\(a\)"), "lp(a)"),
     ("(", re.compile(r"\(([0-9xy][0-9xypq;,. ]*)\)"), _rearranged),
     ("q-", re.compile(r"([0-9][0-9]?q)-(?![a-z0-9])"), r"del\1"),
     ("+", re.compile(r"(?<![a-z0-9])(na|k|h|ca|mg|fe|cu|zn|li|mn|nh4)\^?(?:([1-4])\+|\+([1-4])|(\++))(?![0-9])"), _ion),

@@ -2,13 +2,16 @@
 
     claim = subject link REF [tail]      "The drug that blocks the cell wall is C"
           | conclusion with one REF      "Therefore, this patient needs C"
-          | REF predicate                "C would be the best choice in this patient"
+          | REF praise                   "C would be the best choice in this patient"
+          | nothing new with one REF     "C blocks the cell wall", "On balance, C"
 
 Of a sentence, only what stands before its reasons counts. It holds no doubt, nothing that is bad of an answer, and a
-negation only where the question asks for an exception; whatever the question says may stand in it.
+negation only where the question asks for an exception; new is a word that is neither plain nor the question's.
 """
 
 from __future__ import annotations
+
+from collections.abc import Container
 
 from medr3_plugin.rewards.answer import closed_words, doubts, wording
 from medr3_plugin.rewards.answer.beside import is_plain, says_bad
@@ -17,13 +20,17 @@ from medr3_plugin.rewards.answer.reading import FIRST
 from medr3_plugin.text import has_cjk, word_keys
 
 
-def closed_claim(text: str, question: Question) -> tuple[str, str] | None:
-    """(the reference that a sentence of a choice question claims, its reasons); None if it claims none."""
+def closed_claim(text: str, question: Question, lettered: Container[str]) -> tuple[str, str] | None:
+    """(the reference that a sentence of a choice question claims, its reasons); None if it claims none.
+
+    `lettered` are the references that the answer makes by an option's letter.
+    """
     refs = set(wording.ANY_REF.findall(text))
+    text = doubts.SURE.sub("", text)
     if len(refs) != 1 or has_cjk(text) or doubts.ODD.search(text):
         return None
     own = refs.pop()
-    text = closed_words.OPINION.sub("", text)
+    text = closed_words.INTERPOSED.sub("", closed_words.OPINION.sub("", text))
     before, _, rest = text.partition(own)
     if closed_words.RANGE_BEFORE.search(before) or closed_words.RANGE_AFTER.match(rest):
         return None  # "3 to C", where C is "4 years"
@@ -42,41 +49,94 @@ def closed_claim(text: str, question: Question) -> tuple[str, str] | None:
     if question.verdicts:
         claims = not after and closed_words.CHOOSES.search(" ".join(subject)) is not None
     else:
-        claims = _claims(subject, context, after, own, question)
+        meant = own in lettered and not after and not question.negative and _ends_in_letter(subject, question)
+        claims = meant or _claims(subject, context, after, own, question)
     return (own, " ".join([*context, ",", *after, reasons])) if claims else None
 
 
 def _claims(subject: list[str], context: list[str], after: list[str], own: str, question: Question) -> bool:
-    """Whether the words around the reference `own` make it the answer, in one of the three forms."""
-    negated = not wording.NEGATIONS.isdisjoint(after)
-    grounds = bool(context) and context[0] in wording.GROUNDS
-    concluded = grounds or any(words and words[0] in closed_words.CONCLUDES for words in (subject, context))
+    """Whether the words around the reference `own` make it the answer.
+
+    They do if they deny what the question asks to deny, conclude, lead to the option, praise it, or say nothing that
+    the question does not. Where they speak of the answer, they say nothing new of it ("a partial answer is").
+    """
+    if not wording.NEGATIONS.isdisjoint(after):
+        return is_exception(" ".join([*subject, own, *after]), own, question)
+    if not (subject or after) or not _goes_on(after, question) or _limits(subject, question):
+        return False
+    lead, tail = _new(subject, question), _new(after, question)
+    praise = closed_words.SUPERLATIVE.search(" ".join(after))
+    praised = praise is not None and not _new(" ".join(after)[: praise.start()].split(), question)
+    told = [word for word in (*subject, *after) if word not in wording.MARKS and word not in wording.PLAIN]
     number = question.labels[ord(own) - FIRST] in question.numbers
     return (
-        (
-            concluded
-            and not negated
-            and not number
-            and _stands_free(subject, question)
-            and _concludes(after, question)
-        )
-        or _leads(subject, after, question)
-        or (closed_words.NAMES_OPTION.issuperset(subject) and _identifies(after, question))
-        or (negated and is_exception(" ".join([*subject, own, *after]), own, question))
+        (praised and not subject)
+        or (not tail and (_leads(subject, question) or (len(told) > 1 and not lead)))
+        or (_concludes(subject, context) and not number and (praised or doubts.FINITE.isdisjoint(after[:1])))
     )
 
 
-def _stands_free(subject: list[str], question: Question) -> bool:
-    """Whether the word before a reference is no noun that makes it part of another thing ("bilayer lipids")."""
-    if not subject:
+def _ends_in_letter(subject: list[str], question: Question) -> bool:
+    """Whether a letter behind these plain words is the answer: unlike a text, it is said of nothing else."""
+    if not subject or _limits(subject, question):
+        return False
+    clause = subject[max((i + 1 for i, word in enumerate(subject) if word in (",", ":")), default=0) :]
+    return not _new(clause, question)
+
+
+def _limits(subject: list[str], question: Question) -> bool:
+    """Whether words before a reference ask, or say something new of the answer ("a partial answer is")."""
+    if subject and subject[0] in doubts.FINITE:
         return True
-    last = subject[-1]
-    known = (wording.PLAIN, wording.MARKS, doubts.FINITE, closed_words.BEHIND_LINK, closed_words.CONCLUDES)
-    return (
-        last.endswith(("s", "ed", "ing"))
-        or any(last in words for words in known)
-        or _is_asked(last, question)
+    names = next((i for i, word in enumerate(subject) if word in wording.NAMES_ANSWER), None)
+    return closed_words.ONE_OF_SEVERAL.search(" ".join(subject)) is not None or (
+        names is not None and bool(_new(subject[max(names - 1, 0) :], question))
     )
+
+
+def _new(words: list[str], question: Question) -> list[str]:
+    """The words that are neither plain nor the question's own."""
+    known = (wording.MARKS, wording.PLAIN, wording.NAMES_ANSWER, closed_words.UNITS)
+    return [word for word in words if not any(word in k for k in known) and not _is_asked(word, question)]
+
+
+def _goes_on(after: list[str], question: Question) -> bool:
+    """Whether the words behind a reference limit it to nothing, and do not make it part of another thing."""
+    if not after:
+        return True
+    if closed_words.ONE_OF_SEVERAL.search(" ".join(after)):
+        return False
+    first = after[0]
+    follows = first in doubts.FINITE or first in wording.PREPOSITIONS or not _new([first], question)
+    where = next((i for i, word in enumerate(after) if word in wording.PREPOSITIONS), len(after))
+    return (
+        follows  # not "ceftriaxone wall"
+        and first not in doubts.JOINING
+        and not _new(sorted(wording.BADLY & set(after)), question)
+        and (first != "would" or not _new(after[where:], question))  # "C would be right in children"
+    )
+
+
+def _concludes(subject: list[str], context: list[str]) -> bool:
+    """Whether a sentence draws a conclusion: "Therefore, this patient needs C"."""
+    return any(
+        bool(words) and words[0] in firsts
+        for words, firsts in (
+            (context, wording.GROUNDS | closed_words.CONCLUDES),
+            (subject, closed_words.CONCLUDES),
+        )
+    )
+
+
+def _leads(subject: list[str], question: Question) -> bool:
+    """Whether a subject ends in a link to the reference: "... is caused by C", "... is to give C"."""
+    if len(subject) > 2 and subject[-2] == "to":
+        subject = subject[:-2]
+    if closed_words.CHOOSES.search(" ".join(subject)):
+        return True
+    link = next((i for i in range(len(subject) - 1, 0, -1) if subject[i] in wording.LINKS), 0)
+    history = not closed_words.HISTORY.isdisjoint(subject[link:])
+    return link > 0 and not history and wording.PREPOSITIONS.issuperset(_new(subject[link:], question))
 
 
 def _is_known(context: list[str], question: Question) -> bool:
@@ -155,42 +215,3 @@ def _restates(words: list[str], question: Question, least: int) -> bool:
         w for w in words if w not in wording.MARKS and w not in wording.NEGATIONS and w not in wording.PLAIN
     ]
     return len(left) >= least and all(_is_asked(word, question) for word in left)
-
-
-def _concludes(after: list[str], question: Question) -> bool:
-    """Whether a conclusion may go on so behind the option it names."""
-    if after and after[0] in doubts.FINITE:
-        return _identifies(after, question)
-    return not after or (after[0].isalpha() and _opens_nothing(after[0]))
-
-
-def _opens_nothing(word: str) -> bool:
-    """Whether a word behind a reference opens no second answer and no doubt."""
-    return word not in doubts.JOINING and word not in wording.LOADED
-
-
-def _leads(subject: list[str], after: list[str], question: Question) -> bool:
-    """Whether a subject leads to the reference, and no new predicate follows."""
-    words = list(subject)
-    while words and words[-1] in closed_words.BEHIND_LINK:
-        words.pop()
-    linked = (len(words) > 1 and words[-1] in ("is", "are", "be", "=")) or closed_words.CHOOSES.search(
-        " ".join(subject)
-    )
-    if not linked and not _restates(subject, question, 2):
-        return False
-    if not after or after[0] in wording.PREPOSITIONS or closed_words.UNITS.issuperset(after):
-        return True
-    return doubts.FINITE.isdisjoint(after) and _opens_nothing(after[0]) and _restates(after, question, 0)
-
-
-def _identifies(after: list[str], question: Question) -> bool:
-    """Whether a predicate says of its subject that it is what is asked for."""
-    if not after or after[0] not in doubts.FINITE:
-        return bool(after) and after[0] not in doubts.JOINING and _restates(after, question, 2)
-    where = next((i for i, word in enumerate(after) if word in wording.PREPOSITIONS), len(after))
-    if after[0] == "would" and not _restates(after[where:], question, 0):
-        return False  # "C would be right in children"
-    text = " ".join(after)
-    best = closed_words.SUPERLATIVE.search(text) or closed_words.DEFINES.match(text)
-    return (best is not None and wording.NEGATIONS.isdisjoint(after)) or _restates(after[1:], question, 2)

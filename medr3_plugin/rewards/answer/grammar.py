@@ -40,7 +40,8 @@ def label_of(text: str, question: Question) -> str | None:
     reasons: list[str] = []
     denied_before = False  # whether the sentence before denied another option: "this" is that option then
     others = False  # whether a heading says that the lines behind it are about other options
-    for sentence, leads in _statements(read(text, question), question):
+    reading = read(text, question)
+    for sentence, leads in _statements(reading.text, question):
         if wording.OF_OTHERS.fullmatch(sentence):
             others = True
             continue
@@ -48,7 +49,9 @@ def label_of(text: str, question: Question) -> str | None:
         if others and (line := wording.LINE_OF_OPTION.match(rest)):
             rest, excluded = rest[line.end() :], excluded + line[1]
         denied += excluded
-        claim = _claim(rest, question) or (closed_claim(rest, question) if question.letters else None)
+        claim = _claim(rest, question) or (
+            closed_claim(rest, question, reading.lettered) if question.letters else None
+        )
         if claim is None and wording.VALUE.fullmatch(rest):
             return None  # "not: C", "alternative: C"
         if claim:
@@ -98,6 +101,7 @@ def _without_denied(sentence: str, question: Question) -> tuple[str, str]:
         r"\1", wording.CITATION.sub(" ", rest) if "(" in rest or "[" in rest else rest
     )
     named = wording.ANY_REF.search(rest)
+    rest = wording.AMONG.sub(" ", rest) if named else rest
     if named and rest.startswith(wording.CONCESSIVE):
         rest = wording.CONCEDED.sub(cut, rest)
     if named and any(word in rest for word in wording.TEMPTING):
@@ -124,6 +128,8 @@ def _may_deny(sentence: str) -> bool:
 def _claim(sentence: str, question: Question) -> tuple[str, str] | None:
     """(the reference that a sentence gives as the answer, its reason); None if it gives none."""
     text = sentence.lstrip(wording.AROUND)
+    if question.open:
+        text = wording.NOT_BUT.sub("", text)
     ref = wording.ANY_REF.search(text)
     if ref is None:
         return None
@@ -208,6 +214,8 @@ def _without_context(before: str, question: Question) -> tuple[str, str]:
     first, _, said = context.partition(" ")
     if not (comma and carrier.strip() and first in wording.GROUNDS):
         return "", before
+    if question.open and first in wording.CONCESSIVE and not doubts.TAKES_BACK.search(said):
+        return "", carrier.strip()  # "While croup was considered, the answer is ..." sets that aside
     plain = beside.is_plain(said.split(), question)
     if (first == "according" and not plain) or (
         question.open and not plain and not beside.is_ground(said, question)
@@ -240,7 +248,7 @@ def _is_carrier(  # noqa: PLR0911 - one return a kind of lead
     before: str, question: Question
 ) -> bool:
     """Whether the words before a reference only say that the answer follows."""
-    before = wording.ARTICLES.sub("", before).strip()
+    before = wording.SO_IT.sub("", wording.ARTICLES.sub("", before).strip())
     if before.endswith(" , only"):
         before = before.removesuffix(" only")
     if before in ("", "it", "that", "only", "we") or (
@@ -254,6 +262,8 @@ def _is_carrier(  # noqa: PLR0911 - one return a kind of lead
             context = [clause for clause in context if wording.CHINESE_LOADED.search(clause)]
         if wording.CHINESE_DOUBT.search(last):
             return False
+        if question.letters and last[-1:] in ("选", "择") and not wording.CHINESE_DENIES.search(last):
+            return beside.is_plain(context, question)
         return beside.is_plain(context, question) and (
             wording.CHINESE_CARRIER.fullmatch(last) is not None
             or (before[-1] in "是为:选" and beside.is_plain([last.rstrip("是为选")], question))
@@ -270,8 +280,9 @@ def _is_carrier(  # noqa: PLR0911 - one return a kind of lead
         words.pop()
     if words[0] == "according" and not beside.is_plain(before.partition(" ,")[0].split(), question):
         return False
-    if question.letters and (wording.LOADED.isdisjoint(words) and not doubts.TAKES_BACK.search(before)):
-        return _leads_to_option(before, words, question)
+    bare = "there" not in words and (wording.PLAIN | wording.MARKS).issuperset(words)
+    if question.negative and not bare and wording.NAMES_ANSWER.isdisjoint(words):
+        return False  # "the drug that lowers it is C", where one is asked for that does not
     if words[-1] in wording.LINKS:
         told = words[-1] not in wording.PAST and words[0] not in wording.CONDITIONS
         return told and beside.is_plain(words[:-1], question) and asked.relates_as_asked(words, question)
@@ -279,37 +290,10 @@ def _is_carrier(  # noqa: PLR0911 - one return a kind of lead
     if led and wording.PLAIN.issuperset(w for w in words if w not in wording.MARKS):
         return True
     ends = led or words[-1] in wording.PREPOSITIONS or asked.is_own(words[-1], question)
-    return ends and len(words) > 1 and asked.says_again(words, question)
-
-
-def _leads_to_option(before: str, words: list[str], question: Question) -> bool:
-    """Whether words without doubt lead to an option: where the others are known, almost any words may."""
-    last = words[len(words) - words[::-1].index(",") :] if "," in words else words
-    plain = wording.PLAIN.issuperset(word for word in last if word not in wording.MARKS)
-    if question.negative and wording.NAMES_ANSWER.isdisjoint(words) and ("there" in words or not plain):
-        return False  # "the drug that is used is C", where one is asked for that is not
-    if last and not beside.is_plain(last, question) and (question.negative or not _is_matter(last)):
-        return False
-    opens = words[-1] == "," and (words[0] in wording.OPENS or beside.is_plain(words, question))
-    led = opens or words[-1] in wording.LINKS
-    return (led or wording.LINK_PHRASE.search(before) is not None) and not doubts.ODD.search(before)
+    return question.open and ends and len(words) > 1 and asked.says_again(words, question)
 
 
 def _opens_no_other(rest: str) -> bool:
     """Whether what follows the mark behind a claim begins with no second answer and no doubt."""
     first = rest.partition(" ")[0]
     return bool(first) and first not in doubts.JOINING and first not in wording.LOADED
-
-
-def _is_matter(words: list[str]) -> bool:
-    """Whether a lead to an option's letter or text says what the question is after ("enzyme affected is")."""
-    *subject, link = words
-    return (
-        link == "is"
-        and 0 < len(subject) <= wording.MAX_SUBJECT
-        and all(word.isalpha() and word not in wording.MARKS for word in subject)
-        and all(
-            words.isdisjoint(subject)
-            for words in (wording.ABOUT_ANSWERS, wording.BADLY, wording.FAMILY, doubts.FINITE)
-        )
-    )

@@ -68,11 +68,11 @@ def unwrap(answer: str) -> str:
     text = html.unescape(_values(text))
     if (call := _CALL.fullmatch(text)) and _ANSWERING.search(call["name"]):
         text = call["inside"].strip("\"' ")
-    if text.startswith("Q:"):
-        text = _DIALOGUE.sub(lambda found: {"Q": "Question:", "A": "Answer:"}[found[1]], text)
     for _ in range(_MACRO_DEPTH):
         text = _MACRO.sub(r" \1", text) if "{" in text else text
     text = _LINE_START.sub("", _EMPHASIS.sub("", _MATH.sub("", text)))
+    if text.startswith("Q:"):
+        text = _DIALOGUE.sub(lambda found: {"Q": "Question:", "A": "Answer:"}[found[1]], text)
     return re.sub(r"[ \t]+", " ", text)
 
 

@@ -23,7 +23,7 @@ _SYMBOLS = {
     **dict.fromkeys("❌✗✘✖", "incorrect"),
     **dict.fromkeys("➡⇒⟹➔", "→"),
     "∴": "therefore",
-    **dict.fromkeys("️👉📝🎯«»", ""),
+    **dict.fromkeys("️👉📝🎯📌🔍💡🔑🧠«»", ""),
 }
 _CALLED = frozenset(listed("option choice letter answer item 项 选 择"))
 _QUOTES = frozenset("\"'’‘“”′″`*_#$「」《》")
@@ -75,18 +75,26 @@ class _Piece(NamedTuple):
     letter: bool = False
 
 
-def read(text: str, question: Question) -> str:
+class Reading(NamedTuple):
+    """A reading, and the references that stand in it for a letter (a text may also be said by the way)."""
+
+    text: str
+    lettered: frozenset[str]
+
+
+def read(text: str, question: Question) -> Reading:
     """The reading of `text`, see the module. Takes time linear in the length of `text`.
 
     >>> from medr3_plugin.rewards.answer.names import question_of
     >>> gout = question_of("", ["Gout"], {"A": "Sepsis", "B": "Gout"}, None)
-    >>> read("The answer is B. Gout. Vitamin A does not matter", gout).split(" ")
+    >>> read("The answer is B. Gout. Vitamin A does not matter", gout).text.split(" ")
     ['answer', 'is', '\\ue001', '\\n', 'vitamin', 'a', 'does', 'not', 'matter']
     """
     pieces = _with_names(scan(text), question)
     if question.letters:
         pieces = _together(_with_letters(pieces, question))
-    return " ".join(chr(FIRST + piece.label) if piece.label >= 0 else piece.text for piece in pieces)
+    written = " ".join(chr(FIRST + piece.label) if piece.label >= 0 else piece.text for piece in pieces)
+    return Reading(written, frozenset(chr(FIRST + piece.label) for piece in pieces if piece.letter))
 
 
 def _with_names(tokens: list[Token], question: Question) -> list[_Piece]:
@@ -106,7 +114,8 @@ def _with_names(tokens: list[Token], question: Question) -> list[_Piece]:
         if name and _stands_alone(name, tokens, i, end, question):
             pieces.append(_Piece(name, token, question.labels.index(question.names[name])))
             raws = [token.raw for token in tokens[i : end + 1]]
-            i = end + (raws[-1] == ")" and raws.count("(") == raws.count(")"))  # "... imaging (MRI)"
+            closes = raws[-1] == ")" and raws.count("(") == raws.count(")")  # "... imaging (MRI)"
+            i = _behind_stop(tokens, end + closes)
             continue
         following = tokens[i + 1].raw.casefold() if i + 1 < len(tokens) else ""
         if token.raw == "." and _shortens(tokens, i, question):  # the genus of "P. falciparum"
@@ -116,6 +125,14 @@ def _with_names(tokens: list[Token], question: Question) -> list[_Piece]:
             pieces.append(_Piece(read_as, token))
         i += 1
     return pieces
+
+
+def _behind_stop(tokens: list[Token], i: int) -> int:
+    """Where a sentence goes on behind a name: the full stop of "The skin of cells. is excluded" does not end it."""
+    verb = i
+    while verb < len(tokens) and (tokens[verb].kind == "stop" or tokens[verb].raw in _QUOTES):
+        verb += 1
+    return verb if verb < len(tokens) and tokens[verb].raw in _VERBS else i
 
 
 def _shortens(tokens: list[Token], i: int, question: Question) -> bool:
@@ -145,7 +162,7 @@ def _as_read(token: Token, following: str, earlier: bool) -> str:
         return "�" if "\ue000" <= token.raw <= "\uf8ff" else "".join(token.keys)
     if token.raw in _QUOTES:
         return ""
-    return "‐" if token.kind == "dash" else token.raw.casefold()
+    return "‐" if token.kind == "dash" and token.raw != "—" else token.raw.casefold()
 
 
 def _name_at(line: Line, start: int, question: Question) -> tuple[str, int]:

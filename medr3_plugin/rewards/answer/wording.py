@@ -231,16 +231,17 @@ FAMILY = frozenset(
 ABOUT_ANSWERS = frozenset(
     listed("answer choice option letter one alternative distractor trap decoy error mistake guess")
 )
-MAX_SUBJECT = 6
 # behind an open question's answer
 BECAUSE = re.compile(r"(?:, |[(–—-] )?(?:because|since|given|as|based on|according to)(?= )")
 ANY_REF = re.compile(REF)
 AROUND = " .,:;()[]-–—→"
 MARKS = frozenset(",:()[]-–—‐.=→")
 ARTICLES = re.compile(r"(?:(?:^| )(?:an?|\(|\[)){1,3}$")
+SO_IT = re.compile(r"^(?:so|thus|hence|therefore)(?: ,)? (?=(?:it|that|we)$)")
+NOT_BUT = re.compile(r"^not (?!only|just|merely|simply|necessarily|alone)[^,:;\ue000-\ue0ff]{1,80} but ")
 OPENS = frozenset(
     listed(
-        "of out among from given considering based after upon in by according overall therefore thus hence so"
+        "for of out among from given considering based after upon in by according overall therefore thus hence so"
     )
 )
 REASON_WORDS = frozenset(listed("because since given as due"))
@@ -259,7 +260,8 @@ SURELY = frozenset(
     listed("clearly definitely therefore thus indeed hence certainly surely likely mostlikely probably")
 )
 PAST = frozenset(listed("was were"))  # what a diagnosis once was
-CONDITIONS = frozenset(listed("had were should"))  # "Had there been fever, it would be ..."
+# "Had there been fever, it would be ...", "Is it ..."
+CONDITIONS = frozenset(listed("had were should is are was do does did can could would"))
 # a clause that begins so gives grounds for what follows its comma
 GROUNDS = frozenset(
     listed(
@@ -278,6 +280,8 @@ SAME = {
     "appears to have": "has",
     "one that": "option that",
     "one is": "option is",
+    "correct one": "correct option",
+    "best one": "best option",
     "it s": "it is",
     "most probably": "mostlikely",
     "used to be": "was not",
@@ -295,6 +299,7 @@ SAME = {
     "which is why": "therefore",
     "with this in mind": "therefore",
     "all things considered": "overall",
+    "everything considered": "overall",
     "taking everything into account": "overall",
     "all in all": "overall",
     "eliminating distractors": "reviewing options",
@@ -305,6 +310,9 @@ SAME = {
     "in conclusion": "overall",
     "in short": "overall",
     "taken together": "overall",
+    "no doubt": "clearly",
+    "without doubt": "clearly",
+    "without a doubt": "clearly",
     "i d": "i would",
     "i ll": "i will",
     "why ?": "explanation",
@@ -319,6 +327,7 @@ SPELLINGS = re.compile(
     + r")(?!\w)"
 )
 CHINESE_DOUBT = re.compile("(?<!最)(?<!最有)可能(?!性?最)|也许|似乎|大概|好像")
+CHINESE_DENIES = re.compile("[不未无没非除错否勿若如]")
 CHINESE_LOADED = re.compile("[不未无没非除错否勿]|可能|也许|似乎|[a-z]")
 NEGATIONS = frozenset(
     listed("not no never except least false incorrect untrue without cannot t lacks lack exception")
@@ -381,6 +390,8 @@ TEMPTS = re.compile(
     rf"(?:thought|considered|suspected|leaned|inclined)\b[^\ue000-\ue0ff]{{0,40}}{LIST}$"
     rf"|^(?:(?:at )?(?:first|initially) ,? ?)?{LIST} (?:was|were) (?:first |initially )?considered$"
 )
+# "Among A, B and C, the best is C"
+AMONG = re.compile(rf"(?:^| )(?:between|among|amongst|comparing|of|from)(?: options| choices)? {LIST} ,(?= )")
 TEMPTING = (" , but ", "first", "initially", " considered")  # one of these is in whatever `TEMPTS` matches
 LIST_OF_OTHERS = re.compile(rf"[:(–—-]|, ?{REF}")
 CALLED_ANSWER = re.compile(

@@ -105,12 +105,6 @@ def test_a_damaged_store_is_refused(tmp_path, name, damage):
         DocumentStore(tmp_path)
 
 
-@pytest.mark.parametrize("level", range(1, 10))
-def test_a_mask_holds_what_passes(tmp_path, level):
-    store = write(tmp_path, [Document(id="a", text="x", evidence_level=level) for level in range(1, 10)])
-    assert Filters(min_evidence_level=level).mask(store).sum() == 10 - level
-
-
 @pytest.mark.parametrize("wrong", [{"sources": "pubmed"}, {"min_year": "2000"}, {"min_evidence_level": True}])
 def test_filters_of_a_wrong_type(wrong):
     with pytest.raises(UserError, match=f"filters.{next(iter(wrong))}"):

@@ -103,7 +103,7 @@ def test_reasons_are_in_words_and_those_of_others_as_they_are(tmp_path: Path) ->
     (tmp_path / "trajectories.jsonl").write_text(json.dumps(ours) + "\n" + json.dumps(theirs) + "\n")
     target, _ = write_report(tmp_path)
     first, second = embedded(target.read_text(encoding="utf-8"))["trajectories"]
-    assert "0.4 reasoning, 0.4 retrieval, 0.2 coordination" in first["words"]["score"][0]
+    assert "0.6 reasoning, 0.2 retrieval, 0.2 coordination" in first["words"]["score"][0]
     assert len(first["group"]) == 8 and [first["line"], second["line"]] == [1, 2]
     assert second["words"] == {} and second["reasons"]["length"] == "too long" and second["group"] == [1]
 
