@@ -31,6 +31,7 @@ from medr3_plugin.retrieval.index.build import build_index
 from medr3_plugin.retrieval.index.dense import DenseIndex
 from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig
 from medr3_plugin.retrieval.index.store import DocumentStore
+from medr3_plugin.retrieval.ndcg import ndcg
 
 SHARED = Path(os.environ.get("MEDR3_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 SETS = (
@@ -89,11 +90,10 @@ def unit(document: str) -> str:
     return document.rsplit("#", 1)[0] if document.startswith("medquad:") else document
 
 
-def ndcg(ranked: list[str], relevant: set[str], k: int = 10) -> float:
-    gold = {unit(document) for document in relevant}
-    found = list(dict.fromkeys(unit(document) for document in ranked))[:k]
-    gain = sum(1 / np.log2(rank + 2) for rank, document in enumerate(found) if document in gold)
-    return float(gain / sum(1 / np.log2(rank + 2) for rank in range(min(k, len(gold)))))
+def ndcg_at_10(ranked: list[str], relevant: set[str]) -> float:
+    """nDCG@10; of several passages of a unit the first counts."""
+    grades = dict.fromkeys(map(unit, relevant), 1.0)
+    return ndcg(grades, [(one,) for one in dict.fromkeys(map(unit, ranked))], 10)
 
 
 def quality(work: Path, model: str) -> None:
@@ -122,7 +122,7 @@ def quality(work: Path, model: str) -> None:
         scores = np.array(
             [
                 [
-                    ndcg([ids[place] for place in run[n] if place >= 0], relevant[name][row["id"]])
+                    ndcg_at_10([ids[place] for place in run[n] if place >= 0], relevant[name][row["id"]])
                     for run in runs
                 ]
                 for n, row in enumerate(asked)
@@ -210,7 +210,7 @@ def lexical(work: Path) -> None:
         asked = questions(name)
         found = engine.retriever.search([row["question"] for row in asked], DEPTH)[0]
         scores = [
-            ndcg([ids[place] for place in ranked if place >= 0], relevant[name][row["id"]])
+            ndcg_at_10([ids[place] for place in ranked if place >= 0], relevant[name][row["id"]])
             for row, ranked in zip(asked, found, strict=True)
         ]
         cells.append(f"{name} {statistics.mean(scores):.3f}")

@@ -84,12 +84,19 @@ def mistake(error: ValidationError, section: str, known: Collection[str] = ()) -
     """
     first = error.errors(include_url=False)[0]
     path = section + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    message = (
+        first["msg"]
+        .removeprefix("Value error, ")
+        .replace("Input should be", "expected")
+        .partition(", unable to")[0]
+    )
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         message = "unknown key"
         if known and len(first["loc"]) == 1:
             close = difflib.get_close_matches(str(first["loc"][0]), known, n=1)
             message += f"; did you mean {close[0]}?" if close else f"; known are {', '.join(sorted(known))}"
+    elif first["type"] in ("missing", "string_too_short"):
+        message = "missing" if first["type"] == "missing" else "must not be empty"
     elif isinstance(first.get("input"), str | int | float | None):
         message += f", got {first['input']!r}"
     return UserError(f"{path}: {message}")

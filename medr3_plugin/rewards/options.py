@@ -227,8 +227,8 @@ class StageOptions(Section):
         if not (a.wrong + g.wrong < a.partly and a.partly + g.partly < a.right):
             raise ValueError(
                 "answer and gate: a worse answer with the full bonus must stay below a better answer without any, "
-                f"but wrong reaches {a.wrong + g.wrong:g} of partly {a.partly:g} and partly "
-                f"{a.partly + g.partly:g} of right {a.right:g}"
+                f"but wrong earns up to {a.wrong + g.wrong:g}, partly from {a.partly:g} to {a.partly + g.partly:g} and "
+                f"right from {a.right:g}"
             )
         return self
 

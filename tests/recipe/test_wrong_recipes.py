@@ -94,7 +94,7 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("changes", "where", "says"),
     [
-        ({"medr3.stages": [{"name": "joint"}]}, "medr3.stages[0].until", "required"),
+        ({"medr3.stages": [{"name": "joint"}]}, "medr3.stages[0].until", "missing"),
         ({"medr3.stages": [{"name": "joint", "until": 100}]}, "medr3.stages[0].until", "dictionary"),
         ({"medr3.stages": [{"name": "推理", "until": {"max_steps": 1}}]}, "medr3.stages[0].name", "pattern"),
         ({"medr3.stages": [{"name": "foo", "until": {"max_steps": 1}}]}, "foo.preset", "no formula"),
@@ -106,7 +106,7 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
         ({"medr3.stages": stage(learning_rate=float("inf"))}, "medr3.stages[0].learning_rate", "finite"),
         ({"medr3.stages": stage(temperature=3)}, "medr3.stages[0].temperature", "less than"),
         ({"medr3.environment.topk": True}, "medr3.environment.topk", "not true or false"),
-        ({"medr3.run_dir": ""}, "medr3.run_dir", "at least 1"),
+        ({"medr3.run_dir": ""}, "medr3.run_dir", "must not be empty"),
         ({"medr3.retrieval.ranking": "dense"}, "medr3.retrieval", "of backend milvus"),
         (
             {"medr3.retrieval.search": {"depth": 10, "rerank_depth": 20}},

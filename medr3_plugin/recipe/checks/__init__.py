@@ -49,7 +49,7 @@ def check(
     except MissingExtra:
         raise
     except UserError as error:
-        return [Finding.error(recipe.config_file.name, str(error))]
+        return [Finding.error("recipe", str(error))]
     return check_config(config, recipe.folder, files=files, gpu_memory_gib=gpu_memory_gib)
 
 

@@ -77,6 +77,10 @@ def sections(config: Any) -> Iterator[Finding]:
 def registrations(config: Any) -> Iterator[Finding]:
     """The names a recipe uses must be the ones the plug-in (or verl) registers."""
     trainer_mode = config.trainer.v1.trainer_mode
+    unknown = list(_known_to_verl(config))
+    yield from unknown
+    if any(finding.where == "trainer.v1.trainer_mode" for finding in unknown):
+        return  # what it would do is no matter
     from medr3_plugin.verl_adapters.invalid_samples import check_estimator
 
     try:
@@ -90,7 +94,6 @@ def registrations(config: Any) -> Iterator[Finding]:
         )
     if not config.trainer.use_v1:
         yield Finding.error("trainer.use_v1", "must be true: the plug-in extends the v1 trainer")
-    yield from _known_to_verl(config)
 
 
 def _known_to_verl(config: Any) -> Iterator[Finding]:

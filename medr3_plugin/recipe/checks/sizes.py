@@ -167,11 +167,13 @@ def memory(config: Any, gpu_memory_gib: float) -> Iterator[Finding]:
         f"estimate per GPU of {gpu_memory_gib:g} GiB: training {needed.training:.0f} GiB ({parts}), "
         f"generating {needed.generating:.0f} GiB with room for {needed.kv_tokens:,} tokens of KV cache",
     )
-    for phase, value in (("training", needed.training), ("generating", needed.generating)):
+    for phase, value, remedy in (
+        ("training", needed.training, "lower actor.ppo_max_token_len_per_gpu or offload (actor.fsdp_config)"),
+        ("generating", needed.generating, "lower rollout.gpu_memory_utilization or offload"),
+    ):
         if value > gpu_memory_gib:
-            yield Finding.error(
-                "memory", f"{phase} needs an estimated {value:.0f} GiB of {gpu_memory_gib:g} GiB"
-            )
+            needs = f"{phase} needs an estimated {value:.0f} GiB, a GPU has {gpu_memory_gib:g} GiB"
+            yield Finding.error("memory", f"{needs}: {remedy}")
     whole = config.data.max_prompt_length + config.data.max_response_length
     if needed.kv_tokens < whole:
         yield Finding.error(

@@ -152,7 +152,7 @@ def _turns_as_asked(subject: list[str], after: list[str], question: Question) ->
         return question.negative and not closed_words.NOT_WHAT_IS.search(led)
     # much is true of an option where an exception is asked for
     names_answer = not wording.NAMES_ANSWER.isdisjoint([*subject, *after])
-    return not question.negative or names_answer or closed_words.COMMITTED.search(led) is not None
+    return not question.negative or names_answer
 
 
 def is_exception(text: str, own: str, question: Question) -> bool:
@@ -173,10 +173,6 @@ def _without_grounds(subject: list[str]) -> tuple[list[str], list[str]]:
     if subject and subject[0] in (wording.GROUNDS | wording.OPENS) and "," in subject:
         comma = subject.index(",")
         return subject[comma + 1 :], subject[:comma]
-    if "," in subject:  # "It has no cell wall, pointing to C"
-        comma = len(subject) - 1 - subject[::-1].index(",")
-        if subject[comma + 1 :] and subject[comma + 1] in closed_words.POINTING:
-            return subject[comma + 1 :], subject[:comma]
     return subject, []
 
 
@@ -200,8 +196,6 @@ def _is_clean(words: list[str], question: Question) -> bool:
     if doubts.TAKES_BACK.search(text) or doubts.WITHDRAWS.search(text):
         return False
     loaded = [*((wording.LOADED - wording.NEGATIONS) & set(words)), *filter(says_bad, words)]
-    if loaded and not question.negative and not wording.ABOUT_ANSWERS.isdisjoint(words):
-        return False  # "the second best answer is", though the question is about the second trimester
     return all(_is_asked(word, question) for word in loaded)
 
 

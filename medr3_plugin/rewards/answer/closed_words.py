@@ -62,11 +62,7 @@ COMMITS = (
     r"(?:comes?|boils?|narrow(?:s|ed)? it|narrow(?:s|ed)?) down to|definitely|clearly|certainly|obviously|undoubtedly|"
     r"surely|alright|okay|ok|well|finally|ultimately)(?: ,)?$"
 )
-COMMITTED = re.compile(rf"(?:^| ){COMMITS}")
 CHOOSES = re.compile(
     r"(?:^| )(?:favou?rs?|point(?:s|ing)? to(?:wards?)?|supports?|confirms?|indicat(?:es?|ing)|suggest(?:s|ing)?|says|"
     rf"leads? (?:me |us )?to|leading to|corresponds? to|fits?|match(?:es)?)$|(?:^| ){COMMITS}"
-)
-POINTING = frozenset(
-    listed("pointing favoring favouring leaving making suggesting indicating confirming leading")
 )

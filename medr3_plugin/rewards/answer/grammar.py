@@ -113,8 +113,6 @@ def _without_denied(sentence: str, question: Question) -> tuple[str, str]:
     others = 0
     if any(word in rest for word in wording.SAYS_OTHERS):
         rest, others = wording.OTHERS_DENIED.subn(" ", rest)
-    if others and wording.LIST_OF_OTHERS.match(rest.strip()):
-        rest = wording.ANY_REF.sub(cut, rest)
     if denied or others:
         rest = wording.EMPTY_END.sub("", wording.EMPTY_START.sub("", rest.strip())).replace(" but ", " ")
     return " ".join(rest.split()).replace("( )", "").strip(), denied
@@ -173,7 +171,7 @@ def _reason(  # noqa: PLR0911 - one return a kind of reason
         mark, _, told = after.partition(" ")
         if question.letters and mark in (",", ":", "–", "—") and _opens_no_other(told):
             return told
-    return _explanation(wording.FINALLY.sub("", after.lstrip(")] .").rstrip(")] .,:;")), question)
+    return _explanation(after.lstrip(")] .").rstrip(")] .,:;"), question)
 
 
 def _behind_praise(said: list[str], carrier: str, question: Question) -> list[str] | None:

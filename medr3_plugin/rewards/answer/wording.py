@@ -227,10 +227,6 @@ FAMILY = frozenset(
         "mother father brother sister sibling siblings twin parents parent relatives family son daughter cousin"
     )
 )
-# a subject with one of these is about the answer, and not "enzyme is", "most important next step is"
-ABOUT_ANSWERS = frozenset(
-    listed("answer choice option letter one alternative distractor trap decoy error mistake guess")
-)
 # behind an open question's answer
 BECAUSE = re.compile(r"(?:, |[(–—-] )?(?:because|since|given|as|based on|according to)(?= )")
 ANY_REF = re.compile(REF)
@@ -247,7 +243,6 @@ OPENS = frozenset(
 REASON_WORDS = frozenset(listed("because since given as due"))
 VERDICT_GOES_ON = re.compile(r"[,:(–—-]|(?=(?:there|it|this|that|these|they|we)\b)")
 TAIL = re.compile(r"[,:(–—-] (?=(?:an?|this|it|these)\b)")
-FINALLY = re.compile("^, (?:my )?(?:final|correct|best) (?:answer|choice)$")
 # behind these a whole sentence may explain
 GOES_ON = re.compile("[:–—-] |, (?=(?:for|on|in|by|per) |[\u3400-\u9fff])")
 CITATION = re.compile(
@@ -393,7 +388,6 @@ TEMPTS = re.compile(
 # "Among A, B and C, the best is C"
 AMONG = re.compile(rf"(?:^| )(?:between|among|amongst|comparing|of|from)(?: options| choices)? {LIST} ,(?= )")
 TEMPTING = (" , but ", "first", "initially", " considered")  # one of these is in whatever `TEMPTS` matches
-LIST_OF_OTHERS = re.compile(rf"[:(–—-]|, ?{REF}")
 CALLED_ANSWER = re.compile(
     r"(?:to be|as) (?:an? )?(?:(?:most|correct|right|best|final|mostlikely|likely|appropriate|suitable|single|my) )"
     r"{0,3}"

@@ -223,20 +223,16 @@ def test_searching_loads_the_query_model_alone(two_models, monkeypatch):
     assert loaded == [query, article]
 
 
-def test_the_probe_catches_a_wrong_query_model_of_two(two_models, monkeypatch):
-    index, _, article = two_models
-    monkeypatch.setattr("medr3_plugin.retrieval.index.dense._check_identity", lambda *args: None)
-    engine = open_index(index, SearchOptions(encoder=article, article_encoder=article))
-    with pytest.raises(UserError, match="is not the encoder it was built with"):
-        engine.warm_up()
-
-
-def test_the_probe_catches_what_the_files_do_not(hybrid, other_model, monkeypatch):
+def test_the_probe_catches_what_the_files_do_not(hybrid, two_models, other_model, monkeypatch):
     """A hub name has no files to compare: then the embeddings of fixed sentences must do."""
     monkeypatch.setattr("medr3_plugin.retrieval.index.dense._check_identity", lambda *args: None)
-    engine = open_index(hybrid, SearchOptions(encoder=str(other_model)))
-    with pytest.raises(UserError, match="is not the encoder it was built with"):
-        engine.warm_up()
+    index, _, article = two_models
+    for engine in (
+        open_index(hybrid, SearchOptions(encoder=str(other_model))),
+        open_index(index, SearchOptions(encoder=article, article_encoder=article)),
+    ):
+        with pytest.raises(UserError, match="is not the encoder it was built with"):
+            engine.warm_up()
 
 
 @pytest.mark.parametrize(
@@ -369,16 +365,13 @@ def test_another_process_may_encode(tmp_path, corpus, model):
 
 
 def test_approximate_kinds_from_the_command_options(tmp_path, corpus, model):
-    manifest = build_index(
-        corpus, tmp_path / "index", "dense", encoder=str(model), options=BuildOptions(dense_index="HNSW")
-    )
+    hnsw, unknown = (BuildOptions(dense_index=kind) for kind in ("HNSW", "PQ"))
+    manifest = build_index(corpus, tmp_path / "index", "dense", encoder=str(model), options=hnsw)
     assert manifest["dense"]["recall_at_10"] >= dense_build.MIN_RECALL
     assert manifest["dense"]["search"]["efSearch"] >= 64
     assert len(open_index(tmp_path / "index").search(["heart"], 5)[0]) == 5
     with pytest.raises(UserError, match="unknown dense index 'PQ'"):
-        build_index(
-            corpus, tmp_path / "pq", "dense", encoder=str(model), options=BuildOptions(dense_index="PQ")
-        )
+        build_index(corpus, tmp_path / "pq", "dense", encoder=str(model), options=unknown)
 
 
 def test_the_prompts_that_a_model_brings_are_used(tmp_path):
