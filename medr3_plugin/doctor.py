@@ -26,7 +26,7 @@ EXTRAS = {
     "judge": "an LLM as judge, data build-references",
     "dense": "dense and hybrid retrieval, semantic reward",
     "data": "Hugging Face datasets, parquet, the quickstart's corpus",
-    "eval": "medr3 eval against a server, medr3 report --png",
+    "eval": "medr3 eval against a server",
 }
 """Optional parts of the package and what they are for."""
 

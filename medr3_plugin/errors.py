@@ -11,6 +11,9 @@ Three families that are never mixed:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UserError(Exception):
     """Wrong input from the user; the message says what is wrong, where, and what to do."""
@@ -29,8 +32,15 @@ class MissingExtra(UserError):
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(f"{purpose} needs the package {package!r}: pip install 'medr3-plugin[{extra}]'")
-        self.package = package
-        self.extra = extra
+
+
+@contextmanager
+def needs(package: str, extra: str, purpose: str) -> Iterator[None]:
+    """Import optional packages inside; raises `MissingExtra` if they are not installed."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtra(package, extra, purpose) from error
 
 
 class RunFailed(Exception):

@@ -86,7 +86,7 @@ def run_training(
     ]  # fmt: skip
     print(f"training; log: {log}", file=sys.stderr)
     progress = _Progress(run_dir / METRICS, total_steps)
-    with log.open("ab") as stream, _stopped_by_signals():
+    with log.open("ab") as stream, stopped_by_signals():
         start = stream.tell()
         lost = LostWorkers(log, start, cpu_seconds=lambda: cpu_seconds(tag))
         child = subprocess.Popen(
@@ -122,7 +122,7 @@ def training_failed(log: Path, start: int) -> UserError | RunFailed:
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[None]:
+def stopped_by_signals() -> Iterator[None]:
     """Let `kill` and a closed terminal stop a run like Ctrl-C; signals ignored by `nohup` or a shell stay ignored."""
     wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     numbers = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]

@@ -140,6 +140,10 @@ class Document:
         """`COLUMNS` and their values; what is `extra` is not among them."""
         return {name: getattr(self, name) for name in COLUMNS}
 
+    def row(self) -> dict[str, Any]:
+        """The document as a flat JSON object: its columns, the corpus's further ones before them."""
+        return {**self.extra, **self.columns()}
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -166,6 +170,11 @@ class SearchTurn:
     outcome: SearchOutcome = "ok"
     latency_s: float = 0.0
     failure: str | None = None
+
+    @property
+    def executed(self) -> bool:
+        """The search reached the backend and came back."""
+        return self.outcome in ("ok", "empty", "duplicate")
 
     def row(self) -> dict[str, Any]:
         """The search as `trajectories.jsonl` has it: without the documents' texts, which are in the response."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import UserError, needs
 from medr3_plugin.outputs import whole
 
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
@@ -115,10 +115,8 @@ def opened(path: Path) -> BinaryIO:
         return cast(BinaryIO, gzip.open(path, "rb"))
     if path.suffix != ".zst":
         return path.open("rb")
-    try:
+    with needs("pyarrow", "data", "reading .zst files"):
         import pyarrow as pa
-    except ImportError as error:
-        raise MissingExtra("pyarrow", "data", "reading .zst files") from error
     return cast(BinaryIO, io.BufferedReader(pa.input_stream(str(path), compression="zstd")))
 
 
@@ -341,11 +339,9 @@ def _read_csv(
 
 
 def _read_parquet(path: Path, split: str) -> Iterator[RawRow]:
-    try:
+    with needs("pyarrow", "data", "reading parquet files"):
         import pyarrow as pa
         import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingExtra("pyarrow", "data", "reading parquet files") from error
     try:
         table = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:

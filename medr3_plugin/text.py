@@ -243,6 +243,17 @@ def _fold(text: str) -> str:
 _fold_cached = lru_cache(maxsize=32768)(_fold)
 
 
+def bare_words(text: str) -> str:
+    """Letters and digits alone, in words: case, accents and every sign aside. Coarser than `fold` and of any language.
+
+    >>> bare_words("Sjögren's (primary)")
+    'sjogren s primary'
+    """
+    decomposed = unicodedata.normalize("NFKD", text)
+    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
+    return " ".join(re.sub(r"[^\w]+|_", " ", bare.casefold()).split())
+
+
 class Line(NamedTuple):
     """Tokens written together, so that "PD-L1", "PD L1" and "PDL1" are one name.
 

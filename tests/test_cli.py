@@ -256,7 +256,7 @@ def test_options_of_long_commands_are_grouped() -> None:
             "--min-year 2020",
         ),
         ("search x --index INDEX --source books", 2, "no source 'books'; the index's documents name none"),
-        ("index build --corpus corpus.jsonl --out other --chunk-tokens -5", 2, "'--chunk-tokens'"),
+        ("index build --corpus corpus.jsonl --out other --chunk-tokens -5", 2, "--chunk-tokens"),
         ("index build --corpus INDEX --out other", 2, "INDEX is an index, not a corpus"),
         (
             "index build --corpus corpus.jsonl --out other --uri a.db",

@@ -1,4 +1,4 @@
-"""Packages import downwards only, and the pure core loads nothing heavy. The layers are in pyproject.toml."""
+"""Packages import downwards only and in no circle, and the pure core loads nothing heavy; see pyproject.toml."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def run(code: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
 
 
-def test_packages_import_downwards_only():
+def test_packages_import_downwards_only_and_no_two_files_or_folders_in_a_circle():
     pytest.importorskip("importlinter", reason="in the extra dev")
     run(
         "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True, no_logo=True))"

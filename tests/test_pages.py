@@ -323,7 +323,7 @@ def test_yaml_blocks_are_read() -> None:
 
 
 def test_rows_of_the_data_page_are_read(tmp_path: Path) -> None:
-    from medr3_plugin.data.questions import prepare
+    from medr3_plugin.data import prepare
     from medr3_plugin.retrieval.index.build import build_index
     from medr3_plugin.rewards.score_rows import trajectory_of
 

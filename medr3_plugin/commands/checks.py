@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.tables import PACKED, SUFFIXES
 
-STRUCTURED = ("json_schema", "json_object", "none")
+Form = Literal["choice", "open"]
+Style = Literal["search", "plain", "tools", "bare"]
+Stage = Literal["reasoning", "retrieval", "joint"]
+Structured = Literal["json_schema", "json_object", "none"]
 """How a server is asked to decode, see `llm.client.Structured`."""
-
-
-def one_of(option: str, value: str, known: tuple[str, ...]) -> Any:
-    """`value`, which is one of `known`.
-
-    Raises:
-        UserError: it is not.
-    """
-    if value not in known:
-        raise UserError(f"{option} {value!r}: expected one of {', '.join(known)}")
-    return value
 
 
 def endpoint(option: str, url: str) -> None:

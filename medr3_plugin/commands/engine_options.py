@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from medr3_plugin.commands.checks import one_of
 from medr3_plugin.commands.words import counted
 
 if TYPE_CHECKING:
@@ -20,8 +19,11 @@ ArticleEncoder = Annotated[str, typer.Option(help="Encoder of documents, if it i
 QueryPrefix = Annotated[str, typer.Option(help='Put before each query, e.g. "query: ".')]
 ArticlePrefix = Annotated[str, typer.Option(help='Put before each document, e.g. "passage: ".')]
 Pooling = Annotated[
-    str, typer.Option(help="cls or mean, for a plain transformer [default: the model's own].")
+    Literal["cls", "mean"] | None,
+    typer.Option(help="Of a plain transformer [default: the model's own]."),
 ]
+Dtype = Literal["auto", "float32", "bfloat16"]
+EngineName = Literal["bm25", "dense", "hybrid"]
 Normalise = Annotated[
     bool,
     typer.Option(
@@ -43,17 +45,13 @@ def encoder_config(  # noqa: PLR0917 (options as they are given)
     article_encoder: str,
     query_prefix: str,
     article_prefix: str,
-    pooling: str,
+    pooling: Literal["cls", "mean"] | None,
     normalise: bool,
     device: str,
     max_tokens: int = 0,
-    dtype: str = "auto",
+    dtype: Dtype = "auto",
 ) -> EncoderConfig | None:
-    """The encoder that the options name, if they name one.
-
-    Raises:
-        UserError: an option has a value that it does not take.
-    """
+    """The encoder that the options name, if they name one."""
     from medr3_plugin.retrieval.index.encoder import EncoderConfig
 
     config = EncoderConfig(
@@ -61,10 +59,10 @@ def encoder_config(  # noqa: PLR0917 (options as they are given)
         article_path=article_encoder or None,
         query_prefix=query_prefix,
         article_prefix=article_prefix,
-        pooling=one_of("--pooling", pooling, ("cls", "mean")) if pooling else None,
+        pooling=pooling,
         normalise=normalise,
         max_tokens=max_tokens or None,
-        dtype=one_of("--dtype", dtype, ("auto", "float32", "bfloat16")),
+        dtype=dtype,
         device=device or None,
     )
     return config if encoder else None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from medr3_plugin.commands.checks import Form, Style
 from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.errors import UserError
 
@@ -36,14 +37,13 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         ),
     ] = "",
     form: Annotated[
-        str | None, typer.Option(help="choice or open [default: as prepared, else choice].")
+        Form | None, typer.Option(help="As the questions are put [default: as prepared, else choice].")
     ] = None,
     style: Annotated[
-        str | None,
+        Style | None,
         typer.Option(
             "--prompt",
-            help="search, plain (no retrieval) or bare [default: as prepared, else search; tools with a --recipe that "
-            "calls tools].",
+            help="plain: no retrieval [default: as prepared, else search; tools with a --recipe that calls tools].",
         ),
     ] = None,
     tokenizer: Annotated[str, typer.Option(help="Tokenizer, needed with a URL [default: the model].")] = "",
@@ -51,7 +51,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         str, typer.Option(help="The server's name for the model [default: its first].")
     ] = "",
     api: Annotated[
-        str,
+        Literal["auto", "completions", "chat", "chat-turns"],
         typer.Option(
             help="How to query a URL: completions (as in training), chat (the assistant's message is "
             "continued), chat-turns (documents as user messages); auto detects what the server supports."
@@ -101,7 +101,6 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     from medr3_plugin.commands.checks import endpoint, out_folder
     from medr3_plugin.commands.evaluate_run import run
     from medr3_plugin.commands.words import counted
-    from medr3_plugin.evaluation.chat_policy import NOTES
     from medr3_plugin.evaluation.results import comparisons, missing, results
     from medr3_plugin.evaluation.runner import API, ASKED, read_rows, read_settings
     from medr3_plugin.evaluation.tables import incomplete, write_tables
@@ -116,8 +115,6 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     if model:
         if not benchmark:
             raise UserError("--benchmark is missing: name the questions to evaluate")
-        if api not in ("auto", *NOTES):
-            raise UserError(f"--api {api!r}: known are auto, {', '.join(NOTES)}")
         options = dict(locals())
         failure, left_out = asyncio.run(run(options))
     rows = read_rows(out / TRAJECTORIES)
@@ -137,7 +134,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         raise UserError(f"--compare {compare}: there is no {TRAJECTORIES} with results in it")
     found = results(rows, seed)
     compared = comparisons(rows, others, seed) if others else None
-    label = _label(model or settings.get("model", ""), model_name) or out.resolve().name
+    label = label_of(model or settings.get("model", ""), model_name) or out.resolve().name
     files = write_tables(
         out,
         found,
@@ -163,7 +160,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         raise typer.Exit(3 if skip_bad else 2)
 
 
-def _label(model: str, served: str = "") -> str:
+def label_of(model: str, served: str = "") -> str:
     """The model's name in tables: for a server the name it uses there, else its address.
 
     verl's `<run>/checkpoints/global_step_N/actor/huggingface` is called by the run and the step.

@@ -6,16 +6,16 @@ import dataclasses
 import json
 import statistics
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from medr3_plugin.commands.checks import one_of
 from medr3_plugin.commands.engine_options import (
     ArticleEncoder,
     ArticlePrefix,
     Device,
     Encoder,
+    EngineName,
     Normalise,
     Pooling,
     QueryPrefix,
@@ -32,13 +32,13 @@ def evaluate(  # noqa: PLR0917 (the options of a command)
         str, typer.Option(help="Folder with one or more sets, or on the Hub R2MED/<set>, or R2MED for all.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the indexes; existing ones are reused.")],
-    benchmark: Annotated[str, typer.Option(help="Benchmark to run; only r2med exists.")] = "r2med",
-    engine: Annotated[str, typer.Option(help="bm25, dense or hybrid.")] = "bm25",
+    benchmark: Annotated[Literal["r2med"], typer.Option(help="Benchmark to run.")] = "r2med",
+    engine: Annotated[EngineName, typer.Option(help="What ranks.")] = "bm25",
     encoder: Encoder = "",
     article_encoder: ArticleEncoder = "",
     query_prefix: QueryPrefix = "",
     article_prefix: ArticlePrefix = "",
-    pooling: Pooling = "",
+    pooling: Pooling = None,
     normalise: Normalise = True,
     device: Device = "",
     reranker: Reranker = "",
@@ -53,7 +53,6 @@ def evaluate(  # noqa: PLR0917 (the options of a command)
     from medr3_plugin.retrieval.r2med import evaluate as results_of
     from medr3_plugin.retrieval.r2med import read_sets
 
-    one_of("--benchmark", benchmark, ("r2med",))
     config = encoder_config(
         encoder, article_encoder, query_prefix, article_prefix, pooling, normalise, device
     )
@@ -62,7 +61,7 @@ def evaluate(  # noqa: PLR0917 (the options of a command)
         results_of(
             read_sets(source),
             out,
-            one_of("--engine", engine, ("bm25", "dense", "hybrid")),
+            engine,
             encoder=config,
             search=search_options(reranker=reranker, device=device),
             bad_rows=bad,

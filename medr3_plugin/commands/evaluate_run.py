@@ -36,7 +36,7 @@ async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one
     options["style"] = _style(options["style"], tools)
     settings = _environment(recipe, options["max_searches"])
     search_options = (recipe.get("retrieval") or {}).get("search") or {}
-    judging = _judge_options(recipe, options["judge"], options["judge_model"])
+    judging = judge_options(recipe, options["judge"], options["judge_model"])
     extractor = read_options({"extractor": (recipe.get("reward") or {}).get("extractor") or {}}).extractor
     names = Vocabulary.load(*extractor.vocabularies) if extractor.vocabularies else None
     left_out: list[str] = []
@@ -226,7 +226,7 @@ def _retrieval(options: dict[str, Any], search: dict[str, Any]) -> dict[str, Any
     return {}
 
 
-def _judge_options(recipe: dict[str, Any], judge: str | None, model: str) -> dict[str, Any]:
+def judge_options(recipe: dict[str, Any], judge: str | None, model: str) -> dict[str, Any]:
     """Options of the judge; empty for none (rules need no judge). verl's router exists only in training."""
     section = (recipe.get("reward") or {}).get("judge") or {}
     if judge is None and section.get("kind") == "openai":

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from medr3_plugin.commands.verbosity import OPTIONS, taken_from
+from medr3_plugin.errors import UserError
 
 GROUPS = {
     "Get started": ("doctor", "recipes"),
@@ -122,6 +123,12 @@ class Command(TyperCommand):
         given_nothing = {option for option, value in itertools.pairwise(args) if not value}
         try:
             rest = super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            if type(error) is not typer.BadParameter or error.param is None:  # a missing one says so itself
+                raise
+            raise UserError(
+                f"{error.param.opts[0]}: {error.message.removeprefix('Value error, ')}"
+            ) from error
         except Exception as error:
             if name := getattr(error, "option_name", ""):
                 known = [option for parameter in self.get_params(ctx) for option in parameter.opts]
@@ -131,11 +138,9 @@ class Command(TyperCommand):
         for parameter in parameters:
             value = ctx.params.get(parameter.name or "")
             if isinstance(value, float) and not math.isfinite(value):
-                raise typer.BadParameter(f"{value} is not a finite number", ctx=ctx, param=parameter)
+                raise UserError(f"{parameter.opts[0]}: {value} is not a finite number")
             if given_nothing.intersection(parameter.opts) and parameter.default != "":
-                raise typer.BadParameter(
-                    "empty; is a variable of the shell not set?", ctx=ctx, param=parameter
-                )
+                raise UserError(f"{parameter.opts[0]}: empty; is a variable of the shell not set?")
         self._name_unused(ctx)
         return rest
 

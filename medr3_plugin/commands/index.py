@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from medr3_plugin.commands.checks import one_of, out_folder
+from medr3_plugin.commands.checks import out_folder
 from medr3_plugin.commands.engine_options import (
     ArticleEncoder,
     ArticlePrefix,
     Device,
+    Dtype,
     Encoder,
     Normalise,
     Pooling,
@@ -48,10 +49,8 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     corpus: _Corpus,
     out: Annotated[Path | None, typer.Option(help="Index folder to create; not for milvus.")] = None,
     engine: Annotated[
-        str,
-        typer.Option(
-            help="bm25, dense or hybrid; milvus fills a collection, with vectors if --encoder is given."
-        ),
+        Literal["bm25", "dense", "hybrid", "milvus"],
+        typer.Option(help="milvus fills a collection, with vectors if --encoder is given."),
     ] = "bm25",
     uri: Annotated[str, typer.Option(help="Milvus: http://HOST:PORT of a server, or a file NAME.db.")] = "",
     collection: Annotated[str, typer.Option(help="Milvus: the collection to fill.")] = "medr3",
@@ -59,9 +58,9 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     article_encoder: ArticleEncoder = "",
     query_prefix: QueryPrefix = "",
     article_prefix: ArticlePrefix = "",
-    pooling: Pooling = "",
+    pooling: Pooling = None,
     normalise: Normalise = True,
-    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    dtype: Annotated[Dtype, typer.Option(help="Precision of the encoder.")] = "auto",
     device: Device = "",
     max_tokens: Annotated[
         int, typer.Option(min=0, help="Truncate texts for the encoder; 0: the model's limit.")
@@ -76,7 +75,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         str, typer.Option(help="Model whose tokens are counted [default: words].")
     ] = "",
     encode_with: Annotated[
-        str, typer.Option(help="process (this one) or ray (a cluster's workers).")
+        Literal["process", "ray"], typer.Option(help="This process, or the workers of a Ray cluster.")
     ] = "process",
     workers: Annotated[int, typer.Option(min=0, help="Ray workers; 0: as many as fit.")] = 0,
     gpus_per_worker: Annotated[
@@ -115,7 +114,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     if config and engine == "bm25":
         typer.echo("note: --encoder is not used by --engine bm25; give --engine hybrid or dense", err=True)
     encode = None
-    if one_of("--encode-with", encode_with, ("process", "ray")) == "ray":
+    if encode_with == "ray":
         from medr3_plugin.retrieval.index.ray_encoding import encode_corpus
 
         limits: dict[str, Any] = {
@@ -127,7 +126,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     manifest = build_index(
         corpus,
         out,
-        one_of("--engine", engine, ("bm25", "dense", "hybrid", "milvus")),
+        engine,
         encoder=config,
         options=options,
         bad_rows=bad,

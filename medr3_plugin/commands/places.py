@@ -7,20 +7,20 @@ from typing import Annotated
 
 import typer
 
+from medr3_plugin.commands.engine_options import EngineName
 from medr3_plugin.errors import UserError
 
-RANKINGS = ("bm25", "dense", "hybrid")
 MilvusUri = Annotated[
     str, typer.Option("--uri", help="Instead of --index: http://HOST:PORT of a Milvus server, or NAME.db.")
 ]
 MilvusCollection = Annotated[str, typer.Option("--collection", help="Collection at --uri.")]
 MilvusRanking = Annotated[
-    str,
-    typer.Option("--ranking", help="bm25, dense or hybrid [default: hybrid if the collection has vectors]."),
+    EngineName | None,
+    typer.Option("--ranking", help="At --uri [default: hybrid if the collection has vectors, else bm25]."),
 ]
 
 
-def check_one_place(index: Path | None, uri: str, ranking: str = "") -> None:
+def check_one_place(index: Path | None, uri: str, ranking: str | None = None) -> None:
     """Refuse neither and both.
 
     Raises:

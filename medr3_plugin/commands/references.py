@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from medr3_plugin.commands.checks import PARQUET, STRUCTURED, endpoint, one_of, out_file
+from medr3_plugin.commands.checks import PARQUET, Form, Structured, Style, endpoint, out_file
 from medr3_plugin.errors import UserError
 
 
@@ -28,9 +28,7 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
     max_pass_rate: Annotated[
         float, typer.Option(min=0, max=1, help="Drop questions above this pass rate.")
     ] = 0.5,
-    structured: Annotated[
-        str, typer.Option(help="Constrained decoding: json_schema, json_object or none.")
-    ] = "json_schema",
+    structured: Annotated[Structured, typer.Option(help="Constrained decoding.")] = "json_schema",
     references: Annotated[int, typer.Option(min=1, help="Verified references per question.")] = 10,
     max_trajectories: Annotated[
         int | None,
@@ -59,19 +57,18 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
         ),
     ] = "",
     prompt: Annotated[
-        str,
+        Style | None,
         typer.Option(
-            help="search, plain, tools or bare: prompt of the written rows, without example turns (default: as "
-            "in --in, with them)."
+            help="Prompt of the written rows, without example turns [default: as in --in, with them]."
         ),
-    ] = "",
+    ] = None,
     form: Annotated[
-        str,
+        Form | None,
         typer.Option(
             help="choice: the questions with their options are written; open: as rewritten without them "
             "(default: as in --in). References are made on the open question either way."
         ),
-    ] = "",
+    ] = None,
     keep_dropped: Annotated[
         bool, typer.Option(help="Also write dropped questions, without references.")
     ] = False,
@@ -96,12 +93,6 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
     from medr3_plugin.data.references.pipeline import BuildOptions
 
     out_file(out, PARQUET)
-    if prompt:
-        one_of("--prompt", prompt, ("search", "plain", "tools", "bare"))
-    if form:
-        one_of("--form", form, ("choice", "open"))
-    style: Any = prompt or None
-    one_of("--structured", structured, STRUCTURED)
     if offline and not (corpus and vocabulary):
         raise UserError("--offline needs --corpus and --vocabulary")
     if not offline and not base_url:
@@ -118,7 +109,7 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
         raise UserError(
             f"--api-key-env {api_key_env}: this environment variable is not set; put the key into it"
         )
-    rows = build.read_rows(source, style)
+    rows = build.read_rows(source, prompt)
     if form == "choice" and not any(row.item.options for row in rows):
         raise UserError(
             f"--form choice: no question of {source} has options; run 'medr3 data prepare' with --form choice"
@@ -173,8 +164,8 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
         rows,
         out,
         costs,
-        style=style,
-        form=form or None,  # type: ignore[arg-type]  # checked above
+        style=prompt,
+        form=form,
         keep_dropped=keep_dropped,
     )
     for line in build.summary_lines(report, out):

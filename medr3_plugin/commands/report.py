@@ -18,9 +18,6 @@ def report(
     title: Annotated[
         str | None, typer.Option(help="Heading of the page [default: the folder's name].")
     ] = None,
-    png: Annotated[
-        bool, typer.Option("--png", help="Also write the curves as PNG files (extra: eval).")
-    ] = False,
     max_trajectories: Annotated[
         int, typer.Option(min=1, help="Most trajectories to embed, evenly spaced over the run.")
     ] = 600,
@@ -45,8 +42,3 @@ def report(
     typer.echo(f"{target}  ({state}; {len(run.trajectories)} of {run.trajectory_total} trajectories)")
     for note in run.notes:
         typer.echo(f"note: {note}", err=True)
-    if png:
-        from medr3_plugin.runs.report.plots import write_plots
-
-        for picture in write_plots(run, target.parent / f"{target.stem}_plots"):
-            typer.echo(picture)

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
-from medr3_plugin.commands.checks import JSONL, endpoint, one_of, out_file
+from medr3_plugin.commands.checks import JSONL, Stage, endpoint, out_file
 from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.commands.words import counted
-from medr3_plugin.errors import MissingExtra, RowError, UserError
+from medr3_plugin.errors import RowError, UserError, needs
 from medr3_plugin.outputs import made, whole
 from medr3_plugin.tables import SUFFIXES, suffix_of
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from medr3_plugin.records import Sample
     from medr3_plugin.rewards.scorer import Scorer
 
-STAGES = ("reasoning", "retrieval", "joint")
 STREAM = Path("-")
 """Standard input or output."""
 CHUNK = 512
@@ -37,10 +36,11 @@ NAMED = 20
 def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
     source: Annotated[Path, typer.Option("--in", help="Trajectories, jsonl; - for standard input.")],
     out: Annotated[Path, typer.Option("--out", help="Reward records, jsonl; - for standard output.")],
-    stage: Annotated[str, typer.Option(help=f"Formula: {', '.join(STAGES)}.")],
+    stage: Annotated[Stage, typer.Option(help="Whose formula is used.")],
     preset: Annotated[
-        str, typer.Option(help="medr3, paper (the paper's figures) or authors (the released stage 1).")
-    ] = "",
+        Literal["medr3", "paper", "authors", "reasoning", "retrieval", "joint"] | None,
+        typer.Option(help="paper: the paper's figures; authors: the released stage 1."),
+    ] = None,
     judge: Annotated[str, typer.Option(help="rule, or the URL of an OpenAI-compatible server.")] = "",
     judge_model: Annotated[
         str, typer.Option(help="Name of the judge model [default: the server's first].")
@@ -68,7 +68,6 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
     from medr3_plugin.rewards.options import read_options
     from medr3_plugin.rewards.scorer import build_scorer
 
-    one_of("--stage", stage, STAGES)
     source = Path("/dev/stdin") if source == STREAM else source
     if source.resolve() == out.resolve():
         raise UserError(f"--out {out}: the same file as --in")
@@ -158,11 +157,9 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def _resolved(content: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
     """`content` with the interpolations under `key` resolved, as hydra would; the rest may need other files."""
-    try:
+    with needs("omegaconf", "verl", f"the interpolations of {path}"):
         from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
-    except ImportError as error:
-        raise MissingExtra("omegaconf", "verl", f"the interpolations of {path}") from error
     config = OmegaConf.create(content)
     try:
         part: Any = OmegaConf.to_container(config[key] if key else config, resolve=True)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medr3_plugin.commands.checks import one_of
 from medr3_plugin.commands.engine_options import (
     ArticleEncoderNow,
     EncoderNow,
@@ -16,7 +15,7 @@ from medr3_plugin.commands.engine_options import (
     Reranker,
     search_options,
 )
-from medr3_plugin.commands.places import RANKINGS, MilvusCollection, MilvusRanking, MilvusUri, check_one_place
+from medr3_plugin.commands.places import MilvusCollection, MilvusRanking, MilvusUri, check_one_place
 from medr3_plugin.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def search(  # noqa: PLR0917
     index: Annotated[Path | None, typer.Option("--index", help="Index folder.")] = None,
     uri: MilvusUri = "",
     collection: MilvusCollection = "medr3",
-    ranking: MilvusRanking = "",
+    ranking: MilvusRanking = None,
     topk: Annotated[int, typer.Option(min=1, help="Documents to show.")] = 5,
     source: Annotated[list[str] | None, typer.Option(help="Only this source; repeatable.")] = None,
     min_level: Annotated[int | None, typer.Option(min=1, max=9, help="Lowest evidence level.")] = None,
@@ -41,8 +40,8 @@ def search(  # noqa: PLR0917
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per hit.")] = False,
 ) -> None:
     """Search an index or a Milvus collection and print the hits, best first."""
-    from medr3_plugin.retrieval.engine import Filters, open_engine
-    from medr3_plugin.retrieval.index.store import document_to_row
+    from medr3_plugin.retrieval.engine import Filters, open_index
+    from medr3_plugin.retrieval.milvus import open_collection
 
     if min_year is not None and max_year is not None and min_year > max_year:
         raise UserError(f"--min-year {min_year} is after --max-year {max_year}")
@@ -56,13 +55,16 @@ def search(  # noqa: PLR0917
         max_year=max_year,
     )
     check_one_place(index, uri, ranking)
-    chosen = one_of("--ranking", ranking, RANKINGS) if ranking else None
-    engine = open_engine(index or "", options, uri=uri, collection=collection, ranking=chosen)
+    engine = (
+        open_collection(uri, collection, options, ranking=ranking)
+        if uri
+        else open_index(index or "", options)
+    )
     hits = engine.search([query], topk, filters)[0]
     engine.close()
     for rank, hit in enumerate(hits, 1):
         own = {"rank": rank, "score": hit.score}
-        row = {**own, **document_to_row(hit.document), **own}  # ours first, and not a column's of that name
+        row = {**own, **hit.document.row(), **own}  # ours first, and not a column's of that name
         typer.echo(json.dumps(row, ensure_ascii=False) if as_json else _shown(rank, hit))
     if not hits and not as_json:
         typer.echo("no document matches", err=True)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from medr3_plugin.commands.checks import one_of
 from medr3_plugin.commands.engine_options import (
     ArticleEncoderNow,
     Device,
@@ -16,7 +15,7 @@ from medr3_plugin.commands.engine_options import (
     Reranker,
     search_options,
 )
-from medr3_plugin.commands.places import RANKINGS, MilvusCollection, MilvusRanking, MilvusUri, check_one_place
+from medr3_plugin.commands.places import MilvusCollection, MilvusRanking, MilvusUri, check_one_place
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
 
@@ -25,7 +24,7 @@ def serve(  # noqa: PLR0917 (the options of a command)
     index: Annotated[Path | None, typer.Option(help="Index folder made by `medr3 index build`.")] = None,
     uri: MilvusUri = "",
     collection: MilvusCollection = "medr3",
-    ranking: MilvusRanking = "",
+    ranking: MilvusRanking = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 picks a free one.")] = 8765,
     workers: Annotated[int, typer.Option(min=1, help="Processes, which share the memory-mapped index.")] = 1,
@@ -76,7 +75,7 @@ def serve(  # noqa: PLR0917 (the options of a command)
         index="" if index is None else str(index),
         uri=uri,
         collection=collection,
-        ranking=one_of("--ranking", ranking, RANKINGS) if ranking else None,
+        ranking=ranking,
         uri_token_env=uri_token_env,
         mcp=mcp,
         host=host,

@@ -19,7 +19,6 @@ from medr3_plugin.retrieval.backend import RetrievalBackend
 from medr3_plugin.retrieval.ndcg import ndcg
 from medr3_plugin.rows import sample_of
 
-_EXECUTED = frozenset(("ok", "empty", "duplicate"))
 _KNOWN = 4096  # questions whose search is remembered
 
 _Asked = dict[tuple[Any, ...], "asyncio.Task[float | None]"]
@@ -66,7 +65,7 @@ class QueryGain:
         bare = await asyncio.shield(self._question)  # it is not this trajectory's alone
         if bare is None:
             return []
-        return [self._ndcg(turn.hits) - bare for turn in turns if turn.outcome in _EXECUTED]
+        return [self._ndcg(turn.hits) - bare for turn in turns if turn.executed]
 
     async def _of_question(self, backend: RetrievalBackend, question: str) -> float | None:
         try:

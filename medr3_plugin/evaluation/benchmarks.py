@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from medr3_plugin import tables
 from medr3_plugin.errors import RowError, UserError
@@ -13,6 +13,7 @@ from medr3_plugin.records import Sample
 from medr3_plugin.rows import sample_of
 
 Form = Literal["choice", "open"]
+Style = Literal["search", "plain", "tools", "bare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def load_benchmark(
     data: Path | None = None,
     *,
     form: Form | None = None,
-    style: str | None = None,
+    style: Style | None = None,
     limit: int = 0,
     warn: Callable[[str], None] | None = None,
 ) -> tuple[str, list[Question]]:
@@ -65,8 +66,6 @@ def load_benchmark(
             )
         source = str(found)
     prepared = _prepared(Path(source)) if source.endswith(".parquet") else None
-    if form not in (None, "choice", "open"):
-        raise UserError(f"--form {form!r}: known are choice, open")
     if prepared is None:
         rows = _load(name, source, form or "choice", style or "search", warn)
     else:
@@ -129,13 +128,10 @@ def _ends_with(content: str, asked: Sequence[dict[str, str]]) -> bool:
 
 
 def _load(
-    name: str, source: str, form: Form, style: str, warn: Callable[[str], None] | None
+    name: str, source: str, form: Form, style: Style, warn: Callable[[str], None] | None
 ) -> Sequence[dict[str, Any]]:
-    from medr3_plugin.data import layouts
-    from medr3_plugin.data.questions import prepare, prompts
+    from medr3_plugin.data import layouts, prepare
 
-    if style not in prompts.AGENTS:
-        raise UserError(f"--prompt {style!r}: known are {', '.join(prompts.AGENTS)}")
     loaded = prepare.load(name if name in layouts.DATASETS else "generic", source)
     prepare.check_one_split(
         loaded,
@@ -148,7 +144,7 @@ def _load(
     if warn:
         for rejected, reason in loaded.rejected:
             warn(f"{rejected.where}: {reason}; the row is left out")
-    return list(prepare.training_rows(loaded.items, form=form, style=cast(prompts.Style, style)))
+    return list(prepare.training_rows(loaded.items, form=form, style=style))
 
 
 def _question(row: dict[str, Any], where: str) -> Question:

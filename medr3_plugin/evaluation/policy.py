@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from medr3_plugin.environment.episode import Generate, Generation
-from medr3_plugin.errors import InfrastructureFailure, MissingExtra
+from medr3_plugin.errors import InfrastructureFailure, needs
 from medr3_plugin.llm.transport import Transport
 from medr3_plugin.trajectory import ANSWER_CLOSE, ANSWER_OPEN, SEARCH_CLOSE, SEARCH_OPEN
 
@@ -79,11 +79,11 @@ def with_stop(choice: Mapping[str, Any], text: str, stop: Sequence[str]) -> str:
     if choice.get("finish_reason") != "stop":
         return text
     said = [choice[key] for key in _STOPPED_AT if key in choice]
-    at = said[0] if said else _open_tag(text, stop)
+    at = said[0] if said else open_tag(text, stop)
     return text + at if isinstance(at, str) and not text.endswith(at) else text
 
 
-def _open_tag(text: str, stop: Sequence[str]) -> str:
+def open_tag(text: str, stop: Sequence[str]) -> str:
     """The closing tag of the last search or answer in `text` that is open; "" if none is."""
     opened = {text.rfind(OPENED_BY[close]): close for close in stop if close in OPENED_BY}
     start = max(opened, default=-1)
@@ -211,13 +211,11 @@ class VllmPolicy:
 
     def __init__(self, path: str, tokenizer: Any, *, max_model_len: int) -> None:
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
-        try:
+        with needs("vllm", "train", "evaluating a model folder"):
             from vllm.engine.arg_utils import AsyncEngineArgs
             from vllm.platforms import current_platform
             from vllm.v1.engine.async_llm import AsyncLLM
             from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
-        except ImportError as error:
-            raise MissingExtra("vllm", "train", "evaluating a model folder") from error
         self.tokenizer = tokenizer
         on_cpu = current_platform.is_cpu()
         if on_cpu:

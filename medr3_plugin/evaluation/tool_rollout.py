@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.environment.episode import Generate
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import UserError, needs
 from medr3_plugin.evaluation.benchmarks import Question
 from medr3_plugin.evaluation.policy import Policy
 from medr3_plugin.evaluation.rollout import TAG_TEXT, Plan, Rollout, rollout_row
@@ -48,15 +48,13 @@ def tool_rollout(policy: Policy, config: Any, tools: Path, retrieval: dict[str, 
         UserError: the tool file lists no search, or a tool of it cannot be made.
         MissingExtra: verl is not installed.
     """
-    try:
+    with needs("verl", "verl", "evaluating a recipe that calls tools"):
         from omegaconf import OmegaConf
         from verl.experimental.agent_loop.agent_loop import DictConfigWrap, ToolListWrap
         from verl.tools.tool_registry import load_all_tools
         from verl.utils.dataset.rl_dataset import RLHFDataset
 
         from medr3_plugin.environment.tool_loop import MedicalToolAgentLoop
-    except ImportError as error:
-        raise MissingExtra("verl", "verl", "evaluating a recipe that calls tools") from error
     section = OmegaConf.create(
         {
             "medr3": {"environment": plan.settings.model_dump(), "retrieval": retrieval},

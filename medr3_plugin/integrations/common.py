@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
 
 from medr3_plugin.records import Sample, ScoredSample
+from medr3_plugin.retrieval.protocol import turns_from_json
+from medr3_plugin.rows import sample_of
 from medr3_plugin.trajectory import THINK_OPEN
 
 _THINK_TAG = re.compile(r"</?think>")
@@ -18,6 +21,24 @@ class SampleScorer(Protocol):
     async def score(self, samples: Sequence[Sample]) -> list[ScoredSample]:
         """Score `samples`, in their order."""
         ...
+
+
+def recorded(row: Mapping[str, Any], response: str, fields: Mapping[str, Any]) -> Sample:
+    """The sample of a training row, with what an environment recorded of its trajectory.
+
+    Args:
+        row: verl's columns.
+        fields: `searches`, `forged` and `aborted`, as far as they were recorded.
+
+    Raises:
+        RowError: the row cannot be read.
+    """
+    return replace(
+        sample_of(row, "the training data's row", response=response),
+        searches=turns_from_json(fields.get("searches") or "[]"),
+        forged=fields.get("forged"),
+        failures=("rollout_aborted",) if fields.get("aborted") else (),
+    )
 
 
 def with_opening_tag(response: str, opened: bool | None) -> str:

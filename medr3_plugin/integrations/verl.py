@@ -21,11 +21,9 @@ from functools import lru_cache
 from typing import Any
 
 from medr3_plugin.errors import InfrastructureFailure, UserError
-from medr3_plugin.integrations.common import with_opening_tag
+from medr3_plugin.integrations.common import recorded, with_opening_tag
 from medr3_plugin.records import Sample
-from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.rewards.scorer import Scorer, build_scorer
-from medr3_plugin.rows import sample_of
 
 _ONE_TURN = 2
 """verl counts the question and the answer."""
@@ -68,8 +66,7 @@ def make_sample(
     data_source: str, solution_str: str, ground_truth: Any, extra_info: Mapping[str, Any]
 ) -> Sample:
     """The scorer's view of what verl hands to a plain reward function."""
-    recorded = "searches" in extra_info
-    if not recorded and int(extra_info.get("num_turns") or 0) > _ONE_TURN:
+    if "searches" not in extra_info and int(extra_info.get("num_turns") or 0) > _ONE_TURN:
         raise UserError(
             "a trajectory of several turns comes as one text, in which tool output cannot be told from what the "
             "model wrote: use the reward manager `medr3` (reward.reward_manager.name=medr3)"
@@ -83,12 +80,7 @@ def make_sample(
         "extra_info": extra_info,
         "prompt": extra_info.get("prompt"),
     }
-    return replace(
-        sample_of(row, "the training data's row", response=response),
-        searches=turns_from_json(extra_info.get("searches") or "[]"),
-        forged=extra_info.get("forged") if recorded else None,
-        failures=("rollout_aborted",) if extra_info.get("aborted") else (),
-    )
+    return recorded(row, response, extra_info)
 
 
 @lru_cache(maxsize=8)

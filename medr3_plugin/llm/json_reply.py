@@ -22,7 +22,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from medr3_plugin.errors import JudgeFailure, MissingExtra
+from medr3_plugin.errors import JudgeFailure, needs
 from medr3_plugin.llm.client import Completion, Messages
 from medr3_plugin.llm.stats import current, note_failure
 
@@ -203,10 +203,8 @@ def _repaired(rest: str, key: str, text: str) -> Any:
         raise _unreadable("holds no JSON, or does not end with it", text)
     if _answers_in(_folded(rest), key) != 1:
         raise _unreadable("holds no answer, or several", text)
-    try:
+    with needs("json-repair", "judge", "reading replies that are not clean JSON"):
         from json_repair import repair_json
-    except ImportError:
-        raise MissingExtra("json-repair", "judge", "reading replies that are not clean JSON") from None
     try:
         return _strict(repair_json(rest[start:]) or "null", key)
     except (ValueError, RecursionError):

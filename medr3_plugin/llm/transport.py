@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import aiohttp
 
-from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, MissingExtra
+from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, needs
 from medr3_plugin.llm.server_failure import RefusedError, is_gone, may_pass, proxy_of, quoted
 from medr3_plugin.llm.stats import current, note_failure
 
@@ -66,10 +66,8 @@ class Transport:
         use_proxies: bool,
         give_up_after: int,
     ) -> None:
-        try:
+        with needs("stamina", "judge", f"asking {name}"):
             import stamina  # noqa: F401  # absent must show now, not with the first answer
-        except ImportError:
-            raise MissingExtra("stamina", "judge", f"asking {name}") from None
         # without a handler of the user's, Python prints the bare name of stamina's message for every retry
         logging.getLogger("stamina").addHandler(_SILENT)
         self._base_url = base_url

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import UserError, needs
 
 
 class Recipe(NamedTuple):
@@ -116,17 +116,13 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Any:
         MissingExtra: hydra or verl is not installed.
         UserError: it does not compose; the message is hydra's own.
     """
-    try:
+    with needs("hydra-core", "verl", "composing a recipe"):
         from hydra import compose as hydra_compose
         from hydra import initialize_config_dir
         from hydra.core.global_hydra import GlobalHydra
         from omegaconf import OmegaConf
-    except ImportError as error:
-        raise MissingExtra("hydra-core", "verl", "composing a recipe") from error
-    try:
+    with needs("verl", "verl", "composing a recipe"):
         import verl  # noqa: F401 (its package data is the search path `pkg://verl.trainer.config`)
-    except ImportError as error:
-        raise MissingExtra("verl", "verl", "composing a recipe") from error
     if wrong := [given for given in overrides if "=" not in given and not given.startswith("~")]:
         raise UserError(f"{wrong[0]!r} is not an override: expected KEY=VALUE")
     GlobalHydra.instance().clear()

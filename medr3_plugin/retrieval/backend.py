@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.client import RetrievalClient
-from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_engine
+from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_index
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
 from medr3_plugin.retrieval.serve.batching import Batcher
 from medr3_plugin.yaml_section import Section, is_address, validated
@@ -179,11 +179,14 @@ def _build(options: BackendOptions) -> RetrievalBackend:
 
 
 def _open(options: BackendOptions) -> Engine:
-    return open_engine(
-        options.index,
+    if options.backend != "milvus":
+        return open_index(options.index, options.search)
+    from medr3_plugin.retrieval.milvus import open_collection
+
+    return open_collection(
+        options.uri,
+        options.collection,
         options.search,
-        uri=options.uri if options.backend == "milvus" else "",
-        collection=options.collection,
         ranking=options.ranking,
         token_env=options.token_env,
         timeout_s=options.timeout_s,

@@ -207,30 +207,6 @@ def open_index(path: str | Path, options: SearchOptions | None = None) -> IndexE
     return IndexEngine(folder, content, store, retriever, options)
 
 
-def open_engine(
-    index: str | Path,
-    options: SearchOptions | None = None,
-    *,
-    uri: str = "",
-    collection: str = "",
-    **access: Any,
-) -> Engine:
-    """The index in a folder, or a Milvus collection where there is a `uri`.
-
-    Args:
-        access: `ranking`, `token_env` and `timeout_s` of `milvus.open_collection`.
-
-    Raises:
-        UserError: see `open_index` and `milvus.open_collection`.
-        RetrievalFailure: the Milvus server failed.
-    """
-    if not uri:
-        return open_index(index, options)
-    from medr3_plugin.retrieval.milvus import open_collection
-
-    return open_collection(uri, collection, options, **access)
-
-
 def check_index(path: Path) -> None:
     """Whether `open_index` would find a whole index of today's analyser, without opening it.
 

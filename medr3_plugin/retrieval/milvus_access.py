@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
+from medr3_plugin.errors import RetrievalFailure, UserError, needs
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
 
 if TYPE_CHECKING:
@@ -52,10 +52,8 @@ def connect(uri: str, *, token_env: str = TOKEN_ENV, timeout_s: float = 30.0) ->
     Raises:
         UserError: nothing answers there, or the file is in use.
     """
-    try:
+    with needs("pymilvus", "milvus", "retrieval from Milvus"):
         from pymilvus import MilvusClient, MilvusException
-    except ImportError as error:
-        raise MissingExtra("pymilvus", "milvus", "retrieval from Milvus") from error
     # they log each failure with its stack before they raise it; the exception is all that we need
     for library in ("pymilvus", "milvus_lite"):
         logging.getLogger(library).setLevel(logging.CRITICAL)

@@ -19,7 +19,7 @@ from medr3_plugin.retrieval.index import analyser
 from medr3_plugin.retrieval.index.build import BuildOptions, chunker_of
 from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig, with_own_prompts
 from medr3_plugin.retrieval.index.provenance import provenance
-from medr3_plugin.retrieval.index.store import document_to_row, indexed_text
+from medr3_plugin.retrieval.index.store import indexed_text
 from medr3_plugin.retrieval.milvus_access import MANIFEST_ROW, connect, failures, manifest_of, term_text
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def _checked(
 
 
 def _too_long(document: Document, terms: str) -> str:
-    row = json.dumps(document_to_row(document), ensure_ascii=False).encode("utf-8", "replace")
+    row = json.dumps(document.row(), ensure_ascii=False).encode("utf-8", "replace")
     size, what = max((len(row), "the document takes"), (len(terms), "its terms take"))
     if size > _FIELD_BYTES:
         return (
@@ -267,7 +267,7 @@ def _rows(
             "source": document.source,
             "evidence_level": document.evidence_level,
             "year": document.year,
-            "document": document_to_row(document),
+            "document": document.row(),
         }
         for number, (document, terms) in batch
     ]

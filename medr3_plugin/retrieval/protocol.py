@@ -68,7 +68,7 @@ def filters_from_wire(wire: Mapping[str, Any] | None) -> Filters | None:
 def document_to_wire(document: Document) -> dict[str, Any]:
     """A document as the service sends it: its columns, the corpus's extra columns, and `contents`."""
     contents = f"{' '.join(document.title.split())}\n{document.text}"
-    return {**document.extra, **document.columns(), "contents": contents}
+    return {**document.row(), "contents": contents}
 
 
 def response_to_wire(results: Sequence[Sequence[Hit]], *, return_scores: bool) -> dict[str, Any]:

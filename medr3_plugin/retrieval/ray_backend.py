@@ -20,7 +20,7 @@ import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
+from medr3_plugin.errors import RetrievalFailure, UserError, needs
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.engine import SearchOptions, open_index
 from medr3_plugin.retrieval.serve.batching import Batcher
@@ -67,10 +67,8 @@ class RayBackend:
     """`backend.RetrievalBackend` over index actors."""
 
     def __init__(self, options: BackendOptions) -> None:
-        try:
+        with needs("ray", "verl", "retrieval on Ray"):
             import ray
-        except ImportError as error:
-            raise MissingExtra("ray", "verl", "retrieval on Ray") from error
         self._ray = ray
         self._options = options
         self._actors: list[Any] | None = None
@@ -162,45 +160,47 @@ class RayBackend:
         # one start a loop: the trajectories of a batch all make their first search at the same moment
         async with self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
             if self._actors is None:
-                self._actors = await self._find_or_make()
+                self._actors = await find_or_make(self._options)
             return self._actors
 
-    async def _find_or_make(self) -> list[Any]:
-        """Find the actors by name or make them, and wait until their indexes are open."""
-        options = self._options
-        make = self._ray.remote(IndexActor).options
-        actors = [
-            make(
-                name=_actor_name(replica, options),
-                namespace=_NAMESPACE,
-                get_if_exists=True,
-                num_cpus=options.ray_cpus,
-                max_concurrency=_CONCURRENCY,
-                max_restarts=-1,
-            ).remote(options.index, options.search)
-            for replica in range(options.ray_replicas)
-        ]
-        opening = asyncio.gather(*map(self._opened, actors))
-        waited = 0.0
-        while not (await asyncio.wait({opening}, timeout=_WARN_EVERY_S))[0]:
-            waited += _WARN_EVERY_S
-            if waited >= options.ray_start_timeout_s:
-                opening.cancel()
-                raise UserError(
-                    f"medr3.retrieval: {len(actors)} retrieval actors with {options.ray_cpus:g} "
-                    f"CPUs each were not ready after {waited:g} s; give Ray more CPUs "
-                    "(ray_kwargs.ray_init.num_cpus) or lower medr3.retrieval.ray_cpus"
-                )
-            logger.warning("waiting for Ray to place the retrieval actors and to open the index")
-        for problem in opening.result():
-            if problem:
-                raise UserError(problem)
-        return actors
 
-    @staticmethod
-    async def _opened(actor: Any) -> str | None:
-        problem: str | None = await actor.opened.remote()
-        return problem
+async def find_or_make(options: BackendOptions) -> list[Any]:
+    """Find the actors by name or make them, and wait until their indexes are open."""
+    import ray
+
+    make = ray.remote(IndexActor).options
+    actors = [
+        make(
+            name=_actor_name(replica, options),
+            namespace=_NAMESPACE,
+            get_if_exists=True,
+            num_cpus=options.ray_cpus,
+            max_concurrency=_CONCURRENCY,
+            max_restarts=-1,
+        ).remote(options.index, options.search)
+        for replica in range(options.ray_replicas)
+    ]
+    opening = asyncio.gather(*(_opened(actor) for actor in actors))
+    waited = 0.0
+    while not (await asyncio.wait({opening}, timeout=_WARN_EVERY_S))[0]:
+        waited += _WARN_EVERY_S
+        if waited >= options.ray_start_timeout_s:
+            opening.cancel()
+            raise UserError(
+                f"medr3.retrieval: {len(actors)} retrieval actors with {options.ray_cpus:g} "
+                f"CPUs each were not ready after {waited:g} s; give Ray more CPUs "
+                "(ray_kwargs.ray_init.num_cpus) or lower medr3.retrieval.ray_cpus"
+            )
+        logger.warning("waiting for Ray to place the retrieval actors and to open the index")
+    for problem in opening.result():
+        if problem:
+            raise UserError(problem)
+    return actors
+
+
+async def _opened(actor: Any) -> str | None:
+    problem: str | None = await actor.opened.remote()
+    return problem
 
 
 def _actor_name(replica: int, options: BackendOptions) -> str:

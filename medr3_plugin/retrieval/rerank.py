@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import UserError, needs
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.corpus.evidence import HIGHEST, LOWEST
 from medr3_plugin.retrieval.index.lexical import MAX_QUERY_CHARACTERS
@@ -30,10 +30,6 @@ class EvidencePrior:
     """
 
     strength: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.strength < 0:
-            raise UserError(f"evidence prior: must not be negative, got {self.strength}")
 
     def apply(self, hits: Sequence[Hit]) -> list[Hit]:
         """The hits in their new order, with their new scores."""
@@ -95,10 +91,8 @@ class CrossEncoderReranker:
 
     def _loaded(self) -> Any:
         if self._model is None:
-            try:
+            with needs("sentence-transformers", "dense", "reranking"):
                 from sentence_transformers import CrossEncoder
-            except ImportError as error:
-                raise MissingExtra("sentence-transformers", "dense", "reranking") from error
             try:
                 self._model = CrossEncoder(self.path, device=self._device)
             except (OSError, ValueError, RuntimeError) as error:

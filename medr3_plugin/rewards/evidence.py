@@ -20,9 +20,6 @@ from medr3_plugin.trajectory import Trajectory
 _TOOL_CALL = re.compile(r"<tool_(call|response)>.*?(?:</tool_\1>|\Z)|</tool_(?:call|response)>", re.DOTALL)
 """A search in the tool protocol: neither its query nor what came back is the model's reasoning."""
 
-EXECUTED = frozenset(("ok", "empty", "duplicate"))
-"""Outcomes of searches that reached the backend and came back."""
-
 
 @lru_cache(maxsize=65536)
 def _name(entity: str) -> tuple[str, frozenset[str]]:
@@ -194,7 +191,7 @@ def collect(
     turns = []
     documents: dict[str, ShownDocument] = {}
     for search, offset in zip(searches, _offsets(searches, trajectory), strict=True):
-        if search.outcome in EXECUTED:
+        if search.executed:
             shown_ids = set(search.shown)
             shown = [hit.document for hit in search.hits if hit.document.id in shown_ids]
             for document in shown:

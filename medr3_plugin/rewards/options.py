@@ -95,7 +95,17 @@ class ByLevel(Section):
         return (self.wrong, self.partly, self.right)[level]
 
 
-class ReasoningWeights(Section):
+class Weights(Section):
+    """Weights that are divided by their sum."""
+
+    @model_validator(mode="after")
+    def _some(self) -> Weights:
+        if sum(self.model_dump().values()) <= 0:
+            raise ValueError("at least one weight must be positive")
+        return self
+
+
+class ReasoningWeights(Weights):
     """Weights of the terms of S; they are divided by their sum.
 
     Attributes:
@@ -108,14 +118,8 @@ class ReasoningWeights(Section):
     semantic: NonNegative = 1.0
     statistic: NonNegative = 1.0
 
-    @model_validator(mode="after")
-    def _some(self) -> ReasoningWeights:
-        if self.logic + self.semantic + self.statistic <= 0:
-            raise ValueError("at least one weight must be positive")
-        return self
 
-
-class RetrievalWeights(Section):
+class RetrievalWeights(Weights):
     """Weights of the parts of T; they are divided by their sum.
 
     Utilisation and coverage count most.
@@ -131,12 +135,6 @@ class RetrievalWeights(Section):
     coverage: NonNegative = 0.3
     utilisation: NonNegative = 0.35
     breadth: NonNegative = 0.25
-
-    @model_validator(mode="after")
-    def _some(self) -> RetrievalWeights:
-        if self.quality + self.coverage + self.utilisation + self.breadth <= 0:
-            raise ValueError("at least one weight must be positive")
-        return self
 
 
 class Overlong(Section):

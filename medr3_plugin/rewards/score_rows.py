@@ -16,9 +16,6 @@ continues with the next one.
 
 from __future__ import annotations
 
-import json
-import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,18 +31,6 @@ from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN, parse
 
 _REMEMBERED = 4096
 """Documents of a file that are remembered at a time."""
-_MAY_BE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
-_WRITTEN = (
-    "id",
-    "question",
-    "response",
-    "answer",
-    "options",
-    "dataset",
-    "gold_docs",
-    "references",
-    "triples",
-)
 
 
 def read_rows(path: Path, stage: str) -> Iterator[Sample | RowError]:
@@ -55,17 +40,14 @@ def read_rows(path: Path, stage: str) -> Iterator[Sample | RowError]:
         UserError: the file cannot be read.
     """
     documents = _Documents()
-    for number, line in tables.lines(path):
-        where = f"{path}:{number}"
+    for row in tables.json_lines(path):
+        if row.error:
+            yield RowError(f"{row.where}: {row.error}")
+            continue
         try:
-            row = _decode(line, where)
-            if _MAY_BE_SURROGATE.search(line):
-                _check_encodable(row, where)
-            yield trajectory_of(row, where, stage, documents)
+            yield trajectory_of(row.data, row.where, stage, documents)
         except RowError as error:
             yield error
-        except RecursionError:
-            yield RowError(f"{where}: nested too deeply")
 
 
 def trajectory_of(
@@ -101,34 +83,6 @@ def trajectory_of(
         or (row.get("retrieved") is not None and not was_retrieved(trajectory, searches))
         or None,
     )
-
-
-def _decode(line: bytes, where: str) -> Mapping[str, Any]:
-    try:
-        row = json.loads(line)
-    except UnicodeDecodeError as error:
-        raise RowError(f"{where}: not UTF-8 at byte {error.start + 1}") from None
-    except json.JSONDecodeError as error:
-        raise RowError(f"{where}: not JSON: {error.msg} at character {error.pos}") from None
-    except ValueError:  # Python reads no longer numbers, as their conversion takes quadratic time
-        raise RowError(
-            f"{where}: a number of more than {sys.get_int_max_str_digits()} digits; write it as a string"
-        ) from None
-    if not isinstance(row, Mapping):
-        raise RowError(f"{where}: expected an object, got {shown(row)}")
-    return row
-
-
-def _check_encodable(row: Mapping[str, Any], where: str) -> None:
-    """Half a surrogate pair is valid JSON, but no text that a judge or a file could be given."""
-    for key in _WRITTEN:
-        try:
-            json.dumps(row.get(key), ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:
-            raise RowError(
-                f"{where}: field {key!r}: half a surrogate pair, \\u{ord(error.object[error.start]):04x}; "
-                "leave it out or write both halves"
-            ) from None
 
 
 def _searches(

@@ -11,13 +11,12 @@ from omegaconf import OmegaConf
 from verl.experimental.reward_loop.reward_manager import register
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 
+from medr3_plugin.integrations.common import recorded
 from medr3_plugin.llm.stats import LLMStats, collected
 from medr3_plugin.records import Sample, ScoredSample
 from medr3_plugin.registered_names import REWARD_MANAGER
-from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.rewards.options import reward_options
 from medr3_plugin.rewards.scorer import build_scorer
-from medr3_plugin.rows import sample_of
 from medr3_plugin.runs.step_metrics import DETAIL_KEY
 from medr3_plugin.trajectory import THINK_OPEN
 from medr3_plugin.verl_adapters.invalid_samples import check_estimator
@@ -61,7 +60,7 @@ class Medr3RewardManager(RewardManagerBase):
                 fields["forged"] = bool(fields.get("forged")) or own_documents
             if fields.get("prefill_think"):
                 response = THINK_OPEN + response
-        sample = make_sample(item.non_tensor_batch, response, length, fields)
+        sample = replace(recorded(item.non_tensor_batch, response, fields), response_tokens=length)
         with collected() as judged:
             scored = (await self.scorer.score([sample]))[0]
         return {
@@ -71,25 +70,6 @@ class Medr3RewardManager(RewardManagerBase):
                 DETAIL_KEY: json.dumps(detail(sample, scored, fields, judged), ensure_ascii=False),
             },
         }
-
-
-def make_sample(
-    row: Mapping[str, Any], response: str, response_tokens: int, fields: Mapping[str, Any]
-) -> Sample:
-    """The scorer's view of one trajectory.
-
-    Args:
-        row: verl's `non_tensor_batch` of the sample: the columns of the training data.
-        fields: what the environment recorded (`environment.agent_loop.episode_fields`; of tool calls,
-            `environment.tool_loop`); empty for a rollout without our environment.
-    """
-    return replace(
-        sample_of(row, "the training data's row", response=response),
-        searches=turns_from_json(fields.get("searches") or "[]"),
-        forged=fields.get("forged"),
-        response_tokens=response_tokens,
-        failures=("rollout_aborted",) if fields.get("aborted") else (),
-    )
 
 
 def detail(

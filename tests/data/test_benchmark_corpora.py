@@ -7,8 +7,8 @@ import json
 import pytest
 from command_line import medr3
 
+from medr3_plugin.data import prepare
 from medr3_plugin.data.benchmark_corpora import bioasq_snippets, pubmedqa_abstracts
-from medr3_plugin.data.questions import prepare
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.corpus.documents import read_corpus
 

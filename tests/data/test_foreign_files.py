@@ -8,7 +8,7 @@ import json
 import pytest
 from command_line import medr3
 
-from medr3_plugin.data.questions.prepare import load, remove_overlaps
+from medr3_plugin.data.prepare import load, remove_overlaps
 from medr3_plugin.errors import UserError
 from medr3_plugin.evaluation.benchmarks import load_benchmark
 

@@ -318,5 +318,5 @@ async def test_documents_never_end_a_trajectory_of_tool_calls(tokenizer):
 
 
 def test_a_configuration_in_which_verl_would_cut_documents_is_refused(tokenizer):
-    with pytest.raises(UserError, match=r"max_tool_response_length is 4000 characters.*5000"):
+    with pytest.raises(UserError, match=r"max_tool_response_length.*4000.*5000"):
         loop(MedicalToolAgentLoop, Server(tokenizer, []), response_chars=5000)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from medr3_plugin.data.questions import parquet, prepare, prompts
+from medr3_plugin.data import prepare
+from medr3_plugin.data.questions import parquet, prompts
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.errors import UserError
 from medr3_plugin.evaluation.benchmarks import load_benchmark
@@ -64,7 +65,7 @@ def test_a_prepared_parquet_brings_its_own_prompts(tmp_path: Path) -> None:
 def test_a_damaged_parquet_is_named(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     (tmp_path / "own.parquet").write_bytes(b"PAR1 cut off")
-    with pytest.raises(UserError, match=r"own.parquet: not a parquet file"):
+    with pytest.raises(UserError, match=r"own\.parquet"):
         load_benchmark("own", tmp_path)
 
 
@@ -75,9 +76,9 @@ def test_a_parquet_prepared_for_something_else_is_refused(tmp_path: Path) -> Non
         rows = prepare.training_rows(prepare.load("generic", source).items, style=style)
         parquet.write_parquet(rows, tmp_path / f"{style}.parquet")
     assert len(load_benchmark("search", tmp_path, form="choice", style="search")[1]) == 1
-    with pytest.raises(UserError, match=r"--form open: .*row 1 is prepared as choice"):
+    with pytest.raises(UserError, match=r"--form open.*row 1.*choice"):
         load_benchmark("search", tmp_path, form="open")
-    with pytest.raises(UserError, match=r"--prompt bare: .*row 1 is prepared as search"):
+    with pytest.raises(UserError, match=r"--prompt bare.*row 1.*search"):
         load_benchmark("search", tmp_path, style="bare")
     with pytest.raises(UserError, match=r"tools.parquet row 1 .*--recipe"):
         load_benchmark("tools", tmp_path)
@@ -89,8 +90,6 @@ def test_a_parquet_prepared_for_something_else_is_refused(tmp_path: Path) -> Non
 def test_mistakes_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nothing.parquet.*medr3 data prepare"):
         load_benchmark("nothing", tmp_path)
-    with pytest.raises(UserError, match="known are search, plain, tools, bare"):
-        load_benchmark(f"generic={write(tmp_path / 'a.jsonl', CHOICE)}", style="tags")
     bad = write(tmp_path / "bad.jsonl", {**CHOICE, "answer": "Z"})
     with pytest.raises(UserError, match=r"bad.jsonl.*1"):
         load_benchmark(f"generic={bad}")

@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("pytest_httpserver")
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.evaluation.policy import _open_tag
+from medr3_plugin.evaluation.policy import open_tag
 
 SAID = "<think>Look.<search>ectopia lentis tall</search>"
 ANSWER = "So.</think><answer>Marfan syndrome</answer>"
@@ -178,5 +178,5 @@ def test_a_reply_without_choices_is_a_failure(httpserver: Any, evaluate: Any, ap
         ("no tag", ""),
     ],
 )
-def test_the_open_tag_is_the_one_it_stopped_in(text: str, tag: str) -> None:
-    assert _open_tag(text, ["</search>", "</answer>"]) == tag
+def test_theopen_tag_is_the_one_it_stopped_in(text: str, tag: str) -> None:
+    assert open_tag(text, ["</search>", "</answer>"]) == tag

@@ -17,8 +17,8 @@ pytest.importorskip("pytest_httpserver")
 from byte_tokenizer import byte_tokenizer
 from command_line import medr3
 
-from medr3_plugin.commands.evaluate import _label
-from medr3_plugin.commands.evaluate_run import _judge_options
+from medr3_plugin.commands.evaluate import label_of
+from medr3_plugin.commands.evaluate_run import judge_options
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.shipped import copy_recipe
 from medr3_plugin.runs.report.report import write_report
@@ -183,10 +183,10 @@ def test_mistakes(files: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[
 def test_the_judge_is_the_recipes_unless_given() -> None:
     own = {"kind": "openai", "base_url": "http://j", "model": "a", "attempts": 2}
     recipe = {"reward": {"judge": own}}
-    assert _judge_options(recipe, None, "") == own
-    assert _judge_options(recipe, None, "b") == own | {"model": "b"}
-    assert _judge_options(recipe, "rule", "") == {} == _judge_options({}, None, "")
-    assert _judge_options(recipe, "http://k", "c") == {"kind": "openai", "base_url": "http://k", "model": "c"}
+    assert judge_options(recipe, None, "") == own
+    assert judge_options(recipe, None, "b") == own | {"model": "b"}
+    assert judge_options(recipe, "rule", "") == {} == judge_options({}, None, "")
+    assert judge_options(recipe, "http://k", "c") == {"kind": "openai", "base_url": "http://k", "model": "c"}
 
 
 def test_the_recipe_gives_length_and_search_options(
@@ -211,10 +211,10 @@ def test_the_recipe_gives_length_and_search_options(
 
 
 def test_how_a_model_is_called_in_the_table() -> None:
-    assert _label("runs/a/checkpoints/global_step_3/actor/huggingface") == "a global_step_3"
-    assert _label("owner/huggingface") == "huggingface" and _label("models/Smol/") == "Smol"
-    assert _label("http://h:8000/v1/") == _label("http://h:8000") == "h:8000"
-    assert _label("http://h:8000/v1", "served") == "served" and not _label("")
+    assert label_of("runs/a/checkpoints/global_step_3/actor/huggingface") == "a global_step_3"
+    assert label_of("owner/huggingface") == "huggingface" and label_of("models/Smol/") == "Smol"
+    assert label_of("http://h:8000/v1/") == label_of("http://h:8000") == "h:8000"
+    assert label_of("http://h:8000/v1", "served") == "served" and not label_of("")
 
 
 def test_a_server_with_neither_api_is_named(httpserver: Any, evaluate: Any) -> None:
@@ -226,7 +226,7 @@ def test_a_server_with_neither_api_is_named(httpserver: Any, evaluate: Any) -> N
     result = evaluate("--api", "completions")
     assert isinstance(result.exception, UserError) and "--api chat" in str(result.exception)
     result = evaluate("--api", "words")
-    assert isinstance(result.exception, UserError) and "known are auto, completions" in str(result.exception)
+    assert isinstance(result.exception, UserError) and "--api: 'words'" in str(result.exception)
 
 
 def test_two_models_of_one_server_do_not_mix(httpserver: Any, tokenizer: Any, evaluate: Any) -> None:
@@ -240,7 +240,7 @@ def test_two_models_of_one_server_do_not_mix(httpserver: Any, tokenizer: Any, ev
 
 def test_a_judge_model_without_a_judge_is_refused() -> None:
     with pytest.raises(UserError, match="--judge"):
-        _judge_options({}, None, "m")
+        judge_options({}, None, "m")
 
 
 class ToolServer(Server):

@@ -137,7 +137,7 @@ async def test_a_server_that_dies_loses_nothing(tmp_path: Path) -> None:
     def dies(so_far: str, sample: int) -> str | None:
         return search_then("Marfan syndrome")(so_far, sample) if "case 0?" in so_far else None
 
-    with pytest.raises(InfrastructureFailure, match="20 samples failed in a row"):
+    with pytest.raises(InfrastructureFailure, match=r"^20 "):
         await run(tmp_path, dies, count=60)
     assert [row["id"] for row in read_rows(tmp_path / "trajectories.jsonl")] == ["q0"]
     await run(tmp_path, search_then("Marfan syndrome"), count=60)
@@ -206,14 +206,14 @@ async def test_other_settings_need_another_folder(tmp_path: Path) -> None:
     rows = Rows(tmp_path, {"model": "a", "seed": 0})
     rows.add({"benchmark": "b", "id": "1", "sample": 0})
     Rows(tmp_path, {"model": "a", "seed": 0})
-    with pytest.raises(UserError, match=r"seed=0, now it is 1.*another --out"):
+    with pytest.raises(UserError, match=r"seed=0.*1.*--out"):
         Rows(tmp_path, {"model": "a", "seed": 1})
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])
 def test_broken_settings_are_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "evaluation.json").write_text(text)
-    with pytest.raises(UserError, match=r"evaluation.json is not .*another --out"):
+    with pytest.raises(UserError, match=r"evaluation\.json.*--out"):
         Rows(tmp_path, {"model": "a"})
-    with pytest.raises(UserError, match=r"evaluation.json is not "):
+    with pytest.raises(UserError, match=r"evaluation\.json"):
         read_settings(tmp_path)

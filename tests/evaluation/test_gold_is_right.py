@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from scripted_policy import ScriptedPolicy
 
-from medr3_plugin.data.questions import parquet, prepare
+from medr3_plugin.data import prepare
+from medr3_plugin.data.questions import parquet
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.evaluation.benchmarks import load_benchmark
 from medr3_plugin.evaluation.rollout import Plan, tag_rollout
@@ -202,12 +203,10 @@ def rewarded(
     rows: list[dict[str, Any]], answers: dict[str, list[tuple[str, bool]]]
 ) -> dict[str, list[float]]:
     pytest.importorskip("verl")
-    from medr3_plugin.verl_adapters.reward_manager import make_sample
+    from medr3_plugin.integrations.common import recorded
 
     samples = [
-        make_sample(row, said(answer), 10, {})
-        for row in rows
-        for answer, _ in answers[row["extra_info"]["id"]]
+        recorded(row, said(answer), {}) for row in rows for answer, _ in answers[row["extra_info"]["id"]]
     ]
     return _verdicts(samples)
 

@@ -13,7 +13,6 @@ from index_helpers import write_jsonl
 
 from medr3_plugin.records import Document, Hit
 from medr3_plugin.retrieval.index.build import build_index
-from medr3_plugin.retrieval.index.store import document_to_row
 from medr3_plugin.retrieval.serve.server import listen
 
 CORPUS = (
@@ -26,7 +25,7 @@ CORPUS = (
 
 def small_index(folder: Path) -> str:
     """A BM25 index of `CORPUS` in `folder`, beside its `corpus.jsonl`."""
-    corpus = write_jsonl(folder / "corpus.jsonl", map(document_to_row, CORPUS))
+    corpus = write_jsonl(folder / "corpus.jsonl", map(Document.row, CORPUS))
     build_index([str(corpus)], folder / "index", "bm25")
     return str(folder / "index")
 

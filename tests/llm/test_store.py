@@ -153,12 +153,14 @@ async def test_a_claim_of_a_clock_that_was_set_back_since_keeps_nobody_waiting(t
     path = tmp_path / "r.sqlite"
     with monkeypatch.context() as later:
         later.setattr(store.time, "time", lambda: 4e9)
-        one = ReplyStore(path)
-        assert one._thread.submit(one._find_or_claim, "k").result() is None  # and its process is killed
-        one.close()
-    two = ReplyStore(path)
-    ask = Asked()
+        one, slow = ReplyStore(path), Asked(pause=60)
+        left = asyncio.ensure_future(one.once("k", slow))
+        while not slow.times:
+            await asyncio.sleep(0.01)
+    two, ask = ReplyStore(path), Asked()
     assert await asyncio.wait_for(two.once("k", ask), 20) == REPLY and ask.times == 1
+    left.cancel()
+    one.close()
     two.close()
 
 

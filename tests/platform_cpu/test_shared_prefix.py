@@ -9,13 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("verl")
 
-from medr3_plugin.platform_cpu.shared_prefix import (  # noqa: E402
-    ATTENTION,
-    SharedPrefixEngine,
-    can_pack,
-    pack,
-    register_attention,
-)
+from verl.workers.engine.fsdp.transformer_impl import FSDPEngine, FSDPEngineWithLMHead  # noqa: E402
+
+from medr3_plugin.platform_cpu.shared_prefix import SharedPrefixEngine, can_pack, pack  # noqa: E402
 
 TEMPLATE = [1, 2, 3, 4, 5, 6, 7, 8]
 # prompt, response, trained tokens of the response
@@ -81,17 +77,19 @@ def outputs(engine_class, config, data):
     """Log-probs, entropies and gradients of `engine_class`, on the same weights every time."""
     from transformers import LlamaForCausalLM
 
-    config = copy.deepcopy(config)  # the engine changes its attention
-    torch.manual_seed(0)
-    engine = object.__new__(engine_class)
-    engine.module = LlamaForCausalLM(config)
-    engine.use_ulysses_sp = False
-    engine.pad_to_length = None
-    engine.compute_entropy_from_logits = None
-    engine.engine_config = type("Config", (), {"entropy_checkpointing": False})
-    if engine_class is SharedPrefixEngine:
-        engine._packs = can_pack(engine.module)
-        engine.module.set_attn_implementation(ATTENTION)
+    class InOneProcess(engine_class):
+        def __init__(self):
+            self.use_ulysses_sp, self.pad_to_length, self.compute_entropy_from_logits = False, None, None
+            self.engine_config = type("Config", (), {"entropy_checkpointing": False})
+            self.module = self._build_module()
+
+    def build(_):
+        torch.manual_seed(0)
+        return LlamaForCausalLM(copy.deepcopy(config))  # the engine changes its attention
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FSDPEngine, "_build_module", build)
+        engine = InOneProcess()
     inputs, arguments = engine.prepare_model_inputs(data)
     raw = engine.module(**inputs, use_cache=False)
     found = engine.prepare_model_outputs(raw, arguments, data, None)
@@ -113,16 +111,9 @@ def trained_places(data):
     return torch.cat(places)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _registered():
-    register_attention()
-
-
 @pytest.mark.parametrize("temperature", [1.0, 0.6, "per sample"])
 @pytest.mark.parametrize("samples", SAMPLES.values(), ids=SAMPLES)
 def test_same_as_verls_engine(samples, temperature, config):
-    from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
-
     if temperature == "per sample":
         temperature = [0.5 + 0.25 * i for i in range(len(samples))]
     data = micro_batch(samples, temperature)

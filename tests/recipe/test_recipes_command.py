@@ -59,11 +59,11 @@ def test_copy_is_complete_and_refuses_to_overwrite(tmp_path: Path) -> None:
 
 
 def test_unknown_names_get_the_closest(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="did you mean qwen2_5_7b"):
+    with pytest.raises(UserError, match="qwen2_5_7b"):
         find_recipe("qwen2.5_7b")
-    with pytest.raises(UserError, match=r"known are .*medr3_cpu"):
+    with pytest.raises(UserError, match="medr3_cpu"):
         find_recipe("zzzzzz")
-    with pytest.raises(UserError, match="is not a recipe"):
+    with pytest.raises(UserError, match=str(tmp_path)):
         find_recipe(str(tmp_path))
 
 

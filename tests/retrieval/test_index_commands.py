@@ -179,9 +179,9 @@ def test_skipped_rows_are_listed(tmp_path, medr3):
     ("arguments", "says"),
     [
         ("index build --corpus none.jsonl --out x", "none.jsonl: no such corpus"),
-        ("index build --corpus CORPUS --out x --engine bm42", "--engine 'bm42': expected one of"),
+        ("index build --corpus CORPUS --out x --engine bm42", "--engine: 'bm42' is not one of"),
         ("index build --corpus CORPUS --out x --engine dense", "needs --encoder"),
-        ("index build --corpus CORPUS --out x --encoder e --dtype int4", "--dtype 'int4': expected one of"),
+        ("index build --corpus CORPUS --out x --encoder e --dtype int4", "--dtype: 'int4' is not one of"),
         (
             "index build --corpus CORPUS --out x --engine dense --encoder e --dense-index PQ",
             "unknown dense index 'PQ'; expected one of auto",

@@ -23,7 +23,6 @@ from medr3_plugin.retrieval.engine import open_index
 from medr3_plugin.retrieval.index.build import BuildOptions, build_index
 from medr3_plugin.retrieval.index.encoder import EncoderConfig
 from medr3_plugin.retrieval.index.filters import Filters
-from medr3_plugin.retrieval.index.store import document_to_row
 from medr3_plugin.retrieval.milvus import expression, open_collection
 from medr3_plugin.retrieval.milvus_access import connect, term_text
 
@@ -51,7 +50,7 @@ def documents(count: int) -> list[Document]:
 
 
 def write(path, rows) -> str:
-    path.write_text("".join(json.dumps(document_to_row(document)) + "\n" for document in rows))
+    path.write_text("".join(json.dumps(document.row()) + "\n" for document in rows))
     return str(path)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections import Counter
+from unittest.mock import AsyncMock
 
 import pytest
 from service_helpers import OverlapEngine
@@ -79,11 +80,9 @@ def slow(monkeypatch):
     """A backend with one actor that searches 10 queries a second; deadline 5 s."""
     engine = SlowEngine()
     monkeypatch.setattr(ray_backend, "open_index", lambda *_: engine)
-    backend = ray_backend.RayBackend(BackendOptions(backend="ray", index="index", timeout_s=5))
     actor = Here()
-    backend._actors = [actor]
-    yield backend, actor, engine
-    actor.actor._batcher.close()
+    monkeypatch.setattr(ray_backend, "find_or_make", AsyncMock(return_value=[actor]))
+    return ray_backend.RayBackend(BackendOptions(backend="ray", index="index", timeout_s=5)), actor, engine
 
 
 async def outcomes_of(backend, searches: int) -> Counter[str]:
@@ -112,13 +111,13 @@ async def test_a_refused_search_is_asked_again_until_the_deadline(slow):
 
 
 async def test_a_lost_actor_is_told_once(slow, caplog):
-    backend, actor, _ = slow
+    _, actor, _ = slow
 
     async def remote(*_):
         raise ray.exceptions.ActorUnavailableError("its node is gone", None)
 
     actor.remote = remote
-    backend._options = BackendOptions(backend="ray", index="index", timeout_s=0.5)
+    backend = ray_backend.RayBackend(BackendOptions(backend="ray", index="index", timeout_s=0.5))
     assert not (await outcomes_of(backend, 50))["answered"]
     assert len(caplog.records) == 1
 
@@ -132,8 +131,8 @@ async def test_a_killed_actor_is_made_again(cluster, index):
     backend = make_backend(options(index, ray_replicas=2))
     before = await backend.search(["patient with rash"], 5)
     assert before == open_index(index).search(["patient with rash"], 5)
-    for actor in backend._actors:
-        ray.kill(actor)
+    for actor in ray.util.list_named_actors(all_namespaces=True):
+        ray.kill(ray.get_actor(**actor))
     assert await backend.search(["patient with rash"], 5) == before
     await backend.close()
     with pytest.raises(RetrievalFailure) as caught:

@@ -39,11 +39,6 @@ def test_equal_levels_keep_their_order_and_a_far_rank_cannot_win():
     assert order(EvidencePrior(1).apply(hits(*[1] * 30, 9)))[0] == "0"
 
 
-def test_wrong_strength():
-    with pytest.raises(UserError, match="must not be negative"):
-        EvidencePrior(-1)
-
-
 def test_a_missing_reranker():
     with pytest.raises(UserError, match="no such folder"):
         CrossEncoderReranker("/no/such/model")

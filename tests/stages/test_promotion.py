@@ -65,16 +65,16 @@ def test_a_lucky_start_does_not_end_a_rising_stage():
 def test_metric_by_key_or_as_reward_part():
     assert metric_value("acc", {"reward/acc": 0.25}) == 0.25
     assert metric_value("search/share", {"search/share": 1}) == 1.0
-    with pytest.raises(UserError, match=r"'reward/ac' is not logged; did you mean reward/acc"):
+    with pytest.raises(UserError, match=r"'reward/ac'.* reward/acc"):
         metric_value("reward/ac", {"reward/acc": 0.25})
 
 
 def test_a_validation_metric_has_a_value_only_where_something_was_validated():
     assert metric_value("val/reward/acc", {"reward/acc": 0.1}) is None
     assert metric_value("val/reward/acc", {"reward/acc": 0.1, "val/reward/acc": 0.25}) == 0.25
-    with pytest.raises(UserError, match="did you mean val/reward/acc"):
+    with pytest.raises(UserError, match="val/reward/acc"):
         metric_value("val/reward/ac", {"val/reward/acc": 0.25})
-    with pytest.raises(UserError, match="'valid' is not logged"):  # a reward part, no validation metric
+    with pytest.raises(UserError, match="'valid'"):  # a reward part, no validation metric
         metric_value("valid", {})
 
 

@@ -70,14 +70,14 @@ def test_the_run_is_as_long_as_its_stages():
     schedule = Schedule.from_config([REASONING, JOINT])
     schedule.check(config(steps=None))
     schedule.check(config(steps=8))
-    with pytest.raises(UserError, match=r"trainer\.total_training_steps: 6, but the stages are 3 \+ 5 = 8"):
+    with pytest.raises(UserError, match=r"trainer\.total_training_steps: 6.* 3 \+ 5 = 8"):
         schedule.check(config(steps=6))
 
 
 def test_only_fsdp_restarts_optimizers():
     restarts, megatron = Schedule.from_config([REASONING, JOINT]), config(strategy="megatron")
     restarts.check(config(strategy="fsdp2"))
-    with pytest.raises(UserError, match=r"medr3\.stages\[0\]: with actor\.strategy=megatron, .*handover"):
+    with pytest.raises(UserError, match=r"medr3\.stages\[0\].*megatron.*handover"):
         restarts.check(megatron)
     Schedule.from_config([{**REASONING, "handover": "weights+optimizer"}, JOINT]).check(megatron)
     with pytest.raises(UserError, match=r"stages\[0\].*learning_rate"):
@@ -141,9 +141,9 @@ def test_missing_file_names_stage_and_file(tmp_path):
     there = tmp_path / "a.parquet"
     there.touch()
     schedule = Schedule.from_config([REASONING, {**JOINT, "train_files": str(tmp_path / "b.parquet")}])
-    with pytest.raises(UserError, match=r"medr3\.stages\[1\]\.train_files: no such file: .*b\.parquet"):
+    with pytest.raises(UserError, match=r"medr3\.stages\[1\]\.train_files.*b\.parquet"):
         schedule.check_files([str(there)])
-    with pytest.raises(UserError, match=r"data\.train_files: stage 'reasoning' has no data"):
+    with pytest.raises(UserError, match=r"data\.train_files.*'reasoning'"):
         schedule.check_files([])
     Schedule.from_config([REASONING]).check_files([str(there)])
 

@@ -70,13 +70,13 @@ def test_values_of_another_metric_are_forgotten_when_the_schedule_was_edited(tmp
 
 
 def test_missing_broken_or_foreign_state_is_refused(tmp_path):
-    with pytest.raises(UserError, match=rf"{STATE_FILE}: missing"):
+    with pytest.raises(UserError, match=STATE_FILE):
         StageState.load(tmp_path, SCHEDULE)
     (tmp_path / STATE_FILE).write_text("{")
-    with pytest.raises(UserError, match="not a stage state"):
+    with pytest.raises(UserError, match=STATE_FILE):
         StageState.load(tmp_path, SCHEDULE)
     StageState.begin(SCHEDULE).save(tmp_path)
     other = Schedule.from_config([{"name": "retrieval", "until": {"max_steps": 2}}])
-    with pytest.raises(UserError, match=r"was 'reasoning' when the checkpoint was written"):
+    with pytest.raises(UserError, match=r"'reasoning'.*medr3\.stages"):
         StageState.load(tmp_path, other)
     assert json.loads((tmp_path / STATE_FILE).read_text())["index"] == 0

@@ -242,7 +242,7 @@ def test_a_changed_schedule_is_refused_before_anything_is_forgotten(trainer):
     done = run(trainer("medr3_progressive", STAGES, "trainer.save_freq=1", kill_at=("update", 3)))
     done.run_folder.append_trajectories(done._labels("train")._replace(step=99), [], [], [])
     before = (done.run_folder.path / "metrics.jsonl").read_text()
-    with pytest.raises(UserError, match=r"medr3\.stages has changed"):
+    with pytest.raises(UserError, match=r"medr3\.stages"):
         run(trainer("medr3_progressive", [{**STAGES[0], "name": "other"}, *STAGES[1:]]))
     assert (done.run_folder.path / "metrics.jsonl").read_text() == before
 

@@ -15,25 +15,25 @@ from verl.workers.engine.fsdp.transformer_impl import FSDPEngine
 from medr3_plugin.stages.worker import StagedActorWorker
 
 
-def engine(kind: str = "cosine") -> Any:
-    """An FSDP engine as far as its optimizer goes: two parameters, a warm-up of a tenth of 100 steps."""
-    made = FSDPEngine.__new__(FSDPEngine)
-    parameter = torch.nn.Parameter(torch.tensor([1.0, -1.0]))
-    made.rank, made.parameter = 0, parameter
-    made.optimizer_config = SimpleNamespace(
-        lr=1e-2,
-        total_training_steps=100,
-        lr_warmup_steps=-1,
-        lr_warmup_steps_ratio=0.1,
-        lr_scheduler_type=kind,
-        min_lr_ratio=0.0,
-        num_cycles=0.5,
-        zero_indexed_step=True,
-    )
-    made.optimizer = torch.optim.AdamW([parameter], lr=1e-2, weight_decay=0.0)
-    made.lr_scheduler = made._build_lr_scheduler(made.optimizer)
-    made.checkpoint_manager = SimpleNamespace(lr_scheduler=made.lr_scheduler)
-    return made
+class Engine(FSDPEngine):
+    """verl's, as far as its optimizer goes: two parameters, a warm-up of a tenth of 100 steps."""
+
+    def __init__(self) -> None:
+        self.parameter = torch.nn.Parameter(torch.tensor([1.0, -1.0]))
+        self.rank = 0
+        self.optimizer_config = SimpleNamespace(
+            lr=1e-2,
+            total_training_steps=100,
+            lr_warmup_steps=-1,
+            lr_warmup_steps_ratio=0.1,
+            lr_scheduler_type="cosine",
+            min_lr_ratio=0.0,
+            num_cycles=0.5,
+            zero_indexed_step=True,
+        )
+        self.optimizer = torch.optim.AdamW([self.parameter], lr=1e-2, weight_decay=0.0)
+        self.lr_scheduler = self._build_lr_scheduler(self.optimizer)
+        self.checkpoint_manager = SimpleNamespace(lr_scheduler=self.lr_scheduler)
 
 
 def step(made: Any, gradient: float) -> float:
@@ -51,7 +51,7 @@ def begin(made: Any, **arguments: Any) -> None:
 
 def trained(**arguments: Any) -> Any:
     """An engine with twenty steps behind it, at the start of a stage of ten."""
-    made = engine()
+    made = Engine()
     for _ in range(20):
         step(made, 1.0)
     begin(made, **{"total_steps": 10, "learning_rate": None, "reset_optimizer": True, **arguments})
@@ -61,7 +61,7 @@ def trained(**arguments: Any) -> Any:
 def test_the_schedule_runs_once_over_the_stage():
     made = trained()
     rates = [step(made, 1.0) for _ in range(11)]
-    fresh = engine()
+    fresh = Engine()
     begin(fresh, total_steps=10, learning_rate=None, reset_optimizer=False)
     assert rates == [step(fresh, 1.0) for _ in range(11)]
     assert rates[0] == 0 and max(rates) == rates[1] == 1e-2  # a warm-up of one step
@@ -77,7 +77,7 @@ def test_a_learning_rate_of_the_stage_is_its_peak():
 
 @pytest.mark.parametrize("reset", [True, False])
 def test_adam_forgets_its_moments_only_if_asked(reset):
-    made, fresh = trained(reset_optimizer=reset), engine()
+    made, fresh = trained(reset_optimizer=reset), Engine()
     begin(fresh, total_steps=10, learning_rate=None, reset_optimizer=False)
     before = made.parameter.detach().clone()
     for _ in range(3):
@@ -94,7 +94,7 @@ def test_the_checkpoint_gets_the_new_schedule():
     assert made.checkpoint_manager.lr_scheduler is made.lr_scheduler
     state = made.lr_scheduler.state_dict()
     rest = [step(made, 1.0) for _ in range(6)]
-    resumed = engine()
+    resumed = Engine()
     begin(resumed, total_steps=10, learning_rate=None, reset_optimizer=False)
     resumed.optimizer.load_state_dict(trained().optimizer.state_dict())  # empty moments can be loaded
     resumed.lr_scheduler.load_state_dict(state)

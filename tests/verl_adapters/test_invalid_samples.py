@@ -108,8 +108,13 @@ def draw(queue, samples) -> KVBatchMeta:
 
 
 def trainer(cls, estimator: str, mini_batch: int, wrong_group_weight: float = 1.0) -> Any:
-    made = cls.__new__(cls)
-    made.parameter_sync_step, made._scored = 1, []
+    class WithoutWorkers(cls):
+        def __init__(self) -> None:
+            pass
+
+    made = WithoutWorkers()
+    made.on_step_begin()
+    made.parameter_sync_step = 1
     made.config = OmegaConf.create(
         {
             "algorithm": {

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.data.questions import reading
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import UserError, needs
 from medr3_plugin.hub_name import hub_or_cache
 from medr3_plugin.rewards.format import format_score
 from medr3_plugin.trajectory import parse
@@ -76,10 +76,8 @@ def load_tokenizer(path: str) -> Any:
     Raises:
         UserError: there is none, or it has no chat template.
     """
-    try:
+    with needs("transformers", "eval", "reading a chat template"):
         from transformers import AutoTokenizer
-    except ImportError as error:
-        raise MissingExtra("transformers", "eval", "reading a chat template") from error
     try:
         with hub_or_cache(path):
             tokenizer = AutoTokenizer.from_pretrained(path)

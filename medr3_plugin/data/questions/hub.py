@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import UserError, needs
 from medr3_plugin.hub_name import hub_or_cache
 
 _PARQUET_BRANCH = "refs/convert/parquet"
@@ -25,10 +25,8 @@ def load(name: str, config: str = "", file: str = "") -> Mapping[str, Any]:
         UserError: it is not there or cannot be read, or the configuration is missing or wrong: those that
             exist are listed.
     """
-    try:
+    with needs("datasets", "data", f"loading {name} from the Hub"):
         import datasets
-    except ImportError as error:
-        raise MissingExtra("datasets", "data", f"loading {name} from the Hub") from error
 
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medr3_plugin import rows
-from medr3_plugin.data.quickstart.disease_names import fold
 from medr3_plugin.errors import RowError
 from medr3_plugin.records import Reference
+from medr3_plugin.text import bare_words
 
 LETTERS = string.ascii_uppercase
 
@@ -41,7 +41,7 @@ class Item:
     @property
     def key(self) -> tuple[str, ...]:
         """What makes two items the same: the folded question, and the options in any order."""
-        return fold(self.question), *sorted(text.casefold() for text in (self.options or {}).values())
+        return bare_words(self.question), *sorted(text.casefold() for text in (self.options or {}).values())
 
 
 def clean(text: object) -> str:
@@ -116,7 +116,9 @@ def letters_by_text(options: Mapping[str, str], text: str) -> list[str]:
         return []
     exact = [letter for letter, option in options.items() if option.casefold() == text.casefold()]
     return exact or [
-        letter for letter, option in options.items() if fold(option) and fold(option) == fold(text)
+        letter
+        for letter, option in options.items()
+        if bare_words(option) and bare_words(option) == bare_words(text)
     ]
 
 

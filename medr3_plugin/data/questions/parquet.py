@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.data.questions.items import Item
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import UserError, needs
 from medr3_plugin.outputs import whole
 
 AGENT_NAME = "medr3_search"
@@ -64,11 +64,9 @@ def training_row(
 
 def write_parquet(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
     """Write rows to `path` with the schema of `training_row`; returns how many. An empty file is refused."""
-    try:
+    with needs("pyarrow", "data", "writing training parquet"):
         import pyarrow as pa
         import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingExtra("pyarrow", "data", "writing training parquet") from error
     text, texts = pa.string(), pa.list_(pa.string())
     schema = pa.schema(
         {

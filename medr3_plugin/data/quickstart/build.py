@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medr3_plugin.data import vocabulary
 from medr3_plugin.data.questions import parquet
-from medr3_plugin.data.quickstart import corpora, hpo, rare_disease
+from medr3_plugin.data.quickstart import corpora, hpo, rare_disease, vocabulary
 from medr3_plugin.tables import write_jsonl
 
 SYSTEM = "Diagnose."

@@ -7,7 +7,8 @@ title. The official name stays an accepted answer; these functions only add read
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from medr3_plugin.text import bare_words
 
 _NUMBER = r"(?:\d+[a-z]?|[ivx]+)"
 # "type 2B", ", 17", " III", "(digenic)" at the end of a name: what tells members of one family apart.
@@ -47,13 +48,6 @@ def is_readable(name: str) -> bool:
     )
 
 
-def fold(name: str) -> str:
-    """Key for comparing names: NFKD without marks, case-folded, letters and digits only, single spaces."""
-    decomposed = unicodedata.normalize("NFKD", name)
-    plain = "".join(character for character in decomposed if not unicodedata.combining(character))
-    return " ".join(re.sub(r"[^\w]+|_", " ", plain.casefold()).split())
-
-
 def aliases(name: str) -> list[str]:
     """Accepted ways to write a disease name, the display form first, the official form among them.
 
@@ -76,7 +70,7 @@ def aliases(name: str) -> list[str]:
     forms.append(name)
     kept: dict[str, str] = {}
     for form in forms:
-        kept.setdefault(fold(form), form)
+        kept.setdefault(bare_words(form), form)
     return list(kept.values())
 
 
@@ -90,6 +84,7 @@ def family(name: str) -> str:
     while (shorter := _MEMBER.sub("", rest)) != rest and shorter.strip():
         rest = shorter
     words = sorted(
-        set(fold(rest).split()) - {"of", "the", "and", "with", "type", "familial", "hereditary", "primary"}
+        set(bare_words(rest).split())
+        - {"of", "the", "and", "with", "type", "familial", "hereditary", "primary"}
     )
-    return " ".join(words) or fold(name)
+    return " ".join(words) or bare_words(name)

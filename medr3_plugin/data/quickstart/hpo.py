@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from medr3_plugin.data.quickstart.disease_names import fold
 from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.installed import folder_of
+from medr3_plugin.text import bare_words
 
 # Mid-points of HPO's frequency classes, https://hpo.jax.org (subontology HP:0040279).
 FREQUENCY_CLASSES = {
@@ -104,7 +104,10 @@ class Ontology:
         return Counter(
             wording
             for term in self.terms.values()
-            for wording in {fold(term.name), *(fold(synonym.text) for synonym in term.synonyms)}
+            for wording in {
+                bare_words(term.name),
+                *(bare_words(synonym.text) for synonym in term.synonyms),
+            }
         )
 
     def specificity(self, term: str) -> float:

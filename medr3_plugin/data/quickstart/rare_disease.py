@@ -7,6 +7,7 @@ split into train and validation by family: neither a disease nor its numbered si
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import random
 from collections import defaultdict
@@ -14,11 +15,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medr3_plugin.data.questions import parquet, prompts
+from medr3_plugin.data.prepare import Loaded
+from medr3_plugin.data.questions import parquet, prompts, reading
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.quickstart import corpora, disease_names, hpo
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Reference, Triple
+from medr3_plugin.text import bare_words
 
 DATASET = "rare_disease"
 HAS_SIGN = "has sign"
@@ -71,7 +74,7 @@ class RareDiseaseQuestions:
         self._same_name: dict[str, list[hpo.Disease]] = defaultdict(list)
         for disease in ontology.diseases.values():
             if disease.signs:
-                self._same_name[disease_names.fold(disease.name)].append(disease)
+                self._same_name[bare_words(disease.name)].append(disease)
         self._pools = self._split()
 
     def _split(self) -> dict[str, list[hpo.Disease]]:
@@ -150,7 +153,7 @@ class RareDiseaseQuestions:
         words = tuple(self._word(term, rng) for term in signs)
         text = question_text(words)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        group = self._same_name[disease_names.fold(disease.name)]
+        group = self._same_name[bare_words(disease.name)]
         return Question(
             id=f"{DATASET}:{disease.id}:{digest}",
             dataset=DATASET,
@@ -194,14 +197,28 @@ class RareDiseaseQuestions:
         )
 
 
+def generated(split: str, count: int, seed: int = 0) -> Loaded:
+    """Questions generated from HPO, as if loaded; `dev` and `test`: the held-out diseases.
+
+    Raises:
+        UserError: another split, or fewer questions than `count`.
+    """
+    known = ("train", "dev", "test")
+    if (split := reading.split_name(split)) not in known:
+        raise UserError(
+            f"rare_disease: no split {split!r} of the generated questions; known: {', '.join(known)}"
+        )
+    part = "train" if split == "train" else "validation"
+    questions = RareDiseaseQuestions(hpo.load(), seed=seed).generate(part, count)
+    return Loaded(items=[dataclasses.replace(question, split=split) for question in questions])
+
+
 def layperson_words(ontology: hpo.Ontology, term: str, max_characters: int) -> list[str]:
     """The layperson words for a sign that mean no other sign, are no list and no longer than `max_characters`."""
     return [
         word
         for word in ontology.terms[term].layperson_words
-        if "," not in word
-        and len(word) <= max_characters
-        and ontology.wordings[disease_names.fold(word)] == 1
+        if "," not in word and len(word) <= max_characters and ontology.wordings[bare_words(word)] == 1
     ]
 
 

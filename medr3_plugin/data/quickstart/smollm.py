@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import UserError, needs
 from medr3_plugin.installed import folder_of
 from medr3_plugin.outputs import whole_folder
 
@@ -53,34 +53,28 @@ def read_tokenizer(source: Path) -> Any:
     Raises:
         MissingExtra: transformers or gguf is not installed.
     """
-    try:
+    with needs("transformers", "cpu", "reading the GGUF model"):
         import gguf
         from transformers import AutoTokenizer
-    except ImportError as error:
-        raise MissingExtra(error.name or "transformers", "cpu", "reading the GGUF model") from error
     if not hasattr(gguf, "__version__"):  # where transformers looks for it on Python 3.10
         gguf.__version__ = importlib.metadata.version("gguf")  # type: ignore[attr-defined]
     return AutoTokenizer.from_pretrained(str(source.parent), gguf_file=source.name)
 
 
-def convert(out: Path, gguf: Path | None = None, *, force: bool = False) -> Path:
+def convert(out: Path) -> Path:
     """Write the model as a Hugging Face folder (bfloat16 safetensors, 269 MB, 30 to 60 s), or reuse it.
 
     The folder appears under its name only when everything in it is written.
     """
-    if is_complete(out) and not force:
+    if is_complete(out):
         return out
-    source = gguf or wheel_gguf()
-    if not source.is_file():
-        raise UserError(f"{source}: no such GGUF file")
+    source = wheel_gguf()
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is first imported, by transformers below
-    try:
+    with needs("transformers", "cpu", "converting the GGUF model"):
         import accelerate  # noqa: F401  (transformers needs it to read GGUF)
         import torch
         from transformers import AutoModelForCausalLM
-    except ImportError as error:
-        raise MissingExtra(error.name or "transformers", "cpu", "converting the GGUF model") from error
 
     with whole_folder(out) as folder:
         tokenizer = read_tokenizer(source)

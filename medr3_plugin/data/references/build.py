@@ -11,7 +11,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from medr3_plugin.data.questions import parquet, prepare, prompts, reading
+from medr3_plugin.data import prepare
+from medr3_plugin.data.questions import parquet, prompts, reading
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.references import offline
 from medr3_plugin.data.references.caller import POLICY_SETTINGS, TEACHER_SETTINGS, Caller, Costs
@@ -139,7 +140,7 @@ async def build_online(
         policy=of_policy,
         backend=backend,
         check=check,
-        progress=lambda _: _advance(bar),
+        progress=lambda _: bar.update(),
     )
     try:
         return await pipeline.run(items), pipeline.stopped_by
@@ -159,10 +160,6 @@ async def _searchable(retrieval: Mapping[str, Any]) -> RetrievalBackend:
         await backend.close()
         raise UserError(f"--index: {error}") from error
     return backend
-
-
-def _advance(bar: Any) -> None:
-    bar.update()
 
 
 def write(

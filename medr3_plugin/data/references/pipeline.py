@@ -97,7 +97,7 @@ class Pipeline:
         policy: Caller | None = None,
         backend: RetrievalBackend | None = None,
         check: steps.AnswerCheck | None = None,
-        progress: Callable[[Outcome], None] = lambda _: None,
+        progress: Callable[[Outcome], object] = lambda _: None,
     ) -> None:
         self.teacher = teacher
         self.options = options

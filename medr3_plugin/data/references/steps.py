@@ -11,7 +11,6 @@ from pydantic import BaseModel, Field
 
 from medr3_plugin.data.questions import prompts
 from medr3_plugin.data.questions.items import Item
-from medr3_plugin.data.quickstart.disease_names import fold
 from medr3_plugin.data.references.caller import Caller, step_messages
 from medr3_plugin.judge.base import RIGHT, WRONG
 from medr3_plugin.knowledge.extract import Extractor
@@ -19,6 +18,7 @@ from medr3_plugin.llm.control_tokens import neutralise_control_tokens
 from medr3_plugin.records import Document, Reference, Sample, Triple
 from medr3_plugin.retrieval.backend import RetrievalBackend
 from medr3_plugin.rewards.answer.verify import verify
+from medr3_plugin.text import bare_words
 from medr3_plugin.trajectory import (
     ANSWER_CLOSE,
     DOCUMENT_CLOSE,
@@ -200,10 +200,10 @@ async def graph(extractor: Extractor, attempt: Attempt) -> Reference:
 
 def mark_retrieved(triples: Sequence[Triple], documents: Sequence[Document]) -> tuple[Triple, ...]:
     """The triples, `from_retrieval` where one document names both entities."""
-    texts = [f" {fold(f'{document.title} {document.text}')} " for document in documents]
+    texts = [f" {bare_words(f'{document.title} {document.text}')} " for document in documents]
 
     def stated(triple: Triple) -> bool:
-        head, tail = f" {fold(triple.head)} ", f" {fold(triple.tail)} "
+        head, tail = f" {bare_words(triple.head)} ", f" {bare_words(triple.tail)} "
         return any(head in text and tail in text for text in texts)
 
     return tuple(Triple(t.head, t.relation, t.tail, stated(t)) for t in triples)

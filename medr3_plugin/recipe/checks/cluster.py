@@ -87,8 +87,8 @@ def milvus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[
     for key, options in retrieval.items():
         uri = str(options.get("uri") or "")
         if "://" in uri:
-            if silence := _silence(uri, 19530):
-                message = f"nothing answers at {uri} ({silence}): start the Milvus server"
+            if why := silence(uri, 19530):
+                message = f"nothing answers at {uri} ({why}): start the Milvus server"
                 yield Finding.missing(f"{key}.uri", message)
         elif uri and workers > 1:
             yield Finding.error(
@@ -103,16 +103,20 @@ def silent_servers(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> I
     asked = {f"{key}.url": options.get("url") for key, options in retrieval.items()}
     asked["medr3.reward.judge.base_url"] = _judge_url(config)
     for key, url in asked.items():
-        address = str(url) if "://" in str(url) else f"http://{url}"
-        if url and (silence := _silence(address, 443 if address.startswith("https") else 80)):
-            yield Finding.note(key, f"nothing answers at {url} now ({silence}): start it before the run")
+        if url and (why := silence(str(url))):
+            yield Finding.note(key, f"nothing answers at {url} now ({why}): start it before the run")
 
 
-def _silence(address: str, usual_port: int) -> str:
-    """Why no connection to a server can be made; empty if one can."""
+def silence(address: str, usual_port: int = 0) -> str:
+    """Why no connection to a server can be made; empty if one can.
+
+    Args:
+        usual_port: where the address names none; 0: that of its scheme.
+    """
     try:
-        parts = urlsplit(address)
-        socket.create_connection((parts.hostname or "", parts.port or usual_port), timeout=2).close()
+        parts = urlsplit(address if "://" in address else f"http://{address}")
+        port = parts.port or usual_port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname or "", port), timeout=2).close()
     except (OSError, ValueError) as error:  # ValueError: not a port
         return str(error)
     return ""

@@ -13,6 +13,7 @@ from typing import Any
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks import check_config
+from medr3_plugin.recipe.checks.cluster import silence
 from medr3_plugin.recipe.checks.finding import Finding, most_searches, needs_critic
 from medr3_plugin.recipe.checks.sections import retrieval_options, tool_file
 from medr3_plugin.recipe.checks.sizes import FREE_MEMORY
@@ -237,7 +238,7 @@ def _not_there(options: dict[str, Any]) -> str:
     """The index folder or service that is not there; "" if all is."""
     url = options.get("url")
     if url:
-        return "" if stand_ins.answers(f"{str(url).rstrip('/')}/health") else str(url)
+        return str(url) if silence(str(url)) else ""
     index = options.get("index")
     return str(index) if index and not Path(index).expanduser().is_dir() else ""
 
@@ -284,7 +285,7 @@ def _judge(config: Any, missing: _Missing) -> str:
         where = "reward.reward_model.model_path"
         missing.stand_in("judge (served by verl: a model of its own)", f"{where} is not run in a rehearsal")
         return "stand-in"
-    if stand_ins.answers(f"{str(judge.get('base_url')).rstrip('/')}/models"):
+    if not silence(str(judge.get("base_url"))):
         return "own"
     missing.stand_in(f"judge ({judge.get('base_url')})", "start it, or set medr3.reward.judge.base_url")
     return "stand-in"

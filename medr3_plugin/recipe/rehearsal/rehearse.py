@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.recipe.rehearsal.prepare import Prepared, prepare
-from medr3_plugin.recipe.rehearsal.run import run
+from medr3_plugin.launch import run_training
+from medr3_plugin.platform_cpu.speed import cores, cpu_environment
+from medr3_plugin.recipe.rehearsal.prepare import CONFIG_NAME, Prepared, prepare
 from medr3_plugin.recipe.rehearsal.verdict import verdict
 from medr3_plugin.recipe.shipped import Recipe
+from medr3_plugin.stages.checkpoints import latest
 
 
 def rehearse(
@@ -48,7 +52,7 @@ def rehearse(
             resources=resources,
         )
         _announce(recipe, prepared)
-        seconds = run(prepared)
+        seconds = _train(prepared)
         lines = verdict(prepared)
     print(f"\nverdict on {recipe.name} after {seconds / 60:.1f} minutes:")
     width = max(len(line.what) for line in lines)
@@ -68,3 +72,32 @@ def _announce(recipe: Recipe, prepared: Prepared) -> None:
     print("replaced, so not rehearsed:")
     for change in prepared.replaced:
         print(f"  {change}", flush=True)
+
+
+def _train(prepared: Prepared) -> float:
+    """Train until the first checkpoint is whole, kill everything, run the same command to its end; seconds taken.
+
+    Raises:
+        UserError, RunFailed: training failed; the message says why and where the log is.
+    """
+
+    def start(kill_when: Callable[[], bool] = lambda: False) -> None:
+        run_training(
+            prepared.folder,
+            CONFIG_NAME,
+            [],
+            run_dir=prepared.run_dir,
+            total_steps=prepared.steps,
+            environment=cpu_environment(cores()),
+            kill_when=kill_when,
+        )
+
+    def saved() -> bool:
+        # verl writes a mark of its own earlier, and a kill between leaves none to resume
+        return latest(prepared.run_dir / "checkpoints", verify=False)[0] is not None
+
+    started = time.monotonic()
+    start(kill_when=saved)
+    print("killed after the first checkpoint; resuming", file=sys.stderr, flush=True)
+    start()
+    return time.monotonic() - started

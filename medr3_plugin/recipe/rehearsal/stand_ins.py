@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +22,7 @@ def rows() -> list[dict[str, Any]]:
 
 def write_data(folder: Path, style: str) -> Path:
     """`train.parquet` with the stand-in questions, their prompts in the style of the recipe's agent loop."""
-    from medr3_plugin.data.questions import prepare
+    from medr3_plugin.data import prepare
     from medr3_plugin.data.questions.items import Item
     from medr3_plugin.data.questions.parquet import write_parquet
 
@@ -62,17 +60,6 @@ def write_vocabulary(folder: Path) -> Path:
     file = folder / "vocab.jsonl"
     file.write_text("".join(json.dumps({"name": name, "synonyms": []}) + "\n" for name in names), "utf-8")
     return file
-
-
-def answers(url: str, timeout_s: float = 5.0) -> bool:
-    """Whether an HTTP server answers at `url`, whatever it says."""
-    try:
-        urllib.request.urlopen(url, timeout=timeout_s).close()  # noqa: S310 (an http address of the user's yaml)
-    except urllib.error.HTTPError:
-        return True
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 class _Judge(BaseHTTPRequestHandler):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import UserError, needs
 from medr3_plugin.recipe.memory import base_name, model_size
 
 HEAD_SIZE = 32
@@ -92,10 +92,8 @@ def build_tiny_model(path: str, folder: Path, *, texts: Iterable[str], stand_ins
         UserError: no configuration or no tokenizer at hand; says how to get them.
         MissingExtra: transformers or torch is not installed.
     """
-    try:
+    with needs("transformers", "verl", "rehearsing a recipe"):
         from transformers import AutoModelForCausalLM, set_seed
-    except ImportError as error:
-        raise MissingExtra("transformers", "verl", "rehearsing a recipe") from error
     config = _configuration(path)
     tokenizer, source, real = _tokenizer(path, texts, stand_ins)
     whole = _shrink(config)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from medr3_plugin.recipe.rehearsal.prepare import Prepared
 from medr3_plugin.runs.files import LOG, METRICS, STAGES, TRAJECTORIES
+from medr3_plugin.runs.reader import read_json_lines
 
 NOT_REWARDS = ("stage", "valid", "score")
 """Keys of a record that are no part of the reward."""
@@ -42,9 +43,7 @@ def verdict(prepared: Prepared) -> list[Line]:
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:
-    if not file.is_file():
-        return []
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return [line.row for line in read_json_lines(file, [])] if file.is_file() else []
 
 
 def _prompts(prepared: Prepared) -> Line:

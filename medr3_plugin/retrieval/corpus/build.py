@@ -25,7 +25,6 @@ from medr3_plugin.records import Document
 from medr3_plugin.retrieval.corpus.documents import BadRows, documents_of, rows_of
 from medr3_plugin.retrieval.corpus.evidence import STATED
 from medr3_plugin.retrieval.corpus.rows import SUMMARY, TABLES, TEXTS
-from medr3_plugin.retrieval.index.store import document_to_row
 
 Named = Mapping[str, Callable[[], Iterator[dict[str, Any]]]]
 Readers = Mapping[str, Callable[[str], Iterator[tuple[str, dict[str, Any]]]]]
@@ -135,7 +134,7 @@ def _write(documents: Iterable[Document], path: Path) -> dict[str, Any]:
             licenses[str(document.extra.get("license", "not stated"))] += 1
             if stated := document.extra.get(STATED):
                 unknown[str(stated)] += 1
-            yield document_to_row(document)
+            yield document.row()
 
     return {
         "documents": tables.write_jsonl(rows(), path),

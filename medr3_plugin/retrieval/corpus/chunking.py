@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import UserError, needs
 from medr3_plugin.hub_name import hub_or_cache
 from medr3_plugin.records import Document
 
@@ -42,10 +42,8 @@ def model_tokens(path: str) -> Tokenizer:
         MissingExtra: the package tokenizers is not installed.
         UserError: there is no such tokenizer.
     """
-    try:
+    with needs("tokenizers", "dense", "chunking by a model's tokens"):
         import tokenizers
-    except ImportError as error:
-        raise MissingExtra("tokenizers", "dense", "chunking by a model's tokens") from error
     file = Path(path).expanduser() / "tokenizer.json"
     try:
         if file.is_file():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin import tables
-from medr3_plugin.errors import MissingExtra, RowError, UserError
+from medr3_plugin.errors import RowError, UserError, needs
 from medr3_plugin.hub_name import hub_or_cache, is_hub_name
 from medr3_plugin.retrieval.corpus import pubmed
 
@@ -207,8 +207,6 @@ def _hub_rows(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _datasets() -> Any:
-    try:
+    with needs("datasets", "data", "reading a Hugging Face dataset"):
         import datasets
-    except ImportError as error:
-        raise MissingExtra("datasets", "data", "reading a Hugging Face dataset") from error
     return datasets

@@ -46,13 +46,8 @@ def indexed_text(document: Document) -> str:
     return f"{document.title}. {document.text}" if document.title else document.text
 
 
-def document_to_row(document: Document) -> dict[str, Any]:
-    """A document as a flat JSON object, the corpus's extra columns beside ours."""
-    return {**document.extra, **document.columns()}
-
-
 def document_from_row(row: dict[str, Any]) -> Document:
-    """The inverse of `document_to_row`; the row must stem from it."""
+    """The inverse of `Document.row`; the row must stem from it."""
     own = {name: row.pop(name) for name in COLUMNS}
     return Document(**own, extra=row)
 
@@ -91,7 +86,7 @@ class StoreWriter:
 
     def add(self, document: Document) -> None:
         """Append one document."""
-        line = json.dumps(document_to_row(document), ensure_ascii=False).encode() + b"\n"
+        line = json.dumps(document.row(), ensure_ascii=False).encode() + b"\n"
         self._rows.write(line)
         self._digest.update(line)
         self._offsets.append(self._offsets[-1] + len(line))

@@ -18,13 +18,15 @@ import math
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cachetools import LRUCache
+
 from medr3_plugin.errors import InfrastructureFailure, RetrievalFailure, UserError
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval.serve.cache import Hits, ResultCache
 
 if TYPE_CHECKING:
     from medr3_plugin.retrieval.engine import Engine
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+Hits = tuple[Hit, ...]
 Results = list[list[Hit]]
+_Key = tuple[str, int, "Filters | None"]
 
 _BATCH_SHARE = 0.25  # of its deadline that a caller's own batch may take
 _QUEUE_SHARE = 0.5  # of its deadline that a new caller may have to wait: the engine may become twice as slow
@@ -66,7 +70,7 @@ class Batcher:
         max_batch: queries joined into one engine call. A single request may hold more and is not split.
         max_pending: queries that may wait or be worked on; a request beyond that, or one that the engine would not
             come to in time, fails at once with kind `overloaded`. None: no bound.
-        cache_hits: capacity of the result cache, in hits (see `cache.ResultCache`).
+        cache_hits: hits that the cache of results holds at most, an empty result counted as one; 0: no cache.
         observe: told how many queries were answered together, how many of them the engine searched, for how long.
 
     Attributes:
@@ -92,7 +96,9 @@ class Batcher:
         self._max_batch = max_batch
         self._max_pending = max_pending
         self._observe = observe
-        self._cache = ResultCache(cache_hits)
+        # hits are counted, not entries: that bounds the memory whatever the callers' top-k
+        self._cache: LRUCache[_Key, Hits] = LRUCache(cache_hits, getsizeof=lambda hits: max(1, len(hits)))
+        self._cache_lock = threading.Lock()
         self._queue: deque[_Request] = deque()
         self._per_s = math.inf  # queries that the engine searches in a second; infinite before its first call
         self._timed = (0.0, 0.0)  # queries and seconds of its calls, older ones faded
@@ -138,10 +144,10 @@ class Batcher:
         """
         if not queries:
             return []
-        found = [self._cache.get((query, topk, filters)) for query in queries]
-        if None not in found:
-            self._observe(len(found), 0, 0.0)
-            return [list(hits) for hits in found if hits is not None]
+        known = self._cached(queries, topk, filters)
+        if len(known) == len(set(queries)):
+            self._observe(len(queries), 0, 0.0)
+            return [list(known[query]) for query in queries]
         loop, most_s, now = asyncio.get_running_loop(), timeout_s or math.inf, time.monotonic()
         request = _Request(tuple(queries), topk, filters, most_s, now + most_s, loop, loop.create_future())
         self._enqueue(request)
@@ -160,6 +166,11 @@ class Batcher:
             self._wake.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(_CLOSE_S)
+
+    def _cached(self, queries: Iterable[str], topk: int, filters: Filters | None) -> dict[str, Hits]:
+        with self._cache_lock:
+            found = {query: self._cache.get((query, topk, filters)) for query in queries}
+        return {query: hits for query, hits in found.items() if hits is not None}
 
     def _enqueue(self, request: _Request) -> None:
         self.start()
@@ -268,15 +279,15 @@ class Batcher:
     def _search(self, engine: Engine, requests: list[_Request]) -> dict[str, Hits]:
         topk, filters = requests[0].topk, requests[0].filters
         queries = [query for request in requests for query in request.queries]
+        found = self._cached(queries, topk, filters)
         # the samples of a group often ask the same
-        cached = {query: self._cache.get((query, topk, filters)) for query in queries}
-        found = {query: hits for query, hits in cached.items() if hits is not None}
-        missing = [query for query in cached if query not in found]
+        missing = [query for query in dict.fromkeys(queries) if query not in found]
         start = time.perf_counter()
         if missing:
             for query, hits in zip(missing, engine.search(missing, topk, filters), strict=True):
                 found[query] = tuple(hits)
-                self._cache.put((query, topk, filters), found[query])
+                with self._cache_lock, suppress(ValueError):  # more hits than the cache may hold
+                    self._cache[query, topk, filters] = found[query]
             self._measured(len(missing), max(time.perf_counter() - start, 1e-6))
         self._observe(len(queries), len(missing), time.perf_counter() - start)
         return found

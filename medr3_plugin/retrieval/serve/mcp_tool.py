@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, Field
 
 from medr3_plugin import __version__
-from medr3_plugin.errors import MissingExtra
-from medr3_plugin.retrieval.serve.service import Refusal, RetrievalService, RetrieveRequest
+from medr3_plugin.errors import needs
+from medr3_plugin.retrieval.serve.requests import Refusal, RetrieveRequest
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from medr3_plugin.retrieval.serve.service import RetrievalService
 
 PATH = "/mcp"
 
@@ -43,18 +45,16 @@ class Found(BaseModel):
     documents: list[FoundDocument]
 
 
-def build_server(service: RetrievalService) -> "MCPServer[Any]":
+def build_server(service: "RetrievalService") -> "MCPServer[Any]":
     """An MCP server with the one tool over `service`.
 
     Raises:
         MissingExtra: the package mcp is not installed.
     """
-    try:
+    with needs("mcp", "mcp", "serving over MCP"):
         from mcp.server import MCPServer
         from mcp.server.mcpserver.exceptions import ToolError
         from mcp.server.mcpserver.tools import Tool
-    except ImportError as error:
-        raise MissingExtra("mcp", "mcp", "serving over MCP") from error
 
     limit = service.options.max_topk
 
@@ -101,7 +101,7 @@ def build_server(service: RetrievalService) -> "MCPServer[Any]":
 class HttpTool:
     """The tool over HTTP, as a route of the service."""
 
-    def __init__(self, service: RetrievalService) -> None:
+    def __init__(self, service: "RetrievalService") -> None:
         from starlette.routing import Route
 
         self._service = service
@@ -120,7 +120,7 @@ class HttpTool:
 class _Authorised:
     """An ASGI application behind the service's token."""
 
-    def __init__(self, service: RetrievalService, app: "ASGIApp") -> None:
+    def __init__(self, service: "RetrievalService", app: "ASGIApp") -> None:
         self._service = service
         self._app = app
 
@@ -136,7 +136,7 @@ class _Authorised:
         await self._app(scope, receive, send)
 
 
-async def serve_stdio(service: RetrievalService) -> None:
+async def serve_stdio(service: "RetrievalService") -> None:
     """Answer on standard input and output until the input ends.
 
     Raises:

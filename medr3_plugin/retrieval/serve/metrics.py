@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from medr3_plugin.errors import MissingExtra
+from medr3_plugin.errors import needs
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -25,10 +25,8 @@ class ServiceMetrics:
     """
 
     def __init__(self, pending: Callable[[], int]) -> None:
-        try:
+        with needs("prometheus-client", "serve", "the retrieval service"):
             from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
-        except ImportError as error:
-            raise MissingExtra("prometheus-client", "serve", "the retrieval service") from error
         self.content_type = CONTENT_TYPE_LATEST
         self._read_pending = pending
         self._registry = registry = CollectorRegistry()

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
+from medr3_plugin.errors import RetrievalFailure, UserError, needs
 from medr3_plugin.retrieval.index import manifest
 from medr3_plugin.retrieval.serve.service import RetrievalService, ServiceOptions, create_app, opened
 
@@ -31,10 +31,8 @@ def run_server(options: ServiceOptions, *, host: str, port: int, workers: int = 
     Raises:
         UserError: the index cannot be opened, or the port is taken.
     """
-    try:
+    with needs("uvicorn", "serve", "the retrieval service"):
         import uvicorn
-    except ImportError as error:
-        raise MissingExtra("uvicorn", "serve", "the retrieval service") from error
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if host not in _LOCAL and not os.environ.get(options.token_env):
         print(

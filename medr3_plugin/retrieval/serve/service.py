@@ -13,20 +13,21 @@ import asyncio
 import hmac
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from medr3_plugin import __version__
-from medr3_plugin.errors import MissingExtra, RetrievalFailure, UserError
+from medr3_plugin.errors import RetrievalFailure, UserError, needs
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_engine
+from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_index
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, filters_from_wire, response_to_wire
 from medr3_plugin.retrieval.serve.batching import Batcher
 from medr3_plugin.retrieval.serve.metrics import ServiceMetrics
 from medr3_plugin.retrieval.serve.openapi import openapi
+from medr3_plugin.retrieval.serve.requests import OneQuery, Refusal, RetrieveRequest, refused
 from medr3_plugin.yaml_section import Section
 
 if TYPE_CHECKING:
@@ -77,42 +78,19 @@ class ServiceOptions(Section):
 
 
 def opened(options: ServiceOptions) -> Engine:
-    """The index or the collection that the options name; raises as `open_engine`."""
-    return open_engine(
-        options.index,
+    """The index or the collection that the options name; raises as `open_index` and `open_collection`."""
+    if not options.uri:
+        return open_index(options.index, options.search)
+    from medr3_plugin.retrieval.milvus import open_collection
+
+    return open_collection(
+        options.uri,
+        options.collection,
         options.search,
-        uri=options.uri,
-        collection=options.collection,
         ranking=options.ranking,
         token_env=options.uri_token_env,
         timeout_s=options.timeout_s,
     )
-
-
-class RetrieveRequest(Section):
-    """The body of `POST /retrieve`; `filters` is our addition to Search-R1's protocol."""
-
-    queries: list[str]
-    topk: int | None = None
-    return_scores: bool = False
-    filters: dict[str, Any] | None = None
-
-
-class OneQuery(Section):
-    """A single query, as rLLM's search tool sends it: `{"query", "top_k"}`; the answer is `{"query", "results"}`."""
-
-    query: str
-    top_k: int | None = None
-    filters: dict[str, Any] | None = None
-
-
-class Refusal(Exception):
-    """An answer other than 200."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
 
 
 _STATUS = {"timeout": 504, "overloaded": 429, "closed": 503, "engine": 500, "milvus": 503}
@@ -151,14 +129,14 @@ class RetrievalService:
                 one["type"] == "missing" for one in wrong
             ):
                 return await self._one(body)
-            raise _refused(wrong[0], RetrieveRequest) from error
+            raise refused(wrong[0], RetrieveRequest) from error
         return response_to_wire(await self.search(request), return_scores=request.return_scores)
 
     async def _one(self, body: bytes) -> dict[str, Any]:
         try:
             one = OneQuery.model_validate_json(body)
         except ValidationError as error:
-            raise _refused(error.errors(include_url=False, include_input=False)[0], OneQuery) from error
+            raise refused(error.errors(include_url=False, include_input=False)[0], OneQuery) from error
         request = RetrieveRequest(queries=[one.query], topk=one.top_k, filters=one.filters)
         [results] = response_to_wire(await self.search(request), return_scores=True)["result"]
         return {"query": one.query, "results": results, "num_results": len(results)}
@@ -212,25 +190,15 @@ class RetrievalService:
             raise Refusal(422, f"filters: {error}") from error
 
 
-def _refused(first: Mapping[str, Any], form: type[BaseModel]) -> Refusal:
-    """What is wrong with a request's fields."""
-    where = ".".join(map(str, first["loc"])) or "body"
-    if first["type"] == "extra_forbidden":
-        return Refusal(422, f"{where}: unknown field; known are {', '.join(form.model_fields)}")
-    return Refusal(422, f"{where}: {first['msg'].removeprefix('Value error, ')}")
-
-
 def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None = None) -> FastAPI:
     """The ASGI application.
 
     Args:
         open_engine: opens the engine; default: what `options` name, see `opened`.
     """
-    try:
+    with needs("fastapi", "serve", "the retrieval service"):
         import orjson
         from fastapi import FastAPI, Response
-    except ImportError as error:
-        raise MissingExtra(error.name or "fastapi", "serve", "the retrieval service") from error
 
     service = RetrievalService(options, open_engine or (lambda: opened(options)))
 

@@ -141,7 +141,7 @@ def test_faults_are_named_by_line(tmp_path: Path, text: object, fault: str) -> N
 
 def test_other_mistakes(tmp_path: Path) -> None:
     (tmp_path / "roles.jsonl").write_text('{"messages": [{"role": "user", "content": "a"}]}\n')
-    with pytest.raises(UserError, match=r"roles.jsonl:1: key 'messages' must be two messages"):
+    with pytest.raises(UserError, match=r"roles\.jsonl:1: key 'messages'"):
         example_turns.read(tmp_path / "roles.jsonl")
     examples = str(write(tmp_path / "turns.jsonl", GOOD[0]))
     assert "--prompt tools" in prepare(tmp_path, "--examples", examples, "--prompt", "tools")[1]

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from medr3_plugin.data import prepare
 from medr3_plugin.data.layouts import DATASETS
-from medr3_plugin.data.questions import prepare, reading
+from medr3_plugin.data.questions import reading
 from medr3_plugin.errors import UserError
 
 datasets = pytest.importorskip("datasets")
@@ -113,7 +114,7 @@ def test_a_data_set_that_comes_as_a_script_is_read_from_the_hubs_parquet_copy(hu
     assert (item.answers, item.split, item.options["A"]) == (("痛风",), "test", "丹毒")
     with pytest.raises(UserError, match=r"script.*bigbio/med_qa:CONFIG:SPLIT"):
         list(reading.read("bigbio/med_qa:test"))
-    with pytest.raises(UserError, match=r"bigbio/med_qa: .*cannot be loaded from the Hub"):
+    with pytest.raises(UserError, match="bigbio/med_qa: "):
         list(reading.read("bigbio/med_qa:med_qa_xx_source:test"))
 
 

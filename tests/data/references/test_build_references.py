@@ -12,7 +12,8 @@ import pytest
 from command_line import medr3
 from werkzeug import Request, Response
 
-from medr3_plugin.data.questions import prepare, prompts
+from medr3_plugin.data import prepare
+from medr3_plugin.data.questions import prompts
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.references import build, offline, steps
 from medr3_plugin.data.references.caller import Costs
@@ -487,9 +488,9 @@ def test_an_unnamed_model_is_known_by_the_name_that_its_server_gives(tmp_path, e
 
 
 def test_options_are_checked():
-    with pytest.raises(ValueError, match="must not be below references"):
+    with pytest.raises(ValueError, match="max_trajectories"):
         BuildOptions(references=5, max_trajectories=2)
-    with pytest.raises(ValueError, match="must not be above"):
+    with pytest.raises(ValueError, match="min_pass_rate"):
         BuildOptions(min_pass_rate=0.9)
 
 
@@ -554,7 +555,7 @@ def test_retrieved_marks_need_both_entities_in_one_document():
 def test_parquet_from_elsewhere_is_named(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_text('{"question": "Q?"}\n')
-    with pytest.raises(UserError, match=r"x\.jsonl:1: no column 'extra_info'"):
+    with pytest.raises(UserError, match=r"x\.jsonl:1: .*'extra_info'"):
         build.read_rows(path)
 
 

@@ -225,8 +225,8 @@ def test_a_killed_run_pays_only_for_the_rest(tmp_path, server, build):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--evidence-for", "all"], "--evidence-for 'all': expected one of guessed, lowest"),
-        (["--evidence-structured", "xml"], "--evidence-structured 'xml': expected one of json_schema"),
+        (["--evidence-for", "all"], "--evidence-for: 'all' is not one of"),
+        (["--evidence-structured", "xml"], "--evidence-structured: 'xml' is not one of"),
         (["--evidence-judge", "localhost:8000"], "--evidence-judge 'localhost:8000': expected an address"),
     ],
 )

@@ -190,19 +190,3 @@ def test_command(tmp_path: Path) -> None:
     assert not list((tmp_path / "empty").iterdir())
     missing = medr3("report", tmp_path / "nowhere")
     assert isinstance(missing.exception, UserError)
-
-
-def test_png(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    result = medr3("report", make_run(tmp_path / "run"), "--png")
-    assert result.exit_code == 0, result.output
-    pictures = sorted(path.name for path in (tmp_path / "run" / "report_plots").iterdir())
-    assert pictures == [
-        "accuracy.png",
-        "health.png",
-        "reasoning.png",
-        "retrieval.png",
-        "reward.png",
-        "searches.png",
-    ]
-    assert all((tmp_path / "run" / "report_plots" / name).read_bytes()[:4] == b"\x89PNG" for name in pictures)

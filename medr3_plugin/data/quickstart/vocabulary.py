@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from medr3_plugin.data.quickstart import disease_names, hpo
+from medr3_plugin.text import bare_words
 
 _SCOPES = ("EXACT", "RELATED")
 
@@ -29,7 +30,7 @@ def disease_entries(ontology: hpo.Ontology) -> Iterator[dict[str, Any]]:
     for disease in ontology.diseases.values():
         name, *others = disease_names.aliases(disease.name)
         entry = merged.setdefault(
-            disease_names.fold(name), {"id": disease.id, "name": name, "synonyms": [], "kind": "disease"}
+            bare_words(name), {"id": disease.id, "name": name, "synonyms": [], "kind": "disease"}
         )
         entry["synonyms"].extend(alias for alias in others if alias not in entry["synonyms"])
     yield from merged.values()
@@ -42,8 +43,8 @@ def entries(ontology: hpo.Ontology) -> Iterator[dict[str, Any]]:
     """
     known = set()
     for entry in phenotype_entries(ontology):
-        known.add(disease_names.fold(entry["name"]))
+        known.add(bare_words(entry["name"]))
         yield entry
     for entry in disease_entries(ontology):
-        if disease_names.fold(entry["name"]) not in known:
+        if bare_words(entry["name"]) not in known:
             yield entry

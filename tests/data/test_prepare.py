@@ -11,7 +11,8 @@ from command_line import medr3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medr3_plugin.data.questions import prepare, reading
+from medr3_plugin.data import prepare
+from medr3_plugin.data.questions import reading
 from medr3_plugin.data.questions.items import Item, options_of, right_letter, stable_id
 from medr3_plugin.data.questions.overlap import OverlapIndex, ngrams
 from medr3_plugin.errors import UserError
@@ -143,7 +144,7 @@ def test_a_text_overlaps_itself_whatever_its_case_and_spacing(words):
 def test_nothing_usable_is_an_error_but_the_report_is_written(tmp_path):
     source = write(tmp_path / "x.jsonl", {"question": "Q?"})
     loaded = prepare.load("generic", source)
-    with pytest.raises(UserError, match=r"no usable row is left: .*x.jsonl:1: key 'answer'"):
+    with pytest.raises(UserError, match=r"x\.jsonl:1: key 'answer'"):
         prepare.write(loaded, tmp_path / "o.parquet", [])
     assert (tmp_path / "o.parquet.report.json").exists() and not (tmp_path / "o.parquet").exists()
 
@@ -172,10 +173,10 @@ def test_unreadable_files_name_themselves(tmp_path, name, content, message):
 
 
 def test_missing_source_and_missing_split(tmp_path):
-    with pytest.raises(UserError, match="no such file or folder"):
+    with pytest.raises(UserError, match="no such file"):
         list(reading.read(str(tmp_path / "absent.jsonl")))
     write(tmp_path / "train.jsonl", {})
-    with pytest.raises(UserError, match="of split 'test'; splits found: train"):
+    with pytest.raises(UserError, match=r"'test'.*train"):
         list(reading.read(str(tmp_path), split="test"))
 
 
@@ -183,11 +184,11 @@ def test_missing_source_and_missing_split(tmp_path):
     "arguments",
     [("--form", "both"), ("--prompt", "poem"), ("--stage", "fourth"), ("--out", "o.parquet", "--form", "x")],
 )
-def test_wrong_options_name_the_known_ones(tmp_path, arguments):
+def test_wrong_options_are_named(tmp_path, arguments):
     code, output = run(
         "prepare", "generic", "--source", "x", "--out", str(tmp_path / "o.parquet"), *arguments
     )
-    assert code != 0 and "expected" in output
+    assert code != 0 and arguments[-2] in output and arguments[-1] in output
 
 
 @given(st.dictionaries(st.sampled_from("ABCDE"), st.text(min_size=1).filter(str.strip), min_size=2))
@@ -257,7 +258,7 @@ def test_an_evaluation_file_without_questions_is_named(tmp_path):
     write(tmp_path / "a.jsonl", {"question": CASE})
     bad = write(tmp_path / "ground_truth.json", {"123": "yes", "124": "no"})
     loaded = prepare.Loaded(items=[Item("i", "d", CASE, ("x",))])
-    with pytest.raises(UserError, match=r"ground_truth\.json: no row has a question") as caught:
+    with pytest.raises(UserError, match=r"ground_truth\.json") as caught:
         prepare.remove_overlaps(loaded, [str(tmp_path)])
     assert bad in str(caught.value)
 
@@ -299,18 +300,11 @@ def test_split_of_a_file(tmp_path):
     (item,) = prepare.load("generic", mixed, split="dev").items
     assert (item.question, item.split) == ("validation?", "dev")
     named = write(tmp_path / "test.jsonl", {"question": "Q?", "answer": "x"})
-    with pytest.raises(UserError, match=r"test.jsonl: no row of split 'train'; splits found: test"):
+    with pytest.raises(UserError, match=r"test\.jsonl: .*'train'.*test"):
         prepare.load("generic", named, split="train")
     unnamed = write(tmp_path / "mine.jsonl", {"question": "Q?", "answer": "x"})
-    with pytest.raises(UserError, match="none is named"):
+    with pytest.raises(UserError, match=r"'train'.*'split'"):
         prepare.load("generic", unnamed, split="train")
-
-
-def test_unknown_split_of_generated_questions():
-    with pytest.raises(
-        UserError, match="no split 'tset' of the generated questions; known: train, dev, test"
-    ):
-        prepare.generated("tset", 1)
 
 
 def test_why_no_row_is_left_and_that_the_parquet_is_an_old_one(tmp_path):
@@ -356,7 +350,7 @@ def test_a_damaged_parquet_is_named(tmp_path):
     content = bytearray(path.read_bytes())
     content[4 : len(content) // 2] = b"\xff" * (len(content) // 2 - 4)
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"x.parquet#1: damaged from here on"):
+    with pytest.raises(UserError, match=r"x\.parquet#1"):
         list(reading.read(str(path)))
 
 
@@ -374,7 +368,7 @@ def test_an_out_that_cannot_be_written(tmp_path):
 )
 def test_a_missing_file_is_no_hub_name(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="no such file or folder, and not a Hub name"):
+    with pytest.raises(UserError, match="owner/name"):
         list(reading.read(name))
 
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from medr3_plugin.data import origin
 from medr3_plugin.data.layouts import DATASETS, Layout, mirage
-from medr3_plugin.data.questions import evaluation_sets, origin, parquet, prompts, reading
+from medr3_plugin.data.questions import evaluation_sets, parquet, prompts, reading
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.questions.overlap import Overlap, OverlapIndex
-from medr3_plugin.data.quickstart import hpo, rare_disease
 from medr3_plugin.errors import RowError, RowSkipped, UserError
 from medr3_plugin.outputs import write_json
 from medr3_plugin.rows import options_of, references_of
@@ -151,18 +151,6 @@ def _deduplicate(parsed: Sequence[tuple[reading.RawRow, Item]], loaded: Loaded) 
             first[item.key] = item
             ids.add(item.id)
             loaded.items.append(item)
-
-
-def generated(split: str, count: int, seed: int = 0) -> Loaded:
-    """Rare-disease questions generated from HPO, as if loaded; `dev` and `test`: the held-out diseases."""
-    known = ("train", "dev", "test")
-    if (split := reading.split_name(split)) not in known:
-        raise UserError(
-            f"rare_disease: no split {split!r} of the generated questions; known: {', '.join(known)}"
-        )
-    part = "train" if split == "train" else "validation"
-    questions = rare_disease.RareDiseaseQuestions(hpo.load(), seed=seed).generate(part, count)
-    return Loaded(items=[dataclasses.replace(question, split=split) for question in questions])
 
 
 def check_one_split(
