@@ -43,6 +43,7 @@ def evaluate(  # noqa: PLR0917 (the options of a command)
     device: Device = "",
     reranker: Reranker = "",
     skip_bad: SkipBad = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Build the indexes again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure nDCG@10 of an engine on R2MED: index each set and run its queries.
@@ -65,6 +66,7 @@ def evaluate(  # noqa: PLR0917 (the options of a command)
             encoder=config,
             search=search_options(reranker=reranker, device=device),
             bad_rows=bad,
+            overwrite=overwrite,
             notify=lambda message: typer.echo(message, err=True),
         )
     )

@@ -99,13 +99,14 @@ def evaluate(
     encoder: EncoderConfig | None = None,
     search: SearchOptions | None = None,
     bad_rows: BadRows | None = None,
+    overwrite: bool = False,
     notify: Callable[[str], None] = lambda _: None,
 ) -> Iterator[SetResult]:
     """Build the index of each set and ask its queries.
 
     Args:
         out: folder for the indexes, one folder for each set; those that are up to date are used as they are.
-        bad_rows: see `build_index`.
+        bad_rows, overwrite: see `build_index`.
         notify: told what is built, and how many relevant documents no corpus holds.
 
     Raises:
@@ -113,7 +114,15 @@ def evaluate(
     """
     for benchmark in sets:
         index = out / benchmark.name
-        build_index(benchmark.corpus, index, engine, encoder=encoder, bad_rows=bad_rows, notify=notify)
+        build_index(
+            benchmark.corpus,
+            index,
+            engine,
+            encoder=encoder,
+            overwrite=overwrite,
+            bad_rows=bad_rows,
+            notify=notify,
+        )
         searched = open_index(index, search)
         known = {document.id for document in searched.store}
         missing = {document for grades in benchmark.grades.values() for document in grades} - known

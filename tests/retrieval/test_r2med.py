@@ -82,6 +82,10 @@ def test_one_command_over_a_folder_of_sets(tmp_path):
     assert found["mean_ndcg_at_10"] == pytest.approx((1 + diag["ndcg"]) / 2)
     again = run("--source", source / "Biology", "--out", tmp_path / "out")
     assert again.exit_code == 0 and "1.000" in again.output
+    write_jsonl(source / "Biology/corpus.jsonl", [{"id": "scurvy_1", "text": TEXTS["scurvy_1"]}])
+    changed = run("--source", source / "Biology", "--out", tmp_path / "out")
+    assert isinstance(changed.exception, UserError) and "--overwrite" in str(changed.exception)
+    assert run("--source", source / "Biology", "--out", tmp_path / "out", "--overwrite").exit_code == 0
 
 
 def test_the_hub_s_configurations(tmp_path, monkeypatch):
