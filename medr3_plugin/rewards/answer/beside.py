@@ -18,6 +18,11 @@ def is_plain(words: list[str], question: Question) -> bool:
     )
 
 
+def has_other_number(words: list[str], question: Question) -> bool:
+    """Whether a number among the words is none of the question's: "best in type 1", where it asks about type 2."""
+    return any(word.isdigit() and word not in question.words for word in words)
+
+
 def says_bad(word: str) -> bool:
     """Whether a word says something bad of an answer, or what it once was."""
     return word in wording.BAD or (word.startswith(wording.BAD_STEMS) and word != "considering")

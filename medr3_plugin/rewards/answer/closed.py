@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from medr3_plugin.rewards.answer import closed_words, doubts, wording
-from medr3_plugin.rewards.answer.beside import is_plain, says_bad
+from medr3_plugin.rewards.answer.beside import has_other_number, is_plain, says_bad
 from medr3_plugin.rewards.answer.names import Question
 from medr3_plugin.rewards.answer.reading import FIRST
 from medr3_plugin.text import has_cjk, word_keys
@@ -66,7 +66,11 @@ def _claims(subject: list[str], context: list[str], after: list[str], own: str, 
         return False
     lead, tail = _new(subject, question), _new(after, question)
     praise = closed_words.SUPERLATIVE.search(" ".join(after))
-    praised = praise is not None and not _new(" ".join(after)[: praise.start()].split(), question)
+    praised = (
+        praise is not None
+        and not _new(" ".join(after)[: praise.start()].split(), question)
+        and not has_other_number(after, question)
+    )
     told = [word for word in (*subject, *after) if word not in wording.MARKS and word not in wording.PLAIN]
     number = question.labels[ord(own) - FIRST] in question.numbers
     return (
@@ -85,8 +89,8 @@ def _ends_in_letter(subject: list[str], question: Question) -> bool:
 
 
 def _limits(subject: list[str], question: Question) -> bool:
-    """Whether words before a reference ask, or say something new of the answer ("a partial answer is")."""
-    if subject and subject[0] in doubts.FINITE:
+    """Whether words before a reference ask, set a condition, or say something new of the answer ("partial answer")."""
+    if subject and (subject[0] in doubts.FINITE or subject[0] in closed_words.CONDITIONS):
         return True
     names = next((i for i, word in enumerate(subject) if word in wording.NAMES_ANSWER), None)
     return closed_words.ONE_OF_SEVERAL.search(" ".join(subject)) is not None or (

@@ -15,6 +15,7 @@ REASON_BEGINS = re.compile(
 SUPERLATIVE = re.compile(
     r"\b(?:most|mostlikely|best|(?:great|high|larg|clos|strong|saf|clear)est|main|primary|ideal|optimal|"
     r"correct|right|answer|preferred|choice|appropriate|suitable|recommended|indicated|warranted|chosen|selected|"
+    r"(?:should|must|needs? to) be (?:started|begun|given|administered|prescribed|initiated|performed|ordered)|"
     r"(?<!an )(?:option|one) (?:that|which|supported|described)|what (?:we|question|you|i|is) )\b"
 )
 # a number before "to" or a hyphen, or behind it: a range, of which an option is only one end
@@ -38,6 +39,7 @@ UNITS = frozenset(
         "mg g kg mcg ug ml l dl mmhg mm cm m % / mmol mol years year months month weeks days hours minutes degrees"
     )
 )
+CONDITIONS = frozenset(listed("if unless provided assuming suppose supposing when whenever"))
 HISTORY = frozenset(listed("was were had have taken taking"))  # "is known to have taken C"
 NOT_WHAT_IS = re.compile(
     r"\b(?:not|n t|t|never|cannot|no)(?: [a-z]+)?(?: (?:be|is|are))? *$|"
@@ -62,7 +64,13 @@ COMMITS = (
     r"(?:comes?|boils?|narrow(?:s|ed)? it|narrow(?:s|ed)?) down to|definitely|clearly|certainly|obviously|undoubtedly|"
     r"surely|alright|okay|ok|well|finally|ultimately)(?: ,)?$"
 )
+# "Start him on C", "The patient should receive C"
+ORDERS = (
+    r"(?:^|(?:^| )(?:should|must|needs? to) (?:be )?)"
+    r"(?:start(?:ed)?|begin|begun|given?|administer|prescribed?|initiate|perform|order|obtain|receive|get)"
+    r"(?: (?:this |his |her )?(?:patient|him|her|them|treatment|therapy))?(?: on| with)?$"
+)
 CHOOSES = re.compile(
-    r"(?:^| )(?:favou?rs?|point(?:s|ing)? to(?:wards?)?|supports?|confirms?|indicat(?:es?|ing)|suggest(?:s|ing)?|says|"
-    rf"leads? (?:me |us )?to|leading to|corresponds? to|fits?|match(?:es)?)$|(?:^| ){COMMITS}"
+    r"(?:^| )(?:favou?rs?|point(?:s|ing)? to(?:wards?)?|supports?|confirms?|indicat(?:es?|ing)|suggest(?:s|ing)?|"
+    rf"leads? (?:me |us )?to|leading to|corresponds? to|fits?|match(?:es)?)$|(?:^| ){COMMITS}|{ORDERS}"
 )

@@ -27,7 +27,7 @@ TAKES_BACK = re.compile(
     r"answer|place|candidate|possibility|diagnosis|guess|letter)(?! choices)|"
     r"a second|one (?:above|below|before|after)|maybe|perhaps|"
     r"i (?:(?:am|m)(?! (?:going|choosing|selecting|picking|settling|left|confident|certain)\b)"
-    r"|think|guess|suppose|may|might|could|can(?:not| t)|do(?: "
+    r"|think|guess|suppose|hope|wish|may|might|could|can(?:not| t)|do(?: "
     r"not|n t)|would also|also|d))\b"
     r"|不确定|不肯定|也可能|也有可能|也可以|也对|也正确|都对|都正确|均正确|均可|或者|还是|不能排除|无法排除|待排|其次|另一|"
     r"猜|存疑|不一定|备选|第[一二三四五]个?选?项|前一|后一|上一|下一|更正|不对|错了"

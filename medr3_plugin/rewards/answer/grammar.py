@@ -157,7 +157,8 @@ def _reason(  # noqa: PLR0911 - one return a kind of reason
     if found := wording.IDENTIFIES.match(after):
         rest = after[found.end() :].split()
         known = (found["best"] or found["well"]) and not question.open
-        plain = wording.BADLY.isdisjoint(rest) and (known or beside.is_plain(rest, question))
+        bad = not wording.BADLY.isdisjoint(rest) or beside.has_other_number(rest, question)
+        plain = not bad and (known or beside.is_plain(rest, question))
         return " , ".join(rest) if plain else None
     if question.letters and wording.APPOSITION.match(after):
         return None  # what is said of the option stands behind the second comma

@@ -47,7 +47,7 @@ PLAIN = frozenset(
         "literature documents search document abstract article studies trial trials source sources see idx index "
         "entity "
         "plausible leading unifying molecular phenotypic female male stated suffers "
-        "affected meets criteria specific towards toward affecting concluded concludes state diagnosed hope "
+        "affected meets criteria specific towards toward affecting concluded concludes state diagnosed "
         "helps true expected intended physician doctor clinician specialist what looking reason "
         "ok okay alright well sure definitely certainly obviously undoubtedly evidently consequently research "
         "dealing same tool "

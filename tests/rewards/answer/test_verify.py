@@ -98,6 +98,12 @@ def test_choice(answer, expected):
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
+        # treatment ordered, but not what a patient took or somebody said
+        ("Start ceftriaxone.", 2), ("We should start this patient on ceftriaxone.", 2),
+        ("The patient should receive ceftriaxone.", 2), ("Ceftriaxone should be started.", 2),
+        ("He was given ceftriaxone.", None), ("Do not start ceftriaxone.", None), ("My friend says C", None),
+        ("If he had renal failure, C", None), ("I hope the answer is C", None),
+        ("C is appropriate in type 1 diabetes", None),
         # what stands before the option need not be known, if it leads to it
         ("The drug that blocks the cell wall in this infection is ceftriaxone.", 2), ("I am left with C.", 2),
         ("The next step would be to administer ceftriaxone.", 2), ("Looks like C to me.", 2), ("answer is c", 2),
