@@ -37,7 +37,12 @@ SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave wrong rows out:
 EncoderNow = Annotated[str, typer.Option(help="New location of a dense index's encoder.")]
 ArticleEncoderNow = Annotated[str, typer.Option(help="New location of its document encoder, if separate.")]
 Reranker = Annotated[str, typer.Option(help="Folder or Hub name of a cross-encoder.")]
-EvidencePrior = Annotated[float, typer.Option(min=0.0, help="Prefer strong evidence, from 0 (off) to 1.")]
+EvidencePrior = Annotated[
+    float,
+    typer.Option(
+        min=0.0, help="Prefer strong evidence: 0 is off, 1 doubles a meta-analysis against an opinion."
+    ),
+]
 
 
 def encoder_config(  # noqa: PLR0917 (options as they are given)

@@ -44,7 +44,8 @@ class SearchOptions(Section):
             documents from further down.
         reranker: folder or Hugging Face name of a cross-encoder; null for none.
         rerank_depth: candidates scored by the cross-encoder, which takes nearly all of its time; use fewer on a CPU.
-        evidence_prior: how much strong evidence is preferred, from 0 (not at all) to 1.
+        evidence_prior: how much strong evidence is preferred: 0 not at all, 1 doubles a meta-analysis against an
+            expert's opinion.
     """
 
     encoder: str | None = None
