@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from chat_server import judge_of, verdict_text
@@ -94,6 +95,13 @@ async def test_a_cancelled_request_is_claimed_by_nobody(stores):
     await asyncio.sleep(0.1)
     first.cancel()
     assert await asyncio.wait_for(two.once("k", Asked()), 10) == REPLY
+
+
+def test_a_new_file_opened_by_many_at_the_same_time(tmp_path):
+    with ThreadPoolExecutor(12) as opening:
+        for number in range(40):  # SQLite refused one of some thousand
+            for opened in opening.map(ReplyStore, [tmp_path / f"{number}.sqlite"] * 12):
+                opened.close()
 
 
 WORKER = """

@@ -73,7 +73,7 @@ LINK_PHRASE = re.compile(
     r"(?:explained|affected|described|represented) by|"
     r"(?:consistent|compatible|suggestive|indicative|characteristic|typical|diagnostic|pathognomonic|classic|"
     r"classical|criteria|specific) (?:of|for|with)|(?:fits?|match|matches|fitting|matching)(?: best)?(?: with)?|"
-    r"diagnosed with|represents?|recommend|"
+    r"diagnosed with|represents?|describes?|recommend|"
     r"suggests?|indicates?|supports?|points? to|points? towards?|that|choose|select|pick|"
     r"answer|diagnose|"
     r"conclude|opt for|(?:leaves|leaving)(?: us| me)?(?: with)?|i will|i ll|i would|leads us to|going with|makes?|"
