@@ -106,7 +106,8 @@ _LATIN_BEFORE = re.compile(r"([a-z0-9]{1,4})[ -]?\Z")
 _LATIN_AFTER = re.compile(r"[ -]?([a-z]|\d{1,3})(?![a-z0-9])")
 _HAN_NUMERAL = re.compile("[一二三四五](?=[型期级度])")
 
-_LETTER = re.compile(  # of Cyrillic, Hebrew, Arabic, Devanagari; small ones are words but for the last
+# a letter behind a word in Cyrillic, Hebrew, Arabic or Devanagari; a small one within a text is a word of the language
+_LETTER = re.compile(
     "([\u0400-\u06ff\u0900-\u0dff]{3,30})[ -]([A-ZА-Я\u05d0-\u05ea\u0621-\u064a\u0904-\u0939]|[a-zа-я]\\Z)"
     "(?![\\w\u0900-\u0dff])"
 )
