@@ -90,14 +90,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8, help="steps of each run")
     parser.add_argument("--slow-share", type=float, default=0.1, help="share of the searches that are slow")
     parser.add_argument("--slow-s", type=float, default=20.0, help="seconds that a slow search takes longer")
-    parser.add_argument("--out", type=Path, default=Path(tempfile.mkdtemp()), help="folder for both runs")
+    parser.add_argument("--out", type=Path, help="folder for both runs [default: a new one]")
     arguments = parser.parse_args()
     app = SlowSearches(create_app(ServiceOptions(index=str(INDEX))), arguments.slow_share, arguments.slow_s)
     url = serve(app)
+    out = arguments.out or Path(tempfile.mkdtemp())
     later: dict[str, float] = {}
     for mode in MODES:
         app.restart()
-        first, *others = [row["time/step"] for row in run(mode, arguments.steps, url, arguments.out)]
+        first, *others = [row["time/step"] for row in run(mode, arguments.steps, url, out)]
         later[mode] = mean(others)
         print(f"{mode}: first step {first:.0f} s, then", *(f"{seconds:.0f}" for seconds in others), end=" ")
         print(f"(mean {later[mode]:.1f} s); {app.asked} searches, {app.delayed} of them slow", flush=True)

@@ -30,17 +30,18 @@ class RowSkipped(Exception):
 class MissingExtra(UserError):
     """An optional dependency is needed but not installed."""
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the package {package!r}: pip install 'medr3-plugin[{extra}]'")
+    def __init__(self, package: str, extra: str, purpose: str, why: str = "") -> None:
+        remedy = f"pip install 'medr3-plugin[{extra}]'"
+        super().__init__(f"{purpose} needs the package {package!r}: {remedy}" + (f" ({why})" if why else ""))
 
 
 @contextmanager
 def needs(package: str, extra: str, purpose: str) -> Iterator[None]:
-    """Import optional packages inside; raises `MissingExtra` if they are not installed."""
+    """Import optional packages inside; raises `MissingExtra` if they are not installed, or broken: it says which."""
     try:
         yield
     except ImportError as error:
-        raise MissingExtra(package, extra, purpose) from error
+        raise MissingExtra(package, extra, purpose, str(error)) from error
 
 
 class RunFailed(Exception):

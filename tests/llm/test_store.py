@@ -8,8 +8,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from chat_server import judge_of, verdict_text
@@ -97,11 +97,14 @@ async def test_a_cancelled_request_is_claimed_by_nobody(stores):
     assert await asyncio.wait_for(two.once("k", Asked()), 10) == REPLY
 
 
-def test_a_new_file_opened_by_many_at_the_same_time(tmp_path):
-    with ThreadPoolExecutor(12) as opening:
-        for number in range(40):  # SQLite refused one of some thousand
-            for opened in opening.map(ReplyStore, [tmp_path / f"{number}.sqlite"] * 12):
-                opened.close()
+def test_a_new_file_that_another_process_is_preparing(tmp_path):
+    other = sqlite3.connect(tmp_path / "v.sqlite", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")  # SQLite does not wait for this lock to change the journal
+    released = threading.Timer(0.3, other.execute, ["ROLLBACK"])
+    released.start()
+    ReplyStore(tmp_path / "v.sqlite").close()
+    released.join()
+    other.close()
 
 
 WORKER = """

@@ -90,7 +90,7 @@ def _ends_in_letter(subject: list[str], question: Question) -> bool:
 
 def _limits(subject: list[str], question: Question) -> bool:
     """Whether words before a reference ask, set a condition, or say something new of the answer ("partial answer")."""
-    if subject and (subject[0] in doubts.FINITE or subject[0] in closed_words.CONDITIONS):
+    if subject and (subject[0] in doubts.FINITE or subject[0] in closed_words.CONDITIONALS):
         return True
     names = next((i for i, word in enumerate(subject) if word in wording.NAMES_ANSWER), None)
     return closed_words.ONE_OF_SEVERAL.search(" ".join(subject)) is not None or (

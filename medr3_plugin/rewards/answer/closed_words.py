@@ -39,7 +39,7 @@ UNITS = frozenset(
         "mg g kg mcg ug ml l dl mmhg mm cm m % / mmol mol years year months month weeks days hours minutes degrees"
     )
 )
-CONDITIONS = frozenset(listed("if unless provided assuming suppose supposing when whenever"))
+CONDITIONALS = frozenset(listed("if unless provided assuming suppose supposing when whenever"))
 HISTORY = frozenset(listed("was were had have taken taking"))  # "is known to have taken C"
 NOT_WHAT_IS = re.compile(
     r"\b(?:not|n t|t|never|cannot|no)(?: [a-z]+)?(?: (?:be|is|are))? *$|"
