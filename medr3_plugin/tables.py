@@ -11,6 +11,7 @@ import csv
 import gzip
 import io
 import json
+import sys
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import nullcontext
@@ -203,9 +204,13 @@ def json_lines(path: Path, split: str = "") -> Iterator[RawRow]:
                 where, lossless, split, f"byte {error.start + 1} is not UTF-8; convert the file to UTF-8"
             )
             continue
-        except ValueError as error:
-            remedy = "write an object a line, nothing between them (an array: in a file named .json)"
+        except json.JSONDecodeError as error:
+            remedy = "write one object per line, with nothing between them (an array belongs in a file named .json)"
             yield RawRow(where, {"raw": line.decode("utf-8")}, split, f"not JSON: {error}; {remedy}")
+            continue
+        except ValueError:  # Python reads no longer numbers, as their conversion takes quadratic time
+            digits = f"a number of more than {sys.get_int_max_str_digits()} digits; write it as a string"
+            yield RawRow(where, {"raw": line.decode("utf-8")}, split, digits)
             continue
         except RecursionError:
             yield RawRow(where, {"raw": line.decode("utf-8")}, split, "nested too deeply to be a row")
@@ -218,7 +223,9 @@ def json_lines(path: Path, split: str = "") -> Iterator[RawRow]:
 
 def _checked(where: str, data: Any, split: str) -> RawRow:
     if not isinstance(data, Mapping):
-        return RawRow(where, {"raw": data}, split, f"expected an object, found {type(data).__name__}")
+        return RawRow(
+            where, {"raw": data}, split, f"expected an object, found {json.dumps(data, default=str)[:60]}"
+        )
     try:
         for key, value in data.items():
             json.dumps({key: value}, ensure_ascii=False).encode()

@@ -321,7 +321,7 @@ def test_a_damaged_file_is_named(tmp_path, form, damage):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ('{"id": "1", "text": "x"},\n', r"c\.jsonl:1: not JSON: .*an object a line"),
+        ('{"id": "1", "text": "x"},\n', r"c\.jsonl:1: not JSON: .*one object per line"),
         ('[\n{"id": "1", "text": "x"}\n]\n', r"c\.jsonl:1: not JSON: .*\.json"),
     ],
 )
