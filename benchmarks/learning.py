@@ -70,9 +70,7 @@ QUESTIONS = 400
 ARMS = {
     "medr3": "three stages, our rewards",
     "paper": "three stages, rewards of the paper's figures",
-    "searched": "as medr3, but the first stage pays for a search, too",
-    "searched_10": "as searched, at half the weight",
-    "searched_05": "as searched, at a quarter of the weight",
+    "unpaid": "as medr3, but the first stage does not pay for a search",
     "joint_only": "one stage, our joint reward",
     "paper_joint": "one stage, the joint reward of the figures",
     "answer_only": "one stage, the answer alone",
@@ -85,9 +83,7 @@ ARMS = {
 
 CHANGES = {
     "medr3": [],
-    "searched": ["++medr3.stages.0.reward={weights: {reasoning: 0.8, searched: 0.2}}"],
-    "searched_10": ["++medr3.stages.0.reward={weights: {reasoning: 0.9, searched: 0.1}}"],
-    "searched_05": ["++medr3.stages.0.reward={weights: {reasoning: 0.95, searched: 0.05}}"],
+    "unpaid": ["++medr3.stages.0.reward={weights: {reasoning: 1}}"],
     "paper_joint": ["ablation=joint_only", "++medr3.stages.0.reward={preset: paper}"],
     "right_groups": ["++medr3.wrong_group_weight=0"],
     "no_deviation": ["algorithm.norm_adv_by_std_in_grpo=false"],
