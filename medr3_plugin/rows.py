@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from string import ascii_uppercase as LETTERS  # noqa: N812 (a constant here)
 from typing import Any
 
-from medr3_plugin.errors import RowError
+from medr3_plugin.errors import RowError, shown
 from medr3_plugin.records import Reference, Sample, Triple
 from medr3_plugin.text import name_key
 
@@ -167,10 +167,7 @@ def accepted(value: Any, place: str) -> tuple[str, ...]:
             raise RowError(f"{expected}, got an object with {', '.join(map(repr, present)) or 'no key'}")
         return accepted(present["target"], f"{place}.target")
     entries = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-    answers = [
-        str(entry) if isinstance(entry, int | float) and not isinstance(entry, bool) else entry
-        for entry in entries
-    ]
+    answers = [_number_as_text(entry) for entry in entries]
     if not answers or not all(isinstance(answer, str) and answer.strip() for answer in answers):
         raise RowError(f"{expected}, none empty; got {shown(value)}")
     return tuple(dict.fromkeys(answers))
@@ -350,12 +347,6 @@ def texts_of(value: Any, place: str) -> tuple[str, ...]:
 def is_missing(value: Any) -> bool:
     """Null, or NaN, as pandas writes it."""
     return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def shown(value: Any) -> str:
-    """A value in a message, cut to 60 characters."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _first(key: str, *holders: Mapping[str, Any]) -> Any:

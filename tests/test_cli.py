@@ -253,7 +253,7 @@ def test_options_of_long_commands_are_grouped() -> None:
         (
             "search x --index INDEX --min-year 2020 --max-year 2010",
             2,
-            "--min-year 2020",
+            "min_year 2020",
         ),
         ("search x --index INDEX --source books", 2, "no source 'books'; the index's documents name none"),
         ("index build --corpus corpus.jsonl --out other --chunk-tokens -5", 2, "--chunk-tokens"),

@@ -61,9 +61,13 @@ class BuildOptions(Section):
     @model_validator(mode="after")
     def _in_order(self) -> BuildOptions:
         if self.max_trajectories < self.references:
-            raise ValueError("max_trajectories must not be below references")
+            raise ValueError(
+                f"max_trajectories {self.max_trajectories} is less than references {self.references}"
+            )
         if self.min_pass_rate > self.max_pass_rate:
-            raise ValueError("min_pass_rate must not be above max_pass_rate")
+            raise ValueError(
+                f"min_pass_rate {self.min_pass_rate} is more than max_pass_rate {self.max_pass_rate}"
+            )
         return self
 
 

@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import UserError, needs
 from medr3_plugin.hub_name import hub_or_cache
 from medr3_plugin.retrieval.index.manifest import sample_digest
 
@@ -219,12 +219,10 @@ def check_probe(encoder: Encoder, expected: Sequence[Sequence[float]], index: Pa
 
 
 def _load(path: str, config: EncoderConfig) -> Any:
-    try:
+    with needs("sentence-transformers", "dense", "dense retrieval"):
         import sentence_transformers.models as modules
         import torch
         from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise MissingExtra("sentence-transformers", "dense", "dense retrieval") from error
     folder = Path(path).expanduser()
     if not folder.is_dir() and (folder.is_absolute() or path.startswith(".")):
         raise UserError(

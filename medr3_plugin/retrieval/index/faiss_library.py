@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from medr3_plugin.errors import MissingExtra
+from medr3_plugin.errors import needs
 from medr3_plugin.retrieval.index.encoder import Vectors
 
 _MEASURED_ON_MANY = 128_000
@@ -25,10 +25,8 @@ _SPLIT_PAYS_FROM = 4
 
 def faiss_module() -> Any:
     """FAISS, or a clear error."""
-    try:
+    with needs("faiss-cpu", "dense", "dense retrieval"):
         import faiss
-    except ImportError as error:
-        raise MissingExtra("faiss-cpu", "dense", "dense retrieval") from error
     if faiss.cvar.distance_compute_blas_threshold == _MEASURED_ON_MANY:
         least = _PER_THREAD * faiss.omp_get_max_threads()
         faiss.cvar.distance_compute_blas_threshold = min(least, _MEASURED_ON_MANY)

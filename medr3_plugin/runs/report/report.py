@@ -20,7 +20,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from medr3_plugin.errors import UserError
 from medr3_plugin.outputs import whole
 from medr3_plugin.rewards.explain import in_words
 from medr3_plugin.runs.files import METRICS, REPORT, TRAIN, VALIDATION
@@ -50,16 +49,14 @@ def write_report(
         max_trajectories: embed at most this many, evenly spaced over the run.
 
     Raises:
-        UserError: `run_dir` is not a folder, or `out` cannot be written.
+        UserError: `run_dir` is not a folder.
+        OSError: `out` cannot be written.
     """
     run = read_run(run_dir, max_trajectories=max_trajectories)
     target = out or run_dir / REPORT
     text = render(run, title or run_dir.resolve().name)
-    try:
-        with whole(target) as draft:
-            draft.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise UserError(f"{target} cannot be written ({error.strerror}): choose another --out") from error
+    with whole(target) as draft:
+        draft.write_text(text, encoding="utf-8", errors="replace")
     return target, run
 
 
