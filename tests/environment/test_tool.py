@@ -184,8 +184,6 @@ async def test_verl_never_cuts_the_answer(index, tmp_path):
     assert len(text) <= 300
     assert "(truncated)" not in text
     assert len(parse(text).documents) == len(loop.turns[0].shown) >= 1
-    with pytest.raises(UserError, match=r"max_tool_response_length.*256.*300"):
-        loop.tool.settings.check_not_cut(256)
 
 
 async def test_documents_leave_room_for_the_answer(loop):

@@ -235,14 +235,8 @@ def test_a_dash_stands_for_standard_input_and_output():
     command = [
         sys.executable,
         "-m",
-        "medr3_plugin.cli",
-        "score",
-        "--in",
-        "-",
-        "--out",
-        "-",
-        "--stage",
-        "joint",
+        "medr3_plugin",
+        *["score", "--in", "-", "--out", "-", "--stage", "joint"],
     ]
     done = subprocess.run(command, input=json.dumps(ROW) + "\n", capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -150,14 +150,3 @@ def test_opening_imports_nothing_heavy():
 def test_a_corpus_without_words(tmp_path):
     with pytest.raises(UserError, match="no word"):
         build_lexical(["!", "?"], tmp_path)
-
-
-@pytest.mark.parametrize(
-    "name", ["data.csc.index.npy", "indptr.csc.index.npy", "vocab.index.json", "params.index.json"]
-)
-def test_a_damaged_index_is_refused(tmp_path, name):
-    build_lexical(TEXTS, tmp_path)
-    path = tmp_path / name
-    path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(UserError, match="build it again"):
-        LexicalIndex(tmp_path)
