@@ -239,6 +239,7 @@ MISTAKES = [
     ("promote /nowhere/run", "/nowhere/run"),
     ("recipes copy one_gpu_1_5 mine", "one_gpu_1_5b"),
     ("recipes validate corpus.jsonl", "corpus.jsonl is not a recipe"),
+    ("report . --out corpus.jsonl/r.html", "corpus.jsonl"),
     ("report /nowhere/run", "/nowhere/run"),
     ("report x --out ''", "--out"),
     ("report x --titel y", "--title"),

@@ -13,7 +13,6 @@ A training run writes:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,11 +77,7 @@ def read_stages(file: Path) -> list[StageRecord]:
         ValueError: it is not such a file.
     """
     try:
-        # runs of before have no index
-        entries = [{"index": number, **entry} for number, entry in enumerate(json.loads(file.read_bytes()))]
-        return TypeAdapter(list[StageRecord]).validate_python(entries)
-    except TypeError as error:
-        raise ValueError(f"not a list of stages ({error})") from error
+        return TypeAdapter(list[StageRecord]).validate_json(file.read_bytes())
     except ValidationError as error:
         raise ValueError(str(mistake(error, "stages"))) from error
 

@@ -90,7 +90,6 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
     ("changes", "where", "says"),
     [
         ({"medr3.stages": [{"name": "joint"}]}, "medr3.stages[0].until", "missing"),
-        ({"medr3.stages": [{"name": "joint", "until": 100}]}, "medr3.stages[0].until", "dictionary"),
         ({"medr3.stages": [{"name": "推理", "until": {"max_steps": 1}}]}, "medr3.stages[0].name", "pattern"),
         ({"medr3.stages": [{"name": "foo", "until": {"max_steps": 1}}]}, "foo.preset", "no formula"),
         ({"medr3.stages": stage(reward="paper")}, "medr3.stages[0].reward", "dictionary"),
@@ -98,8 +97,6 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
         ({"medr3.stages": stage(max_searches="two")}, "medr3.stages[0].max_searches", "integer"),
         ({"medr3.stages": stage(handover="weight")}, "medr3.stages[0].handover", "weights"),
         ({"medr3.stages": stage(mixture={"a": float("inf")})}, "medr3.stages[0].mixture.a", "finite"),
-        ({"medr3.stages": stage(learning_rate=float("inf"))}, "medr3.stages[0].learning_rate", "finite"),
-        ({"medr3.stages": stage(temperature=3)}, "medr3.stages[0].temperature", "less than"),
         ({"medr3.environment.topk": True}, "medr3.environment.topk", "not true or false"),
         ({"medr3.run_dir": ""}, "medr3.run_dir", "must not be empty"),
         ({"medr3.retrieval.ranking": "dense"}, "medr3.retrieval", "of backend milvus"),

@@ -82,14 +82,8 @@ def _findings(config: Any, folder: Path, files: bool, gpu_memory_gib: float) -> 
         *separate(config),
         *transport(config),
     ]
-    findings += [
-        *tools(config, folder),
-        *parts(config),
-        *packages(config),
-        *devices(config, retrieval),
-        *addresses(config, retrieval),
-    ]
-    findings += [*cpus(config, retrieval), *memory(config, gpu_memory_gib)]
+    findings += [*tools(config, folder), *parts(config), *packages(config), *devices(config, retrieval)]
+    findings += [*addresses(config, retrieval), *cpus(config, retrieval), *memory(config, gpu_memory_gib)]
     if files:
         findings += [*files_exist(config, retrieval), *milvus(config, retrieval)]
         findings += [*silent_servers(config, retrieval), *resumes(config), *memory_of_this_machine(config)]
@@ -120,9 +114,8 @@ def _verl(config: Any) -> Iterator[Finding]:
     if OmegaConf.select(config, "critic.model._target_"):
         config = copy.deepcopy(config)
         with open_dict(config.critic.model):
-            del config.critic.model[
-                "_target_"
-            ]  # the class loads the model, for minutes where there is no network
+            # the class loads the model, for minutes where there is no network
+            del config.critic.model["_target_"]
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")

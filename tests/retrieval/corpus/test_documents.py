@@ -398,8 +398,8 @@ def test_columns_named_with_spaces(tmp_path):
 @pytest.mark.parametrize(
     ("row", "columns"),
     [
-        ({"page_content": "x", "metadata": {}}, "'page_content', 'metadata'"),
-        ({"id": "1", "sections": [], "b": 1}, "'sections', 'b'"),
+        ({"page_content": "x", "metadata": {}}, '"page_content", "metadata"'),
+        ({"id": "1", "sections": [], "b": 1}, '"sections", "b"'),
     ],
 )
 def test_what_a_row_has_instead_is_named(tmp_path, row, columns):
