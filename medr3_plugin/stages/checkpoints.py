@@ -24,10 +24,10 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.outputs import write_json
 
 MARKER = "medr3_complete.json"
-_SMALL = 32 * 2**20
+SMALL = 32 * 2**20
 """Bytes up to which the checksum in the marker is of the whole file."""
 
-_END = 2**20
+END = 2**20
 """Bytes at the end of a larger file that the checksum is of."""
 
 _FOLDER = re.compile(r"^global_step_(\d+)$")
@@ -133,7 +133,7 @@ def damage_of(folder: Path) -> str | None:
         try:
             if (found := file.stat().st_size) != size:
                 return f"{name} has {found} bytes of {size}"
-            large = found > _SMALL and file.suffix == ".pt"
+            large = found > SMALL and file.suffix == ".pt"
             if _checksum(file) != checksum or (large and not _sound_archive(file)):
                 return f"{name} is corrupted"
         except OSError as error:
@@ -153,7 +153,7 @@ def _sound_archive(file: Path) -> bool:
 def _checksum(file: Path) -> int:
     with file.open("rb") as stream:
         size = stream.seek(0, 2)
-        stream.seek(0 if size <= _SMALL else size - _END)
+        stream.seek(0 if size <= SMALL else size - END)
         return zlib.crc32(stream.read())
 
 

@@ -135,7 +135,7 @@ class Encoder:
 
     def __init__(self, config: EncoderConfig) -> None:
         self.config = config
-        self._query_model = _load(config.path, config)
+        self._query_model = load_model(config.path, config)
         self._article_model = None if config.article_path else self._query_model
         self._lock = threading.Lock()
         self.dimension = int(self._query_model.get_embedding_dimension())
@@ -152,7 +152,7 @@ class Encoder:
         """
         with self._lock:
             if self._article_model is None:
-                self._article_model = _load(str(self.config.article_path), self.config)
+                self._article_model = load_model(str(self.config.article_path), self.config)
         return self._encode(self._article_model, self.config.article_prefix, texts, batch_size)
 
     def probe(self) -> Vectors:
@@ -218,7 +218,8 @@ def check_probe(encoder: Encoder, expected: Sequence[Sequence[float]], index: Pa
         )
 
 
-def _load(path: str, config: EncoderConfig) -> Any:
+def load_model(path: str, config: EncoderConfig) -> Any:
+    """The sentence-transformers model of a folder or Hub name."""
     with needs("sentence-transformers", "dense", "dense retrieval"):
         import sentence_transformers.models as modules
         import torch

@@ -69,12 +69,9 @@ def test_the_index_does_not_depend_on_the_block_size(tmp_path_factory, texts, bl
         build_lexical(texts, whole)
     except UserError:
         return  # stop words only
-    original = lexical_build._BLOCK
-    lexical_build._BLOCK = block
-    try:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(lexical_build, "BLOCK", block)
         build_lexical(texts, parts)
-    finally:
-        lexical_build._BLOCK = original
     for name in ("data", "indices", "indptr"):
         file = f"{name}.csc.index.npy"
         np.testing.assert_array_equal(np.load(whole / file), np.load(parts / file))
@@ -134,7 +131,7 @@ def test_compiled_search_gives_the_same(tmp_path):
     build_lexical(TEXTS, tmp_path)
     plain, compiled = LexicalIndex(tmp_path), LexicalIndex(tmp_path)
     compiled.warm_up()
-    assert compiled._accumulate is not plain._accumulate
+    assert compiled.accumulate is not plain.accumulate
     for one, other in zip(plain.search(QUERIES, 80), compiled.search(QUERIES, 80), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
 
