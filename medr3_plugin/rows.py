@@ -27,6 +27,8 @@ from medr3_plugin.yaml_section import mistake
 Form = TypeVar("Form")
 
 _MARKS = (". ", ") ", ": ", "、", ".", ")", ":")  # between an option's letter and its text
+OPTIONS = ("options", "option", "choices")
+"""Names under which a row may have its options."""
 _PLACE = re.compile(r"\d+(?:\.0)?")
 
 
@@ -50,7 +52,8 @@ def sample_of(row: Mapping[str, Any], where: str, *, response: str = "") -> Samp
     info = _plain(row.get("extra_info")) or {}
     if not isinstance(info, Mapping):
         raise RowError(f"{where}: field 'extra_info': expected an object, got {shown(info)}")
-    options = options_of(_first("options", info, row), f"{where}: field 'options'")
+    named = next((name for name in OPTIONS if _first(name, info, row) is not None), OPTIONS[0])
+    options = options_of(_first(named, info, row), f"{where}: field {named!r}")
     return Sample(
         id=_identity(info, row, where),
         question=_question(info, row, options, where),

@@ -34,6 +34,15 @@ _REMEDIES = {
     (".xml", ".nbib", ".ris", ".bib"): "write its records as rows of jsonl or csv",
     (".pdf", ".html", ".htm", ".docx"): "write its text to a .txt file",
 }
+_SIGNATURES = {
+    b"\x1f\x8b": "packed by gzip; add .gz to its name",
+    b"(\xb5/\xfd": "packed by zstd; add .zst to its name",
+    b"PAR1\x15": "parquet; name it .parquet",
+    b"PK\x03\x04": "an Excel file or a zip archive; save its sheet as csv, or unpack it",
+    b"\xd0\xcf\x11\xe0": "an Excel file; save its sheet as csv",
+    b"%PDF-": "a PDF; write its text to a .txt file",
+}
+"""What a file that is no text begins with, whatever it is called."""
 _DEEP = 200
 """Brackets in a line from which on it is tried whether what was read can be written, too."""
 
@@ -117,7 +126,7 @@ def content(path: Path) -> bytes:
             raw = file.read()
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, "cannot be read", error) from error
-    if _utf16(raw[:4], path):
+    if _utf16(raw[:8], path):
         try:
             raw = raw.decode("utf-16").encode()
         except UnicodeDecodeError as error:
@@ -142,7 +151,7 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
-    head = cast(io.BufferedReader, file).peek(4)[:4]
+    head = cast(io.BufferedReader, file).peek(8)[:8]
     if not _utf16(head, path):
         return iter(file)
     return (line.encode() for line in io.TextIOWrapper(file, encoding="utf-16", newline="\n"))
@@ -154,6 +163,8 @@ def _utf16(head: bytes, path: Path) -> bool:
     Raises:
         UserError: it is not marked and cannot be UTF-8 either.
     """
+    if kind := next((kind for mark, kind in _SIGNATURES.items() if head.startswith(mark)), ""):
+        raise UserError(f"{path}: not text but {kind}")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return True
     if b"\0" in head:
@@ -229,9 +240,12 @@ def _checked(where: str, data: Any, split: str) -> RawRow:
 def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
     """A JSON array of rows, an object id -> row, one with the rows under a key of `_ROWS`, or MIRAGE's file."""
     try:
-        document = json.loads(raw.decode("utf-8"))
+        document = json.loads(raw.decode("utf-8"), object_pairs_hook=_without_repetition)
     except ValueError as error:  # UnicodeDecodeError is one
-        raise UserError(f"{path}: not a UTF-8 JSON document: {error}") from error
+        rule = "; JSON has no comments, and a comma only between entries" * isinstance(
+            error, json.JSONDecodeError
+        )
+        raise UserError(f"{path}: not a UTF-8 JSON document: {error}{rule}") from error
     except RecursionError as error:
         raise UserError(f"{path}: nested too deeply; expected a list of rows") from error
     if isinstance(document, Mapping) and not {"id", "question", "text"} & document.keys():
@@ -252,6 +266,16 @@ def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
         yield _checked(f"{path}#1", document, split)
     else:
         raise UserError(f"{path}: expected a list of rows or an object, found {type(document).__name__}")
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object as Python's; of an id that stands twice it would silently keep the last row alone."""
+    unique = dict(pairs)
+    if len(unique) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in an object")
+    return unique
 
 
 def _is_mirage(document: Any) -> bool:

@@ -89,6 +89,7 @@ def test_options_in_every_shape(options: Any) -> None:
     row = verl_row("B", options=options, question=QUESTION + LISTED)
     sample = sample_of(row, "x")
     assert sample.options == OPTIONS and sample.question == QUESTION
+    assert sample_of({"question": QUESTION, "choices": options, "answer": "B"}, "x").options == OPTIONS
 
 
 def test_an_answer_beside_its_letter_is_the_option() -> None:

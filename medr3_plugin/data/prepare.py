@@ -135,7 +135,8 @@ def _deduplicate(parsed: Sequence[tuple[reading.RawRow, Item]], loaded: Loaded) 
     first: dict[tuple[str, ...], Item] = {}
     ids: set[str] = set()
     for row, item in parsed:
-        if len(answers[item.key]) > 1 and item.options:
+        closed = item.options or {answer.lower() for answer in item.answers} <= {"yes", "no", "maybe"}
+        if closed and len(answers[item.key]) > 1:
             loaded.rejected.append(
                 (row, "the same question occurs with a different answer; keep the right one")
             )

@@ -211,6 +211,11 @@ def test_generic_open_and_gz(tmp_path):
         ({"answer": "x"}, "'question' is missing"),
         ({"question": "Q?"}, "'answer' or 'answers' is missing"),
         ({"question": "Q?", "options": {"A": "x"}, "answer": "x"}, "two options or more"),
+        ({"question": "Q?", "options": {"A": "x", "B": "y"}}, "'answer_idx' is missing"),
+        (
+            {"question": "Q?", "option": {"A": "x", "B": "y", "C": "z"}, "answer": "AC"},
+            "only one option can be right",
+        ),
         ({"question": "Q?", "options": {"A": "x", "B": "y"}, "answer_idx": "C"}, "none of the options"),
         (
             {"question": "Q?", "options": {"A": "x", "B": "y"}, "answer_idx": "A", "answer": "y"},
@@ -274,6 +279,19 @@ def test_medmcqa_whole_floats_and_absent_labels(tmp_path, cop, answers):
 def test_answers_by_number_letter_and_text(tmp_path, row, answer):
     source = lines(tmp_path / "x.jsonl", {"question": "Q?", "options": ["1", "2", "3", "4"], **row})
     assert load("generic", source).items[0].answers == (answer,)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"question": "Q?", "option": {"A": "x", "B": "y"}, "answer": "B"},  # CMB
+        {"question": "Q?", "choices": {"text": ["x", "y"], "label": ["A", "B"]}, "answerKey": "B"},  # ARC
+        {"Question": "Q?", "Options": ["x", "y"], "Answer": "B"},
+    ],
+)
+def test_names_that_other_collections_use(tmp_path, row):
+    (item,) = load("generic", lines(tmp_path / "x.jsonl", row)).items
+    assert (item.options, item.answers) == ({"A": "x", "B": "y"}, ("y",))
 
 
 def test_mmlu_answers_are_indices_even_among_numbers(tmp_path):

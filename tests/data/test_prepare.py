@@ -71,11 +71,13 @@ def test_duplicates_go_and_conflicts_are_rejected(tmp_path):
         {"id": 3, **a, "question": "Other?"},
         {"id": 4, **a, "question": "Other?", "answer": "no"},
         {"id": 1, **a, "question": "Same id?"},
+        {"id": 5, "question": "Does it?", "answer": "Yes"},
+        {"id": 6, "question": "Does it?", "answer": "no"},
     )
     loaded = prepare.load("generic", source)
     assert [item.id for item in loaded.items] == ["generic:1"]
     assert loaded.duplicates == [("generic:2", "generic:1")]
-    assert [row.where.rsplit(":", 1)[1] for row, _ in loaded.rejected] == ["3", "4", "5"]
+    assert [row.where.rsplit(":", 1)[1] for row, _ in loaded.rejected] == list("34567")
 
 
 def test_bad_rows_keep_their_content_and_exit_2(tmp_path):
@@ -162,6 +164,9 @@ def test_nothing_usable_is_an_error_but_the_report_is_written(tmp_path):
         ("x.csv", b"question,answer\ncaf\xe9,b\n", "x.csv:2: not UTF-8"),
         ("x.csv", b'question,answer\nQ?,b\nR?,"c\nS?,d\n', "x.csv:3: a quote in this row is never closed"),
         ("x.json", b"[" * 100_000, "nested too deeply"),
+        ("x.json", b'{"1": {"question": "Q?"}, "1": {"question": "R?"}}', "'1' stands twice"),
+        ("x.csv", b"PK\x03\x04\x14\x00", "an Excel file"),
+        ("x.jsonl", gzip.compress(b"{}"), "add .gz to its name"),
     ],
 )
 def test_unreadable_files_name_themselves(tmp_path, name, content, message):

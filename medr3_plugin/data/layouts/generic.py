@@ -3,11 +3,11 @@
     {"id": "1", "question": "…", "options": {"A": "…", "B": "…"}, "answer_idx": "B"}
     {"id": "2", "question": "…", "answers": ["Marfan syndrome", "MFS"], "gold_docs": ["hpoa:OMIM:154700"]}
 
-Also accepted: `options` or `choices` as a list, or a column for each (`A`, `B`, … or `option_a`, …), `answer` as a
-letter, `label`/`correct` for the letter, `answer_aliases`, `answer` as a list of accepted answers (or of synonym
-lists), `split`, `dataset`, and verl rows of other recipes (see `rows`). A number as `answer` is the option with this
-text if there is one, else an index from 0, as a number as `label` always is. Where several options are accepted, each
-of them is a right answer.
+Also accepted: names in any case, `option` or `choices` for `options`, as a list or a column for each (`A`, `B`, … or
+`option_a`, …), `answer` as a letter, `label`/`correct` for the letter, `answer_aliases`, `answer` as a list of accepted
+answers (or of synonym lists), `split`, `dataset`, and verl rows of other recipes (see `rows`). A number as `answer` is
+the option with this text if there is one, else an index from 0, as a number as `label` always is. Where several options
+are accepted, each of them is a right answer.
 """
 
 from __future__ import annotations
@@ -28,9 +28,12 @@ from medr3_plugin.data.questions.items import (
 )
 from medr3_plugin.data.questions.reading import RawRow, split_name
 from medr3_plugin.errors import RowError
-from medr3_plugin.rows import is_missing, sample_of
+from medr3_plugin.rows import OPTIONS, is_missing, sample_of
 
-_LETTER_KEYS = ("answer_idx", "label", "correct", "correct_option", "answer_letter")
+_LETTER_KEYS = ("answer_idx", "label", "correct", "correct_option", "answer_letter", "answerkey")
+_ANSWERS = ("answers", "answer", "golden_answers")
+_OTHERS = ("question", "answer_aliases", "gold_docs", "id", "qid", "split", "dataset")
+_KNOWN = {*_LETTER_KEYS, *_ANSWERS, *OPTIONS, *_OTHERS}
 
 
 def parser(dataset: str) -> Callable[[Sequence[RawRow]], Callable[[RawRow], Item]]:
@@ -40,8 +43,9 @@ def parser(dataset: str) -> Callable[[Sequence[RawRow]], Callable[[RawRow], Item
 
 def fits(data: Mapping[str, Any]) -> bool:
     """Whether a row is in the generic layout."""
-    keys = ("answers", "answer", "golden_answers", *_LETTER_KEYS)
-    return "reward_model" in data or ("question" in data and any(key in data for key in keys))
+    return "reward_model" in data or (
+        "question" in data and any(map(data.__contains__, _ANSWERS + _LETTER_KEYS))
+    )
 
 
 def item(dataset: str, row: RawRow) -> Item:
@@ -50,9 +54,9 @@ def item(dataset: str, row: RawRow) -> Item:
     Raises:
         RowError: question or answer is missing, or the answer is none of the options.
     """
-    data = row.data
-    if "reward_model" in data:
+    if "reward_model" in row.data:
         return _verl_item(dataset, row)
+    data = _known_names(row.data)
     question = require(data, "question")
     if dataset == "generic":
         dataset = clean(data.get("dataset")) or dataset
@@ -84,6 +88,12 @@ def item(dataset: str, row: RawRow) -> Item:
     )
 
 
+def _known_names(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The row, with the names that mean something here in lower case (`Question`)."""
+    known = {name: name.lower() for name in data if name.lower() in _KNOWN and name.lower() not in data}
+    return {known.get(name, name): value for name, value in data.items()}
+
+
 def _verl_item(dataset: str, row: RawRow) -> Item:
     """The item of a row in the form of verl's training data, of whatever recipe."""
     sample = sample_of(row.data, row.where)
@@ -103,7 +113,7 @@ def _verl_item(dataset: str, row: RawRow) -> Item:
 
 
 def _options(data: Mapping[str, Any]) -> Any:
-    options = data.get("options", data.get("choices"))
+    options = next((data[key] for key in OPTIONS if data.get(key) is not None), None)
     if options is None:
         for form in ("{}", "option_{}"):
             columns = {key.lower(): value for key, value in data.items() if len(key) <= len("option_a")}
@@ -135,6 +145,8 @@ def _letter(data: Mapping[str, Any], options: Mapping[str, str]) -> str:
         label = label[0]
     if (number := _number(label)) is None and label is None and not letters_by_text(options, clean(answer)):
         number = _number(answer)
+    if label is None and answer in (None, ""):
+        raise RowError("key 'answer' or 'answer_idx' is missing or empty")
     if number is None or str(number) in options:  # options named 1, 2, …
         return right_letter(options, label if number is None else str(number), answer)
     # counted over the letters, not over what is there: an option that is null keeps its place
@@ -151,9 +163,7 @@ def _number(value: Any) -> int | None:
 
 
 def _answers(data: Mapping[str, Any]) -> tuple[str, ...]:
-    value = next(
-        (data[key] for key in ("answers", "answer", "golden_answers") if data.get(key) is not None), None
-    )
+    value = next((data[key] for key in _ANSWERS if data.get(key) is not None), None)
     if isinstance(value, list) and value and all(isinstance(entry, list) for entry in value):
         # lists of synonyms: one list is one answer with aliases; several are an enumeration
         if len(value) > 1:

@@ -104,7 +104,9 @@ def right_letter(options: Mapping[str, str], label: object, text: object = None)
         return found.pop()
     answer = clean(label) or clean(text)
     if not found:
-        raise RowError(f"answer {answer!r} names none of the options {', '.join(options)}")
+        several = named and options.keys() >= set(named)
+        together = "; only one option can be right, or each of a list by itself" if several else ""
+        raise RowError(f"answer {answer!r} names none of the options {', '.join(options)}{together}")
     raise RowError(
         f"answer {answer!r} fits the options {', '.join(sorted(found))}; give the letter as 'answer_idx'"
     )

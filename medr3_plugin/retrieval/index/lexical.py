@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ MAX_QUERY_CHARACTERS = 16_384
 """Longer queries are cut: some 2,500 words are more than any question, and bound the time of a search."""
 
 K1, B = 1.5, 0.75
+_FRACTION_OF_A_UNIT = re.compile(r"\.(?<=\d\.)\d+(?=[a-zµμ]{1,4}\b)", re.IGNORECASE)
+"""2.5mg is 2.5 mg, not 5mg too."""
 _RARER = 4
 """How many times rarer than another name the query's own must be for the other to be searched for, too."""
 
@@ -39,7 +42,7 @@ NO_SUCH_DOCUMENT = "the index names a document that it does not have"
 
 def query_terms(query: str) -> list[str]:
     """The terms that a query is searched with, repeated as often as they occur."""
-    return terms(query[:MAX_QUERY_CHARACTERS])
+    return terms(_FRACTION_OF_A_UNIT.sub(r"\g<0> ", query[:MAX_QUERY_CHARACTERS]))
 
 
 class LexicalIndex:

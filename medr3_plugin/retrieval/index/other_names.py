@@ -2,8 +2,8 @@
 
 The analyser gives one form to what is written in several ways, in documents and queries alike. What has different
 words altogether (EKG and ECG, FVIII and factor VIII, I-131 and 131I, SSRIs and SSRI, stage 2 of a scale and its 2), and
-what is one word here and two there (BI-RADS, breast feeding, HPV 16), is looked for here instead: only queries change,
-so no index is built anew.
+what is one word here and two there (BI-RADS, breast feeding, HPV 16, JAK2V617F), is looked for here instead: only
+queries change, so no index is built anew.
 """
 
 # ruff: noqa: SIM905  (word lists are easier to read and to check on one line)
@@ -53,6 +53,11 @@ meninx|meninges
 tritium|h-3|3h
 p53|tp53
 p63|tp63
+apoe2|apoe epsilon2
+apoe3|apoe epsilon3
+apoe4|apoe epsilon4
+h influenzae|haemophilus influenzae
+hib|haemophilus type b
 2,3-bpg|2,3-dpg
 """.split("\n")
     if line
@@ -60,6 +65,10 @@ p63|tp63
 _SAME += [
     [short, f"{short}s"]
     for short in "ssri snri ppi uti sti tki ici mri bmi aki maoi acei nrti nnrti cni ssi tbi pci gpi rti lrti".split()
+]
+_SAME += [
+    [pair.replace("-", ""), pair]
+    for pair in "follow-up work-up check-up long-term short-term well-being cross-over self-care".split()
 ]
 _ISOTOPES = """
 i iodine 123 124 125 131 | tc technetium 99m | lu lutetium 177 | ga gallium 67 68 | f fluorine 18 | y yttrium 90
@@ -100,7 +109,9 @@ _NUMBER = re.compile(
     rf"(?:({'|'.join(sorted(ROMAN, key=len, reverse=True))})|g?(\d{{1,2}}))([a-d]\d?)?|[a-e]"
 )
 _SPLIT_PARTS = ("radio", "hydroxy", "immuno", "chemo", "hscrp", "hstn")
-_SPLIT = re.compile(r"(radio|hydroxy|immuno|chemo|hs(?=crp|tn))([a-z]{3,})|([a-z]{2,5})(\d{2,3})")
+_SPLIT = re.compile(
+    r"(radio|hydroxy|immuno|chemo|hs(?=crp|tn))([a-z]{3,})|([a-z]{2,5})(\d{2,3})|([a-z]{3,}\d?)([a-z]\d{2,4}[a-z])"
+)
 _LONGEST_JOINED = 17
 _UMLAUT = re.compile("([aou])e(?=[b-df-hj-tv-z])")
 
@@ -119,6 +130,7 @@ _IONS = {
     "mg2": "magnesium",
     "li": "lithium",
 }
+_VITAMIN = {"他命": "生素", "生素": "他命"}
 _BOTH = {
     "d&c": "dilatation curettage", "i&d": "incision drainage", "a&e": "emergency department",
     "h&e": "hematoxylin eosin", "t&a": "tonsillectomy adenoidectomy", "d&e": "dilation evacuation",
@@ -134,7 +146,8 @@ _RULES: tuple[tuple[str, re.Pattern[str], _Others], ...] = (
     ("/", re.compile(r"\b([A-Z])/([A-Z])\b"), lambda found: [found[1] + found[2]]),
     ("ca", re.compile(r"\bca[ -]?(\d\d)[.-]?(\d)\b", _ANY_CASE),
      lambda found: [f"ca {found[1]}-{found[2]}", f"ca{found[1]}{found[2]}"]),
-    ("维他命", re.compile("维他命 ?(.?)"), lambda found: [f"维生素{found[1]}"]),
+    ("维", re.compile("维(他命|生素) ?(.?)"), lambda found: [f"维{_VITAMIN[found[1]]}{found[2]}"]),
+    (">", re.compile(r"(?<!\d)(\d{2,5})([ACGT])>([ACGT])\b"), lambda found: [f"{found[2]}{found[1]}{found[3]}"]),
 )  # fmt: skip
 # patterns that begin with a letter are found quickly, so what stands before it is looked at afterwards
 _WITH_DIGITS: tuple[tuple[re.Pattern[str], _Others], ...] = (
@@ -142,10 +155,14 @@ _WITH_DIGITS: tuple[tuple[re.Pattern[str], _Others], ...] = (
      lambda found: _tumour(found.string[: found.start()][-1:].strip("( "), found[0])),
     (re.compile(r"4(?<!\w4)([5-9])[, ]{0,2}([xX][xyXY]*)\b"),
      lambda found: [f"4{found[1]}{joint}{found[2]}" for joint in ("", " ")]),
+    (re.compile(r"[ACGT](?<!\w[ACGT])(\d{2,5})([ACGT])\b"),
+     lambda found: [f"{found[1]}{found[0][0]}>{found[2]}"]),
+    (re.compile(r"\b(\d{1,3})(\d00)\b"), lambda found: [f"{found[1]},{found[2]}"]),
 )  # fmt: skip
 _CAPITALS = re.compile(
-    rf"[A-Z](?<!\w[A-Z])(?:(?P<one>[A-Z\d-]+)s|(?P<stem>[A-Z\d/-]{{2,}})i|(?<=F)(?P<factor>{_FACTOR.upper()})(?P<a>a?)"
-    r"|(?P<name>[A-Z]{1,4}) (?P<numeral>[IVX]))\b"
+    r"[A-Z](?:(?<!\w[A-Z])(?:(?P<one>[A-Z\d-]+)s|(?P<stem>[A-Z\d/-]{2,})i"
+    rf"|(?<=F)(?P<factor>{_FACTOR.upper()})(?P<a>a?)|(?P<name>[A-Z]{{1,4}}) (?P<numeral>[IVX]))"
+    r"|(?<=[a-z]{2}[A-Z])[A-Z]{0,4})\b"
 )
 
 
@@ -160,7 +177,7 @@ def other_names(query: str, known: Container[str]) -> Iterator[tuple[str, Sequen
     for one, other in itertools.pairwise(words):
         if (
             1 < len(one) < _LONGEST_JOINED - len(other)
-            and one.isalpha()
+            and not one[0].isdecimal()
             and other != "."
             and one not in STOP_WORDS
             and (joined := _joined(one, other)) in known
@@ -254,10 +271,11 @@ def _of_a_scale(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
 
 
 def _tumour(prefix: str, stage: str) -> list[str]:
-    """T2N0 is T2 N0; T4b is also pT4b and cT4b."""
+    """T2N0 is T2 N0, pT2N0 and cT2N0; T4b is also pT4b and cT4b."""
     parts = re.findall("[A-Z][^A-Z ]+", stage)
-    joined = [prefix + joint.join(parts) for joint in ("", " ")] if len(parts) > 1 else []
-    return joined + ([f"p{parts[0]}", f"c{parts[0]}"] if not prefix and len(parts[0]) > 2 else [])
+    forms = [joint.join(parts) for joint in ("", " ")] if len(parts) > 1 else []
+    prefixed = (forms or parts) if not prefix and len(stage) > 2 else []
+    return [prefix + form for form in forms] + [kind + form for kind in "pc" for form in prefixed]
 
 
 def _by_pattern(text: str, lowered: str) -> Iterator[tuple[str, str]]:
@@ -269,8 +287,11 @@ def _by_pattern(text: str, lowered: str) -> Iterator[tuple[str, str]]:
                 yield found[0], f"{found[0][:-1]} inhibitor"
             elif found["name"]:
                 yield found[0], f"{found[0][:-2]} {ROMAN[found['numeral'].lower()]}"
-            else:
+            elif found["factor"]:
                 yield found[0], f"factor {found['factor']}{found['a']}"
+            else:  # MenACWY, siRNA
+                before = _WORD.findall(text, max(0, found.start() - _LONGEST_JOINED), found.start())[-1]
+                yield before + found[0], f"{before} {found[0]}"
     rules = [(pattern, others) for trigger, pattern, others in _RULES if trigger in lowered]
     if not _DIGITS.isdisjoint(lowered):
         rules += _WITH_DIGITS

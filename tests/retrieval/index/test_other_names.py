@@ -71,6 +71,17 @@ def found(folder, documents: list[str], query: str) -> list[str]:
         ("Ösophagus", "Oesophaguskarzinom; Oesophagus", "Magenkarzinom"),
         ("第3脑室", "第三脑室肿瘤", "第四脑室肿瘤"),
         ("T2DM", "type 2 diabetes in adults", "type 1 diabetes in adults"),
+        ("warfarin 2.5mg", "warfarin, 2.5 mg", "warfarin 5mg"),
+        ("50000 IU", "weekly 50,000 IU", "weekly 5,000 IU"),
+        ("MTHFR C677T", "MTHFR 677C>T", "MTHFR 1298A>C"),
+        ("1298A>C", "A1298C homozygotes", "C677T homozygotes"),
+        ("JAK2 V617F", "JAK2V617F in ten", "JAK2 exon 12 in two patients"),
+        ("BRAFV600E", "BRAF V600E was found", "BRAF was normal"),
+        ("T2 N0 M0", "a pT2N0M0 tumour", "a pT3N1M0 tumour"),
+        ("MenACWY vaccine", "the Men ACWY vaccine", "the Men B vaccine"),
+        ("维生素D", "维他命D缺乏", "维他命A缺乏"),
+        ("APOE4", "APOE ε4 carriers", "APOE ε2 carriers"),
+        ("longterm oxygen", "long-term oxygen", "short oxygen"),
     ],
 )
 def test_another_name_is_found(tmp_path, query, expected, other):
