@@ -32,9 +32,11 @@ def medr3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     return partial(main, monkeypatch, capsys)
 
 
-@pytest.mark.parametrize("command", ["eval", "prepare", "vocab"])
+@pytest.mark.parametrize("command", ["eval", "prepare", "report", "vocab"])
 def test_an_out_that_cannot_be_made_is_one_line(tmp_path: Path, medr3: Command, command: str) -> None:
-    (tmp_path / "file").write_text("")
+    (tmp_path / "run").mkdir()
+    for name in ("file", "run/metrics.jsonl"):
+        (tmp_path / name).write_text("")
     (tmp_path / "q.jsonl").write_text(json.dumps({"question": "Q?", "answer": "x"}) + "\n")
     out, source = str(tmp_path / "file" / "out"), f"generic={tmp_path / 'q.jsonl'}"
     if command == "vocab":
@@ -42,6 +44,7 @@ def test_an_out_that_cannot_be_made_is_one_line(tmp_path: Path, medr3: Command, 
     arguments = {
         "eval": ["eval", "--model", "m", "--benchmark", source, "--prompt", "plain", "--max-searches", "0"],
         "prepare": ["data", "prepare", "generic", "--source", str(tmp_path / "q.jsonl")],
+        "report": ["report", str(tmp_path / "run")],
         "vocab": ["data", "vocab"],
     }[command]
     code, _, said = medr3(*arguments, "--out", out)
@@ -239,7 +242,6 @@ MISTAKES = [
     ("promote /nowhere/run", "/nowhere/run"),
     ("recipes copy one_gpu_1_5 mine", "one_gpu_1_5b"),
     ("recipes validate corpus.jsonl", "corpus.jsonl is not a recipe"),
-    ("report . --out corpus.jsonl/r.html", "corpus.jsonl"),
     ("report /nowhere/run", "/nowhere/run"),
     ("report x --out ''", "--out"),
     ("report x --titel y", "--title"),
