@@ -36,4 +36,4 @@ class Refusal(Exception):
 
 def refused(error: ValidationError, form: type[Section]) -> Refusal:
     """What is wrong with a request's fields."""
-    return Refusal(422, str(mistake(error, "body", form.model_fields)))
+    return Refusal(422, str(mistake(error, "body", form.model_fields)).removeprefix("body."))

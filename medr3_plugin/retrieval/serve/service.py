@@ -173,13 +173,13 @@ class RetrievalService:
     def _check(self, request: RetrieveRequest) -> None:
         options = self.options
         if len(request.queries) > options.max_queries:
-            raise Refusal(422, f"body.queries: {len(request.queries)} given, at most {options.max_queries}")
+            raise Refusal(422, f"queries: {len(request.queries)} given, at most {options.max_queries}")
         for number, query in enumerate(request.queries):
             if len(query) > options.max_query_chars:
                 limit = options.max_query_chars
-                raise Refusal(422, f"body.queries[{number}]: {len(query)} characters, at most {limit}")
+                raise Refusal(422, f"queries[{number}]: {len(query)} characters, at most {limit}")
         if request.topk is not None and not 1 <= request.topk <= options.max_topk:
-            raise Refusal(422, f"body.topk: {request.topk}, expected 1 to {options.max_topk}")
+            raise Refusal(422, f"topk: {request.topk}, expected 1 to {options.max_topk}")
 
 
 def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None = None) -> FastAPI:

@@ -154,7 +154,7 @@ def test_a_folder_that_is_no_index_is_never_overwritten(tmp_path, corpus):
     assert (tmp_path / "thesis" / "chapter1.tex").read_text() == "years of work"
 
 
-def test_a_full_disk_is_reported_though_numpy_says_no_errno(tmp_path, corpus, monkeypatch):
+def test_a_full_disk_is_reported(tmp_path, corpus, monkeypatch):
     def full(*args, **options):
         raise OSError("30 requested and 9 written")
 
