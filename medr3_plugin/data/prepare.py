@@ -22,7 +22,7 @@ from medr3_plugin.data.questions import evaluation_sets, parquet, prompts, readi
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.questions.overlap import Overlap, OverlapIndex
 from medr3_plugin.errors import RowError, RowSkipped, UserError
-from medr3_plugin.outputs import write_json
+from medr3_plugin.outputs import whole, write_json
 from medr3_plugin.rows import options_of, references_of
 
 Form = Literal["choice", "open"]
@@ -256,14 +256,6 @@ def write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[str
     """
     if out.is_dir():
         raise UserError(f"{out} is a folder; give the parquet file to write, as {out / 'train.parquet'}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        return _write(loaded, out, rows)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written: {error}; give another --out") from error
-
-
-def _write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     rejected = out.with_name(out.name + ".rejected.jsonl")
     report = {
         "kept": len(loaded.items),
@@ -277,7 +269,7 @@ def _write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[st
     }
     write_json(out.with_name(out.name + ".report.json"), report)
     if loaded.rejected:
-        with rejected.open("w", encoding="utf-8") as file:
+        with whole(rejected) as draft, draft.open("w", encoding="utf-8") as file:
             for row, reason in loaded.rejected:
                 line = {"row": row.where, "reason": reason, "data": row.data}
                 file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
