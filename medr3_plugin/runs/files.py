@@ -13,11 +13,14 @@ A training run writes:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from medr3_plugin.yaml_section import mistake
 
 METRICS = "metrics.jsonl"
 STAGES = "stages.json"
@@ -74,19 +77,9 @@ def read_stages(file: Path) -> list[StageRecord]:
         ValueError: it is not such a file.
     """
     try:
-        return [
-            StageRecord(
-                name=str(entry["name"]),
-                index=int(entry.get("index", number)),
-                start_step=int(entry["start_step"]),
-                end_step=None if entry.get("end_step") is None else int(entry["end_step"]),
-                reason=entry.get("reason"),
-                checkpoint=entry.get("checkpoint"),
-            )
-            for number, entry in enumerate(json.loads(file.read_text(encoding="utf-8")))
-        ]
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"not a list of stages ({error!r})") from error
+        return TypeAdapter(list[StageRecord]).validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise ValueError(str(mistake(error, "stages"))) from error
 
 
 def metrics_line(labels: Labels, metrics: Mapping[str, Any]) -> dict[str, Any]:
