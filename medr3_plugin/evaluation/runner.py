@@ -35,7 +35,7 @@ ASKED = "asked"
 API = "api"
 """Key of the settings file: how a server was asked, see `chat_policy`."""
 SERVED = "served_model"
-"""Key of the settings file: the server's name for the model."""
+"""Key of the settings file: the server's name for the model; folders of before lack it."""
 _PATIENCE = 20
 """Consecutive failures that mean a service is down."""
 
@@ -60,6 +60,8 @@ class Rows:
         before = read_settings(folder)
         if before and self.path.is_file():
             for key in sorted({*before, *settings} - {ASKED}):
+                if key == SERVED and key not in before:
+                    continue
                 if before.get(key) != settings.get(key):
                     raise UserError(
                         f"{folder} holds results with {key}={before.get(key)!r}, now it is "

@@ -13,6 +13,7 @@ A training run writes:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +77,13 @@ def read_stages(file: Path) -> list[StageRecord]:
         OSError: the file cannot be read.
         ValueError: it is not such a file.
     """
+    entries = json.loads(file.read_bytes())
+    if isinstance(entries, list):  # files of before have no index
+        entries = [
+            {"index": i, **entry} if isinstance(entry, dict) else entry for i, entry in enumerate(entries)
+        ]
     try:
-        return TypeAdapter(list[StageRecord]).validate_json(file.read_bytes())
+        return TypeAdapter(list[StageRecord]).validate_python(entries)
     except ValidationError as error:
         raise ValueError(str(mistake(error, "stages"))) from error
 

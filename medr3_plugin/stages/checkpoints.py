@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import zipfile
 import zlib
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any, NamedTuple
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.outputs import write_json
+from medr3_plugin.stages.state import STATE_FILE
 
 MARKER = "medr3_complete.json"
 SMALL = 32 * 2**20
@@ -68,8 +70,8 @@ def mark_complete(folder: Path) -> None:
     files = {
         str(file.relative_to(folder)): (file.stat().st_size, _checksum(file)) for file in sorted(written)
     }
-    number = 1 + max((marker["number"] for marker in _markers(folder.parent).values()), default=0)
-    marker = {"step": step_of(folder), "number": number, "files": files}
+    number = 1 + max((marker.get("number", 0) for marker in _markers(folder.parent).values()), default=0)
+    marker = {"step": step_of(folder), "number": number, "saved_at": time.time(), "files": files}
     write_json(folder / MARKER, marker)
 
 
@@ -82,7 +84,10 @@ def latest(root: Path, *, verify: bool = True) -> tuple[Path | None, list[Skippe
     if not root.is_dir():
         return None, []
     folders = sorted(_checkpoints(root), key=step_of, reverse=True)
-    saved = {folder: marker["number"] for folder, marker in _markers(root).items()}
+    # markers of earlier versions have no number
+    saved = {
+        folder: (marker.get("number", 0), marker["saved_at"]) for folder, marker in _markers(root).items()
+    }
     skipped: list[Skipped] = []
     newest = None
     for folder in sorted(saved, key=saved.__getitem__, reverse=True):
@@ -127,14 +132,18 @@ def damage_of(folder: Path) -> str | None:
 
     Reads all of its files: at the speed of the disk, once per resume.
     """
-    marker = _marker(folder)
-    for name, (size, checksum) in marker["files"].items() if marker else ():
+    marker = _marker(folder) or {}
+    before = [STATE_FILE, "data.pt", *(f"actor/{file}" for file in marker.get("actor_files", ()))]
+    # markers of earlier versions name the actor's files alone
+    recorded: dict[str, Any] = marker.get("files") or dict.fromkeys(before, (None, None))
+    for name, (size, checksum) in recorded.items():
         file = folder / name
         try:
-            if (found := file.stat().st_size) != size:
-                return f"{name} has {found} bytes of {size}"
-            large = found > SMALL and file.suffix == ".pt"
-            if _checksum(file) != checksum or (large and not _sound_archive(file)):
+            found = file.stat().st_size
+            if found == 0 or found != (size or found):
+                return f"{name} has {found} bytes" + (f" of {size}" if size else "")
+            changed = checksum is not None and _checksum(file) != checksum
+            if changed or (found > SMALL and file.suffix == ".pt" and not _sound_archive(file)):
                 return f"{name} is corrupted"
         except OSError as error:
             return f"{name} cannot be read ({error.strerror})"
@@ -170,7 +179,7 @@ def _marker(folder: Path) -> dict[str, Any] | None:
     """The marker of a finished checkpoint; None if there is none that can be read."""
     try:
         marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-        sound = isinstance(marker["number"], int) and isinstance(marker["files"], dict)
+        sound = isinstance(marker["saved_at"], int | float) and isinstance(marker.get("number", 0), int)
         return marker if sound else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

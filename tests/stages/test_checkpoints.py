@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from medr3_plugin.errors import UserError
 from medr3_plugin.stages import checkpoints
 from medr3_plugin.stages.checkpoints import (
+    MARKER,
     begin,
     damage_of,
     latest,
@@ -44,6 +46,19 @@ def test_a_run_that_was_sent_back_resumes_from_what_it_saved_since(tmp_path):
     checkpoint(tmp_path, 9, finished=False)
     four = checkpoint(tmp_path, 4)
     assert latest(tmp_path) == (four, [(tmp_path / "global_step_9", "it was not finished")])
+
+
+@pytest.mark.parametrize("numbered", [True, False], ids=["numbered", "of before"])
+def test_a_clock_that_is_set_back_changes_nothing(tmp_path, monkeypatch, numbered):
+    checkpoint(tmp_path, 2)
+    if not numbered:  # a checkpoint of before
+        marker = tmp_path / "global_step_2" / MARKER
+        marker.write_text(json.dumps({"step": 2, "saved_at": time.time(), "files": {}}))
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    four = checkpoint(tmp_path, 4)
+    assert latest(tmp_path) == (four, [])
+    three = checkpoint(tmp_path, 3)  # sent back to 2
+    assert latest(tmp_path) == (three, [])
 
 
 def test_a_checkpoint_that_is_overwritten_is_not_complete_meanwhile(tmp_path):
@@ -161,3 +176,13 @@ def test_large_files_are_checked_by_the_checksums_of_their_tensors(tmp_path_fact
         if damage_of(folder) is None:
             read = torch.load(file, weights_only=True)
             assert all(torch.equal(read[key], weights[key]) for key in weights)
+
+
+def test_a_marker_of_before_still_counts(tmp_path):
+    folder = checkpoint(tmp_path, 3)
+    (folder / MARKER).write_text(
+        json.dumps({"step": 3, "saved_at": 1.0, "actor_files": ["model_world_size_1_rank_0.pt"]})
+    )
+    assert latest(tmp_path) == (folder, [])
+    (folder / "actor/model_world_size_1_rank_0.pt").write_text("")
+    assert latest(tmp_path)[0] is None
