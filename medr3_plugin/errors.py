@@ -11,8 +11,26 @@ Three families that are never mixed:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import difflib
+import json
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+
+
+def did_you_mean(name: object, known: Iterable[str], otherwise: str = "") -> str:
+    """The end of a message about an unknown name: the known one that it resembles, else what is said `otherwise`.
+
+    >>> did_you_mean("serach", ["search", "serve"]), did_you_mean("x", ["search"], "; known are search")
+    ('; did you mean search?', '; known are search')
+    """
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f"; did you mean {close[0]}?" if close else otherwise
+
+
+def shown(value: object) -> str:
+    """A value in a message, as JSON, cut to 60 characters."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 class UserError(Exception):

@@ -12,6 +12,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from medr3_plugin.errors import UserError
+
 logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+(?::[\w.-]*)*", re.ASCII)
@@ -33,6 +35,19 @@ def is_hub_name(source: str | Path) -> bool:
         not in _FILES  # a file that is missing
         and not Path(name).exists()
     )
+
+
+def hub_parts(source: str) -> tuple[str, str, str]:
+    """Dataset, configuration and split of `owner/name[[:config]:split]`; empty where it names none.
+
+    Raises:
+        UserError: it has more parts.
+    """
+    name, *parts = source.split(":")
+    if len(parts) > 2:
+        raise UserError(f"{source}: expected owner/name, owner/name:split or owner/name:config:split")
+    config, split = ["", "", *parts][-2:]
+    return name, config, split
 
 
 @contextlib.contextmanager

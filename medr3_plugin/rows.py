@@ -15,11 +15,16 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from string import ascii_uppercase as LETTERS  # noqa: N812 (a constant here)
-from typing import Any
+from typing import Any, TypeVar
 
-from medr3_plugin.errors import RowError
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from medr3_plugin.errors import RowError, shown
 from medr3_plugin.records import Reference, Sample, Triple
 from medr3_plugin.text import name_key
+from medr3_plugin.yaml_section import mistake
+
+Form = TypeVar("Form")
 
 _MARKS = (". ", ") ", ": ", "、", ".", ")", ":")  # between an option's letter and its text
 OPTIONS = ("options", "option", "choices")
@@ -170,10 +175,7 @@ def accepted(value: Any, place: str) -> tuple[str, ...]:
             raise RowError(f"{expected}, got an object with {', '.join(map(repr, present)) or 'no key'}")
         return accepted(present["target"], f"{place}.target")
     entries = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-    answers = [
-        str(entry) if isinstance(entry, int | float) and not isinstance(entry, bool) else entry
-        for entry in entries
-    ]
+    answers = [_number_as_text(entry) for entry in entries]
     if not answers or not all(isinstance(answer, str) and answer.strip() for answer in answers):
         raise RowError(f"{expected}, none empty; got {shown(value)}")
     return tuple(dict.fromkeys(answers))
@@ -274,32 +276,24 @@ def _letter(name: Any) -> str:
     return str(name).strip().strip("().:").upper()
 
 
+class _Reference(BaseModel):
+    """As it is written; null and absent are the same."""
+
+    triples: tuple[Triple, ...] | None = None
+    text: str | None = None
+
+
+_REFERENCES, _TRIPLES = TypeAdapter(list[_Reference]), TypeAdapter(tuple[Triple, ...])
+
+
 def references_of(value: Any, where: str) -> tuple[Reference, ...]:
     """References: `[{"triples": [[head, relation, tail, from_retrieval], …], "text"}, …]`, or that as JSON.
 
     Raises:
         RowError: another shape.
     """
-    value = _plain(value)
-    if isinstance(value, str):
-        try:
-            value = json.loads(value or "[]")
-        except (ValueError, RecursionError):
-            raise RowError(f"{where}: field 'references': not JSON: {shown(value)}") from None
-    if is_missing(value):
-        return ()
-    if not isinstance(value, list):
-        raise RowError(f"{where}: field 'references': expected a list, got {shown(value)}")
-    references = []
-    for number, item in enumerate(value):
-        place = f"{where}: field 'references[{number}]"
-        if not isinstance(item, Mapping):
-            raise RowError(f"{place}': expected an object, got {shown(item)}")
-        text = item.get("text") or ""
-        if not isinstance(text, str):
-            raise RowError(f"{place}.text': expected a string, got {shown(text)}")
-        references.append(Reference(triples_of(item.get("triples"), f"{place}.triples'"), text))
-    return tuple(references)
+    read = _read(_REFERENCES, value, f"{where}: references")
+    return tuple(Reference(one.triples or (), one.text or "") for one in read or ())
 
 
 def triples_of(value: Any, place: str) -> tuple[Triple, ...]:
@@ -308,32 +302,19 @@ def triples_of(value: Any, place: str) -> tuple[Triple, ...]:
     Raises:
         RowError: another shape.
     """
+    return _read(_TRIPLES, value, place) or ()
+
+
+def _read(adapter: TypeAdapter[Form], value: Any, place: str) -> Form | None:
+    """A value, or its JSON, in the form of `adapter`; None for null and an empty text."""
     value = _plain(value)
-    if is_missing(value):
-        return ()
-    expected = f"expected a list of [head, relation, tail, from_retrieval], got {shown(value)}"
-    if not isinstance(value, list):
-        raise RowError(f"{place}: {expected}")
-    triples = []
-    for number, given in enumerate(value):
-        item = given if isinstance(given, list) else _plain(given)
-        if not _is_triple(item):
-            raise RowError(
-                f"{place} item {number}: expected [head, relation, tail, true or false], got {shown(item)}"
-            )
-        triples.append(Triple(*item))
-    return tuple(triples)
-
-
-def _is_triple(item: Any) -> bool:
-    return (
-        isinstance(item, list)
-        and 3 <= len(item) <= 4
-        and isinstance(item[0], str)
-        and isinstance(item[1], str)
-        and isinstance(item[2], str)
-        and (len(item) == 3 or isinstance(item[3], bool))
-    )
+    if is_missing(value) or value == "":
+        return None
+    text = value if isinstance(value, str) else json.dumps(value, default=_plain)
+    try:
+        return adapter.validate_json(text, strict=True)
+    except ValidationError as error:
+        raise RowError(str(mistake(error, place))) from None
 
 
 def texts_of(value: Any, place: str) -> tuple[str, ...]:
@@ -353,12 +334,6 @@ def texts_of(value: Any, place: str) -> tuple[str, ...]:
 def is_missing(value: Any) -> bool:
     """Null, or NaN, as pandas writes it."""
     return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def shown(value: Any) -> str:
-    """A value in a message, cut to 60 characters."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _first(key: str, *holders: Mapping[str, Any]) -> Any:

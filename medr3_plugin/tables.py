@@ -26,18 +26,7 @@ SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 PACKED = (".gz", ".zst")
 MIRAGE_PART = "_part"
 """Key of a row of MIRAGE's file: the question set it stands in."""
-_ROWS = (
-    "questions",
-    "data",
-    "documents",
-    "docs",
-    "articles",
-    "passages",
-    "corpus",
-    "rows",
-    "records",
-    "items",
-)
+_ROWS = "questions data documents docs articles passages corpus rows records items".split()  # noqa: SIM905
 """Keys of a JSON object under which its rows may stand."""
 _REMEDIES = {
     (".xlsx", ".xls", ".ods"): "save its sheet as csv",

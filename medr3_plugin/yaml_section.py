@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import UserError, did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -93,10 +92,10 @@ def mistake(error: ValidationError, section: str, known: Collection[str] = ()) -
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         message = "unknown key"
         if known and len(first["loc"]) == 1:
-            close = difflib.get_close_matches(str(first["loc"][0]), known, n=1)
-            message += f"; did you mean {close[0]}?" if close else f"; known are {', '.join(sorted(known))}"
+            message += did_you_mean(first["loc"][0], known, f"; known are {', '.join(sorted(known))}")
     elif first["type"] in ("missing", "string_too_short"):
         message = "missing" if first["type"] == "missing" else "must not be empty"
     elif isinstance(first.get("input"), str | int | float | None):
-        message += f", got {first['input']!r}"
+        given = repr(first["input"])
+        message += f", got {given if len(given) <= 60 else f'{given[:57]}...'}"
     return UserError(f"{path}: {message}")

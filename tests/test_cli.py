@@ -7,7 +7,8 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,20 @@ from medr3_plugin.commands.help import GROUPS, NEEDS, OPTION_GROUPS
 from medr3_plugin.errors import JudgeFailure, RetrievalFailure, RunFailed, UserError
 from medr3_plugin.retrieval.index.build import build_index
 
+Command = Callable[..., tuple[int, str, str]]
 
-@pytest.mark.parametrize("command", ["eval", "prepare", "vocab"])
-def test_an_out_that_cannot_be_made_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
-) -> None:
-    (tmp_path / "file").write_text("")
+
+@pytest.fixture
+def medr3(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Exit code, output and errors of a command."""
+    return partial(main, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("command", ["eval", "prepare", "report", "vocab"])
+def test_an_out_that_cannot_be_made_is_one_line(tmp_path: Path, medr3: Command, command: str) -> None:
+    (tmp_path / "run").mkdir()
+    for name in ("file", "run/metrics.jsonl"):
+        (tmp_path / name).write_text("")
     (tmp_path / "q.jsonl").write_text(json.dumps({"question": "Q?", "answer": "x"}) + "\n")
     out, source = str(tmp_path / "file" / "out"), f"generic={tmp_path / 'q.jsonl'}"
     if command == "vocab":
@@ -35,9 +44,10 @@ def test_an_out_that_cannot_be_made_is_one_line(
     arguments = {
         "eval": ["eval", "--model", "m", "--benchmark", source, "--prompt", "plain", "--max-searches", "0"],
         "prepare": ["data", "prepare", "generic", "--source", str(tmp_path / "q.jsonl")],
+        "report": ["report", str(tmp_path / "run")],
         "vocab": ["data", "vocab"],
     }[command]
-    code, _, said = main(monkeypatch, capsys, *arguments, "--out", out)
+    code, _, said = medr3(*arguments, "--out", out)
     assert code == 2 and said.startswith("error: ") and str(tmp_path / "file") in said
     assert said.count("\n") == 1 and "give another" in said
 
@@ -54,9 +64,9 @@ def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tu
 
 @pytest.mark.parametrize(("path", "command"), list(commands()), ids=lambda value: str(value)[:40])
 def test_every_command_shows_an_example_that_its_parser_takes(
-    path: tuple[str, ...], command: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    path: tuple[str, ...], command: Any, medr3: Command
 ) -> None:
-    code, shown, _ = main(monkeypatch, capsys, *path, "-h")
+    code, shown, _ = medr3(*path, "-h")
     example = EXAMPLES[" ".join(path)]
     assert code == 0 and all(line in shown for line in example.splitlines())
     words = shlex.split(example.replace("\\\n", " "))
@@ -64,10 +74,8 @@ def test_every_command_shows_an_example_that_its_parser_takes(
     command.make_context(path[-1], words[len(path) + 1 :])
 
 
-def test_the_help_groups_every_command_and_states_the_exit_codes(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, shown, _ = main(monkeypatch, capsys, "--help")
+def test_the_help_groups_every_command_and_states_the_exit_codes(medr3: Command) -> None:
+    code, shown, _ = medr3("--help")
     assert code == 0 and "Others" not in shown
     assert {path[0] for path, _ in commands()} == {name for names in GROUPS.values() for name in names}
     assert all(f"\n  {code}  " in shown for code in "0123")
@@ -102,107 +110,43 @@ def test_checking_a_recipe_shows_nothing_of_what_verl_says_on_import(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["scor"], "score"),
-        (["index", "bild"], "build"),
-        (["report", "x", "--titel", "y"], "--title"),
-        (["recipes", "copy", "one_gpu_1_5", "mine"], "one_gpu_1_5b"),
-        (["report", "/nowhere/run"], "/nowhere/run"),
-        (["index", "info", "--index", "/nowhere/index"], "/nowhere/index"),
-        (["search", "x", "--index", "/nowhere/index"], "/nowhere/index"),
-        (["serve", "--index", "/nowhere/index"], "/nowhere/index"),
-        (
-            ["score", "--in", "/nowhere/t.jsonl", "--out", "o.jsonl", "--stage", "joint"],
-            "/nowhere/t.jsonl",
-        ),
-        (["score", "--in", "t.jsonl", "--out", "o.jsonl", "--stage", "last"], "joint"),
-        (["promote", "/nowhere/run"], "/nowhere/run"),
-        (["data", "prepare", "medqa_us"], "--source"),
-        (["eval", "--out", "nothing"], "--model"),
-        (["corpus", "build"], "--out"),
-    ],
-)
-def test_mistakes_are_said_without_a_traceback(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: list[str],
-    says: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    code, _, said = main(monkeypatch, capsys, *arguments)
-    assert code == 2 and says in said and "Traceback" not in said
-    quiet_code, _, quietly = main(monkeypatch, capsys, *arguments, "-q")
-    assert quiet_code == 2 and says in quietly
-
-
-@pytest.mark.parametrize(
     ("error", "exit_code"), [(UserError, 2), (RunFailed, 1), (RetrievalFailure, 1), (JudgeFailure, 1)]
 )
 def test_a_failure_is_exit_code_1_and_a_mistake_2(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    error: type[Exception],
-    exit_code: int,
+    monkeypatch: pytest.MonkeyPatch, medr3: Command, error: type[Exception], exit_code: int
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise error("what happened")
 
     monkeypatch.setattr("medr3_plugin.recipe.shipped.list_recipes", fail)
-    assert main(monkeypatch, capsys, "recipes", "list")[::2] == (exit_code, "error: what happened\n")
+    assert medr3("recipes", "list")[::2] == (exit_code, "error: what happened\n")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("search", "--index", "x", "q", "--evidence-prior", "nan"),
-        ("search", "--index", "x", "q", "--evidence-prior", "-1"),
-        ("eval", "--out", "x", "--temperature", "inf"),
-        ("serve", "--index", "x", "--timeout", "nan"),
-        ("serve", "--index", ".", "--topk", "500"),
-        ("index", "build", "--corpus", "x", "--out", "-"),
-        ("index", "build", "--out", "x", "--corpus", ""),
-        ("report", "x", "--out", ""),
-        ("data", "prepare", "medqa_us", "--source", "x", "--out", "-"),
-    ],
-)
-def test_a_value_that_no_command_can_use_is_a_mistake(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
-) -> None:
-    code, _, said = main(monkeypatch, capsys, *arguments)
-    assert code == 2 and arguments[-2] in said and not Path("x").exists()
-
-
-def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, medr3: Command) -> None:
     def fail() -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("medr3_plugin.recipe.shipped.list_recipes", fail)
-    code, _, said = main(monkeypatch, capsys, "recipes", "list")
+    code, _, said = medr3("recipes", "list")
     assert (code, said) == (1, "error: No space left on device (-v shows where)\n")
 
 
-def test_quiet_and_verbose(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_quiet_and_verbose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, medr3: Command) -> None:
     row = {"question": "Q?", "answer": "x", "response": "<think>Hm.</think><answer>x</answer>"}
     (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\nnot json\n")
     monkeypatch.chdir(tmp_path)
     arguments = ["score", "--in", "t.jsonl", "--out", "o.jsonl", "--stage", "reasoning", "--skip-bad"]
-    code, _, said = main(monkeypatch, capsys, *arguments)
+    code, _, said = medr3(*arguments)
     assert code == 3 and "1 scored" in said and "t.jsonl:2" in said
     for quiet in ([*arguments, "-q"], ["--quiet", *arguments]):
-        code, _, said = main(monkeypatch, capsys, *quiet)
+        code, _, said = medr3(*quiet)
         assert code == 3 and "1 scored" not in said and "t.jsonl:2" in said
     monkeypatch.setattr("medr3_plugin.commands.verbosity._state", {"verbose": False})
-    code, _, said = main(monkeypatch, capsys, "report", "/nowhere/run", "-v")
+    code, _, said = medr3("report", "/nowhere/run", "-v")
     assert code == 2 and "Traceback" in said and said.splitlines()[-1].startswith("error:")
 
 
-def test_an_unreachable_judge_is_exit_code_1_and_the_row_invalid(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unreachable_judge_is_exit_code_1_and_the_row_invalid(tmp_path: Path, medr3: Command) -> None:
     pytest.importorskip("openai")
     row = {
         "question": "Q?",
@@ -213,7 +157,7 @@ def test_an_unreachable_judge_is_exit_code_1_and_the_row_invalid(
     config = {"judge": {"kind": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "m", "attempts": 1}}
     (tmp_path / "r.yaml").write_text(json.dumps(config))
     arguments = ["--in", tmp_path / "t.jsonl", "--out", tmp_path / "o.jsonl", "--config", tmp_path / "r.yaml"]
-    code, _, said = main(monkeypatch, capsys, "score", *map(str, arguments), "--stage", "reasoning")
+    code, _, said = medr3("score", *map(str, arguments), "--stage", "reasoning")
     assert code == 1 and "invalid" in said
     assert json.loads((tmp_path / "o.jsonl").read_text())["valid"] == 0.0
 
@@ -247,84 +191,103 @@ def test_options_of_long_commands_are_grouped() -> None:
     )
 
 
+MISTAKES = [
+    (
+        "index build --corpus corpus.jsonl --out new --engine dense --encoder e --dense-index PQ",
+        "expected one of auto",
+    ),
+    ("corpus build --out new --source unheard", "unknown source 'unheard'"),
+    ("corpus build --source corpus.jsonl --out corpus.jsonl", "--out corpus.jsonl"),
+    ("corpus build --source corpus.jsonl --source typo.jsonl --out new/deep", "typo.jsonl: no such file"),
+    ("corpus build --source empty.jsonl --out new/deep", "empty.jsonl: no documents"),
+    ("corpus build --source pubmedq=corpus.jsonl --out new/deep", "expected guideline"),
+    ("corpus build --source pubmedqa=typo.json --out new/deep", "typo.json: no such file"),
+    ("corpus build --source wrong.jsonl --out new/deep", "wrong.jsonl:1"),
+    ("corpus build", "--out"),
+    ("data build-references --in many.jsonl --out new/r.jsonl --offline", "name it r.parquet"),
+    ("data encoder --out corpus.jsonl/x", "corpus.jsonl is a file"),
+    ("data model --out corpus.jsonl", "corpus.jsonl is a file"),
+    ("data prepare generc --out new/p.parquet", "did you mean generic?"),
+    ("data prepare generic --source many.jsonl --out new/p.csv", "name it p.parquet"),
+    ("data prepare medqa --source x --out y.parquet", "did you mean medqa_us?"),
+    ("data prepare medqa_us --source x --out -", "--out"),
+    ("data prepare medqa_us", "--source"),
+    ("data quickstart --out corpus.jsonl", "corpus.jsonl is a file"),
+    ("data vocab --out INDEX", "INDEX: is a folder"),
+    ("data vocab --out new/v.csv", "writes jsonl; name it v.jsonl"),
+    ("data vocab --out new/v.parquet", "name it v.jsonl"),
+    ("eval --out corpus.jsonl --model http://h --benchmark x", "corpus.jsonl is a file"),
+    ("eval --out new --model http://h --benchmark x --judge foo", "--judge 'foo'"),
+    ("eval --out new --model http://h --benchmark x --retrieval-url h:1", "--retrieval-url 'h:1'"),
+    ("eval --out new --model localhost:8000 --benchmark x", "--model localhost:8000: the address"),
+    ("eval --out new --temperature inf", "--temperature"),
+    ("eval --out new", "--model"),
+    ("index bild", "build"),
+    ("index build --corpus INDEX --out other", "INDEX is an index, not a corpus"),
+    ("index build --corpus corpus.jsonl --engine milvus --uri x.db --out new", "--out"),
+    ("index build --corpus corpus.jsonl --engine milvus", "--uri"),
+    ("index build --corpus corpus.jsonl --out -", "--out"),
+    ("index build --corpus corpus.jsonl --out corpus.jsonl", "corpus.jsonl is a file"),
+    ("index build --corpus corpus.jsonl --out new --encoder e --dtype int4", "--dtype: 'int4' is not one of"),
+    ("index build --corpus corpus.jsonl --out new --engine bm42", "--engine: 'bm42' is not one of"),
+    ("index build --corpus corpus.jsonl --out other --chunk-tokens -5", "--chunk-tokens"),
+    ("index build --corpus corpus.jsonl", "--out"),
+    ("index build --corpus none.jsonl --out new", "none.jsonl: no such corpus"),
+    ("index build --corpus wrong.jsonl --out new/deep", "wrong.jsonl:1"),
+    ("index build --out new --corpus ''", "--corpus"),
+    ("index build --source corpus.jsonl --out new", "(Possible options: --corpus)"),
+    ("index info --index .", "no manifest.json"),
+    ("index info --index /nowhere/index", "/nowhere/index"),
+    ("index info --index corpus.jsonl", "corpus.jsonl: is a file"),
+    ("promote /nowhere/run", "/nowhere/run"),
+    ("recipes copy one_gpu_1_5 mine", "one_gpu_1_5b"),
+    ("recipes validate corpus.jsonl", "corpus.jsonl is not a recipe"),
+    ("report /nowhere/run", "/nowhere/run"),
+    ("report x --out ''", "--out"),
+    ("report x --titel y", "--title"),
+    ("scor", "score"),
+    ("score --in /nowhere/t.jsonl --out new --stage joint", "/nowhere/t.jsonl"),
+    ("score --in INDEX --out new/s.jsonl --stage joint", "--in INDEX: is a folder"),
+    ("score --in empty.jsonl --out new/s.jsonl --stage joint", "empty.jsonl"),
+    ("score --in empty.jsonl --out scored.jsonl --stage joint", "empty.jsonl: no rows in it"),
+    ("score --in many.jsonl --out INDEX --stage joint", "INDEX: is a folder"),
+    ("score --in many.jsonl --out new --stage last", "joint"),
+    ("score --in many.jsonl --out new/s --stage joint --config corpus.jsonl", "--config corpus.jsonl: "),
+    ("score --in many.jsonl --out new/s --stage joint --judge localhost:8000", "--judge 'localhost:8000'"),
+    ("score --in many.jsonl --out new/s.csv --stage joint", "name it s.jsonl"),
+    ("score --in many.jsonl --out new/s.jsonl.gz --stage joint", "name it s.jsonl"),
+    ("score --in many.jsonl --out s --stage joint --vocabulary INDEX", "INDEX is a folder"),
+    ("score --in many.jsonl --out scored.jsonl --stage joint", "error: and 10 more rows"),
+    ("score --in typo.jsonl --out new/s.jsonl --stage joint", "--in typo.jsonl: no such file"),
+    ("search ' ' --index INDEX", "the query is empty"),
+    ("search --index INDEX q --evidence-prior -1", "--evidence-prior"),
+    ("search --index INDEX q --evidence-prior nan", "--evidence-prior"),
+    ("search x --index /nowhere/index", "/nowhere/index"),
+    ("search x --index INDEX --k 3", "(Possible options: --topk)"),
+    ("search x --index INDEX --min-year 2020 --max-year 2010", "min_year 2020"),
+    ("search x --index INDEX --ranking dense", "--ranking dense"),
+    ("search x --index INDEX --source books", "no source 'books'; the index's documents name none"),
+    ("serve --index /nowhere/index", "/nowhere/index"),
+    ("serve --index INDEX --host 300.1.1.1", "choose another --host"),
+    ("serve --index INDEX --timeout nan", "--timeout"),
+    ("serve --index INDEX --topk 500", "--topk"),
+]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (
-            "search x --index INDEX --min-year 2020 --max-year 2010",
-            2,
-            "--min-year 2020",
-        ),
-        ("search x --index INDEX --source books", 2, "no source 'books'; the index's documents name none"),
-        ("index build --corpus corpus.jsonl --out other --chunk-tokens -5", 2, "--chunk-tokens"),
-        ("index build --corpus INDEX --out other", 2, "INDEX is an index, not a corpus"),
+        *((arguments, 2, said) for arguments, said in MISTAKES),
         (
             "index build --corpus corpus.jsonl --out other --uri a.db",
             0,
             "--uri: no effect without --engine milvus",
         ),
-        ("score --in empty.jsonl --out scored.jsonl --stage joint", 2, "empty.jsonl: no rows in it"),
-        ("score --in many.jsonl --out scored.jsonl --stage joint", 2, "error: and 10 more rows"),
         ("score --in many.jsonl --out scored.jsonl --stage joint --skip-bad", 3, "error: many.jsonl:20"),
-        ("score --in many.jsonl --out INDEX --stage joint", 2, "INDEX: is a folder"),
-        ("score --in many.jsonl --out s --stage joint --vocabulary INDEX", 2, "INDEX is a folder"),
-        ("data prepare medqa --source x --out y.parquet", 2, "did you mean medqa_us?"),
-        ("corpus build --source corpus.jsonl --out corpus.jsonl", 2, "--out corpus.jsonl"),
-        (
-            "corpus build --source corpus.jsonl --source typo.jsonl --out new/deep",
-            2,
-            "typo.jsonl: no such file",
-        ),
-        ("corpus build --source pubmedq=corpus.jsonl --out new/deep", 2, "expected guideline"),
-        ("corpus build --source pubmedqa=typo.json --out new/deep", 2, "typo.json: no such file"),
-        ("corpus build --source wrong.jsonl --out new/deep", 2, "wrong.jsonl:1"),
-        ("corpus build --source empty.jsonl --out new/deep", 2, "empty.jsonl: no documents"),
-        ("index build --corpus wrong.jsonl --out new/deep", 2, "wrong.jsonl:1"),
-        ("index build --corpus corpus.jsonl --out corpus.jsonl", 2, "corpus.jsonl is a file"),
-        ("index info --index corpus.jsonl", 2, "corpus.jsonl: is a file"),
-        ("search ' ' --index INDEX", 2, "the query is empty"),
-        ("search x --index INDEX --ranking dense", 2, "--ranking dense"),
-        ("data prepare generc --out new/p.parquet", 2, "did you mean generic?"),
-        ("data prepare generic --source many.jsonl --out new/p.csv", 2, "name it p.parquet"),
-        ("data vocab --out INDEX", 2, "INDEX: is a folder"),
-        ("data vocab --out new/v.csv", 2, "writes jsonl; name it v.jsonl"),
-        ("data vocab --out new/v.parquet", 2, "name it v.jsonl"),
-        ("score --in many.jsonl --out new/s.csv --stage joint", 2, "name it s.jsonl"),
-        ("score --in many.jsonl --out new/s.jsonl.gz --stage joint", 2, "name it s.jsonl"),
-        ("data build-references --in many.jsonl --out new/r.jsonl --offline", 2, "name it r.parquet"),
-        ("index build --source corpus.jsonl --out new", 2, "(Possible options: --corpus)"),
-        ("search x --index INDEX --k 3", 2, "(Possible options: --topk)"),
-        ("data model --out corpus.jsonl", 2, "corpus.jsonl is a file"),
-        ("data encoder --out corpus.jsonl/x", 2, "corpus.jsonl is a file"),
-        ("data quickstart --out corpus.jsonl", 2, "corpus.jsonl is a file"),
-        ("score --in typo.jsonl --out new/s.jsonl --stage joint", 2, "--in typo.jsonl: no such file"),
-        ("score --in INDEX --out new/s.jsonl --stage joint", 2, "--in INDEX: is a folder"),
-        ("score --in empty.jsonl --out new/s.jsonl --stage joint", 2, "empty.jsonl"),
-        (
-            "score --in many.jsonl --out new/s --stage joint --judge localhost:8000",
-            2,
-            "--judge 'localhost:8000'",
-        ),
-        (
-            "score --in many.jsonl --out new/s --stage joint --config corpus.jsonl",
-            2,
-            "--config corpus.jsonl: ",
-        ),
-        ("eval --out new --model localhost:8000 --benchmark x", 2, "--model localhost:8000: the address"),
-        ("eval --out new --model http://h --benchmark x --judge foo", 2, "--judge 'foo'"),
-        ("eval --out new --model http://h --benchmark x --retrieval-url h:1", 2, "--retrieval-url 'h:1'"),
-        ("eval --out corpus.jsonl --model http://h --benchmark x", 2, "corpus.jsonl is a file"),
-        ("recipes validate corpus.jsonl", 2, "corpus.jsonl is not a recipe"),
-        ("serve --index INDEX --host 300.1.1.1", 2, "choose another --host"),
     ],
 )
-def test_a_newcomers_mistake_is_named(  # noqa: PLR0917 (fixtures)
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    arguments: str,
-    code: int,
-    said: str,
+def test_a_mistake_is_named_and_writes_nothing(  # noqa: PLR0917 (fixtures)
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, medr3: Command, arguments: str, code: int, said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("corpus.jsonl").write_text('{"id": "1", "text": "Scurvy."}\n')
@@ -332,14 +295,15 @@ def test_a_newcomers_mistake_is_named(  # noqa: PLR0917 (fixtures)
     Path("wrong.jsonl").write_text("no JSON\n")
     Path("many.jsonl").write_text('{"question": "Q?"}\n' * 30)
     build_index(["corpus.jsonl"], Path("INDEX"), "bm25")
-    ended, _, errors = main(monkeypatch, capsys, *shlex.split(arguments))
+    ended, _, errors = medr3(*shlex.split(arguments))
     assert ended == code and said in errors and "Traceback" not in errors
-    assert not Path("new").exists()  # nothing was written, so nothing is left
+    assert not Path("new").exists()
+    if code == 2:
+        ended, _, errors = medr3(*shlex.split(arguments), "-q")
+        assert ended == 2 and said in errors
 
 
-def test_a_mistyped_key_of_a_recipe_gets_the_nearest_one(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_mistyped_key_of_a_recipe_gets_the_nearest_one(medr3: Command) -> None:
     pytest.importorskip("verl")
-    code, _, errors = main(monkeypatch, capsys, "train", "one_gpu_1_5b", "trainer.total_epoch=1")
+    code, _, errors = medr3("train", "one_gpu_1_5b", "trainer.total_epoch=1")
     assert code == 2 and "did you mean trainer.total_epochs?" in errors

@@ -29,7 +29,7 @@ class Section(NamedTuple):
 def sections() -> list[Section]:
     """The sections of the yaml, in the order in which they are shown."""
     from medr3_plugin.environment.settings import EnvironmentSettings
-    from medr3_plugin.environment.tool import ToolSettings
+    from medr3_plugin.environment.tool_file import ToolSettings
     from medr3_plugin.judge.factory import JudgeOptions
     from medr3_plugin.retrieval.backend import BackendOptions
     from medr3_plugin.rewards.options import RewardOptions

@@ -8,8 +8,6 @@ from typing import Literal
 from medr3_plugin.errors import UserError
 from medr3_plugin.tables import PACKED, SUFFIXES
 
-Form = Literal["choice", "open"]
-Style = Literal["search", "plain", "tools", "bare"]
 Stage = Literal["reasoning", "retrieval", "joint"]
 Structured = Literal["json_schema", "json_object", "none"]
 """How a server is asked to decode, see `llm.client.Structured`."""

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from medr3_plugin.commands.checks import JSONL, PARQUET, Form, Stage, Style, out_file, out_folder
+from medr3_plugin.commands.checks import JSONL, PARQUET, Stage, out_file, out_folder
 from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.commands.words import counted
+from medr3_plugin.data.questions.prompts import Form, Style
 from medr3_plugin.errors import UserError
 
 

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from medr3_plugin.commands.checks import Form, Style
 from medr3_plugin.commands.engine_options import SkipBad
+from medr3_plugin.data.questions.prompts import Form, Style
 from medr3_plugin.errors import UserError
 
 

@@ -21,6 +21,7 @@ async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one
         The last failure (empty if there was none) and the number of rows left out.
     """
     from medr3_plugin.data.questions.example_turns import load_tokenizer
+    from medr3_plugin.environment import tool_file
     from medr3_plugin.evaluation.benchmarks import load_benchmark
     from medr3_plugin.evaluation.chat_policy import endpoint
     from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy
@@ -29,10 +30,12 @@ async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one
     from medr3_plugin.evaluation.tool_rollout import tool_rollout
     from medr3_plugin.judge.factory import make_judge
     from medr3_plugin.knowledge.vocabulary import Vocabulary
+    from medr3_plugin.recipe.shipped import find_recipe
     from medr3_plugin.rewards.options import read_options
 
     recipe, config = _recipe(options["recipe"], options["overrides"] or ())
-    tools = _tool_file(config, options["recipe"])
+    calls_tools = config is not None and tool_file.calls_tools(config)
+    tools = tool_file.find(config, find_recipe(options["recipe"]).folder) if calls_tools else None
     options["style"] = _style(options["style"], tools)
     settings = _environment(recipe, options["max_searches"])
     search_options = (recipe.get("retrieval") or {}).get("search") or {}
@@ -172,19 +175,6 @@ def _recipe(name: str, overrides: Sequence[str]) -> tuple[dict[str, Any], Any]:
         return {}, None
     config = compose(find_recipe(name), overrides)
     return {**section(config), "response_length": config.data.max_response_length}, config
-
-
-def _tool_file(config: Any, recipe: str) -> Path | None:
-    """The tool file of a recipe that trains in the tool loop; None for any other."""
-    from medr3_plugin.recipe.checks.sections import tool_file
-    from medr3_plugin.recipe.shipped import find_recipe
-
-    if config is None or config.actor_rollout_ref.rollout.agent.default_agent_loop != "medr3_tool":
-        return None
-    given = config.actor_rollout_ref.rollout.multi_turn.tool_config_path
-    if (file := tool_file(given, find_recipe(recipe).folder)) is None:
-        raise UserError(f"actor_rollout_ref.rollout.multi_turn.tool_config_path: no such file: {given}")
-    return file
 
 
 def _style(given: str | None, tools: Path | None) -> str | None:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from medr3_plugin.commands.checks import PARQUET, Form, Structured, Style, endpoint, out_file
+from medr3_plugin.commands.checks import PARQUET, Structured, endpoint, out_file
+from medr3_plugin.data.questions.prompts import Form, Style
 from medr3_plugin.errors import UserError
 
 
@@ -91,6 +92,7 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
     from medr3_plugin.data.references import build
     from medr3_plugin.data.references.caller import Costs, request_parameters
     from medr3_plugin.data.references.pipeline import BuildOptions
+    from medr3_plugin.yaml_section import validated
 
     out_file(out, PARQUET)
     if offline and not (corpus and vocabulary):
@@ -99,10 +101,23 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
         raise UserError(
             "give --base-url (an OpenAI-compatible endpoint), or --offline with --corpus and --vocabulary"
         )
-    if max_trajectories and max_trajectories < references:
-        raise UserError(f"--max-trajectories {max_trajectories} is less than --references {references}")
-    if min_pass_rate > max_pass_rate:
-        raise UserError(f"--min-pass-rate {min_pass_rate} is more than --max-pass-rate {max_pass_rate}")
+    options = validated(
+        BuildOptions,
+        {
+            "references": references,
+            "max_trajectories": max_trajectories or max(20, references),
+            "min_score": min_score,
+            "policy_attempts": policy_attempts if policy_url else 0,
+            "min_pass_rate": min_pass_rate,
+            "max_pass_rate": max_pass_rate,
+            "concurrency": concurrency,
+            "give_up_after": give_up_after,
+            "topk": topk,
+            "max_searches": max_searches,
+            "max_tokens": max_tokens,
+        },
+        "options",
+    )
     endpoint("--base-url", base_url)
     endpoint("--policy-url", policy_url)
     if not offline and api_key_env and not os.environ.get(api_key_env):
@@ -126,19 +141,6 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
     if offline:
         outcomes = build.build_offline(items, corpus or [], vocabulary or [])
     else:
-        options = BuildOptions(
-            references=references,
-            max_trajectories=max_trajectories or max(20, references),
-            min_score=min_score,
-            policy_attempts=policy_attempts if policy_url else 0,
-            min_pass_rate=min_pass_rate,
-            max_pass_rate=max_pass_rate,
-            concurrency=concurrency,
-            give_up_after=give_up_after,
-            topk=topk,
-            max_searches=max_searches,
-            max_tokens=max_tokens,
-        )
         common = {
             "api_key_env": api_key_env or None,
             "timeout_s": timeout_s,

@@ -99,11 +99,8 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
     scorer = build_scorer(options)
     if explain and not (options.get("encoder") or {}).get("path"):
         print("note: without --encoder the semantic term of the reasoning is 0", file=sys.stderr)
-    try:
-        with made(out.parent):
-            bad, failed = asyncio.run(_run(scorer, source, out, stage, explain=explain))
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from None
+    with made(out.parent):
+        bad, failed = asyncio.run(_run(scorer, source, out, stage, explain=explain))
     if failed:
         raise typer.Exit(1)
     if bad:

@@ -42,18 +42,13 @@ def search(  # noqa: PLR0917
     """Search an index or a Milvus collection and print the hits, best first."""
     from medr3_plugin.retrieval.engine import Filters, open_index
     from medr3_plugin.retrieval.milvus import open_collection
+    from medr3_plugin.yaml_section import validated
 
-    if min_year is not None and max_year is not None and min_year > max_year:
-        raise UserError(f"--min-year {min_year} is after --max-year {max_year}")
     if not query.strip():
         raise UserError("the query is empty")
     options = search_options(encoder, article_encoder, reranker, evidence_prior)
-    filters = Filters(
-        sources=tuple(source) if source else None,
-        min_evidence_level=min_level,
-        min_year=min_year,
-        max_year=max_year,
-    )
+    wanted = {"min_evidence_level": min_level, "min_year": min_year, "max_year": max_year}
+    filters = validated(Filters, {"sources": source or None, **wanted}, "filters")
     check_one_place(index, uri, ranking)
     engine = (
         open_collection(uri, collection, options, ranking=ranking)

@@ -90,4 +90,4 @@ def serve(  # noqa: PLR0917 (the options of a command)
     if stdio:
         run_stdio(options)
         return
-    run_server(options, host=host, port=port, workers=workers)
+    run_server(options, port=port, workers=workers)

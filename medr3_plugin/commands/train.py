@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -24,6 +24,7 @@ def train(
     """Train with a recipe in verl's own trainer. The same command resumes an interrupted run."""
     from medr3_plugin.launch import run_training
     from medr3_plugin.recipe.checks import check, other_verl
+    from medr3_plugin.recipe.checks.finding import section
     from medr3_plugin.recipe.checks.language import WHERE as LANGUAGE
     from medr3_plugin.recipe.checks.sizes import FREE_MEMORY
     from medr3_plugin.recipe.shipped import compose, find_recipe
@@ -48,12 +49,12 @@ def train(
     from medr3_plugin.runs.writer import claimed
     from medr3_plugin.stages.schedule import Schedule
 
-    section = _section(config)
-    run_dir = Path(section["run_dir"]).expanduser().absolute()
+    ours = section(config)
+    run_dir = Path(ours["run_dir"]).expanduser().absolute()
     run_dir.mkdir(parents=True, exist_ok=True)
     claimed(run_dir).release()  # the trainer would be refused minutes later
     environment: dict[str, str] = {}
-    if section.get("platform") == "cpu":
+    if ours.get("platform") == "cpu":
         precision, environment = _on_this_machine(config.get("precision"), run_dir)
         if config.get("precision") == "auto":
             given = [*given, f"precision={precision}"]
@@ -62,7 +63,7 @@ def train(
         found.name,
         given,
         run_dir=run_dir,
-        total_steps=Schedule.from_config(section["stages"]).max_steps,
+        total_steps=Schedule.from_config(ours["stages"]).max_steps,
         environment=environment,
     )
     from medr3_plugin.runs.files import METRICS
@@ -85,9 +86,3 @@ def _on_this_machine(wanted: str | None, run_dir: Path) -> tuple[str, dict[str, 
     chosen = speed.choose(measured)
     print(f"measured: {', '.join(map(str, measured))}; chosen: {chosen}", file=sys.stderr)
     return chosen.precision, speed.cpu_environment(chosen.threads)
-
-
-def _section(config: Any) -> dict[str, Any]:
-    from omegaconf import OmegaConf
-
-    return OmegaConf.to_container(config.medr3, resolve=True)  # type: ignore[return-value]

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from medr3_plugin.data import origin
 from medr3_plugin.data.layouts import DATASETS, Layout, mirage
@@ -22,10 +22,8 @@ from medr3_plugin.data.questions import evaluation_sets, parquet, prompts, readi
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.questions.overlap import Overlap, OverlapIndex
 from medr3_plugin.errors import RowError, RowSkipped, UserError
-from medr3_plugin.outputs import write_json
+from medr3_plugin.outputs import whole, write_json
 from medr3_plugin.rows import options_of, references_of
-
-Form = Literal["choice", "open"]
 
 _PLACE = re.compile(r"(?:[:#][^:#\\/]*|#[^#]*)$")  # of a row in its file
 _OPTIONS = re.compile(r"\n[A-Z][.)] ")
@@ -223,7 +221,7 @@ def item_of(info: Mapping[str, Any]) -> Item:
 def training_rows(
     items: Sequence[Item],
     *,
-    form: Form = "choice",
+    form: prompts.Form = "choice",
     style: prompts.Style = "search",
     stage: str = "joint",
     examples: Sequence[tuple[str, str]] = (),
@@ -254,16 +252,7 @@ def write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[str
 
     The report and the rejected rows are written even if nothing is left for the parquet.
     """
-    if out.is_dir():
-        raise UserError(f"{out} is a folder; give the parquet file to write, as {out / 'train.parquet'}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        return _write(loaded, out, rows)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written: {error}; give another --out") from error
-
-
-def _write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    out.parent.mkdir(parents=True, exist_ok=True)
     rejected = out.with_name(out.name + ".rejected.jsonl")
     report = {
         "kept": len(loaded.items),
@@ -277,7 +266,7 @@ def _write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[st
     }
     write_json(out.with_name(out.name + ".report.json"), report)
     if loaded.rejected:
-        with rejected.open("w", encoding="utf-8") as file:
+        with whole(rejected) as draft, draft.open("w", encoding="utf-8") as file:
             for row, reason in loaded.rejected:
                 line = {"row": row.where, "reason": reason, "data": row.data}
                 file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from medr3_plugin.environment.settings import EnvironmentSettings
@@ -30,12 +30,14 @@ class Answer(NamedTuple):
     line: str
 
 
-async def ask(query: str, seen: Collection[str], search: Search, settings: EnvironmentSettings) -> Answer:
+async def ask(
+    query: str, before: Iterable[SearchTurn], search: Search, settings: EnvironmentSettings
+) -> Answer:
     """Run one search; never raises because of the model or a service.
 
     Args:
         query: as the model wrote it.
-        seen: ids of the documents that were shown before.
+        before: the trajectory's searches so far; what they showed is not shown again.
     """
     query = query.strip()
     if not query or len(query) > MAX_QUERY_CHARS:
@@ -52,6 +54,7 @@ async def ask(query: str, seen: Collection[str], search: Search, settings: Envir
     latency = time.perf_counter() - started
     if not hits:
         return Answer(SearchTurn(query, outcome="empty", latency_s=latency), [], settings.empty_line)
+    seen = {document_id for turn in before for document_id in turn.shown}
     new = [hit for hit in hits if hit.document.id not in seen]
     turn = SearchTurn(query, hits, (), "ok" if new else "duplicate", latency)
     return Answer(turn, new, settings.duplicate_line)

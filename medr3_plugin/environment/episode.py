@@ -110,11 +110,6 @@ class Episode:
         if self.log_probs is not None:
             self.log_probs += [0.0] * len(token_ids)
 
-    @property
-    def shown(self) -> set[str]:
-        """Ids of all documents shown so far."""
-        return {document_id for turn in self.turns for document_id in turn.shown}
-
 
 class Query(NamedTuple):
     """The search that ends a generated segment: its query ("" if it has none) and the text carried past it."""
@@ -206,7 +201,7 @@ async def _search_turn(
     tokenizer: Tokenizer,
 ) -> tuple[SearchTurn, list[int]]:
     """Run one search; returns its record and the tokens to insert (possibly none)."""
-    turn, new, line = await ask(query.text, episode.shown, search, settings)
+    turn, new, line = await ask(query.text, episode.turns, search, settings)
     episode.search_s += turn.latency_s
     if not new:
         return turn, encode_block(line, room, tokenizer, query.carried)

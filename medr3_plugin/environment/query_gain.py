@@ -12,6 +12,8 @@ import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from cachetools import LRUCache
+
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.records import MAX_QUERY_CHARS, Hit, SearchTurn, canonical_id
@@ -21,7 +23,7 @@ from medr3_plugin.rows import sample_of
 
 _KNOWN = 4096  # questions whose search is remembered
 
-_Asked = dict[tuple[Any, ...], "asyncio.Task[float | None]"]
+_Asked = LRUCache[tuple[Any, ...], "asyncio.Task[float | None]"]
 _asked: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Asked] = weakref.WeakKeyDictionary()
 
 
@@ -51,10 +53,8 @@ class QueryGain:
         self._gold = dict.fromkeys(map(canonical_id, sample.gold_docs), 1.0)
         self._topk = settings.topk
         key = (backend, self._topk, sample.question, *sorted(self._gold))
-        asked = _asked.setdefault(asyncio.get_running_loop(), {})
+        asked = _asked.setdefault(asyncio.get_running_loop(), LRUCache(_KNOWN))
         if key not in asked:
-            while len(asked) >= _KNOWN:
-                del asked[next(iter(asked))]
             asked[key] = asyncio.create_task(self._of_question(backend, sample.question))
         self._question = asked[key]
 

@@ -15,7 +15,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pydantic import Field
 from verl.tools.base_tool import BaseTool
 from verl.tools.schemas import OpenAIFunctionToolSchema, ToolResponse
 
@@ -26,13 +25,14 @@ from medr3_plugin.environment.rendering import (
     document_text,
     fit_block,
 )
-from medr3_plugin.environment.settings import EnvironmentSettings, Template
+from medr3_plugin.environment.settings import EnvironmentSettings
+from medr3_plugin.environment.tool_file import SEARCHES_NOWHERE, ToolSettings
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import Hit, SearchTurn
 from medr3_plugin.retrieval.backend import make_backend
 from medr3_plugin.retrieval.protocol import turns_to_json
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN
-from medr3_plugin.yaml_section import Section, validated
+from medr3_plugin.yaml_section import validated
 
 _TOOL_TAG = re.compile(r"<(/?\s*tool_\w{1,20})\s*>", re.IGNORECASE)
 
@@ -54,35 +54,6 @@ SCHEMA = {
 """Used when the yaml gives no `tool_schema`."""
 
 
-class ToolSettings(Section):
-    """The tool's `config` in the yaml.
-
-    Attributes:
-        type: the type that verl expects of its tools.
-        retrieval: like the section `medr3.retrieval`, which is used if this is null.
-        topk, max_searches, answer_reserve, document_template: as in `medr3.environment`, whose values are used if null.
-        document_chars: longest text of one document, in characters; it is cut at a word boundary.
-        response_chars: longest reply of the tool, in characters. `rollout.multi_turn.max_tool_response_length` must not
-            be smaller, or verl would cut the middle out of it; `medr3_tool` then refuses to start.
-    """
-
-    type: str = "native"
-    retrieval: dict[str, Any] | None = None
-    topk: int | None = Field(None, ge=1, le=100)
-    max_searches: int | None = Field(None, ge=0)
-    document_chars: int = Field(1500, ge=40)
-    response_chars: int = Field(6000, ge=80)
-    answer_reserve: int | None = Field(None, ge=0)
-    document_template: Template | None = None
-
-    def over(self, environment: EnvironmentSettings) -> EnvironmentSettings:
-        """`medr3.environment` with what the tool's own section sets."""
-        own = self.model_dump(
-            include={"topk", "max_searches", "answer_reserve", "document_template"}, exclude_none=True
-        )
-        return environment.model_copy(update=own)
-
-
 @dataclass
 class _Trajectory:
     """State of one trajectory; the lock keeps parallel calls in order, so the record is deterministic."""
@@ -93,10 +64,6 @@ class _Trajectory:
     """Tokens of the response when the last call was answered."""
     unseen: int = 0
     """Tokens answered to calls at `position`: they join the response together, after the last one."""
-
-    @property
-    def shown(self) -> set[str]:
-        return {document_id for turn in self.turns for document_id in turn.shown}
 
 
 @dataclass(frozen=True)
@@ -145,9 +112,7 @@ class MedicalSearchTool(BaseTool):
         self.environment = self.settings.over(environment)
         if self.backend is None:
             if retrieval is None:
-                raise UserError(
-                    "medr3.retrieval: missing, and the tool medical_search does not set retrieval either"
-                )
+                raise UserError(SEARCHES_NOWHERE)
             self.backend = make_backend(retrieval)
 
     async def execute(
@@ -189,7 +154,7 @@ class MedicalSearchTool(BaseTool):
                 raise UserError("medical_search: set its `retrieval`, or use the agent loop medr3_tool")
             return (await self.backend.search([query], self.environment.topk))[0]
 
-        turn, new, line = await ask(query, trajectory.shown, search, self.environment)
+        turn, new, line = await ask(query, trajectory.turns, search, self.environment)
         if not new:
             return turn, _block(line)
         text, shown = self._render(new, trajectory)

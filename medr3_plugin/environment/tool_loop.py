@@ -21,7 +21,6 @@ from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.environment.tag_text import ToolTurn, tag_text
 from medr3_plugin.environment.tool import MedicalSearchTool, Policy, max_searches
-from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.trajectory import ANSWER_CLOSE, DOCUMENT_CLOSE, DOCUMENT_OPEN, THINK_OPEN
 
@@ -62,7 +61,7 @@ class MedicalToolAgentLoop(ToolAgentLoop):
         self._gain = QueryGain({})
         for tool in self.tools.values():
             if isinstance(tool, MedicalSearchTool):
-                check_not_cut(tool, self.max_tool_response_length)
+                tool.settings.check_not_cut(self.max_tool_response_length)
                 if tool.policy is None:
                     policy = Policy(self.tokenizer, self.response_length, self._frame_tokens())
                     section: Any = OmegaConf.select(self.config, "medr3.retrieval")
@@ -124,18 +123,3 @@ class MedicalToolAgentLoop(ToolAgentLoop):
         if isinstance(tool, MedicalSearchTool) and "query" in notes:
             self._turns[-1].searches.append((notes["query"], response.text))
         return response, reward, notes
-
-
-def check_not_cut(tool: MedicalSearchTool, max_tool_response_length: int) -> None:
-    """Refuse a configuration in which verl would truncate the tool's replies.
-
-    Raises:
-        UserError: naming both keys.
-    """
-    if max_tool_response_length < tool.settings.response_chars:
-        raise UserError(
-            "actor_rollout_ref.rollout.multi_turn.max_tool_response_length is "
-            f"{max_tool_response_length} characters, less than response_chars "
-            f"({tool.settings.response_chars}) of the tool {tool.name}: verl would cut the documents; "
-            "raise the first or lower the second"
-        )

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from medr3_plugin import tables
+from medr3_plugin.data import prepare
+from medr3_plugin.data.questions import prompts
+from medr3_plugin.data.questions.prompts import Form, Style
 from medr3_plugin.errors import RowError, UserError
 from medr3_plugin.records import Sample
 from medr3_plugin.rows import sample_of
-
-Form = Literal["choice", "open"]
-Style = Literal["search", "plain", "tools", "bare"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,6 @@ def _prepared(path: Path) -> list[dict[str, Any]] | None:
 
 def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | None, style: str | None) -> None:
     """Refuse rows prepared for another agent loop, form or style than requested."""
-    from medr3_plugin.data.questions import prompts
-
     for number, row in enumerate(rows, start=1):
         where = f"{source} row {number}"
         if (row.get("agent_name") == prompts.AGENTS["tools"]) != (style == "tools"):
@@ -130,9 +128,7 @@ def _ends_with(content: str, asked: Sequence[dict[str, str]]) -> bool:
 def _load(
     name: str, source: str, form: Form, style: Style, warn: Callable[[str], None] | None
 ) -> Sequence[dict[str, Any]]:
-    from medr3_plugin.data import layouts, prepare
-
-    loaded = prepare.load(name if name in layouts.DATASETS else "generic", source)
+    loaded = prepare.load(name if name in prepare.DATASETS else "generic", source)
     prepare.check_one_split(
         loaded,
         source,

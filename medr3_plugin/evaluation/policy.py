@@ -94,7 +94,7 @@ class _Transport(Transport):
     """Fails as a policy and not as a judge."""
 
     def failure(self, kind: str, what: str) -> InfrastructureFailure:
-        return PolicyFailure(f"{self._name} {what}", kind)
+        return PolicyFailure(f"{self.name} {what}", kind)
 
 
 class EndpointPolicy:

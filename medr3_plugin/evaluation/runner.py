@@ -70,19 +70,15 @@ class Rows:
             asked = {**(before.get(ASKED) or {}), **(asked or {})}
         write_json(folder / EVALUATION, {**settings, ASKED: dict(asked or {})})
         self.rows = {(row["benchmark"], row["id"], row["sample"]): row for row in read_rows(self.path)}
-        if self.path.is_file() and not self.path.read_bytes().endswith(b"\n"):
-            self._cut_last_line()
+        if self.path.is_file() and not (data := self.path.read_bytes()).endswith(b"\n"):
+            # a half-written last line of an interrupted run
+            self.path.write_bytes(data[: data.rfind(b"\n") + 1])
 
     def add(self, row: dict[str, Any]) -> None:
         """Append a row; a later row of the same sample replaces the earlier one."""
         self.rows[row["benchmark"], row["id"], row["sample"]] = row
         with self.path.open("a", encoding="utf-8", errors="replace") as stream:
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-    def _cut_last_line(self) -> None:
-        """Remove a half-written last line of an interrupted run."""
-        data = self.path.read_bytes()
-        self.path.write_bytes(data[: data.rfind(b"\n") + 1])
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

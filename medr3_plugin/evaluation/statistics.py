@@ -36,10 +36,8 @@ class Comparison(NamedTuple):
     worse: int
 
 
-def bootstrap(
-    scores: Sequence[float], *, resamples: int = 10_000, confidence: float = 0.95, seed: int = 0
-) -> Interval:
-    """Percentile bootstrap interval of the mean over questions (Efron 1979).
+def bootstrap(scores: Sequence[float], *, resamples: int = 10_000, seed: int = 0) -> Interval:
+    """95 % percentile bootstrap interval of the mean over questions (Efron 1979).
 
     Args:
         scores: one number per question.
@@ -56,7 +54,7 @@ def bootstrap(
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
         means[start : start + size] = values[rng.integers(len(values), size=(size, len(values)))].mean(axis=1)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(means, [0.025, 0.975])
     return Interval(float(values.mean()), float(low), float(high))
 
 

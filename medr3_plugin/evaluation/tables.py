@@ -100,14 +100,8 @@ def markdown(
             difference = f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]"
             cells = [str(c.questions), difference, str(c.better), str(c.worse), f"{c.p_value:.2g}"]
             rows.append([name, *cells])
-        head = [
-            "benchmark",
-            "shared questions",
-            "difference, points [95 % CI]",
-            "better",
-            "worse",
-            "p (sign flip)",
-        ]
+        counted = ("better", "worse", "p (sign flip)")
+        head = ["benchmark", "shared questions", "difference, points [95 % CI]", *counted]
         parts += [f"\n## Against {other}, question by question\n", _markdown_table(head, rows)]
     if with_published and any(published(r.benchmark) for r in results):
         known = [r for r in results if published(r.benchmark)]

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from medr3_plugin.environment import tool_file
 from medr3_plugin.environment.episode import Generate
 from medr3_plugin.errors import UserError, needs
 from medr3_plugin.evaluation.benchmarks import Question
@@ -104,15 +105,13 @@ def _tools(file: Path, load: Any) -> list[Any]:
     """verl's tools from a tool file, without the retrieval they use in training."""
     from omegaconf import OmegaConf
 
-    listed: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
-    tools = (listed.get("tools") or []) if isinstance(listed, dict) else []
-    searching = [tool for tool in tools if str(tool.get("class_name", "")).endswith("MedicalSearchTool")]
-    if not searching:
+    tools = tool_file.read(file)
+    if not (searches := tool_file.searches(tools)):
         raise UserError(f"{file}: lists no tool of the class medr3_plugin.environment.tool.MedicalSearchTool")
-    for tool in searching:
-        (tool.get("config") or {}).pop("retrieval", None)
+    for options in searches:
+        options.pop("retrieval", None)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / file.name
-        OmegaConf.save(OmegaConf.create({"tools": tools}), copy)
+        OmegaConf.save({"tools": tools}, copy)
         made: list[Any] = load(str(copy), None)
     return made

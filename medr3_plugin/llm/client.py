@@ -167,7 +167,9 @@ class ChatClient:
                 "bad_response", "sent something other than a chat completion"
             ) from None
         stats, usage = current(), reply.get("usage")
-        prompt_tokens, completion_tokens = map(_count, _pair(usage))
+        prompt_tokens, completion_tokens = (
+            _counted(usage, f"{of}_tokens") for of in ("prompt", "completion")
+        )
         stats.replies += 1
         stats.prompt_tokens += prompt_tokens
         stats.completion_tokens += completion_tokens
@@ -244,10 +246,7 @@ class ChatClient:
         return f"; to leave out what it refuses, set {setting}"
 
 
-def _pair(usage: Any) -> tuple[Any, Any]:
-    counts = usage if isinstance(usage, Mapping) else {}
-    return counts.get("prompt_tokens"), counts.get("completion_tokens")
-
-
-def _count(value: Any) -> int:
+def _counted(usage: Any, name: str) -> int:
+    """Tokens as the server tells them; 0 where it does not."""
+    value = usage.get(name) if isinstance(usage, Mapping) else None
     return value if isinstance(value, int) and value > 0 else 0

@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -39,10 +39,11 @@ class PerLoop:
     model: asyncio.Task[str] | None = None
 
 
+@dataclass(eq=False)
 class Transport:
     """Sends requests to one server; what `ChatClient` says of connections, loops and retries is done here.
 
-    Args:
+    Attributes:
         base_url: address that paths are appended to.
         name: what messages call the server.
         key: goes with every request as a bearer token.
@@ -53,42 +54,33 @@ class Transport:
         MissingExtra: stamina is not installed.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        name: str,
-        key: str | None,
-        hint: Callable[[str, Body], str],
-        *,
-        timeout_s: float,
-        attempts: int,
-        max_in_flight: int,
-        use_proxies: bool,
-        give_up_after: int,
-    ) -> None:
-        with needs("stamina", "judge", f"asking {name}"):
+    base_url: str
+    name: str
+    key: str | None = field(repr=False)
+    hint: Callable[[str, Body], str]
+    _: KW_ONLY
+    timeout_s: float
+    attempts: int
+    max_in_flight: int
+    use_proxies: bool
+    give_up_after: int
+
+    def __post_init__(self) -> None:
+        with needs("stamina", "judge", f"asking {self.name}"):
             import stamina  # noqa: F401  # absent must show now, not with the first answer
         # without a handler of the user's, Python prints the bare name of stamina's message for every retry
         logging.getLogger("stamina").addHandler(_SILENT)
-        self._base_url = base_url
-        self._name = name
-        self._key = key
-        self._hint = hint
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._timeout_s = timeout_s
-        self._attempts = attempts
-        self._max_in_flight = max_in_flight
-        self._give_up_after = give_up_after
+        self._headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         self._failures_in_a_row = 0
         # looked up once: aiohttp's trust_env reads the environment and .netrc for every request
-        self._proxy = proxy_of(base_url) if use_proxies else None
+        self._proxy = proxy_of(self.base_url) if self.use_proxies else None
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, PerLoop] = WeakKeyDictionary()
 
     def per_loop(self) -> PerLoop:
         """What belongs to the running event loop."""
         loop = asyncio.get_running_loop()
         if loop not in self._loops:
-            self._loops[loop] = PerLoop(asyncio.Semaphore(self._max_in_flight))
+            self._loops[loop] = PerLoop(asyncio.Semaphore(self.max_in_flight))
         return self._loops[loop]
 
     @asynccontextmanager
@@ -97,7 +89,7 @@ class Transport:
         if per_loop.session is None:
             per_loop.session = aiohttp.ClientSession(
                 headers=self._headers,
-                timeout=aiohttp.ClientTimeout(total=self._timeout_s),
+                timeout=aiohttp.ClientTimeout(total=self.timeout_s),
                 connector=aiohttp.TCPConnector(limit=0),  # the slots are the limit
             )
         session = per_loop.session
@@ -116,7 +108,7 @@ class Transport:
         Raises:
             JudgeFailure: no attempt was answered in JSON.
         """
-        if self._give_up_after and self._failures_in_a_row >= self._give_up_after:
+        if self.give_up_after and self._failures_in_a_row >= self.give_up_after:
             raise self.failure("not_asked", "was given up")
         try:
             reply = await self._sent(session, method, path, body)
@@ -131,7 +123,7 @@ class Transport:
 
         retries = stamina.retry_context(
             on=may_pass,
-            attempts=self._attempts,
+            attempts=self.attempts,
             timeout=None,
             wait_initial=_BACKOFF_INITIAL_S,
             wait_max=_BACKOFF_MAX_S,
@@ -143,9 +135,9 @@ class Transport:
                     current().retries += attempt.num > 1
                     return json.loads(await self._send(session, method, path, body))
         except asyncio.TimeoutError as error:
-            raise self.failure("timeout", f"did not answer within {self._timeout_s:g} s") from error
+            raise self.failure("timeout", f"did not answer within {self.timeout_s:g} s") from error
         except RefusedError as error:
-            said = f"answered {error}{self._hint(str(error), body)}"
+            said = f"answered {error}{self.hint(str(error), body)}"
             raise self.failure(f"status_{error.status}", said) from error
         except aiohttp.ClientError as error:
             raise self.failure("connection", f"cannot be reached: {error}") from error
@@ -154,7 +146,7 @@ class Transport:
         raise AssertionError("stamina ends with a return or an exception")
 
     async def _send(self, session: aiohttp.ClientSession, method: str, path: str, body: Body) -> bytes:
-        url = self._base_url + path
+        url = self.base_url + path
         async with session.request(
             method, url, json=body, proxy=self._proxy, allow_redirects=False
         ) as response:
@@ -164,12 +156,12 @@ class Transport:
                 if len(text) > _MAX_REPLY_BYTES:
                     raise ValueError(f"more than {_MAX_REPLY_BYTES} bytes")
             if response.status != 200:
-                said = quoted(text.decode(errors="replace"), self._key)
+                said = quoted(text.decode(errors="replace"), self.key)
                 raise RefusedError(response.status, said, response.headers.get("Retry-After", ""))
             return bytes(text)
 
     def failure(self, kind: str, what: str) -> InfrastructureFailure:
         """The failure of this server, counted; `what` follows its name."""
-        failure = JudgeFailure(f"{self._name} {what}", kind=kind)
-        note_failure(failure, self._name)
+        failure = JudgeFailure(f"{self.name} {what}", kind=kind)
+        note_failure(failure, self.name)
         return failure

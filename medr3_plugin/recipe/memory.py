@@ -73,9 +73,8 @@ def base_name(path: str) -> str:
 def _from_config(config: Mapping[str, Any]) -> ModelSize | None:
     """Parameters of a llama-shaped decoder: attention, gated MLP, embeddings (norms and biases neglected)."""
     try:
-        hidden, layers, vocabulary = (
-            int(config[k]) for k in ("hidden_size", "num_hidden_layers", "vocab_size")
-        )
+        keys = ("hidden_size", "num_hidden_layers", "vocab_size")
+        hidden, layers, vocabulary = (int(config[key]) for key in keys)
         heads = int(config["num_attention_heads"])
         head = int(config.get("head_dim") or hidden // heads)
         kv_heads = int(config.get("num_key_value_heads") or heads)
@@ -159,9 +158,7 @@ def least_on_cpu(config: Any, size: ModelSize | None) -> float:
     """
     ranks = int(config.trainer.nnodes) * int(config.trainer.n_gpus_per_node)
     workers = int(config.actor_rollout_ref.rollout.agent.num_workers) + int(config.reward.num_workers)
-    processes = (
-        2 + 4 * ranks + workers
-    )  # the trainer and its driver; of each rank the actor and three of vLLM
+    processes = 2 + 4 * ranks + workers  # the trainer and its driver; of a rank the actor and three of vLLM
     model = 0.0 if size is None else size.parameters * 20 / _GIB
     return 0.6 * processes + ranks + model
 

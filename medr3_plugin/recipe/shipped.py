@@ -8,14 +8,13 @@ installed package.
 
 from __future__ import annotations
 
-import difflib
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medr3_plugin.errors import UserError, needs
+from medr3_plugin.errors import UserError, did_you_mean, needs
 
 
 class Recipe(NamedTuple):
@@ -65,10 +64,7 @@ def find_recipe(name: str) -> Recipe:
         return Recipe(path.stem, path.parent.resolve(), _summary(path.parent))
     if path.suffix in (".yaml", ".yml"):
         near = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-        close = difflib.get_close_matches(path.name, near, n=1)
-        raise UserError(
-            f"no such file: {name}" + (f"; did you mean {path.parent / close[0]}?" if close else "")
-        )
+        raise UserError(f"no such file: {name}{did_you_mean(path.name, near)}")
     if path.is_dir():
         given = _read(path.resolve())
         if given is not None:
@@ -82,27 +78,28 @@ def find_recipe(name: str) -> Recipe:
     if path.is_file():
         raise UserError(f"{path} is not a recipe: give its folder, or its yaml with a `defaults` list")
     own = {str(file.parent) for file in path.parent.glob("*/*.yaml")}
-    close = difflib.get_close_matches(name, {*shipped, *own}, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(shipped)}"
-    raise UserError(f"no recipe {name!r}; {hint}")
+    hint = did_you_mean(name, {*shipped, *own}, f"; known are {', '.join(shipped)}")
+    raise UserError(f"no recipe {name!r}{hint}")
 
 
 def copy_recipe(name: str, target: Path) -> Recipe:
     """Copy a recipe into `target`, which must not exist or be empty.
 
     Raises:
-        UserError: no such recipe, or `target` has something in it.
+        UserError: no such recipe, or `target` has something in it or cannot be written.
     """
     recipe = find_recipe(name)
     target = target.expanduser()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} exists and is not an empty folder: choose another one")
-    shutil.copytree(
-        recipe.folder,
-        target,
-        dirs_exist_ok=True,
-        ignore=shutil.ignore_patterns("__pycache__", "runs", "outputs"),
-    )
+    ignored = shutil.ignore_patterns("__pycache__", "runs", "outputs")
+    try:
+        shutil.copytree(recipe.folder, target, dirs_exist_ok=True, ignore=ignored)
+    except OSError as error:
+        shutil.rmtree(target, ignore_errors=True)  # there was nothing in it
+        # shutil's own error is a list of what could not be copied, each with its reason
+        why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
+        raise UserError(f"{target}: cannot be written: {why}; choose another folder") from error
     return Recipe(recipe.name, target.resolve(), recipe.summary)
 
 
@@ -134,8 +131,7 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Any:
         hint = ""
         if unknown := re.match(r"Could not override '([^']+)'", reason):
             known = _keys(OmegaConf.to_container(compose(recipe)))
-            close = difflib.get_close_matches(unknown[1], known, n=1)
-            hint = f"; did you mean {close[0]}?" if close else ""
+            hint = did_you_mean(unknown[1], known)
         raise UserError(f"{recipe.config_file} does not compose: {reason}{hint}") from error
 
 

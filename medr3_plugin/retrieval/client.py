@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 RETRIED_STATUS = frozenset({408, 429})  # and every 5xx
 _AWAY_STATUS = frozenset({429, 502, 503, 504})  # the service is overloaded, loading, or gone behind a proxy
 _FAULT_RETRIES = 4  # further tries after an answer that blames this request or the engine
-_BACKOFF_S = (0.1, 3.0)  # first and longest ceiling of a pause between two tries
+BACKOFF_S = (0.1, 3.0)  # first and longest ceiling of a pause between two tries
 _CONNECTIONS = 64  # per event loop; the service joins what waits, so that more would not be faster
 _BREAKER_FAILURES = 8  # in a row; one call's failure has used its whole deadline already
 
@@ -188,7 +188,7 @@ class RetrievalClient:
                 if retries is not None and tries > retries:
                     raise again.failure from None
                 # full jitter: the trajectories of a batch fail together and must not come back together
-                ceiling = min(_BACKOFF_S[0] * 2 ** (tries - 1), _BACKOFF_S[1])
+                ceiling = min(BACKOFF_S[0] * 2 ** (tries - 1), BACKOFF_S[1])
                 pause = random.uniform(0, ceiling) if again.pause_s is None else again.pause_s  # noqa: S311
             if clock() + pause >= deadline:
                 failure = again.failure

@@ -12,14 +12,13 @@ Two forms:
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from medr3_plugin.errors import RetrievalFailure, UserError
+from medr3_plugin.errors import RetrievalFailure
 from medr3_plugin.records import COLUMNS, ID_COLUMNS, Document, Hit, SearchOutcome, SearchTurn
 
 if TYPE_CHECKING:
@@ -36,33 +35,8 @@ def request_to_wire(queries: Sequence[str], topk: int, filters: Filters | None =
     """The body of a request; `filters` is our addition, left out when there are none."""
     body: dict[str, Any] = {"queries": list(queries), "topk": topk, "return_scores": True}
     if filters is not None:
-        body["filters"] = filters_to_wire(filters)
+        body["filters"] = filters.model_dump(mode="json", exclude_none=True)
     return body
-
-
-def filters_to_wire(filters: Filters) -> dict[str, Any]:
-    """Metadata filters as JSON, fields without a value left out."""
-    wire = {name: value for name, value in dataclasses.asdict(filters).items() if value is not None}
-    return wire | ({"sources": sorted(filters.sources)} if filters.sources is not None else {})
-
-
-def filters_from_wire(wire: Mapping[str, Any] | None) -> Filters | None:
-    """The inverse of `filters_to_wire`; None for None.
-
-    Raises:
-        ValueError: an unknown field, or a value that `Filters` does not take.
-    """
-    if wire is None:
-        return None
-    from medr3_plugin.retrieval.index.filters import Filters
-
-    known = {field.name for field in dataclasses.fields(Filters)}
-    if unknown := sorted(set(wire) - known):
-        raise ValueError(f"unknown field {unknown[0]!r}, known are {', '.join(sorted(known))}")
-    try:
-        return Filters(**wire)
-    except (UserError, TypeError) as error:
-        raise ValueError(str(error)) from error
 
 
 def document_to_wire(document: Document) -> dict[str, Any]:

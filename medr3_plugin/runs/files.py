@@ -19,6 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
+from medr3_plugin.yaml_section import mistake
+
 METRICS = "metrics.jsonl"
 STAGES = "stages.json"
 TRAJECTORIES = "trajectories.jsonl"
@@ -73,20 +77,15 @@ def read_stages(file: Path) -> list[StageRecord]:
         OSError: the file cannot be read.
         ValueError: it is not such a file.
     """
-    try:
-        return [
-            StageRecord(
-                name=str(entry["name"]),
-                index=int(entry.get("index", number)),
-                start_step=int(entry["start_step"]),
-                end_step=None if entry.get("end_step") is None else int(entry["end_step"]),
-                reason=entry.get("reason"),
-                checkpoint=entry.get("checkpoint"),
-            )
-            for number, entry in enumerate(json.loads(file.read_text(encoding="utf-8")))
+    entries = json.loads(file.read_bytes())
+    if isinstance(entries, list):  # files of before have no index
+        entries = [
+            {"index": i, **entry} if isinstance(entry, dict) else entry for i, entry in enumerate(entries)
         ]
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"not a list of stages ({error!r})") from error
+    try:
+        return TypeAdapter(list[StageRecord]).validate_python(entries)
+    except ValidationError as error:
+        raise ValueError(str(mistake(error, "stages"))) from error
 
 
 def metrics_line(labels: Labels, metrics: Mapping[str, Any]) -> dict[str, Any]:

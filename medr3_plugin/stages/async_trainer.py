@@ -16,7 +16,6 @@ finishes them first.
 from __future__ import annotations
 
 import time
-from collections import Counter
 
 from verl.trainer.ppo.v1 import PPOTrainerColocateAsync, PPOTrainerSeparateAsync, register_trainer
 
@@ -71,7 +70,7 @@ class PrefetchingTrainer(StagedTrainer):
         """Wait until nothing of the ended stage is in flight, and discard it."""
         self._stage_is_new = True
         started = time.monotonic()
-        while len(in_flight := prompts_in_flight()) > _count(in_flight, *_ENDED):
+        while set((in_flight := prompts_in_flight()).values()) - set(_ENDED):
             time.sleep(POLL_S)
         if in_flight:
             forget_prompts(in_flight)
@@ -84,11 +83,6 @@ class PrefetchingTrainer(StagedTrainer):
     def _load_checkpoint(self) -> None:
         super()._load_checkpoint()
         forget_strays()
-
-
-def _count(in_flight: dict[str, str], *statuses: str) -> int:
-    counts = Counter(in_flight.values())
-    return sum(counts[status] for status in statuses)
 
 
 @register_trainer("medr3_colocate_async")

@@ -26,10 +26,10 @@ from medr3_plugin.outputs import write_json
 from medr3_plugin.stages.state import STATE_FILE
 
 MARKER = "medr3_complete.json"
-_SMALL = 32 * 2**20
+SMALL = 32 * 2**20
 """Bytes up to which the checksum in the marker is of the whole file."""
 
-_END = 2**20
+END = 2**20
 """Bytes at the end of a larger file that the checksum is of."""
 
 _FOLDER = re.compile(r"^global_step_(\d+)$")
@@ -143,7 +143,7 @@ def damage_of(folder: Path) -> str | None:
             if found == 0 or found != (size or found):
                 return f"{name} has {found} bytes" + (f" of {size}" if size else "")
             changed = checksum is not None and _checksum(file) != checksum
-            if changed or (found > _SMALL and file.suffix == ".pt" and not _sound_archive(file)):
+            if changed or (found > SMALL and file.suffix == ".pt" and not _sound_archive(file)):
                 return f"{name} is corrupted"
         except OSError as error:
             return f"{name} cannot be read ({error.strerror})"
@@ -162,7 +162,7 @@ def _sound_archive(file: Path) -> bool:
 def _checksum(file: Path) -> int:
     with file.open("rb") as stream:
         size = stream.seek(0, 2)
-        stream.seek(0 if size <= _SMALL else size - _END)
+        stream.seek(0 if size <= SMALL else size - END)
         return zlib.crc32(stream.read())
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.outputs import write_json
 from medr3_plugin.runs.files import StageRecord
 from medr3_plugin.stages.schedule import Schedule, StageSpec
+from medr3_plugin.yaml_section import mistake
 
 STATE_FILE = "medr3_stage.json"
 
@@ -19,20 +22,20 @@ class StageState:
     """Progress through the schedule.
 
     Attributes:
+        history: finished and running stages, in order.
         index: position of the current stage in the schedule.
         stage_step: steps done in it.
         window: values of the promotion metric in the current stage, one per step (or validation).
         metric: the promotion metric that the window is of.
         data: rows and batch size of the current stage's training data, what a position in them depends on.
-        history: finished and running stages, in order.
     """
 
+    history: Annotated[list[StageRecord], Field(min_length=1)]
     index: int = 0
     stage_step: int = 0
     window: list[float] = field(default_factory=list)
     metric: str | None = None
     data: list[int] = field(default_factory=list)
-    history: list[StageRecord] = field(default_factory=list)
 
     def remember(self, metric: str, value: float) -> None:
         """Add a value of the promotion metric to the window."""
@@ -92,17 +95,15 @@ class StageState:
         """
         file = folder / STATE_FILE
         try:
-            row = json.loads(file.read_text(encoding="utf-8"))
-            history = [StageRecord(**record) for record in row.pop("history")]
-            state = cls(**row, history=history)
+            state = TypeAdapter(cls).validate_json(file.read_bytes())
         except FileNotFoundError as error:
             raise UserError(
                 f"{file}: missing; this checkpoint was not written by a medr3 trainer mode. "
                 "Start in a new folder (trainer.default_local_dir) or set trainer.resume_mode=disable"
             ) from error
-        except (ValueError, TypeError, KeyError) as error:
+        except ValidationError as error:
             raise UserError(
-                f"{file}: not a stage state ({error}); remove this checkpoint to resume from the one before"
+                f"{mistake(error, f'{file}: state')}; remove this checkpoint to resume from the one before"
             ) from error
         for record in state.history:
             if record.index >= len(schedule.stages) or schedule.stages[record.index].name != record.name:

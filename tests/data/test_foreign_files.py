@@ -6,7 +6,6 @@ import csv
 import json
 
 import pytest
-from command_line import medr3
 
 from medr3_plugin.data.prepare import load, remove_overlaps
 from medr3_plugin.errors import UserError
@@ -25,24 +24,14 @@ def rows_of(kind):
     for right in range(4):
         question = f"How many of the {kind} {'abcd'[right]} are there?"
         columns = dict(zip(("opa", "opb", "opc", "opd"), NUMBERS, strict=True))
-        letters = dict(zip("ABCD", NUMBERS, strict=True))
+        asked = {"question": question, "options": dict(zip("ABCD", NUMBERS, strict=True))}
         yield {
             "medmcqa": {"id": str(right), "question": question, **columns, "cop": right},
             "mmlu_med": {"question": question, "subject": "anatomy", "choices": NUMBERS, "answer": right},
-            "medqa_us": {
-                "question": question,
-                "options": letters,
-                "answer": NUMBERS[right],
-                "answer_idx": "ABCD"[right],
-            },
-            "medxpertqa": {
-                "id": str(right),
-                "question": question,
-                "options": letters,
-                "label": "ABCD"[right],
-            },
+            "medqa_us": {**asked, "answer": NUMBERS[right], "answer_idx": "ABCD"[right]},
+            "medxpertqa": {"id": str(right), **asked, "label": "ABCD"[right]},
             "generic": {"question": question, "options": NUMBERS, "answer_idx": right},
-            "by text": {"question": question, "options": letters, "answer": NUMBERS[right]},
+            "by text": {**asked, "answer": NUMBERS[right]},
         }[kind]
 
 
@@ -65,41 +54,35 @@ def test_an_empty_option_is_named_and_no_index_moves(tmp_path):
     assert row.where.endswith("own.jsonl:3") and "options.A" in reason
 
 
+def mirage(question, *options, answer, **more):
+    return {
+        "question": question,
+        "options": dict(zip("ABC", options, strict=False)),
+        "answer": answer,
+        **more,
+    }
+
+
 MIRAGE = {
-    "medqa": {
-        "0000": {"question": "Scurvy?", "options": {"A": "Vitamin A", "B": "Vitamin C"}, "answer": "B"}
-    },
-    "mmlu": {
-        "anatomy-000": {"question": "Deltoid?", "options": {"A": "Axillary", "B": "Radial"}, "answer": "A"}
-    },
-    "medmcqa": {
-        "0-1": {"question": "Koplik spots?", "options": {"A": "Measles", "B": "Mumps"}, "answer": "A"}
-    },
-    "pubmedqa": {
-        "11": {
-            "question": "Does it?",
-            "options": {"A": "yes", "B": "no", "C": "maybe"},
-            "answer": "A",
-            "PMID": [11],
-        }
-    },
-    "bioasq": {
-        "f1": {"question": "Is it?", "options": {"A": "yes", "B": "no"}, "answer": "B", "PMID": [22, 33]}
-    },
+    "medqa": {"0000": mirage("Scurvy?", "Vitamin A", "Vitamin C", answer="B")},
+    "mmlu": {"anatomy-000": mirage("Deltoid?", "Axillary", "Radial", answer="A")},
+    "medmcqa": {"0-1": mirage("Koplik spots?", "Measles", "Mumps", answer="A")},
+    "pubmedqa": {"11": mirage("Does it?", "yes", "no", "maybe", answer="A", PMID=[11])},
+    "bioasq": {"f1": mirage("Is it?", "yes", "no", answer="B", PMID=[22, 33])},
+}
+ANSWERS = {
+    "medqa_us": "Vitamin C",
+    "mmlu_med": "Axillary",
+    "medmcqa": "Measles",
+    "pubmedqa": "yes",
+    "bioasq": "no",
 }
 
 
 def test_each_data_set_takes_its_part_of_mirage(tmp_path):
     source = tmp_path / "benchmark.json"
     source.write_text(json.dumps(MIRAGE))
-    answers = {
-        "medqa_us": "Vitamin C",
-        "mmlu_med": "Axillary",
-        "medmcqa": "Measles",
-        "pubmedqa": "yes",
-        "bioasq": "no",
-    }
-    for name, answer in answers.items():
+    for name, answer in ANSWERS.items():
         [item] = load(name, str(source)).items
         assert (item.answers, item.split, item.dataset) == ((answer,), "test", name)
     assert load("bioasq", str(source)).items[0].gold_docs == ("pubmed:22", "pubmed:33")
@@ -187,15 +170,3 @@ def test_files_of_different_option_counts_are_not_mixed_unasked(tmp_path):
     with pytest.raises(UserError, match=r"five.jsonl.*four.jsonl"):
         load("medqa_us", str(tmp_path))
     assert len(load("medqa_us", str(tmp_path), mixed_options=True).items) == 2
-
-
-def test_rows_left_out_have_an_exit_code_of_their_own(tmp_path):
-    pytest.importorskip("pyarrow")
-    source = lines(
-        tmp_path / "own.jsonl", {"question": "Scurvy?", "answer": "vitamin C"}, {"question": "And?"}
-    )
-    command = ["data", "prepare", "generic", "--source", source, "--out", str(tmp_path / "own.parquet")]
-    assert medr3(*command, "--skip-bad").exit_code == 3
-    assert isinstance(medr3(*command).exception, UserError)
-    lines(tmp_path / "own.jsonl", {"question": "Scurvy?", "answer": "vitamin C"})
-    assert medr3(*command, "--skip-bad").exit_code == 0

@@ -94,6 +94,7 @@ def test_bad_rows_keep_their_content_and_exit_2(tmp_path):
     assert [row["row"].rsplit(":", 1)[1] for row in rejected] == ["2", "3", "4"]
     assert "caf\\xe9" in rejected[0]["data"]["raw"] and "UTF-8" in rejected[0]["reason"]
     assert rejected[1]["data"]["raw"] == "{broken"
+    assert run("prepare", "generic", "--source", str(path), "--out", str(out), "--skip-bad")[0] == 3
     path.write_bytes(good + b"\n")
     assert run("prepare", "generic", "--source", str(path), "--out", str(out))[0] == 0
     assert not (tmp_path / "out.parquet.rejected.jsonl").exists()
@@ -156,7 +157,6 @@ def test_nothing_usable_is_an_error_but_the_report_is_written(tmp_path):
     [
         ("empty.jsonl", b"\n", "is empty"),
         ("x.json", b"[1, 2", "not a UTF-8 JSON document"),
-        ("x.parquet", b"no parquet", "not a parquet file"),
         ("x.xlsx", b"?", "unknown file type"),
         ("x.jsonl.gz", b"not gzip", "cannot be read"),
         ("x.jsonl.gz", gzip.compress(b'{"question": "Q?"}' * 99, mtime=0)[:-12], "cannot be read"),
@@ -326,13 +326,6 @@ def test_why_no_row_is_left_and_that_the_parquet_is_an_old_one(tmp_path):
     assert code != 0 and "1 overlap the evaluation sets, the first" in output
 
 
-def test_a_line_nested_too_deeply_is_a_bad_row(tmp_path):
-    path = tmp_path / "x.jsonl"
-    path.write_text('{"question": "Q?", "answer": "x"}\n' + "[" * 100_000 + "\n")
-    loaded = prepare.load("generic", str(path))
-    assert len(loaded.items) == 1 and "nested too deeply" in loaded.rejected[0][1]
-
-
 def test_quoted_line_ends_in_csv(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text('question,answer\n"Q\n?",a\nR?,"b\n"\n\n')
@@ -344,19 +337,6 @@ def test_quoted_line_ends_in_csv(tmp_path):
     assert [dict(row.data) for row in reading.read(str(tmp_path / "x.tsv"))] == [
         {"question": "Q?", "answer": "a", "note": ""}
     ]
-
-
-def test_a_damaged_parquet_is_named(tmp_path):
-    import pyarrow as pa
-
-    path = tmp_path / "x.parquet"
-    table = pa.table({"question": [f"Question {i}?" for i in range(5000)], "answer": ["x"] * 5000})
-    pq.write_table(table, path, use_dictionary=False)
-    content = bytearray(path.read_bytes())
-    content[4 : len(content) // 2] = b"\xff" * (len(content) // 2 - 4)
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=r"x\.parquet#1"):
-        list(reading.read(str(path)))
 
 
 def test_an_out_that_cannot_be_written(tmp_path):
@@ -405,7 +385,7 @@ def test_nan_is_null_and_only_text_is_a_question(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("depth", [100, 400, 600, 900, 5000])
+@pytest.mark.parametrize("depth", [100, 400, 600, 900, 100_000])
 def test_depth_is_no_reason_to_fail(tmp_path, depth):
     rows = ['{"question": "Q?", "answer": "x"}', f'{{"a": {"[" * depth}{"]" * depth}}}']
     (tmp_path / "x.jsonl").write_text("\n".join(rows))

@@ -16,8 +16,8 @@ from characters import Characters
 from verl.experimental.agent_loop.tool_agent_loop import AgentData
 from verl.tools.tool_registry import load_all_tools
 
-from medr3_plugin.environment.tool import Policy, ToolSettings, max_searches
-from medr3_plugin.environment.tool_loop import check_not_cut
+from medr3_plugin.environment.tool import Policy, max_searches
+from medr3_plugin.environment.tool_file import ToolSettings
 from medr3_plugin.errors import UserError
 from medr3_plugin.records import MAX_QUERY_CHARS
 from medr3_plugin.retrieval.index.build import build_index
@@ -179,13 +179,11 @@ async def test_a_failure_is_recorded_and_not_thrown(tmp_path, retrieval, failure
 
 async def test_verl_never_cuts_the_answer(index, tmp_path):
     loop = Loop(write_yaml(tmp_path, f"{{index: {index}}}", response_chars=300, document_chars=200))
-    check_not_cut(loop.tool, 300)
+    loop.tool.settings.check_not_cut(300)
     text = await loop.call({"query": "metformin statins glucose cholesterol night"})
     assert len(text) <= 300
     assert "(truncated)" not in text
     assert len(parse(text).documents) == len(loop.turns[0].shown) >= 1
-    with pytest.raises(UserError, match=r"max_tool_response_length.*256.*300"):
-        check_not_cut(loop.tool, 256)
 
 
 async def test_documents_leave_room_for_the_answer(loop):

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 from index_helpers import write_jsonl
 
+from medr3_plugin.errors import RetrievalFailure
 from medr3_plugin.records import Document, Hit
 from medr3_plugin.retrieval.index.build import build_index
 from medr3_plugin.retrieval.serve.server import listen
@@ -62,6 +64,23 @@ class OverlapEngine:
             for document in CORPUS
         ]
         return sorted((hit for hit in scored if hit.score), key=lambda hit: -hit.score)[:topk]
+
+
+class SlowEngine(OverlapEngine):
+    """Takes `seconds` for each query, and nothing for a call."""
+
+    seconds = 0.02
+
+    def search(self, queries: Sequence[str], topk: int, filters: object = None) -> list[list[Hit]]:
+        time.sleep(self.seconds * len(queries))
+        return super().search(queries, topk, filters)
+
+
+async def outcomes_of(search: Callable[[list[str], int], Awaitable[object]], searches: int) -> Counter[str]:
+    """How many of so many searches at a time were answered, and how the others failed."""
+    tasks = (search([f"q{number}"], 1) for number in range(searches))
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    return Counter(one.kind if isinstance(one, RetrievalFailure) else "answered" for one in found)
 
 
 @contextlib.contextmanager

@@ -112,9 +112,3 @@ def test_the_prompt_is_blind_fenced_and_in_the_texts_language():
     assert "\n".join(body) == text
     assert "reference" not in system["content"].lower()
     assert "三元组" in messages("患者发热")[0]["content"]
-
-
-@pytest.mark.parametrize("loop", ['{"triples":' * 4000, "[" * 8000])
-def test_a_model_in_a_loop_is_a_failure(loop):
-    with pytest.raises(JudgeFailure):
-        extract(loop, loop)

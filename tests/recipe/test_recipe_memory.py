@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from medr3_plugin.recipe.memory import estimate, model_size
+from medr3_plugin.recipe.memory import ModelSize, estimate, model_size
 
 GIB = 2**30
 
@@ -52,13 +52,15 @@ def config(**changes: Any) -> Section:
     )
 
 
+@pytest.fixture
+def size() -> ModelSize:
+    found = model_size("Qwen/Qwen2.5-7B")
+    assert found is not None
+    return found
+
+
 def test_known_hub_names() -> None:
-    for name in (
-        "Qwen/Qwen2.5-7B",
-        "Qwen/Qwen2.5-7B-Instruct",
-        "meta-llama/Meta-Llama-3.1-8B-Instruct",
-        "Qwen/Qwen3-8B",
-    ):
+    for name in ("Qwen/Qwen2.5-7B-Instruct", "meta-llama/Meta-Llama-3.1-8B-Instruct", "Qwen/Qwen3-8B"):
         size = model_size(name)
         assert size is not None and size.parameters > 7e9, name
     assert model_size("somebody/unknown-7B") is None
@@ -85,9 +87,7 @@ def test_size_from_a_config_file(tmp_path: Path) -> None:
     assert (size.kv_width, size.heads, size.kv_heads, size.positions) == (192, 9, 3, None)
 
 
-def test_parts_by_hand() -> None:
-    size = model_size("Qwen/Qwen2.5-7B")
-    assert size is not None
+def test_parts_by_hand(size: ModelSize) -> None:
     parts = estimate(config(), size, 80).parts
     assert parts["weights, gradients, optimizer"] == pytest.approx(7.62e9 * 16 / 8 / GIB)
     # verl packs tokens x sequence parallelism and splits that, so each GPU holds the limit itself
@@ -98,9 +98,7 @@ def test_parts_by_hand() -> None:
     assert parts["activations"] == pytest.approx(3 * 4096 / 2 * 3584 * 28 * 2 / GIB)
 
 
-def test_lora_freezes_weights_in_the_dtype_they_are_loaded_in() -> None:
-    size = model_size("Qwen/Qwen2.5-7B")
-    assert size is not None
+def test_lora_freezes_weights_in_the_dtype_they_are_loaded_in(size: ModelSize) -> None:
     state = "weights, gradients, optimizer"
     assert estimate(config(lora=32), size, 80).parts[state] == pytest.approx(7.62e9 * 4 / 8 / GIB)
     assert estimate(config(lora=32, dtype="bf16"), size, 80).parts[state] == pytest.approx(
@@ -108,9 +106,7 @@ def test_lora_freezes_weights_in_the_dtype_they_are_loaded_in() -> None:
     )
 
 
-def test_a_checkpoint_is_written_while_vllm_is_awake() -> None:
-    size = model_size("Qwen/Qwen2.5-7B")
-    assert size is not None
+def test_a_checkpoint_is_written_while_vllm_is_awake(size: ModelSize) -> None:
     assert estimate(config(offload=True), size, 80).generating == pytest.approx(
         40 + 7.62e9 * 4 / 8 / GIB + 2.5
     )
@@ -130,9 +126,7 @@ def test_verl_packs_the_limit_times_the_sequence_parallelism() -> None:
     assert [len(batch) for batch in batches] == [2, 2]  # 200 tokens for two GPUs, 100 on each
 
 
-def test_what_saves_memory_lowers_the_estimate() -> None:
-    size = model_size("Qwen/Qwen2.5-7B")
-    assert size is not None
+def test_what_saves_memory_lowers_the_estimate(size: ModelSize) -> None:
     base = estimate(config(), size, 80)
     assert estimate(config(gpus=16), size, 80).training < base.training
     assert estimate(config(lora=32), size, 80).training < base.training

@@ -22,6 +22,14 @@ from medr3_plugin.recipe.shipped import find_recipe, list_recipes
 TEXTS = [row["text"] for row in stand_ins.rows()]
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Away from the repository and its data, so that nothing is found by accident."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("MEDR3_DATA", "MEDR3_TOOLS", "MEDR3_JUDGE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+
+
 def prepared_recipe(
     name: str, folder: Path, overrides: tuple[str, ...] = (), *, allowed: bool = True
 ) -> Prepared:
@@ -83,13 +91,10 @@ def test_what_is_not_at_hand_is_refused_with_the_yaml_path(path: str, tmp_path: 
 
 
 @pytest.mark.parametrize("name", [r.name for r in list_recipes() if r.name != "medr3_cpu"])
-def test_every_recipe_can_be_prepared(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_recipe_can_be_prepared(name: str, tmp_path: Path) -> None:
     """Devices are replaced, and the configuration that verl will read is valid and knows its stages."""
     from omegaconf import OmegaConf
 
-    monkeypatch.chdir(tmp_path)
-    for variable in ("MEDR3_DATA", "MEDR3_TOOLS", "MEDR3_JUDGE_URL"):
-        monkeypatch.delenv(variable, raising=False)
     done = prepared_recipe(name, tmp_path / "out")
     config = OmegaConf.load(tmp_path / "out" / f"{CONFIG_NAME}.yaml")
     assert config.trainer.device == "cpu" and config.medr3.platform == "cpu"
@@ -135,15 +140,10 @@ RECIPES_OF_USERS = {
 
 
 @pytest.mark.parametrize("which", RECIPES_OF_USERS)
-def test_recipes_of_users_can_be_prepared(
-    which: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_recipes_of_users_can_be_prepared(which: str, tmp_path: Path) -> None:
     """What the shipped recipes do not use is replaced, too, so that the rehearsal's configuration is valid."""
     from omegaconf import OmegaConf
 
-    monkeypatch.chdir(tmp_path)
-    for variable in ("MEDR3_DATA", "MEDR3_TOOLS", "MEDR3_JUDGE_URL"):
-        monkeypatch.delenv(variable, raising=False)
     recipe, overrides = RECIPES_OF_USERS[which]
     done = prepared_recipe(recipe, tmp_path / "out", overrides)
     config = OmegaConf.load(tmp_path / "out" / f"{CONFIG_NAME}.yaml")
@@ -158,9 +158,7 @@ def test_recipes_of_users_can_be_prepared(
         assert config.ray_kwargs.ray_init.num_gpus == done.ranks + 1
 
 
-def test_files_of_every_stage_are_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MEDR3_DATA", raising=False)
+def test_files_of_every_stage_are_looked_for(tmp_path: Path) -> None:
     own = stand_ins.write_data(tmp_path, "search")
     overrides = (
         f"+medr3.stages.2.train_files=[{own}]",
@@ -172,20 +170,10 @@ def test_files_of_every_stage_are_looked_for(tmp_path: Path, monkeypatch: pytest
         prepared_recipe("one_gpu_1_5b", tmp_path / "out", overrides, allowed=False)
 
 
-def test_without_stand_ins_everything_missing_is_named_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MEDR3_DATA", raising=False)
+def test_without_stand_ins_everything_missing_is_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(UserError) as refused:
         prepared_recipe("qwen2_5_7b", tmp_path / "out", allowed=False)
-    for what in (
-        "data/medr3/train.parquet",
-        "data/medr3/index",
-        "vocab.jsonl",
-        "127.0.0.1:8000",
-        "--stand-ins",
-    ):
+    for what in ("medr3/train.parquet", "data/medr3/index", "vocab.jsonl", "127.0.0.1:8000", "--stand-ins"):
         assert what in str(refused.value)
 
 
@@ -238,9 +226,7 @@ def run_folder(
 
 
 @pytest.fixture
-def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepared:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MEDR3_DATA", raising=False)
+def prepared(tmp_path: Path) -> Prepared:
     return prepared_recipe("qwen2_5_7b", tmp_path / "out")
 
 

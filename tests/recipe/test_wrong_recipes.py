@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import shutil
 import subprocess
 import sys
@@ -14,16 +13,16 @@ import pytest
 pytest.importorskip("verl")
 
 from omegaconf import OmegaConf
+from recipe_findings import ACTOR, ROLLOUT, changed, errors
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.recipe.checks import check, check_config
+from medr3_plugin.recipe.checks import check_config
 from medr3_plugin.recipe.checks.resume import resumes
 from medr3_plugin.recipe.shipped import Recipe, compose, find_recipe
 from medr3_plugin.stages.checkpoints import begin, mark_complete
 from medr3_plugin.stages.schedule import Schedule
 from medr3_plugin.stages.state import STATE_FILE, StageState
 
-ACTOR, ROLLOUT = "actor_rollout_ref.actor", "actor_rollout_ref.rollout"
 CPU = find_recipe("medr3_cpu")
 
 
@@ -33,11 +32,7 @@ def composed() -> Any:
 
 
 def findings(config: Any, changes: dict[str, Any], *, files: bool = False) -> list[tuple[str, str]]:
-    config = copy.deepcopy(config)
-    OmegaConf.set_struct(config, False)
-    for key, value in changes.items():
-        OmegaConf.update(config, key, value, merge=False)
-    found = check_config(config, CPU.folder, files=files, gpu_memory_gib=80)
+    found = check_config(changed(config, changes), CPU.folder, files=files, gpu_memory_gib=80)
     return [(finding.where, finding.message) for finding in found if finding.level == "error"]
 
 
@@ -95,7 +90,6 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
     ("changes", "where", "says"),
     [
         ({"medr3.stages": [{"name": "joint"}]}, "medr3.stages[0].until", "missing"),
-        ({"medr3.stages": [{"name": "joint", "until": 100}]}, "medr3.stages[0].until", "dictionary"),
         ({"medr3.stages": [{"name": "推理", "until": {"max_steps": 1}}]}, "medr3.stages[0].name", "pattern"),
         ({"medr3.stages": [{"name": "foo", "until": {"max_steps": 1}}]}, "foo.preset", "no formula"),
         ({"medr3.stages": stage(reward="paper")}, "medr3.stages[0].reward", "dictionary"),
@@ -103,8 +97,6 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
         ({"medr3.stages": stage(max_searches="two")}, "medr3.stages[0].max_searches", "integer"),
         ({"medr3.stages": stage(handover="weight")}, "medr3.stages[0].handover", "weights"),
         ({"medr3.stages": stage(mixture={"a": float("inf")})}, "medr3.stages[0].mixture.a", "finite"),
-        ({"medr3.stages": stage(learning_rate=float("inf"))}, "medr3.stages[0].learning_rate", "finite"),
-        ({"medr3.stages": stage(temperature=3)}, "medr3.stages[0].temperature", "less than"),
         ({"medr3.environment.topk": True}, "medr3.environment.topk", "not true or false"),
         ({"medr3.run_dir": ""}, "medr3.run_dir", "must not be empty"),
         ({"medr3.retrieval.ranking": "dense"}, "medr3.retrieval", "of backend milvus"),
@@ -219,8 +211,7 @@ def test_a_value_that_is_refused_later(composed: Any, changes: dict[str, Any], w
 
 
 def test_a_package_that_is_not_installed_is_missing(composed: Any) -> None:
-    config = copy.deepcopy(composed)
-    OmegaConf.update(config, "actor_rollout_ref.model.external_lib", "no_such_lib")
+    config = changed(composed, {"actor_rollout_ref.model.external_lib": "no_such_lib"})
     found = check_config(config, CPU.folder, files=False, gpu_memory_gib=80)
     assert ("missing", "actor_rollout_ref.model.external_lib") in [(f.level, f.where) for f in found]
 
@@ -281,13 +272,15 @@ def test_files_of_another_kind(composed: Any, tmp_path: Path) -> None:
         "medr3.retrieval.index": str(tmp_path / "empty"),
         "medr3.reward.extractor.vocabularies": [str(tmp_path / "file")],
         "paths.run": str(tmp_path / "file/run"),
+        "data.train_files": str(tmp_path / "file/train.parquet"),
     }
     found = dict(findings(composed, changes, files=True))
     assert "config.json cannot be read" in found["actor_rollout_ref.model.path"]
     assert "config.json cannot be read" in found["medr3.reward.encoder.path"]
     assert "no manifest.json" in found["medr3.retrieval.index"]
     assert "a file of another kind" in found["medr3.reward.extractor.vocabularies"]
-    assert "is a file" in found["medr3.run_dir"] and "is a file" in found["trainer.default_local_dir"]
+    for key in ("medr3.run_dir", "trainer.default_local_dir", "data.train_files"):
+        assert "is a file" in found[key]
 
 
 TEXT = (CPU.folder / "medr3_cpu.yaml").read_text(encoding="utf-8")
@@ -323,11 +316,9 @@ def written(folder: Path, content: bytes, name: str = "mine.yaml") -> Recipe:
 )  # fmt: skip
 def test_a_yaml_that_is_none(tmp_path: Path, content: bytes) -> None:
     try:
-        found = check(written(tmp_path / "mine", content), files=False)
+        assert errors(written(tmp_path / "mine", content))
     except UserError as error:
         assert "mine" in str(error)
-    else:
-        assert [finding for finding in found if finding.level == "error"]
 
 
 @pytest.mark.parametrize(
@@ -336,14 +327,14 @@ def test_a_yaml_that_is_none(tmp_path: Path, content: bytes) -> None:
 )
 def test_names_with_spaces_and_of_other_scripts_are_right(tmp_path: Path, folder: str, name: str) -> None:
     recipe = written(tmp_path / folder, TEXT.encode(), name)
-    assert [f for f in check(recipe, files=False) if f.level == "error"] == []
+    assert errors(recipe) == []
 
 
 def test_anchors_windows_line_ends_and_a_byte_order_mark_are_right(tmp_path: Path) -> None:
     text = TEXT.replace("until: {max_steps: 4}", "until: &until {max_steps: 4}", 1)
     text = text.replace("until: {max_steps: 4}", "until: *until")
     recipe = written(tmp_path / "mine", b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
-    assert [f for f in check(recipe, files=False) if f.level == "error"] == []
+    assert errors(recipe) == []
 
 
 @pytest.mark.parametrize(
@@ -361,16 +352,12 @@ def test_anchors_windows_line_ends_and_a_byte_order_mark_are_right(tmp_path: Pat
     ],
 )
 def test_an_override_that_is_none(override: str) -> None:
-    found = check(CPU, [override], files=False)
-    assert [finding for finding in found if finding.level == "error"]
+    assert errors(CPU, [override])
 
 
 def problems_in_folder(config: Any, folder: Path, **changes: Any) -> list[str]:
-    config = copy.deepcopy(config)
-    OmegaConf.update(config, "medr3.run_dir", str(folder))
-    OmegaConf.update(config, "trainer.default_local_dir", str(folder / "checkpoints"))
-    for key, value in changes.items():
-        OmegaConf.update(config, key.replace("__", "."), value, merge=False)
+    own = {"medr3.run_dir": str(folder), "trainer.default_local_dir": str(folder / "checkpoints")}
+    config = changed(config, own | {key.replace("__", "."): value for key, value in changes.items()})
     return [f"{finding.where}: {finding.message}" for finding in resumes(config)]
 
 

@@ -5,12 +5,10 @@ import multiprocessing
 import threading
 
 import pytest
-from service_helpers import OverlapEngine, running, small_index
+from service_helpers import OverlapEngine, small_index
 
 from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.retrieval.backend import InProcessBackend, make_backend
-from medr3_plugin.retrieval.engine import open_index
-from medr3_plugin.retrieval.index.filters import Filters
 from medr3_plugin.retrieval.serve.batching import Batcher
 
 
@@ -20,30 +18,6 @@ def index(tmp_path_factory):
 
 
 QUERIES = ["diabetes insulin", "statins", "fever", "nothing of it"]
-
-
-async def test_in_process_answers_as_the_engine_does(index):
-    backend = make_backend({"backend": "inprocess", "index": index})
-    expected = open_index(index).search(QUERIES, 3)
-    assert await backend.search(QUERIES, 3) == expected
-    alone = await asyncio.gather(*(backend.search([query], 3) for query in QUERIES))
-    assert [hits[0] for hits in alone] == expected
-    filtered = await backend.search(["diabetes"], 3, Filters(min_year=2000))
-    assert [hit.document.id for hit in filtered[0]] == ["d1"]
-    await backend.close()
-
-
-async def test_http_answers_as_in_process_does(index):
-    pytest.importorskip("fastapi")
-    from medr3_plugin.retrieval.serve.service import ServiceOptions, create_app
-
-    local = make_backend({"index": index})
-    with running(create_app(ServiceOptions(index=index))) as url:
-        remote = make_backend({"url": url})
-        for filters in (None, Filters(sources=("trials",)), Filters(min_evidence_level=9)):
-            assert await remote.search(QUERIES, 2, filters) == await local.search(QUERIES, 2, filters)
-        await remote.close()
-    await local.close()
 
 
 async def test_equal_options_share_one_backend(index):

@@ -25,7 +25,7 @@ EXPECTED = [[Hit(CORPUS[0], 2.5)]]
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
-    monkeypatch.setattr(client_module, "_BACKOFF_S", (0.001, 0.002))
+    monkeypatch.setattr(client_module, "BACKOFF_S", (0.001, 0.002))
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ async def test_a_server_that_drips_meets_the_deadline(connect):
 
 
 async def test_a_service_that_stays_away_is_tried_until_the_deadline(connect, monkeypatch):
-    monkeypatch.setattr(client_module, "_BACKOFF_S", (0.01, 0.02))
+    monkeypatch.setattr(client_module, "BACKOFF_S", (0.01, 0.02))
     loading = answers(503, b"the index is loading")
     async with serving(loading) as server:
         began = asyncio.get_running_loop().time()

@@ -175,34 +175,6 @@ def test_skipped_rows_are_listed(tmp_path, medr3):
     assert len(listed.read_text().splitlines()) == 23
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ("index build --corpus none.jsonl --out x", "none.jsonl: no such corpus"),
-        ("index build --corpus CORPUS --out x --engine bm42", "--engine: 'bm42' is not one of"),
-        ("index build --corpus CORPUS --out x --engine dense", "needs --encoder"),
-        ("index build --corpus CORPUS --out x --encoder e --dtype int4", "--dtype: 'int4' is not one of"),
-        (
-            "index build --corpus CORPUS --out x --engine dense --encoder e --dense-index PQ",
-            "unknown dense index 'PQ'; expected one of auto",
-        ),
-        ("index build --corpus CORPUS", "--out"),
-        ("index build --corpus CORPUS --engine milvus", "--uri"),
-        ("index build --corpus CORPUS --engine milvus --uri x.db --out x", "--out"),
-        ("search --index nowhere query", "nowhere: no such index folder"),
-        ("index info --index .", "no manifest.json"),
-        ("corpus build --out x --source unheard", "unknown source 'unheard'"),
-    ],
-)
-def test_mistakes_are_one_line_and_exit_code_2(corpus, medr3, monkeypatch, arguments, says):
-    monkeypatch.chdir(corpus.parent)
-    code, out, err = medr3(*arguments.replace("CORPUS", str(corpus)).split())
-    assert (code, out) == (2, "")
-    assert says in err
-    assert err.startswith("error: ")
-    assert err.count("\n") == 1
-
-
 def test_corpus_build_says_what_it_left_out_and_did_not_understand(tmp_path, medr3):
     path = tmp_path / "own.csv"
     path.write_text("pmid,title,abstract,evidence_type\n1,T,Sodium,banana\n2,T,,rct\n3,T,Iron,Level 1a\n")

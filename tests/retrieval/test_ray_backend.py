@@ -3,47 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import time
-from collections import Counter
 from unittest.mock import AsyncMock
 
 import pytest
-from service_helpers import OverlapEngine
+from service_helpers import SlowEngine, outcomes_of, small_index
 
 from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.retrieval import ray_backend
 from medr3_plugin.retrieval.backend import BackendOptions, make_backend
 from medr3_plugin.retrieval.engine import open_index
-from medr3_plugin.retrieval.index.build import build_index
 
 ray = pytest.importorskip("ray")
 
-SIGNS = ("fever", "cough", "rash", "headache", "nausea", "fatigue", "tremor", "oedema")
-
-
-def corpus(start: int, count: int) -> str:
-    rows = (
-        {
-            "id": f"d{n}",
-            "title": f"Case {n}",
-            "text": f"A patient with {SIGNS[n % 8]} and {SIGNS[n % 5]}, number {n}.",
-            "source": "even" if n % 2 == 0 else "odd",
-            "evidence_type": "case report",
-            "evidence_type_method": "metadata",
-            "license": "CC0",
-        }
-        for n in range(start, start + count)
-    )
-    return "".join(json.dumps(row) + "\n" for row in rows)
+QUERIES = ["type 1 diabetes", "statins", "fever cough", "unknown"]
 
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("index")
-    (folder / "corpus.jsonl").write_text(corpus(0, 40))
-    build_index([str(folder / "corpus.jsonl")], folder / "index", "bm25")
-    return str(folder / "index")
+    return small_index(tmp_path_factory.mktemp("index"))
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +28,6 @@ def cluster():
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
     yield
     ray.shutdown()
-
-
-class SlowEngine(OverlapEngine):
-    """Takes a time for each query."""
-
-    def search(self, queries, topk, filters=None):
-        time.sleep(0.1 * len(queries))
-        return super().search(queries, topk, filters)
 
 
 class Here:
@@ -79,21 +48,16 @@ class Here:
 def slow(monkeypatch):
     """A backend with one actor that searches 10 queries a second; deadline 5 s."""
     engine = SlowEngine()
+    engine.seconds = 0.1
     monkeypatch.setattr(ray_backend, "open_index", lambda *_: engine)
     actor = Here()
     monkeypatch.setattr(ray_backend, "find_or_make", AsyncMock(return_value=[actor]))
     return ray_backend.RayBackend(BackendOptions(backend="ray", index="index", timeout_s=5)), actor, engine
 
 
-async def outcomes_of(backend, searches: int) -> Counter[str]:
-    tasks = [backend.search([f"q{number}"], 1) for number in range(searches)]
-    found = await asyncio.gather(*tasks, return_exceptions=True)
-    return Counter(one.kind if isinstance(one, RetrievalFailure) else "answered" for one in found)
-
-
 async def test_an_actor_with_more_than_it_can_do_refuses_and_works_for_nobody_who_left(slow):
     backend, actor, engine = slow
-    outcomes = await outcomes_of(backend, 200)
+    outcomes = await outcomes_of(backend.search, 200)
     assert outcomes["answered"] > 10  # all in one call would take 20 s, and be for nobody
     assert outcomes.total() == 200
     assert actor.refused > 0
@@ -104,8 +68,8 @@ async def test_an_actor_with_more_than_it_can_do_refuses_and_works_for_nobody_wh
 
 async def test_a_refused_search_is_asked_again_until_the_deadline(slow):
     backend, actor, _ = slow
-    assert (await outcomes_of(backend, 4))["answered"] == 4  # its speed is known now
-    outcomes = await outcomes_of(backend, 35)  # 3.5 s of work; half of the deadline is taken at once
+    assert (await outcomes_of(backend.search, 4))["answered"] == 4  # its speed is known now
+    outcomes = await outcomes_of(backend.search, 35)  # 3.5 s of work; half of the deadline is taken at once
     assert actor.refused > 0
     assert outcomes["answered"] > 25
 
@@ -118,7 +82,7 @@ async def test_a_lost_actor_is_told_once(slow, caplog):
 
     actor.remote = remote
     backend = ray_backend.RayBackend(BackendOptions(backend="ray", index="index", timeout_s=0.5))
-    assert not (await outcomes_of(backend, 50))["answered"]
+    assert not (await outcomes_of(backend.search, 50))["answered"]
     assert len(caplog.records) == 1
 
 
@@ -129,14 +93,14 @@ def options(index: str, **more) -> dict:
 @pytest.mark.slow
 async def test_a_killed_actor_is_made_again(cluster, index):
     backend = make_backend(options(index, ray_replicas=2))
-    before = await backend.search(["patient with rash"], 5)
-    assert before == open_index(index).search(["patient with rash"], 5)
+    before = await backend.search(QUERIES, 5)
+    assert before == open_index(index).search(QUERIES, 5)
     for actor in ray.util.list_named_actors(all_namespaces=True):
         ray.kill(ray.get_actor(**actor))
-    assert await backend.search(["patient with rash"], 5) == before
+    assert await backend.search(QUERIES, 5) == before
     await backend.close()
     with pytest.raises(RetrievalFailure) as caught:
-        await backend.search(["patient with rash"], 5)
+        await backend.search(QUERIES, 5)
     assert caught.value.kind == "closed"
 
 
@@ -154,13 +118,12 @@ def test_workers_of_a_job_share_the_actors(cluster, index):
     class AgentLoopWorker:  # as verl's: an async actor that makes its backend inside its event loop
         async def search(self, section: dict) -> list[str]:
             backend = make_backend(section)
-            found = await asyncio.gather(*(backend.search([sign], 3) for sign in SIGNS))
+            found = await asyncio.gather(*(backend.search([query], 3) for query in QUERIES))
             return [hit.document.id for hits in found for hit in hits[0]]
 
     section = options(index, ray_replicas=2, ray_cpus=0.2)
     before = len(ray.util.list_named_actors(all_namespaces=True))
     workers = [AgentLoopWorker.remote() for _ in range(2)]
     first, second = ray.get([worker.search.remote(section) for worker in workers], timeout=120)
-    assert first == second
-    assert len(first) == 3 * len(SIGNS)
+    assert first == second and len(first) >= 3
     assert len(ray.util.list_named_actors(all_namespaces=True)) - before == 2

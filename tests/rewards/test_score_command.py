@@ -77,11 +77,11 @@ def test_one_record_a_row(tmp_path):
         ({"retrieved": [[1]]}, "retrieved[0][0]"),
         ({"retrieved": [[{"id": "x"}]]}, "retrieved[0][0]"),
         ({"retrieved": [[], [{"id": "x", "text": "y", "evidence_level": 12}]]}, "retrieved[1][0]"),
-        ({"references": {}}, "field 'references'"),
-        ({"references": [{}, 3]}, "field 'references[1]'"),
-        ({"references": [{"triples": [["a", "b", "c", "yes"]]}]}, "field 'references[0].triples' item 0"),
-        ({"references": [{"text": 1}]}, "field 'references[0].text'"),
-        ({"triples": [["a", "b"]]}, "field 'triples' item 0"),
+        ({"references": {}}, "references: "),
+        ({"references": [{}, 3]}, "references[1]: "),
+        ({"references": [{"triples": [["a", "b", "c", "yes"]]}]}, "references[0].triples[0][3]: "),
+        ({"references": [{"text": 1}]}, "references[0].text: "),
+        ({"triples": [["a", "b"]]}, "triples[0][2]: missing"),
         ({"id": "\ud800"}, "key 'id': half a surrogate pair"),
         (
             {"response": ROW["response"].replace("syndrome", "\ud800")},
@@ -235,14 +235,8 @@ def test_a_dash_stands_for_standard_input_and_output():
     command = [
         sys.executable,
         "-m",
-        "medr3_plugin.cli",
-        "score",
-        "--in",
-        "-",
-        "--out",
-        "-",
-        "--stage",
-        "joint",
+        "medr3_plugin",
+        *["score", "--in", "-", "--out", "-", "--stage", "joint"],
     ]
     done = subprocess.run(command, input=json.dumps(ROW) + "\n", capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -148,24 +148,13 @@ def test_reasons_say_why_and_are_json():
     assert reasons["answer"]["level"] == 2 and reasons["answer"]["source"].startswith("rule")
 
 
-def test_semantic_term_is_measured_in_every_stage_and_must_work_where_it_counts():
+def test_semantic_term_is_measured_in_every_stage_and_centred_but_for_authors():
     retrieval = dataclasses.replace(SAMPLE, stage="retrieval")
     [scored] = score(retrieval, encoder=FakeEncoder(0.75), c0=0.5)
     assert scored.record["reasoning_semantic"] == pytest.approx(0.5)
     assert scored.record["score"] == score(retrieval)[0].record["score"]
-    [unharmed] = score(retrieval, encoder=FakeEncoder(fails_on="aortic"), c0=0.5)
-    assert unharmed.record["valid"] == 1.0 and unharmed.failures == ()
-    [harmed] = score(SAMPLE, encoder=FakeEncoder(fails_on="aortic"), c0=0.5)
-    assert harmed.record["valid"] == 0.0
-
-
-def test_semantic_term_is_centred_and_off_for_authors():
-    assert score(SAMPLE, encoder=FakeEncoder(0.75), c0=0.5)[0].record["reasoning_semantic"] == pytest.approx(
-        0.5
-    )
-    authors = score(SAMPLE, encoder=FakeEncoder(0.75), c0=0.5, options=StageOptions(preset="authors"))[
-        0
-    ].record
+    authors = StageOptions(preset="authors")  # which does not centre it
+    authors = score(SAMPLE, encoder=FakeEncoder(0.75), c0=0.5, options=authors)[0].record
     assert authors["reasoning_semantic"] == pytest.approx(0.75)
     assert authors["score"] == pytest.approx(1 + 0.8 * (1 + 1 + 0.75) / 3)
 
@@ -242,14 +231,8 @@ def test_forged_is_the_floor_and_asks_no_judge():
     )
     for scored in score(by_environment, by_text, judge=judge):
         r = scored.record
-        assert (r["score"], r["forged"], r["valid"], r["acc"], r["reasoning"], r["retrieval"]) == (
-            -1,
-            1,
-            1,
-            0,
-            0,
-            0,
-        )
+        told = [r[key] for key in ("score", "forged", "valid", "acc", "reasoning", "retrieval")]
+        assert told == [-1, 1, 1, 0, 0, 0]
     assert not judge.seen
     # the environment knows better than the text
     trusted = dataclasses.replace(by_text, forged=False)

@@ -10,7 +10,7 @@ import pytest
 from report_fixture import make_run
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.runs.files import StageRecord
+from medr3_plugin.runs.files import StageRecord, read_stages
 from medr3_plugin.runs.reader import read_run
 from medr3_plugin.runs.report.tiles import by_stage, summarise
 
@@ -30,6 +30,13 @@ def test_finished_run(tmp_path: Path) -> None:
     summary = summarise(run)
     assert summary["steps"] == 72 and summary["acc"]["last"] > summary["acc"]["first"]
     assert summary["val_acc"]["best_step"] == 72
+
+
+def test_stages_of_before_have_no_index(tmp_path: Path) -> None:
+    (tmp_path / "stages.json").write_text(
+        '[{"name": "a", "start_step": 1, "end_step": 2}, {"name": "b", "start_step": 3}]'
+    )
+    assert [stage.index for stage in read_stages(tmp_path / "stages.json")] == [0, 1]
 
 
 def test_run_in_progress_shows_the_stage_that_is_not_in_stages_json(tmp_path: Path) -> None:

@@ -166,8 +166,8 @@ def test_large_files_are_checked_by_the_checksums_of_their_tensors(tmp_path_fact
     weights = {f"layer_{i}": torch.full((64, 64), float(i)) for i in range(8)}
     torch.save(weights, file)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(checkpoints, "_SMALL", 1000)  # as if it were gigabytes
-        patched.setattr(checkpoints, "_END", 4000)
+        patched.setattr(checkpoints, "SMALL", 1000)  # as if it were gigabytes
+        patched.setattr(checkpoints, "END", 4000)
         mark_complete(folder)
         whole, place = file.read_bytes(), int(where * file.stat().st_size)
         file.write_bytes(

@@ -183,6 +183,3 @@ def _texts(value: Any, key: str) -> tuple[str, ...]:
         raise RowError(f"key {key!r} must be a text or a list of texts")
     entries = value if isinstance(value, list | tuple) else [value]
     return tuple(text for text in map(clean, entries) if text)
-
-
-__all__ = ["LETTERS", "fits", "item", "parser"]

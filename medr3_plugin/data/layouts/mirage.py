@@ -13,7 +13,7 @@ from typing import Any
 
 from medr3_plugin.data.layouts import generic
 from medr3_plugin.data.questions.items import Item
-from medr3_plugin.data.questions.reading import MIRAGE_PART, RawRow
+from medr3_plugin.data.questions.reading import RawRow
 
 PARTS: Mapping[str, str] = {
     "medqa_us": "medqa",
@@ -35,6 +35,3 @@ def item(dataset: str, row: RawRow) -> Item:
     pmids = data.get("PMID") or []
     data["gold_docs"] = [f"pubmed:{pmid}" for pmid in (pmids if isinstance(pmids, list) else [pmids])]
     return generic.item(dataset, RawRow(row.where, data, row.split or "test"))
-
-
-__all__ = ["MIRAGE_PART", "PARTS", "item"]

@@ -16,16 +16,9 @@ from medr3_plugin.data.questions.items import Item, choice_item, clean, options_
 from medr3_plugin.data.questions.reading import RawRow
 from medr3_plugin.errors import RowError, RowSkipped
 
-SUBJECTS = frozenset(
-    {
-        "anatomy",
-        "clinical_knowledge",
-        "college_biology",
-        "college_medicine",
-        "medical_genetics",
-        "professional_medicine",
-    }
-)
+SUBJECTS = frozenset((
+    "anatomy", "clinical_knowledge", "college_biology", "college_medicine", "medical_genetics", "professional_medicine",
+))  # fmt: skip
 
 
 def parse(row: RawRow) -> Item:

@@ -18,6 +18,9 @@ Style = Literal["search", "plain", "tools", "bare"]
 """`search`: the tag protocol; `plain`: reasoning without search; `tools`: a tool-calling model; `bare`: the
 question alone."""
 
+Form = Literal["choice", "open"]
+"""Whether a choice question shows its options."""
+
 ExamplesAs = Literal["user", "turns"]
 
 AGENTS: Mapping[str, str] = {

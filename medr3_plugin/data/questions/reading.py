@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medr3_plugin.data.questions import hub
 from medr3_plugin.errors import UserError
-from medr3_plugin.hub_name import is_hub_name
+from medr3_plugin.hub_name import hub_parts, is_hub_name
 from medr3_plugin.tables import MIRAGE_PART, SUFFIXES, RawRow, read_file, suffix_of
 
 __all__ = ["MIRAGE_PART", "RawRow", "by_file", "read", "split_name", "split_of"]
@@ -97,8 +97,7 @@ def _read_file(path: Path) -> Iterator[RawRow]:
 
 
 def _read_hub(source: str, split: str = "", config: str = "", file: str = "") -> Iterator[RawRow]:
-    name, *named = source.split(":")
-    own_config, own_split = ["", "", *named][-2:]
+    name, own_config, own_split = hub_parts(source)
     for option, given, own in (
         ("--split", split_name(split), split_name(own_split)),
         ("--config", config, own_config),

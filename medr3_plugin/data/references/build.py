@@ -169,7 +169,7 @@ def write(
     costs: Costs,
     *,
     style: prompts.Style | None = None,
-    form: prepare.Form | None = None,
+    form: prompts.Form | None = None,
     keep_dropped: bool = False,
 ) -> dict[str, Any]:
     """Write `<out>.report.json` always, and `out` if at least one item was built; returns the report.
@@ -194,7 +194,7 @@ def write(
     return report
 
 
-def _form_of(item: Item, row: Row, form: prepare.Form | None) -> Item:
+def _form_of(item: Item, row: Row, form: prompts.Form | None) -> Item:
     # references reason openly; they serve the choice question as well
     return item if form == "open" else dataclasses.replace(row.item, references=item.references)
 

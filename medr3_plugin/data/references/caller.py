@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,10 +45,11 @@ class Costs(defaultdict[str, LLMStats]):
         super().__init__(LLMStats)
 
 
+@dataclass(frozen=True, eq=False)
 class Caller:
     """Asks one endpoint, with a journal in between.
 
-    Args:
+    Attributes:
         client: the endpoint; its `structured` mode serves the JSON steps.
         journal: where replies are kept, unreadable ones too: they were paid for.
         costs: shared counters.
@@ -55,20 +57,11 @@ class Caller:
         max_tokens: longest reply; steps that ask for less get less.
     """
 
-    def __init__(
-        self,
-        client: ChatClient,
-        journal: ReplyStore,
-        costs: Costs,
-        *,
-        max_attempts: int = 3,
-        max_tokens: int = 4096,
-    ) -> None:
-        self.client = client
-        self.journal = journal
-        self.costs = costs
-        self.max_attempts = max_attempts
-        self.max_tokens = max_tokens
+    client: ChatClient
+    journal: ReplyStore
+    costs: Costs
+    max_attempts: int = 3
+    max_tokens: int = 4096
 
     def of(self, step: str) -> StepChat:
         """The endpoint as a chat client for one step."""

@@ -61,9 +61,13 @@ class BuildOptions(Section):
     @model_validator(mode="after")
     def _in_order(self) -> BuildOptions:
         if self.max_trajectories < self.references:
-            raise ValueError("max_trajectories must not be below references")
+            raise ValueError(
+                f"max_trajectories {self.max_trajectories} is less than references {self.references}"
+            )
         if self.min_pass_rate > self.max_pass_rate:
-            raise ValueError("min_pass_rate must not be above max_pass_rate")
+            raise ValueError(
+                f"min_pass_rate {self.min_pass_rate} is more than max_pass_rate {self.max_pass_rate}"
+            )
         return self
 
 
@@ -78,35 +82,27 @@ class Outcome:
     scores: list[float] = field(default_factory=list)
 
 
+@dataclass(eq=False)
 class Pipeline:
     """Builds references for items.
 
-    Args:
+    Attributes:
         teacher: endpoint that filters, rewrites, reasons, grades and extracts.
         policy: endpoint of the policy, for the difficulty filter; None skips the filter.
         backend: where trajectories search; None lets them reason without searches.
         check: decides answers of the policy that no rule can decide, see `steps.AnswerCheck`.
         progress: called after each item with its outcome.
+        stopped_by: what ended the run early, if anything did.
     """
 
-    def __init__(
-        self,
-        teacher: Caller,
-        options: BuildOptions,
-        *,
-        policy: Caller | None = None,
-        backend: RetrievalBackend | None = None,
-        check: steps.AnswerCheck | None = None,
-        progress: Callable[[Outcome], object] = lambda _: None,
-    ) -> None:
-        self.teacher = teacher
-        self.options = options
-        self.policy = policy
-        self.backend = backend
-        self.check = check
-        self.progress = progress
-        self._failures_in_a_row = 0
-        self.stopped_by = ""
+    teacher: Caller
+    options: BuildOptions
+    policy: Caller | None = None
+    backend: RetrievalBackend | None = None
+    check: steps.AnswerCheck | None = None
+    progress: Callable[[Outcome], object] = lambda _: None
+    stopped_by: str = ""
+    _failures_in_a_row: int = 0
 
     async def run(self, items: Sequence[Item]) -> list[Outcome]:
         """Outcomes in the order of `items`. Never raises for an endpoint's failure."""

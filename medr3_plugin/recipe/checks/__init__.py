@@ -58,9 +58,10 @@ def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: floa
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        return _worst_first(_findings(config, folder, files, gpu_memory_gib))
+        findings = _findings(config, folder, files, gpu_memory_gib)
     except OmegaConfBaseException as error:  # a value that verl leaves to the user, and that is not set
         return [Finding.error(str(error.full_key or "recipe"), str(error).partition("\n")[0])]
+    return sorted(findings, key=lambda finding: ("error", "missing", "note").index(finding.level))
 
 
 def _findings(config: Any, folder: Path, files: bool, gpu_memory_gib: float) -> list[Finding]:
@@ -73,7 +74,7 @@ def _findings(config: Any, folder: Path, files: bool, gpu_memory_gib: float) -> 
     try:
         retrieval = retrieval_options(config, folder)
     except UserError as error:
-        return [*findings, Finding.error("tool file", str(error))]
+        return [*findings, Finding.of(error)]
     findings += [
         *lengths(config),
         *budgets(config),
@@ -81,23 +82,13 @@ def _findings(config: Any, folder: Path, files: bool, gpu_memory_gib: float) -> 
         *separate(config),
         *transport(config),
     ]
-    findings += [
-        *tools(config, folder),
-        *parts(config),
-        *packages(config),
-        *devices(config, retrieval),
-        *addresses(config, retrieval),
-    ]
-    findings += [*cpus(config, retrieval), *memory(config, gpu_memory_gib)]
+    findings += [*tools(config, folder), *parts(config), *packages(config), *devices(config, retrieval)]
+    findings += [*addresses(config, retrieval), *cpus(config, retrieval), *memory(config, gpu_memory_gib)]
     if files:
         findings += [*files_exist(config, retrieval), *milvus(config, retrieval)]
         findings += [*silent_servers(config, retrieval), *resumes(config), *memory_of_this_machine(config)]
         findings += english_only(config, [*as_list(config.data.train_files), *as_list(config.data.val_files)])
     return findings
-
-
-def _worst_first(findings: Sequence[Finding]) -> list[Finding]:
-    return sorted(findings, key=lambda finding: ("error", "missing", "note").index(finding.level))
 
 
 def other_verl() -> str | None:
@@ -123,9 +114,8 @@ def _verl(config: Any) -> Iterator[Finding]:
     if OmegaConf.select(config, "critic.model._target_"):
         config = copy.deepcopy(config)
         with open_dict(config.critic.model):
-            del config.critic.model[
-                "_target_"
-            ]  # the class loads the model, for minutes where there is no network
+            # the class loads the model, for minutes where there is no network
+            del config.critic.model["_target_"]
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -2,68 +2,42 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from medr3_plugin.errors import did_you_mean
 from medr3_plugin.recipe.checks.finding import Finding, section
 from medr3_plugin.recipe.checks.names import verl_defaults
 from medr3_plugin.stages.schedule import MOST_TEMPERATURE
 from medr3_plugin.yaml_section import as_list
 
-_KL = ("kl", "k1", "abs", "mse", "k2", "low_var_kl", "k3", "full")
-
-_CHOICES: dict[str, Sequence[str]] = {
-    "medr3.platform": ("cpu",),
-    "trainer.device": ("cuda", "cpu", "npu"),
-    "trainer.resume_mode": ("auto", "disable", "resume_path"),
-    "data.truncation": ("error", "left", "right", "middle"),
-    "algorithm.kl_ctrl.type": ("fixed", "adaptive"),
-    "algorithm.kl_penalty": (*_KL, *(f"{name}+" for name in _KL)),
-    "actor_rollout_ref.actor.kl_loss_type": (*_KL, *(f"{name}+" for name in _KL)),
-    "actor_rollout_ref.actor.strategy": ("fsdp", "fsdp2", "megatron", "veomni", "torchtitan"),
-    "actor_rollout_ref.actor.optim.lr_scheduler_type": (
-        "constant",
-        "cosine",
-        "linear",
-        "inverse-square-root",
-    ),
-    "actor_rollout_ref.rollout.name": ("vllm", "sglang", "trtllm"),
-    "actor_rollout_ref.rollout.dtype": ("auto", "half", "float16", "bfloat16", "float", "float32"),
-    "actor_rollout_ref.rollout.quantization": ("fp8", "torchao", "ascend"),
-    "actor_rollout_ref.rollout.scheduling_policy": ("fcfs", "priority"),
-    "actor_rollout_ref.rollout.logprobs_mode": (
-        "raw_logits",
-        "raw_logprobs",
-        "processed_logits",
-        "processed_logprobs",
-    ),
-    "actor_rollout_ref.rollout.load_format": (
-        *(
-            "auto",
-            "dummy",
-            "safetensors",
-            "pt",
-            "hf",
-            "npcache",
-            "mistral",
-            "bitsandbytes",
-            "fastsafetensors",
-        ),
-        *(
-            "instanttensor",
-            "modelexpress",
-            "runai_streamer",
-            "runai_streamer_sharded",
-            "sharded_state",
-            "tensorizer",
-        ),
-    ),
-    "transfer_queue.backend.storage_backend": ("SimpleStorage", "MooncakeStore", "RayStore", "Yuanrong"),
-    "algorithm.rollout_correction.rollout_is": ("token", "sequence"),
-    "algorithm.rollout_correction.loss_type": ("ppo_clip", "reinforce"),
+_KL = "kl k1 abs mse k2 low_var_kl k3 full"
+_SIGNED_KL = f"{_KL} {' '.join(f'{name}+' for name in _KL.split())}"
+_CHOICES = {
+    key: words.split()
+    for key, words in {
+        "medr3.platform": "cpu",
+        "trainer.device": "cuda cpu npu",
+        "trainer.resume_mode": "auto disable resume_path",
+        "data.truncation": "error left right middle",
+        "algorithm.kl_ctrl.type": "fixed adaptive",
+        "algorithm.kl_penalty": _SIGNED_KL,
+        "actor_rollout_ref.actor.kl_loss_type": _SIGNED_KL,
+        "actor_rollout_ref.actor.strategy": "fsdp fsdp2 megatron veomni torchtitan",
+        "actor_rollout_ref.actor.optim.lr_scheduler_type": "constant cosine linear inverse-square-root",
+        "actor_rollout_ref.rollout.name": "vllm sglang trtllm",
+        "actor_rollout_ref.rollout.dtype": "auto half float16 bfloat16 float float32",
+        "actor_rollout_ref.rollout.quantization": "fp8 torchao ascend",
+        "actor_rollout_ref.rollout.scheduling_policy": "fcfs priority",
+        "actor_rollout_ref.rollout.logprobs_mode": "raw_logits raw_logprobs processed_logits processed_logprobs",
+        "actor_rollout_ref.rollout.load_format": "auto dummy safetensors pt hf npcache mistral bitsandbytes "
+        "fastsafetensors instanttensor modelexpress runai_streamer runai_streamer_sharded sharded_state tensorizer",
+        "transfer_queue.backend.storage_backend": "SimpleStorage MooncakeStore RayStore Yuanrong",
+        "algorithm.rollout_correction.rollout_is": "token sequence",
+        "algorithm.rollout_correction.loss_type": "ppo_clip reinforce",
+    }.items()
 }
 
 _RANGES: dict[str, tuple[float, float]] = {
@@ -180,9 +154,7 @@ def _contents(config: Any) -> Iterator[Finding]:
 
 
 def _unknown(key: str, value: Any, allowed: Sequence[str]) -> Finding:
-    close = difflib.get_close_matches(str(value), allowed, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    return Finding.error(key, f"{value!r}: expected {', '.join(allowed)}{hint}")
+    return Finding.error(key, f"{value!r}: expected {', '.join(allowed)}{did_you_mean(value, allowed)}")
 
 
 def _device(key: str, value: Any, _config: Any) -> Finding | None:

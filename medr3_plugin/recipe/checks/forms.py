@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from medr3_plugin.errors import shown
 from medr3_plugin.recipe.checks.finding import Finding
 from medr3_plugin.recipe.checks.names import Field, fields_of, verl_defaults
-from medr3_plugin.rows import shown
 
 _SECTIONS = (
     "medr3",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Any, NamedTuple, Union, cast, get_args, get_origin, get_type_hints
 
+from medr3_plugin.errors import did_you_mean
 from medr3_plugin.recipe.checks.finding import Finding
 
 _OURS = ("medr3", "paths")
@@ -40,9 +40,8 @@ def unknown_keys(config: Any) -> Iterator[Finding]:
     if config.data.custom_cls.path:
         verl.pop("data")  # a custom dataset may have its own keys
     for path, known in _unknown(verl, verl_defaults(str(config.model_engine)), ""):
-        close = difflib.get_close_matches(path.rpartition(".")[2], sorted(known), n=1)
-        if close or "." in path:  # a custom section is no mistake
-            hint = f"; did you mean {close[0]}?" if close else ""
+        hint = did_you_mean(path.rpartition(".")[2], sorted(known))
+        if hint or "." in path:  # a custom section is no mistake
             yield Finding.error(path, f"not a key of verl's configuration: nothing would read it{hint}")
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import importlib.util
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from medr3_plugin import registered_names as names
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.environment import tool_file
+from medr3_plugin.errors import MissingExtra, UserError, did_you_mean
 from medr3_plugin.recipe.checks.finding import Finding, most_searches, section
 from medr3_plugin.yaml_section import as_list, validated
 
@@ -126,9 +126,8 @@ def _known_to_verl(config: Any) -> Iterator[Finding]:
         wanted.append(("algorithm.filter_groups.metric", groups.get("metric"), ("reward", *KEYS)))
     for key, name, known in wanted:
         if str(name) not in known:
-            close = difflib.get_close_matches(str(name), sorted(known), n=1)
-            hint = f"did you mean {close[0]}?" if close else f"such as {', '.join(sorted(known))}"
-            yield Finding.error(key, f"{name!r} is not registered anywhere; {hint}")
+            hint = did_you_mean(name, sorted(known), f"; such as {', '.join(sorted(known))}")
+            yield Finding.error(key, f"{name!r} is not registered anywhere{hint}")
     for logger in as_list(config.trainer.logger):
         package = _LOGGER_PACKAGES.get(logger)
         if package and importlib.util.find_spec(package) is None:
@@ -141,70 +140,45 @@ def _listed_loops(path: str | None) -> list[str]:
     """Names of the agent loops in a file of the user's."""
     if not path:
         return []
-    listed = _yaml(Path(path))
+    listed = tool_file.read_yaml(Path(path))
     if not isinstance(listed, list) or not all(isinstance(loop, dict) for loop in listed):
         raise UserError(f"{path}: expected a list of agent loops, each with name and _target_")
     return [str(loop.get("name")) for loop in listed]
 
 
-def _yaml(path: Path) -> Any:
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
-    try:
-        return OmegaConf.to_container(OmegaConf.load(path), resolve=True)
-    except (YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
-        raise UserError(f"{path}: {' '.join(str(error).split())}") from error
-
-
 def tools(config: Any, folder: Path) -> Iterator[Finding]:
     """The tool file of a tool-calling recipe, by the tool's own settings."""
-    rollout = config.actor_rollout_ref.rollout
-    if rollout.agent.default_agent_loop != "medr3_tool":
+    if not tool_file.calls_tools(config):
         return
-    key = "actor_rollout_ref.rollout.multi_turn.tool_config_path"
-    given = rollout.multi_turn.tool_config_path
-    if not given:
-        yield Finding.error(key, "the agent loop medr3_tool needs a tool file")
-        return
-    path = tool_file(given, folder)
-    if path is None:
-        yield Finding.error(key, f"no such file: {given}")
-        return
-    if config.data.tool_config_path != given:
-        yield Finding.error(
-            "data.tool_config_path",
-            f"{config.data.tool_config_path} differs from {key} ({given}): prompts would be measured without the "
-            "tool's description",
-        )
     from verl.experimental.agent_loop.tool_parser import ToolParser
 
     from medr3_plugin.environment.settings import EnvironmentSettings
-    from medr3_plugin.environment.tool import ToolSettings
     from medr3_plugin.retrieval.backend import BackendOptions
 
-    if rollout.multi_turn.format not in ToolParser._registry:
+    multi_turn = config.actor_rollout_ref.rollout.multi_turn
+    given, path = multi_turn.tool_config_path, tool_file.find(config, folder)
+    if config.data.tool_config_path != given:
+        yield Finding.error(
+            "data.tool_config_path",
+            f"{config.data.tool_config_path} differs from {tool_file.KEY} ({given}): prompts would be measured without "
+            "the tool's description",
+        )
+    if multi_turn.format not in ToolParser._registry:
         yield Finding.error(
             "actor_rollout_ref.rollout.multi_turn.format",
-            f"{rollout.multi_turn.format!r}: verl's tool parsers are {', '.join(sorted(ToolParser._registry))}",
+            f"{multi_turn.format!r}: verl's tool parsers are {', '.join(sorted(ToolParser._registry))}",
         )
-    for options in _search_tools(path):
+    for options in tool_file.searches(tool_file.read(path)):
         try:
-            settings = validated(ToolSettings, options, f"{path.name}: config")
+            settings = validated(tool_file.ToolSettings, options, f"{path.name}: config")
             if settings.retrieval is not None:
                 validated(BackendOptions, settings.retrieval, f"{path.name}: config.retrieval")
             elif not section(config).get("retrieval"):
-                raise UserError(f"medr3.retrieval: missing, and {path.name} does not set retrieval either")
+                raise UserError(tool_file.SEARCHES_NOWHERE)
+            settings.check_not_cut(multi_turn.max_tool_response_length)
         except UserError as error:
-            yield Finding.error(key, str(error))
+            yield Finding.of(error)
             continue
-        if settings.response_chars > rollout.multi_turn.max_tool_response_length:
-            yield Finding.error(
-                "actor_rollout_ref.rollout.multi_turn.max_tool_response_length",
-                f"{rollout.multi_turn.max_tool_response_length} characters are fewer than the tool's "
-                f"response_chars {settings.response_chars}: verl would cut out the middle of the documents",
-            )
         environment = EnvironmentSettings.from_mapping(section(config).get("environment"))
         yield from _tool_turns(config, settings.over(environment).max_searches)
 
@@ -221,33 +195,15 @@ def _tool_turns(config: Any, of_tool: int) -> Iterator[Finding]:
 
 
 def retrieval_options(config: Any, folder: Path) -> dict[str, dict[str, Any]]:
-    """Backend options of the retrieval that the run uses, by where they stand."""
-    rollout = config.actor_rollout_ref.rollout
-    loop = rollout.agent.default_agent_loop
-    if loop == "medr3_search":
-        return {"medr3.retrieval": section(config).get("retrieval") or {}}
-    path = tool_file(rollout.multi_turn.tool_config_path, folder) if loop == "medr3_tool" else None
-    listed = _search_tools(path) if path else []
-    return {
-        f"{path.name if path else ''}: config.retrieval"
-        if tool.get("retrieval")
-        else "medr3.retrieval": tool.get("retrieval") or section(config).get("retrieval") or {}
-        for tool in listed
-    }
+    """Backend options of the retrieval that the run uses, by where they stand.
 
-
-def tool_file(given: str | None, folder: Path) -> Path | None:
-    """The tool file of a configuration, or the one of that name beside the recipe; None if there is neither."""
-    # run.sh names the file beside the recipe; without run.sh a bare name means the same one
-    return next((p for p in (Path(given), folder / Path(given).name) if p.is_file()), None) if given else None
-
-
-def _search_tools(path: Path) -> list[dict[str, Any]]:
-    """The `config` of every medical search tool that a tool file lists."""
-    listed = _yaml(path)
-    found = (listed.get("tools") or ()) if isinstance(listed, dict) else ()
-    if not isinstance(found, list | tuple) or not all(isinstance(tool, dict) for tool in found):
-        raise UserError(f"{path}: tools: expected a list of tools, each with class_name and config")
-    return [
-        t.get("config") or {} for t in found if str(t.get("class_name", "")).endswith("MedicalSearchTool")
-    ]
+    Raises:
+        UserError: the recipe calls tools, and its tool file is missing or cannot be read.
+    """
+    ours = section(config).get("retrieval") or {}
+    if not tool_file.calls_tools(config):
+        searches = config.actor_rollout_ref.rollout.agent.default_agent_loop == names.AGENT_LOOP
+        return {"medr3.retrieval": ours} if searches else {}
+    path = tool_file.find(config, folder)
+    given = [tool.get("retrieval") for tool in tool_file.searches(tool_file.read(path))]
+    return {f"{path.name}: config.retrieval" if own else "medr3.retrieval": own or ours for own in given}

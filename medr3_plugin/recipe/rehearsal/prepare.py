@@ -11,11 +11,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from medr3_plugin.environment import tool_file
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks import check_config
 from medr3_plugin.recipe.checks.cluster import silence
 from medr3_plugin.recipe.checks.finding import Finding, most_searches, needs_critic
-from medr3_plugin.recipe.checks.sections import retrieval_options, tool_file
+from medr3_plugin.recipe.checks.sections import retrieval_options
 from medr3_plugin.recipe.checks.sizes import FREE_MEMORY
 from medr3_plugin.recipe.rehearsal import replaced, stand_ins
 from medr3_plugin.recipe.rehearsal.replaced import Replaced
@@ -189,7 +190,7 @@ def _data(config: Any, folder: Path, missing: _Missing) -> dict[str, Any]:
     what = f"data ({', '.join(train or validation)})"
     if not missing.stand_in(what, "make it with `medr3 data prepare`"):
         return {}
-    style = "tools" if config.actor_rollout_ref.rollout.agent.default_agent_loop == "medr3_tool" else "search"
+    style = "tools" if tool_file.calls_tools(config) else "search"
     file = str(stand_ins.write_data(folder, style))
     wanted: dict[str, Any] = {"data.val_files": file}
     if train:
@@ -216,22 +217,13 @@ def _retrieval(config: Any, recipe: Path, folder: Path, missing: _Missing) -> di
         return {"medr3.retrieval": index}
     from omegaconf import OmegaConf
 
-    tools = _tools(config, recipe)
-    for tool in tools["tools"]:
-        if "retrieval" in (tool.get("config") or {}):
-            tool["config"]["retrieval"] = index
+    tools = tool_file.read(tool_file.find(config, recipe))
+    for options in tool_file.searches(tools):
+        if "retrieval" in options:
+            options["retrieval"] = index
     file = folder / "tools.yaml"
-    OmegaConf.save(OmegaConf.create(tools), file)
-    keys = ("data.tool_config_path", "actor_rollout_ref.rollout.multi_turn.tool_config_path")
-    return dict.fromkeys(keys, str(file))
-
-
-def _tools(config: Any, recipe: Path) -> Any:
-    """What the recipe's tool file holds."""
-    from omegaconf import OmegaConf
-
-    given = config.actor_rollout_ref.rollout.multi_turn.tool_config_path
-    return OmegaConf.to_container(OmegaConf.load(tool_file(given, recipe) or given), resolve=True)
+    OmegaConf.save({"tools": tools}, file)
+    return dict.fromkeys(("data.tool_config_path", tool_file.KEY), str(file))
 
 
 def _not_there(options: dict[str, Any]) -> str:
@@ -306,11 +298,12 @@ def _texts(files: Sequence[str]) -> Iterable[str]:
 
 def _tool_schemas(config: Any, recipe: Path) -> list[dict[str, Any]] | None:
     """The tools' schemas for the chat template, which are part of every prompt; None without tools."""
-    if config.actor_rollout_ref.rollout.agent.default_agent_loop != "medr3_tool":
+    if not tool_file.calls_tools(config):
         return None
     from medr3_plugin.environment.tool import SCHEMA
 
-    return [tool.get("tool_schema") or SCHEMA for tool in _tools(config, recipe)["tools"]]
+    tools = tool_file.read(tool_file.find(config, recipe))
+    return [tool.get("tool_schema") or SCHEMA for tool in tools]
 
 
 def _prompt_lengths(model: Path, files: Sequence[str], tools: list[dict[str, Any]] | None) -> list[int]:

@@ -62,18 +62,15 @@ def build_corpus(
     if len(set(files)) < len(files):
         raise UserError(f"sources {', '.join(sources)}: two of them would write the same file")
     check_sources(sources, named, readers or {})
-    try:
-        with made(folder):
-            seen: set[str] = set()
-            summary = {}
-            for source, file in zip(sources, files, strict=True):
-                documents = _documents(_rows(source, named, readers or {}, bad_rows), source, seen, bad_rows)
-                if judge is not None:
-                    documents = judge(documents)
-                summary[file] = {"source": source, **_write(documents, folder / file)}
-            (folder / SUMMARY).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise UserError(f"{error.filename or folder}: {error.strerror or error}") from error
+    with made(folder):
+        seen: set[str] = set()
+        summary = {}
+        for source, file in zip(sources, files, strict=True):
+            documents = _documents(_rows(source, named, readers or {}, bad_rows), source, seen, bad_rows)
+            if judge is not None:
+                documents = judge(documents)
+            summary[file] = {"source": source, **_write(documents, folder / file)}
+        (folder / SUMMARY).write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
     return summary
 
 

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.errors import RowError
+from medr3_plugin.errors import RowError, shown
 from medr3_plugin.records import Document, article_ids
 from medr3_plugin.retrieval.corpus import evidence
 from medr3_plugin.retrieval.corpus.rows import BadRows, rows_of
@@ -114,11 +114,11 @@ def document_of(row: Mapping[str, Any], where: str) -> Document:
     level = _whole_number(columns.pop("evidence_level", None), where, "evidence_level", levels)
     kind = columns.pop("evidence_type", None)
     if kind is not None and not isinstance(kind, str):
-        raise RowError(f"{where}: field 'evidence_type': expected a string, got {_shown(kind)}")
+        raise RowError(f"{where}: field 'evidence_type': expected a string, got {shown(kind)}")
     types = columns.get("publication_types")
     if types is not None and not isinstance(types, (str, list, tuple)):
         raise RowError(
-            f"{where}: field 'publication_types': expected a string or a list of strings, got {_shown(types)}"
+            f"{where}: field 'publication_types': expected a string or a list of strings, got {shown(types)}"
         )
     found = evidence.assess(
         {**columns, "title": title, "text": text, "evidence_type": kind, "evidence_level": level}
@@ -167,7 +167,7 @@ def _identity(columns: dict[str, Any], where: str) -> str:
     if not isinstance(identity, str) or not identity.strip():
         raise RowError(
             f"{where}: field 'id': expected a non-empty string (or 'pmid' or 'doi' in place of it), "
-            + (f"found none{_among(columns)}" if identity is None else f"got {_shown(identity)}")
+            + (f"found none{_among(columns)}" if identity is None else f"got {shown(identity)}")
         )
     return identity
 
@@ -188,7 +188,7 @@ def _text(columns: dict[str, Any], where: str, *names: str) -> str:
             if name in _NAMES["text"] and isinstance(value, (list, tuple)) and value:
                 value = " ".join(value) if all(isinstance(part, str) for part in value) else value
             if value is not None and not isinstance(value, str):
-                raise RowError(f"{where}: field {name!r}: expected a string, got {_shown(value)}")
+                raise RowError(f"{where}: field {name!r}: expected a string, got {shown(value)}")
             return value or ""
     if names[0] == "text":
         raise RowError(f"{where}: field 'text' is missing{_among(columns)}")
@@ -197,7 +197,7 @@ def _text(columns: dict[str, Any], where: str, *names: str) -> str:
 
 def _among(columns: Mapping[str, Any]) -> str:
     """The columns that a row has instead."""
-    named = ", ".join(map(_shown, list(columns)[:6]))
+    named = ", ".join(map(shown, list(columns)[:6]))
     return f" among the columns {named}{', ...' if len(columns) > 6 else ''}" if columns else ""
 
 
@@ -234,7 +234,7 @@ def _whole_number(value: Any, where: str, name: str, allowed: range) -> int | No
     if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
         raise RowError(
             f"{where}: field {name!r}: expected a whole number {allowed[0]} to {allowed[-1]}, "
-            f"got {_shown(value)}"
+            f"got {shown(value)}"
         )
     return value
 
@@ -266,8 +266,3 @@ def _deeper_than(value: Any, levels: int) -> bool:
         return False
     items = value.values() if isinstance(value, Mapping) else value
     return levels == 0 or any(_deeper_than(item, levels - 1) for item in items)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -12,7 +12,7 @@ from typing import Any
 
 from medr3_plugin import tables
 from medr3_plugin.errors import RowError, UserError, needs
-from medr3_plugin.hub_name import hub_or_cache, is_hub_name
+from medr3_plugin.hub_name import hub_or_cache, hub_parts, is_hub_name
 from medr3_plugin.retrieval.corpus import pubmed
 
 logger = logging.getLogger(__name__)
@@ -187,10 +187,7 @@ def _hub_rows(name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     Raises:
         UserError: a name of another form, no such dataset, configuration or split, or no network.
     """
-    repository, *parts = name.split(":")
-    if len(parts) > 2:
-        raise UserError(f"{name}: expected owner/name, owner/name:split or owner/name:config:split")
-    config, split = ["", "", *parts][-2:]
+    repository, config, split = hub_parts(name)
     datasets = _datasets()
     try:
         with hub_or_cache(name):

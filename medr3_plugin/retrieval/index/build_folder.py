@@ -37,9 +37,7 @@ def finished_index(target: Path, made_of: Provenance) -> dict[str, Any] | None:
         manifest = manifest_file.read(target)
     except UserError as error:
         raise UserError(f"{error}, with --overwrite") from error
-    recorded = manifest.get("built_from")
-    why = difference(recorded, made_of) if recorded else "it does not say of what"
-    if why:
+    if why := difference(manifest["built_from"], made_of):
         raise UserError(
             f"{target}: exists, and is not an index of this corpus with these options ({why}); choose another "
             "folder, or pass --overwrite to replace it"

@@ -37,7 +37,7 @@ class DenseIndex:
         self._folder = folder
         self._settings = settings
         self._config = encoder
-        _check_identity(encoder, settings["identity"], folder)
+        check_identity(encoder, settings["identity"], folder)
         try:
             self._index: Any = faiss.read_index(str(folder / FILE), faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:
@@ -117,7 +117,8 @@ class DenseIndex:
         return rows, scores
 
 
-def _check_identity(encoder: EncoderConfig, expected: Mapping[str, Any], folder: Path) -> None:
+def check_identity(encoder: EncoderConfig, expected: Mapping[str, Any], folder: Path) -> None:
+    """Refuse an encoder whose files are not those that the index was built with."""
     found = encoder.identity()
     for name, value in expected.items():
         if name != "files" and found[name] != value:

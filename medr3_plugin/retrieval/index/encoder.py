@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import UserError, needs
 from medr3_plugin.hub_name import hub_or_cache
 from medr3_plugin.retrieval.index.manifest import sample_digest
 
@@ -135,7 +135,7 @@ class Encoder:
 
     def __init__(self, config: EncoderConfig) -> None:
         self.config = config
-        self._query_model = _load(config.path, config)
+        self._query_model = load_model(config.path, config)
         self._article_model = None if config.article_path else self._query_model
         self._lock = threading.Lock()
         self.dimension = int(self._query_model.get_embedding_dimension())
@@ -152,7 +152,7 @@ class Encoder:
         """
         with self._lock:
             if self._article_model is None:
-                self._article_model = _load(str(self.config.article_path), self.config)
+                self._article_model = load_model(str(self.config.article_path), self.config)
         return self._encode(self._article_model, self.config.article_prefix, texts, batch_size)
 
     def probe(self) -> Vectors:
@@ -218,13 +218,12 @@ def check_probe(encoder: Encoder, expected: Sequence[Sequence[float]], index: Pa
         )
 
 
-def _load(path: str, config: EncoderConfig) -> Any:
-    try:
+def load_model(path: str, config: EncoderConfig) -> Any:
+    """The sentence-transformers model of a folder or Hub name."""
+    with needs("sentence-transformers", "dense", "dense retrieval"):
         import sentence_transformers.models as modules
         import torch
         from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise MissingExtra("sentence-transformers", "dense", "dense retrieval") from error
     folder = Path(path).expanduser()
     if not folder.is_dir() and (folder.is_absolute() or path.startswith(".")):
         raise UserError(

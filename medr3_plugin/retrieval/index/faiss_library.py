@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from medr3_plugin.errors import MissingExtra
+from medr3_plugin.errors import needs
 from medr3_plugin.retrieval.index.encoder import Vectors
 
-_MEASURED_ON_MANY = 128_000
+MEASURED_ON_MANY = 128_000
 """FAISS's default for the least `queries x dimension` that are compared by a matrix product. FAISS before 1.15
 compares the number of queries alone; its default, 20, is left as it is."""
 _PER_THREAD = 800
@@ -25,13 +25,11 @@ _SPLIT_PAYS_FROM = 4
 
 def faiss_module() -> Any:
     """FAISS, or a clear error."""
-    try:
+    with needs("faiss-cpu", "dense", "dense retrieval"):
         import faiss
-    except ImportError as error:
-        raise MissingExtra("faiss-cpu", "dense", "dense retrieval") from error
-    if faiss.cvar.distance_compute_blas_threshold == _MEASURED_ON_MANY:
+    if faiss.cvar.distance_compute_blas_threshold == MEASURED_ON_MANY:
         least = _PER_THREAD * faiss.omp_get_max_threads()
-        faiss.cvar.distance_compute_blas_threshold = min(least, _MEASURED_ON_MANY)
+        faiss.cvar.distance_compute_blas_threshold = min(least, MEASURED_ON_MANY)
     return faiss
 
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field, model_validator
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.retrieval.corpus import evidence
+from medr3_plugin.retrieval.corpus.evidence import HIGHEST, LOWEST
 from medr3_plugin.retrieval.index.store import NO_YEAR, DocumentStore
+from medr3_plugin.yaml_section import Section
 
 Mask = npt.NDArray[np.bool_]
 _LISTED = 20  # sources that an error names
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
+class Filters(Section):
     """Conditions on a document, all of which must hold; None switches a condition off.
 
     Attributes:
@@ -29,30 +30,19 @@ class Filters:
     """
 
     sources: tuple[str, ...] | None = None
-    min_evidence_level: int | None = None
-    max_evidence_level: int | None = None
-    min_year: int | None = None
-    max_year: int | None = None
+    # not beyond where no document can be: the search would look like one without hits
+    min_evidence_level: Annotated[int, Field(strict=True, le=HIGHEST)] | None = None
+    max_evidence_level: Annotated[int, Field(strict=True, ge=LOWEST)] | None = None
+    min_year: Annotated[int, Field(strict=True)] | None = None
+    max_year: Annotated[int, Field(strict=True)] | None = None
 
-    def __post_init__(self) -> None:
-        if isinstance(self.sources, str):
-            raise UserError(f"filters.sources: expected a list of names, got {self.sources!r}")
-        if self.sources is not None:
-            # a list from JSON or yaml is as good, but the object must stay hashable
-            object.__setattr__(self, "sources", tuple(str(source) for source in self.sources))
-        for name in ("min_evidence_level", "max_evidence_level", "min_year", "max_year"):
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-                raise UserError(f"filters.{name}: expected a whole number, got {value!r}")
+    @model_validator(mode="after")
+    def _in_order(self) -> Filters:
         for name in ("evidence_level", "year"):
             lowest, highest = getattr(self, f"min_{name}"), getattr(self, f"max_{name}")
             if lowest is not None and highest is not None and lowest > highest:
-                raise UserError(f"filters.min_{name}: {lowest} is above max_{name} {highest}")
-        # bounds that no document can be within: the search would look like one without hits
-        if (level := self.min_evidence_level) is not None and level > evidence.HIGHEST:
-            raise UserError(f"filters.min_evidence_level: {level}, the highest level is {evidence.HIGHEST}")
-        if (level := self.max_evidence_level) is not None and level < evidence.LOWEST:
-            raise UserError(f"filters.max_evidence_level: {level}, the lowest level is {evidence.LOWEST}")
+                raise ValueError(f"min_{name} {lowest} is above max_{name} {highest}")
+        return self
 
     def check_sources(self, known: Collection[str]) -> None:
         """Refuse a source that is not among those of the index.

@@ -67,7 +67,7 @@ class LexicalIndex:
             raise UserError(f"{folder}: the BM25 index's files do not fit together; build it again")
         # plain arrays over the same mapping: indexing an np.memmap costs a Python object each time
         self._data, self._documents = np.asarray(self._data), np.asarray(self._documents)
-        self._accumulate: Callable[..., None] = _accumulate
+        self.accumulate: Callable[..., None] = _accumulate
         self._new = functools.lru_cache(maxsize=1 << 16)(
             self._new_terms
         )  # the same pairs of words come again
@@ -150,7 +150,7 @@ class LexicalIndex:
             return np.empty(0, dtype=np.int64), scores[:0]
         numbers = np.asarray(terms)
         starts, ends = self._starts[numbers], self._starts[numbers + 1]
-        self._accumulate(scores, self._data, self._documents, starts, ends)
+        self.accumulate(scores, self._data, self._documents, starts, ends)
         if mask is not None:
             scores *= mask
         shortest_first = np.argsort(ends - starts, kind="stable")
@@ -176,7 +176,7 @@ class LexicalIndex:
             return
         no_terms = np.empty(0, dtype=self._starts.dtype)
         accumulate(np.zeros(1, dtype=np.float32), self._data, self._documents, no_terms, no_terms)
-        self._accumulate = accumulate
+        self.accumulate = accumulate
 
 
 def _kth(values: Scores, k: int) -> np.float32:

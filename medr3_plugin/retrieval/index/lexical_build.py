@@ -28,7 +28,7 @@ from medr3_plugin.retrieval.index import analyser
 from medr3_plugin.retrieval.index.analyser import analysed, terms_of
 from medr3_plugin.retrieval.index.lexical import K1, B
 
-_BLOCK = 1 << 22  # postings handled at a time: 4 M, about 150 MB of arrays
+BLOCK = 1 << 22  # postings handled at a time: 4 M, about 150 MB of arrays
 _KNOWN_SURFACES = 4_000_000  # whose terms are remembered
 
 
@@ -86,7 +86,7 @@ def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: floa
                 lengths.append(len(words))
                 distinct.append(len(counted))
                 buffer.extend(chain.from_iterable(counted.items()))
-                if len(buffer) >= 2 * _BLOCK:
+                if len(buffer) >= 2 * BLOCK:
                     flush()
                     buffer = array("i")
             flush()
@@ -139,7 +139,7 @@ def _scatter(
     first = 0
     while first < documents:
         begin = int(ends[first - 1]) if first else 0
-        last = max(first + 1, int(np.searchsorted(ends, begin + _BLOCK, side="right")))
+        last = max(first + 1, int(np.searchsorted(ends, begin + BLOCK, side="right")))
         block = np.asarray(pairs[begin : ends[last - 1]])
         owners = np.repeat(np.arange(first, last, dtype=np.int32), distinct[first:last])
         order = np.argsort(block[:, 0], kind="stable")

@@ -22,7 +22,7 @@ FORMAT = "medr3-index"
 FORMAT_VERSION = 1
 NAME = "manifest.json"
 WHOLE_BYTES = 64 << 20
-_BLOCKS, _BLOCK_BYTES = 64, 1 << 16
+_BLOCKS, BLOCK_BYTES = 64, 1 << 16
 
 Verify = Literal["quick", "full"]
 
@@ -40,11 +40,11 @@ def sample_digest(path: Path) -> str:
     """SHA-256 of the size and of `_BLOCKS` blocks spread evenly over the file, first and last included."""
     size = path.stat().st_size
     digest = hashlib.sha256(str(size).encode())
-    step = max(0, size - _BLOCK_BYTES) / (_BLOCKS - 1)
+    step = max(0, size - BLOCK_BYTES) / (_BLOCKS - 1)
     with path.open("rb") as file:
         for block in range(_BLOCKS):
             file.seek(int(block * step))
-            digest.update(file.read(_BLOCK_BYTES))
+            digest.update(file.read(BLOCK_BYTES))
     return digest.hexdigest()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from medr3_plugin.errors import MissingExtra, UserError
+from medr3_plugin.errors import UserError, needs
 from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig
 from medr3_plugin.retrieval.index.store import DocumentStore
 from medr3_plugin.retrieval.index.vectors import encode_shard, is_done, shard_path, shard_ranges
@@ -72,11 +72,9 @@ def encode_corpus(
     Raises:
         UserError: the encoder cannot be loaded, or a worker failed; the message has the cause.
     """
-    try:
+    with needs("ray", "verl", "encoding on Ray"):
         import ray
         import ray.data
-    except ImportError as error:
-        raise MissingExtra("ray", "verl", "encoding on Ray") from error
     folder, target = Path(documents).resolve(), Path(shards).resolve()
     store = DocumentStore(folder)
     ranges = shard_ranges(len(store))

@@ -10,11 +10,13 @@ import logging
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 
 from medr3_plugin import __version__
 from medr3_plugin.errors import needs
+from medr3_plugin.retrieval.index.filters import Filters
 from medr3_plugin.retrieval.serve.requests import Refusal, RetrieveRequest
+from medr3_plugin.yaml_section import mistake
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -70,15 +72,17 @@ def build_server(service: "RetrievalService") -> "MCPServer[Any]":
         min_year: Annotated[int | None, Field(description="First year of publication.")] = None,
         max_year: Annotated[int | None, Field(description="Last year of publication.")] = None,
     ) -> Found:
-        given = {
+        given: dict[str, Any] = {
             "sources": sources or None,  # agents fill in what they do not need
             "min_evidence_level": min_evidence_level,
             "min_year": min_year,
             "max_year": max_year,
         }
-        filters = {name: value for name, value in given.items() if value is not None}
         try:
-            hits = await service.search(RetrieveRequest(queries=[query], topk=topk, filters=filters or None))
+            request = RetrieveRequest(queries=[query], topk=topk, filters=Filters(**given))
+            hits = await service.search(request)
+        except ValidationError as error:
+            raise ToolError(str(mistake(error, "filters"))) from error
         except Refusal as refusal:
             raise ToolError(refusal.detail) from refusal
         found = [FoundDocument(**hit.document.columns(), score=hit.score) for hit in hits[0]]

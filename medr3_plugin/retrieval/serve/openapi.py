@@ -25,11 +25,14 @@ _REFUSALS = {
 def openapi(title: str, version: str, request: type[BaseModel]) -> dict[str, Any]:
     """The OpenAPI 3.1 document of a service that takes `request` at `/retrieve`."""
     example = {"queries": ["statins in primary prevention"], "topk": 3, "return_scores": True}
-    body = {"schema": request.model_json_schema(), "example": example}
+    schema = request.model_json_schema(ref_template="#/components/schemas/{model}")
+    parts = {"schemas": schema.pop("$defs", {})}
+    body = {"schema": schema, "example": example}
     result = {"type": "object", "properties": {"result": {"type": "array", "items": {"type": "array"}}}}
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version, "description": "Search-R1's protocol over one index."},
+        "components": parts,
         "paths": {
             "/retrieve": {
                 "post": {

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from pydantic import ValidationError
 
-from pydantic import BaseModel
-
-from medr3_plugin.yaml_section import Section
+from medr3_plugin.retrieval.index.filters import Filters
+from medr3_plugin.yaml_section import Section, mistake
 
 
 class RetrieveRequest(Section):
@@ -16,7 +14,7 @@ class RetrieveRequest(Section):
     queries: list[str]
     topk: int | None = None
     return_scores: bool = False
-    filters: dict[str, Any] | None = None
+    filters: Filters | None = None
 
 
 class OneQuery(Section):
@@ -24,7 +22,7 @@ class OneQuery(Section):
 
     query: str
     top_k: int | None = None
-    filters: dict[str, Any] | None = None
+    filters: Filters | None = None
 
 
 class Refusal(Exception):
@@ -36,9 +34,6 @@ class Refusal(Exception):
         self.detail = detail
 
 
-def refused(first: Mapping[str, Any], form: type[BaseModel]) -> Refusal:
+def refused(error: ValidationError, form: type[Section]) -> Refusal:
     """What is wrong with a request's fields."""
-    where = ".".join(map(str, first["loc"])) or "body"
-    if first["type"] == "extra_forbidden":
-        return Refusal(422, f"{where}: unknown field; known are {', '.join(form.model_fields)}")
-    return Refusal(422, f"{where}: {first['msg'].removeprefix('Value error, ')}")
+    return Refusal(422, str(mistake(error, "body", form.model_fields)).removeprefix("body."))

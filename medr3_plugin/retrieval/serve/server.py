@@ -25,7 +25,7 @@ _GRACE_S = 10  # what is being answered at a shutdown may take that long
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
-def run_server(options: ServiceOptions, *, host: str, port: int, workers: int = 1) -> None:
+def run_server(options: ServiceOptions, *, port: int, workers: int = 1) -> None:
     """Serve until SIGTERM or SIGINT; requests in work are answered first.
 
     Raises:
@@ -34,9 +34,9 @@ def run_server(options: ServiceOptions, *, host: str, port: int, workers: int = 
     with needs("uvicorn", "serve", "the retrieval service"):
         import uvicorn
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if host not in _LOCAL and not os.environ.get(options.token_env):
+    if options.host not in _LOCAL and not os.environ.get(options.token_env):
         print(
-            f"warning: {host} is reachable from other machines and no token is set; set {options.token_env}",
+            f"warning: {options.host} is reachable from other machines and no token is set; set {options.token_env}",
             file=sys.stderr,
         )
     if options.index:
@@ -49,7 +49,7 @@ def run_server(options: ServiceOptions, *, host: str, port: int, workers: int = 
         # while the service closes its connection would be lost
         "timeout_keep_alive": 75,
     }
-    with listen(host, port) as listening:
+    with listen(options.host, port) as listening:
         if workers == 1:
             app = create_app(options)
             server = uvicorn.Server(uvicorn.Config(app, **settings))

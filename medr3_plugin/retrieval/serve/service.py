@@ -23,7 +23,7 @@ from medr3_plugin import __version__
 from medr3_plugin.errors import RetrievalFailure, UserError, needs
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_index
-from medr3_plugin.retrieval.protocol import TOKEN_ENV, filters_from_wire, response_to_wire
+from medr3_plugin.retrieval.protocol import TOKEN_ENV, response_to_wire
 from medr3_plugin.retrieval.serve.batching import Batcher
 from medr3_plugin.retrieval.serve.metrics import ServiceMetrics
 from medr3_plugin.retrieval.serve.openapi import openapi
@@ -32,8 +32,6 @@ from medr3_plugin.yaml_section import Section
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
-
-    from medr3_plugin.retrieval.index.filters import Filters
 
 
 class ServiceOptions(Section):
@@ -124,19 +122,17 @@ class RetrievalService:
         try:
             request = RetrieveRequest.model_validate_json(body)
         except ValidationError as error:
-            wrong = error.errors(include_url=False, include_input=False)
-            if any(one["loc"] == ("query",) for one in wrong) and any(
-                one["type"] == "missing" for one in wrong
-            ):
+            wrong = {(one["type"], one["loc"]) for one in error.errors(include_input=False)}
+            if {("missing", ("queries",)), ("extra_forbidden", ("query",))} <= wrong:
                 return await self._one(body)
-            raise refused(wrong[0], RetrieveRequest) from error
+            raise refused(error, RetrieveRequest) from error
         return response_to_wire(await self.search(request), return_scores=request.return_scores)
 
     async def _one(self, body: bytes) -> dict[str, Any]:
         try:
             one = OneQuery.model_validate_json(body)
         except ValidationError as error:
-            raise refused(error.errors(include_url=False, include_input=False)[0], OneQuery) from error
+            raise refused(error, OneQuery) from error
         request = RetrieveRequest(queries=[one.query], topk=one.top_k, filters=one.filters)
         [results] = response_to_wire(await self.search(request), return_scores=True)["result"]
         return {"query": one.query, "results": results, "num_results": len(results)}
@@ -147,14 +143,14 @@ class RetrievalService:
         Raises:
             Refusal: of a request beyond the limits, or that could not be answered.
         """
-        filters = self._checked(request)
+        self._check(request)
         if not self.batcher.ready:
             failure = self.batcher.failure
             raise Refusal(503, f"the index is not loaded: {failure}" if failure else "the index is loading")
         asked = [query for query in request.queries if query.strip()]
         topk = self.options.topk if request.topk is None else request.topk
         try:
-            found = iter(await self.batcher.search(asked, topk, filters, self.options.timeout_s))
+            found = iter(await self.batcher.search(asked, topk, request.filters, self.options.timeout_s))
         except RetrievalFailure as failure:
             raise Refusal(_STATUS.get(failure.kind, 500), str(failure)) from failure
         except UserError as error:
@@ -174,20 +170,16 @@ class RetrievalService:
             ready["engine"] = self.batcher.engine.manifest.get("engine", "milvus")
         return 200, ready
 
-    def _checked(self, request: RetrieveRequest) -> Filters | None:
+    def _check(self, request: RetrieveRequest) -> None:
         options = self.options
         if len(request.queries) > options.max_queries:
             raise Refusal(422, f"queries: {len(request.queries)} given, at most {options.max_queries}")
         for number, query in enumerate(request.queries):
             if len(query) > options.max_query_chars:
                 limit = options.max_query_chars
-                raise Refusal(422, f"queries.{number}: {len(query)} characters, at most {limit}")
+                raise Refusal(422, f"queries[{number}]: {len(query)} characters, at most {limit}")
         if request.topk is not None and not 1 <= request.topk <= options.max_topk:
             raise Refusal(422, f"topk: {request.topk}, expected 1 to {options.max_topk}")
-        try:
-            return filters_from_wire(request.filters)
-        except ValueError as error:
-            raise Refusal(422, f"filters: {error}") from error
 
 
 def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None = None) -> FastAPI:

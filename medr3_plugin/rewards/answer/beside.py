@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from medr3_plugin.rewards.answer import doubts, wording
-from medr3_plugin.rewards.answer.names import Question
+from medr3_plugin.rewards.answer.names import Question, stem
 from medr3_plugin.rewards.answer.reading import FIRST
 from medr3_plugin.text import has_cjk
 
 
 def is_plain(words: list[str], question: Question) -> bool:
     """Whether all words are plain or the question's own; "1." may number the answer."""
-    return (len(words) == 1 and words[0].isdigit() and (question.letters or words[0] == "1")) or all(
+    numbered = (
+        len(words) == 1
+        and words[0].isdigit()
+        and (question.letters or words[0] == "1" or (len(words[0]) == 1 and not question.counts))
+    )
+    return numbered or all(
         word in wording.MARKS
-        or ((word in wording.PLAIN or word in question.words) and word not in wording.LOADED)
+        or ((word in wording.PLAIN or question.says(word)) and word not in wording.LOADED)
         or (has_cjk(word) and all(part in question.text for part in wording.CHINESE_PLAIN.split(word)))
         for word in words
     )
@@ -28,15 +33,11 @@ def says_bad(word: str) -> bool:
     return word in wording.BAD or (word.startswith(wording.BAD_STEMS) and word != "considering")
 
 
-def is_ground(text: str, question: Question) -> bool:
+def is_ground(text: str) -> bool:
     """Whether what follows "given", "because", ... beside an open question's answer offers no other and no doubt."""
     text = doubts.HAS_FINDINGS.sub(" ", text)
-    return wording.FAMILY.isdisjoint(text.split()) and not (
-        any(
-            pattern.search(text)
-            for pattern in (doubts.OFFERS, doubts.TAKES_BACK, doubts.ODD, wording.ANY_REF)
-        )
-        or _names_disease(text.split(), question)
+    return wording.FAMILY.isdisjoint(text.split()) and not any(
+        pattern.search(text) for pattern in (doubts.OFFERS, doubts.TAKES_BACK, doubts.ODD, wording.ANY_REF)
     )
 
 
@@ -44,10 +45,12 @@ def is_neutral(text: str, own: str, question: Question) -> bool:
     """Whether a text beside the claim of `own` names nothing else and takes nothing back."""
     text = doubts.SURE.sub("", text).strip(wording.AROUND)
     if question.open:
-        words = [word for word in text.split() if word != own]
-        if all(word in doubts.KINDS_OF_DISEASE or is_plain([word], question) for word in words):
-            return True
-        return _explains(words, question) or (own not in text and _tells(text, question))
+        words = [word for word in doubts.HEADER.sub("", text).split() if word != own]
+        return (
+            is_plain(words, question)
+            or _explains(words, question)
+            or (own not in text and _tells(text, question))
+        )
     if set(wording.ANY_REF.findall(text)) - {own} or doubts.ODD.search(text):
         return False
     if question.negative and doubts.IS_TRUE.search(text):
@@ -66,56 +69,34 @@ def _tells(text: str, question: Question) -> bool:
         return len(text) >= doubts.MIN_CJK_SENTENCE and not doubts.CHINESE_OFFERS.search(text)
     text = doubts.HEADER.sub("", text)
     words = text.split()
-    if not doubts.COMPARES.isdisjoint(words) and all(
-        len(w) < doubts.MIN_LETTERS or w[0].isdigit() for w in words
-    ):
-        # "p < 0.05", unless a number is asked for
-        return not question.counts and "or" not in words and not doubts.ODD.search(text)
+    if not words or words[0] == "if":
+        return False  # a condition is no fact
     denied = doubts.DENIED.search(text) if doubts.SELF.isdisjoint(words) else None
-    if doubts.ADVICE.fullmatch(text):
-        return not _names_disease(words, question)
-    short = denied or (words and words[0] in doubts.OPENERS and not doubts.FINITE.isdisjoint(words))
-    whole = is_said(words) and len(words) >= (doubts.MIN_SENTENCE - 1 if short else doubts.MIN_TELLING)
-    if (
-        not whole
-        or words[0] in doubts.JOINING
-        or ":" in words[: doubts.MIN_LETTERS]
-        or doubts.ODD.search(text)
-    ):
+    short = denied or (words[0] in doubts.OPENERS and not doubts.FINITE.isdisjoint(words))
+    whole = is_said(words) and len(words) >= (doubts.MIN_SENTENCE - 1 if short else doubts.MIN_SENTENCE + 1)
+    if not whole or words[0] in doubts.JOINING or ":" in words[:3] or doubts.ODD.search(text):
         return False
     if denied:
         text = doubts.SETS_ASIDE.sub(" ", text[: denied.start()] + text[denied.end() :])
-    if doubts.TAKES_BACK.search(text) or doubts.WITHDRAWS.search(text) or doubts.OFFERS.search(text):
+    if doubts.TAKES_BACK.search(text) or doubts.OFFERS.search(text):
         return False
-    subjects = (
-        words[max(i - doubts.SUBJECT, 0) : i] for i, word in enumerate(words) if word in doubts.FINITE
-    )
-    return denied is not None or not any(_names_disease(subject, question) for subject in subjects)
-
-
-def _names_disease(words: list[str], question: Question) -> bool:
-    """Whether a word among `words` ends as names of diseases do, or stands before such a word as "disease"."""
-    return any(
-        doubts.DISEASE.fullmatch(word)
-        or (word in doubts.HEADS_OF_NAMES and i > 0 and not is_plain([words[i - 1]], question))
-        for i, word in enumerate(words)
-    )
+    if is_plain(words[:1], question) or denied:
+        return True
+    # something new: it is no answer to the question if it does not explain what is asked about
+    asked = [word for word in words if word not in wording.PLAIN and question.says(word)]
+    return len(asked) < 2 and doubts.SELF.isdisjoint(words)
 
 
 def sets_aside(after: str, question: Question) -> bool:
-    """Whether the text behind a reference is "not ..." or "rather than ..." with a name of a disease, and no more."""
+    """Whether the text behind a reference is "not ..." or "rather than ..." with a new name, and no more."""
     if not (found := doubts.SET_ASIDE.fullmatch(after)):
         return False
-    *first, last = found["name"].replace("with or without", "with").replace(",", "").split() or [""]
-    known = doubts.ADVERBS.isdisjoint(first) and not any(
-        word.endswith(("ing", "ed", "ly"))
-        or word in wording.LOADED
-        or (found["no"] and is_plain([word], question))
-        for word in first
+    return not any(
+        word in wording.LOADED
+        or word.endswith(("ing", "ed", "ly"))
+        or (word not in doubts.HEADS and is_plain([word], question))
+        for word in found["name"].split()
     )
-    if not found["no"] and len(first) > 0:
-        return known
-    return known and _names_disease([*first, last], question)
 
 
 def _is_about_something_else(text: str, question: Question) -> bool:
@@ -135,15 +116,14 @@ def _is_about_something_else(text: str, question: Question) -> bool:
 
 def is_said(words: list[str]) -> bool:
     """Whether the words are a sentence and not a scrap: they hold a verb."""
+    verbs = (stem(word) for word in words if not word.endswith("ing"))
     return bool(words) and (
-        not doubts.FINITE.isdisjoint(words) or words[0] in doubts.SUBJECTS or has_cjk(words[0])
+        not doubts.VERBS.isdisjoint(verbs) or words[0] in doubts.SUBJECTS or has_cjk(words[0])
     )
 
 
 def _explains(words: list[str], question: Question) -> bool:
     """Whether a text beside an open question's answer explains that answer and names no other."""
-    if ":" in words[:2] and words[0] in doubts.HEADERS:
-        words = words[words.index(":") + 1 :]
     text = " ".join(words)
     if not words or words[0] not in doubts.EXPLAINING or not doubts.DOUBTS.isdisjoint(words[1:]):
         return False
@@ -172,4 +152,4 @@ def is_sentence(comment: str, question: Question) -> bool:
         long = long and question.letters and words[0] == "it" and not any(map(says_bad, words))
     if question.letters and comment.rstrip().endswith(":"):  # a heading
         long = wording.LOADED.isdisjoint(words)
-    return long or is_plain([word for word in words if word not in doubts.KINDS_OF_DISEASE], question)
+    return long or is_plain(words, question)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from medr3_plugin.rewards.answer.names import stem
 from medr3_plugin.rewards.answer.wording import LOADED
 from medr3_plugin.text import listed
 
@@ -62,17 +63,11 @@ FINITE = frozenset(
         "complain usually often increases decreases inhibits blocks depends impairs denies prevents includes"
     )
 )
+VERBS = frozenset(map(stem, FINITE))
 JOINING = frozenset(listed("or and versus vs plus not nor with also then"))
 HEADER = re.compile(
-    r"^(?:explanation|summary|evidence|findings|interpretation|background|"
-    r"reasoning|rationale|reason|justification|analysis|note|step \d+|\d+)(?: [:.)-])+ "
-)
-ADVICE = re.compile(
-    r"(?:[a-z]+ ){0,3}(?:testing|tests?|sequencing|confirmation|analysis|counsell?ing|referral|imaging|biopsy|"
-    r"evaluation|surveillance|treatment)(?: such as [a-z]+(?: or [a-z]+)?)? "
-    r"(?:is|are|should be|may be|can be|could be|would be) "
-    r"(?:recommended|needed|required|advised|indicated|helpful|useful|warranted|performed|offered)"
-    r"(?: (?:to confirm|to establish|for) (?:diagnosis|confirmation))?"
+    r"^(?:explanation|why|summary|evidence|findings|interpretation|background|"
+    r"reasoning|rationale|reason|justification|analysis|note|thought|step \d+|\d+)(?: [:.)-])+ "
 )
 # what is set aside: "Wilson disease is less likely"
 DENIED = re.compile(
@@ -116,22 +111,15 @@ OPENERS = frozenset(
     listed("if when since because although while as in on at with without he she they it we there")
 )
 SUBJECTS = frozenset(listed("it he she they we"))
-COMPARES, MIN_LETTERS = frozenset("<>=≤≥%"), 3
-SUBJECT = 4  # words before a verb
 MIN_SENTENCE, MIN_TELLING, MIN_CJK_SENTENCE = 5, 8, 10
 ODD = re.compile(
     r"[^\x00-\x7f\u00c0-\u024f\u3000-\u303f\u3400-\u9fff\uff00-\uffef\ue000-\ue0ff‐–—−“”‘’′″…•·°±×→↑↓≥≤≠¬]|\|"
 )
 HAS_FINDINGS = re.compile(r"\b(?:patient|child|man|woman|boy|girl|infant|baby|he|she) (?:has|is)\b")
-# "rather than Wilson disease", where the name ends as names of diseases do
+# "rather than Wilson disease"
 SET_ASIDE = re.compile(
-    r"(?:, )?(?:and )?(?:(?P<no>not)|rather than|instead of|as opposed to)(?P<name>(?: (?:[\w‐/-]+|,)){1,16}?)"
-    r"(?: (?:type )?\d\w?)?"
+    r"(?:, )?(?:and )?(?:not|rather than|instead of|as opposed to)(?P<name>(?: [\w‐/,-]+){1,16})"
 )
-DISEASE = re.compile(r"\w{2,}(?:itis|(?<!gn)osis|oma|emia|uria|pathy|trophy|plasia|lepsy)")
-HEADS_OF_NAMES = frozenset(listed("disease syndrome disorder deficiency anomaly dystrophy"))
-ADVERBS = frozenset(listed("quite just even ever always often yet still unlike so too sans minus far"))
-HEADERS = frozenset(listed("explanation reasoning rationale reason justification why"))
 EXPLAINING = frozenset(
     listed(
         "this these it he she they a an patient phenotype findings finding features symptoms signs presentation "
@@ -151,5 +139,4 @@ COMMON = frozenset(
         "dominant metabolic several multiple many distinctive characteristic typically usually commonly often"
     )
 )
-KINDS_OF_DISEASE = frozenset(listed("rare common genetic inherited hereditary neurological metabolic"))
 MIN_WORDS, MIN_CJK = 3, 4  # a comment shorter than that behind a letter is no sentence

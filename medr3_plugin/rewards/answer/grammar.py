@@ -8,19 +8,19 @@
     neutral     = text that names no other label, unless to deny it ("B is incorrect", "rather than B"), and
                   does not take the answer back
 
-In a choice question all that can be answered is known, and more sentences claim: see `closed`. An open question does
-not say what else could be answered, so there neutral text holds plain words and words of the question, or explains:
-it begins by referring to what was said ("This ...", "The findings ..."), holds no word of doubt, and wherever an
-answer could follow ("... is", "... consistent with"), plain words do; or it tells: a whole sentence that says nothing
-of this case, its answer or other candidates. What the grammar does not cover has no label: that is for the judge.
+More sentences claim, see `claims`. What an open question's answer could be is not known, so there neutral text says
+nothing new, or explains: it begins by referring to what was said ("This ...", "The findings ..."), holds no word of
+doubt, and wherever an answer could follow ("... is", "... consistent with"), plain words do; or it tells: a whole
+sentence that says nothing of this case, its answer or other candidates, and does not explain what is asked about by
+something else. What the grammar does not cover has no label: that is for the judge.
 """
 
 from __future__ import annotations
 
 import re
 
-from medr3_plugin.rewards.answer import asked, beside, doubts, wording
-from medr3_plugin.rewards.answer.closed import closed_claim, is_exception
+from medr3_plugin.rewards.answer import beside, claim_words, doubts, wording
+from medr3_plugin.rewards.answer.claims import is_exception, relates_as_asked, sentence_claim
 from medr3_plugin.rewards.answer.names import Question
 from medr3_plugin.rewards.answer.reading import FIRST, read, sentences
 from medr3_plugin.text import has_cjk
@@ -50,7 +50,7 @@ def label_of(text: str, question: Question) -> str | None:
             rest, excluded = rest[line.end() :], excluded + line[1]
         denied += excluded
         claim = _claim(rest, question) or (
-            closed_claim(rest, question, reading.lettered) if question.letters else None
+            sentence_claim(rest, question, reading.lettered) if question.letters or question.open else None
         )
         if claim is None and wording.VALUE.fullmatch(rest):
             return None  # "not: C", "alternative: C"
@@ -162,10 +162,11 @@ def _reason(  # noqa: PLR0911 - one return a kind of reason
         return " , ".join(rest) if plain else None
     if question.letters and wording.APPOSITION.match(after):
         return None  # what is said of the option stands behind the second comma
-    if question.open and after and asked.asked_again(after.strip(" .").split(), question):
-        return ""
     if ending := wording.ENDING.match(after):
-        said = _behind_praise((ending["said"] or "").split(), carrier, question)
+        said = (ending["said"] or "").split()
+        if after.startswith("would") and claim_words.RANKS.isdisjoint(said):
+            return None  # "C would be right"
+        said = _behind_praise(said, carrier, question)
         if said is None:
             return None
         after = " ".join([*said, after[ending.end() :].strip()]).strip()
@@ -177,7 +178,8 @@ def _reason(  # noqa: PLR0911 - one return a kind of reason
 
 def _behind_praise(said: list[str], carrier: str, question: Question) -> list[str] | None:
     """The words behind "is the best answer"; None if the predicate `said` is no praise."""
-    if "also" in said or (question.negative and carrier and said in (["correct"], ["true"], ["right"])):
+    true = said in (["correct"], ["true"], ["right"])
+    if "also" in said or "known" in said[-1:] or (question.negative and carrier and true):
         return None  # where an exception is asked for, "so D is correct" may say that it is none
     cut = next((i for i, word in enumerate(said) if word in wording.REASON_WORDS), len(said))
     praise = wording.PRAISE - (wording.NAMES_ANSWER if said[:1] in (["a"], ["an"]) else set())
@@ -191,7 +193,7 @@ def _explanation(after: str, question: Question) -> str | None:
     if not after or (question.open and beside.sets_aside(after, question)):
         return ""
     grounds = wording.BECAUSE.match(after) if question.open else None
-    if grounds and beside.is_ground(after[grounds.end() :], question):
+    if grounds and beside.is_ground(after[grounds.end() :]):
         return ""
     for pattern, applies in (
         (wording.REASON, True),
@@ -215,10 +217,7 @@ def _without_context(before: str, question: Question) -> tuple[str, str]:
         return "", before
     if question.open and first in wording.CONCESSIVE and not doubts.TAKES_BACK.search(said):
         return "", carrier.strip()  # "While croup was considered, the answer is ..." sets that aside
-    plain = beside.is_plain(said.split(), question)
-    if (first == "according" and not plain) or (
-        question.open and not plain and not beside.is_ground(said, question)
-    ):
+    if question.open or (first == "according" and not beside.is_plain(said.split(), question)):
         return "", before
     return context, carrier.strip()
 
@@ -232,7 +231,7 @@ def _without_asides(after: str, own: str, question: Question) -> tuple[str, list
         if match is None or set(wording.ANY_REF.findall(match[0])) - {own}:
             break
         if match.re is wording.BRACKETED:
-            known = doubts.COMMON | doubts.KINDS_OF_DISEASE
+            known = doubts.COMMON
             said = doubts.SURE.sub("", match[1])
             if "%" in said or (
                 question.open and not beside.is_plain([w for w in said.split() if w not in known], question)
@@ -250,9 +249,9 @@ def _is_carrier(  # noqa: PLR0911 - one return a kind of lead
     before = wording.SO_IT.sub("", wording.ARTICLES.sub("", before).strip())
     if before.endswith(" , only"):
         before = before.removesuffix(" only")
-    if before in ("", "it", "that", "only", "we") or (
-        question.letters and wording.NUMBERING.fullmatch(before)
-    ):
+    if claim_words.ONE_OF_SEVERAL.search(before) or claim_words.CONDITIONAL.search(before):
+        return False
+    if before in ("", "it", "that", "only", "we") or wording.NUMBERING.fullmatch(before):
         return True
     if has_cjk(before):
         before = re.sub("[ 【】]", "", before)
@@ -265,15 +264,11 @@ def _is_carrier(  # noqa: PLR0911 - one return a kind of lead
             return beside.is_plain(context, question)
         return beside.is_plain(context, question) and (
             wording.CHINESE_CARRIER.fullmatch(last) is not None
-            or (before[-1] in "是为:选" and beside.is_plain([last.rstrip("是为选")], question))
+            or (
+                before.endswith((*"是为:选", "提示", "符合", "考虑", "给予", "使用"))
+                and beside.is_plain([last.rstrip("是为选")], question)
+            )
         )
-    whole = wording.WHOLE_OF_PARTS.match(before) if question.open else None
-    if (
-        whole
-        and beside.is_ground(whole["parts"], question)
-        and wording.LOADED.isdisjoint(whole["parts"].split())
-    ):
-        before = before[: whole.start("parts")] + before[whole.end("parts") + 1 :]
     words = before.split()
     while len(words) > 1 and words[-1] in wording.SURELY and words[-2] in (wording.LINKS | wording.SURELY):
         words.pop()
@@ -282,14 +277,11 @@ def _is_carrier(  # noqa: PLR0911 - one return a kind of lead
     bare = "there" not in words and (wording.PLAIN | wording.MARKS).issuperset(words)
     if question.negative and not bare and wording.NAMES_ANSWER.isdisjoint(words):
         return False  # "the drug that lowers it is C", where one is asked for that does not
-    if words[-1] in wording.LINKS:
+    if words[-1] in wording.LINKS or words[-1] in ("it", "that"):  # "I think it's C"
         told = words[-1] not in wording.PAST and words[0] not in wording.CONDITIONS
-        return told and beside.is_plain(words[:-1], question) and asked.relates_as_asked(words, question)
+        return told and beside.is_plain(words[:-1], question) and relates_as_asked(words, question)
     led = words[-1] == "," or wording.LINK_PHRASE.search(before) is not None
-    if led and wording.PLAIN.issuperset(w for w in words if w not in wording.MARKS):
-        return True
-    ends = led or words[-1] in wording.PREPOSITIONS or asked.is_own(words[-1], question)
-    return question.open and ends and len(words) > 1 and asked.says_again(words, question)
+    return led and wording.PLAIN.issuperset(w for w in words if w not in wording.MARKS)
 
 
 def _opens_no_other(rest: str) -> bool:

@@ -123,7 +123,8 @@ class Question:
     @cached_property
     def words(self) -> frozenset[str]:
         """The words of the question."""
-        return frozenset(re.findall(r"[^\W_]+", self.text) + re.findall(r"[^\W\d_]+|\d+", self.text))
+        read = [token.raw for token in scan(self.text)]
+        return frozenset(read + re.findall(r"[^\W_]+", self.text) + re.findall(r"[^\W\d_]+|\d+", self.text))
 
     @cached_property
     def numbers(self) -> frozenset[str]:
@@ -134,6 +135,11 @@ class Question:
     def stems(self) -> frozenset[str]:
         """The words of the question without their endings."""
         return frozenset(stem(word) for word in self.words if len(word) > _MIN_STEM)
+
+    def says(self, word: str) -> bool:
+        """Whether a word, in any of its forms, stands in the question."""
+        keys = word_keys(word)
+        return word in self.words or stem(word) in self.stems or (bool(keys) and self.keys.issuperset(keys))
 
     @property
     def asking(self) -> str:

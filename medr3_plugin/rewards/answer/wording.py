@@ -12,58 +12,46 @@ from medr3_plugin.text import listed
 
 PLAIN = frozenset(
     listed(
-        # function words
         "a an this that these those it its is are was were be been being has have had of in on at to for from by with "
-        "and as which who whom whose he she they his her their him them here there all so thus therefore hence overall "
-        "finally conclusion summary short i we my our would should must will can do does most mostlikely "
-        "likely probable best only very "
-        "clearly strongly highly also because since given due based according considering during when where while "
-        # what is asked for and what it is like
-        "prediction predicted label output value "
-        "action input submit finish make makes making solution selection "
-        "am confident going let me leaving asks asked ll m "
-        "answer answers option choice diagnosis dx ans condition disease disorder syndrome cause explanation decision "
-        "verdict response treatment therapy drug agent medication management step test investigation finding study "
-        "mechanism organism pathogen name gene protein final correct right single appropriate suitable accurate "
-        "reasonable preferred consistent compatible keeping classic classical typical characteristic suggestive "
-        "indicative diagnostic pathognomonic key main primary underlying working presumptive definitive clinical "
-        "genetic medical next letter question options choices among retrieved rationale justification "
-        # why
-        "fit fits fitting match matches matching explain explains explained support supports supported suggest "
-        "suggests "
-        "indicate indicates point points confirm confirms show shows present presents presented presenting "
-        "known called "
-        "named described reported seen found provided listed above conclude believe think choose select pick go say "
-        "diagnose recommend opt accounts account strong well patient patients case child boy girl man woman infant "
-        "newborn individual presentation picture findings feature features symptom symptoms sign signs history "
-        "evidence "
-        "suffering consideration careful carefully reviewing review selected chosen corresponds statement scenario "
-        "context vignette problem text passage passages sources taken taking together account into altogether once "
-        "after then now us you means mean leads lead leaves us everything clear evident determined identified "
-        "mentioned noted stated describes described established available current complete thorough whole "
-        "highest greatest optimal ideal ultimately consequently accordingly aligns line initial proposed recommended "
-        "assessment impression evaluation examining comparing concluding across my your result outcome such analyzing "
-        "data result results constellation combination phenotype profile pattern information reasoning analysis "
-        "literature documents search document abstract article studies trial trials source sources see idx index "
-        "entity "
-        "plausible leading unifying molecular phenotypic female male stated suffers "
-        "affected meets criteria specific towards toward affecting concluded concludes state diagnosed "
-        "helps true expected intended physician doctor clinician specialist what looking reason "
-        "ok okay alright well sure definitely certainly obviously undoubtedly evidently consequently research "
-        "dealing same tool "
-        "sure why guidelines guideline reference references doc docs represents recommend set "
-        "presence absence association triad states per description supported remains"
+        "and as which who whom whose he she they his her their him them here there all so thus therefore hence "
+        "overall finally conclusion summary short i we my our would should must will can do does most mostlikely "
+        "likely probable best only very clearly strongly highly also because since given due based according "
+        "considering during when where while prediction predicted label output value action input submit finish make "
+        "makes making solution selection am confident going let me leaving asks asked ll m answer answers option "
+        "choice diagnosis dx ans condition disease disorder syndrome cause explanation decision verdict response "
+        "treatment therapy drug agent medication management step test investigation finding study mechanism organism "
+        "pathogen name gene protein final correct right single appropriate suitable accurate reasonable preferred "
+        "consistent compatible keeping classic classical typical characteristic suggestive indicative diagnostic "
+        "pathognomonic key main primary underlying working presumptive definitive clinical genetic medical next "
+        "letter question options choices among retrieved rationale justification fit fits fitting match matches "
+        "matching explain explains explained support supports supported suggest suggests indicate indicates point "
+        "points confirm confirms show shows present presents presented presenting known called named described "
+        "reported seen found provided listed above conclude believe think choose select pick go say diagnose "
+        "recommend opt accounts account strong well patient patients case child boy girl man woman infant newborn "
+        "individual presentation picture findings feature features symptom symptoms sign signs history evidence "
+        "suffering mentions consideration careful carefully reviewing review selected chosen corresponds statement "
+        "scenario context vignette problem text passage passages sources taken taking together into altogether once "
+        "after then now us you means mean leads lead leaves everything clear evident determined identified mentioned "
+        "noted stated describes established available current complete thorough whole highest greatest optimal ideal "
+        "ultimately consequently accordingly aligns line initial proposed recommended assessment impression "
+        "evaluation examining comparing concluding across your result outcome such analyzing data results "
+        "constellation combination phenotype profile pattern information reasoning analysis literature documents "
+        "search document abstract article studies trial trials source see idx index entity plausible bottom setting "
+        "responsible associated effective important common leading unifying certain molecular phenotypic female male "
+        "suffers affected meets criteria specific towards toward affecting concluded concludes state diagnosed helps "
+        "true expected intended what looking reason ok okay alright sure definitely certainly obviously undoubtedly "
+        "evidently research dealing same tool why guidelines guideline reference references doc docs represents set "
+        "presence absence association triad states per description remains"
     )
 )
 # never plain, even as words of the question: what stands behind them is not what is asked for
 LOADED = frozenset(
     listed(
         "not no never neither nor none without least less un unlikely except excluding exclude excluded wrong "
-        "incorrect "
-        "false other second alternative differential rather versus or possible possibly perhaps maybe may might "
-        "could if "
-        "but either both s t whether unclear unknown cannot hard hardly difficult impossible doubtful questionable "
-        "doubt worst poor against avoid few nobody nothing another fails"
+        "incorrect false other second alternative differential rather versus or possible possibly perhaps maybe may "
+        "might could if but either both s t whether unclear unknown cannot hard hardly difficult impossible doubtful "
+        "questionable doubt worst poor little yet quite just even ever still unlike against avoid few nobody nothing "
+        "another fails"
     )
 )
 LINKS = frozenset(listed("is are was were be remains : = → 是 为"))
@@ -177,9 +165,8 @@ DENYING = frozenset(
     listed(
         "incorrect wrong false excluded eliminated dismissed discarded rejected disregarded discounted aside out "
         "unlikely likely inappropriate contraindicated distractor distractors not never less no t cannot fail fails "
-        "exclude "
-        "excludes excluding eliminate eliminates eliminating rather instead opposed contrast only other remaining "
-        "unlike preferred preferable superior than neither"
+        "exclude excludes excluding eliminate eliminates eliminating rather instead opposed contrast only other "
+        "remaining unlike preferred preferable superior than neither"
     )
 )
 SAYS_OTHERS = ("other", "remaining", "none of", "其")
@@ -207,13 +194,6 @@ NUMBERED = re.compile(
     r"(?:\b(documents?|docs?|passages?|articles?|abstracts?|stud(?:y|ies)|sources?|refs?|references?|pmids?)"
     r"(?: [:#])? \d+(?:(?: (?:,|and|;|&|[‐–-]|documents?|docs?|sources?)){1,2} \d+)*)"
 )
-# "combination of short stature and deafness suggests": whatever the parts are
-WHOLE_OF_PARTS = re.compile(
-    r"(?:this |these )?(?:combination|constellation|presence|absence|association|triad|history) of "
-    r"(?P<parts>[^:]{1,300}?)"
-    r"(?= (?:(?:strongly|highly|clearly|together|is|are) )?"
-    r"(?:suggest|indicat|point|support|consistent|characteristic|typical))"
-)
 NUMBERING = re.compile(r"(?:(?:question|answer|q) )?\d+(?: [).:])?")
 # "C best fits", "C explains"
 IDENTIFIES = re.compile(
@@ -224,7 +204,8 @@ VALUE = re.compile(rf"[a-z ]{{1,40}} : {REF}[ .]*")
 BADLY = LOADED | frozenset(listed("only part partly partially poorly badly worse"))
 FAMILY = frozenset(
     listed(
-        "mother father brother sister sibling siblings twin parents parent relatives family son daughter cousin"
+        "mother father brother sister sibling siblings twin parents parent relatives family son daughter cousin "
+        "physician doctor clinician colleague student friend resident nurse department"
     )
 )
 # behind an open question's answer
@@ -265,7 +246,7 @@ GROUNDS = frozenset(
 )
 DEICTIC = frozenset(listed("that this it i"))
 CHINESE_PLAIN = re.compile(
-    "(?:患者|该|本|此|具有|有|的|表现|症状|体征|特征|典型|符合|提示|支持|诊断|结合|病史|检查|结果|因此|所以|疾病|病|临床|与|和|为|是|"
+    "(?:患者|该|本|此|具有|有|的|表现|治疗|给予|使用|应|症状|体征|特征|典型|符合|提示|支持|诊断|结合|病史|检查|结果|因此|所以|疾病|病|临床|与|和|为|是|"
     "出现|存在|根据|文献|资料|检索到|检索|题意|考虑|可能性|最大|本病例|综合|通过|经|描述|情况|病例|研究|显示|表明|可知|可见|得出|结论|判断|认为|我们|我|综上所述|综上|总之|综合|分析|解释|理由|原因|一致|特点|首选|药物|治疗|答案|正确|题干|信息|所述|以上|上述|属于|常见|主要|最|由|即|显然|确定|可以|因而|经过|题)+"
 )
 SAME = {
@@ -336,9 +317,8 @@ BAD = frozenset(
     listed(
         "alternative alternatives decoy decoys error errors myth myths student students people many some others "
         "colleague colleagues textbook textbooks unsafe unrelated outdated obsolete premature reserve reserved said "
-        "lie lies later afterward afterwards eventually rarely popular though although however while whereas "
-        "despite until "
-        "even was were initially previously formerly earlier thought believed once hardly barely seldom far"
+        "lie lies later afterward afterwards eventually rarely popular though although however while whereas despite "
+        "until even was were initially previously formerly earlier thought believed once hardly barely seldom far"
     )
 )
 BAD_STEMS = tuple(

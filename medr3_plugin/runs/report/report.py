@@ -14,13 +14,12 @@ import html
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from medr3_plugin.errors import UserError
 from medr3_plugin.outputs import whole
 from medr3_plugin.rewards.explain import in_words
 from medr3_plugin.runs.files import METRICS, REPORT, TRAIN, VALIDATION
@@ -50,16 +49,14 @@ def write_report(
         max_trajectories: embed at most this many, evenly spaced over the run.
 
     Raises:
-        UserError: `run_dir` is not a folder, or `out` cannot be written.
+        UserError: `run_dir` is not a folder.
+        OSError: `out` cannot be written.
     """
     run = read_run(run_dir, max_trajectories=max_trajectories)
     target = out or run_dir / REPORT
     text = render(run, title or run_dir.resolve().name)
-    try:
-        with whole(target) as draft:
-            draft.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise UserError(f"{target} cannot be written ({error.strerror}): choose another --out") from error
+    with whole(target) as draft:
+        draft.write_text(text, encoding="utf-8", errors="replace")
     return target, run
 
 
@@ -91,12 +88,10 @@ def embed(value: object) -> str:
 def payload(run: RunFolder, title: str) -> dict[str, Any]:
     """Everything the page shows, as JSON values."""
     metrics_file = run.path / METRICS
-    written = metrics_file.stat().st_mtime if metrics_file.is_file() else None
-    as_of = (
-        None
-        if written is None
-        else datetime.fromtimestamp(written, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    )
+    as_of = None
+    if metrics_file.is_file():
+        written = datetime.fromtimestamp(metrics_file.stat().st_mtime, timezone.utc)
+        as_of = written.strftime("%Y-%m-%d %H:%M UTC")
     return {
         "title": title,
         "finished": run.finished,
@@ -156,17 +151,14 @@ def _mean(rows: Sequence[StepMetrics], name: str) -> float | None:
 
 
 def _trajectory(row: Mapping[str, Any]) -> dict[str, Any]:
-    searches = row.get("searches")
-    searches = [_search(s) for s in searches if isinstance(s, Mapping)] if isinstance(searches, list) else []
+    searches = [
+        {**s, "documents": _each(s, "documents", _is_mapping)} for s in _each(row, "searches", _is_mapping)
+    ]
     identifier = str(row.get("id", ""))
-    reward = row.get("reward")
+    reward: Mapping[str, Any] = row["reward"] if _is_mapping(row.get("reward")) else {}
+    reasons: Mapping[str, Any] = row["reasons"] if _is_mapping(row.get("reasons")) else {}
     # the page calculates with these: a value that is no number is left out
-    record = (
-        {str(key): value for key, value in reward.items() if _is_number(value)}
-        if isinstance(reward, Mapping)
-        else {}
-    )
-    reasons = reasons if isinstance(reasons := row.get("reasons"), Mapping) else {}
+    record = {str(key): value for key, value in reward.items() if _is_number(value)}
     return {
         "line": row["line"],
         "step": row["step"] if _is_number(row.get("step")) else None,
@@ -183,9 +175,7 @@ def _trajectory(row: Mapping[str, Any]) -> dict[str, Any]:
         "reward": record,
         "words": _words(record, reasons),
         "reasons": _plain(reasons),
-        "group": [score for score in scores if _is_number(score)]
-        if isinstance(scores := row.get("group_scores"), list)
-        else [],
+        "group": _each(row, "group_scores", _is_number),
     }
 
 
@@ -199,19 +189,18 @@ def _words(record: Mapping[str, float], reasons: Mapping[str, Any]) -> dict[str,
 
 def _failures(searches: Sequence[Mapping[str, Any]], reasons: Mapping[str, Any]) -> set[str]:
     """Kinds of failures of services, of the searches and of the judge."""
-    named = reasons.get("failures")
-    found = [*(named if isinstance(named, list) else []), *(search.get("failure") for search in searches)]
+    found = [*_each(reasons, "failures", bool), *(search.get("failure") for search in searches)]
     return {str(kind) for kind in found if kind}
 
 
-def _search(search: Mapping[str, Any]) -> dict[str, Any]:
-    documents = search.get("documents")
-    found = (
-        [document for document in documents if isinstance(document, Mapping)]
-        if isinstance(documents, list)
-        else []
-    )
-    return {**search, "documents": found}
+def _each(row: Mapping[str, Any], key: str, wanted: Callable[[Any], bool]) -> list[Any]:
+    """The entries of a list in `row` that are as wanted; none where it is no list: anybody may write such rows."""
+    value = row.get(key)
+    return [entry for entry in value if wanted(entry)] if isinstance(value, list) else []
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _is_number(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,13 +23,10 @@ def summarise(run: RunFolder) -> dict[str, Any]:
     """
     train, val = run.rows(TRAIN), run.rows(VALIDATION)
     seconds = [v for row in train if (v := row.values.get("time/step")) is not None]
-    failures: dict[str, float] = {}
-    for row in train:
-        for name, value in row.values.items():
-            if name.startswith("failures/") and value:
-                failures[name.removeprefix("failures/")] = (
-                    failures.get(name.removeprefix("failures/"), 0.0) + value
-                )
+    failures: dict[str, float] = defaultdict(float)
+    for name, value in (item for row in train for item in row.values.items()):
+        if name.startswith("failures/") and value:
+            failures[name.removeprefix("failures/")] += value
     return {
         "steps": train[-1].step if train else 0,
         "acc": _share(train, "reward/acc"),

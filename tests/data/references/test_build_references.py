@@ -134,22 +134,24 @@ def index(tmp_path_factory) -> Path:
     return folder / "bm25"
 
 
-def run(items, endpoint, journal, index=None, policy=False, **options):
+async def building(items, url, journal, index=None, *, policy=False, model="teacher", **options):
     settings = {"references": 2, "max_trajectories": 3, "concurrency": 4, **options}
     costs = Costs()
-    teacher = {"base_url": endpoint.url, "model": "teacher", "attempts": 1, "timeout_s": 20}
-    outcomes, stopped = asyncio.run(
-        build.build_online(
-            items,
-            journal,
-            BuildOptions(**settings),
-            teacher=teacher,
-            policy={**teacher, "model": "policy"} if policy else None,
-            retrieval={"index": str(index)} if index else None,
-            costs=costs,
-        )
+    teacher = {"base_url": url, "model": model, "attempts": 1, "timeout_s": 20}
+    outcomes, stopped = await build.build_online(
+        items,
+        journal,
+        BuildOptions(**settings),
+        teacher=teacher,
+        policy={**teacher, "model": "policy"} if policy else None,
+        retrieval={"index": str(index)} if index else None,
+        costs=costs,
     )
     return outcomes, stopped, costs
+
+
+def run(items, endpoint, *arguments, **options):
+    return asyncio.run(building(items, endpoint.url, *arguments, **options))
 
 
 def references_command(source, out, *options):
@@ -233,16 +235,8 @@ def test_cancelled_in_the_middle_the_journal_has_what_was_answered(tmp_path, end
     endpoint.holds_call = 2
 
     async def interrupted() -> None:
-        task = asyncio.ensure_future(
-            build.build_online(
-                [GOUT],
-                tmp_path / "j",
-                BuildOptions(references=1, max_trajectories=1),
-                teacher={"base_url": endpoint.url, "model": "teacher"},
-                retrieval={"index": str(index)},
-                costs=Costs(),
-            )
-        )
+        building_one = building([GOUT], endpoint.url, tmp_path / "j", index, references=1, max_trajectories=1)
+        task = asyncio.ensure_future(building_one)
         while sum(endpoint.paid.values()) < 2:
             await asyncio.sleep(0.01)
         task.cancel()
@@ -258,18 +252,10 @@ def test_cancelled_in_the_middle_the_journal_has_what_was_answered(tmp_path, end
     assert sum(endpoint.paid.values()) == 6 + 1 and endpoint.paid["suitability"] == before["suitability"] == 1
 
 
-def test_an_endpoint_that_is_gone_ends_the_run(tmp_path, endpoint):
+def test_an_endpoint_that_is_gone_ends_the_run(tmp_path):
     items = [Item(f"q:{i}", "d", f"Open question {i}?", ("x",)) for i in range(12)]
-    teacher = {"base_url": "http://127.0.0.1:9/v1", "model": "m", "attempts": 1, "timeout_s": 5}
-    outcomes, stopped = asyncio.run(
-        build.build_online(
-            items,
-            tmp_path / "j",
-            BuildOptions(concurrency=1, give_up_after=3),
-            teacher=teacher,
-            costs=Costs(),
-        )
-    )
+    gone = building(items, "http://127.0.0.1:9/v1", tmp_path / "j", concurrency=1, give_up_after=3)
+    outcomes, stopped, _ = asyncio.run(gone)
     statuses = Counter(outcome.status for outcome in outcomes)
     assert statuses == {"failed": 3, "unreached": 9} and "cannot be reached" in stopped
 
@@ -467,15 +453,7 @@ def test_an_unnamed_model_is_known_by_the_name_that_its_server_gives(tmp_path, e
 
     def paid(url: str) -> int:
         before = sum(endpoint.paid.values())
-        asyncio.run(
-            build.build_online(
-                [GOUT],
-                tmp_path / "j",
-                BuildOptions(references=1, max_trajectories=1),
-                teacher={"base_url": url, "model": None, "attempts": 1},
-                costs=Costs(),
-            )
-        )
+        asyncio.run(building([GOUT], url, tmp_path / "j", model=None, references=1, max_trajectories=1))
         return sum(endpoint.paid.values()) - before
 
     whole = paid(endpoint.url)

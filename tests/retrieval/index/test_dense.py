@@ -209,9 +209,9 @@ def test_two_encoders_that_moved(two_models):
 
 def test_searching_loads_the_query_model_alone(two_models, monkeypatch):
     index, query, article = two_models
-    load, loaded = encoder_module._load, []
+    load, loaded = encoder_module.load_model, []
     monkeypatch.setattr(
-        encoder_module, "_load", lambda path, config: loaded.append(path) or load(path, config)
+        encoder_module, "load_model", lambda path, config: loaded.append(path) or load(path, config)
     )
     engine = open_index(index, SearchOptions(encoder=query, article_encoder=article))
     engine.warm_up()
@@ -225,7 +225,7 @@ def test_searching_loads_the_query_model_alone(two_models, monkeypatch):
 
 def test_the_probe_catches_what_the_files_do_not(hybrid, two_models, other_model, monkeypatch):
     """A hub name has no files to compare: then the embeddings of fixed sentences must do."""
-    monkeypatch.setattr("medr3_plugin.retrieval.index.dense._check_identity", lambda *args: None)
+    monkeypatch.setattr("medr3_plugin.retrieval.index.dense.check_identity", lambda *args: None)
     index, _, article = two_models
     for engine in (
         open_index(hybrid, SearchOptions(encoder=str(other_model))),

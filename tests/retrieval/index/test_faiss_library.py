@@ -38,7 +38,7 @@ def index(vectors):
 @pytest.mark.parametrize("queries", [1, 3, 300])
 def test_the_neighbours_are_those_of_the_full_product(settings, index, vectors, threads, queries):
     faiss.omp_set_num_threads(threads)
-    faiss.cvar.distance_compute_blas_threshold = faiss_library._MEASURED_ON_MANY
+    faiss.cvar.distance_compute_blas_threshold = faiss_library.MEASURED_ON_MANY
     asked = vectors[:queries] + 0.1
     expected = np.argsort(-(asked @ vectors.T), axis=1)[:, :3]
     scores, rows = search(index, asked, 3)
@@ -49,7 +49,7 @@ def test_the_neighbours_are_those_of_the_full_product(settings, index, vectors, 
 @pytest.mark.parametrize(("threads", "threshold"), [(1, 800), (2, 1600), (400, 128_000)])
 def test_the_matrix_product_begins_earlier_with_fewer_threads(settings, threads, threshold):
     faiss.omp_set_num_threads(threads)
-    faiss.cvar.distance_compute_blas_threshold = faiss_library._MEASURED_ON_MANY
+    faiss.cvar.distance_compute_blas_threshold = faiss_library.MEASURED_ON_MANY
     assert faiss_module().cvar.distance_compute_blas_threshold == threshold
 
 

@@ -36,7 +36,7 @@ def test_a_changed_file_is_refused(folder, damage, verify):
 
 def test_large_files_are_sampled_unless_all_is_asked_for(folder, monkeypatch):
     monkeypatch.setattr(manifest, "WHOLE_BYTES", 1000)
-    monkeypatch.setattr(manifest, "_BLOCK_BYTES", 64)
+    monkeypatch.setattr(manifest, "BLOCK_BYTES", 64)
     manifest.write(folder, {"engine": "bm25"})
     content = bytearray((folder / "large").read_bytes())
     content[0] ^= 1  # the first block is always looked at

@@ -104,21 +104,11 @@ def test_index_build_on_ray_is_the_same_index(cluster, tmp_path):
     found = []
     for how in ("process", "ray"):
         index = tmp_path / how
-        arguments = [
-            "index",
-            "build",
-            "--corpus",
-            corpus,
-            "--out",
-            index,
-            "--engine",
-            "dense",
-            "--encoder",
-            encoder,
-        ]
-        build = [*arguments, "--encode-with", how, "--workers", 1]
+        build = f"index build --corpus {corpus} --out {index} --engine dense --encoder {encoder} --workers 1"
         done = subprocess.run(
-            [sys.executable, "-m", "medr3_plugin.cli", *map(str, build)], capture_output=True, text=True
+            [sys.executable, "-m", "medr3_plugin.cli", *build.split(), "--encode-with", how],
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stderr
         hits = open_index(index).search(["metformin glucose", "atrial fibrillation"], 5)

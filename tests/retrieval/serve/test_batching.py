@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections import Counter
+from functools import partial
 
 import pytest
-from service_helpers import OverlapEngine
+from service_helpers import OverlapEngine, SlowEngine, outcomes_of
 
 from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.retrieval.serve.batching import Batcher
@@ -152,24 +151,10 @@ async def test_a_deadline_ends_the_wait_of_its_caller_only(make, engine):
     assert engine.calls[1:] == [(("insulin",), 1)]
 
 
-class SlowEngine(OverlapEngine):
-    """Takes a time for each query, and none for a call."""
-
-    def search(self, queries, topk, filters=None):
-        time.sleep(0.02 * len(queries))
-        return super().search(queries, topk, filters)
-
-
-async def outcomes_of(batcher: Batcher, searches: int, timeout_s: float) -> Counter[str]:
-    tasks = [batcher.search([f"q{number}"], 1, timeout_s=timeout_s) for number in range(searches)]
-    found = await asyncio.gather(*tasks, return_exceptions=True)
-    return Counter(one.kind if isinstance(one, RetrievalFailure) else "answered" for one in found)
-
-
 async def test_more_than_the_engine_can_do_in_time_is_refused_and_not_worked_on_in_vain():
     batcher = Batcher(SlowEngine, max_pending=1000, cache_hits=0)
     # all together would take longer than each may wait: as one call, it would be for nobody
-    outcomes = await outcomes_of(batcher, 100, timeout_s=1)
+    outcomes = await outcomes_of(partial(batcher.search, timeout_s=1), 100)
     assert outcomes["overloaded"] > 0
     assert outcomes["answered"] > outcomes["timeout"]
     await asyncio.to_thread(batcher.close)
@@ -177,7 +162,7 @@ async def test_more_than_the_engine_can_do_in_time_is_refused_and_not_worked_on_
 
 async def test_without_a_bound_none_is_refused_and_those_in_front_are_answered():
     batcher = Batcher(SlowEngine, cache_hits=0)
-    outcomes = await outcomes_of(batcher, 100, timeout_s=1)
+    outcomes = await outcomes_of(partial(batcher.search, timeout_s=1), 100)
     assert outcomes["overloaded"] == 0
     assert outcomes["answered"] > 0
     await asyncio.to_thread(batcher.close)

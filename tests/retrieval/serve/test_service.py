@@ -118,9 +118,9 @@ def test_one_query_as_rllm_sends_it(url):
     assert json.loads(post(url, {"query": " "})[1])["results"] == []
     for wrong, named in (
         ({"query": "x", "top_k": 0}, "topk"),
-        ({"query": "x", "topk": 3, "k": 1}, "unknown field; known are query, top_k, filters"),
+        ({"query": "x", "topk": 3, "k": 1}, "k: unknown key"),
         ({"query": ["x"]}, "query"),
-        ({"query": "x", "queries": ["x"]}, "query: unknown field"),
+        ({"query": "x", "queries": ["x"]}, "query: unknown key"),
     ):
         status, body = post(url, wrong)
         assert status == 422 and named in json.loads(body)["detail"]
@@ -144,22 +144,22 @@ def test_top_k_defaults_and_no_queries_give_no_results(url):
         (b"\xff\xfe", 422, "body"),
         ({}, 422, "queries"),
         ({"queries": "fever"}, 422, "queries"),
-        ({"queries": [1]}, 422, "queries.0"),
-        ({"queries": [None]}, 422, "queries.0"),
+        ({"queries": [1]}, 422, "queries[0]"),
         ({"queries": ["a"] * 5}, 422, "at most 4"),
-        ({"queries": ["a", "x" * 101]}, 422, "queries.1"),
+        ({"queries": ["a", "x" * 101]}, 422, "queries[1]"),
         ({"queries": ["a"], "topk": 0}, 422, "topk"),
-        ({"queries": ["a"], "topk": -1}, 422, "topk"),
         ({"queries": ["a"], "topk": 10**6}, 422, "1 to 50"),
         ({"queries": ["a"], "topk": 10**30}, 422, "topk"),
         ({"queries": ["a"], "topk": "many"}, 422, "topk"),
         ({"queries": ["a"], "topk": 1.5}, 422, "topk"),
         ({"queries": ["a"], "return_scores": "perhaps"}, 422, "return_scores"),
-        ({"queries": ["a"], "filters": {"colour": 1}}, 422, "colour"),
+        ({"queries": ["fever"], "top_k": 3}, 422, "top_k: unknown key"),
+        ({"queries": ["fever"], "filter": {}}, 422, "filter: unknown key"),
+        ({"queries": ["a"], "filters": {"source": ["trials"]}}, 422, "filters.source: unknown key"),
         ({"queries": ["a"], "filters": {"min_year": "x"}}, 422, "min_year"),
-        ({"queries": ["a"], "filters": {"min_year": 2000, "max_year": 1990}}, 422, "min_year: 2000 is above"),
-        ({"queries": ["a"], "filters": {"min_evidence_level": 12}}, 422, "the highest level is 9"),
-        ({"queries": ["a"], "filters": {"max_evidence_level": 0}}, 422, "the lowest level is 1"),
+        ({"queries": ["a"], "filters": {"min_year": 2000, "max_year": 1990}}, 422, "min_year 2000 is above"),
+        ({"queries": ["a"], "filters": {"min_evidence_level": 12}}, 422, "min_evidence_level"),
+        ({"queries": ["a"], "filters": {"max_evidence_level": 0}}, 422, "max_evidence_level"),
         (b'{"queries": ["\\ud800"]}', 422, "body"),
         ({"queries": ["x" * 20_000]}, 413, "at most 10000"),
     ],
@@ -181,20 +181,6 @@ def test_odd_queries_are_only_text(url, query):
 def test_other_methods_and_paths(url):
     assert get(url, "/retrieve")[0] == 405
     assert get(url, "/nothing")[0] == 404
-
-
-@pytest.mark.parametrize(
-    ("body", "names"),
-    [
-        ({"queries": ["fever"], "top_k": 3}, "top_k"),
-        ({"queries": ["fever"], "filter": {}}, "filter"),
-        ({"queries": ["fever"], "filters": {"source": ["trials"]}}, "source"),
-    ],
-)
-def test_a_field_that_would_have_no_effect_is_refused(url, body, names):
-    status, answer = post(url, body)
-    assert status == 422
-    assert f"{names!r}" in json.loads(answer)["detail"] or names + ":" in json.loads(answer)["detail"]
 
 
 def test_a_source_that_the_index_does_not_have_is_refused(tmp_path):

@@ -172,12 +172,6 @@ def test_title_is_escaped(tmp_path: Path) -> None:
     assert "<title>&lt;b&gt;&amp; · medr3 report</title>" in target.read_text(encoding="utf-8")
 
 
-def test_unwritable_target_is_a_users_mistake(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="--out"):
-        write_report(tmp_path, tmp_path / "file" / "report.html")
-
-
 def test_command(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", running=True)
     result = medr3("report", run, "--max-trajectories", "50")

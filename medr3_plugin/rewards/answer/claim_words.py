@@ -1,4 +1,4 @@
-"""Words and patterns of `closed`: claims of choice questions, where the one option named stands out."""
+"""Words and patterns of `claims`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from medr3_plugin.text import listed
 NOT_TRUE = re.compile(r"\b(?:not|n t) (?:true|correct|right|the answer)\b|\b(?:incorrect|untrue|false)\b")
 CONCLUDES = frozenset(listed("therefore thus so hence consequently accordingly conclusively overall"))
 REASON_BEGINS = re.compile(
-    r"(?:^| )(?:(?:, )?(?:because|since|given|due to|based on|which|who|where)|"
+    r"(?:^| )(?:(?:, )?(?:because|since|(?<!be )given|due to|based on|which|who|where)|"
     r", (?:as(?! well)|making|leading|causing|resulting|thereby))(?= |$)"
 )
 SUPERLATIVE = re.compile(
-    r"\b(?:most|mostlikely|best|(?:great|high|larg|clos|strong|saf|clear)est|main|primary|ideal|optimal|"
+    r"\b(?:most|mostlikely|best(?! known)|main|primary|ideal|optimal|"
     r"correct|right|answer|preferred|choice|appropriate|suitable|recommended|indicated|warranted|chosen|selected|"
     r"(?:should|must|needs? to) be (?:started|begun|given|administered|prescribed|initiated|performed|ordered)|"
     r"(?<!an )(?:option|one) (?:that|which|supported|described)|what (?:we|question|you|i|is) )\b"
@@ -31,14 +31,25 @@ IS_NOT = re.compile(
     r"(?: \( [^()]* \))?(?: ,)? (?:(?:is|are|was|were|do|does|did|can|could|would|will|should|has|have) "
     r"not|cannot|never)\b"
 )
+# "one of", "an answer is", "the next best answer", "a 19-year-old answer": not the answer
 ONE_OF_SEVERAL = re.compile(
-    r"\b(?:an?|one) (?:of|(?:possible )?(?:option|choice|answer|example)(?! (?:that|which)))\b"
+    r"\b(?:(?:an?|one) (?:of|(?:[a-z]+ )?(?:option|choice|answer|example)(?! (?:that|which)))|"
+    r"(?:an?|one) (?:[a-z]+ )?diagnosis(?! of)|(?:next best|next|old) (?:option|choice|answer|diagnosis))\b"
+)
+# "Fever would suggest C", but not "The best drug would be C" or "I would choose C"
+CONDITIONAL = re.compile(r"(?<!\bi )(?<!\bwe )\bwould (?!(?:most |mostlikely |best )?be\b)|\bwould have\b")
+# what a conditional has to say for it to answer: "C would be the best choice", but not "C would be right"
+RANKS = frozenset(
+    listed(
+        "answer choice option diagnosis treatment drug step test best most mostlikely preferred ideal optimal"
+    )
 )
 UNITS = frozenset(
     listed(
         "mg g kg mcg ug ml l dl mmhg mm cm m % / mmol mol years year months month weeks days hours minutes degrees"
     )
 )
+MODALS = frozenset(listed("may might could possibly perhaps maybe"))
 CONDITIONALS = frozenset(listed("if unless provided assuming suppose supposing when whenever"))
 HISTORY = frozenset(listed("was were had have taken taking"))  # "is known to have taken C"
 NOT_WHAT_IS = re.compile(
@@ -66,11 +77,17 @@ COMMITS = (
 )
 # "Start him on C", "The patient should receive C"
 ORDERS = (
-    r"(?:^|(?:^| )(?:should|must|needs? to) (?:be )?)"
-    r"(?:start(?:ed)?|begin|begun|given?|administer|prescribed?|initiate|perform|order|obtain|receive|get)"
+    r"(?:^|(?:^| )(?:should|must|would|needs? to|is to|(?:step|treatment|management) is(?: to)?) (?:be )?)"
+    r"(?:start(?:ed)?|begin|begun|given?|administer|prescribed?|initiate|perform|order|obtain|receive|get|undergo|"
+    r"treat(?:ed)?|proceed|needs?)"
     r"(?: (?:this |his |her )?(?:patient|him|her|them|treatment|therapy))?(?: on| with)?$"
 )
+# what stands before it is evidence, or the one who decides
 CHOOSES = re.compile(
-    r"(?:^| )(?:favou?rs?|point(?:s|ing)? to(?:wards?)?|supports?|confirms?|indicat(?:es?|ing)|suggest(?:s|ing)?|"
-    rf"leads? (?:me |us )?to|leading to|corresponds? to|fits?|match(?:es)?)$|(?:^| ){COMMITS}|{ORDERS}"
+    r"(?:^| )(?:(?:strongly|highly|clearly|all|best|mostlikely|together|is|are|be|presentation) )*"
+    r"(?:favou?rs?|point(?:s|ing)?(?: us)? to(?:wards?)?|supports?|confirms?|indicat(?:es?|ing)|suggest(?:s|ing)?|"
+    r"leads? (?:me|us) to|leading to|corresponds? to|fits?|match(?:es)?|(?:explained|accounted for|supported) by|"
+    r"(?:consistent|compatible|suggestive|indicative|characteristic|typical|diagnostic|pathognomonic|classic|"
+    r"hallmarks?|picture|case) (?:of|for|with))(?: diagnosis of)?$|"
+    rf"(?:^| ){COMMITS}|{ORDERS}"
 )
