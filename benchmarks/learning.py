@@ -273,9 +273,12 @@ def names_digest(data: Path) -> str:
 
     from medr3_plugin.retrieval.index.lexical import LexicalIndex
 
-    index = LexicalIndex(data / "index/bm25")
+    folder = data / "index/bm25"
+    index = LexicalIndex(folder)
+    vocabulary = json.loads((folder / "vocab.index.json").read_text(encoding="utf-8"))
+    term = {number: text for text, number in vocabulary.items()}  # numbers differ between indexes
     rows = parquet.read_table(data / "val.parquet", columns=["extra_info"]).to_pylist()
-    added = [index.other_terms(row["extra_info"]["question"]) for row in rows]
+    added = [[term[n] for n in index.other_terms(row["extra_info"]["question"])] for row in rows]
     return hashlib.sha256(json.dumps(added).encode()).hexdigest()[:12]
 
 
