@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 @contextmanager
@@ -37,10 +40,22 @@ def whole(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        yield draft
-        draft.replace(path)
+        with _named(path, draft):
+            yield draft
+            draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(path: Path, draft: Path) -> Iterator[None]:
+    """Errors of writing name `path`: of a full disk they name no file, and nobody knows the draft."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL or str(error.filename) == str(draft):
+            error.filename, error.filename2 = str(path), None
+        raise
 
 
 def write_json(file: Path, value: object) -> None:
@@ -54,13 +69,14 @@ def whole_folder(target: Path) -> Iterator[Path]:
     """An empty folder that takes the place of `target` when the block ends well, and else is removed."""
     building, old = (target.parent / f".{target.name}.{what}" for what in ("building", "old"))
     shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
     try:
-        yield building
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            target.rename(old)
-        building.rename(target)
+        with _named(target, building):
+            building.mkdir(parents=True)
+            yield building
+            if target.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                target.rename(old)
+            building.rename(target)
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(building, ignore_errors=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from medr3_plugin.outputs import whole
+from medr3_plugin.outputs import whole, whole_folder
 
 
 def test_a_file_is_replaced_when_the_block_ends_well(tmp_path):
@@ -20,6 +21,13 @@ def test_a_file_is_replaced_when_the_block_ends_well(tmp_path):
         raise ValueError
     assert file.read_text() == "1"
     assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("writer", [whole, whole_folder])
+def test_a_full_disk_names_what_was_to_be_written(tmp_path, writer):
+    with pytest.raises(OSError) as caught, writer(tmp_path / "out"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert caught.value.filename == str(tmp_path / "out") and not list(tmp_path.iterdir())
 
 
 def test_a_link_goes_on_leading_to_its_file(tmp_path):

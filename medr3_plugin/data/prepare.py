@@ -22,7 +22,7 @@ from medr3_plugin.data.questions import evaluation_sets, parquet, prompts, readi
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.questions.overlap import Overlap, OverlapIndex
 from medr3_plugin.errors import RowError, RowSkipped, UserError
-from medr3_plugin.outputs import write_json
+from medr3_plugin.outputs import whole, write_json
 from medr3_plugin.rows import options_of, references_of
 
 _PLACE = re.compile(r"(?:[:#][^:#\\/]*|#[^#]*)$")  # of a row in its file
@@ -266,7 +266,7 @@ def write(loaded: Loaded, out: Path, rows: Iterable[dict[str, Any]]) -> dict[str
     }
     write_json(out.with_name(out.name + ".report.json"), report)
     if loaded.rejected:
-        with rejected.open("w", encoding="utf-8") as file:
+        with whole(rejected) as draft, draft.open("w", encoding="utf-8") as file:
             for row, reason in loaded.rejected:
                 line = {"row": row.where, "reason": reason, "data": row.data}
                 file.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")

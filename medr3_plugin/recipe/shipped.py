@@ -86,18 +86,20 @@ def copy_recipe(name: str, target: Path) -> Recipe:
     """Copy a recipe into `target`, which must not exist or be empty.
 
     Raises:
-        UserError: no such recipe, or `target` has something in it.
+        UserError: no such recipe, or `target` has something in it or cannot be written.
     """
     recipe = find_recipe(name)
     target = target.expanduser()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UserError(f"{target} exists and is not an empty folder: choose another one")
-    shutil.copytree(
-        recipe.folder,
-        target,
-        dirs_exist_ok=True,
-        ignore=shutil.ignore_patterns("__pycache__", "runs", "outputs"),
-    )
+    ignored = shutil.ignore_patterns("__pycache__", "runs", "outputs")
+    try:
+        shutil.copytree(recipe.folder, target, dirs_exist_ok=True, ignore=ignored)
+    except OSError as error:
+        shutil.rmtree(target, ignore_errors=True)  # there was nothing in it
+        # shutil's own error is a list of what could not be copied, each with its reason
+        why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
+        raise UserError(f"{target}: cannot be written: {why}; choose another folder") from error
     return Recipe(recipe.name, target.resolve(), recipe.summary)
 
 

@@ -54,6 +54,9 @@ def test_copy_is_complete_and_refuses_to_overwrite(tmp_path: Path) -> None:
         "REQUIRED_VERL.txt",
     }
     assert copied["run.sh"].stat().st_mode & 0o111
+    (tmp_path / "file").touch()
+    below = medr3("recipes", "copy", "qwen3_8b_tools", tmp_path / "file" / "mine")
+    assert isinstance(below.exception, UserError) and str(tmp_path / "file" / "mine") in str(below.exception)
     again = medr3("recipes", "copy", "qwen3_8b_tools", tmp_path / "mine")
     assert isinstance(again.exception, UserError) and "is not an empty folder" in str(again.exception)
 

@@ -272,13 +272,15 @@ def test_files_of_another_kind(composed: Any, tmp_path: Path) -> None:
         "medr3.retrieval.index": str(tmp_path / "empty"),
         "medr3.reward.extractor.vocabularies": [str(tmp_path / "file")],
         "paths.run": str(tmp_path / "file/run"),
+        "data.train_files": str(tmp_path / "file/train.parquet"),
     }
     found = dict(findings(composed, changes, files=True))
     assert "config.json cannot be read" in found["actor_rollout_ref.model.path"]
     assert "config.json cannot be read" in found["medr3.reward.encoder.path"]
     assert "no manifest.json" in found["medr3.retrieval.index"]
     assert "a file of another kind" in found["medr3.reward.extractor.vocabularies"]
-    assert "is a file" in found["medr3.run_dir"] and "is a file" in found["trainer.default_local_dir"]
+    for key in ("medr3.run_dir", "trainer.default_local_dir", "data.train_files"):
+        assert "is a file" in found[key]
 
 
 TEXT = (CPU.folder / "medr3_cpu.yaml").read_text(encoding="utf-8")

@@ -55,10 +55,8 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
         yield from _writable(key, folder)
     for vocabulary in ((ours.get("reward") or {}).get("extractor") or {}).get("vocabularies") or ():
         if not Path(vocabulary).expanduser().is_file():
-            yield Finding.missing(
-                "medr3.reward.extractor.vocabularies",
-                f"no such file: {vocabulary}: make it with {_maker(vocabulary, '`medr3 data vocab`')}",
-            )
+            maker = _maker(vocabulary, "`medr3 data vocab`")
+            yield _absent("medr3.reward.extractor.vocabularies", "no such file:", vocabulary, maker)
             continue
         try:
             for _ in read_entries(Path(vocabulary).expanduser()):
@@ -130,7 +128,7 @@ def _index(key: str, name: str) -> Iterator[Finding]:
     folder = Path(name).expanduser()
     if not folder.exists():
         maker = _maker(name, "`medr3 index build`", first=True)
-        yield Finding.missing(key, f"no index at {name}: make it with {maker}")
+        yield _absent(key, "no index at", name, maker)
         return
     try:
         check_index(folder)
@@ -152,6 +150,14 @@ def _writable(key: str, name: Any) -> Iterator[Finding]:
         yield Finding.error(key, f"{folder} is a file, and {name} must be a folder")
     elif not os.access(folder, os.W_OK):
         yield Finding.error(key, f"{folder} cannot be written: choose another folder")
+
+
+def _absent(key: str, what: str, path: str, maker: str) -> Finding:
+    """What is missing and how it is made, unless a file stands where its folder should be (`paths.data=FILE`)."""
+    above = next((parent for parent in Path(path).expanduser().parents if parent.is_file()), None)
+    if above is not None:
+        return Finding.error(key, f"{above} is a file, and {path} needs it to be a folder")
+    return Finding.missing(key, f"{what} {path}: make it with {maker}")
 
 
 def _is_path(name: str) -> bool:
@@ -186,9 +192,7 @@ def _parquet(key: str, files: Sequence[str], least: int, without: set[str], prom
         if "://" in file:
             return
         if not path.is_file():
-            yield Finding.missing(
-                key, f"no such file: {file}: make it with {_maker(file, '`medr3 data prepare`')}"
-            )
+            yield _absent(key, "no such file:", file, _maker(file, "`medr3 data prepare`"))
             complete = False
             continue
         try:

@@ -23,8 +23,9 @@
   letter of another script with its word (гепатит С: `=гепатc`). They do not make a document longer.
 
 `VERSION` goes into the manifest of an index. Each version has the terms of the one before (but for a few of version 2,
-such as those of ß for a beta) and more, so an older index is searched as well as before; one of another version is
-refused. Version 4 adds notations, so queries without any rank the documents of version 3.
+such as those of ß for a beta) and more, so an older index is searched as well as before, but for the number of a dose
+such as 2.5mg, which is a notation; one of another version is refused. Version 4 adds notations, so queries without any
+rank the documents of version 3.
 """
 
 # ruff: noqa: SIM905  (word lists are easier to read and to check on one line)
