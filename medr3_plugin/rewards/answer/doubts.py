@@ -108,7 +108,7 @@ SURE = re.compile(
 )
 # no name begins with one of these
 OPENERS = frozenset(
-    listed("if when since because although while as in on at with without he she they it we there")
+    listed("when since because although while as in on at with without he she they it we there")
 )
 SUBJECTS = frozenset(listed("it he she they we"))
 MIN_SENTENCE, MIN_TELLING, MIN_CJK_SENTENCE = 5, 8, 10

@@ -231,10 +231,10 @@ def _without_asides(after: str, own: str, question: Question) -> tuple[str, list
         if match is None or set(wording.ANY_REF.findall(match[0])) - {own}:
             break
         if match.re is wording.BRACKETED:
-            known = doubts.COMMON
             said = doubts.SURE.sub("", match[1])
             if "%" in said or (
-                question.open and not beside.is_plain([w for w in said.split() if w not in known], question)
+                question.open
+                and not beside.is_plain([w for w in said.split() if w not in doubts.COMMON], question)
             ):
                 break
             asides.append(said)
@@ -246,7 +246,7 @@ def _is_carrier(  # noqa: PLR0911 - one return a kind of lead
     before: str, question: Question
 ) -> bool:
     """Whether the words before a reference only say that the answer follows."""
-    before = wording.SO_IT.sub("", wording.ARTICLES.sub("", before).strip())
+    before = wording.ARTICLES.sub("", before).strip()
     if before.endswith(" , only"):
         before = before.removesuffix(" only")
     if claim_words.ONE_OF_SEVERAL.search(before) or claim_words.CONDITIONAL.search(before):
@@ -277,7 +277,7 @@ def _is_carrier(  # noqa: PLR0911 - one return a kind of lead
     bare = "there" not in words and (wording.PLAIN | wording.MARKS).issuperset(words)
     if question.negative and not bare and wording.NAMES_ANSWER.isdisjoint(words):
         return False  # "the drug that lowers it is C", where one is asked for that does not
-    if words[-1] in wording.LINKS or words[-1] in ("it", "that"):  # "I think it's C"
+    if words[-1] in wording.LINKS or words[-1] in ("it", "that", "we"):  # "I think it's C"
         told = words[-1] not in wording.PAST and words[0] not in wording.CONDITIONS
         return told and beside.is_plain(words[:-1], question) and relates_as_asked(words, question)
     led = words[-1] == "," or wording.LINK_PHRASE.search(before) is not None

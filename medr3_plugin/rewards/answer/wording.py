@@ -214,7 +214,6 @@ ANY_REF = re.compile(REF)
 AROUND = " .,:;()[]-–—→"
 MARKS = frozenset(",:()[]-–—‐.=→")
 ARTICLES = re.compile(r"(?:(?:^| )(?:an?|\(|\[)){1,3}$")
-SO_IT = re.compile(r"^(?:so|thus|hence|therefore)(?: ,)? (?=(?:it|that|we)$)")
 NOT_BUT = re.compile(r"^not (?!only|just|merely|simply|necessarily|alone)[^,:;\ue000-\ue0ff]{1,80} but ")
 OPENS = frozenset(
     listed(
