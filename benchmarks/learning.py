@@ -70,7 +70,7 @@ QUESTIONS = 400
 ARMS = {
     "medr3": "three stages, our rewards",
     "paper": "three stages, rewards of the paper's figures",
-    "searched": "as medr3, but the first stage pays for a search, too",
+    "unpaid": "as medr3, but the first stage does not pay for a search",
     "joint_only": "one stage, our joint reward",
     "paper_joint": "one stage, the joint reward of the figures",
     "answer_only": "one stage, the answer alone",
@@ -83,7 +83,7 @@ ARMS = {
 
 CHANGES = {
     "medr3": [],
-    "searched": ["++medr3.stages.0.reward={weights: {reasoning: 0.8, searched: 0.2}}"],
+    "unpaid": ["++medr3.stages.0.reward={weights: {reasoning: 1}}"],
     "paper_joint": ["ablation=joint_only", "++medr3.stages.0.reward={preset: paper}"],
     "right_groups": ["++medr3.wrong_group_weight=0"],
     "no_deviation": ["algorithm.norm_adv_by_std_in_grpo=false"],
@@ -273,9 +273,12 @@ def names_digest(data: Path) -> str:
 
     from medr3_plugin.retrieval.index.lexical import LexicalIndex
 
-    index = LexicalIndex(data / "index/bm25")
+    folder = data / "index/bm25"
+    index = LexicalIndex(folder)
+    vocabulary = json.loads((folder / "vocab.index.json").read_text(encoding="utf-8"))
+    term = {number: text for text, number in vocabulary.items()}  # numbers differ between indexes
     rows = parquet.read_table(data / "val.parquet", columns=["extra_info"]).to_pylist()
-    added = [index.other_terms(row["extra_info"]["question"]) for row in rows]
+    added = [[term[n] for n in index.other_terms(row["extra_info"]["question"])] for row in rows]
     return hashlib.sha256(json.dumps(added).encode()).hexdigest()[:12]
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.judge.base import RIGHT
 from medr3_plugin.rewards import paper
 from medr3_plugin.rewards.options import BonusWeights, ByLevel, PenaltyScales, StageOptions
 
@@ -21,12 +22,14 @@ STAGE_INDEX = {"reasoning": 0, "retrieval": 1, "joint": 2}
 """The stages and their value under the record's key `stage`."""
 
 WEIGHTS = {
-    "reasoning": BonusWeights(reasoning=(1.0, 1.0)),
+    "reasoning": BonusWeights(reasoning=(0.9, 0.9), searched=(0.1, 0.1)),
     "retrieval": BonusWeights(retrieval=(1.0, 1.0)),
     "joint": BonusWeights(reasoning=(0.6, 0.6), retrieval=(0.2, 0.2), coordination=(0.2, 0.2)),
     "authors": BonusWeights(reasoning=(0.8, 0.8)),
 }
-"""Weights of the bonus by preset. In `joint` S counts most, as good reasoning spans less of its scale than a search."""
+"""Weights of the bonus by preset. In `reasoning` a search counts a little, or a policy that answers from memory would not
+meet a document before the second stage (docs/LEARNING.md). In `joint` S counts most, as good reasoning spans less of its
+scale than a search."""
 
 AUTHORS_FORGED = -0.1
 """The release's reward for a malformed search or a forged document, without any other term."""
@@ -124,11 +127,21 @@ def _paper(stage: str, options: StageOptions) -> Formula:
 PENALTIES = ("penalty_format", "penalty_length", "penalty_language", "penalty_overlong")
 
 
-def bonus(record: Mapping[str, float], formula: Formula, progress: float) -> float:
-    """B: weighted sum of S, T, C and N at `progress` of the stage, in [0, 1]; C may be negative, B not."""
+def weights_for(level: int | None, formula: Formula, progress: float) -> dict[str, float]:
+    """Part -> its weight in B at `progress` of the stage, for an answer of this level.
+
+    A search as such counts only beside an answer that is not right: a right answer from memory needed none, so among
+    right answers the other parts decide.
+    """
     weights = formula.weights.at(progress)
-    searched = weights.pop("searched") * bool(record["documents"])
-    return max(0.0, searched + sum(weight * record[part] for part, weight in weights.items()))
+    return weights | {"searched": 0.0} if level == RIGHT else weights
+
+
+def bonus(record: Mapping[str, float], level: int | None, formula: Formula, progress: float) -> float:
+    """B: weighted sum of S, T, C and N at `progress` of the stage, in [0, 1]; C may be negative, B not."""
+    parts = {**record, "searched": float(record["documents"] > 0)}
+    weights = weights_for(level, formula, progress)
+    return max(0.0, sum(weight * parts[part] for part, weight in weights.items()))
 
 
 def gate(level: int | None, formula: Formula) -> float:
@@ -157,7 +170,7 @@ def compose(record: Mapping[str, float], level: int | None, formula: Formula, pr
         return floors.forged
     if level is None:
         return floors.no_answer
-    earned = record["answer"] + gate(level, formula) * bonus(record, formula, progress)
+    earned = record["answer"] + gate(level, formula) * bonus(record, level, formula, progress)
     return max(earned + penalty, floors.answered)
 
 
@@ -169,4 +182,4 @@ def _authors(
         return AUTHORS_FORGED
     if level is None:
         return record["answer"] + penalty
-    return max(record["answer"] + bonus(record, formula, progress), 0.0) + penalty
+    return max(record["answer"] + bonus(record, level, formula, progress), 0.0) + penalty

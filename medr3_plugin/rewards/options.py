@@ -46,8 +46,7 @@ class BonusWeights(Section):
         reasoning: weight of S, the agreement with the best reference.
         retrieval: weight of T, what the searches found and how it was used.
         coordination: weight of C, how far the documents support the reasoning that leads to the answer.
-        searched: weight of N, 1 if a search brought a document, whatever it is about; for a policy that seldom
-            searches.
+        searched: weight of N, 1 if a search brought a document, whatever it is about, and the answer is not right.
     """
 
     reasoning: Ramp = (0.0, 0.0)

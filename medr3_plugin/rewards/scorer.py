@@ -37,6 +37,7 @@ from medr3_plugin.rewards.formula import (
     compose,
     formula,
     gate,
+    weights_for,
 )
 from medr3_plugin.rewards.measure import Measure
 from medr3_plugin.rewards.options import read_options, stage_options
@@ -209,8 +210,8 @@ class Scorer:
             case.reasons["composition"] = {
                 "preset": stage_formula.preset,
                 "terms": paper.SUMMANDS[stage_formula.stage] if stage_formula.is_paper else (),
-                "bonus": bonus(record, stage_formula, progress),
-                "weights": list(stage_formula.weights.at(progress).values()),
+                "bonus": bonus(record, level, stage_formula, progress),
+                "weights": list(weights_for(level, stage_formula, progress).values()),
                 "gate": gate(level, stage_formula),
                 "progress": progress,
             }

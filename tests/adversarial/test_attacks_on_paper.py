@@ -72,7 +72,6 @@ CASES = {
 FORMULAS = {
     "paper": {"preset": "paper"},
     "medr3": {"preset": "medr3"},
-    "medr3, searched 0.2": {"stages": {"reasoning": {"weights": {"reasoning": 0.8, "searched": 0.2}}}},
 }
 
 
@@ -98,7 +97,7 @@ def vocabulary_in(folder: Path) -> str:
 
 def test_what_the_formulas_of_the_paper_pay_for_and_ours_do_not(tmp_path):
     found = bonuses(vocabulary_in(tmp_path))
-    paper, ours, paid = ({name: earned[i] for name, earned in found.items()} for i in range(3))
+    paper, ours = ({name: earned[i] for name, earned in found.items()} for i in range(2))
     # six levels count whatever they are about: four irrelevant guidelines earn the most that quality can give
     assert paper["guidelines only, all irrelevant"] >= 0.5
     assert ours["guidelines only, all irrelevant"] == 0.0
@@ -110,9 +109,7 @@ def test_what_the_formulas_of_the_paper_pay_for_and_ours_do_not(tmp_path):
     assert paper["no reasoning, one search for nothing"] > paper["reasoning, no search"]
     assert ours["reasoning, one search for nothing"] <= ours["reasoning, no search"] + 1e-9
     assert ours["no reasoning, one search for nothing"] < ours["reasoning, no search"]
-    # where a search is weighed it pays at most its weight, and only if it brought something
-    assert paid["reasoning, one irrelevant search"] <= 0.8 * ours["reasoning, no search"] + 0.8 * 0.2 + 1e-9
-    assert paid["no reasoning, one search for nothing"] == ours["no reasoning, one search for nothing"]
+    assert ours["reasoning, one irrelevant search"] <= ours["reasoning, no search"] + 1e-9
 
 
 if __name__ == "__main__":

@@ -166,7 +166,7 @@ def test_nothing_usable_is_an_error_but_the_report_is_written(tmp_path):
         ("x.json", b"[" * 100_000, "nested too deeply"),
         ("x.json", b'{"1": {"question": "Q?"}, "1": {"question": "R?"}}', "'1' stands twice"),
         ("x.csv", b"PK\x03\x04\x14\x00", "an Excel file"),
-        ("x.jsonl", gzip.compress(b"{}"), "add .gz to its name"),
+        ("x.jsonl", gzip.compress(b"{}", mtime=0), "add .gz to its name"),
     ],
 )
 def test_unreadable_files_name_themselves(tmp_path, name, content, message):

@@ -40,7 +40,7 @@ def reward(level, measured, taken=NO_PENALTY, name="joint", *, options=None, pro
     ("name", "expected"),
     [
         # S = 0.5, T = 0.8, C = 0.25, right answer: 1 + 0.8 B
-        ("reasoning", 1 + 0.8 * 0.5),
+        ("reasoning", 1 + 0.8 * 0.9 * 0.5),
         ("retrieval", 1 + 0.8 * 0.8),
         ("joint", 1 + 0.8 * (0.6 * 0.5 + 0.2 * 0.8 + 0.2 * 0.25)),
     ],
@@ -94,14 +94,14 @@ def test_weights_move_over_the_stage():
     assert values == pytest.approx([1 + 0.8 * 0.8, 1 + 0.8 * 0.6, 1 + 0.8 * 0.4])
 
 
-def test_a_search_pays_once_it_is_weighed_and_never_more_than_a_better_answer():
-    options = StageOptions(weights={"reasoning": 0.8, "searched": 0.2})
+def test_a_search_pays_beside_an_answer_that_is_not_right():
     silent, searched = ({"reasoning": 0.5, "documents": shown} for shown in (0.0, 2.0))
-    for level, gate in enumerate((0.2, 0.4, 0.8)):
-        earned = [reward(level, measured, options=options) for measured in (silent, searched)]
-        assert earned[1] - earned[0] == pytest.approx(gate * 0.2)
-        assert reward(level, searched) == reward(level, silent)  # no stage's own formula pays for it
-    assert reward(0, searched, options=options) < reward(1, silent, options=options)
+    for level, paid in enumerate((0.2 * 0.1, 0.4 * 0.1, 0.0)):
+        earned = [reward(level, measured, name="reasoning") for measured in (silent, searched)]
+        assert earned[1] - earned[0] == pytest.approx(paid)
+        assert reward(level, searched) == reward(level, silent)  # no other stage pays for it
+    dear = StageOptions(weights={"reasoning": 0.8, "searched": 0.2})
+    assert reward(0, searched, options=dear) < reward(1, silent, options=dear)
 
 
 def test_an_unknown_stage_needs_a_preset():
