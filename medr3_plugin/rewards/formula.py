@@ -27,9 +27,11 @@ WEIGHTS = {
     "joint": BonusWeights(reasoning=(0.6, 0.6), retrieval=(0.2, 0.2), coordination=(0.2, 0.2)),
     "authors": BonusWeights(reasoning=(0.8, 0.8)),
 }
-"""Weights of the bonus by preset. In `reasoning` a search counts a little, or a policy that answers from memory would not
-meet a document before the second stage (docs/LEARNING.md). In `joint` S counts most, as good reasoning spans less of its
-scale than a search."""
+"""Weights of the bonus by preset.
+
+In `reasoning` a search counts a little, or a policy that answers from memory would not meet a document before the
+second stage (docs/LEARNING.md). In `joint` S counts most, as good reasoning spans less of its scale than a search.
+"""
 
 AUTHORS_FORGED = -0.1
 """The release's reward for a malformed search or a forged document, without any other term."""

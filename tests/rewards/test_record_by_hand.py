@@ -120,7 +120,8 @@ CASES = {
         "reasoning",
         row(triples=CHAIN[:2], references=[{"triples": CHAIN}]),
         answered(
-            1 + 0.8 * 0.9 * HALF_S, 1.0, reasoning=HALF_S, reasoning_logic=logic(CHAIN[:2], CHAIN), reasoning_statistic=0.75
+            1 + 0.8 * 0.9 * HALF_S, 1.0, reasoning=HALF_S, reasoning_logic=logic(CHAIN[:2], CHAIN),
+            reasoning_statistic=0.75
         ),
     ),
     "reasoning: the better of two references, one a cycle": (
@@ -133,7 +134,8 @@ CASES = {
         "reasoning",
         row(triples=DENIED, references=[{"triples": CHAIN}]),
         answered(
-            1 + 0.8 * 0.9 * DENIED_S, 1.0, reasoning=DENIED_S, reasoning_logic=logic(DENIED, CHAIN), reasoning_statistic=1.0
+            1 + 0.8 * 0.9 * DENIED_S, 1.0, reasoning=DENIED_S, reasoning_logic=logic(DENIED, CHAIN),
+            reasoning_statistic=1.0
         ),
     ),
     "reasoning: a wrong answer": (
