@@ -133,7 +133,7 @@ def _score(record: Mapping[str, float], reasons: Mapping[str, Any]) -> str:
         return "the floor without an answer"
     weights = ", ".join(
         f"{weight:.2g} {name}"
-        for name, weight in zip(_BONUSES, composition["weights"], strict=True)
+        for name, weight in zip(_BONUSES, composition["weights"], strict=False)  # runs of before have three
         if weight
     )
     penalty = sum(record[name] for name in PENALTIES)

@@ -37,7 +37,8 @@ def finished_index(target: Path, made_of: Provenance) -> dict[str, Any] | None:
         manifest = manifest_file.read(target)
     except UserError as error:
         raise UserError(f"{error}, with --overwrite") from error
-    if why := difference(manifest["built_from"], made_of):
+    recorded = manifest.get("built_from")
+    if why := difference(recorded, made_of) if recorded else "it does not say of what":
         raise UserError(
             f"{target}: exists, and is not an index of this corpus with these options ({why}); choose another "
             "folder, or pass --overwrite to replace it"

@@ -146,6 +146,17 @@ def test_an_index_of_something_else_says_why(tmp_path, corpus, monkeypatch, argu
     assert len(open_index("index")) == 60
 
 
+def test_an_index_that_does_not_say_of_what_it_was_built_is_another(tmp_path, corpus):
+    build_index(corpus, tmp_path / "index")
+    file = tmp_path / "index" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    del manifest["built_from"]
+    file.write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="--overwrite"):
+        build_index(corpus, tmp_path / "index")
+    build_index(corpus, tmp_path / "index", overwrite=True)
+
+
 def test_a_folder_that_is_no_index_is_never_overwritten(tmp_path, corpus):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").write_text("years of work")

@@ -100,10 +100,14 @@ def test_reasons_are_in_words_and_those_of_others_as_they_are(tmp_path: Path) ->
         "reasons": {"length": "too long", "answer": {"verdict": "right"}},
         "group_scores": [1, None],
     }
-    (tmp_path / "trajectories.jsonl").write_text(json.dumps(ours) + "\n" + json.dumps(theirs) + "\n")
+    composition = ours["reasons"]["composition"]
+    weights = composition["weights"][:3]  # as in runs of before
+    before = ours | {"reasons": ours["reasons"] | {"composition": composition | {"weights": weights}}}
+    (tmp_path / "trajectories.jsonl").write_text("\n".join(map(json.dumps, (ours, theirs, before))))
     target, _ = write_report(tmp_path)
-    first, second = embedded(target.read_text(encoding="utf-8"))["trajectories"]
+    first, second, third = embedded(target.read_text(encoding="utf-8"))["trajectories"]
     assert "0.6 reasoning, 0.2 retrieval, 0.2 coordination" in first["words"]["score"][0]
+    assert third["words"] == first["words"]
     assert len(first["group"]) == 8 and [first["line"], second["line"]] == [1, 2]
     assert second["words"] == {} and second["reasons"]["length"] == "too long" and second["group"] == [1]
 
