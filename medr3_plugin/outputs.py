@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def _named(path: Path, draft: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL or str(error.filename) == str(draft):
+        if error.errno in _FULL or str(error.filename).startswith(str(draft)):
             error.filename, error.filename2 = str(path), None
         raise
 

@@ -29,6 +29,8 @@ Form = TypeVar("Form")
 _MARKS = (". ", ") ", ": ", "、", ".", ")", ":")  # between an option's letter and its text
 OPTIONS = ("options", "option", "choices")
 """Names under which a row may have its options."""
+_ODD_JSON = re.compile(r"\\u[dD][89a-fA-F]|NaN")
+"""What pydantic does not read in JSON: half an emoji, of a text that was cut, and a table's empty cell."""
 _PLACE = re.compile(r"\d+(?:\.0)?")
 
 
@@ -310,11 +312,15 @@ def _read(adapter: TypeAdapter[Form], value: Any, place: str) -> Form | None:
     value = _plain(value)
     if is_missing(value) or value == "":
         return None
-    text = value if isinstance(value, str) else json.dumps(value, default=_plain)
     try:
-        return adapter.validate_json(text, strict=True)
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_plain)
+        if _ODD_JSON.search(text):
+            text = json.dumps(json.loads(text, parse_constant=lambda _: None), ensure_ascii=False)
+        return adapter.validate_json(text.encode(errors="replace"), strict=True)
     except ValidationError as error:
         raise RowError(str(mistake(error, place))) from None
+    except (ValueError, RecursionError) as error:
+        raise RowError(f"{place}: not JSON: {error}") from None
 
 
 def texts_of(value: Any, place: str) -> tuple[str, ...]:

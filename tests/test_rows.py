@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from medr3_plugin.errors import RowError
 from medr3_plugin.records import Document, Triple, canonical_id, gold_found
-from medr3_plugin.rows import accepted, options_of, sample_of, without_options
+from medr3_plugin.rows import accepted, options_of, references_of, sample_of, without_options
 
 QUESTION = "Which of these is a loop diuretic?"
 OPTIONS = {"A": "Amiloride", "B": "Furosemide", "C": "None"}
@@ -146,6 +146,19 @@ def test_what_is_beside_the_answer() -> None:
     ):
         with pytest.raises(RowError):
             sample_of(verl_row("x", **bad), "x")
+
+
+@pytest.mark.parametrize(
+    "references",
+    [
+        '[{"text": "cut \\ud83d", "triples": NaN}]',
+        [{"text": "cut \ud83d", "triples": float("nan")}],
+    ],
+    ids=["JSON", "rows"],
+)
+def test_half_an_emoji_and_an_empty_cell_lose_no_reference(references: Any) -> None:
+    [read] = references_of(references, "rows:1")
+    assert (read.triples, read.text) == ((), "cut ?")
 
 
 @pytest.mark.parametrize(
