@@ -77,7 +77,6 @@ class ChatClient:
 
     Raises:
         UserError: the named environment variable is not set.
-        MissingExtra: stamina is not installed.
     """
 
     def __init__(
@@ -131,7 +130,6 @@ class ChatClient:
         """The server's reply to `messages`.
 
         Args:
-            messages: chat messages.
             schema: JSON schema of the reply, for servers asked to decode under it; None for free text.
             attempt: how often this was asked before. From the first repetition on a temperature below 0.3 is
                 raised to that.

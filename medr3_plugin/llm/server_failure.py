@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from urllib.parse import urlsplit
@@ -10,7 +9,6 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
-_RETRY_AFTER_MAX_S = 60.0
 _MAX_SAID = 300  # characters of a server's message that are passed on
 _SECRET = re.compile(r"(?i)\b(?:bearer\s+[\w.~+/=-]{6,}|(?:sk|hf|pk|gsk|nvapi|xai)[-_][\w*.-]{6,})")
 
@@ -31,15 +29,11 @@ def is_gone(kind: str) -> bool:
     )
 
 
-def may_pass(error: Exception) -> bool | float:
-    """Whether to send again; a number is the wait in seconds that the server asked for."""
+def may_pass(error: Exception) -> bool:
+    """Whether to send again."""
     if isinstance(error, RefusedError):
-        if error.status not in (408, 429) and error.status < 500:
-            return False
-        return min(float(error.retry_after), _RETRY_AFTER_MAX_S) if error.retry_after.isdecimal() else True
-    return isinstance(error, aiohttp.ClientError | asyncio.TimeoutError) and not isinstance(
-        error, aiohttp.InvalidURL
-    )
+        return error.status in (408, 429) or error.status >= 500
+    return not isinstance(error, aiohttp.InvalidURL)
 
 
 def quoted(text: str, key: str | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass, field
@@ -13,15 +12,15 @@ from weakref import WeakKeyDictionary
 
 import aiohttp
 
-from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, needs
+from medr3_plugin.errors import InfrastructureFailure, JudgeFailure
 from medr3_plugin.llm.server_failure import RefusedError, is_gone, may_pass, proxy_of, quoted
 from medr3_plugin.llm.stats import current, note_failure
+from medr3_plugin.retries import Tries, asked_wait
 
 Body = Mapping[str, Any] | None
 
-_BACKOFF_INITIAL_S, _BACKOFF_MAX_S = 0.5, 20.0
+BACKOFF_S = (1.5, 20.0)  # see `retries.Tries`
 _MAX_REPLY_BYTES = 4_000_000
-_SILENT = logging.NullHandler()
 
 
 @dataclass
@@ -49,9 +48,6 @@ class Transport:
         key: goes with every request as a bearer token.
         hint: what a user can set so that a request (its body) is not refused with these words; empty for nothing.
         timeout_s, attempts, max_in_flight, use_proxies, give_up_after: see `ChatClient`.
-
-    Raises:
-        MissingExtra: stamina is not installed.
     """
 
     base_url: str
@@ -66,10 +62,6 @@ class Transport:
     give_up_after: int
 
     def __post_init__(self) -> None:
-        with needs("stamina", "judge", f"asking {self.name}"):
-            import stamina  # noqa: F401  # absent must show now, not with the first answer
-        # without a handler of the user's, Python prints the bare name of stamina's message for every retry
-        logging.getLogger("stamina").addHandler(_SILENT)
         self._headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         self._failures_in_a_row = 0
         # looked up once: aiohttp's trust_env reads the environment and .netrc for every request
@@ -119,21 +111,17 @@ class Transport:
         return reply
 
     async def _sent(self, session: aiohttp.ClientSession, method: str, path: str, body: Body) -> Any:
-        import stamina
-
-        retries = stamina.retry_context(
-            on=may_pass,
-            attempts=self.attempts,
-            timeout=None,
-            wait_initial=_BACKOFF_INITIAL_S,
-            wait_max=_BACKOFF_MAX_S,
-        )
+        tries = Tries(BACKOFF_S)
         try:
-            async for attempt in retries:
-                with attempt:
-                    current().requests += 1
-                    current().retries += attempt.num > 1
+            while True:
+                current().requests += 1
+                current().retries += tries.failed > 0
+                try:
                     return json.loads(await self._send(session, method, path, body))
+                except (RefusedError, aiohttp.ClientError, asyncio.TimeoutError) as error:
+                    if not may_pass(error) or tries.failed + 1 >= self.attempts:
+                        raise
+                    await tries.pause(asked_wait(getattr(error, "retry_after", None)))
         except asyncio.TimeoutError as error:
             raise self.failure("timeout", f"did not answer within {self.timeout_s:g} s") from error
         except RefusedError as error:
@@ -143,7 +131,6 @@ class Transport:
             raise self.failure("connection", f"cannot be reached: {error}") from error
         except (ValueError, RecursionError) as error:
             raise self.failure("bad_response", f"did not answer in JSON: {error}") from error
-        raise AssertionError("stamina ends with a return or an exception")
 
     async def _send(self, session: aiohttp.ClientSession, method: str, path: str, body: Body) -> bytes:
         url = self.base_url + path

@@ -10,10 +10,8 @@ an empty result is never a failure.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
-import random
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -23,6 +21,7 @@ import aiohttp
 
 from medr3_plugin.errors import RetrievalFailure, UserError
 from medr3_plugin.records import Hit
+from medr3_plugin.retries import Tries, asked_wait
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, request_to_wire, response_from_wire
 from medr3_plugin.yaml_section import is_address
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 RETRIED_STATUS = frozenset({408, 429})  # and every 5xx
 _AWAY_STATUS = frozenset({429, 502, 503, 504})  # the service is overloaded, loading, or gone behind a proxy
 _FAULT_RETRIES = 4  # further tries after an answer that blames this request or the engine
-BACKOFF_S = (0.1, 3.0)  # first and longest ceiling of a pause between two tries
+BACKOFF_S = (0.1, 3.0)  # see `retries.Tries`
 _CONNECTIONS = 64  # per event loop; the service joins what waits, so that more would not be faster
 _BREAKER_FAILURES = 8  # in a row; one call's failure has used its whole deadline already
 
@@ -170,32 +169,26 @@ class RetrievalClient:
 
     async def _answer(self, body: bytes) -> Any:
         """Try until there is an answer, a failure for good, or the deadline."""
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + self._timeout_s
-        again: _AgainError | None = None
-        for tries in itertools.count(1):
+        tries = Tries(BACKOFF_S, self._timeout_s)
+        failure: RetrievalFailure | None = None
+        while True:
             try:
-                return await asyncio.wait_for(self._post(body), deadline - clock())
+                return await asyncio.wait_for(self._post(body), tries.left_s)
             except (TimeoutError, asyncio.TimeoutError) as error:
-                if again is None:
+                if failure is None:
                     raise self._failure(f"no answer within {self._timeout_s:g} s", "timeout") from error
-                pause = 0.0  # what earlier tries met says more than that the last one was cut short
+                break  # what earlier tries met says more than that the last one was cut short
             except _AgainError as error:
-                again = error
+                failure = error.failure
                 retries = self._retries
-                if retries is None and not again.away:
+                if retries is None and not error.away:
                     retries = _FAULT_RETRIES
-                if retries is not None and tries > retries:
-                    raise again.failure from None
-                # full jitter: the trajectories of a batch fail together and must not come back together
-                ceiling = min(BACKOFF_S[0] * 2 ** (tries - 1), BACKOFF_S[1])
-                pause = random.uniform(0, ceiling) if again.pause_s is None else again.pause_s  # noqa: S311
-            if clock() + pause >= deadline:
-                failure = again.failure
-                message = f"{failure} ({tries} tries in {self._timeout_s:g} s)"
-                raise RetrievalFailure(message, failure.kind) from failure
-            await asyncio.sleep(pause)
-        raise AssertionError("unreachable")
+                if retries is not None and tries.failed >= retries:
+                    raise failure from None
+                if not await tries.pause(error.asked_s):
+                    break
+        message = f"{failure} ({tries.failed} tries in {self._timeout_s:g} s)"
+        raise RetrievalFailure(message, failure.kind) from failure
 
     async def _post(self, body: bytes) -> Any:
         try:
@@ -243,7 +236,7 @@ class RetrievalClient:
             raise _AgainError(
                 failure,
                 away=response.status in _AWAY_STATUS,
-                pause_s=_retry_after(response.headers.get("Retry-After")),
+                asked_s=asked_wait(response.headers.get("Retry-After")),
             )
         raise failure
 
@@ -277,19 +270,8 @@ class RetrievalClient:
 class _AgainError(Exception):
     """A try failed in a way that another may not; `away`: the service did not look at the request."""
 
-    def __init__(self, failure: RetrievalFailure, *, away: bool, pause_s: float | None = None) -> None:
+    def __init__(self, failure: RetrievalFailure, *, away: bool, asked_s: float | None = None) -> None:
         super().__init__(str(failure))
         self.failure = failure
         self.away = away
-        self.pause_s = pause_s
-
-
-def _retry_after(header: str | None) -> float | None:
-    """Seconds of a `Retry-After` header, spread by jitter; None if absent or a date."""
-    try:
-        seconds = float(header) if header else None
-    except ValueError:
-        return None
-    if seconds is None or not 0 <= seconds <= 60:
-        return None
-    return seconds * random.uniform(1.0, 1.5)  # noqa: S311
+        self.asked_s = asked_s

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import itertools
 import logging
 import math
 import random
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from medr3_plugin.errors import RetrievalFailure, UserError, needs
 from medr3_plugin.records import Hit
+from medr3_plugin.retries import Tries
 from medr3_plugin.retrieval.engine import SearchOptions, open_index
 from medr3_plugin.retrieval.serve.batching import Batcher
 
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 Results = list[list[Hit]]
 _CONCURRENCY = 1000  # searches an actor holds at once: they wait in its batcher, not in threads
 _MAX_PENDING = 900  # queries it holds; one of the places left refuses a search beyond
-_BACKOFF_S = (0.1, 3.0)  # first and longest ceiling of a pause after a refusal
+_BACKOFF_S = (0.1, 3.0)  # see `retries.Tries`
 _WARN_EVERY_S = 30.0
 _NAMESPACE = "medr3"
 
@@ -88,18 +88,17 @@ class RayBackend:
         """
         if not queries:
             return []
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + self._options.timeout_s
-        for tries in itertools.count():
+        tries = Tries(_BACKOFF_S, self._options.timeout_s)
+        while True:
             if self.closed:
                 raise RetrievalFailure("the retrieval backend is closed", "closed")
             actors = self._actors
             try:
                 if actors is None:
-                    began = clock()
+                    left_s = tries.left_s
                     actors = await self._start()
-                    deadline += clock() - began
-                return await self._ask(actors, tuple(queries), topk, filters, deadline - clock())
+                    tries.deadline += left_s - tries.left_s
+                return await self._ask(actors, tuple(queries), topk, filters, tries.left_s)
             except RetrievalFailure as refusal:
                 if refusal.kind != "overloaded":
                     raise
@@ -115,11 +114,8 @@ class RayBackend:
                 self._tell(error)
             except self._ray.exceptions.RayError as error:
                 raise RetrievalFailure(f"Ray lost a search: {error}", "ray") from error
-            pause = random.uniform(0, min(_BACKOFF_S[0] * 2**tries, _BACKOFF_S[1]))  # noqa: S311
-            if clock() + pause >= deadline:
+            if not await tries.pause():
                 raise failure
-            await asyncio.sleep(pause)
-        raise AssertionError("unreachable")
 
     def _tell(self, error: Exception) -> None:
         """Log what became of an actor, once per kind and period: thousands of searches meet it, again and again."""

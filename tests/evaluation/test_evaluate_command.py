@@ -10,7 +10,6 @@ import pytest
 from openai_replies import PROBED, as_response, completed, serve_models
 from werkzeug import Request, Response
 
-pytest.importorskip("stamina")
 pytest.importorskip("transformers")
 pytest.importorskip("pytest_httpserver")
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from medr3_plugin.judge.base import AnswerJudge
 from medr3_plugin.judge.factory import make_judge
+from medr3_plugin.llm import transport
 
 
 def verdict_text(score: Any, reason: str = "because") -> str:
@@ -162,10 +163,6 @@ async def chat_server() -> AsyncIterator[ChatServer]:
 
 
 @pytest.fixture(autouse=True)
-def no_waiting() -> Iterator[None]:
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retries happen as configured, without the pause between them."""
-    import stamina
-
-    stamina.set_testing(True, attempts=10, cap=True)
-    yield
-    stamina.set_testing(False)
+    monkeypatch.setattr(transport, "BACKOFF_S", (0.0, 0.0))

@@ -23,7 +23,6 @@ from medr3_plugin.knowledge.vocabulary import Entry, Vocabulary
 from medr3_plugin.records import Document, Triple
 from medr3_plugin.retrieval.index.build import build_index
 
-pytest.importorskip("stamina")
 pq = pytest.importorskip("pyarrow.parquet")
 
 GOUT = Item(

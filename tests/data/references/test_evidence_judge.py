@@ -13,14 +13,12 @@ import threading
 import time
 
 import pytest
-from chat_server import ChatServer, Cut
+from chat_server import ChatServer, Cut, no_waiting  # noqa: F401  # a fixture
 from command_line import main
 
 from medr3_plugin.data.references import evidence_judge
 from medr3_plugin.retrieval.corpus.build import build_corpus
 from medr3_plugin.retrieval.corpus.documents import read_corpus
-
-stamina = pytest.importorskip("stamina")
 
 ROWS = [
     {"id": "known", "text": "Advice.", "evidence_type": "guideline"},
@@ -55,13 +53,6 @@ def server():
         task.cancel()
     loop.run_until_complete(asyncio.sleep(0))
     loop.close()
-
-
-@pytest.fixture(autouse=True)
-def no_waiting():
-    stamina.set_testing(True, attempts=2, cap=True)
-    yield
-    stamina.set_testing(False)
 
 
 @pytest.fixture
