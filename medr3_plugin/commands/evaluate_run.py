@@ -8,10 +8,24 @@ from typing import Any
 
 import typer
 
+from medr3_plugin.data.questions.example_turns import load_tokenizer
+from medr3_plugin.environment import tool_file
+from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import InfrastructureFailure, UserError
+from medr3_plugin.evaluation.benchmarks import Question, load_benchmark
+from medr3_plugin.evaluation.chat_policy import NOTES, endpoint, find_api
+from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy
+from medr3_plugin.evaluation.rollout import Plan, Rollout, tag_rollout
+from medr3_plugin.evaluation.runner import API, SERVED, Rows, read_settings, run_benchmark, unfinished
+from medr3_plugin.evaluation.tool_rollout import tool_rollout
+from medr3_plugin.judge.factory import make_judge
+from medr3_plugin.knowledge.vocabulary import Vocabulary
+from medr3_plugin.recipe.shipped import compose, find_recipe
+from medr3_plugin.retrieval.backend import make_backend
+from medr3_plugin.rewards.options import read_options
 
 
-async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one thing after the other)
+async def run(options: dict[str, Any]) -> tuple[str, int]:
     """Evaluate the samples that are not done yet.
 
     Args:
@@ -20,106 +34,140 @@ async def run(options: dict[str, Any]) -> tuple[str, int]:  # noqa: PLR0915 (one
     Returns:
         The last failure (empty if there was none) and the number of rows left out.
     """
-    from medr3_plugin.data.questions.example_turns import load_tokenizer
-    from medr3_plugin.environment import tool_file
-    from medr3_plugin.evaluation.benchmarks import load_benchmark
-    from medr3_plugin.evaluation.chat_policy import endpoint
-    from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy
-    from medr3_plugin.evaluation.rollout import Plan, tag_rollout
-    from medr3_plugin.evaluation.runner import API, SERVED, Rows, run_benchmark, unfinished
-    from medr3_plugin.evaluation.tool_rollout import tool_rollout
-    from medr3_plugin.judge.factory import make_judge
-    from medr3_plugin.knowledge.vocabulary import Vocabulary
-    from medr3_plugin.recipe.shipped import find_recipe
-    from medr3_plugin.rewards.options import read_options
-
-    recipe, config = _recipe(options["recipe"], options["overrides"] or ())
-    calls_tools = config is not None and tool_file.calls_tools(config)
-    tools = tool_file.find(config, find_recipe(options["recipe"]).folder) if calls_tools else None
-    options["style"] = _style(options["style"], tools)
-    settings = _environment(recipe, options["max_searches"])
-    search_options = (recipe.get("retrieval") or {}).get("search") or {}
-    judging = judge_options(recipe, options["judge"], options["judge_model"])
-    extractor = read_options({"extractor": (recipe.get("reward") or {}).get("extractor") or {}}).extractor
-    names = Vocabulary.load(*extractor.vocabularies) if extractor.vocabularies else None
-    left_out: list[str] = []
-    benchmarks = [
-        load_benchmark(
-            spec,
-            options["data"],
-            form=options["form"],
-            style=options["style"],
-            limit=options["limit"],
-            warn=left_out.append,
-        )
-        for spec in options["benchmark"].split(",")
-    ]
-    for line in left_out:
-        typer.echo(f"warning: {line}", err=True)
-    model: str = options["model"]
-    remote = model.startswith(("http://", "https://"))
-    if not remote and options["api"] != "auto":
-        raise UserError(f"--api {options['api']}: --model {model} is not a URL")
-    backend = _backend(options, settings.max_searches, search_options)
-    tokenizer = _tokenizer_path(options, remote)
-    api, served = await _api(options, tokenizer, tools) if remote else ("", "")
-    sampling = Sampling(options["temperature"], options["top_p"], options["seed"])
-    length = options["response_length"] or recipe.get("response_length", 4096)
-    plan = Plan(settings, length, options["samples"], sampling, options["concurrency"])
-    loaded = load_tokenizer(tokenizer)
-    rows = Rows(
-        options["out"],
-        {
-            "model": model,
-            **({API: api, SERVED: served} if api else {}),
-            "environment": settings.model_dump(),
-            "response_length": plan.response_length,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "seed": sampling.seed,
-            "form": options["form"] or "default",
-            "style": options["style"] or "default",
-            "retrieval": str(options["index"] or options["retrieval_url"]),
-            **({"search": search_options} if search_options and options["index"] else {}),
-            "judge": judging.get("base_url") or "rule",
-            "judge_model": judging.get("model") or "",
-            **({"vocabularies": list(extractor.vocabularies)} if extractor.vocabularies else {}),
-        },
-        {name: plan.samples * len({q.sample.id for q in questions}) for name, questions in benchmarks},
-    )
-    if not any(unfinished(name, questions, plan.samples, rows) for name, questions in benchmarks):
-        if backend:
-            await backend.close()
-        return "", len(left_out)  # before a model is loaded for nothing
-    policy: EndpointPolicy | VllmPolicy
-    if api:
-        policy = endpoint(api, model, served, loaded)
-        await policy.connect()
-    else:
-        policy = VllmPolicy(model, loaded, max_model_len=options["prompt_length"] + plan.response_length)
-
-    async def search(query: str) -> Any:
-        return (await backend.search([query], settings.topk))[0] if backend else []
-
-    if tools:
-        roll_out = tool_rollout(policy, config, tools, _retrieval(options, search_options), plan)
-    else:
-        roll_out = tag_rollout(policy, search, plan)
-    judge = make_judge(judging)
-    failure = ""
+    evaluation = _Evaluation(options)
+    benchmarks, left_out = evaluation.benchmarks()
+    backend = evaluation.backend()
     try:
-        for name, questions in benchmarks:
-            last = await run_benchmark(
-                name, questions, roll_out=roll_out, judge=judge, vocabulary=names, plan=plan, rows=rows
-            )
-            failure = last or failure
-    except InfrastructureFailure as error:  # the tables of what is done are still made
-        return str(error), len(left_out)
+        return await evaluation.run(benchmarks, backend), left_out
     finally:
-        await policy.close()
         if backend:
             await backend.close()
-    return failure, len(left_out)
+
+
+class _Evaluation:
+    """An evaluation as options and recipe ask for it."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+        recipe, self.config = _recipe(options["recipe"], options["overrides"] or ())
+        calls_tools = self.config is not None and tool_file.calls_tools(self.config)
+        self.tools = (
+            tool_file.find(self.config, find_recipe(options["recipe"]).folder) if calls_tools else None
+        )
+        self.style = _style(options["style"], self.tools)
+        self.search = (recipe.get("retrieval") or {}).get("search") or {}
+        self.judging = judge_options(recipe, options["judge"], options["judge_model"])
+        extractor = read_options({"extractor": (recipe.get("reward") or {}).get("extractor") or {}}).extractor
+        self.vocabularies = list(extractor.vocabularies)
+        self.plan = Plan(
+            _environment(recipe, options["max_searches"]),
+            options["response_length"] or recipe.get("response_length", 4096),
+            options["samples"],
+            Sampling(options["temperature"], options["top_p"], options["seed"]),
+            options["concurrency"],
+        )
+        self.remote = options["model"].startswith(("http://", "https://"))
+        if not self.remote and options["api"] != "auto":
+            raise UserError(f"--api {options['api']}: --model {options['model']} is not a URL")
+
+    def benchmarks(self) -> tuple[list[tuple[str, list[Question]]], int]:
+        """Names with their questions, and how many rows were left out."""
+        left_out: list[str] = []
+        benchmarks = [
+            load_benchmark(
+                spec,
+                self.options["data"],
+                form=self.options["form"],
+                style=self.style,
+                limit=self.options["limit"],
+                warn=left_out.append,
+            )
+            for spec in self.options["benchmark"].split(",")
+        ]
+        for line in left_out:
+            typer.echo(f"warning: {line}", err=True)
+        return benchmarks, len(left_out)
+
+    def retrieval(self) -> dict[str, Any]:
+        """Options of the backend; empty without retrieval."""
+        if self.options["retrieval_url"]:
+            return {"backend": "http", "url": self.options["retrieval_url"]}
+        if self.options["index"]:
+            return {"backend": "inprocess", "index": str(self.options["index"]), "search": self.search}
+        return {}
+
+    def backend(self) -> Any:
+        """Where searches go; None without retrieval."""
+        if where := self.retrieval():
+            return make_backend(where)
+        if self.plan.settings.max_searches and self.style in (None, "search", "tools"):
+            raise UserError(
+                "--index or --retrieval-url is needed; without retrieval, give --prompt plain --max-searches 0"
+            )
+        return None
+
+    async def run(self, benchmarks: Sequence[tuple[str, Sequence[Question]]], backend: Any) -> str:
+        """Run the samples that are not done yet; returns the last failure, empty if there was none."""
+        place, plan = _tokenizer_path(self.options, self.remote), self.plan
+        api, served = await _api(self.options, place, self.tools) if self.remote else ("", "")
+        tokenizer = load_tokenizer(place)
+        asked = {name: plan.samples * len({q.sample.id for q in questions}) for name, questions in benchmarks}
+        rows = Rows(self.options["out"], self._recorded(api, served), asked)
+        if not any(unfinished(name, questions, plan.samples, rows) for name, questions in benchmarks):
+            return ""  # before a model is loaded for nothing
+        policy = await self._policy(tokenizer, api, served)
+        roll_out = self._rollout(policy, backend)
+        judge = make_judge(self.judging)
+        names = Vocabulary.load(*self.vocabularies) if self.vocabularies else None
+        failure = ""
+        try:
+            for name, questions in benchmarks:
+                last = await run_benchmark(
+                    name, questions, roll_out=roll_out, judge=judge, vocabulary=names, plan=plan, rows=rows
+                )
+                failure = last or failure
+        except InfrastructureFailure as error:  # the tables of what is done are still made
+            return str(error)
+        finally:
+            await policy.close()
+        return failure
+
+    def _recorded(self, api: str, served: str) -> dict[str, Any]:
+        """What the results depend on."""
+        options, plan = self.options, self.plan
+        return {
+            "model": options["model"],
+            **({API: api, SERVED: served} if api else {}),
+            "environment": plan.settings.model_dump(),
+            "response_length": plan.response_length,
+            "temperature": plan.sampling.temperature,
+            "top_p": plan.sampling.top_p,
+            "seed": plan.sampling.seed,
+            "form": options["form"] or "default",
+            "style": self.style or "default",
+            "retrieval": str(options["index"] or options["retrieval_url"]),
+            **({"search": self.search} if self.search and options["index"] else {}),
+            "judge": self.judging.get("base_url") or "rule",
+            "judge_model": self.judging.get("model") or "",
+            **({"vocabularies": self.vocabularies} if self.vocabularies else {}),
+        }
+
+    async def _policy(self, tokenizer: Any, api: str, served: str) -> EndpointPolicy | VllmPolicy:
+        if not api:
+            longest = self.options["prompt_length"] + self.plan.response_length
+            return VllmPolicy(self.options["model"], tokenizer, max_model_len=longest)
+        policy = endpoint(api, self.options["model"], served, tokenizer)
+        await policy.connect()
+        return policy
+
+    def _rollout(self, policy: EndpointPolicy | VllmPolicy, backend: Any) -> Rollout:
+        if self.tools:
+            return tool_rollout(policy, self.config, self.tools, self.retrieval(), self.plan)
+
+        async def search(query: str) -> Any:
+            return (await backend.search([query], self.plan.settings.topk))[0] if backend else []
+
+        return tag_rollout(policy, search, self.plan)
 
 
 def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
@@ -138,11 +186,6 @@ def _tokenizer_path(options: dict[str, Any], remote: bool) -> str:
 
 async def _api(options: dict[str, Any], tokenizer: str, tools: Path | None) -> tuple[str, str]:
     """How a URL is queried, and for which model: as given, as before in --out, or as the server supports."""
-    from medr3_plugin.data.questions.example_turns import load_tokenizer
-    from medr3_plugin.evaluation.chat_policy import NOTES, find_api
-    from medr3_plugin.evaluation.policy import EndpointPolicy
-    from medr3_plugin.evaluation.runner import API, SERVED, read_settings
-
     before = read_settings(options["out"])
     api = options["api"] if options["api"] != "auto" else before.get(API)
     served = options["model_name"] or before.get(SERVED) or ""
@@ -167,7 +210,6 @@ async def _api(options: dict[str, Any], tokenizer: str, tools: Path | None) -> t
 def _recipe(name: str, overrides: Sequence[str]) -> tuple[dict[str, Any], Any]:
     """The recipe's section `medr3` with `response_length`, and all of it; empty and None without a recipe."""
     from medr3_plugin.recipe.checks.finding import section
-    from medr3_plugin.recipe.shipped import compose, find_recipe
 
     if not name:
         if overrides:
@@ -177,7 +219,7 @@ def _recipe(name: str, overrides: Sequence[str]) -> tuple[dict[str, Any], Any]:
     return {**section(config), "response_length": config.data.max_response_length}, config
 
 
-def _style(given: str | None, tools: Path | None) -> str | None:
+def _style(given: str | None, tools: Path | None) -> Any:
     if tools is None and given == "tools":
         raise UserError("--prompt tools: name a recipe whose agent loop calls tools with --recipe")
     if tools is not None and given not in (None, "tools"):
@@ -185,35 +227,12 @@ def _style(given: str | None, tools: Path | None) -> str | None:
     return given if tools is None else "tools"
 
 
-def _environment(recipe: dict[str, Any], max_searches: int | None) -> Any:
+def _environment(recipe: dict[str, Any], max_searches: int | None) -> EnvironmentSettings:
     """Settings of the recipe's environment; the defaults without a recipe."""
-    from medr3_plugin.environment.settings import EnvironmentSettings
-
     section = recipe.get("environment") or {}
     if max_searches is not None:
         section = {**section, "max_searches": max_searches}
     return EnvironmentSettings.from_mapping(section)
-
-
-def _backend(options: dict[str, Any], max_searches: int, search: dict[str, Any]) -> Any:
-    from medr3_plugin.retrieval.backend import make_backend
-
-    if where := _retrieval(options, search):
-        return make_backend(where)
-    if max_searches and options["style"] in (None, "search", "tools"):
-        raise UserError(
-            "--index or --retrieval-url is needed; without retrieval, give --prompt plain --max-searches 0"
-        )
-    return None
-
-
-def _retrieval(options: dict[str, Any], search: dict[str, Any]) -> dict[str, Any]:
-    """Options of the backend; empty without retrieval."""
-    if options["retrieval_url"]:
-        return {"backend": "http", "url": options["retrieval_url"]}
-    if options["index"]:
-        return {"backend": "inprocess", "index": str(options["index"]), "search": search}
-    return {}
 
 
 def judge_options(recipe: dict[str, Any], judge: str | None, model: str) -> dict[str, Any]:
