@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -14,7 +14,7 @@ from medr3_plugin.data.questions.prompts import Form, Style
 from medr3_plugin.errors import UserError
 
 
-def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
+def prepare(  # noqa: PLR0917 (typer: one parameter per option)
     dataset: Annotated[str, typer.Argument(help="medqa_us, medmcqa, pubmedqa, ...; 'list' shows all.")],
     source: Annotated[
         str,
@@ -107,7 +107,15 @@ def prepare(  # noqa: PLR0912, PLR0917 (typer: one parameter per option)
             "--examples-as user",
             err=True,
         )
-    report = pipeline.write(loaded, out, rows)
+    _tell(pipeline.write(loaded, out, rows), out, skip_bad=skip_bad)
+
+
+def _tell(report: dict[str, Any], out: Path, *, skip_bad: bool) -> None:
+    """What was written and what was left out.
+
+    Raises:
+        UserError: rows were rejected, or, with `skip_bad`, `typer.Exit` with 3.
+    """
     left_out = [f"{len(report['rejected'])} rejected"] if report["rejected"] else []
     left_out += [
         counted(len(report[f"{kind}s"]), kind) for kind in ("duplicate", "overlap") if report[f"{kind}s"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import json
@@ -90,26 +91,41 @@ def fill_collection(
         there = _arrived(client, uri, collection)
         if there:
             tell(f"{uri} {collection}: resuming after {there:,} documents")
-        documents: Iterable[Document] = read_corpus(corpus, bad_rows=bad_rows)
-        if (chunker := chunker_of(options)) is not None:
-            documents = chunker.chunk_all(documents)
-        summary = _Summary()
-        with tqdm(desc="documents", unit=" documents", disable=None) as bar:
-            rows = enumerate(_checked(documents, bad_rows, summary))
-            while batch := list(itertools.islice(rows, _BATCH)):
-                if batch[-1][0] >= there:
-                    _upsert(client, uri, collection, _rows(batch, model, options.batch_size))
-                bar.update(len(batch))
-        if not summary.levels:
-            raise UserError("the corpus has no documents")
+        send = functools.partial(_upsert, client, uri, collection)
+        summary = _send_documents(corpus, send, model, options, bad_rows, skip=there)
         manifest["finished"], manifest["made_of"] = True, made_of
-        manifest["documents"] = {**summary.record(), "skipped_rows": bad_rows.count if bad_rows else 0}
-        _upsert(client, uri, collection, [_manifest_row(manifest)])
+        manifest["documents"] = {**summary, "skipped_rows": bad_rows.count if bad_rows else 0}
+        send([_manifest_row(manifest)])
         with failures(uri):
             client.flush(collection)
         return manifest
     finally:
         client.close()
+
+
+def _send_documents(
+    corpus: Sequence[str | Path],
+    send: Callable[[list[dict[str, Any]]], None],
+    model: Encoder | None,
+    options: BuildOptions,
+    bad_rows: BadRows | None,
+    *,
+    skip: int,
+) -> dict[str, Any]:
+    """Send the documents after the first `skip`; what the manifest says of all."""
+    documents: Iterable[Document] = read_corpus(corpus, bad_rows=bad_rows)
+    if (chunker := chunker_of(options)) is not None:
+        documents = chunker.chunk_all(documents)
+    summary = _Summary()
+    with tqdm(desc="documents", unit=" documents", disable=None) as bar:
+        rows = enumerate(_storable(documents, bad_rows, summary))
+        while batch := list(itertools.islice(rows, _BATCH)):
+            if batch[-1][0] >= skip:
+                send(_rows(batch, model, options.batch_size))
+            bar.update(len(batch))
+    if not summary.levels:
+        raise UserError("the corpus has no documents")
+    return summary.record()
 
 
 class _Summary:
@@ -228,7 +244,7 @@ def _arrived(client: MilvusClient, uri: str, collection: str) -> int:
     return count - count % _BATCH
 
 
-def _checked(
+def _storable(
     documents: Iterable[Document], bad_rows: BadRows | None, summary: _Summary
 ) -> Iterator[tuple[Document, str]]:
     """The documents that Milvus can hold, and the text of their terms."""

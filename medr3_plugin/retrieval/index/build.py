@@ -101,61 +101,27 @@ def build_index(
     """
     target = Path(out)
     options = options or BuildOptions()
-    if engine not in get_args(EngineName):
-        raise UserError(f"engine {engine!r}: expected one of {', '.join(get_args(EngineName))}")
-    config = EncoderConfig(encoder) if isinstance(encoder, str) else encoder
-    dense_config = with_own_prompts(config) if config and engine != "bm25" else EncoderConfig("")
-    if engine != "bm25" and not dense_config.path:
-        raise UserError(f"engine {engine}: needs --encoder, the folder or hub name of a sentence encoder")
-    if options.dense_index not in KINDS:
-        raise UserError(f"unknown dense index {options.dense_index!r}; expected one of {', '.join(KINDS)}")
+    config = _checked(engine, encoder, options)
     corpus = [corpus] if isinstance(corpus, (str, Path)) else list(corpus)
     tell = notify or (lambda _: None)
     try:
         made_of = provenance(
-            corpus,
-            engine,
-            dense_config if engine != "bm25" else None,
-            _deciding(options, engine),
-            skip_bad=bad_rows is not None,
+            corpus, engine, config, _deciding(options, engine), skip_bad=bad_rows is not None
         )
         with locked(target):
             if not overwrite and (finished := finished_index(target, made_of)):
                 tell(f"{target}: is up to date, nothing was built")
                 return finished
             check_replaceable(target)
-            vectors: AbstractContextManager[Path | None] = (
-                contextlib.nullcontext()
-                if engine == "bm25"
-                else vectors_folder(target, made_of, overwrite=overwrite, notify=tell)
-            )
+            vectors: AbstractContextManager[Path | None] = contextlib.nullcontext()
+            if config is not None:
+                vectors = vectors_folder(target, made_of, overwrite=overwrite, notify=tell)
             with vectors as shard_folder, whole_folder(target) as folder:
-                chunker = chunker_of(options)
-                documents = read_corpus(corpus, bad_rows=bad_rows)
-                content: dict[str, Any] = {"engine": engine, "chunking": None}
-                if chunker is not None:
-                    documents = chunker.chunk_all(documents)
-                    content["chunking"] = {
-                        "tokens": options.chunk_tokens,
-                        "overlap": options.chunk_overlap,
-                        "tokenizer": options.chunk_tokenizer,
-                    }
-                content["documents"] = _write_documents(documents, folder / "documents", bad_rows)
-                store = DocumentStore(folder / "documents")
-                if engine != "dense":
-                    texts = _bar(store.texts(), "BM25", len(store))
-                    content["bm25"] = build_lexical(texts, folder / "bm25", k1=options.k1, b=options.b)
-                if shard_folder is not None:
+                content = _write_parts(corpus, folder, engine, options, bad_rows)
+                if config is not None and shard_folder is not None:
                     content["dense"] = _build_dense(
-                        store,
-                        folder / "dense",
-                        shard_folder,
-                        dense_config,
-                        options,
-                        encode=encode,
-                        notify=tell,
+                        folder, shard_folder, config, options, encode=encode, notify=tell
                     )
-                store.close()
                 content["built_from"] = made_of
                 content["versions"] = versions_of(*_PACKAGES)
                 return manifest_file.write(folder, content)
@@ -165,6 +131,45 @@ def build_index(
             f"{error.filename or target}: {error.strerror or f'{error} (is the disk full?)'}; "
             "fix that and run the command again, which keeps the vectors encoded so far"
         ) from error
+
+
+def _checked(engine: str, encoder: EncoderConfig | str | None, options: BuildOptions) -> EncoderConfig | None:
+    """The encoder of an engine with vectors, with the prompts that its model brings along.
+
+    Raises:
+        UserError: an unknown engine or kind of index, or no encoder where one is needed.
+    """
+    if engine not in get_args(EngineName):
+        raise UserError(f"engine {engine!r}: expected one of {', '.join(get_args(EngineName))}")
+    if options.dense_index not in KINDS:
+        raise UserError(f"unknown dense index {options.dense_index!r}; expected one of {', '.join(KINDS)}")
+    if engine == "bm25":
+        return None
+    config = EncoderConfig(encoder) if isinstance(encoder, str) else encoder
+    if config is None or not config.path:
+        raise UserError(f"engine {engine}: needs --encoder, the folder or hub name of a sentence encoder")
+    return with_own_prompts(config)
+
+
+def _write_parts(
+    corpus: Source, folder: Path, engine: str, options: BuildOptions, bad_rows: BadRows | None
+) -> dict[str, Any]:
+    """Write the documents, and BM25 unless the engine is dense; what the manifest says of them."""
+    documents: Iterable[Document] = read_corpus(corpus, bad_rows=bad_rows)
+    content: dict[str, Any] = {"engine": engine, "chunking": None}
+    if (chunker := chunker_of(options)) is not None:
+        documents = chunker.chunk_all(documents)
+        content["chunking"] = {
+            "tokens": options.chunk_tokens,
+            "overlap": options.chunk_overlap,
+            "tokenizer": options.chunk_tokenizer,
+        }
+    content["documents"] = _write_documents(documents, folder / "documents", bad_rows)
+    if engine != "dense":
+        with contextlib.closing(DocumentStore(folder / "documents")) as store:
+            texts = _bar(store.texts(), "BM25", len(store))
+            content["bm25"] = build_lexical(texts, folder / "bm25", k1=options.k1, b=options.b)
+    return content
 
 
 def _deciding(options: BuildOptions, engine: str) -> dict[str, Any]:
@@ -202,8 +207,7 @@ def _recorded(bad_rows: BadRows | None, path: Path) -> Iterator[None]:
 
 
 def _build_dense(
-    store: DocumentStore,
-    folder: Path,
+    index: Path,
     shard_folder: Path,
     config: EncoderConfig,
     options: BuildOptions,
@@ -213,17 +217,19 @@ def _build_dense(
 ) -> dict[str, Any]:
     from medr3_plugin.retrieval.index import dense_build, vectors
 
+    folder = index / "dense"
     folder.mkdir()
     encoder = Encoder(config)
-    notify(_announcement(len(store), encoder.dimension, options))
-    if encode is not None:
-        encode(config, store.folder, shard_folder)
-    else:
-        with tqdm(total=len(store), desc="encoding", unit=" documents", disable=None) as bar:
-            for number in range(len(vectors.shard_ranges(len(store)))):
-                bar.update(vectors.encode_shard(encoder, store, shard_folder, number, options.batch_size))
-    shards = vectors.Shards(shard_folder, len(store))
-    queries = encoder.encode_queries(dense_build.pseudo_queries(store))
+    with contextlib.closing(DocumentStore(index / "documents")) as store:
+        notify(_announcement(len(store), encoder.dimension, options))
+        if encode is not None:
+            encode(config, store.folder, shard_folder)
+        else:
+            with tqdm(total=len(store), desc="encoding", unit=" documents", disable=None) as bar:
+                for number in range(len(vectors.shard_ranges(len(store)))):
+                    bar.update(vectors.encode_shard(encoder, store, shard_folder, number, options.batch_size))
+        shards = vectors.Shards(shard_folder, len(store))
+        queries = encoder.encode_queries(dense_build.pseudo_queries(store))
     settings = dense_build.build_faiss(shards, folder, options.dense_index, queries=queries)
     return {**encoder.record(), "identity": config.identity(), "dimension": shards.dimension, **settings}
 
