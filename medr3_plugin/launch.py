@@ -152,7 +152,6 @@ class LostWorkers:
     processes are at work.
 
     Args:
-        log: the log.
         start: its size when the run began.
         clock: a monotonic clock, in seconds.
         cpu_seconds: CPU time that the processes of the run have used so far.

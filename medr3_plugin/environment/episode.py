@@ -144,7 +144,6 @@ async def run_episode(
     """Roll out one trajectory.
 
     Args:
-        prompt_ids: the prompt's tokens.
         response_length: tokens that the response may have, documents included.
         max_searches: overrides `settings.max_searches`.
 

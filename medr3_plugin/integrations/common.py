@@ -45,7 +45,6 @@ def with_opening_tag(response: str, opened: bool | None) -> str:
     """The response with the `<think>` that the prompt ended with: it opens the model's own reasoning.
 
     Args:
-        response: what the model generated.
         opened: whether the prompt ended with `<think>`. None if only the trainer knows (a chat template may add it); it
             did if the response's first think tag is `</think>`.
 

@@ -40,7 +40,6 @@ class LLMJudge:
     """An `AnswerJudge` over a chat server.
 
     Args:
-        chat: the client of the server.
         source: prefix of `Verdict.source`.
         replies: where replies are stored; by default only requests in progress are shared.
         special_tokens: control tokens of the judge's tokenizer, if known; the usual kinds are neutralised anyway.

@@ -71,13 +71,9 @@ async def ask_json(
     """The reply to `messages` as a `model`, and as it came; asked again while it cannot be read.
 
     Args:
-        chat: the server.
-        messages: chat messages.
-        model: what the reply must be.
         schema: JSON schema for servers that decode under one; by default the model's.
         shown, repair: see `read_json`.
         asks: how often to ask at most.
-        params: parameters of the request.
 
     Raises:
         JudgeFailure: the server failed, or no reply could be read (kind `bad_response` or `truncated`).
@@ -114,7 +110,6 @@ def read_json(text: str, model: type[Model], *, shown: str = "", repair: bool = 
     The thoughts of a model and a code fence around the JSON are no part of it; to take them off is not a repair.
 
     Args:
-        text: the whole reply.
         model: what the reply must be; its first required field is the one that makes an answer.
         shown: data that the model was shown and may quote.
         repair: whether JSON with slips, or with words before it, is read as well; never if `shown` may hold an answer.

@@ -186,10 +186,6 @@ class IndexEngine(Engine):
 def open_index(path: str | Path, options: SearchOptions | None = None) -> IndexEngine:
     """Open a finished index folder; models are loaded by the first search, or by `warm_up`.
 
-    Args:
-        path: the folder.
-        options: how to search it.
-
     Raises:
         UserError: no index, or an unfinished, corrupted or foreign one, or another encoder than it was built
             with; the message says which file and why.

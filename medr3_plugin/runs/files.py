@@ -108,7 +108,6 @@ def trajectory_row(
         detail: `id`, `dataset`, `question`, `answer` (gold), `answers` (all that are accepted), `options`,
             `searches` (see `records.SearchTurn.row`), `reasons`.
         response: the whole model-side text, documents included.
-        reward: the reward record.
         group_scores: scores of all valid samples of the prompt, highest first.
     """
     return {

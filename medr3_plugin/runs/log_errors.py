@@ -79,7 +79,6 @@ def last_error(log: Path, start: int) -> str:
     """What made a run fail: a user's mistake if there is one, else the first cause of its last error.
 
     Args:
-        log: the run's log.
         start: the log's size when the run began.
     """
     return found.message if (found := mistake(log, start)) else _said(log, start)

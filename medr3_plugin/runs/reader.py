@@ -75,7 +75,6 @@ def read_run(path: Path, max_trajectories: int = 600, max_bytes: int = 24_000_00
     """Read a run folder.
 
     Args:
-        path: the folder.
         max_trajectories: keep at most this many trajectories, evenly spaced over the file.
         max_bytes: and at most this many bytes of them, so that the page stays light.
 

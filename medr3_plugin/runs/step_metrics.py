@@ -77,7 +77,6 @@ def step_metrics(samples: Sequence[StepSample], lost: int = 0) -> dict[str, floa
     """Means of every reward part, search and failure metrics, group statistics.
 
     Args:
-        samples: the scored trajectories.
         lost: trajectories that were asked for and are not among them; they count as invalid.
 
     A metric without a value is left out: no value is not a value of 0. Means of reward parts are over the valid

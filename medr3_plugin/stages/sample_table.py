@@ -30,7 +30,6 @@ def log_table(tracking: Any, rows: Sequence[Mapping[str, Any]], step: int) -> No
     Args:
         tracking: verl's `Tracking`; its `logger` maps the backends of `trainer.logger` to what it logs with.
         rows: rows of `trajectories.jsonl`.
-        step: the training step.
     """
     if not rows:
         return

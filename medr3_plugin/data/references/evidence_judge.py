@@ -68,10 +68,8 @@ class EvidenceJudge:
     """Passes documents on, those without a known level with the judge's.
 
     Args:
-        caller: the server, with its journal.
         scope: `guessed` asks about every document whose level no metadata tells, `lowest` only about those of them
             that the rules left at the lowest level.
-        concurrency: questions at the same time.
 
     Attributes:
         judged: documents with a level from the judge.

@@ -37,9 +37,7 @@ def check(
     """Check a recipe against the installed verl and this machine.
 
     Args:
-        overrides: hydra overrides.
         files: also check that data, models and indexes exist and are large enough.
-        gpu_memory_gib: memory of one GPU.
 
     Raises:
         MissingExtra: hydra or verl is not installed.

@@ -43,7 +43,6 @@ def build_corpus(
     """Write each source as `<name>.jsonl.gz` into `out`, checked and with evidence levels.
 
     Args:
-        sources: what to collect, in order.
         out: folder, created; a file of the same name is replaced when the new one is complete.
         named: sources that go by a name, `name -> function yielding rows`.
         readers: for sources of the form `NAME=FILE`, `name -> function from the file to places and rows`.

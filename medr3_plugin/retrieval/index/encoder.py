@@ -197,7 +197,6 @@ def check_probe(encoder: Encoder, expected: Sequence[Sequence[float]], index: Pa
     Args:
         encoder: its model for queries is asked; the one for articles is not loaded.
         expected: `Encoder.probe` of the build.
-        index: for the message.
 
     Raises:
         UserError: with the similarity found.
