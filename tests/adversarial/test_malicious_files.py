@@ -121,7 +121,7 @@ FORGED = {
 def test_an_array_of_somebody_elses_making(index, name, forged):
     forged(index / name)
     sign(index)
-    with pytest.raises(UserError, match=r"build (it|the index) again"):
+    with pytest.raises(UserError, match=str(index)):
         open_index(index)
     assert RAN == []
 
@@ -133,7 +133,7 @@ def test_an_array_of_somebody_elses_making(index, name, forged):
 def test_json_of_somebody_elses_making(index, name, text):
     (index / name).write_bytes(text.encode("utf-8", "surrogateescape"))
     sign(index)
-    with pytest.raises(UserError, match=r"build (it|the index) again"):
+    with pytest.raises(UserError, match=str(index)):
         open_index(index)
 
 
@@ -184,7 +184,7 @@ def test_a_word_that_leads_outside_is_refused(index, number):
     words = json.loads(path.read_text())
     path.write_text(json.dumps({**words, next(iter(words)): number}))
     sign(index)
-    with pytest.raises(UserError, match="build it again"):
+    with pytest.raises(UserError, match=str(index / "bm25")):
         open_index(index)
 
 

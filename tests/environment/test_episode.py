@@ -322,7 +322,7 @@ def test_settings_name_the_yaml_path():
         EnvironmentSettings.from_mapping({"topk": 0})
     with pytest.raises(UserError, match=r"medr3\.environment\.top_k"):
         EnvironmentSettings.from_mapping({"top_k": 3})
-    with pytest.raises(UserError, match="unknown field"):
+    with pytest.raises(UserError, match=r"document_template.*'nope'"):
         EnvironmentSettings.from_mapping({"document_template": "{nope}"})
 
 

@@ -42,7 +42,7 @@ def test_same_seed_same_interval() -> None:
 
 
 def test_no_scores() -> None:
-    with pytest.raises(ValueError, match="no scores"):
+    with pytest.raises(ValueError, match="score"):
         bootstrap([])
 
 

@@ -91,7 +91,7 @@ def test_empty_folder(tmp_path: Path) -> None:
 
 
 def test_not_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is not a folder"):
+    with pytest.raises(UserError, match="nowhere"):
         read_run(tmp_path / "nowhere")
 
 

@@ -119,7 +119,7 @@ def test_an_evaluation_knows_the_style_behind_examples(tmp_path: Path) -> None:
     prepare(tmp_path, "--examples", str(examples), "--prompt", "bare", name="mine")
     _, (question, _) = load_benchmark("mine", tmp_path, style="bare")
     assert len(question.prompt) == 1
-    with pytest.raises(UserError, match="prepared as bare"):
+    with pytest.raises(UserError, match=r"--prompt search.* bare"):
         load_benchmark("mine", tmp_path, style="search")
 
 

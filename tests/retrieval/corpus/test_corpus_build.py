@@ -63,12 +63,12 @@ def test_a_wrong_row_keeps_the_file_that_was_there(tmp_path):
 def test_ids_must_differ_between_sources(tmp_path):
     one = write_jsonl(tmp_path / "one.jsonl", rows(3))
     two = write_jsonl(tmp_path / "two.jsonl", rows(3))
-    with pytest.raises(UserError, match="occurred before"):
+    with pytest.raises(UserError, match=r"two\.jsonl:1: field 'id'"):
         build_corpus([str(one), str(two)], tmp_path / "out", NAMED)
 
 
 def test_wrong_sources(tmp_path):
     with pytest.raises(UserError, match=r"'guideline'.*guidelines"):
         build_corpus(["guideline"], tmp_path / "out", NAMED)
-    with pytest.raises(UserError, match="same file"):
+    with pytest.raises(UserError, match="guidelines, guidelines"):
         build_corpus(["guidelines", "guidelines"], tmp_path / "out", NAMED)

@@ -231,7 +231,7 @@ def test_the_probe_catches_what_the_files_do_not(hybrid, two_models, other_model
         open_index(hybrid, SearchOptions(encoder=str(other_model))),
         open_index(index, SearchOptions(encoder=article, article_encoder=article)),
     ):
-        with pytest.raises(UserError, match="is not the encoder it was built with"):
+        with pytest.raises(UserError, match="cosine"):
             engine.warm_up()
 
 
@@ -370,7 +370,7 @@ def test_approximate_kinds_from_the_command_options(tmp_path, corpus, model):
     assert manifest["dense"]["recall_at_10"] >= dense_build.MIN_RECALL
     assert manifest["dense"]["search"]["efSearch"] >= 64
     assert len(open_index(tmp_path / "index").search(["heart"], 5)[0]) == 5
-    with pytest.raises(UserError, match="unknown dense index 'PQ'"):
+    with pytest.raises(UserError, match="'PQ'"):
         build_index(corpus, tmp_path / "pq", "dense", encoder=str(model), options=unknown)
 
 

@@ -145,5 +145,5 @@ def test_opening_imports_nothing_heavy():
 
 
 def test_a_corpus_without_words(tmp_path):
-    with pytest.raises(UserError, match="no word"):
+    with pytest.raises(UserError):
         build_lexical(["!", "?"], tmp_path)
