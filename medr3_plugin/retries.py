@@ -32,11 +32,11 @@ class Tries:
         """Wait after a failed try; False, without waiting, if the next one would come after the deadline.
 
         Args:
-            asked_s: the wait that the service asked for, see `asked_wait`.
+            asked_s: the wait that the service asked for, see `asked_wait`; 0 is no reason to ask again without a pause.
         """
         # full jitter: requests that fail together must not come back together
-        ceiling = min(self._first_s * 2**self.failed, self._longest_s)
-        least, most = (0, ceiling) if asked_s is None else (asked_s, 1.5 * asked_s)
+        ceiling = min(self._first_s * 2.0 ** min(self.failed, 60), self._longest_s)
+        least, most = (asked_s, 1.5 * asked_s) if asked_s else (0, ceiling)
         wait = random.uniform(least, most)  # noqa: S311
         self.failed += 1
         if wait >= self.left_s:

@@ -28,6 +28,13 @@ async def test_pauses_double_up_to_the_longest(waits):
     assert tries.failed == 5
 
 
+async def test_a_service_that_asks_for_no_wait_is_not_asked_in_a_loop(waits):
+    tries = Tries((0.5, 3.0))
+    for _ in range(1100):  # 2 ** 1024 is no float
+        await tries.pause(asked_s=0.0)
+    assert (waits[0], waits[-1]) == (0.5, 3.0)
+
+
 async def test_no_pause_beyond_the_deadline(waits):
     tries = Tries((10.0, 10.0), timeout_s=9.0)
     assert not await tries.pause()
