@@ -141,6 +141,10 @@ class Question:
         keys = word_keys(word)
         return word in self.words or stem(word) in self.stems or (bool(keys) and self.keys.issuperset(keys))
 
+    def asks(self, words: Sequence[str]) -> bool:
+        """Whether all of `words`, in any of their forms, stand in the sentence that asks."""
+        return all(stem(word) in self.places for word in words)
+
     @property
     def asking(self) -> str:
         """The last sentence of the question."""
