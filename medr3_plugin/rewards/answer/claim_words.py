@@ -24,21 +24,8 @@ APPOSITION = re.compile(
 )
 CONSIDERED = re.compile(rf"\b(?:i|we)(?: would)? (?:consider|regard|view|judge|deem) ({REF}) (?:to be|as)\b")
 GROUNDING = frozenset(("because", "since", "given", "as", "based on", "according to"))
-ENDS = frozenset(
-    (
-        "only",
-        "it is",
-        "is",
-        "are",
-        "would be",
-        "remains",
-        "is left",
-        "is what remains",
-        "applies",
-        "does",
-        "yes",
-    )
-)
+# said behind a reference, and nothing else
+ENDS = re.compile("only|answer|it is|is|are|would be|remains|is left|is what remains|applies|does|yes")
 SUPERLATIVE = re.compile(
     r"\b(?:most|mostlikely|best(?! known)|main|primary|ideal|optimal|"
     r"fits?|explains?|match(?:es)?|accounts? for|describes?|supported by|consistent with|"

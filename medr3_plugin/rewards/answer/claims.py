@@ -148,8 +148,11 @@ def _explained(  # noqa: PLR0911 - one return a kind of explanation
         return f"it {told}" if reason[0].endswith(("which", "who")) else told
     told = rest[1:].strip(wording.AROUND)
     words = told.split()
-    if not words or told in claim_words.ENDS:
+    if not words or claim_words.ENDS.fullmatch(told):
         return ""
+    kind = question.open and rest[0] == "," and words[0] in ("a", "an")
+    if kind and wording.BADLY.isdisjoint(words) and not any(map(says_bad, words)) and is_ground(told):
+        return ""  # what kind of disease it is names no other
     if question.verdicts or words[0] in ("a", "an", "this", "it", "these"):
         return told
     if words[0] in doubts.JOINING or words[0] in wording.LOADED:
@@ -198,7 +201,7 @@ def _leads_plainly(before: list[str], question: Question) -> bool:
 
 def _ends(before: list[str], said: list[str], question: Question) -> bool:
     """Whether the words behind a reference end the claim, or say that it is the answer."""
-    if not said or " ".join(said) in claim_words.ENDS:
+    if not said or claim_words.ENDS.fullmatch(" ".join(said)):
         return True
     true = said[:2] in (["is", "correct"], ["is", "true"], ["is", "right"])
     if question.negative and before and true:
@@ -265,8 +268,9 @@ def _names_answer(subject: list[str], after: list[str], question: Question) -> b
     if _new([*subject, *after], question) or (calls_answer and subject[-1] not in wording.LINKS):
         return False  # "the answer is caused by"
     told = _told([*subject, *after])
-    is_noun = not subject and (after == [question.asked_for] or (question.counts and bool(told)))
-    return is_noun or (len(told) > 1 and question.asks(told)) or _leads(subject, question)
+    if question.asks(told) and not subject and (after[0] in ("is", "are") or len(after) == 1):
+        return bool(told) or question.counts  # "Thiamine deficiency", "Thiamine is deficient"
+    return (len(told) > 1 and question.asks(told)) or _leads(subject, question)
 
 
 def _praises(after: list[str], question: Question) -> bool:
