@@ -80,9 +80,9 @@ def doubts_answer(text: str, question: Question) -> bool:
     if question.verdicts:
         return False
     words = text.strip(wording.AROUND).split()
-    doubt = [word for word in words if word in wording.LOADED or says_bad(word)]
     if has_cjk(text):
         return wording.CHINESE_DOUBTS.fullmatch("".join(words)) is not None
+    doubt = [word for word in words if word in wording.LOADED or says_bad(word)]
     of_own = bool(words) and wording.ANY_REF.match(words[0]) is not None
     about = of_own or (bool(words) and words[0] in doubts.SELF)
     known = (wording.PLAIN, wording.MARKS, wording.NAMES_ANSWER, doubt)

@@ -70,10 +70,13 @@ def claim(text: str, question: Question, lettered: Container[str]) -> Claim | No
 
 def _parts(text: str, question: Question) -> _Parts | None:
     """The parts of a sentence; None if it names no label, or what stands behind the label is no explanation."""
+    if not wording.ANY_REF.search(text):
+        return None
     text = text.lstrip(wording.AROUND)
     text = wording.NOT_BUT.sub("", text) if question.open else text
-    text = claim_words.INTERPOSED.sub("", claim_words.OPINION.sub("", doubts.SURE.sub("", text)))
-    text = claim_words.CONSIDERED.sub(r"\1 is", text)
+    text = claim_words.OPINION.sub("", doubts.SURE.sub("", text))
+    text = claim_words.INTERPOSED.sub("", text) if " , " in text else text
+    text = claim_words.CONSIDERED.sub(r"\1 is", text) if " as " in text or " to be " in text else text
     found = wording.ANY_REF.search(text)
     if found is None:
         return None

@@ -316,7 +316,7 @@ def _option_names(
     """Names of the options. A key that two different texts share names neither of them."""
     spelled: dict[str, dict[str, str]] = {}
     for letter, text in options.items():
-        for name in (text, abbreviated(text), *acted(text)):
+        for name in (text, abbreviated(text), *acted(text), " and ".join(text.rsplit(",", 1))):
             spelled.setdefault(name_key(name), {}).setdefault(_spelling(name), letter)
         if word := _verdict_word(text):
             for name in YES_NO[word]:

@@ -303,6 +303,7 @@ def test_the_texts_of_options_that_are_not_there_do_not_count():
         (NERVE, NERVE["B"], "paralysis of facial muscles, loss of taste", None),
         (CALCIUM, CALCIUM["C"], CALCIUM["C"], 2), (CALCIUM, CALCIUM["C"], CALCIUM["A"], 0),
         (CALCIUM, CALCIUM["C"], "Increased phosphate, decreased calcium", None),
+        (CALCIUM, CALCIUM["C"], "Increased calcium and decreased phosphate", 2),
         (CHINESE, "头孢曲松", "A、头孢曲松", 2), (CHINESE, "头孢曲松", "答案是头孢曲松", 2),
         (CHINESE, "头孢曲松", "庆大霉素", 0),
         (CHINESE, "头孢曲松", "头孢曲松或庆大霉素", None), (CHINESE, "头孢曲松", "不是头孢曲松", None),
