@@ -1,4 +1,4 @@
-"""Servers of Search-R1's `/retrieve` beside each other, under the same load.
+"""Retrieval servers beside each other, under the same load: Search-R1's `/retrieve`, or rLLM's with `--rllm NAME`.
 
     python benchmarks/peers.py --server ours=http://127.0.0.1:8765 --server other=http://127.0.0.1:8000 \
         --queries questions.txt [--clients 1 64 200 --seconds 15 --rounds 2]
@@ -53,17 +53,19 @@ def cpu_seconds(pid: int | None) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def ask(session: aiohttp.ClientSession, url: str, query: str, topk: int) -> str:
-    body = {"queries": [query], "topk": topk, "return_scores": True}
+async def ask(session: aiohttp.ClientSession, url: str, query: str, topk: int, rllm: bool) -> str:
+    search_r1 = {"queries": [query], "topk": topk, "return_scores": True}
+    body = {"query": query, "top_k": topk} if rllm else search_r1
     try:
         async with session.post(f"{url}/retrieve", json=body) as response:
             if response.status == 429:
                 await response.read()
                 await asyncio.sleep(float(response.headers.get("Retry-After", 1)))
                 return "429"
-            result = (await response.json())["result"] if response.status == 200 else []
+            answer = await response.json() if response.status == 200 else {}
     except (aiohttp.ClientError, asyncio.TimeoutError, ValueError, KeyError) as error:
         return type(error).__name__
+    result = [answer["results"]] if rllm and "results" in answer else answer.get("result", [])
     return "answered" if len(result) == 1 and len(result[0]) == topk else f"status {response.status}"
 
 
@@ -74,6 +76,7 @@ async def load(  # noqa: PLR0917
     clients: int,
     seconds: float,
     topk: int,
+    rllm: bool,
     into: Load,
 ) -> None:
     connector = aiohttp.TCPConnector(limit=0)
@@ -87,7 +90,7 @@ async def load(  # noqa: PLR0917
                 query = f"{texts[number % len(texts)]} {number}"
                 asked, outcome = time.perf_counter(), "429"
                 while outcome == "429":
-                    outcome = await ask(session, url, query, topk)
+                    outcome = await ask(session, url, query, topk, rllm)
                     into.outcomes[outcome] += 1
                 if outcome == "answered":
                     into.latencies.append(time.perf_counter() - asked)
@@ -102,6 +105,7 @@ async def main() -> None:
     )
     parser.add_argument("--server", action="append", required=True, metavar="NAME=URL")
     parser.add_argument("--pid", action="append", default=[], metavar="NAME=PID")
+    parser.add_argument("--rllm", action="append", default=[], metavar="NAME", help="speaks rLLM's protocol")
     parser.add_argument("--queries", type=Path, required=True, help="a query per line")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 64, 200])
     parser.add_argument("--seconds", type=float, default=15)
@@ -113,7 +117,7 @@ async def main() -> None:
     texts = [line.strip() for line in given.queries.read_text().splitlines() if line.strip()]
     counters = {name: itertools.count() for name in servers}  # the same queries for each
     for name, url in servers.items():
-        await load(url, counters[name], texts, 1, 1, given.topk, Load())  # warm up
+        await load(url, counters[name], texts, 1, 1, given.topk, name in given.rllm, Load())  # warm up
     columns = (
         "clients",
         "server",
@@ -130,7 +134,10 @@ async def main() -> None:
         for _ in range(given.rounds):
             for name, url in servers.items():
                 before = cpu_seconds(pids.get(name))
-                await load(url, counters[name], texts, clients, given.seconds, given.topk, found[name])
+                spoken = name in given.rllm
+                await load(
+                    url, counters[name], texts, clients, given.seconds, given.topk, spoken, found[name]
+                )
                 found[name].cpu_s += cpu_seconds(pids.get(name)) - before
         for name, done in found.items():
             errors = {kind: count for kind, count in done.outcomes.items() if kind not in ("answered", "429")}

@@ -79,10 +79,11 @@ def _on_this_machine(wanted: str | None, run_dir: Path) -> tuple[str, dict[str, 
 
     if wanted == "auto":
         wanted = speed.precision_of_run(run_dir / "config.yaml")
-        precisions = (wanted,) if wanted else speed.PRECISIONS
-    else:
-        precisions = (wanted if wanted in speed.PRECISIONS else "float32",)
-    measured = speed.measured_here(precisions)
-    chosen = speed.choose(measured)
+    elif wanted not in speed.PRECISIONS:
+        wanted = "float32"
+    measured = speed.measured_here()
+    chosen, warning = speed.choose_in(wanted, measured)
     print(f"measured: {', '.join(map(str, measured))}; chosen: {chosen}", file=sys.stderr)
+    if warning:
+        print(f"warning: {warning}", file=sys.stderr)
     return chosen.precision, speed.cpu_environment(chosen.threads)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +82,19 @@ def choose(measured: list[Speed]) -> Speed:
     return best if best.rate > CLEARLY * first.rate else first
 
 
-def measured_here(precisions: Sequence[str] = PRECISIONS) -> list[Speed]:
+def choose_in(precision: str | None, measured: list[Speed]) -> tuple[Speed, str]:
+    """The choice in a given precision (in any, if None), and a warning if another precision is clearly faster."""
+    chosen = choose([speed for speed in measured if precision in {None, speed.precision}])
+    best = choose([chosen, *measured])
+    if best.precision == chosen.precision:
+        return chosen, ""
+    return chosen, (
+        f"precision={chosen.precision} is {best.rate / chosen.rate:.1f} times slower here than "
+        f"precision={best.precision}; precision=auto would choose that for a new run"
+    )
+
+
+def measured_here() -> list[Speed]:
     """All choices on this machine: each precision on all cores, and on one."""
     import torch
 
@@ -92,7 +103,7 @@ def measured_here(precisions: Sequence[str] = PRECISIONS) -> list[Speed]:
         return [
             measure(threads, precision)
             for threads in sorted({1, cores()}, reverse=True)
-            for precision in precisions
+            for precision in PRECISIONS
         ]
     finally:
         torch.set_num_threads(before)

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch")
 
 from medr3_plugin.platform_cpu import speed
-from medr3_plugin.platform_cpu.speed import Speed, choose
+from medr3_plugin.platform_cpu.speed import Speed, choose, choose_in
 
 
 def test_the_clearly_fastest_is_chosen():
@@ -18,6 +18,17 @@ def test_the_clearly_fastest_is_chosen():
         choose([plain, Speed(2, "bfloat16", decode=110, update=2.1)]) == plain
     )  # no gain worth another precision
     assert choose([plain, Speed(1, "float32", decode=100, update=20)]).threads == 1
+
+
+def test_a_precision_that_is_slow_here_is_named():
+    plain, half = Speed(2, "float32", decode=100, update=2), Speed(2, "bfloat16", decode=40, update=0.1)
+    chosen, warning = choose_in("bfloat16", [plain, half])
+    assert chosen == half
+    assert "precision=float32" in warning
+    assert choose_in("float32", [plain, half]) == choose_in(None, [plain, half]) == (plain, "")
+    fast = Speed(1, "bfloat16", decode=300, update=6)
+    assert choose_in(None, [plain, half, fast]) == choose_in("bfloat16", [plain, half, fast]) == (fast, "")
+    assert choose_in("float32", [plain, half, fast])[1]
 
 
 def test_measuring_leaves_the_threads_as_they_were(monkeypatch):

@@ -210,7 +210,7 @@ async def test_waiting_for_this_clients_own_connection_is_no_failure(connect):
 async def test_those_who_wait_for_a_connection_learn_that_the_service_is_dead(connect):
     async with serving(sends(b"", close=False)) as server:
         client = connect(
-            server.url, max_connections=2, timeout_s=0.3, breaker_failures=2, breaker_cooldown_s=60
+            server.url, max_connections=2, timeout_s=2, breaker_failures=2, breaker_cooldown_s=60
         )
         kinds = [
             failure.kind

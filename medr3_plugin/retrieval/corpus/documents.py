@@ -13,6 +13,7 @@ the row at hand and the ids.
 from __future__ import annotations
 
 import datetime
+import functools
 import html
 import json
 import math
@@ -144,14 +145,22 @@ def _known_columns(row: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in row.items():
         if isinstance(value, float) and math.isnan(value):
             continue
-        lower = _BETWEEN.sub("_", str(name).strip().lower())
-        columns[lower if lower in _KNOWN and lower not in row else name] = value
+        known = _known_name(name)
+        columns[name if known in row else known] = value
     for names in _NAMES.values():
-        empty = [name for name in names if name in columns and columns[name] in (None, "")]
-        if empty and any(name in columns and name not in empty for name in names):
-            for name in empty:
+        given = [name for name in names if name in columns]
+        if len(given) > 1:
+            empty = [name for name in given if columns[name] in (None, "")]
+            for name in empty if len(empty) < len(given) else ():
                 del columns[name]
     return columns
+
+
+@functools.lru_cache(maxsize=1 << 10)  # a file has the same columns in every row
+def _known_name(column: Any) -> Any:
+    """The name under which a column means something here; its own if it means nothing."""
+    lower = _BETWEEN.sub("_", str(column).strip().lower())
+    return lower if lower in _KNOWN else column
 
 
 def _identity(columns: dict[str, Any], where: str) -> str:
@@ -244,6 +253,10 @@ def _plain(columns: dict[str, Any], where: str) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for name, value in columns.items():
         if value is None:
+            continue
+        if isinstance(value, str):
+            _check_encodable(where, name, f"{name}{value}")
+            plain[str(name)] = value
             continue
         if _deeper_than(value, _DEEPEST):
             raise RowError(f"{where}: field {name!r}: nested deeper than {_DEEPEST} levels")

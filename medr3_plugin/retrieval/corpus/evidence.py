@@ -14,6 +14,7 @@ document as `evidence_type_method`, also when a corpus is read and written again
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -102,6 +103,7 @@ class Evidence:
     method: Method
 
 
+@functools.lru_cache(maxsize=1 << 10)  # a corpus has few
 def normalise_type(name: str) -> str:
     """`Randomised Controlled Trials` -> `rct`: lower case, underscores, other names, PubMed's publication types."""
     if evidence_rules_zh.is_chinese(name):

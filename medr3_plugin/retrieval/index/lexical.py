@@ -37,6 +37,8 @@ _RARER = 4
 """How many times rarer than another name the query's own must be for the other to be searched for, too."""
 
 _DAMAGE = (OSError, EOFError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
+_FEW = 256
+"""Results up to which one pass with insertion is quicker than sorting."""
 NO_SUCH_DOCUMENT = "the index names a document that it does not have"
 
 
@@ -65,9 +67,8 @@ class LexicalIndex:
             raise UserError(f"{folder}: not a complete BM25 index ({error}); build it again") from error
         if not fits:
             raise UserError(f"{folder}: the BM25 index's files do not fit together; build it again")
-        # plain arrays over the same mapping: indexing an np.memmap costs a Python object each time
-        self._data, self._documents = np.asarray(self._data), np.asarray(self._documents)
         self.accumulate: Callable[..., None] = _accumulate
+        self._best: Callable[..., int] | None = None  # compiled
         self._new = functools.lru_cache(maxsize=1 << 16)(
             self._new_terms
         )  # the same pairs of words come again
@@ -153,6 +154,10 @@ class LexicalIndex:
         self.accumulate(scores, self._data, self._documents, starts, ends)
         if mask is not None:
             scores *= mask
+        if self._best is not None and topk <= _FEW:
+            rows, best = np.empty(topk, dtype=np.int64), np.empty(topk, dtype=np.float32)
+            found = self._best(scores, rows, best)
+            return rows[:found], best[:found]
         shortest_first = np.argsort(ends - starts, kind="stable")
         bound = np.float32(0)
         for which in shortest_first:
@@ -169,14 +174,16 @@ class LexicalIndex:
         return candidates[order], candidate_scores[order]
 
     def warm_up(self) -> None:
-        """Use the compiled sum, if numba is installed (compiled once a machine, then cached on disk)."""
+        """Use the compiled loops, if numba is installed (compiled once a machine, then cached on disk)."""
         try:
-            from medr3_plugin.retrieval.index.lexical_compiled import accumulate
+            from medr3_plugin.retrieval.index.lexical_compiled import accumulate, best
         except ImportError:
             return
         no_terms = np.empty(0, dtype=self._starts.dtype)
-        accumulate(np.zeros(1, dtype=np.float32), self._data, self._documents, no_terms, no_terms)
-        self.accumulate = accumulate
+        scores = np.zeros(1, dtype=np.float32)
+        accumulate(scores, self._data, self._documents, no_terms, no_terms)
+        best(scores, np.empty(1, dtype=np.int64), scores.copy())
+        self.accumulate, self._best = accumulate, best
 
 
 def _kth(values: Scores, k: int) -> np.float32:

@@ -126,14 +126,19 @@ def test_threads_get_the_same_answers(index):
     assert all(answer == expected for answer in answers)
 
 
-def test_compiled_search_gives_the_same(tmp_path):
+@pytest.mark.parametrize("count", [1, 7, 80, 400])
+def test_compiled_search_gives_the_same(tmp_path, count):
     pytest.importorskip("numba")
-    build_lexical(TEXTS, tmp_path)
+    texts = TEXTS * 5  # documents of equal score come in row order
+    build_lexical(texts, tmp_path)
     plain, compiled = LexicalIndex(tmp_path), LexicalIndex(tmp_path)
     compiled.warm_up()
     assert compiled.accumulate is not plain.accumulate
-    for one, other in zip(plain.search(QUERIES, 80), compiled.search(QUERIES, 80), strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5)
+    for mask in (None, np.arange(len(texts)) % 3 == 1, np.zeros(len(texts), dtype=bool)):
+        rows, scores = plain.search(QUERIES, count, mask)
+        compiled_rows, compiled_scores = compiled.search(QUERIES, count, mask)
+        np.testing.assert_array_equal(rows, compiled_rows)
+        np.testing.assert_allclose(scores, compiled_scores, rtol=1e-5)
 
 
 def test_opening_imports_nothing_heavy():
