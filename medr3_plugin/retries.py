@@ -47,4 +47,8 @@ class Tries:
 
 def asked_wait(header: str | None) -> float | None:
     """Seconds of a `Retry-After` header, a minute at most; None if it is absent or a date."""
-    return min(float(header), _MOST_ASKED_S) if header and header.isdecimal() else None
+    try:
+        seconds = float(header) if header else -1.0
+    except ValueError:
+        return None
+    return min(seconds, _MOST_ASKED_S) if seconds >= 0 else None

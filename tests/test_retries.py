@@ -44,7 +44,15 @@ async def test_no_pause_beyond_the_deadline(waits):
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [(None, None), ("", None), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("2", 2.0), ("3600", 60.0)],
+    [
+        (None, None),
+        ("", None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("2", 2.0),
+        ("0.5", 0.5),
+        ("nan", None),
+        ("3600", 60.0),
+    ],
 )
 def test_the_wait_that_a_service_asks_for(header, seconds):
     assert asked_wait(header) == seconds

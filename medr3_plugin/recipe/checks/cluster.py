@@ -39,7 +39,7 @@ def packages(config: Any) -> Iterator[Finding]:
         "liger_kernel": ("liger-kernel", bool(model.use_liger), "liger-kernel"),
         "sentence_transformers": (
             "sentence-transformers",
-            bool(((section(config).get("reward") or {}).get("encoder") or {}).get("path")),
+            bool(section(config, "reward", "encoder").get("path")),
             "medr3-plugin[dense]",
         ),
     }
@@ -123,7 +123,7 @@ def silence(address: str, usual_port: int = 0) -> str:
 
 
 def _judge_url(config: Any) -> str | None:
-    judge = (section(config).get("reward") or {}).get("judge") or {}
+    judge = section(config, "reward", "judge")
     return judge.get("base_url") if judge.get("kind") == "openai" else None
 
 
@@ -133,8 +133,7 @@ def addresses(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterat
     if nodes < 2:
         return
     asked = [("medr3.reward.judge.base_url", _judge_url(config), "reward")]
-    ours = section(config)
-    if most_searches(ours, (ours.get("environment") or {}).get("max_searches", 1)):
+    if most_searches(config):
         asked += [
             (f"{key}.{name}", options.get(name), "rollout")
             for key, options in retrieval.items()

@@ -44,7 +44,7 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
     for key, options in retrieval.items():
         if index := options.get("index"):
             yield from _index(key, str(index))
-    if encoder := ((ours.get("reward") or {}).get("encoder") or {}).get("path"):
+    if encoder := section(config, "reward", "encoder").get("path"):
         yield from _model("medr3.reward.encoder.path", str(encoder))
     for key, folder in (
         ("medr3.run_dir", ours.get("run_dir")),
@@ -53,7 +53,7 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
         ("trainer.validation_data_dir", config.trainer.validation_data_dir),
     ):
         yield from _writable(key, folder)
-    for vocabulary in ((ours.get("reward") or {}).get("extractor") or {}).get("vocabularies") or ():
+    for vocabulary in section(config, "reward", "extractor").get("vocabularies") or ():
         if not Path(vocabulary).expanduser().is_file():
             maker = _maker(vocabulary, "`medr3 data vocab`")
             yield _absent("medr3.reward.extractor.vocabularies", "no such file:", vocabulary, maker)

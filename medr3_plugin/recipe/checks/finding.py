@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, cast
 
 from medr3_plugin.errors import UserError
@@ -36,18 +35,21 @@ class Finding(NamedTuple):
         return cls("error", where, message)
 
 
-def section(config: Any) -> dict[str, Any]:
-    """The section `medr3` of the configuration as plain values; empty if it is not there."""
+def section(config: Any, *path: str) -> dict[str, Any]:
+    """The section `medr3` of the configuration, or the one at `path` in it, as plain values; empty if not there."""
     from omegaconf import OmegaConf
 
-    if "medr3" not in config:
-        return {}
-    return cast(dict[str, Any], OmegaConf.to_container(config.medr3, resolve=True))
+    found: Any = OmegaConf.to_container(config.medr3, resolve=True) if "medr3" in config else None
+    for name in path:
+        found = (found or {}).get(name)
+    return cast(dict[str, Any], found or {})
 
 
-def most_searches(ours: Mapping[str, Any], usual: int) -> int:
-    """Most searches of a trajectory in any stage; `usual` where a stage does not say."""
-    limits = [stage.get("max_searches") for stage in ours.get("stages") or ()]
+def most_searches(config: Any, usual: int | None = None) -> int:
+    """Most searches of a trajectory in any stage; `usual`, or what the environment says, where a stage does not say."""
+    if usual is None:
+        usual = section(config, "environment").get("max_searches", 1)
+    limits = [stage.get("max_searches") for stage in section(config).get("stages") or ()]
     return max([usual if limit is None else limit for limit in limits] or [usual])
 
 

@@ -26,22 +26,20 @@ def english_only(config: Any, files: list[str]) -> Iterator[Finding]:
     Args:
         files: training and validation data; another check reports unreadable ones.
     """
-    ours = section(config)
     if not any(map(_is_chinese, files)):
         return
-    reward = ours.get("reward") or {}
     parts = []
-    settings = ours.get("environment") or {}
+    settings = section(config, "environment")
     lines = [name for name in EnvironmentSettings.model_fields if name.endswith("_line")]
     if english := [name for name in lines if not has_cjk(str(settings.get(name) or ""))]:
         parts.append(f"medr3.environment.{', '.join(english)}: the model is shown English lines")
-    vocabularies = (reward.get("extractor") or {}).get("vocabularies") or ()
+    vocabularies = section(config, "reward", "extractor").get("vocabularies") or ()
     if without := [str(name) for name in vocabularies if _holds_no_chinese(str(name))]:
         parts.append(f"the vocabulary {', '.join(without)}has no Chinese names")
-    encoder = str((reward.get("encoder") or {}).get("path") or "")
+    encoder = str(section(config, "reward", "encoder").get("path") or "")
     if "minilm" in encoder.lower() and "multilingual" not in encoder.lower():
         parts.append(f"the encoder {Path(encoder).name}: use a multilingual one")
-    if (reward.get("judge") or {}).get("kind", "rule") == "rule":
+    if section(config, "reward", "judge").get("kind", "rule") == "rule":
         parts.append(
             "the answer rules know fewer Chinese forms than English ones, and no judge reads the rest"
         )

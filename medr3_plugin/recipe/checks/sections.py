@@ -179,13 +179,13 @@ def tools(config: Any, folder: Path) -> Iterator[Finding]:
         except UserError as error:
             yield Finding.of(error)
             continue
-        environment = EnvironmentSettings.from_mapping(section(config).get("environment"))
+        environment = EnvironmentSettings.from_mapping(section(config, "environment"))
         yield from _tool_turns(config, settings.over(environment).max_searches)
 
 
 def _tool_turns(config: Any, of_tool: int) -> Iterator[Finding]:
     """verl ends a trajectory at its last turn, answered or not."""
-    most = most_searches(section(config), of_tool)
+    most = most_searches(config, of_tool)
     turns = config.actor_rollout_ref.rollout.multi_turn.max_assistant_turns
     if turns and turns < most + 1:
         yield Finding.error(
@@ -200,7 +200,7 @@ def retrieval_options(config: Any, folder: Path) -> dict[str, dict[str, Any]]:
     Raises:
         UserError: the recipe calls tools, and its tool file is missing or cannot be read.
     """
-    ours = section(config).get("retrieval") or {}
+    ours = section(config, "retrieval")
     if not tool_file.calls_tools(config):
         searches = config.actor_rollout_ref.rollout.agent.default_agent_loop == names.AGENT_LOOP
         return {"medr3.retrieval": ours} if searches else {}

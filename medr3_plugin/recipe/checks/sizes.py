@@ -24,8 +24,7 @@ _PREFILL_TOKENS = 8
 def lengths(config: Any) -> Iterator[Finding]:
     """Prompt, response and documents fit into the model, the micro batch and the response."""
     data, rollout, actor = config.data, config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
-    ours = section(config)
-    environment = ours.get("environment") or {}
+    environment = section(config, "environment")
     whole = data.max_prompt_length + data.max_response_length
     what = "prompt + response"
     if environment.get("prefill_think") is True and rollout.agent.default_agent_loop == "medr3_search":
@@ -50,18 +49,23 @@ def lengths(config: Any) -> Iterator[Finding]:
     size = model_size(str(config.actor_rollout_ref.model.path))
     if size is not None and size.positions is not None and size.positions < whole:
         yield Finding.error("data", f"{what} = {whole} tokens, the model has {size.positions} positions")
-    overlong = ((ours.get("reward") or {}).get("penalties") or {}).get("overlong") or {}
+    overlong = section(config, "reward", "penalties", "overlong")
     if (overlong.get("max_tokens") or 0) > data.max_response_length:
         yield Finding.error(
             "medr3.reward.penalties.overlong.max_tokens",
             f"{overlong['max_tokens']} is more than data.max_response_length {data.max_response_length}: no response "
             "would get the full penalty",
         )
-    if rollout.agent.default_agent_loop != "medr3_search":
-        return
+    if rollout.agent.default_agent_loop == "medr3_search":
+        yield from _documents(config)
+
+
+def _documents(config: Any) -> Iterator[Finding]:
+    """The documents of a trajectory fit beside its answer."""
     from medr3_plugin.environment.settings import EnvironmentSettings
 
-    settings = EnvironmentSettings.from_mapping(environment)
+    data = config.data
+    settings = EnvironmentSettings.from_mapping(section(config, "environment"))
     room = data.max_response_length - settings.answer_reserve
     if room < settings.document_tokens:
         yield Finding.error(
@@ -71,7 +75,7 @@ def lengths(config: Any) -> Iterator[Finding]:
         )
     if settings.document_tokens > settings.search_tokens:
         yield Finding.error("medr3.environment.document_tokens", "is larger than search_tokens")
-    most = most_searches(ours, settings.max_searches)
+    most = most_searches(config, settings.max_searches)
     share = most * settings.search_tokens / data.max_response_length
     if share > 0.75:
         yield Finding.note(
@@ -83,8 +87,14 @@ def lengths(config: Any) -> Iterator[Finding]:
 
 def budgets(config: Any) -> Iterator[Finding]:
     """Groups, batches and steps."""
-    from medr3_plugin.stages.schedule import Schedule
+    # in verl's asynchronous mode a step draws and trains in parts
+    separate = verl_mode(config) == "separate_async"
+    updates = config.trainer.v1.separate_async.parameter_sync_step if separate else 1
+    yield from _batches(config, updates)
+    yield from _steps(config, updates)
 
+
+def _batches(config: Any, updates: int) -> Iterator[Finding]:
     data, rollout, actor = config.data, config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
     if rollout.n < 2 and "grpo" in str(config.algorithm.adv_estimator):
         yield Finding.error(
@@ -114,14 +124,20 @@ def budgets(config: Any) -> Iterator[Finding]:
             "actor_rollout_ref.rollout.calculate_log_probs",
             "must be true: algorithm.rollout_correction compares with the log-probs of the rollout",
         )
-    separate = verl_mode(config) == "separate_async"
-    updates = config.trainer.v1.separate_async.parameter_sync_step if separate else 1
     drawn = data.train_batch_size // updates
     if data.get("gen_batch_size") and drawn % data.gen_batch_size:
         yield Finding.error(
             "data.gen_batch_size",
             f"{data.gen_batch_size} does not divide the {drawn} prompts drawn at a time",
         )
+
+
+def _steps(config: Any, updates: int) -> Iterator[Finding]:
+    """The length of the run and of its stages, and what begins only after some steps."""
+    from medr3_plugin.stages.schedule import Schedule
+
+    data, rollout = config.data, config.actor_rollout_ref.rollout
+    optimizer = config.actor_rollout_ref.actor.optim
     schedule = Schedule.from_config(section(config)["stages"])
     steps = schedule.max_steps
     warmup, critic = config.trainer.critic_warmup, needs_critic(config)
@@ -131,10 +147,10 @@ def budgets(config: Any) -> Iterator[Finding]:
             "trainer.critic_warmup", f"{warmup}: the policy would not be trained before that step, and {why}"
         )
     longest = max(stage.until.max_steps for stage in schedule.stages) * updates
-    if (actor.optim.lr_warmup_steps or 0) >= longest:
+    if (optimizer.lr_warmup_steps or 0) >= longest:
         yield Finding.error(
             "actor_rollout_ref.actor.optim.lr_warmup_steps",
-            f"{actor.optim.lr_warmup_steps}, but no stage has more than {longest} updates: none would reach its "
+            f"{optimizer.lr_warmup_steps}, but no stage has more than {longest} updates: none would reach its "
             "learning rate, because the schedule restarts in each stage",
         )
     for index, stage in enumerate(schedule.stages):
@@ -142,7 +158,7 @@ def budgets(config: Any) -> Iterator[Finding]:
             yield Finding.note(f"medr3.stages[{index}].until", unmet)
     batch = f"{data.train_batch_size} x {rollout.n} = {data.train_batch_size * rollout.n} trajectories"
     yield Finding.note("budget", f"at most {steps} steps of {batch}")
-    if config.trainer.test_freq > 0 and not config.data.val_files:
+    if config.trainer.test_freq > 0 and not data.val_files:
         yield Finding.error("data.val_files", "needed, because trainer.test_freq is positive")
 
 

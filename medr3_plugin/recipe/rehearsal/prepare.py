@@ -15,7 +15,7 @@ from medr3_plugin.environment import tool_file
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks import check_config
 from medr3_plugin.recipe.checks.cluster import silence
-from medr3_plugin.recipe.checks.finding import Finding, most_searches, needs_critic
+from medr3_plugin.recipe.checks.finding import Finding, most_searches, needs_critic, section
 from medr3_plugin.recipe.checks.sections import retrieval_options
 from medr3_plugin.recipe.checks.sizes import FREE_MEMORY
 from medr3_plugin.recipe.rehearsal import replaced, stand_ins
@@ -102,15 +102,7 @@ def prepare(
     _refuse_errors(findings)
     folder.mkdir(parents=True, exist_ok=True)
     missing = _Missing(allow_stand_ins)
-    changed: list[Replaced] = []
-    changed += replaced.replace(config, _data(config, folder, missing))
-    changed += replaced.replace(config, _retrieval(config, recipe.folder, folder, missing))
-    changed += replaced.replace(config, _rewards(config, folder, missing))
-    judged = _judge(config, missing)
-    missing.check()
-    if judged == "stand-in":
-        changed += replaced.replace(config, _stand_in_judge(resources))
-    stages = [stage["name"] for stage in config.medr3.stages]
+    changed, judged = _replace_missing(config, recipe.folder, folder, missing, resources)
     files = _train_files(config)
     model = build_tiny_model(
         str(config.actor_rollout_ref.model.path),
@@ -125,16 +117,9 @@ def prepare(
         raise UserError(
             f"data.max_prompt_length: all {len(lengths)} measured prompts are longer than {limit} tokens"
         )
+    stages = [stage["name"] for stage in config.medr3.stages]
     ranks = 2 if config.trainer.nnodes * config.trainer.n_gpus_per_node > 1 else 1
-    changed += replaced.replace(config, {"actor_rollout_ref.model.path": str(model.folder)})
-    if needs_critic(config):
-        paths = dict.fromkeys(("critic.model.path", "critic.model.tokenizer_path"), str(model.folder))
-        changed += replaced.replace(config, paths)
-    changed += replaced.replace(config, replaced.sizes(config, inside[-1] + 8))
-    changed += replaced.replace(config, replaced.devices(config, ranks))
-    run_dir = folder / "run"
-    changed += replaced.replace(config, replaced.schedule(config, run_dir))
-    changed += replaced.replace(config, replaced.scripted(config, folder / "agent_loops.yaml"))
+    changed += _shrink(config, folder, model.folder, prompt_tokens=inside[-1] + 8, ranks=ranks)
     # a mistake of the rehearsal's own shows here, not minutes later
     own = check_config(config, recipe.folder, files=True, gpu_memory_gib=gpu_memory_gib)
     _refuse_errors(own)
@@ -144,18 +129,45 @@ def prepare(
     _write(config, folder)
     return Prepared(
         folder=folder,
-        run_dir=run_dir,
+        run_dir=folder / "run",
         model=model,
         stages=stages,
         steps=max(2, len(stages)),
         ranks=ranks,
         prompts=lengths,
         prompt_limit=limit,
-        judged=bool(judged),
+        judged=judged,
         replaced=changed,
         stand_ins=[*missing.said, *([] if model.real_tokenizer else [f"tokenizer: {model.tokenizer}"])],
         notes=[finding for finding in findings if finding.level == "note"],
     )
+
+
+def _replace_missing(
+    config: Any, recipe: Path, folder: Path, missing: _Missing, resources: ExitStack
+) -> tuple[list[Replaced], bool]:
+    """Put stand-ins in place of what is not there, or refuse; what changed, and whether a judge model is asked."""
+    changed = replaced.replace(config, _data(config, folder, missing))
+    changed += replaced.replace(config, _retrieval(config, recipe, folder, missing))
+    changed += replaced.replace(config, _rewards(config, folder, missing))
+    judge = _judge(config, missing)
+    missing.check()
+    if judge == "stand-in":
+        changed += replaced.replace(config, _stand_in_judge(resources))
+    return changed, bool(judge)
+
+
+def _shrink(config: Any, folder: Path, model: Path, *, prompt_tokens: int, ranks: int) -> list[Replaced]:
+    """Make the recipe one that this machine's CPU runs in minutes."""
+    changed = replaced.replace(config, {"actor_rollout_ref.model.path": str(model)})
+    if needs_critic(config):
+        paths = dict.fromkeys(("critic.model.path", "critic.model.tokenizer_path"), str(model))
+        changed += replaced.replace(config, paths)
+    changed += replaced.replace(config, replaced.sizes(config, prompt_tokens))
+    changed += replaced.replace(config, replaced.devices(config, ranks))
+    changed += replaced.replace(config, replaced.schedule(config, folder / "run"))
+    changed += replaced.replace(config, replaced.scripted(config, folder / "agent_loops.yaml"))
+    return changed
 
 
 def _refuse_errors(findings: Iterable[Finding]) -> None:
@@ -207,8 +219,7 @@ def _retrieval(config: Any, recipe: Path, folder: Path, missing: _Missing) -> di
     """The stand-in index where an index folder or a service is not there."""
     by_path = retrieval_options(config, recipe)
     gone = [what for options in by_path.values() if (what := _not_there(options))]
-    usual = (config.medr3.get("environment") or {}).get("max_searches", 1)
-    if not gone or not most_searches(config.medr3, usual):
+    if not gone or not most_searches(config):
         return {}
     if not missing.stand_in(f"index ({gone[0]})", "make it with `medr3 index build`, or start `medr3 serve`"):
         return {}
@@ -237,14 +248,13 @@ def _not_there(options: dict[str, Any]) -> str:
 
 def _rewards(config: Any, folder: Path, missing: _Missing) -> dict[str, Any]:
     """Vocabularies and the sentence encoder of the reward."""
-    reward = config.medr3.get("reward") or {}
     wanted: dict[str, Any] = {}
-    vocabularies = as_list((reward.get("extractor") or {}).get("vocabularies"))
+    vocabularies = as_list(section(config, "reward", "extractor").get("vocabularies"))
     if absent := _absent(vocabularies):
         what = f"vocabulary ({absent[0]})"
         if missing.stand_in(what, "make it with `medr3 data vocab`"):
             wanted["medr3.reward.extractor.vocabularies"] = [str(stand_ins.write_vocabulary(folder))]
-    encoder = (reward.get("encoder") or {}).get("path")
+    encoder = section(config, "reward", "encoder").get("path")
     if (
         encoder
         and not _model_at_hand(encoder)
@@ -269,7 +279,7 @@ def _model_at_hand(path: str) -> bool:
 
 def _judge(config: Any, missing: _Missing) -> str:
     """`own` or `stand-in` if a judge model is asked, else ""."""
-    judge = (config.medr3.get("reward") or {}).get("judge") or {}
+    judge = section(config, "reward", "judge")
     kind = judge.get("kind", "rule")
     if kind == "rule" or config.reward.reward_manager.name != "medr3":
         return ""

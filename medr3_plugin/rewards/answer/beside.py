@@ -17,8 +17,17 @@ def is_plain(words: list[str], question: Question) -> bool:
     )
     return numbered or all(
         word in wording.MARKS
-        or ((word in wording.PLAIN or question.says(word)) and word not in wording.LOADED)
-        or (has_cjk(word) and all(part in question.text for part in wording.CHINESE_PLAIN.split(word)))
+        or (
+            (word in wording.PLAIN or (question.says(word) and not has_cjk(word)))
+            and word not in wording.LOADED
+        )
+        or (
+            has_cjk(word)
+            and all(
+                not part or (part.isalnum() and part in question.text)
+                for part in wording.CHINESE_PLAIN.split(word)
+            )
+        )
         for word in words
     )
 
@@ -61,6 +70,26 @@ def is_neutral(text: str, own: str, question: Question) -> bool:
         text = doubts.CONFIRMS_NO.sub("", text)
     doubted = doubts.TAKES_BACK.search(text) or doubts.WITHDRAWS.search(text)
     return not doubted or _is_about_something_else(text, question)
+
+
+def doubts_answer(text: str, question: Question) -> bool:
+    """Whether a text holds a doubt and nothing new that it could be about: "which is unlikely" is about the answer.
+
+    A sentence about the answer that claims nothing and says nothing new ("C is one of the options") is one, too.
+    """
+    if question.verdicts:
+        return False
+    words = text.strip(wording.AROUND).split()
+    if has_cjk(text):
+        return wording.CHINESE_DOUBTS.fullmatch("".join(words)) is not None
+    doubt = [word for word in words if word in wording.LOADED or says_bad(word)]
+    of_own = bool(words) and wording.ANY_REF.match(words[0]) is not None
+    about = of_own or (bool(words) and words[0] in doubts.SELF)
+    known = (wording.PLAIN, wording.MARKS, wording.NAMES_ANSWER, doubt)
+    return bool(doubt or of_own) and all(
+        any(word in some for some in known) or wording.ANY_REF.match(word) or (about and question.says(word))
+        for word in words
+    )
 
 
 def _tells(text: str, question: Question) -> bool:
@@ -141,6 +170,12 @@ def _explains(words: list[str], question: Question) -> bool:
         if joins or (leads and not relative):
             awaited = True
     return True
+
+
+def names_last(text: str) -> bool:
+    """Whether a sentence leads to the label that it names."""
+    told = text.strip(wording.AROUND)
+    return " " in told and wording.ANY_REF.match(told[-1]) is not None
 
 
 def is_sentence(comment: str, question: Question) -> bool:

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import re
 
+from medr3_plugin.rewards.answer.reading import REF
 from medr3_plugin.text import listed
 
 NOT_TRUE = re.compile(r"\b(?:not|n t) (?:true|correct|right|the answer)\b|\b(?:incorrect|untrue|false)\b")
 CONCLUDES = frozenset(listed("therefore thus so hence consequently accordingly conclusively overall"))
-REASON_BEGINS = re.compile(
-    r"(?:^| )(?:(?:, )?(?:because|since|(?<!be )given|due to|based on|which|who|where)|"
-    r", (?:as(?! well)|making|leading|causing|resulting|thereby))(?= |$)"
+_BECAUSE = "because|since|(?<!be )given|due to|based on|which|who|where"
+_REASON = (
+    rf"(?:^|(?:^| )[,(–—-] )(?P<why>{_BECAUSE}|as(?! well)|per|according to)(?= |$)|(?:^| )(?:{_BECAUSE})(?= |$)|"
+    r"(?:^| ), (?:making|leading|causing|resulting|thereby)(?= |$)|"
+    r"(?:^| )(?:[,(–—-] )?(?:因为|由于|因|理由是|原因是|基于)"
 )
+REASON_BEGINS = re.compile(_REASON)
+# where what is said of a reference ends
+SAID_ENDS = re.compile(rf"{_REASON}|(?:^| )[,:(–—-](?= |$)")
+APPOSITION = re.compile(
+    r",( [^,\ue000-\ue0ff]{1,200} ,)?"
+    r"(?= (?:is|are|was|were|has|have|had|can|could|may|might|would|will|does|do|should)\b)"
+)
+CONSIDERED = re.compile(rf"\b(?:i|we)(?: would)? (?:consider|regard|view|judge|deem) ({REF}) (?:to be|as)\b")
+GROUNDING = frozenset(("because", "since", "given", "as", "based on", "according to"))
+# said behind a reference, and nothing else
+ENDS = re.compile("only|answer|it is|is|are|would be|remains|is left|is what remains|applies|does|yes")
 SUPERLATIVE = re.compile(
     r"\b(?:most|mostlikely|best(?! known)|main|primary|ideal|optimal|"
-    r"correct|right|answer|preferred|choice|appropriate|suitable|recommended|indicated|warranted|chosen|selected|"
+    r"fits?|explains?|match(?:es)?|accounts? for|describes?|supported by|consistent with|"
+    r"correct|right|answer|diagnosis|option|likely|preferred|choice|appropriate|suitable|recommended|indicated|warranted|chosen|selected|"
     r"(?:should|must|needs? to) be (?:started|begun|given|administered|prescribed|initiated|performed|ordered)|"
     r"(?<!an )(?:option|one) (?:that|which|supported|described)|what (?:we|question|you|i|is) )\b"
 )

@@ -10,13 +10,13 @@ from medr3_plugin.text import listed
 
 # first a doubt, a second answer or a withdrawal; then signs of a rank or a share
 TAKES_BACK = re.compile(
-    r"\?|\b(?:confidence(?= [:=])|"
+    r"\?|% (?:sure|certain\w*|confiden\w*|probab\w*|likel\w*|chance)|\b(?:confidence(?= [:=])|"
     r"opposite|contrary|not really|take (?:that|this|it) back|(?:right|correct|true|possible|acceptable|fine) "
     r"(?:too|as well)|not (?:sure|certain|confirmed|final|correct|right|answer|it|that one|enough|case)|"
     r"unsure|uncertain\w*|hesitat\w+|"
     r"guess\w*|(?<!am )(?<!i m )confident|"
     r"(?:low|limited|moderate|medium|some|high|my) (?:confidence|certainty|probability|likelihood)|doubt\w*|"
-    r"% (?:sure|certain\w*|confiden\w*|probab\w*|likel\w*|chance)|wrong|incorrect|mistaken?|actually|wait|sorry|"
+    r"wrong|incorrect|mistaken?|actually|wait|sorry|"
     r"scratch that|"
     r"(?:second|on further) thought|change my|instead(?! of)|otherwise(?! healthy| normal| well| unremarkable)|"
     r"alternatively|alternative (?:answer|diagnosis|option|choice)|equally|a tie|toss|runner|backup|fallback|"
@@ -31,7 +31,7 @@ TAKES_BACK = re.compile(
     r"|think|guess|suppose|hope|wish|may|might|could|can(?:not| t)|do(?: "
     r"not|n t)|would also|also|d))\b"
     r"|不确定|不肯定|也可能|也有可能|也可以|也对|也正确|都对|都正确|均正确|均可|或者|还是|不能排除|无法排除|待排|其次|另一|"
-    r"猜|存疑|不一定|备选|第[一二三四五]个?选?项|前一|后一|上一|下一|更正|不对|错了"
+    r"猜|除非|存疑|不一定|备选|第[一二三四五]个?选?项|前一|后一|上一|下一|更正|不对|错了"
 )
 WITHDRAWS = re.compile(
     r"\b(?:wait|sorry|scratch|actually|mistaken?|corrected|correction|guess\w*|maybe|perhaps)\b"
@@ -45,7 +45,7 @@ CONFIRMS_NO = re.compile(
 SELF = frozenset(
     listed(
         "i my me we our us you your answer answers option options choice choices diagnosis diagnoses this that it "
-        "these those letter letters one ones here above below question another others"
+        "these those letter letters one ones here above below question another others them none"
     )
 )
 # an answer of yes or no may rest on "our findings", which themselves may be unclear

@@ -40,6 +40,7 @@ _IN_ORDER = frozenset(listed("and or not no with without of in to from then befo
 _ALTERNATIVES = re.compile(r"\b(?:or|versus|vs|either)\b|还是|或")
 _SENTENCE_END = re.compile(r"(?<=[.?!]) |\n|(?<=[。？])")
 _ENDING, _MIN_STEM = re.compile(r"(?:ment|ing|ed|es|s|e)$"), 4
+_ACTION = re.compile(r"([^\W\d_]{4,})ion of (?:the )?(.{3,})")
 _KIND_ASKED = re.compile(r"\b(?:what|which)(?: (?:is|are|was))?(?: the)? ([a-z]{3,})\b")
 # options about the others, and how else they are said
 _LISTED = (
@@ -141,6 +142,10 @@ class Question:
         keys = word_keys(word)
         return word in self.words or stem(word) in self.stems or (bool(keys) and self.keys.issuperset(keys))
 
+    def asks(self, words: Sequence[str]) -> bool:
+        """Whether all of `words`, in any of their forms, stand in the sentence that asks."""
+        return all(stem(word) in self.places for word in words)
+
     @property
     def asking(self) -> str:
         """The last sentence of the question."""
@@ -183,6 +188,8 @@ def stem(word: str) -> str:
     >>> {stem(word) for word in ("evaluates", "evaluated", "evaluate", "evaluating")}
     {'evaluat'}
     """
+    if word.endswith("ncy"):
+        return word[:-2] + "t"  # deficient
     return _ENDING.sub("", word) if len(word) > _MIN_STEM else word
 
 
@@ -309,7 +316,7 @@ def _option_names(
     """Names of the options. A key that two different texts share names neither of them."""
     spelled: dict[str, dict[str, str]] = {}
     for letter, text in options.items():
-        for name in (text, abbreviated(text)):
+        for name in (text, abbreviated(text), *acted(text), " and ".join(text.rsplit(",", 1))):
             spelled.setdefault(name_key(name), {}).setdefault(_spelling(name), letter)
         if word := _verdict_word(text):
             for name in YES_NO[word]:
@@ -334,7 +341,7 @@ def _spelled(name: str) -> list[str]:
     name = _PRODUCT.sub("", plain(name))
     asides = _ASIDE.findall(name)
     base = " ".join(_ASIDE.sub(" ", name).split())
-    names = [name, abbreviated(name)]
+    names = [name, abbreviated(name), *acted(name)]
     if len(asides) == 1 and asides[0] in initials(base):
         names += [base, asides[0]]
     if _SYMBOL.fullmatch(name):
@@ -347,6 +354,19 @@ def _spelled(name: str) -> list[str]:
         for short in initials(" ".join(words[first:behind])):
             names.append(" ".join([*words[:behind], short, *words[behind:]]))
     return [spelled for spelled in names if spelled]
+
+
+def acted(name: str) -> list[str]:
+    """What "inhibition of xanthine oxidase" is also called; nothing for any other name.
+
+    >>> acted("Inhibition of lipase")[:4]
+    ['lipase Inhibition', 'lipase Inhibitor', 'Inhibits lipase', 'Inhibites lipase']
+    """
+    if not (found := _ACTION.fullmatch(name)):
+        return []
+    act, object_ = found.groups()
+    behind = [f"{object_} {act}{ending}" for ending in ("ion", "or")]
+    return behind + [f"{act}{ending} {object_}" for ending in ("s", "es", "ing")]
 
 
 def natural_order(name: str) -> str:

@@ -51,7 +51,7 @@ LOADED = frozenset(
         "incorrect false other second alternative differential rather versus or possible possibly perhaps maybe may "
         "might could if but either both s t whether unclear unknown cannot hard hardly difficult impossible doubtful "
         "questionable doubt worst poor little yet quite just even ever still unlike against avoid few nobody nothing "
-        "another fails"
+        "another fails unless something anything else out"
     )
 )
 LINKS = frozenset(listed("is are was were be remains : = → 是 为"))
@@ -71,32 +71,6 @@ LINK_PHRASE = re.compile(
     r"suffer(?:s|ing) from|called|named|known as|therefore|thus|so|hence|overall|finally|conclusion|dx|"
     r"diagnosis|choice|option|ans)(?: ,)?$"
     r"|(?:answer|ans|diagnosis|option|choice|pick|response|key|conclusion) [-–—\]]$"
-)
-CHINESE_CARRIER = re.compile(
-    r"(?:(?:因此|所以|经过分析|综上所述|综上|总之|故|由此可见|由此可得|根据以上分析|根据上述分析|经分析)[,:]? ?)?"
-    r"(?:(?:本题|题目|本例|本病例|本患者|该题|此题|该患者|患者|该病例|我|我认为|这道题|这个问题)?的?"
-    r"(?:(?:最终|最后|初步|主要|准确|唯一|推荐|正确|最佳|最有可能|最可能|遗传学?|基因|最符合|最合适|最适合|最恰当|最优|临床|首选|应该|标准|"
-    r"参考)的?){0,2}"
-    r"(?:答案?|回答|结论|诊断|选项|疾病|治疗|药物|检查|处理|病因|选择)?(?:应该是|应当是|应为|应是|就是|(?:应该?|会)?(?:首选|选择?)|这?是|为|:|诊断为|应?(?:首先|诊断)?(?:考虑|为)为?|这?些?(?:表现)?(?:符合|提示)|"
-    r"患有?)? ?"
-    r"[::]? ?)"
-    r"(?:选项? ?:?)?"
-)
-ENDING = re.compile(
-    r"(?:is|was|would be|should be|must be|seems to be|is therefore|is thus|remains|stands out as)"
-    r"(?P<said>(?: [a-z]+){1,9})|(?:\( )?(?:mostlikely|最(?:有)?可能)(?: \))?$|"
-    r"(?:only|answer|it is|is|are|would be|remains|is left|is what remains|applies|does|yes)$|"
-    r"correct(?= |$)(?: (?:answer|option|choice|diagnosis))?|"
-    r"(?:right|best|mostlikely) (?:answer|option|choice|diagnosis)"
-    r"|\( (?:correct|right|best)(?: answer| option| choice)? \)"
-    r"|(?:选?项)?(?:是|为)?(?:最)?(?:正确|对|最佳|符合题意|合适)(?:的)?(?:答案|选项|选择|诊断)?(?:的)?|是答案|选?项"
-)
-PRAISE = frozenset(
-    listed("answer correct right best diagnosis choice option mostlikely likely appropriate suitable")
-)
-REASON = re.compile(
-    r"(?:, |\( )?(?:because|since|given|as(?! well)|due to|based on|according to|per|which|who|"
-    r"因为|由于|因|理由是|原因是|基于)(?= |$|[\u3400-\u9fff])"
 )
 RECORD = re.compile(
     r"(?:[(\[]|,) (?:o?mim|orpha|orphanet|mondo|doid|hp|mesh|icd ‐? ?1[01]|icd)(?: [:‐-])?"
@@ -195,11 +169,6 @@ NUMBERED = re.compile(
     r"(?: [:#])? \d+(?:(?: (?:,|and|;|&|[‐–-]|documents?|docs?|sources?)){1,2} \d+)*)"
 )
 NUMBERING = re.compile(r"(?:(?:question|answer|q) )?\d+(?: [).:])?")
-# "C best fits", "C explains"
-IDENTIFIES = re.compile(
-    r"(?:, )?(?:would )?(?P<best>best )?(?:fits?|explains?|match|matches|accounts? for|describes?|"
-    r"is (?:most |best )?(?:supported by|consistent with))(?P<well> best)?(?= |$)"
-)
 VALUE = re.compile(rf"[a-z ]{{1,40}} : {REF}[ .]*")
 BADLY = LOADED | frozenset(listed("only part partly partially poorly badly worse"))
 FAMILY = frozenset(
@@ -208,8 +177,6 @@ FAMILY = frozenset(
         "physician doctor clinician colleague student friend resident nurse department"
     )
 )
-# behind an open question's answer
-BECAUSE = re.compile(r"(?:, |[(–—-] )?(?:because|since|given|as|based on|according to)(?= )")
 ANY_REF = re.compile(REF)
 AROUND = " .,:;()[]-–—→"
 MARKS = frozenset(",:()[]-–—‐.=→")
@@ -220,11 +187,6 @@ OPENS = frozenset(
         "for of out among from given considering based after upon in by according overall therefore thus hence so"
     )
 )
-REASON_WORDS = frozenset(listed("because since given as due"))
-VERDICT_GOES_ON = re.compile(r"[,:(–—-]|(?=(?:there|it|this|that|these|they|we)\b)")
-TAIL = re.compile(r"[,:(–—-] (?=(?:an?|this|it|these)\b)")
-# behind these a whole sentence may explain
-GOES_ON = re.compile("[:–—-] |, (?=(?:for|on|in|by|per) |[\u3400-\u9fff])")
 CITATION = re.compile(
     r"(?:, )?(?:\[(?: \d+| ,| [–‐-])+ \]|[(\[](?: (?:see|cf|from|docs?|documents?|sources?|refs?|references?|pmids?|"
     r"evidence|fig|figure|table|and|\d+|[,:#.–‐-]))+ [)\]])"
@@ -244,10 +206,23 @@ GROUNDS = frozenset(
     )
 )
 DEICTIC = frozenset(listed("that this it i"))
-CHINESE_PLAIN = re.compile(
-    "(?:患者|该|本|此|具有|有|的|表现|治疗|给予|使用|应|症状|体征|特征|典型|符合|提示|支持|诊断|结合|病史|检查|结果|因此|所以|疾病|病|临床|与|和|为|是|"
-    "出现|存在|根据|文献|资料|检索到|检索|题意|考虑|可能性|最大|本病例|综合|通过|经|描述|情况|病例|研究|显示|表明|可知|可见|得出|结论|判断|认为|我们|我|综上所述|综上|总之|综合|分析|解释|理由|原因|一致|特点|首选|药物|治疗|答案|正确|题干|信息|所述|以上|上述|属于|常见|主要|最|由|即|显然|确定|可以|因而|经过|题)+"
+_CHINESE_PLAIN = (
+    "如上|患者|该|本|此|这些|这|道|例|具有|有|患|的|表现|治疗|给予|使用|用|应|该|当|会|就|症状|体征|特征|典型|符合|提示|支持|诊断|结合|病史|检查|结果|因此|因而|"
+    "所以|故|疾病|病|病因|临床|与|和|为|是|出现|存在|根据|文献|资料|检索到|检索|题意|题干|题目|题|问题|考虑|可能性|最有?可能|最终|最后|最|大|佳|优|好|综合|通过|经过|"
+    "经|描述|情况|病例|研究|显示|表明|可知|可见|由此可得|由此|得出|结论|判断|认为|我们|我|综上所述|综上|总之|分析|解释|理由|原因|一致|特点|首选|首先|药物|"
+    "答案|答|回答|选项|选择|选|择|项|正确|准确|唯一|推荐|合适|适合|恰当|标准|参考|初步|遗传学?|基因|处理|对|"
+    "信息|所述|以上|上述|属于|常见|主要|由|即|显然|确定|可以|可"
 )
+CHINESE_PLAIN = re.compile(f"(?:{_CHINESE_PLAIN})+")
+# words of doubt, and nothing new that they could be about
+CHINESE_DOUBTS = re.compile(
+    f"(?=.*[不未无没非除错否勿])(?:{_CHINESE_PLAIN}|[不未无没非除错误否勿太但已并排能完全也])+"
+)
+# what leads to an answer at the end of a clause, and what is said behind it
+CHINESE_LINK = re.compile(
+    "(?:[是为选择患用答]|答案|选项|首选|提示|符合|考虑|给予|患有|诊断|结论|回答|治疗|药物|检查|疾病|病因)$"
+)
+CHINESE_PRAISE = re.compile("选?项|是|为|正确|对|最|合适|符合|可能性最大")
 SAME = {
     "seems to be": "is",
     "appears to be": "is",
@@ -303,7 +278,7 @@ SPELLINGS = re.compile(
 )
 CHINESE_DOUBT = re.compile("(?<!最)(?<!最有)可能(?!性?最)|也许|似乎|大概|好像")
 CHINESE_DENIES = re.compile("[不未无没非除错否勿若如]")
-CHINESE_LOADED = re.compile("[不未无没非除错否勿]|可能|也许|似乎|[a-z]")
+CHINESE_LOADED = re.compile("[不未无没非除错否勿若如]|可能|也许|似乎|[a-z]")
 NEGATIONS = frozenset(
     listed("not no never except least false incorrect untrue without cannot t lacks lack exception")
 )
@@ -317,14 +292,15 @@ BAD = frozenset(
         "alternative alternatives decoy decoys error errors myth myths student students people many some others "
         "colleague colleagues textbook textbooks unsafe unrelated outdated obsolete premature reserve reserved said "
         "lie lies later afterward afterwards eventually rarely popular though although however while whereas despite "
-        "until even was were initially previously formerly earlier thought believed once hardly barely seldom far"
+        "nearly until even ruled was were initially previously formerly earlier thought believed "
+        "once hardly barely seldom far"
     )
 )
 BAD_STEMS = tuple(
     listed(
         "distract trap mistak tempt misconception contraindicat harm danger hazard toxic unnecessar inappropriat "
         "ineffective inadequate insufficient unsuit irrelevan worse delay stop discontinu withh replac reject dismiss "
-        "refut weak ignor eliminat discard questionabl uncommon consider suspect less"
+        "refut weak ignor eliminat discard avoid questionabl uncommon consider suspect less"
     )
 )
 # what stands behind it is a sentence of its own
@@ -367,13 +343,3 @@ TEMPTS = re.compile(
 # "Among A, B and C, the best is C"
 AMONG = re.compile(rf"(?:^| )(?:between|among|amongst|comparing|of|from)(?: options| choices)? {LIST} ,(?= )")
 TEMPTING = (" , but ", "first", "initially", " considered")  # one of these is in whatever `TEMPTS` matches
-CALLED_ANSWER = re.compile(
-    r"(?:to be|as) (?:an? )?(?:(?:most|correct|right|best|final|mostlikely|likely|appropriate|suitable|single|my) )"
-    r"{0,3}"
-    r"(?:answer|option|choice|diagnosis|one)(?= |$)"
-)
-CONSIDERS = re.compile(r"\b(?:consider|regard|view|judge|deem|identify|believe|see|rate)$")
-APPOSITION = re.compile(
-    r", (?!(?:is|are)\b)[^,]{1,200} , (?:is|are|was|were|has|have|had|can|could|may|might|would|will|does|do|"
-    r"should|cannot)\b"
-)

@@ -144,6 +144,63 @@ def test_one_option_named_in_any_sentence(answer, expected):
 
 
 @pytest.mark.parametrize(
+    "doubt",
+    [
+        ", which is unlikely", ", which was ruled out", " (or another)", " (unlikely)", " (30 % likely)",
+        ". That is not my answer.", ". None of them is right.", ". But this was excluded.",
+        ". It could also be something else.", ", although something else is as likely", "，并不正确", "（不太可能）",
+        "，但已排除", "，除非检查阴性", "，错",
+    ],
+)  # fmt: skip
+def test_a_doubt_with_nothing_new_that_it_could_be_about_is_about_the_answer(doubt):
+    for lead in ("C", "The answer is C", "C. Ceftriaxone", "Ceftriaxone"):
+        assert level(f"{lead}{doubt}", "Ceftriaxone", options=DRUGS) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Anything but C. Ceftriaxone is the correct answer.", "The trap is C. Ceftriaxone is the best choice.",
+        "His mother has C. Ceftriaxone is the correct answer.", "C. Ceftriaxone is a poor choice.",
+        "C. Ceftriaxone is one option.", "C. Ceftriaxone is the correct answer: no", "History of C",
+        "Half of the time it is C.", "Only in children, the answer is C.", "如果肾功能正常，选C",
+    ],
+)  # fmt: skip
+def test_an_option_named_twice_but_not_as_the_answer(answer):
+    assert level(answer, "Ceftriaxone", options=DRUGS) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("Tall stature and lens dislocation leads to Marfan syndrome", None),
+        ("Lens dislocation causes Marfan syndrome.", None), ("Tall stature, Marfan syndrome", None),
+        ("Lens dislocation in a tall man suggests Marfan syndrome.", 2),
+        ("Marfan syndrome, a hereditary disorder of fibrillin", 2), ("Marfan syndrome, a mimic of something", None),
+    ],
+)  # fmt: skip
+def test_the_words_of_a_case_around_its_diagnosis(answer, expected):
+    question = "A man has tall stature and lens dislocation. What is the diagnosis?"
+    assert level(answer, "Marfan syndrome", question=question) == expected
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "answer", "expected"),
+    [
+        ("How does orlistat act?", "inhibition of lipase", "Inhibits lipase", 2),
+        ("How does orlistat act?", "inhibition of lipase", "Orlistat is a lipase inhibitor.", 2),
+        ("How does orlistat act?", "inhibition of lipase", "Activates lipase", None),
+        ("How does orlistat act?", "inhibition of lipase", "Lipase", None),
+        ("Which vitamin deficiency causes scurvy?", "Vitamin C", "Vitamin C deficiency", 2),
+        ("Which enzyme is deficient?", "Lipase", "Lipase is deficient.", 2),
+        ("Which enzyme is deficient?", "Lipase", "Lipase excess", None),
+    ],
+)  # fmt: skip
+def test_an_answer_with_a_word_of_the_question(question, gold, answer, expected):
+    assert level(answer, gold, question=question) == expected
+
+
+@pytest.mark.parametrize(
     ("answer", "expected"),
     [
         ("The drug that is not used in this infection is C.", 2), ("Ceftriaxone is not used in this infection.", 2),
@@ -246,6 +303,7 @@ def test_the_texts_of_options_that_are_not_there_do_not_count():
         (NERVE, NERVE["B"], "paralysis of facial muscles, loss of taste", None),
         (CALCIUM, CALCIUM["C"], CALCIUM["C"], 2), (CALCIUM, CALCIUM["C"], CALCIUM["A"], 0),
         (CALCIUM, CALCIUM["C"], "Increased phosphate, decreased calcium", None),
+        (CALCIUM, CALCIUM["C"], "Increased calcium and decreased phosphate", 2),
         (CHINESE, "头孢曲松", "A、头孢曲松", 2), (CHINESE, "头孢曲松", "答案是头孢曲松", 2),
         (CHINESE, "头孢曲松", "庆大霉素", 0),
         (CHINESE, "头孢曲松", "头孢曲松或庆大霉素", None), (CHINESE, "头孢曲松", "不是头孢曲松", None),
