@@ -15,9 +15,8 @@ from functools import lru_cache
 from itertools import chain, repeat
 from typing import NamedTuple
 
-from medr3_plugin.knowledge.directions import directions, opposite
-from medr3_plugin.knowledge.relation import is_negated
-from medr3_plugin.knowledge.statements import Statement, content_words, stems, without_denials
+from medr3_plugin.knowledge.directions import Direction, directions, opposite
+from medr3_plugin.knowledge.statements import Statement, content_words, denies, stems, without_denials
 
 # findings of a person are no facts of medicine: "he does not have fever" contradicts no document
 _PERSON = re.compile(
@@ -46,7 +45,7 @@ class Fact(NamedTuple):
     head: frozenset[str]
     tail: frozenset[str]
     denied: bool
-    turns: tuple[bool, ...]
+    turns: tuple[Direction, ...]
 
 
 class Said(NamedTuple):
@@ -160,12 +159,8 @@ def agreement(own: Iterable[Statement], others: Sequence[StatementIndex]) -> Sai
 def fact(head: str, relation: str, tail: str) -> Fact:
     """A triple as a fact that statements can state."""
     of_head, of_tail = content_words(head), content_words(tail)
-    return Fact(
-        of_head - of_tail or of_head,
-        of_tail - of_head or of_tail,
-        is_negated(relation),
-        directions(f"{head} {relation} {tail}"),
-    )
+    words = f"{head} {relation} {tail}".replace("_", " ")
+    return Fact(of_head - of_tail or of_head, of_tail - of_head or of_tail, denies(words), directions(words))
 
 
 def stated(own: StatementIndex, facts: Sequence[Fact]) -> tuple[Said, int]:

@@ -27,17 +27,21 @@ _CLAUSE_END = re.compile(
     r"|(?<=\bs)(?:o|ince)\b|(?<=\bw)(?:hereas|hile|hich|hen)\b|(?<=\bi)f\b|(?<=\bu)ntil\b"
     r"|(?<=.而)且?|(?<=.因)此|(?<=.所)以|(?<=.但)是)"
 )
-# what denies a whole clause, as "no fever" does not; "does not exclude" asserts
+# what denies a clause, as "with no fever" does not; "does not exclude" asserts
 _DENIAL = re.compile(
     r"\b(?:not(?! (?:only|just|merely|surpris|unexpected))|never|cannot|neither|hardly|false|untrue|wrong|incorrect|"
     r"mistaken|myths?|nonsense|misconception|(?<!no )(?<!without )(?<!beyond )doubt\w*|dismiss\w*|irrelevant|"
-    r"reject\w*|refut\w*|disagree\w*|rul(?:e|es|ed|ing) out|exclud\w+|unlikely|fails? to)\b|n['’]t\b"
-    r"|不(?!仅|但|断|同|良)|没有|并非|未(?!来)|否认|排除|错误|有误|无关|谣言|误区",
+    r"reject\w*|refut\w*|disagree\w*|rul(?:e|es|ed|ing) out|exclud\w+|unlikely|fail(?:s|ed)? to|"
+    r"(?<!with )no (?!(?:other|doubt|wonder|question|matter|less|more|later|sooner)\b)|nothing to do with|"
+    r"(?:is|are|was|were|be|been) without)\b|\A\W*nor\b|n['’]t\b"
+    r"|不(?![仅但断同良全足适孕育齐稳])|没有|并非|未(?!来)|否认|排除|错误|有误|毫无|并无|无[关效益需]|谣言|误区",
     re.IGNORECASE,
 )
 _MAY_DENY = Triggers(
     "not n't n’t never neither hardly false untrue wrong incorrect mistaken myth nonsense misconception doubt dismiss "
-    "irrelevant reject refut disagree rul exclud unlikely fail 不 没有 并非 未 否认 排除 错误 有误 无关 谣言 误区"
+    "irrelevant reject refut disagree rul exclud unlikely fail nor without nothing "
+    "不 没有 并非 未 否认 排除 错误 有误 无 谣言 误区",
+    "no ",
 )
 # "none of the following is true: ..." denies everything after it, until the writer takes the word again
 _DENIES_WHAT_FOLLOWS = re.compile(

@@ -34,15 +34,18 @@ class TextView:
     def __init__(self, text: str, finder: EntityFinder) -> None:
         self._finder = finder
         tokens = words(text)
-        forms = [form for form, _, _ in tokens]
-        self._line = f" {' '.join(forms)} "
-        self._words = frozenset(forms)
+        self._forms = [form for form, _, _ in tokens]
+        self._line = f" {' '.join(self._forms)} "
+        self._words = frozenset(self._forms)
         self._mentions = finder.find_in(text, tokens)
         self.entities = frozenset(mention.entity for mention in self._mentions)
         """canonical entities found in it"""
         self._text = text
-        self.source = Source(forms)
+
+    @cached_property
+    def source(self) -> Source:
         """its runs of words, see `rewards.copying`"""
+        return Source(self._forms)
 
     @cached_property
     def stated(self) -> StatementIndex:
@@ -61,6 +64,10 @@ class TextView:
         """`denied` of its statements that name all the entities."""
         names = [self._names.get(entity) or {content_words(entity)} for entity in entities]
         return {statement.denied for statement in self.stated.naming(*names)}
+
+    def speaks_of(self, name: frozenset[str]) -> bool:
+        """Whether a clause that denies nothing holds half of the content words of a name."""
+        return any(not self.stated.statements[place].denied for place in self.stated.naming_half[name])
 
     def mentions(self, entity: str) -> bool:
         """Whether it names `entity` (a canonical or normal form), by a synonym or word for word."""

@@ -17,7 +17,7 @@ from medr3_plugin.rewards.coordination import coordination
 from medr3_plugin.rewards.evidence import TextView
 from medr3_plugin.rewards.gold import in_words
 from medr3_plugin.rewards.reasoning import NOTHING_STATED, ReasoningScore, Stated, best_reference, centred
-from medr3_plugin.rewards.retrieval import Relevant, find_relevant, retrieval_score
+from medr3_plugin.rewards.retrieval import Facts, Relevant, find_relevant, retrieval_score
 
 
 class _ReferenceView(NamedTuple):
@@ -93,15 +93,14 @@ class Measure:
         if case.record["forged"] or case.graph is None:
             return
         references = [self._reference(reference.triples) for reference in case.sample.references]
-        relevant = find_relevant(
-            case.sample, case.evidence, [reference.retrieved for reference in references], self._finder
-        )
+        known = [Facts(reference.graph.edges, reference.retrieved) for reference in references]
+        relevant = find_relevant(case.sample, case.evidence, known, self._finder)
         claims = _Claims.of(case, relevant)
         reasoning = self._reasoning(case, case.graph, references, cosines, claims)
         retrieval = retrieval_score(
             case.evidence,
             relevant,
-            self.view(case.sample.question),
+            [self.view(case.sample.question), self.view(_answer_in_words(case))],
             case.own,
             finder=self._finder,
             weights=case.formula.options.retrieval,
@@ -187,9 +186,13 @@ class Measure:
 
     def _answer_entities(self, case: Case) -> set[str]:
         """Entities that the model's answer names, and the answer as a whole."""
-        answer = in_words(case.trajectory.answer or "", case.sample)
+        answer = _answer_in_words(case)
         found = {mention.entity for mention in self._finder.find(answer)} | {self._finder.normalise(answer)}
         return found - {""}
+
+
+def _answer_in_words(case: Case) -> str:
+    return in_words(case.trajectory.answer or "", case.sample)
 
 
 def _measure_paper(case: Case, own: Graph, references: Sequence[Graph], cosines: Sequence[float]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from medr3_plugin.knowledge.agreement import agreement
 from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.graph import Edge
-from medr3_plugin.knowledge.statements import denies
+from medr3_plugin.knowledge.statements import content_words, denies
 from medr3_plugin.knowledge.text import sentences
 from medr3_plugin.records import Sample, canonical_id, gold_found
 from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView
@@ -114,16 +114,39 @@ class RetrievalScore:
     used: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A reference's facts: all of them, and those that it took from retrieval."""
+
+    all: frozenset[Edge]
+    retrieved: frozenset[Edge]
+
+    def leading_to(self, answer: Set[str]) -> Set[Edge]:
+        """The facts that are joined, by others or directly, to an entity that shares a word with the answer.
+
+        All facts, if there is no such entity.
+        """
+        joined = {end for head, _, tail in self.all for end in (head, tail) if answer & content_words(end)}
+        left = set(self.all) if joined else set()
+        while near := {edge for edge in left if edge[0] in joined or edge[2] in joined}:
+            left -= near
+            joined |= {end for head, _, tail in near for end in (head, tail)}
+        return self.all - left
+
+
 def find_relevant(
-    sample: Sample, evidence: Evidence, needed: Sequence[frozenset[Edge]], finder: EntityFinder
+    sample: Sample, evidence: Evidence, references: Sequence[Facts], finder: EntityFinder
 ) -> Relevant:
     """The relevant documents among those shown.
 
     They are the gold documents; if none are known, those that state a fact which a reference took from retrieval
     (in its polarity); without such, those that state the answer. A document that excludes it does not.
 
+    What a reference says of other things, as why another diagnosis is unlikely, is not enough by itself: at least one
+    of the documents speaks of the answer, or states a fact that is joined to it.
+
     Args:
-        needed: for each reference the edges of its from_retrieval triples.
+        references: the facts of each.
         finder: gives the entities' canonical forms.
     """
     documents = evidence.documents
@@ -132,29 +155,31 @@ def find_relevant(
         gold = set(map(canonical_id, sample.gold_docs))
         found = tuple(identity for identity, of_gold in hits.items() if of_gold)
         return Relevant("gold_docs", coverage(gold, set().union(*hits.values())), found)
-    if any(needed):
+    names = gold_names(sample)
+    stating_it = frozenset().union(*(evidence.stating(finder.normalise(name)) for name in names))
+    if any(facts.retrieved for facts in references):
+        of_names = list(map(content_words, names))
         best = Relevant("references")
-        for edges in filter(None, needed):
-            stating = {edge: evidence.stating_edge(edge) for edge in edges}
-            covered = [edge for edge, ids in stating.items() if ids]
-            if (share := coverage(edges, covered)) > best.coverage:
-                ids = frozenset().union(*stating.values())
-                best = Relevant(
-                    "references", share, tuple(identity for identity in documents if identity in ids)
-                )
+        for facts in references:
+            stated = {edge: ids for edge in facts.retrieved if (ids := evidence.stating_edge(edge))}
+            share = coverage(facts.retrieved, stated)
+            if share > best.coverage and (
+                stating_it
+                or facts.leading_to(frozenset().union(*of_names)) & stated.keys()
+                or any(shown.view.speaks_of(name) for shown in documents.values() for name in of_names)
+            ):
+                ids = frozenset().union(*stated.values())
+                best = Relevant("references", share, tuple(filter(ids.__contains__, documents)))
         return best
-    if names := [finder.normalise(name) for name in gold_names(sample)]:
-        ids = frozenset().union(*map(evidence.stating, names))
-        return Relevant(
-            "answer", float(bool(ids)), tuple(identity for identity in documents if identity in ids)
-        )
+    if names:
+        return Relevant("answer", float(bool(stating_it)), tuple(filter(stating_it.__contains__, documents)))
     return Relevant()
 
 
 def retrieval_score(
     evidence: Evidence,
     relevant: Relevant,
-    question: TextView,
+    given: Sequence[TextView],
     own: Sequence[OwnText],
     *,
     finder: EntityFinder,
@@ -163,12 +188,13 @@ def retrieval_score(
     """Measure T; all zero without a relevant document.
 
     Args:
+        given: the question and the model's answer: naming what they name uses no document.
         own: the model's own words, see `evidence.own_texts`.
     """
     if not relevant.documents:
         return RetrievalScore()
     documents = evidence.documents
-    used = _used(evidence, relevant.documents, question, own, finder)
+    used = _used(evidence, relevant.documents, given, own, finder)
     parts = {
         "quality": quality([documents[identity].document.evidence_level for identity in relevant.documents]),
         "coverage": relevant.coverage,
@@ -183,27 +209,31 @@ def retrieval_score(
 def _used(
     evidence: Evidence,
     relevant: Sequence[str],
-    question: TextView,
+    given: Sequence[TextView],
     own: Sequence[OwnText],
     finder: EntityFinder,
 ) -> dict[str, float]:
     """How far the model's words after them use the relevant documents, see `utilisation`.
 
     A document is used if words after it agree with one of its statements, and half if they assert something of an
-    entity that it brought: one that is neither in the question or the query nor was named or shown before.
+    entity that it brought: one that is neither in the question, the answer or the query nor was named or shown before.
     """
+    own = [piece for piece in own if piece.kind != "answer"]
     entities = [_entities(piece.text, finder) for piece in own]
-    known = {entity for found, _ in entities for entity in found if question.mentions(entity)}
+    known = {
+        entity for found, _ in entities for entity in found if any(view.mentions(entity) for view in given)
+    }
     nothing_copied = all(piece.stated == piece.written for piece in own)
     used: dict[str, float] = {}
     seen: set[str] = set()
     for turn in evidence.turns:
+        asked = TextView(turn.query, finder)
         known |= {
             entity
             for piece, (found, _) in zip(own, entities, strict=True)
-            if piece.start < turn.offset
             for entity in found
-        } | _entities(turn.query, finder)[0]
+            if piece.start < turn.offset or asked.mentions(entity)
+        }
         later = [i for i, piece in enumerate(own) if piece.start >= turn.offset]
         asserted = frozenset().union(*(entities[i][1] for i in later))
         for identity in turn.shown:

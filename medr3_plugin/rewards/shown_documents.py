@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from itertools import repeat
 
 from medr3_plugin.records import Document, SearchTurn
+from medr3_plugin.retrieval.corpus.evidence import STATED, normalise_type
 from medr3_plugin.trajectory import Trajectory
 
 _WORD = re.compile(r"[\u3400-\u9fff]|[^\W_\u3400-\u9fff]+")
+_PHRASE = re.compile(r"[^()\[\]{},;:.|<>（）【】，；：。]+")
 _RUN = 3
 """Words in a row that a document shares with what was retrieved; shorter ones are compared whole."""
 _FRAME = frozenset(["doc", "document", "passage", "title", "source", "year", "result"])
@@ -55,14 +57,13 @@ def _is_cut_of(shown: str, document: Document, text: str) -> bool:
     start = shown.find(text[:_BEGINNING])
     if start < 0 or not text.startswith(shown[start:].rstrip(" .…")):
         return False
-    header = f"{document.source} {document.evidence_type} {document.year or ''} {document.title}"
-    return _FRAME.union(_words(header)).issuperset(
-        word for word in _words(shown[:start]) if not word.isdigit()
-    )
+    header = _words(_with_types(shown[:start], {document.evidence_type}))
+    known = _FRAME.union(_words(f"{_header(document)} {document.title}"))
+    return known.issuperset(word for word in header if not word.isdigit())
 
 
 def _held(shown: str, brought: Sequence[Document]) -> bool:
-    own = _words(shown)
+    own = _words(_with_types(shown, {document.evidence_type for document in brought}))
     texts = list(map(_words, _texts(brought)))
     if len(own) < _RUN:
         return _FRAME.union(*texts).issuperset(own)
@@ -77,10 +78,27 @@ def _held(shown: str, brought: Sequence[Document]) -> bool:
 
 def _texts(documents: Iterable[Document]) -> Iterable[str]:
     for document in documents:
-        header = f"{document.source} {document.evidence_type} {document.year or ''}"
-        yield f"{header} {document.title} {document.text}"
+        yield f"{_header(document)} {document.title} {document.text}"
         if summary := document.extra.get("summary"):
             yield f"{document.title} {summary}"
+
+
+def _header(document: Document) -> str:
+    return (
+        f"{document.source} {document.evidence_type} {document.extra.get(STATED, '')} {document.year or ''}"
+    )
+
+
+def _with_types(shown: str, types: Set[str]) -> str:
+    """`shown` with each phrase that is another name of one of the evidence types ("randomized controlled trial" for
+    rct) as that type: a document knows its type under one name, a rendering may have written the corpus's.
+    """
+
+    def known(phrase: re.Match[str]) -> str:
+        name = normalise_type(phrase[0].strip())
+        return f" {name} " if name in types else phrase[0]
+
+    return _PHRASE.sub(known, shown)
 
 
 def _runs(words: Sequence[str]) -> list[tuple[str, ...]]:

@@ -62,3 +62,77 @@ def test_one_chinese_term_is_no_statement_on_the_same_matter():
 def test_another_direction_between_the_same_things_denies_no_fact():
     own = StatementIndex(statements("Pyridoxine causes a sensory neuropathy."))
     assert stated(own, [fact("pyridoxine", "prevents", "neuropathy")])[0] == Said()
+
+
+@pytest.mark.parametrize(
+    ("document", "contrary", "same"),
+    [
+        (
+            "Colchicine reduces recurrent pericarditis.",
+            "Colchicine has no effect on recurrent pericarditis.",
+            "Recurrent pericarditis is reduced by colchicine.",
+        ),
+        (
+            "The meta-analysis found no association of egg consumption with stroke.",
+            "The meta-analysis found a strong association of egg consumption with stroke.",
+            "Egg consumption was not associated with stroke in the meta-analysis.",
+        ),
+        (
+            "Serum ferritin is low in iron deficiency anemia.",
+            "Serum ferritin is raised in iron deficiency anemia.",
+            "In iron deficiency anemia serum ferritin is low.",
+        ),
+        (
+            "Warfarin inhibits vitamin K epoxide reductase.",
+            "Warfarin activates vitamin K epoxide reductase.",
+            "Vitamin K epoxide reductase is inhibited by warfarin.",
+        ),
+        (
+            "Loss of aldosterone causes hyperkalemia.",
+            "Loss of aldosterone causes hypokalemia.",
+            "Hyperkalemia is caused by loss of aldosterone.",
+        ),
+        (
+            "甲巯咪唑可致胎儿皮肤发育不全。",
+            "甲巯咪唑不会导致胎儿皮肤发育不全。",
+            "胎儿皮肤发育不全可由甲巯咪唑所致。",
+        ),
+    ],
+)
+def test_who_says_the_contrary_does_not_agree(document, contrary, same):
+    index = [StatementIndex(statements(document))]
+    assert agreement(statements(contrary), index) == Said(0, 1)
+    assert agreement(statements(same), index) == Said(1, 0)
+
+
+@pytest.mark.parametrize(
+    ("document", "honest"),
+    [
+        (
+            "Loop diuretics cause low potassium.",
+            "Loop diuretics cause low potassium with no rise of calcium.",
+        ),
+        ("Graves disease causes exophthalmos.", "No other disease than Graves disease causes exophthalmos."),
+        ("Graves disease causes exophthalmos.", "There is no doubt that Graves disease causes exophthalmos."),
+        (
+            "Kawasaki disease causes coronary aneurysms.",
+            "Without treatment Kawasaki disease causes coronary aneurysms.",
+        ),
+        ("Loss of aldosterone causes hyponatremia.", "Loss of aldosterone causes hyperkalemia."),
+    ],
+)
+def test_another_no_in_the_sentence_is_no_contradiction(document, honest):
+    assert not agreement(statements(honest), [StatementIndex(statements(document))]).contradicting
+
+
+@pytest.mark.parametrize(
+    "triple",
+    [
+        ("antiglobulin test", "is negative in", "spherocytosis"),
+        ("metformin", "is contraindicated in", "renal failure"),
+        ("aspirin", "does_not_reduce", "preeclampsia"),
+    ],
+)
+def test_a_fact_is_denied_as_a_statement_is(triple):
+    own = StatementIndex(statements(" ".join(triple).replace("_", " ")))
+    assert stated(own, [fact(*triple)])[0] == Said(1, 0)

@@ -6,6 +6,12 @@ grader, 0 to 10. Ten questions of our own, two of them Chinese; the answer's for
 
 `graded/further_*.jsonl` were written later, without a look at the code: eight other questions, two of them Chinese,
 with more kinds (I an irrelevant search, F every document dismissed, P padded). Agreement is lower there.
+
+`graded/third_*.jsonl`, too, were written without a look at the code, ten questions, two of them Chinese. Grades by the
+purpose of each stage: reasoning, whether what is said is true, complete and leads to the answer; retrieval, whether
+what is needed was searched, found (good evidence before weak) and used: no search 0, off topic 1 to 2, found but not
+used or denied 2 to 4, used in part 5 to 7, used 8 to 9; joint, both. F differs: weak evidence that is used, evidence
+that is dismissed, something irrelevant that is cited, two searches.
 """
 
 from __future__ import annotations
@@ -29,9 +35,11 @@ SETS = {
     "held_out": GOALS,
     "further_development": FURTHER_GOALS,
     "further_held_out": FURTHER_GOALS,
+    "third_development": GOALS | {"retrieval": 0.85},
+    "third_held_out": GOALS | {"retrieval": 0.85},
 }
-KNOWN = {"aspirin"}
-"""Questions where contradiction scores above good reasoning: it denies "term" and affirms "preterm"."""
+KNOWN = {"wilson"}
+"""Questions where contradiction scores above good reasoning: it denies in words the document does not use."""
 
 
 def scored(name, stage):

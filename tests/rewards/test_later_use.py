@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from medr3_plugin.records import Document, Hit, Sample, SearchTurn
+from medr3_plugin.records import Document, Hit, Reference, Sample, SearchTurn, Triple
 from medr3_plugin.rewards.scorer import build_scorer
 
 DOCUMENT = Document(
@@ -71,3 +71,55 @@ def test_a_document_is_used_by_what_it_states_and_half_by_what_it_names():
     assert of("Xanthine oxidase is inhibited by allopurinol.") == 1.0
     assert of("So febuxostat.") == 0.5
     assert of("Allopurinol raises serum urate by activation of xanthine oxidase.") == -1.0
+
+
+@pytest.mark.parametrize("answer", ["<answer>febuxostat</answer>", "<answer>B</answer>"])
+def test_naming_the_answer_is_no_use(answer):
+    """Every right trajectory names it, and whoever read nothing does."""
+
+    def of(words, query="gout drugs"):
+        sample = Sample(
+            "1",
+            "Which drug lowers the level in this man?",
+            f"<think>Hm. <search>{query}</search>{SHOWN} {words}</think>{answer}",
+            ("febuxostat",),
+            options={"A": "colchicine", "B": "febuxostat"},
+            gold_docs=("d1",),
+            searches=(SearchTurn(query, (Hit(DOCUMENT, 1.0),), ("d1",)),),
+            forged=False,
+            stage="retrieval",
+        )
+        return asyncio.run(build_scorer({}).score([sample]))[0].record["retrieval_utilisation"]
+
+    assert of("So febuxostat.") == 0.0
+    assert of("A matter of xanthine oxidase, so febuxostat.") == 0.5
+    # nor is what a longer phrase of the query names
+    assert of("A matter of xanthine oxidase.", "xanthine oxidase inhibitors") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "relevant"),
+    [
+        ("Botulinum toxin causes flaccid paralysis.", 0.0),  # what another diagnosis would be
+        ("Tetanospasmin blocks interneurons.", 1.0),
+        ("Less release of glycine causes spasm, while botulinum toxin causes flaccid paralysis.", 1.0),
+    ],
+)
+def test_documents_on_something_else_alone_are_not_relevant(text, relevant):
+    triples = [
+        Triple("tetanospasmin", "blocks", "interneurons", True),
+        Triple("tetanospasmin", "decreases", "glycine", False),
+        Triple("botulinum toxin", "causes", "flaccid paralysis", True),
+    ]
+    sample = Sample(
+        "1",
+        "Which mechanism?",
+        f"<think>Hm. <search>spasm</search><document>{text}</document> Well.</think><answer>glycine</answer>",
+        ("decreased release of glycine",),
+        references=(Reference(tuple(triples), ""),),
+        searches=(SearchTurn("spasm", (Hit(Document("d", text), 1.0),), ("d",)),),
+        forged=False,
+        stage="retrieval",
+    )
+    record = asyncio.run(build_scorer({}).score([sample]))[0].record
+    assert record["retrieval_breadth"] == relevant and (record["retrieval_coverage"] > 0) == bool(relevant)

@@ -313,6 +313,27 @@ def test_a_document_that_no_list_holds_was_forged(tmp_path, shown, forged):
     assert record["forged"] == forged
 
 
+@pytest.mark.parametrize(
+    ("kind", "forged"),
+    [
+        ("randomized controlled trial", 0.0),
+        ("Practice Guideline", 0.0),
+        ("case reports", 0.0),
+        ("随机对照试验", 0.0),
+        ("economic cost evaluation", 0.0),  # none of our types
+        ("expert opinion of a wise man, not retrieved", 1.0),
+    ],
+)
+@pytest.mark.parametrize("form", ["({0}, {1}) {2}. {3}", "{2}. {3} ({0}, {1})"])
+def test_a_header_may_name_the_evidence_type_as_the_row_does(tmp_path, kind, forged, form):
+    document = {"id": "a", "title": "Marfan", "text": "FBN1 mutation.", "source": "BMJ"}
+    shown = form.format("BMJ", kind, "Marfan", "FBN1 mutation.")
+    response = f"<think>Hm. <search>lens</search><document>{shown}</document></think><answer>Marfan syndrome</answer>"
+    retrieved = [[document | ({} if forged else {"evidence_type": kind})]]
+    _, [record] = run(tmp_path, {**ROW, "response": response, "retrieved": retrieved})
+    assert record["forged"] == forged
+
+
 @pytest.mark.parametrize("stage", ["reasoning", "retrieval", "joint"])
 def test_paper_preset_in_words_adds_up(tmp_path, stage):
     rows = [ROW, ROW | {"id": "n", "response": "no tags"}]
