@@ -315,9 +315,12 @@ def _option_names(
 ) -> dict[str, str]:
     """Names of the options. A key that two different texts share names neither of them."""
     spelled: dict[str, dict[str, str]] = {}
+    own = set(map(name_key, options.values()))
     for letter, text in options.items():
-        for name in (text, abbreviated(text), *acted(text), " and ".join(text.rsplit(",", 1))):
-            spelled.setdefault(name_key(name), {}).setdefault(_spelling(name), letter)
+        others_of_it = (abbreviated(text), *acted(text), " and ".join(text.rsplit(",", 1)))
+        # the text of an option names no other one
+        for key in (name_key(text), *(key for key in map(name_key, others_of_it) if key not in own)):
+            spelled.setdefault(key, {}).setdefault(_spelling(text), letter)
         if word := _verdict_word(text):
             for name in YES_NO[word]:
                 spelled.setdefault(name_key(name), {}).setdefault(_spelling(text), letter)

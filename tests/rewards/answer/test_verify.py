@@ -333,6 +333,20 @@ def test_an_option_whose_text_is_a_letter() -> None:
     assert level("a ≠ b", "a = b") is None
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"A": "Inhibition of lipase", "B": "Lipase inhibitor", "C": "Inhibits lipase"},
+        {"A": "Anemia, fever", "B": "Anemia and fever"},
+    ],
+)
+def test_the_text_of_an_option_names_no_other_one(options):
+    for letter, text in options.items():
+        assert [level(text, other, options=options) for other in options] == [
+            2 * (other == letter) for other in options
+        ]
+
+
 def test_a_long_option_that_stands_in_the_question_is_no_copy():
     question = "Which is right? " + " ".join(f"{letter}. {text}" for letter, text in NERVE.items())
     assert level(NERVE["C"], NERVE["C"], options=NERVE, question=question) == 2
