@@ -15,12 +15,12 @@ medr3:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import UserError, shown
 from medr3_plugin.rewards.paper import NonNegative, PaperOptions
 from medr3_plugin.yaml_section import Section, validated
 
@@ -310,12 +310,27 @@ def stage_options(options: Mapping[str, Any], stage: str) -> StageOptions:
     return validated(StageOptions, _merge(common, own), f"medr3.reward with stages.{stage}")
 
 
+def _mapping(value: Any, path: str) -> Mapping[str, Any]:
+    """A section, empty for null."""
+    if not isinstance(value or {}, Mapping):
+        raise UserError(f"{path}: a section (`key: value` lines) is needed, got {shown(value)}")
+    return value or {}
+
+
 def reward_options(section: Mapping[str, Any], router_address: str | None = None) -> dict[str, Any]:
-    """`medr3.reward` with the stages' own overrides and, for a judge behind verl's router, its address."""
+    """`medr3.reward` with the stages' own overrides and, for a judge behind verl's router, its address.
+
+    Raises:
+        UserError: the stages are no list of mappings with a name each, or their rewards no mappings.
+    """
     options = dict(section.get("reward") or {})
-    stages = dict(options.get("stages") or {})
-    for stage in section.get("stages") or ():
-        stages[stage["name"]] = {**stages.get(stage["name"], {}), **(stage.get("reward") or {})}
+    stages = dict(_mapping(options.get("stages"), "medr3.reward.stages"))
+    listed = section.get("stages") or []
+    if not isinstance(listed, Sequence) or not all(isinstance(s, Mapping) and "name" in s for s in listed):
+        raise UserError("medr3.stages: a list of mappings is needed: {name: joint, until: {max_steps: 100}}")
+    for number, stage in enumerate(listed):
+        name, own = stage["name"], _mapping(stage.get("reward"), f"medr3.stages[{number}].reward")
+        stages[name] = {**_mapping(stages.get(name), f"medr3.reward.stages.{name}"), **own}
     if stages:
         options["stages"] = stages
     judge = options.get("judge")

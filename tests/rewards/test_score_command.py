@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -196,6 +197,42 @@ def test_config_file(tmp_path):
     config.write_text("medr3:\n  reward:\n    stages:\n      joint: {weights: {retrieval: 1.0}}\n")
     _, [record] = run(tmp_path, ROW, options=["--config", str(config)])
     assert record["score"] == pytest.approx(1 + 0.8 * record["retrieval"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("medr3: {stages: joint}", "medr3.stages: a list of mappings"),
+        ("medr3: {stages: [joint]}", "medr3.stages: a list of mappings"),
+        ("medr3: {stages: [{nam: joint}]}", "medr3.stages: a list of mappings"),
+        ("medr3: {stages: [{name: joint, reward: [x]}]}", "medr3.stages[0].reward: a section"),
+        ("medr3: {reward: {stages: [joint]}}", "medr3.reward.stages: a section"),
+        ("stages: [joint]", "medr3.reward.stages: expected"),
+        (
+            "medr3: {reward: {extractor: {vocabularies: v.jsonl}}}",
+            "vocabularies: expected a list, got 'v.jsonl'",
+        ),
+        ("medr3: {reward: {extractor: null}}", "medr3.reward.extractor: expected a section"),
+        ("medr3:\n  reward:\n    preset: paper\n    preset: medr3\n", "'preset' stands twice"),
+    ],
+)
+def test_a_wrong_config_is_named_with_its_path(tmp_path, text, message):
+    config = tmp_path / "reward.yaml"
+    config.write_text(text)
+    result, records = run(tmp_path, ROW, options=["--config", str(config)])
+    assert isinstance(result.exception, UserError) and not records
+    assert message in str(result.exception) and "reward.yaml" in str(result.exception)
+
+
+def test_an_encoding_without_chinese_stops_nothing(tmp_path):
+    row = {**ROW, "id": "\u7ef4", "response": "<think>x</think><answer>\u7ef4\u751f\u7d20C</answer>"}
+    source = write(tmp_path / "in.jsonl", row)
+    command = [sys.executable, "-m", "medr3_plugin", "score", "--in", source, "--stage", "joint", "--out"]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    told = subprocess.run([*command, tmp_path / "o.jsonl", "--explain"], env=environment, capture_output=True)
+    assert told.returncode == 0 and b"\\u7ef4" in told.stdout
+    piped = subprocess.run([*command, "-"], env=environment, capture_output=True)
+    assert json.loads(piped.stdout.decode())["id"] == "\u7ef4"
 
 
 def test_vocabulary(tmp_path):
