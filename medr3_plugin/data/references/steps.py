@@ -25,11 +25,15 @@ from medr3_plugin.trajectory import (
     DOCUMENT_OPEN,
     SEARCH_CLOSE,
     SEARCH_OPEN,
+    TAG_NAMES,
     neutralise_tags,
     parse,
 )
 
 _STOP = [SEARCH_CLOSE, DOCUMENT_OPEN]
+_ANY_TAG = f"</?(?:{'|'.join(TAG_NAMES)})>"
+_QUERY = re.compile(rf"{SEARCH_OPEN}((?:(?!{_ANY_TAG}).)+)(?:{SEARCH_CLOSE})?\s*$", re.DOTALL)
+"""The search that ends a turn; most servers leave the tag out at which they stopped."""
 _GO_ON = {"en": "Go on with your reasoning.", "zh": "请继续推理。"}
 _NOTHING = {"en": "no document found", "zh": "没有找到文献"}
 _ENOUGH = {
@@ -138,7 +142,7 @@ async def trajectory(
             "trajectory", messages, attempt=attempt, temperature=0.9, max_tokens=4096, stop=_STOP
         )
         said = said.split(DOCUMENT_OPEN)[0]
-        query = re.search(rf"{SEARCH_OPEN}([^<]+)(?:{SEARCH_CLOSE})?\s*$", said)
+        query = _QUERY.search(said)
         if not query or ANSWER_CLOSE in said:
             done.text += said
             return done
