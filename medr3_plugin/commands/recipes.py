@@ -1,4 +1,4 @@
-"""`medr3 recipes`: list, copy and validate."""
+"""`medr3 recipes`: list, copy, validate and rehearse."""
 
 from __future__ import annotations
 

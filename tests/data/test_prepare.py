@@ -125,7 +125,7 @@ def test_overlap_with_an_evaluation_set(tmp_path):
 def test_stock_phrases_are_no_overlap():
     stock = "Which of the following is the most appropriate next step in the management of this patient?"
     index = OverlapIndex()
-    index.add([Item("e", "d", CASE + " " + stock, ("x",))], "test")
+    index.add(Item("e", "d", CASE + " " + stock, ("x",)), "test")
     other = "A 3 year old boy swallowed a coin two hours ago, is well, and the film shows it in the stomach. "
     assert index.find(Item("t", "d", other + stock, ("y",))) is None
     assert index.find(Item("e", "d", "entirely different words", ("y",))).kind == "id"
@@ -140,7 +140,7 @@ def test_a_text_overlaps_itself_whatever_its_case_and_spacing(words):
     text = " ".join(words)
     assert ngrams(text) == ngrams("  " + text.upper().replace(" ", "\n ") + " !")
     index = OverlapIndex()
-    index.add([Item("e", "d", text, ("x",))], "set")
+    index.add(Item("e", "d", text, ("x",)), "set")
     assert index.find(Item("t", "d", text.title() + ".", ("x",))) is not None
 
 

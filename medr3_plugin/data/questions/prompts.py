@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from medr3_plugin.registered_names import AGENT_LOOP, TOOL_LOOP
 from medr3_plugin.trajectory import THINK_CLOSE, THINK_OPEN, parse
 
 Message = dict[str, str]
@@ -23,14 +24,6 @@ Form = Literal["choice", "open"]
 
 ExamplesAs = Literal["user", "turns"]
 
-AGENTS: Mapping[str, str] = {
-    "search": "medr3_search",
-    "plain": "medr3_search",
-    "tools": "medr3_tool",
-    "bare": "medr3_search",
-}
-"""The agent loop a prompt of each style is meant for (`plain` with `max_searches: 0`)."""
-
 _CJK = re.compile(r"[\u3400-\u9fff]")
 _FOLDER = Path(__file__).parent / "prompt_texts"
 
@@ -38,6 +31,11 @@ _FOLDER = Path(__file__).parent / "prompt_texts"
 def language_of(text: str) -> Literal["en", "zh"]:
     """`zh` if the text has a Chinese character, else `en`."""
     return "zh" if _CJK.search(text) else "en"
+
+
+def agent_of(style: Style) -> str:
+    """The agent loop that a prompt of this style is meant for (`plain` with `max_searches: 0`)."""
+    return TOOL_LOOP if style == "tools" else AGENT_LOOP
 
 
 def instruction(

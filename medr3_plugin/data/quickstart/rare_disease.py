@@ -280,7 +280,7 @@ def rows(
     tools: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Training rows of the questions, each prompt opened by the example turns; `tools`: with tool calls for tags."""
-    agent = prompts.AGENTS["tools" if tools else "search"]
+    agent = prompts.agent_of("tools" if tools else "search")
     for index, item in enumerate(questions):
         prompt = prompts.with_examples(item.question, examples, system, tools=tools)
         yield parquet.training_row(item, prompt, index=index, agent_name=agent)

@@ -25,6 +25,7 @@ from medr3_plugin.llm.client import ChatClient
 from medr3_plugin.llm.store import ReplyStore
 from medr3_plugin.outputs import write_json
 from medr3_plugin.records import Document, canonical_id
+from medr3_plugin.registered_names import AGENT_LOOP
 from medr3_plugin.retrieval.backend import RetrievalBackend, make_backend
 from medr3_plugin.retrieval.corpus.documents import read_corpus
 
@@ -77,7 +78,7 @@ def _row(raw: reading.RawRow, style: prompts.Style | None) -> Row:
         raise UserError(
             f"{raw.where}: the last message of the prompt does not hold the question; give --prompt"
         )
-    agent_name = raw.data.get("agent_name") or parquet.AGENT_NAME
+    agent_name = raw.data.get("agent_name") or AGENT_LOOP
     return Row(item, question, prompt, agent_name, info.get("stage") or "joint")
 
 
