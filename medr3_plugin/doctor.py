@@ -148,7 +148,7 @@ def checks(*, ray_worker: bool = True) -> Iterator[Check]:
 
 
 def _in_fresh_process() -> dict[str, str]:
-    """`registrations` in a child: this process may have imported the plugin by itself."""
+    """`registrations` in a child: this process may have imported the plugin on its own."""
     try:
         return dict(
             _printed_json(

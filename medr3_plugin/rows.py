@@ -1,4 +1,4 @@
-"""Reads a row of data, whoever wrote it, as the `Sample` that rewards and evaluation use. No other module does.
+"""Reads a row of data, whoever wrote it, as the `Sample` that rewards and evaluation use; the only module that does.
 
 Known rows are verl's (ours by `medr3 data prepare`, or another recipe's, such as Search-R1's), and plain ones with
 `question` and `answer` (`medr3 score`). In a verl row the accepted answers are `extra_info.answers`, else

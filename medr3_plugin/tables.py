@@ -42,7 +42,7 @@ _SIGNATURES = {
     b"\xd0\xcf\x11\xe0": "an Excel file; save its sheet as csv",
     b"%PDF-": "a PDF; write its text to a .txt file",
 }
-"""What a file that is no text begins with, whatever it is called."""
+"""First bytes of files that are not text, whatever they are called."""
 _DEEP = 200
 """Brackets in a line from which on it is tried whether what was read can be written, too."""
 
@@ -372,5 +372,5 @@ def _read_parquet(path: Path, split: str) -> Iterator[RawRow]:
             for data in batch.to_pylist():
                 number += 1
                 yield RawRow(f"{path}#{number}", data, split)
-    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: bytes that are no text
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: bytes that are not text
         raise UserError(f"{path}#{number + 1}: damaged from here on: {error}; get the file again") from error

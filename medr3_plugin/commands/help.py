@@ -145,7 +145,7 @@ class Command(TyperCommand):
         return rest
 
     def _name_unused(self, ctx: Any) -> None:
-        """Say which of the given options have no effect, for want of another."""
+        """Say which of the given options have no effect without another one."""
         by_option = {option: parameter for parameter in self.get_params(ctx) for option in parameter.opts}
         for needed, options in NEEDS.get(_path(ctx), {}).items():
             option, _, value = needed.partition(" ")

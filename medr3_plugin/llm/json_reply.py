@@ -32,7 +32,7 @@ _THOUGHT_CLOSE = re.compile(rf"</{_NAMES}>|\[/THINK\]|◁/think▷", re.IGNORECA
 _FENCE = re.compile(r"```[\w-]*\s*(.*?)\s*```", re.DOTALL)
 _OBJECT = re.compile(r"\{\s*[\"'“”‘’`]")  # but not \boxed{Gout}
 _MAX_THOUGHTS = 32  # closing tags that are tried: each try reads the rest of the reply
-_MAX_REPAIRED = 20_000  # characters; a longer reply that is no JSON comes from a model in a loop
+_MAX_REPAIRED = 20_000  # characters; a longer reply that is not JSON comes from a model in a loop
 _SHOWN = 200
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -107,12 +107,12 @@ async def ask_json(
 def read_json(text: str, model: type[Model], *, shown: str = "", repair: bool = True) -> tuple[Model, bool]:
     """(the reply as a `model`, whether its JSON had to be repaired).
 
-    The thoughts of a model and a code fence around the JSON are no part of it; to take them off is not a repair.
+    The thoughts of a model and a code fence around the JSON are not part of it; removing them is not a repair.
 
     Args:
         model: what the reply must be; its first required field is the one that makes an answer.
         shown: data that the model was shown and may quote.
-        repair: whether JSON with slips, or with words before it, is read as well; never if `shown` may hold an answer.
+        repair: whether JSON with mistakes, or with words before it, is read too; never if `shown` may hold an answer.
 
     Raises:
         JudgeFailure: no answer, or several; kind `truncated` if the reply ends within a thought, else

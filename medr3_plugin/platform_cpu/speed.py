@@ -120,7 +120,7 @@ def precision_of_run(config_file: Path) -> str | None:
 
 
 def thread_environment(threads: int) -> dict[str, str]:
-    """Variables that give torch and vLLM so many threads; vLLM binds one to each core unless told otherwise."""
+    """Variables that give torch and vLLM this many threads; vLLM binds one to each core unless told otherwise."""
     bind = {} if threads == cores() else {"VLLM_CPU_OMP_THREADS_BIND": "nobind"}
     return {"OMP_NUM_THREADS": str(threads), **bind}
 

@@ -8,7 +8,7 @@ from medr3_plugin.knowledge.agreement import Said
 from medr3_plugin.knowledge.graph import Edge
 
 FEW = 2
-"""Edges or statements of which a share is taken at least: one alone is no chain of reasoning."""
+"""Least number of edges or statements that a share is taken of: one alone is not a chain of reasoning."""
 
 
 def leading_to(edges: Collection[Edge], answers: Set[str]) -> list[Edge]:

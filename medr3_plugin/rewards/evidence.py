@@ -172,7 +172,7 @@ class OwnText:
 
     Attributes:
         text: without what was copied.
-        stated: statements of `text`; none of an answer, which is judged by itself.
+        stated: statements of `text`; none of an answer, which is judged separately.
         written: statements of all that was written: who quotes a document to deny it denies it.
     """
 
@@ -228,7 +228,7 @@ def own_texts(trajectory: Trajectory, question: TextView, evidence: Evidence) ->
     )
     pieces = []
     for span, text in spans:
-        if span.kind == "answer":  # judged by itself
+        if span.kind == "answer":  # judged separately
             pieces.append(OwnText(span.kind, text, span.start))
         else:
             kept = next(own)

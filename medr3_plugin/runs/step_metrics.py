@@ -107,7 +107,7 @@ def step_metrics(samples: Sequence[StepSample], lost: int = 0) -> dict[str, floa
         {f"failures/{kind}": float(count) for kind, count in sorted(_failures(samples, lost).items())}
     )
     metrics["invalid_share"] = 1.0 - len(valid) / (len(samples) + lost)
-    if len({sample.group for sample in samples}) < len(samples):  # validation may have one sample a prompt
+    if len({sample.group for sample in samples}) < len(samples):  # validation may have one sample per prompt
         metrics["zero_variance_groups"] = zero_variance_share(samples)
     verdicts = [verdict for s in samples if (verdict := (s.detail.get("reasons") or {}).get("answer"))]
     if verdicts:

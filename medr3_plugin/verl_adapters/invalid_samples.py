@@ -87,7 +87,7 @@ def training_rows(samples: Sequence[_Sample], estimator: str, group_size: int) -
 def too_few(
     samples: Sequence[_Sample], trains: Sequence[bool], lost: int, max_invalid_share: float
 ) -> str | None:
-    """Why a step cannot go on, or None.
+    """Why a step cannot continue, or None.
 
     Args:
         trains: which samples train, see `training_rows`.

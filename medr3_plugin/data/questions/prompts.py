@@ -49,8 +49,8 @@ def instruction(
 
     Args:
         examples: (question, trajectory) pairs shown before it.
-        examples_as: `user` shows them at the start of the user message; `turns` as earlier turns of the chat, their
-            questions put likewise. Chat templates that drop earlier reasoning (Qwen3, R1 distillations) leave nothing
+        examples_as: `user` shows them at the start of the user message; `turns` as earlier turns of the chat, with
+            the same instruction. Chat templates that drop earlier reasoning (Qwen3, R1 distillations) leave nothing
             of a trajectory in an earlier turn but its answer.
     """
 

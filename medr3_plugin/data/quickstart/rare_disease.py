@@ -214,7 +214,7 @@ def generated(split: str, count: int, seed: int = 0) -> Loaded:
 
 
 def layperson_words(ontology: hpo.Ontology, term: str, max_characters: int) -> list[str]:
-    """The layperson words for a sign that mean no other sign, are no list and no longer than `max_characters`."""
+    """The layperson words for a sign that mean no other sign, hold no comma and have at most `max_characters`."""
     return [
         word
         for word in ontology.terms[term].layperson_words

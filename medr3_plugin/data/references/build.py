@@ -196,7 +196,7 @@ def write(
 
 
 def _form_of(item: Item, row: Row, form: prompts.Form | None) -> Item:
-    # references reason openly; they serve the choice question as well
+    # references answer the open question; they serve the choice question too
     return item if form == "open" else dataclasses.replace(row.item, references=item.references)
 
 

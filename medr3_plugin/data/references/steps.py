@@ -74,7 +74,7 @@ class Attempt:
 
 
 class AnswerCheck(Protocol):
-    """Decides whether an answer is right if rules cannot; None if there is no judge."""
+    """Decides whether an answer is right where rules cannot."""
 
     async def __call__(self, item: Item, answer: str) -> bool: ...  # noqa: D102
 
@@ -208,7 +208,7 @@ def mark_retrieved(triples: Sequence[Triple], documents: Sequence[Document]) -> 
 
 
 def _sample(item: Item, text: str) -> Sample:
-    # openly asked: a letter is no answer
+    # asked without options: a letter is not an answer
     return Sample(
         id=item.id, question=item.question, response=text, answers=item.answers, dataset=item.dataset
     )

@@ -32,7 +32,7 @@ def rehearse(
         out: a new or empty folder for everything the rehearsal writes; None for one that is removed at the end.
 
     Raises:
-        UserError: the recipe is wrong, or something is not at hand.
+        UserError: the recipe is wrong, or something is missing.
         RunFailed: training failed.
     """
     with ExitStack() as resources:
