@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from medr3_plugin.llm.prompt_file import prompt
 from medr3_plugin.registered_names import AGENT_LOOP, TOOL_LOOP
 from medr3_plugin.trajectory import THINK_CLOSE, THINK_OPEN, parse
 
@@ -71,7 +72,7 @@ def instruction(
 
 def _text(name: str, language: str) -> str:
     # filled by replace, not str.format: questions are data and may hold braces
-    return (_FOLDER / f"{name}_{language}.txt").read_text(encoding="utf-8").strip()
+    return prompt(_FOLDER / f"{name}_{language}.txt")
 
 
 def in_tool_calls(trajectory: str) -> list[Message]:
