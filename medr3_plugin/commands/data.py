@@ -1,4 +1,4 @@
-"""`medr3 data`: question sets, references and the quickstart's files."""
+"""`medr3 data`: question sets, vocabulary and the quickstart's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`medr3 index build|info|evaluate`."""
+"""`medr3 index build|info`."""
 
 from __future__ import annotations
 
