@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from pydantic import BaseModel, Field
 
@@ -65,18 +64,16 @@ class Grade(BaseModel):
     reason: str = ""
 
 
+AnswerCheck = Callable[[Item, str], Awaitable[bool]]
+"""Decides whether an answer is right where rules cannot."""
+
+
 @dataclass(slots=True)
 class Attempt:
     """One reasoning trajectory: the model's text with the documents in place, and the documents."""
 
     text: str = ""
     documents: list[Document] = field(default_factory=list)
-
-
-class AnswerCheck(Protocol):
-    """Decides whether an answer is right where rules cannot."""
-
-    async def __call__(self, item: Item, answer: str) -> bool: ...  # noqa: D102
 
 
 async def is_suitable(caller: Caller, item: Item) -> Suitability:
