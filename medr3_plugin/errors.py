@@ -18,7 +18,7 @@ from contextlib import contextmanager
 
 
 def did_you_mean(name: object, known: Iterable[str], otherwise: str = "") -> str:
-    """The end of a message about an unknown name: the known one that it resembles, else what is said `otherwise`.
+    """The end of a message about an unknown name: the known one that it resembles, else `otherwise`.
 
     >>> did_you_mean("serach", ["search", "serve"]), did_you_mean("x", ["search"], "; known are search")
     ('; did you mean search?', '; known are search')

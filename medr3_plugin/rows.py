@@ -233,7 +233,7 @@ def options_of(value: Any, place: str) -> dict[str, str] | None:
         if not isinstance(text, str) or not text.strip():
             raise RowError(f"{place.removesuffix(chr(39))}.{letter}': expected a string, got {shown(text)}")
         if letter in options:
-            raise RowError(f"{place}: the letter {letter} is there twice")
+            raise RowError(f"{place}: the letter {letter} appears twice")
         options[letter] = text
     if len(options) < 2:
         raise RowError(f"{place}: expected two options or more, got {shown(value)}")

@@ -31,7 +31,7 @@ class JudgeOptions(Section):
         base_url: the server's URL, up to `/v1`.
         address: the router's host and port; null takes it from the run or from `MEDR3_REWARD_ROUTER`.
         model: the model's name; null takes the server's first.
-        api_key_env: name of the environment variable that holds the key; keys never stand in a config.
+        api_key_env: name of the environment variable that holds the key; keys do not belong in a config.
         timeout_s: timeout of one reply.
         attempts: most requests for one verdict, including failed ones.
         max_in_flight: concurrent requests per process.

@@ -7,8 +7,8 @@ a document that names its own evidence level. Therefore:
 * Thoughts are cut only where what follows them is the answer; a thought that never ends has no answer after it.
 * A reply that holds several answers holds none: two objects, one inside the other, one key twice, an answer and a
   quoted one that the JSON was broken by.
-* Repair takes what stands last in the reply and nothing else. Where the shown text could hold an answer, nothing is
-  repaired, and an answer that stands in the shown text word by word is a quotation.
+* Repair takes what comes last in the reply and nothing else. Where the shown text could hold an answer, nothing is
+  repaired, and an answer that occurs in the shown text word for word is a quotation.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _candidates(text: str) -> Iterator[str]:
     """The whole reply, then what follows each end of a thought; code fences taken off."""
     yield _unfenced(text)
     if text.startswith(("{", "```")):
-        return  # no thought stands before an answer; a closing tag further on is a quotation
+        return  # no thought comes before an answer; a closing tag further on is a quotation
     ends = [match.end() for match in _THOUGHT_CLOSE.finditer(text)]
     half = _MAX_THOUGHTS // 2
     for end in ends if len(ends) <= _MAX_THOUGHTS else ends[:half] + ends[-half:]:

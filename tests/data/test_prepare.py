@@ -164,7 +164,7 @@ def test_nothing_usable_is_an_error_but_the_report_is_written(tmp_path):
         ("x.csv", b"question,answer\ncaf\xe9,b\n", "x.csv:2: not UTF-8"),
         ("x.csv", b'question,answer\nQ?,b\nR?,"c\nS?,d\n', "x.csv:3: a quote in this row is never closed"),
         ("x.json", b"[" * 100_000, "nested too deeply"),
-        ("x.json", b'{"1": {"question": "Q?"}, "1": {"question": "R?"}}', "'1' stands twice"),
+        ("x.json", b'{"1": {"question": "Q?"}, "1": {"question": "R?"}}', "'1' appears twice"),
         ("x.csv", b"PK\x03\x04\x14\x00", "an Excel file"),
         ("x.jsonl", gzip.compress(b"{}", mtime=0), "add .gz to its name"),
     ],
