@@ -78,7 +78,7 @@ def write_jsonl(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
 
 def suffix_of(path: Path) -> str:
     """`.csv` of `rows.CSV.gz`."""
-    return (Path(path.stem) if path.suffix in PACKED else path).suffix.lower()
+    return (Path(path.stem) if path.suffix.lower() in PACKED else path).suffix.lower()
 
 
 def read_file(path: Path, *, split: str = "", header: Collection[str] | None = None) -> Iterator[RawRow]:
@@ -110,9 +110,9 @@ def read_file(path: Path, *, split: str = "", header: Collection[str] | None = N
 
 def opened(path: Path) -> BinaryIO:
     """The bytes of a file, unpacked."""
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return cast(BinaryIO, gzip.open(path, "rb"))
-    if path.suffix != ".zst":
+    if path.suffix.lower() != ".zst":
         return path.open("rb")
     with needs("pyarrow", "data", "reading .zst files"):
         import pyarrow as pa
