@@ -105,22 +105,18 @@ class LexicalIndex:
 
     def _terms(self, query: str) -> tuple[list[int], list[int]]:
         """Term numbers of a query, and those of its own spelling where the index has the term of all spellings."""
-        surfaces, beside = _pieces(query)
-        known, shared, spelt = self._vocabulary, [], []
+        surfaces, shared = _pieces(query)
+        known, spelt = self._vocabulary, []
         for both in map(terms_of, surfaces):
             shared += both[0]
             if both[1]:
                 spelt.append(both)
-        own = [
-            known[t]
-            for terms, forms in spelt
-            if not known.keys().isdisjoint(terms)
-            for t in forms
-            if t in known
-        ]
-        # an index of version 2 has no term of a plural's singular
-        shared += [t for terms, forms in spelt if known.keys().isdisjoint(terms) for t in forms]
-        return [number for term in shared + beside if (number := known.get(term)) is not None], own
+        found = [number for term in shared if (number := known.get(term)) is not None]
+        own: list[int] = []
+        for of_all, forms in spelt:  # an index of version 2 has no term of a plural's singular
+            kept = found if known.keys().isdisjoint(of_all) else own
+            kept += [known[term] for term in forms if term in known]
+        return found, own
 
     def other_terms(self, query: str) -> list[int]:
         """Term numbers of other names, where a corpus has those and hardly ever the query's own.

@@ -122,14 +122,10 @@ _HYPHENED = re.compile(r"[^\W_]+(?:-[^\W_]+)+")
 _Others = Callable[[re.Match[str]], list[str]]
 _ANY_CASE = re.IGNORECASE
 _FACTOR = "xiii|xii|xi|x|ix|viii|vii|v|ii"
-_IONS = {
-    "k": "potassium",
-    "na": "sodium",
-    "ca2": "calcium",
-    "ca": "calcium",
-    "mg2": "magnesium",
-    "li": "lithium",
-}
+_IONS = dict(
+    pair.split(":")
+    for pair in "k:potassium na:sodium ca2:calcium ca:calcium mg2:magnesium li:lithium".split()
+)
 _VITAMIN = {"他命": "生素", "生素": "他命"}
 _SHORT = {"vit": ("vitamin ", "维生素"), "hep": ("hepatitis ",)}
 _ANTIGENS = {"surface": "s", "core": "c"}

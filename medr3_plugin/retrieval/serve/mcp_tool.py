@@ -8,7 +8,7 @@ starts `medr3 serve --mcp --stdio` itself. Both go through the service's batcher
 import asyncio
 import logging
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import BaseModel, Field, ValidationError, create_model
 
@@ -94,8 +94,9 @@ def build_server(service: "RetrievalService") -> "MCPServer[Any]":
         "evidence.",
     )
     # as strict as `/retrieve`: a misspelt argument (top_k) would silently have no effect, and true counts as 1
-    arguments = create_model("Arguments", __base__=(Section, tool.fn_metadata.arg_model))
-    tool.fn_metadata.arg_model = arguments
+    arguments = tool.fn_metadata.arg_model = cast(
+        Any, create_model("Arguments", __base__=(Section, tool.fn_metadata.arg_model))
+    )
     tool.parameters = arguments.model_json_schema(by_alias=True)
     # what the server logs below that is a line for each call
     logging.getLogger("mcp").setLevel(logging.WARNING)
