@@ -25,7 +25,7 @@ from medr3_plugin.outputs import whole
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 PACKED = (".gz", ".zst")
 MIRAGE_PART = "_part"
-"""Key of a row of MIRAGE's file: the question set it stands in."""
+"""Key of a row of MIRAGE's file: the question set it belongs to."""
 _ROWS = "questions data documents docs articles passages corpus rows records items".split()  # noqa: SIM905
 """Keys of a JSON object under which its rows may stand."""
 _REMEDIES = {
@@ -42,7 +42,7 @@ _SIGNATURES = {
     b"\xd0\xcf\x11\xe0": "an Excel file; save its sheet as csv",
     b"%PDF-": "a PDF; write its text to a .txt file",
 }
-"""What a file that is no text begins with, whatever it is called."""
+"""First bytes of files that are not text, whatever they are called."""
 _DEEP = 200
 """Brackets in a line from which on it is tried whether what was read can be written, too."""
 
@@ -78,7 +78,7 @@ def write_jsonl(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
 
 def suffix_of(path: Path) -> str:
     """`.csv` of `rows.CSV.gz`."""
-    return (Path(path.stem) if path.suffix in PACKED else path).suffix.lower()
+    return (Path(path.stem) if path.suffix.lower() in PACKED else path).suffix.lower()
 
 
 def read_file(path: Path, *, split: str = "", header: Collection[str] | None = None) -> Iterator[RawRow]:
@@ -110,9 +110,9 @@ def read_file(path: Path, *, split: str = "", header: Collection[str] | None = N
 
 def opened(path: Path) -> BinaryIO:
     """The bytes of a file, unpacked."""
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return cast(BinaryIO, gzip.open(path, "rb"))
-    if path.suffix != ".zst":
+    if path.suffix.lower() != ".zst":
         return path.open("rb")
     with needs("pyarrow", "data", "reading .zst files"):
         import pyarrow as pa
@@ -198,27 +198,28 @@ def json_lines(path: Path, split: str = "") -> Iterator[RawRow]:
         where = f"{path}:{number}"
         try:
             data = json.loads(line.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            lossless = {"raw": line.decode("utf-8", "backslashreplace")}
-            yield RawRow(
-                where, lossless, split, f"byte {error.start + 1} is not UTF-8; convert the file to UTF-8"
-            )
-            continue
-        except json.JSONDecodeError as error:
-            remedy = "write one object per line, with nothing between them (an array belongs in a file named .json)"
-            yield RawRow(where, {"raw": line.decode("utf-8")}, split, f"not JSON: {error}; {remedy}")
-            continue
-        except ValueError:  # Python reads no longer numbers, as their conversion takes quadratic time
-            digits = f"a number of more than {sys.get_int_max_str_digits()} digits; write it as a string"
-            yield RawRow(where, {"raw": line.decode("utf-8")}, split, digits)
-            continue
-        except RecursionError:
-            yield RawRow(where, {"raw": line.decode("utf-8")}, split, "nested too deeply to be a row")
+        except (ValueError, RecursionError) as error:
+            yield RawRow(where, {"raw": line.decode("utf-8", "backslashreplace")}, split, _no_row(error))
             continue
         if isinstance(data, dict) and b"\\u" not in line and line.count(b"[") + line.count(b"{") < _DEEP:
             yield RawRow(where, data, split)  # no half surrogate pair, and not deep: nothing to be checked
         else:
             yield _checked(where, data, split)
+
+
+def _no_row(error: Exception) -> str:
+    """Why a line could not be decoded."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start + 1} is not UTF-8; convert the file to UTF-8"
+    if isinstance(error, json.JSONDecodeError):
+        remedy = (
+            "write one object per line, with nothing between them (an array belongs in a file named .json)"
+        )
+        return f"not JSON: {error}; {remedy}"
+    if isinstance(error, RecursionError):
+        return "nested too deeply to be a row"
+    # Python reads no longer numbers, as their conversion takes quadratic time
+    return f"a number of more than {sys.get_int_max_str_digits()} digits; write it as a string"
 
 
 def _checked(where: str, data: Any, split: str) -> RawRow:
@@ -269,12 +270,12 @@ def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object as Python's; of an id that stands twice it would silently keep the last row alone."""
+    """An object as a dict; one with an id twice is refused, as Python would silently keep only the last row."""
     unique = dict(pairs)
     if len(unique) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} stands twice in an object")
+        raise ValueError(f"the key {twice!r} appears twice in an object")
     return unique
 
 
@@ -316,7 +317,7 @@ def _header(where: str, columns: list[str], names: Collection[str] | None) -> li
     if names is not None and not _names(columns) & set(names):
         return []
     if twice := next((name for name in columns if name and columns.count(name) > 1), ""):
-        raise UserError(f"{where}: column {twice!r} stands twice in the header; rename one of them")
+        raise UserError(f"{where}: column {twice!r} appears twice in the header; rename one of them")
     return columns
 
 
@@ -377,5 +378,5 @@ def _read_parquet(path: Path, split: str) -> Iterator[RawRow]:
             for data in batch.to_pylist():
                 number += 1
                 yield RawRow(f"{path}#{number}", data, split)
-    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: bytes that are no text
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: bytes that are not text
         raise UserError(f"{path}#{number + 1}: damaged from here on: {error}; get the file again") from error

@@ -90,7 +90,6 @@ def mistake(error: ValidationError, section: str, known: Collection[str] = ()) -
         .replace("a valid tuple", "a list")
         .partition(", unable to")[0]
         .partition(" or instance of ")[0]
-        .replace("a valid dictionary", "a section (`key: value` lines)")
     )
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         message = "unknown key"

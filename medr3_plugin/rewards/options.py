@@ -15,12 +15,12 @@ medr3:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
-from medr3_plugin.errors import UserError, shown
+from medr3_plugin.errors import UserError
 from medr3_plugin.rewards.paper import NonNegative, PaperOptions
 from medr3_plugin.yaml_section import Section, validated
 
@@ -193,7 +193,7 @@ class Floors(Section):
 
 
 class StageOptions(Section):
-    """What can be set for a stage; a null or absent key takes the preset's value.
+    """What can be set for a stage; an absent key takes the preset's value.
 
     Attributes:
         preset: the formula: `medr3` and `paper` choose theirs by the stage's name, `authors` is the release's, and
@@ -287,6 +287,23 @@ class RewardOptions(StageOptions):
 _NOT_PER_STAGE = ("stages", "judge", "extractor", "encoder")
 
 
+class _Stages(BaseModel):
+    """Of `medr3.reward`, what differs in a stage."""
+
+    stages: dict[str, dict[str, Any] | None]
+
+
+class _OwnStage(BaseModel):
+    """Of an entry of `medr3.stages`, what is about rewards."""
+
+    name: str
+    reward: dict[str, Any] | None = None
+
+
+class _OwnStages(BaseModel):
+    stages: list[_OwnStage]
+
+
 def read_options(options: Mapping[str, Any]) -> RewardOptions:
     """Validate the section.
 
@@ -310,29 +327,19 @@ def stage_options(options: Mapping[str, Any], stage: str) -> StageOptions:
     return validated(StageOptions, _merge(common, own), f"medr3.reward with stages.{stage}")
 
 
-def _mapping(value: Any, path: str) -> Mapping[str, Any]:
-    """A section, empty for null."""
-    if not isinstance(value or {}, Mapping):
-        raise UserError(f"{path}: a section (`key: value` lines) is needed, got {shown(value)}")
-    return value or {}
-
-
 def reward_options(section: Mapping[str, Any], router_address: str | None = None) -> dict[str, Any]:
     """`medr3.reward` with the stages' own overrides and, for a judge behind verl's router, its address.
 
     Raises:
-        UserError: the stages are no list of mappings with a name each, or their rewards no mappings.
+        UserError: `medr3.stages` or `medr3.reward.stages` has another form; names the yaml path.
     """
     options = dict(section.get("reward") or {})
-    stages = dict(_mapping(options.get("stages"), "medr3.reward.stages"))
-    listed = section.get("stages") or []
-    if not isinstance(listed, Sequence) or not all(isinstance(s, Mapping) and "name" in s for s in listed):
-        raise UserError("medr3.stages: a list of mappings is needed: {name: joint, until: {max_steps: 100}}")
-    for number, stage in enumerate(listed):
-        name, own = stage["name"], _mapping(stage.get("reward"), f"medr3.stages[{number}].reward")
-        stages[name] = {**_mapping(stages.get(name), f"medr3.reward.stages.{name}"), **own}
-    if stages:
-        options["stages"] = stages
+    common = validated(_Stages, {"stages": options.get("stages") or {}}, "medr3.reward").stages
+    of_stages = validated(_OwnStages, {"stages": section.get("stages") or []}, "medr3").stages
+    for stage in of_stages:
+        common[stage.name] = {**(common.get(stage.name) or {}), **(stage.reward or {})}
+    if common:
+        options["stages"] = common
     judge = options.get("judge")
     if router_address and judge and judge.get("kind") == "router":
         options["judge"] = {**judge, "address": router_address}
