@@ -106,14 +106,14 @@ def _tells(text: str, question: Question) -> bool:
     if not whole or words[0] in doubts.JOINING or ":" in words[:3] or doubts.ODD.search(text):
         return False
     if denied:
-        text = doubts.SETS_ASIDE.sub(" ", text[: denied.start()] + text[denied.end() :])
+        text = text[: denied.start()] + text[denied.end() :]
     if doubts.TAKES_BACK.search(text) or doubts.OFFERS.search(text):
         return False
     if is_plain(words[:1], question) or denied:
         return True
     # something new: it is no answer to the question if it does not explain what is asked about
     asked = [word for word in words if word not in wording.PLAIN and question.says(word)]
-    return len(asked) < 2 and doubts.SELF.isdisjoint(words)
+    return len(set(asked)) < 2 and doubts.SELF.isdisjoint(words)
 
 
 def sets_aside(after: str, question: Question) -> bool:
@@ -147,7 +147,10 @@ def is_said(words: list[str]) -> bool:
     """Whether the words are a sentence and not a scrap: they hold a verb."""
     verbs = (stem(word) for word in words if not word.endswith("ing"))
     return bool(words) and (
-        not doubts.VERBS.isdisjoint(verbs) or words[0] in doubts.SUBJECTS or has_cjk(words[0])
+        not doubts.VERBS.isdisjoint(verbs)
+        or words[0] in doubts.SUBJECTS
+        or has_cjk(words[0])
+        or any(word.endswith("ed") for word in words[1:])
     )
 
 

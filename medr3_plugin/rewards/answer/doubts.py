@@ -76,7 +76,6 @@ DENIED = re.compile(
     r"not supported|not consistent)|(?:makes?|made) [^,;]{1,80} (?:less likely|unlikely)|"
     r"(?:was|were|has been) considered but (?:lacks?|(?:does|do|did|would) not|is|was|were|are|excluded|rejected))\b"
 )
-SETS_ASIDE = re.compile(r"\b(?:was|were|has been) considered but|\bconsidered")
 # a sentence with one of these may offer another answer, or doubt the one that was given
 OFFERS = re.compile(
     r"\b(?:also|too|equally|another|alternat\w+|possib\w+|plausib\w+|probab\w+|likel\w+|mostlikely|consider\w*|"
