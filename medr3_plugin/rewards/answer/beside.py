@@ -101,8 +101,10 @@ def _tells(text: str, question: Question) -> bool:
     if not words or words[0] == "if":
         return False  # a condition is no fact
     denied = doubts.DENIED.search(text) if doubts.SELF.isdisjoint(words) else None
-    short = denied or (words[0] in doubts.OPENERS and not doubts.FINITE.isdisjoint(words))
-    whole = is_said(words) and len(words) >= (doubts.MIN_SENTENCE - 1 if short else doubts.MIN_SENTENCE + 1)
+    opens = words[0] in doubts.OPENERS  # so no name in it is one of a list
+    short = denied or (opens and not doubts.FINITE.isdisjoint(words))
+    said = is_said(words) or (opens and any(word.endswith("ed") for word in words))
+    whole = said and len(words) >= (doubts.MIN_SENTENCE - 1 if short else doubts.MIN_SENTENCE + 1)
     if not whole or words[0] in doubts.JOINING or ":" in words[:3] or doubts.ODD.search(text):
         return False
     if denied:
@@ -147,10 +149,7 @@ def is_said(words: list[str]) -> bool:
     """Whether the words are a sentence and not a scrap: they hold a verb."""
     verbs = (stem(word) for word in words if not word.endswith("ing"))
     return bool(words) and (
-        not doubts.VERBS.isdisjoint(verbs)
-        or words[0] in doubts.SUBJECTS
-        or has_cjk(words[0])
-        or any(word.endswith("ed") for word in words[1:])
+        not doubts.VERBS.isdisjoint(verbs) or words[0] in doubts.SUBJECTS or has_cjk(words[0])
     )
 
 

@@ -535,6 +535,7 @@ def test_long_answers_end(unit):
         (". Mutations in the gene impair DNA repair, and sunlight can worsen the lesions.", 2),
         (". In one trial, growth hormone shortened the stay compared with placebo.", 2),
         (". Antibiotics are not needed unless there is a secondary infection.", 2), (" [1]", 2),
+        (". Thrombophilia 13, X-linked, due to factor VIII defect", None),
         (". Turner syndrome has been seen in families with this.", None), (", not unlike Turner syndrome", None),
         (". Turner syndrome has to be kept in mind as an entity.", None),
         (" (Turner syndrome has the same signs)", None),
