@@ -84,6 +84,9 @@ def doubts_answer(text: str, question: Question) -> bool:
         return wording.CHINESE_DOUBTS.fullmatch("".join(words)) is not None
     doubt = [word for word in words if word in wording.LOADED or says_bad(word)]
     of_own = bool(words) and wording.ANY_REF.match(words[0]) is not None
+    said = [word for word in words[2:4] if word != "considered"]
+    if of_own and any(word in doubts.OF_OWN or says_bad(word) for word in said):
+        return True  # "C. Ceftriaxone is right in children", "... is one of the answers", "... is better avoided"
     about = of_own or (bool(words) and words[0] in doubts.SELF)
     known = (wording.PLAIN, wording.MARKS, wording.NAMES_ANSWER, doubt)
     return bool(doubt or of_own) and all(

@@ -48,6 +48,7 @@ SELF = frozenset(
         "these those letter letters one ones here above below question another others them none"
     )
 )
+OF_OWN = frozenset(listed("right correct true one only"))
 # an answer of yes or no may rest on "our findings", which themselves may be unclear
 SELF_OF_VERDICT = SELF - frozenset(
     listed("our we us this it these those here above below question other others")

@@ -164,7 +164,9 @@ def test_a_doubt_with_nothing_new_that_it_could_be_about_is_about_the_answer(dou
     [
         "Anything but C. Ceftriaxone is the correct answer.", "The trap is C. Ceftriaxone is the best choice.",
         "His mother has C. Ceftriaxone is the correct answer.", "C. Ceftriaxone is a poor choice.",
-        "C. Ceftriaxone is one option.", "C. Ceftriaxone is the correct answer: no", "History of C",
+        "C. Ceftriaxone is one option.", "C. Ceftriaxone is right in children.", "C. Ceftriaxone is better avoided.",
+        "C. Ceftriaxone is only a mimic.", "C. Ceftriaxone is one of the answers.",
+        "C. Ceftriaxone is the correct answer: no", "History of C",
         "Half of the time it is C.", "Only in children, the answer is C.", "如果肾功能正常，选C",
     ],
 )  # fmt: skip
