@@ -67,6 +67,9 @@ PROMPT_TOKENS = {0: 128, 4: 640}
 QUESTIONS = 400
 """Validation questions there are; no training question is about their diseases."""
 
+SAME_SEARCH = 0.99
+"""Share of the validation questions that find the same document first in runs that are compared."""
+
 ARMS = {
     "medr3": "three stages, our rewards",
     "paper": "three stages, rewards of the paper's figures",
@@ -267,19 +270,18 @@ def index_digest(data: Path) -> str:
     return hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 
-def names_digest(data: Path) -> str:
-    """What identifies the other names that its searches look for: they are no part of the index."""
+def first_documents(data: Path) -> list[int]:
+    """The row of the first document that each validation question finds; -1 for none.
+
+    How queries are read is no part of an index, and most changes of it move no search of a task.
+    """
     from pyarrow import parquet
 
     from medr3_plugin.retrieval.index.lexical import LexicalIndex
 
-    folder = data / "index/bm25"
-    index = LexicalIndex(folder)
-    vocabulary = json.loads((folder / "vocab.index.json").read_text(encoding="utf-8"))
-    term = {number: text for text, number in vocabulary.items()}  # numbers differ between indexes
     rows = parquet.read_table(data / "val.parquet", columns=["extra_info"]).to_pylist()
-    added = [[term[n] for n in index.other_terms(row["extra_info"]["question"])] for row in rows]
-    return hashlib.sha256(json.dumps(added).encode()).hexdigest()[:12]
+    found, _ = LexicalIndex(data / "index/bm25").search([row["extra_info"]["question"] for row in rows], 1)
+    return [int(row) for row in found[:, 0]]
 
 
 def validation_file(setting: Setting) -> Path:
@@ -346,7 +348,7 @@ def collect(folder: Path, arm: str, seed: int, setting: Setting) -> None:
         "seed": seed,
         "commit": environment["commit"],
         "index": index_digest(setting.data),
-        "names": names_digest(setting.data),
+        "found": first_documents(setting.data),
     }
     task = TASKS[setting.task]
     if task.start:
@@ -423,7 +425,7 @@ def committed(task: str) -> dict[str, list[Run]]:
     """
     found: dict[str, list[Run]] = {}
     first: tuple[Path, Any] | None = None
-    names = {}  # recorded since queries are looked for under other names, too
+    searched: list[int] = []
     for arm in ARMS:
         for file in sorted(RESULTS.glob(f"{task}/{arm}/*/{METRICS}")):
             head, *rest = lines(file)
@@ -431,9 +433,10 @@ def committed(task: str) -> dict[str, list[Run]]:
             setting = {key: head.get(key) for key in ("index", "start", *asdict(Setting())) if key != "task"}
             same = (setting, Wording(**head.get("wording", {})), sorted({line["questions"] for line in val}))
             first = first or (file, same)
-            if "names" in head:
-                names[head["names"]] = file
-            if same != first[1] or len(names) > 1:
+            found_first = head.get("found", searched)  # older runs did not record it
+            searched = searched or found_first
+            alike = sum(map(int.__eq__, found_first, searched)) >= SAME_SEARCH * len(searched)
+            if same != first[1] or not alike:
                 raise UserError(
                     f"{file}: another setting, index or other questions than {first[0]}; they do not compare"
                 )

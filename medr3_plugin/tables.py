@@ -78,7 +78,7 @@ def write_jsonl(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
 
 def suffix_of(path: Path) -> str:
     """`.csv` of `rows.CSV.gz`."""
-    return (Path(path.stem) if path.suffix in PACKED else path).suffix.lower()
+    return (Path(path.stem) if path.suffix.lower() in PACKED else path).suffix.lower()
 
 
 def read_file(path: Path, *, split: str = "", header: Collection[str] | None = None) -> Iterator[RawRow]:
@@ -110,9 +110,9 @@ def read_file(path: Path, *, split: str = "", header: Collection[str] | None = N
 
 def opened(path: Path) -> BinaryIO:
     """The bytes of a file, unpacked."""
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         return cast(BinaryIO, gzip.open(path, "rb"))
-    if path.suffix != ".zst":
+    if path.suffix.lower() != ".zst":
         return path.open("rb")
     with needs("pyarrow", "data", "reading .zst files"):
         import pyarrow as pa
@@ -198,27 +198,28 @@ def json_lines(path: Path, split: str = "") -> Iterator[RawRow]:
         where = f"{path}:{number}"
         try:
             data = json.loads(line.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            lossless = {"raw": line.decode("utf-8", "backslashreplace")}
-            yield RawRow(
-                where, lossless, split, f"byte {error.start + 1} is not UTF-8; convert the file to UTF-8"
-            )
-            continue
-        except json.JSONDecodeError as error:
-            remedy = "write one object per line, with nothing between them (an array belongs in a file named .json)"
-            yield RawRow(where, {"raw": line.decode("utf-8")}, split, f"not JSON: {error}; {remedy}")
-            continue
-        except ValueError:  # Python reads no longer numbers, as their conversion takes quadratic time
-            digits = f"a number of more than {sys.get_int_max_str_digits()} digits; write it as a string"
-            yield RawRow(where, {"raw": line.decode("utf-8")}, split, digits)
-            continue
-        except RecursionError:
-            yield RawRow(where, {"raw": line.decode("utf-8")}, split, "nested too deeply to be a row")
+        except (ValueError, RecursionError) as error:
+            yield RawRow(where, {"raw": line.decode("utf-8", "backslashreplace")}, split, _no_row(error))
             continue
         if isinstance(data, dict) and b"\\u" not in line and line.count(b"[") + line.count(b"{") < _DEEP:
             yield RawRow(where, data, split)  # no half surrogate pair, and not deep: nothing to be checked
         else:
             yield _checked(where, data, split)
+
+
+def _no_row(error: Exception) -> str:
+    """Why a line could not be decoded."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start + 1} is not UTF-8; convert the file to UTF-8"
+    if isinstance(error, json.JSONDecodeError):
+        remedy = (
+            "write one object per line, with nothing between them (an array belongs in a file named .json)"
+        )
+        return f"not JSON: {error}; {remedy}"
+    if isinstance(error, RecursionError):
+        return "nested too deeply to be a row"
+    # Python reads no longer numbers, as their conversion takes quadratic time
+    return f"a number of more than {sys.get_int_max_str_digits()} digits; write it as a string"
 
 
 def _checked(where: str, data: Any, split: str) -> RawRow:

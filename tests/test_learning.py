@@ -63,13 +63,16 @@ def test_runs_that_do_not_compare_are_refused(learning, other):
         learning.table()
 
 
-def test_runs_whose_queries_were_read_differently_are_refused_where_it_is_recorded(learning):
-    files = [write_run(learning, "medr3", seed, "10") for seed in (1, 2, 3)]
-    for file, names in zip(files[1:], ("a", "b"), strict=True):
+def test_runs_whose_searches_found_other_documents_are_refused_where_it_is_recorded(learning):
+    files = [write_run(learning, "medr3", seed, "10") for seed in (1, 2, 3, 4)]
+    before = list(range(400))
+    for file, found in zip(
+        files[1:], (before, [*before[:-4], 0, 0, 0, 0], [*before[:-5], 0, 0, 0, 0, 0]), strict=True
+    ):
         learning.table()
         head, *rest = file.read_text().splitlines()
-        file.write_text("\n".join([json.dumps({**json.loads(head), "names": names}), *rest]))
-    with pytest.raises(UserError, match=re.escape(str(files[2]))):
+        file.write_text("\n".join([json.dumps({**json.loads(head), "found": found}), *rest]))
+    with pytest.raises(UserError, match=re.escape(str(files[3]))):
         learning.table()
 
 
@@ -141,6 +144,7 @@ def test_a_run_folder_becomes_a_small_file(learning, tmp_path, monkeypatch):
     head, step, val = map(
         json.loads, (learning.RESULTS / "copying/joint_only/7/metrics.jsonl").read_text().splitlines()
     )
+    assert head["found"] == [0, 0]
     assert (head["arm"], head["seed"], head["commit"], head["steps"], head["seconds"]) == (
         "joint_only",
         7,

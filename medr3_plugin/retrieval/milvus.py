@@ -129,12 +129,12 @@ class MilvusEngine(Engine):
         depth = max(topk, self._options.depth, FIRST)
         both = zip(self._lexical(queries, depth, where), self._dense(queries, depth, where), strict=True)
         return [
-            fuse_one(len(query_terms(query)), lexical, dense, topk)
+            fuse_one(sum(map(len, query_terms(query))), lexical, dense, topk)
             for query, (lexical, dense) in zip(queries, both, strict=True)
         ]
 
     def _lexical(self, queries: Sequence[str], topk: int, where: str) -> list[tuple[Rows, Scores]]:
-        return self._nearest("bm25", [term_text(query_terms(query)) for query in queries], topk, where)
+        return self._nearest("bm25", [term_text(query_terms(query)[0]) for query in queries], topk, where)
 
     def _dense(self, queries: Sequence[str], topk: int, where: str) -> list[tuple[Rows, Scores]]:
         if self._encoder is None:

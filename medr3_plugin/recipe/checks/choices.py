@@ -98,9 +98,9 @@ def choices(config: Any) -> Iterator[Finding]:
         value, wanted = OmegaConf.select(config, key), OmegaConf.select(config, other)
         if value is not None and value != wanted:
             yield Finding.error(key, f"{value} is not {other} ({wanted}): set that key alone")
-    usual = verl_defaults(str(config.model_engine))
+    usual = OmegaConf.create(verl_defaults(str(config.model_engine)))
     for key, other in UNREAD.items():
-        if OmegaConf.select(config, key) not in (None, OmegaConf.select(OmegaConf.create(usual), key)):
+        if OmegaConf.select(config, key) not in (None, OmegaConf.select(usual, key)):
             yield Finding.error(key, "nothing in verl reads it" + (f"; set {other}" if other else ""))
     if config.trainer.default_hdfs_dir and config.actor_rollout_ref.actor.strategy in ("fsdp", "fsdp2"):
         yield Finding.error(

@@ -145,6 +145,6 @@ def _file_name(source: str) -> str:
         source = source.partition("=")[0]
     name = Path(source).name if Path(source).exists() else source.replace("/", "_")
     if tables.suffix_of(Path(name)) in (*TABLES, *TEXTS):
-        name = Path(name).stem if Path(name).suffix in tables.PACKED else name
+        name = Path(name).stem if Path(name).suffix.lower() in tables.PACKED else name
         name = Path(name).stem
     return re.sub(r"[^\w.-]+", "_", name)

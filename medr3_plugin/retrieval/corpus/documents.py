@@ -19,6 +19,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from html.entities import html5
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,9 @@ _BETWEEN = re.compile(r"[\s-]+")  # Evidence Type
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _YEARS = range(-3000, 3001)  # an int16 column, and nothing written before Sumer
 _WHOLE = re.compile(r"\s*(-?\d{1,9})(?:\.0*)?\s*")
-# 2019-05-01, 2019/5, PubMed's 2019 May
-_DATE = re.compile(r"\s*(\d{4})(?:[-/.](?:0?[1-9]|1[0-2])\b|\s+[A-Z][a-z]{2})")
-_NOTHING = frozenset(("", "nan", "none", "null", "<na>"))  # a number that a table does not have
+# 2019-05-01, 05/2019, May 2019, 20190501
+_DATE = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?:(?:0[1-9]|1[0-2])[0-3]\d)?(?!\d)")
+_NOTHING = frozenset(("", "nan", "n/a", "none", "null", "<na>"))  # a number that a table does not have
 _DEEPEST = 64  # of lists and objects in a column; what reads the index later gives up at some depth, too
 
 
@@ -185,8 +186,14 @@ def _resolved(text: str) -> str:
     """`Na&#43;` as Na+; twice, for PubMed's releases hold `&amp;lt;`. An ampersand that begins no entity stays."""
     if "&" in text:
         for _ in range(2):
-            text = _ENTITY.sub(lambda entity: html.unescape(entity.group()), text)
+            text = _ENTITY.sub(_character, text)
     return text
+
+
+def _character(entity: re.Match[str]) -> str:
+    """What an entity stands for; `html.unescape` would take &not out of &nothing;."""
+    name = entity[0][1:]
+    return html.unescape(entity[0]) if name[0] == "#" else html5.get(name, entity[0])
 
 
 def _text(columns: dict[str, Any], where: str, *names: str) -> str:
@@ -211,10 +218,10 @@ def _among(columns: Mapping[str, Any]) -> str:
 
 
 def _year_of(value: Any) -> Any:
-    """The year of a date; anything else as it is."""
+    """The year of a date, the first of several; anything else as it is."""
     if isinstance(value, datetime.date):
         return value.year
-    found = _DATE.match(value) if isinstance(value, str) else None
+    found = _DATE.search(str(value)) if isinstance(value, str | int) else None
     return found[1] if found else value
 
 

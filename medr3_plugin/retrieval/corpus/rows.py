@@ -70,7 +70,7 @@ def rows_of(
 def files_of(source: str | Path) -> list[Path]:
     """The files a local source is read from, in that order: those of its tables, else all below it, else texts.
 
-    Beside queries (`queries.jsonl`, as in BEIR and R2MED), only the table `corpus` is the corpus.
+    Beside queries or judgements (`queries.jsonl`, `qrels.tsv`; BEIR, R2MED), only the table `corpus` is the corpus.
 
     Raises:
         UserError: there is none.
@@ -88,7 +88,9 @@ def files_of(source: str | Path) -> list[Path]:
         file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path))
     )
     rows = [file for file in inside if tables.suffix_of(file) in TABLES and file.name not in _NO_ROWS]
-    if any(file.name.startswith(("queries.", "query.")) for file in rows):  # BEIR's folder of a test set
+    if any(
+        file.name.startswith(("queries.", "query.", "qrels.")) for file in rows
+    ):  # BEIR's folder of a test set
         rows = [file for file in rows if file.name.startswith("corpus.")] or rows
     # beside rows, a text is a README or a licence
     files = (

@@ -37,6 +37,7 @@ import functools
 import itertools
 import re
 import threading
+from typing import cast
 
 from medr3_plugin.retrieval.index.folding import GRAM_RUN, fold
 from medr3_plugin.retrieval.index.notation import OTHER_NOTATION, ROMAN, notations, parts
@@ -268,30 +269,35 @@ def _word_before(text: str, end: int) -> str:
 
 
 @functools.lru_cache(maxsize=1 << 16)
-def terms_of(surface: str) -> tuple[str, ...]:
-    """The terms of a surface: none for a stop word, two for a word with a British spelling."""
+def terms_of(surface: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The terms of a surface, none for a stop word: those of all its spellings, and those of this one alone."""
     if surface.isascii() and surface.replace("_", "x").isalnum():  # a plain word, as most are
-        return () if len(surface) == 1 or surface in STOP_WORDS else _word_terms(surface)
+        return ((), ()) if len(surface) == 1 or surface in STOP_WORDS else _word_terms(surface)
     if leading := _LEADING_PARTS.fullmatch(surface):
         single, between, word = leading.groups()
-        return (single + _stem(word),) if _leads(single, between, word) else ()
+        return (single + _stem(word),) if _leads(single, between, word) else (), ()
     word, space, single = surface.rpartition(" ")
     if space:
         numeral = len(single) > 1 or word in _NUMBERED
         number = ROMAN.get(single, single) if numeral else single
         # an abbreviation is no word to be stemmed: MODY 3 is MODY3
-        return tuple(dict.fromkeys((_stem(word) + number, *([word + number] if len(word) < 6 else ()))))
-    return (surface if GRAM_RUN.search(surface) else _stem(surface),)
+        return _unique(_stem(word) + number, *([word + number] if len(word) < 6 else ())), ()
+    return (surface if GRAM_RUN.search(surface) else _stem(surface),), ()
 
 
-def _word_terms(word: str) -> tuple[str, ...]:
+def _unique(*terms: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(terms))
+
+
+def _word_terms(word: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     american, own = spellings(word)
     if not word.isalpha():
-        return tuple(dict.fromkeys(map(stem, (american, own, *parts(word)))))
+        return _unique(*map(stem, (american, own, *parts(word)))), ()
     one, other = singular(american), OTHER_NOTATION.get(word, ())
     if american == own == one and not other:
-        return (stem(own),)
-    return tuple(dict.fromkeys(map(stem, (american, own, one, *other))))
+        return (stem(own),), ()
+    shared = _unique(*map(stem, (one, *other)))
+    return shared, tuple(term for term in _unique(stem(american), stem(own)) if term not in shared)
 
 
 def _leads(single: str, between: str, word: str) -> bool:
@@ -308,7 +314,7 @@ def _leads(single: str, between: str, word: str) -> bool:
 def terms(text: str) -> list[str]:
     """The terms of a text, repeated as often as they occur, in no particular order."""
     surfaces, beside = analysed(text)
-    return [term for surface in surfaces for term in terms_of(surface)] + beside
+    return [term for surface in surfaces for part in terms_of(surface) for term in part] + beside
 
 
 def _script_pieces(text: str) -> tuple[str, list[str]]:
@@ -338,12 +344,11 @@ def _stem(word: str) -> str:
 
 def stem(word: str, language: str = "english") -> str:
     """Snowball's stem."""
-    # a Stemmer is not safe to share between threads
-    stemmers = _local.__dict__.setdefault("stemmers", {})
-    stemmer = stemmers.get(language)
-    if stemmer is None:
+    try:
+        return cast(str, getattr(_local, language)(word))
+    except AttributeError:  # the first of this thread, for a Stemmer is not safe to share between threads
         import Stemmer
 
         # its own cache costs three times what it saves
-        stemmer = stemmers[language] = Stemmer.Stemmer(language, 0)
-    return str(stemmer.stemWord(word))
+        setattr(_local, language, Stemmer.Stemmer(language, 0).stemWord)
+        return stem(word, language)

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.retrieval.index.analyser import terms
+from medr3_plugin.retrieval.index.analyser import analysed, terms, terms_of
 from medr3_plugin.retrieval.index.filters import Mask
 from medr3_plugin.retrieval.index.other_names import other_names
 from medr3_plugin.retrieval.index.store import mapped
@@ -36,15 +36,28 @@ _FRACTION_OF_A_UNIT = re.compile(r"\.(?<=\d\.)\d+(?=[a-zµμ]{1,4}\b)", re.IGNOR
 _RARER = 4
 """How many times rarer than another name the query's own must be for the other to be searched for, too."""
 
+_OWN_SPELLING = 1 / 3
+"""What a term that only the query's own spelling or plural has counts for.
+
+Documents with it have the term of all spellings, too, so it only brings them before the others. With its full weight,
+which is large where a spelling is rare, a corpus in American English is searched for whatever says "anaemia".
+"""
+
 _DAMAGE = (OSError, EOFError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
 _FEW = 256
 """Results up to which one pass with insertion is quicker than sorting."""
 NO_SUCH_DOCUMENT = "the index names a document that it does not have"
 
 
-def query_terms(query: str) -> list[str]:
-    """The terms that a query is searched with, repeated as often as they occur."""
-    return terms(_FRACTION_OF_A_UNIT.sub(r"\g<0> ", query[:MAX_QUERY_CHARACTERS]))
+def query_terms(query: str) -> tuple[list[str], list[str]]:
+    """The terms that a query is searched with, repeated as often as they occur, and those of its own spelling alone."""
+    surfaces, beside = _pieces(query)
+    both = list(map(terms_of, surfaces))
+    return [t for found, _ in both for t in found] + beside, [t for _, own in both for t in own]
+
+
+def _pieces(query: str) -> tuple[list[str], list[str]]:
+    return analysed(_FRACTION_OF_A_UNIT.sub(r"\g<0> ", query[:MAX_QUERY_CHARACTERS]))
 
 
 class LexicalIndex:
@@ -87,7 +100,23 @@ class LexicalIndex:
 
     def terms(self, query: str) -> list[int]:
         """Term numbers of a query, repeated as often as they occur; unknown words are left out."""
-        return [number for term in query_terms(query) if (number := self._vocabulary.get(term)) is not None]
+        found, own = self._terms(query)
+        return found + own
+
+    def _terms(self, query: str) -> tuple[list[int], list[int]]:
+        """Term numbers of a query, and those of its own spelling where the index has the term of all spellings."""
+        surfaces, shared = _pieces(query)
+        known, spelt = self._vocabulary, []
+        for both in map(terms_of, surfaces):
+            shared += both[0]
+            if both[1]:
+                spelt.append(both)
+        found = [number for term in shared if (number := known.get(term)) is not None]
+        own: list[int] = []
+        for of_all, forms in spelt:  # an index of version 2 has no term of a plural's singular
+            kept = found if known.keys().isdisjoint(of_all) else own
+            kept += [known[term] for term in forms if term in known]
+        return found, own
 
     def other_terms(self, query: str) -> list[int]:
         """Term numbers of other names, where a corpus has those and hardly ever the query's own.
@@ -140,18 +169,22 @@ class LexicalIndex:
         rows = np.full((len(queries), topk), -1, dtype=np.int64)
         scores = np.zeros((len(queries), topk), dtype=np.float32)
         for number, query in enumerate(queries):
-            found, found_scores = self._search_one(self.terms(query) + self.other_terms(query), topk, mask)
+            terms, own = self._terms(query)
+            found, found_scores = self._search_one(terms + self.other_terms(query), own, topk, mask)
             rows[number, : len(found)] = found
             scores[number, : len(found)] = found_scores
         return rows, scores
 
-    def _search_one(self, terms: list[int], topk: int, mask: Mask | None) -> tuple[Rows, Scores]:
+    def _search_one(
+        self, terms: list[int], own: list[int], topk: int, mask: Mask | None
+    ) -> tuple[Rows, Scores]:
         scores = np.zeros(self._size, dtype=np.float32)
         if not terms:
             return np.empty(0, dtype=np.int64), scores[:0]
-        numbers = np.asarray(terms)
-        starts, ends = self._starts[numbers], self._starts[numbers + 1]
-        self.accumulate(scores, self._data, self._documents, starts, ends)
+        if own:
+            self._add(own, scores)
+            scores *= np.float32(_OWN_SPELLING)
+        starts, ends = self._add(terms, scores)
         if mask is not None:
             scores *= mask
         if self._best is not None and topk <= _FEW:
@@ -172,6 +205,13 @@ class LexicalIndex:
             candidates, candidate_scores = candidates[keep], candidate_scores[keep]
         order = np.lexsort((candidates, -candidate_scores))[:topk]
         return candidates[order], candidate_scores[order]
+
+    def _add(self, terms: list[int], scores: Scores) -> tuple[Any, Any]:
+        """Add what each document has of the terms; returns where their postings start and end."""
+        numbers = np.asarray(terms)
+        starts, ends = self._starts[numbers], self._starts[numbers + 1]
+        self.accumulate(scores, self._data, self._documents, starts, ends)
+        return starts, ends
 
     def warm_up(self) -> None:
         """Use the compiled loops, if numba is installed (compiled once a machine, then cached on disk)."""

@@ -44,7 +44,7 @@ class _Vocabulary(dict[str, tuple[int, ...]]):
 
     def __missing__(self, surface: str) -> tuple[int, ...]:
         numbers = self.numbers
-        terms = terms_of.__wrapped__(surface)  # what it remembers is remembered here
+        terms = chain(*terms_of.__wrapped__(surface))  # what it remembers is remembered here
         found = self[surface] = tuple([numbers.setdefault(term, len(numbers)) for term in terms])
         return found
 

@@ -15,9 +15,9 @@ import itertools
 import re
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
 
-from medr3_plugin.retrieval.index.analyser import STOP_WORDS, stem, terms
+from medr3_plugin.retrieval.index.analyser import STOP_WORDS, stem, terms, terms_of
 from medr3_plugin.retrieval.index.folding import GRAM_RUN, fold
-from medr3_plugin.retrieval.index.notation import ROMAN
+from medr3_plugin.retrieval.index.notation import ROMAN, notations
 
 _SAME = [
     line.split("|")
@@ -115,27 +115,41 @@ _SPLIT = re.compile(
 _LONGEST_JOINED = 17
 _UMLAUT = re.compile("([aou])e(?=[b-df-hj-tv-z])")
 
-_WORDS = [c if c.isalnum() else " " if c in " -" else " . " for c in map(chr, range(128))]
+_WORDS = "".join(c if c.isalnum() else " " if c in " -" else "." for c in map(chr, range(128)))
 _WORD = re.compile(r"[^\W_]+")
 _HYPHENED = re.compile(r"[^\W_]+(?:-[^\W_]+)+")
 
 _Others = Callable[[re.Match[str]], list[str]]
 _ANY_CASE = re.IGNORECASE
 _FACTOR = "xiii|xii|xi|x|ix|viii|vii|v|ii"
-_IONS = {
-    "k": "potassium",
-    "na": "sodium",
-    "ca2": "calcium",
-    "ca": "calcium",
-    "mg2": "magnesium",
-    "li": "lithium",
-}
+_IONS = dict(
+    pair.split(":")
+    for pair in "k:potassium na:sodium ca2:calcium ca:calcium mg2:magnesium li:lithium".split()
+)
 _VITAMIN = {"他命": "生素", "生素": "他命"}
+_SHORT = {"vit": ("vitamin ", "维生素"), "hep": ("hepatitis ",)}
+_ANTIGENS = {"surface": "s", "core": "c"}
+_STEMS = dict(zip("甲乙丙丁戊abcde", "abcde甲乙丙丁戊", strict=True))
+"""The first of five in Chinese, and letters: hepatitis B is 乙型肝炎 or B型肝炎."""
 _BOTH = {
     "d&c": "dilatation curettage", "i&d": "incision drainage", "a&e": "emergency department",
     "h&e": "hematoxylin eosin", "t&a": "tonsillectomy adenoidectomy", "d&e": "dilation evacuation",
 }  # fmt: skip
-# what a query must hold (in lower case) before a pattern is tried, the pattern, the other names of what it finds
+
+
+def _in_full(found: re.Match[str]) -> list[str]:
+    """Vit. K, VitB12 and HepC."""
+    return [name + found[1] for name in _SHORT[found[0][:3].lower()]]
+
+
+def _haemophilia(found: re.Match[str]) -> list[str]:
+    """甲型血友病, A型血友病 and 血友病A."""
+    letter = (found[1] or found[2]).lower()
+    latin, stem = sorted((letter, _STEMS[letter]))
+    return [f"血友病{latin}", f"血友病{stem}", f"{stem}型血友病", f"{latin}型血友病"]
+
+
+# what a query or its lower case must hold before a pattern is tried, the pattern, the other names of what it finds
 _RULES: tuple[tuple[str, re.Pattern[str], _Others], ...] = (
     ("*", re.compile(r"\b([A-Z]\w*)\*(\d\d):?(\d\d)\b"),
      lambda found: [f"{found[1]}*{found[2]}:{found[3]}", f"{found[1]}*{found[2]}{found[3]}"]),
@@ -144,20 +158,27 @@ _RULES: tuple[tuple[str, re.Pattern[str], _Others], ...] = (
     ("+", re.compile(r"\b(K|Na|Ca2?|Mg2|Li)\+"), lambda found: [_IONS[found[1].lower()]]),
     ("&", re.compile(r"\b[A-Z]&[A-Z]\b", _ANY_CASE), lambda found: [_BOTH.get(found[0].lower(), "")]),
     ("/", re.compile(r"\b([A-Z])/([A-Z])\b"), lambda found: [found[1] + found[2]]),
-    ("ca", re.compile(r"\bca[ -]?(\d\d)[.-]?(\d)\b", _ANY_CASE),
+    ("ca", re.compile(r"[Cc][Aa](?<!\w[Cc][Aa])[ -]?(\d\d)[.-]?(\d)\b"),
      lambda found: [f"ca {found[1]}-{found[2]}", f"ca{found[1]}{found[2]}"]),
+    ("vit", re.compile(r"vit(?<![a-z]vit)\.? ?([a-ek]\d{0,2})(?![a-z\d])", _ANY_CASE), _in_full),
+    ("hep", re.compile(r"hep(?<![a-z]hep)\.? ?([a-e])(?![a-z\d])", _ANY_CASE), _in_full),
+    ("antigen", re.compile(r"hepatitis b (e|surface|core)[ -]antigen", _ANY_CASE),
+     lambda found: [f"hb{_ANTIGENS.get(found[1].lower(), 'e')}ag"]),
+    ("因子", re.compile(r"第 ?([一二三四五六七八九十]+|\d+|[ivx]+) ?(?:凝血)?因子", _ANY_CASE),
+     lambda found: notations(f"因子{found[1].lower()}")),
+    ("型", re.compile("([甲乙丙丁戊a-e]) ?型", _ANY_CASE), lambda found: [f"{_STEMS[found[1].lower()]}型"]),
+    ("血友病", re.compile("([甲乙丙a-c]) ?型 ?血友病|血友病 ?([甲乙丙a-c])(?![a-z])", _ANY_CASE), _haemophilia),
+    ("链球菌", re.compile("([a-g]) ?[族组群]", _ANY_CASE), lambda found: [found[1] + group for group in "族组群"]),
     ("维", re.compile("维(他命|生素) ?(.?)"), lambda found: [f"维{_VITAMIN[found[1]]}{found[2]}"]),
     (">", re.compile(r"(?<!\d)(\d{2,5})([ACGT])>([ACGT])\b"), lambda found: [f"{found[2]}{found[1]}{found[3]}"]),
-)  # fmt: skip
-# patterns that begin with a letter are found quickly, so what stands before it is looked at afterwards
-_WITH_DIGITS: tuple[tuple[re.Pattern[str], _Others], ...] = (
-    (re.compile(r"T(?<![^\Wpc]T)\d[a-d]?(?: ?N\d[a-c]?(?: ?M\d)?)?\b"),
+    # patterns that begin with a letter are found quickly, so what stands before it is looked at afterwards
+    ("T", re.compile(r"T(?<![^\Wpc]T)\d[a-d]?(?: ?N\d[a-c]?(?: ?M\d)?)?\b"),
      lambda found: _tumour(found.string[: found.start()][-1:].strip("( "), found[0])),
-    (re.compile(r"4(?<!\w4)([5-9])[, ]{0,2}([xX][xyXY]*)\b"),
+    ("4", re.compile(r"4(?<!\w4)([5-9])[, ]{0,2}([xX][xyXY]*)\b"),
      lambda found: [f"4{found[1]}{joint}{found[2]}" for joint in ("", " ")]),
-    (re.compile(r"[ACGT](?<!\w[ACGT])(\d{2,5})([ACGT])\b"),
+    ("", re.compile(r"[ACGT](?<!\w[ACGT])(\d{2,5})([ACGT])\b"),
      lambda found: [f"{found[1]}{found[0][0]}>{found[2]}"]),
-    (re.compile(r"\b(\d{1,3})(\d00)\b"), lambda found: [f"{found[1]},{found[2]}"]),
+    ("00", re.compile(r"\b(\d{1,3})(\d00)\b"), lambda found: [f"{found[1]},{found[2]}"]),
 )  # fmt: skip
 _CAPITALS = re.compile(
     r"[A-Z](?:(?<!\w[A-Z])(?:(?P<one>[A-Z\d-]+)s|(?P<stem>[A-Z\d/-]{2,})i"
@@ -172,8 +193,9 @@ def other_names(query: str, known: Container[str]) -> Iterator[tuple[str, Sequen
     text = query if query.isascii() else GRAM_RUN.sub(r" \g<0> ", fold(query))
     lowered = text.lower()
     for own, other in _by_pattern(text, lowered):
-        yield own, terms(other)
-    words = lowered.translate(_WORDS).split() if lowered.isascii() else _WORD.findall(lowered)
+        yield own, [other] if other.startswith("=") else terms(other)  # a notation is a term
+    ascii_words = lowered.translate(_WORDS).replace(".", " . ") if lowered.isascii() else ""
+    words = ascii_words.split() or _WORD.findall(lowered)
     for one, other in itertools.pairwise(words):
         if (
             1 < len(one) < _LONGEST_JOINED - len(other)
@@ -200,10 +222,21 @@ def _by_word(words: Collection[str], known: Container[str]) -> Iterator[tuple[st
         if not word.isalpha() or word.startswith(_SPLIT_PARTS):
             if split := _SPLIT.fullmatch(word):
                 yield word, [term for part in split.groups() if part for term in terms(part) or [part]]
-        elif "e" in word and ("ue" in word or "oe" in word or "ae" in word) and len(word) > 5:
-            plain = stem(_UMLAUT.sub(r"\1", word))
-            if plain in known:
-                yield word, (plain,)
+        elif len(word) > 5:
+            if "e" in word and ("ue" in word or "oe" in word or "ae" in word):
+                plain = stem(_UMLAUT.sub(r"\1", word))
+                if plain in known:
+                    yield word, (plain,)
+            if len(word) > 8 and word.isascii() and terms_of(word)[0][0] not in known:
+                yield from _apart(word, known)
+
+
+def _apart(word: str, known: Container[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    """Betablocker, which no document has, is beta blocker."""
+    for place in range(4, len(word) - 4):  # a shorter second part would be an ending (ship-ment)
+        parts = stem(word[:place]), stem(word[place:])
+        if parts[0] in known and parts[1] in known:
+            yield word, parts
 
 
 def _by_list(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
@@ -292,12 +325,7 @@ def _by_pattern(text: str, lowered: str) -> Iterator[tuple[str, str]]:
             else:  # MenACWY, siRNA
                 before = _WORD.findall(text, max(0, found.start() - _LONGEST_JOINED), found.start())[-1]
                 yield before + found[0], f"{before} {found[0]}"
-    rules = [(pattern, others) for trigger, pattern, others in _RULES if trigger in lowered]
-    if not _DIGITS.isdisjoint(lowered):
-        rules += _WITH_DIGITS
-    for pattern, others in rules:
-        for match in pattern.finditer(text):
-            yield from ((match[0], other) for other in others(match))
-
-
-_DIGITS = frozenset("0123456789")
+    for trigger, pattern, others in _RULES:
+        if trigger in lowered or trigger in text:
+            for match in pattern.finditer(text):
+                yield from ((match[0], other) for other in others(match))

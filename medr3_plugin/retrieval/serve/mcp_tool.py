@@ -8,15 +8,15 @@ starts `medr3 serve --mcp --stdio` itself. Both go through the service's batcher
 import asyncio
 import logging
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from medr3_plugin import __version__
 from medr3_plugin.errors import needs
 from medr3_plugin.retrieval.index.filters import Filters
 from medr3_plugin.retrieval.serve.requests import Refusal, RetrieveRequest
-from medr3_plugin.yaml_section import mistake
+from medr3_plugin.yaml_section import Section, mistake
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -67,10 +67,10 @@ def build_server(service: "RetrievalService") -> "MCPServer[Any]":
         ] = service.options.topk,
         sources: Annotated[list[str] | None, Field(description="Only documents of these sources.")] = None,
         min_evidence_level: Annotated[
-            int | None, Field(description="Lowest level of evidence, 1 to 9.", ge=1, le=9)
+            int | None, Field(description="Lowest level of evidence, 1 to 9.", ge=1, le=9, strict=True)
         ] = None,
-        min_year: Annotated[int | None, Field(description="First year of publication.")] = None,
-        max_year: Annotated[int | None, Field(description="Last year of publication.")] = None,
+        min_year: Annotated[int | None, Field(description="First year of publication.", strict=True)] = None,
+        max_year: Annotated[int | None, Field(description="Last year of publication.", strict=True)] = None,
     ) -> Found:
         given: dict[str, Any] = {
             "sources": sources or None,  # agents fill in what they do not need
@@ -93,9 +93,10 @@ def build_server(service: "RetrievalService") -> "MCPServer[Any]":
         description="Search the medical literature. Returns the passages that fit the query best, with their level of "
         "evidence.",
     )
-    arguments = tool.fn_metadata.arg_model
-    arguments.model_config["extra"] = "forbid"  # a misspelt argument (top_k) would silently have no effect
-    arguments.model_rebuild(force=True)
+    # as strict as `/retrieve`: a misspelt argument (top_k) would silently have no effect, and true counts as 1
+    arguments = tool.fn_metadata.arg_model = cast(
+        Any, create_model("Arguments", __base__=(Section, tool.fn_metadata.arg_model))
+    )
     tool.parameters = arguments.model_json_schema(by_alias=True)
     # what the server logs below that is a line for each call
     logging.getLogger("mcp").setLevel(logging.WARNING)

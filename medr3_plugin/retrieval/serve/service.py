@@ -14,7 +14,7 @@ import hmac
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
@@ -256,22 +256,31 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
     return app
 
 
+_READ_OUT_S = 1.0
+"""How long what is sent of a body that is too large is still read: closing at once would lose the refusal."""
+
+
 async def _read_body(request: Request, limit: int, timeout_s: float) -> bytes:
     """The body, never more than `limit` bytes of it."""
     from starlette.requests import ClientDisconnect
 
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
-        raise Refusal(413, f"{declared} bytes, at most {limit}")
+    stream = request.stream()
 
     async def read() -> bytes:
+        if declared.isdigit() and int(declared) > limit:
+            raise Refusal(413, f"{declared} bytes, at most {limit}")
         chunks, size = [], 0
-        async for chunk in request.stream():
+        async for chunk in stream:
             size += len(chunk)
             if size > limit:
                 raise Refusal(413, f"more than {limit} bytes")
             chunks.append(chunk)
         return b"".join(chunks)
+
+    async def read_out() -> None:
+        async for _ in stream:
+            pass
 
     try:
         return await asyncio.wait_for(read(), timeout_s)
@@ -279,3 +288,7 @@ async def _read_body(request: Request, limit: int, timeout_s: float) -> bytes:
         raise Refusal(408, f"the body did not arrive within {timeout_s:g} s") from error
     except ClientDisconnect as error:
         raise Refusal(499, "the client went away") from error  # nobody reads it; the metrics count it
+    except Refusal:
+        with suppress(TimeoutError, asyncio.TimeoutError, ClientDisconnect):
+            await asyncio.wait_for(read_out(), _READ_OUT_S)
+        raise

@@ -77,6 +77,12 @@ def test_nan_is_a_missing_value(tmp_path):
         ({"id": "a", "text": "x", "year": "2019-05-01"}, ("a", "x", 2019)),
         ({"id": "a", "text": "x", "year": "2019 May"}, ("a", "x", 2019)),
         ({"id": "a", "text": "x", "year": "NaN"}, ("a", "x", None)),
+        ({"id": "a", "text": "x", "year": "n/a"}, ("a", "x", None)),
+        *(
+            ({"id": "a", "text": "x", "year": date}, ("a", "x", 2019))
+            for date in ("May 2019", "1 May 2019", "05/2019", "c. 2019", "2019-2020", "20190501", 20190501)
+        ),
+        ({"id": "a", "text": "x", "year": "-400"}, ("a", "x", -400)),
         ({"id": "a", "text": "x", "year": None, "publication_year": 1999}, ("a", "x", 1999)),
         ({"pmcid": "PMC77", "text": "x"}, ("pmc:77", "x", None)),
     ],
@@ -378,13 +384,19 @@ def test_files_beside_texts_that_are_not_read_are_named(tmp_path, caplog):
     assert ".html (2), .pdf (1)" in caplog.text
 
 
-@pytest.mark.parametrize("queries", ["queries.jsonl", "query.jsonl.gz", "queries.tsv"])
+@pytest.mark.parametrize("queries", ["queries.jsonl", "query.jsonl.gz", "queries.tsv", "qrels.tsv"])
 def test_of_a_folder_with_queries_the_corpus_is_read(tmp_path, queries):
     write_jsonl(tmp_path / "corpus.jsonl", [{"_id": "1", "text": "one"}])
     (tmp_path / queries).write_text("not read")
     (tmp_path / "qrels").mkdir()
     (tmp_path / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\n")
     assert [document.id for document in read_corpus(tmp_path)] == ["1"]
+
+
+def test_a_packed_file_may_be_named_in_capitals(tmp_path):
+    file = tmp_path / "ROWS.JSONL.GZ"
+    file.write_bytes(gzip.compress(b'{"id": "1", "text": "one"}'))
+    assert [document.id for document in read_corpus(file)] == ["1"]
 
 
 def test_columns_named_with_spaces(tmp_path):
@@ -444,6 +456,7 @@ def test_articles_are_known_by_pmid_and_doi(tmp_path, row, identity, alias):
     [
         ("Na&#43; and K&#x2B;", "Na+ and K+"),
         ("p &lt; 0.05 &amp;amp; n &amp;gt; 5", "p < 0.05 & n > 5"),
+        ("A&nothing; and &#946;", "A&nothing; and β"),
         ("AT&T; R&D, Q&A at ?a=1&para=2", "AT&T; R&D, Q&A at ?a=1&para=2"),
         ("&alpha;-blocker &#55357;", "α-blocker \ufffd"),
     ],

@@ -27,6 +27,23 @@ def index(tmp_path_factory):
     return LexicalIndex(folder)
 
 
+@pytest.mark.parametrize(
+    ("query", "american", "british"),
+    [
+        ("anaemia of chronic disease", "anemia of chronic disease", "anaemia after cardiac surgery"),
+        ("foetal alcohol syndrome", "fetal alcohol syndrome", "foetal growth"),
+        ("liver metastases of a colon cancer", "liver metastasis of a colon cancer", "bone metastases"),
+    ],
+)
+def test_the_querys_spelling_counts_less_than_what_it_asks_for(tmp_path, query, american, british):
+    texts = [american, british, *[f"{american.split()[0]} in cohort {n}" for n in range(20)]]
+    build_lexical(texts, tmp_path)
+    index = LexicalIndex(tmp_path)
+    assert index.search([query], 2)[0].tolist() == [[0, 1]]
+    own = next(word for word in query.split() if word in british)
+    assert index.search([own], 1)[0].tolist() == [[1]]  # all else equal, it comes first
+
+
 def bm25s_scores(texts, queries, **parameters):
     bm25s = pytest.importorskip("bm25s")
     oracle = bm25s.BM25(method="lucene", **parameters)

@@ -98,6 +98,14 @@ async def test_two_clients_find_the_same(index, client, transport):
         assert (await call({"query": "diabetes", "topk": 101}))[0]
         error, _, text = await call({"query": "diabetes", "top_k": 1})
         assert error and "top_k" in text
+        for wrong in (
+            {"topk": True},
+            {"min_evidence_level": True},
+            {"min_year": "2000"},
+            {"max_year": 2000.0},
+        ):
+            error, _, text = await call({"query": "diabetes", **wrong})  # as `/retrieve` answers
+            assert error and next(iter(wrong)) in text
         assert await call({"query": "diabetes", "sources": []}) == await call({"query": "diabetes"})
 
 

@@ -216,6 +216,10 @@ def test_a_large_body_is_refused_before_it_is_all_there(url, head):
         assert raw.recv(100).startswith(b"HTTP/1.1 413")
 
 
+def test_the_sender_of_a_large_body_is_told(url):
+    assert post(url, b" " * 5_000_000)[0] == 413
+
+
 def test_garbage_on_the_socket_does_not_hurt(url):
     host, port = url.removeprefix("http://").split(":")
     head = b"POST /retrieve HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{"
