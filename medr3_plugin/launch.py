@@ -30,11 +30,11 @@ from medr3_plugin.runs.files import LOG, METRICS
 from medr3_plugin.runs.log_errors import last_error, mistake
 
 PATIENCE_S = 600.0
-"""Seconds a run may continue without a new line of metrics after processes died, for some are not missed; twice the
-longest time that a line has taken so far, if that is more."""
+"""Seconds a run may continue without a new line of metrics after processes died, as not all of them are needed; twice
+the longest time that a line has taken so far, if that is more."""
 
 FIRST_STEP_S = 7200.0
-"""The same before the first line, when nobody knows how long a step takes, as long as the run is at work."""
+"""The same before the first line, when the length of a step is not known yet, as long as the run is at work."""
 
 AT_WORK = 0.5
 """CPU cores that a run uses at least while it rolls out or trains; one that waits for a dead process uses fewer."""
@@ -48,7 +48,7 @@ _MEMORY = b"memory"
 # what Ray says of an actor that died, on lines of their own
 _CLASS = re.compile(rb"\bclass_name: (\w+)")
 _ACTOR = re.compile(rb"\bactor_id: ([0-9a-f]+)")
-_REPLACED = frozenset({b"IndexActor"})  # whoever misses one makes it again (`retrieval.ray_backend`)
+_REPLACED = frozenset({b"IndexActor"})  # its users recreate it (`retrieval.ray_backend`)
 
 
 def run_training(

@@ -15,7 +15,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @contextmanager
 def made(folder: Path) -> Iterator[None]:
-    """Make `folder` with its parents; if the block fails, those of them that were made and are empty go again."""
+    """Make `folder` with its parents; if the block fails, the new and empty ones are removed."""
     new = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -31,7 +31,7 @@ def made(folder: Path) -> Iterator[None]:
 def whole(path: Path) -> Iterator[Path]:
     """A file to write beside `path`: it takes the place of `path` when the block ends well, and else is removed.
 
-    A pipe or a device, such as `/dev/stdout`, is written to as it is; a link goes on leading to its file.
+    A pipe or a device, such as `/dev/stdout`, is written to directly; a link keeps pointing to its file.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         yield path
@@ -49,7 +49,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _named(path: Path, draft: Path) -> Iterator[None]:
-    """Errors of writing name `path`: of a full disk they name no file, and nobody knows the draft."""
+    """Make errors of writing name `path`: on a full disk they name no file, and users do not know the draft."""
     try:
         yield
     except OSError as error:

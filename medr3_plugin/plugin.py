@@ -14,6 +14,8 @@ reward manager            `medr3`                     `verl_adapters.reward_mana
 agent loop                `medr3_search`              `environment.agent_loop`
 agent loop                `medr3_tool`                `environment.tool_loop`
 trainer mode              `medr3_progressive`         `stages.trainer`
+trainer mode              `medr3_colocate_async`      `stages.async_trainer`
+trainer mode              `medr3_separate_async`      `stages.async_trainer`
 advantage estimator       `medr3_grpo`                `verl_adapters.advantage`
 platform                  `cpu`                       `platform_cpu` (only if `VERL_PLATFORM=cpu`)
 ========================  ==========================  =============================================

@@ -118,7 +118,7 @@ class Document:
     """One retrievable passage.
 
     Attributes:
-        evidence_level: 1 (expert opinion, other) to 9 (meta-analysis), see `retrieval.evidence`.
+        evidence_level: 1 (expert opinion, other) to 9 (meta-analysis), see `retrieval.corpus.evidence`.
         extra: further corpus columns (pmid, doi, url, ...), passed through untouched.
     """
 

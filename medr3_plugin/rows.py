@@ -1,4 +1,4 @@
-"""Reads a row of data, whoever wrote it, as the `Sample` that rewards and evaluation use. No other module does.
+"""Reads a row of data, whoever wrote it, as the `Sample` that rewards and evaluation use; the only module that does.
 
 Known rows are verl's (ours by `medr3 data prepare`, or another recipe's, such as Search-R1's), and plain ones with
 `question` and `answer` (`medr3 score`). In a verl row the accepted answers are `extra_info.answers`, else
@@ -233,7 +233,7 @@ def options_of(value: Any, place: str) -> dict[str, str] | None:
         if not isinstance(text, str) or not text.strip():
             raise RowError(f"{place.removesuffix(chr(39))}.{letter}': expected a string, got {shown(text)}")
         if letter in options:
-            raise RowError(f"{place}: the letter {letter} is there twice")
+            raise RowError(f"{place}: the letter {letter} appears twice")
         options[letter] = text
     if len(options) < 2:
         raise RowError(f"{place}: expected two options or more, got {shown(value)}")

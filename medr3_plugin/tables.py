@@ -25,7 +25,7 @@ from medr3_plugin.outputs import whole
 SUFFIXES = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 PACKED = (".gz", ".zst")
 MIRAGE_PART = "_part"
-"""Key of a row of MIRAGE's file: the question set it stands in."""
+"""Key of a row of MIRAGE's file: the question set it belongs to."""
 _ROWS = "questions data documents docs articles passages corpus rows records items".split()  # noqa: SIM905
 """Keys of a JSON object under which its rows may stand."""
 _REMEDIES = {
@@ -42,7 +42,7 @@ _SIGNATURES = {
     b"\xd0\xcf\x11\xe0": "an Excel file; save its sheet as csv",
     b"%PDF-": "a PDF; write its text to a .txt file",
 }
-"""What a file that is no text begins with, whatever it is called."""
+"""First bytes of files that are not text, whatever they are called."""
 _DEEP = 200
 """Brackets in a line from which on it is tried whether what was read can be written, too."""
 
@@ -270,12 +270,12 @@ def _read_document(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object as Python's; of an id that stands twice it would silently keep the last row alone."""
+    """An object as a dict; one with an id twice is refused, as Python would silently keep only the last row."""
     unique = dict(pairs)
     if len(unique) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} stands twice in an object")
+        raise ValueError(f"the key {twice!r} appears twice in an object")
     return unique
 
 
@@ -312,7 +312,7 @@ def _header(where: str, columns: list[str], names: Collection[str] | None) -> li
     if names is not None and not {column.strip().lower() for column in columns} & set(names):
         return []
     if twice := next((name for name in columns if name and columns.count(name) > 1), ""):
-        raise UserError(f"{where}: column {twice!r} stands twice in the header; rename one of them")
+        raise UserError(f"{where}: column {twice!r} appears twice in the header; rename one of them")
     return columns
 
 
@@ -373,5 +373,5 @@ def _read_parquet(path: Path, split: str) -> Iterator[RawRow]:
             for data in batch.to_pylist():
                 number += 1
                 yield RawRow(f"{path}#{number}", data, split)
-    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: bytes that are no text
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: bytes that are not text
         raise UserError(f"{path}#{number + 1}: damaged from here on: {error}; get the file again") from error

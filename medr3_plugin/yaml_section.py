@@ -88,6 +88,7 @@ def mistake(error: ValidationError, section: str, known: Collection[str] = ()) -
         .removeprefix("Value error, ")
         .replace("Input should be", "expected")
         .partition(", unable to")[0]
+        .partition(" or instance of ")[0]
     )
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         message = "unknown key"

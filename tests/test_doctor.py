@@ -17,6 +17,8 @@ REQUIRES = [
     "uvicorn>=0.29; extra == 'serve'",
     'ray[default]>=2.41; extra == "verl"',
     'pyarrow>=17; extra == "data"',
+    "json-repair>=0.40; extra == 'judge'",
+    "medr3-plugin[judge]; extra == 'eval'",
 ]
 
 
@@ -33,6 +35,7 @@ def test_a_bare_environment_is_told_what_each_missing_part_is_for() -> None:
     checks = {check.name.split(" (")[0]: check for check in doctor.checks()}
     assert checks["extra serve"].found == "uvicorn missing"
     assert checks["extra serve"].remedy == "pip install 'medr3-plugin[serve]'"
+    assert checks["extra eval"].found == "json-repair missing"  # by way of another extra
     assert checks["extra data"].ok and not checks["extra data"].remedy
     assert not checks["verl"].ok and checks["verl"].needed
     assert "GPUs" not in checks  # nothing to train with

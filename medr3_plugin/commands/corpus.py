@@ -9,7 +9,7 @@ import typer
 
 from medr3_plugin.commands.checks import Structured, endpoint, out_folder
 from medr3_plugin.commands.engine_options import SkipBad, list_bad_rows
-from medr3_plugin.commands.words import counted
+from medr3_plugin.errors import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""`medr3 data`: question sets, references and the quickstart's files."""
+"""`medr3 data`: question sets, vocabulary and the quickstart's files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import typer
 
 from medr3_plugin.commands.checks import JSONL, PARQUET, Stage, out_file, out_folder
 from medr3_plugin.commands.engine_options import SkipBad
-from medr3_plugin.commands.words import counted
 from medr3_plugin.data.questions.prompts import Form, Style
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import UserError, counted
 
 
 def prepare(  # noqa: PLR0917 (typer: one parameter per option)

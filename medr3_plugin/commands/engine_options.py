@@ -1,4 +1,4 @@
-"""Options that several commands share: the encoder of an index, how it is searched, rows that are left out."""
+"""Options that several commands share: where to search and how, the encoder of an index, rows that are left out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from medr3_plugin.commands.words import counted
+from medr3_plugin.errors import UserError, counted
 
 if TYPE_CHECKING:
     from medr3_plugin.retrieval.corpus.documents import BadRows
@@ -33,6 +33,15 @@ Normalise = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="Device of the encoder: cpu, cuda, ... [default: chosen].")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave wrong rows out: exit code 3 instead of 2.")]
+
+MilvusUri = Annotated[
+    str, typer.Option("--uri", help="Instead of --index: http://HOST:PORT of a Milvus server, or NAME.db.")
+]
+MilvusCollection = Annotated[str, typer.Option("--collection", help="Collection at --uri.")]
+MilvusRanking = Annotated[
+    EngineName | None,
+    typer.Option("--ranking", help="At --uri [default: hybrid if the collection has vectors, else bm25]."),
+]
 
 EncoderNow = Annotated[str, typer.Option(help="New location of a dense index's encoder.")]
 ArticleEncoderNow = Annotated[str, typer.Option(help="New location of its document encoder, if separate.")]
@@ -110,3 +119,17 @@ def list_bad_rows(bad: BadRows | None, index: Path | None) -> None:
         listed = f", see {index / 'documents' / SKIPPED}" if index else ""
         typer.echo(f"  and {bad.count - len(bad.messages)} more{listed}", err=True)
     raise typer.Exit(3)
+
+
+def check_one_place(index: Path | None, uri: str, ranking: str | None = None) -> None:
+    """Refuse neither and both.
+
+    Raises:
+        UserError: not exactly one was given, or a ranking for an index.
+    """
+    if (index is None) == (not uri):
+        raise UserError("give either --index FOLDER or --uri URI (Milvus)")
+    if index is not None and ranking:
+        raise UserError(
+            f"--ranking {ranking}: only for --uri; an index is ranked by the engine it was built with"
+        )

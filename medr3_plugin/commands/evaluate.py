@@ -100,7 +100,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
 
     from medr3_plugin.commands.checks import endpoint, out_folder
     from medr3_plugin.commands.evaluate_run import run
-    from medr3_plugin.commands.words import counted
+    from medr3_plugin.errors import counted
     from medr3_plugin.evaluation.results import comparisons, missing, results
     from medr3_plugin.evaluation.runner import API, ASKED, read_rows, read_settings
     from medr3_plugin.evaluation.tables import incomplete, write_tables

@@ -116,7 +116,7 @@ class _Evaluation:
         if not any(unfinished(name, questions, plan.samples, rows) for name, questions in benchmarks):
             return ""  # before a model is loaded for nothing
         names = Vocabulary.load(*self.vocabularies) if self.vocabularies else None
-        judge = make_judge(self.judging)  # a missing file or key is said before a model is loaded
+        judge = make_judge(self.judging)  # a missing file or key is reported before a model is loaded
         policy = await self._policy(tokenizer, api, served)
         roll_out = self._rollout(policy, backend)
         failure = ""

@@ -116,7 +116,7 @@ class Command(TyperCommand):
     """A command whose epilog is an example."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Name the options that an unknown one may stand for (click's guesses count the dashes: --source, --out).
+        """Name the options that an unknown one may mean (click's guesses count the dashes: --source, --out).
 
         `nan` and `inf` are numbers to click, and beyond no bound; an empty path is the working folder to Python.
         """
@@ -145,7 +145,7 @@ class Command(TyperCommand):
         return rest
 
     def _name_unused(self, ctx: Any) -> None:
-        """Say which of the given options have no effect, for want of another."""
+        """Say which of the given options have no effect without another one."""
         by_option = {option: parameter for parameter in self.get_params(ctx) for option in parameter.opts}
         for needed, options in NEEDS.get(_path(ctx), {}).items():
             option, _, value = needed.partition(" ")
@@ -220,7 +220,7 @@ class Root(TyperGroup):
 
 
 def meant_by(name: str, known: Sequence[str]) -> list[str]:
-    """Those of the known options that `name` may stand for, the likeliest rule's."""
+    """The known options that `name` may mean, by the first rule that finds any."""
     word = name.lstrip("-")
     words = {option.lstrip("-"): option for option in known if option.startswith("--")}
     likely = (

@@ -1,4 +1,4 @@
-"""`medr3 index build|info|evaluate`."""
+"""`medr3 index build|info`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ from medr3_plugin.commands.engine_options import (
     encoder_config,
     list_bad_rows,
 )
-from medr3_plugin.commands.words import counted
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import UserError, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`medr3 recipes`: list, copy and validate."""
+"""`medr3 recipes`: list, copy, validate and rehearse."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medr3_plugin.commands.words import counted
+from medr3_plugin.errors import counted
 
 if TYPE_CHECKING:
     from medr3_plugin.recipe.checks import Finding

@@ -16,8 +16,7 @@ import typer
 
 from medr3_plugin.commands.checks import JSONL, Stage, endpoint, out_file
 from medr3_plugin.commands.engine_options import SkipBad
-from medr3_plugin.commands.words import counted
-from medr3_plugin.errors import RowError, UserError, needs
+from medr3_plugin.errors import RowError, UserError, counted, needs
 from medr3_plugin.outputs import made, whole
 from medr3_plugin.tables import SUFFIXES, suffix_of
 

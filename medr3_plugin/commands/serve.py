@@ -12,10 +12,13 @@ from medr3_plugin.commands.engine_options import (
     Device,
     EncoderNow,
     EvidencePrior,
+    MilvusCollection,
+    MilvusRanking,
+    MilvusUri,
     Reranker,
+    check_one_place,
     search_options,
 )
-from medr3_plugin.commands.places import MilvusCollection, MilvusRanking, MilvusUri, check_one_place
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
 

@@ -57,7 +57,7 @@ def is_verbose() -> bool:
 
 
 def _hush_verl() -> None:
-    """Keep off the terminal what verl says on import: which engines are not installed, and that there is no GPU."""
+    """Keep verl's messages on import off the terminal: which engines are not installed, and that there is no GPU."""
     warnings.filterwarnings("ignore", message=r"\w+ engine is not available", module=r"verl\.workers\.engine")
     platforms = logging.getLogger("verl.plugin.platform.platform_manager")  # it sets its own level on import
     platforms.addFilter(lambda record: record.levelno >= logging.ERROR)

@@ -1,1 +1,1 @@
-"""Loaders to verl parquet, and reference construction."""
+"""Question sets as training parquet, references, and the quickstart's files."""

@@ -179,7 +179,7 @@ def remove_overlaps(loaded: Loaded, against: Iterable[str]) -> None:
     for source in against:
         for row, item in evaluation_sets.read(source):
             if item:
-                index.add([item], source)
+                index.add(item, source)
             else:
                 loaded.not_compared.append(row.where)
     _keep_apart(loaded, index)
@@ -190,14 +190,14 @@ def remove_examples(loaded: Loaded, examples: Sequence[tuple[str, str]], source:
     index = OverlapIndex()
     for number, (asked, _) in enumerate(examples, start=1):
         question = _OPTIONS.split(asked, maxsplit=1)[0]  # as `prompts.with_options` lists them
-        index.add([Item(f"example {number}", "", question, ("",))], source)
+        index.add(Item(f"example {number}", "", question, ("",)), source)
     _keep_apart(loaded, index)
 
 
 def _keep_apart(loaded: Loaded, index: OverlapIndex) -> None:
     kept = []
-    for item, overlap in index.split(loaded.items):
-        if overlap is None:
+    for item in loaded.items:
+        if (overlap := index.find(item)) is None:
             kept.append(item)
         else:
             loaded.overlaps.append(overlap)
@@ -241,7 +241,7 @@ def training_rows(
             item = dataclasses.replace(item, options=None)  # noqa: PLW2901
         question = prompts.with_options(item.question, item.options) if item.options else item.question
         prompt = prompts.instruction(question, style, examples=examples, examples_as=examples_as)
-        agent = prompts.AGENTS[style]
+        agent = prompts.agent_of(style)
         yield parquet.training_row(
             item, prompt, index=index, question=question, agent_name=agent, stage=stage
         )

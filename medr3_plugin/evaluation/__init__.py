@@ -1,1 +1,1 @@
-"""Benchmarks, metrics and the report."""
+"""Benchmarks in the environment of training: policies, trajectories, verdicts, tables."""

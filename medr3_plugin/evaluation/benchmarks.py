@@ -13,6 +13,7 @@ from medr3_plugin.data.questions import prompts
 from medr3_plugin.data.questions.prompts import Form, Style
 from medr3_plugin.errors import RowError, UserError
 from medr3_plugin.records import Sample
+from medr3_plugin.registered_names import TOOL_LOOP
 from medr3_plugin.rows import sample_of
 
 
@@ -98,7 +99,7 @@ def _check_prepared(rows: Sequence[dict[str, Any]], source: str, form: str | Non
     """Refuse rows prepared for another agent loop, form or style than requested."""
     for number, row in enumerate(rows, start=1):
         where = f"{source} row {number}"
-        if (row.get("agent_name") == prompts.AGENTS["tools"]) != (style == "tools"):
+        if (row.get("agent_name") == TOOL_LOOP) != (style == "tools"):
             loops = "tool loop: evaluate it with --recipe and a recipe that calls tools"
             if style == "tools":
                 loops = "tag protocol: prepare it with `medr3 data prepare --prompt tools`"

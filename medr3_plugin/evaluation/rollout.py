@@ -6,16 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from medr3_plugin.environment.asking import Search
 from medr3_plugin.environment.episode import run_episode
 from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.evaluation.benchmarks import Question
 from medr3_plugin.evaluation.policy import Policy, Sampling
-from medr3_plugin.records import Hit, Sample, SearchTurn, canonical_id, gold_found
+from medr3_plugin.records import Sample, SearchTurn, canonical_id, gold_found
 from medr3_plugin.rewards.retrieval import coverage
 from medr3_plugin.trajectory import THINK_OPEN
-
-Search = Callable[[str], Awaitable[Sequence[Hit]]]
 
 Rollout = Callable[[Question, int], Awaitable[dict[str, Any]]]
 """Makes the n-th trajectory of a question: its row, without a verdict."""

@@ -1,7 +1,7 @@
 """Runs a benchmark: trajectories in the training environment, then verdicts, each written at once.
 
-`trajectories.jsonl` in the output folder has a row a sample, in the form of a run folder (so `medr3 report`
-shows an evaluation too), appended as soon as a sample is done. The same command resumes where an interrupted
+`trajectories.jsonl` in the output folder has one row per sample, in the form of a run folder (so `medr3 report`
+shows an evaluation too), appended as soon as the sample is done. The same command resumes where an interrupted
 one stopped: done samples are not generated again, samples whose judge failed are only judged again.
 """
 

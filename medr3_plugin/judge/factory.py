@@ -1,29 +1,8 @@
-"""A judge from the yaml section `medr3.reward.judge`.
-
-```yaml
-judge:
-  kind: openai                 # rule | openai | router
-  base_url: http://127.0.0.1:8000/v1
-  model: Qwen/Qwen2.5-14B-Instruct
-  api_key_env: JUDGE_KEY       # the NAME of an environment variable; keys never stand in a config
-  cache: verdicts.sqlite       # replies by prompt, model and parameters; the processes of one machine share it
-```
-
-Every parameter of the request can be left out or replaced, as servers differ in what they take:
-
-```yaml
-  temperature: 0.0             # both have these defaults; null sends none
-  max_tokens: 512              # thoughts count: a judge that thinks needs more, one that is cut off gives no verdict
-  parameters: {max_tokens: null, max_completion_tokens: 2048, temperature: null, reasoning_effort: low}
-  extra_body: {chat_template_kwargs: {enable_thinking: false}}
-```
-
-`tokenizer` names the folder of the judge's model: the control tokens that its tokenizer lists are then kept from it
-besides those of the usual kinds (`<|im_end|>`, `</s>`, `[INST]`), which need no option.
+"""A judge from the yaml section `medr3.reward.judge` (docs/JUDGE.md).
 
 `router` is verl's own reward-model router (`reward.reward_model.enable: true`, see `stages.judge_model`): the cluster
 of the run serves the judge, in the same protocol under `http://<address>/v1`. The reward manager fills in `address`;
-elsewhere it comes from the options or from `MEDR3_REWARD_ROUTER`. Without `model` the server is asked for its own.
+elsewhere it comes from the options or from `MEDR3_REWARD_ROUTER`.
 """
 
 from __future__ import annotations
@@ -52,17 +31,20 @@ class JudgeOptions(Section):
         base_url: the server's URL, up to `/v1`.
         address: the router's host and port; null takes it from the run or from `MEDR3_REWARD_ROUTER`.
         model: the model's name; null takes the server's first.
-        api_key_env: name of the environment variable that holds the key.
+        api_key_env: name of the environment variable that holds the key; keys do not belong in a config.
         timeout_s: timeout of one reply.
         attempts: most requests for one verdict, including failed ones.
         max_in_flight: concurrent requests per process.
         temperature: sampling temperature; null omits the parameter.
-        max_tokens: longest reply, including thinking; null omits the parameter.
-        parameters: further parameters of the request, or null to leave one of them out.
+        max_tokens: longest reply, including thinking; null omits the parameter. A reply that is cut gives no verdict.
+        parameters: further parameters of the request, or null to leave one of them out, such as
+            `{max_tokens: null, max_completion_tokens: 2048, reasoning_effort: low}`.
         structured: constrained decoding of the JSON reply.
-        extra_body: request fields outside the protocol that the server accepts.
-        tokenizer: folder of the judge's model, to neutralise its control tokens in what it reads.
-        cache: file that stores replies, so none is requested twice; null stores none.
+        extra_body: request fields outside the protocol that the server accepts, such as
+            `{chat_template_kwargs: {enable_thinking: false}}`.
+        tokenizer: folder of the judge's model, to neutralise its own control tokens in what it reads; those of the
+            usual kinds (`<|im_end|>`, `</s>`, `[INST]`) need no option.
+        cache: file that stores replies, so none is requested twice; the processes of a machine share it.
     """
 
     kind: Literal["rule", "openai", "router"] = "rule"

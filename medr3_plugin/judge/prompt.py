@@ -9,11 +9,11 @@ token of the judge's chat template.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from string import Template
 
 from medr3_plugin.llm.control_tokens import fence, neutralise_control_tokens
+from medr3_plugin.llm.prompt_file import prompt
 from medr3_plugin.text import fold, has_cjk, plain
 
 PROMPTS = Path(__file__).parent / "prompts"
@@ -60,24 +60,20 @@ def messages(
     gold = {fold(name) for name in answers}
     texts = [str(text) for text in (options or {}).values() if text is not None and text != ""]
     distractors = [text for text in texts if fold(text) not in gold]
-    user = Template(_text(f"{case}.{language}")).substitute(
+    user = Template(prompt(PROMPTS / f"{case}.{language}.txt")).substitute(
         question=as_data(_shortened(question)),
         answers=as_data(_bullets(answers[:MAX_ALIASES])),
         distractors=as_data(_bullets(distractors)) if distractors else "-",
         answer=answer,
         mark=fence(answer),
     )
-    return [{"role": "system", "content": _text(f"{rubric}.{language}")}, {"role": "user", "content": user}]
+    system = prompt(PROMPTS / f"{rubric}.{language}.txt")
+    return [{"role": "system", "content": system}, {"role": "user", "content": user}]
 
 
 def is_rare_disease(dataset: str) -> bool:
     """Whether `dataset` is judged by the rare-disease rubric."""
     return dataset.casefold() in RARE_DISEASE_DATASETS
-
-
-@lru_cache
-def _text(name: str) -> str:
-    return (PROMPTS / f"{name}.txt").read_text(encoding="utf-8").strip()
 
 
 def _bullets(texts: Sequence[str]) -> str:

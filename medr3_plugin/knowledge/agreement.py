@@ -18,7 +18,7 @@ from typing import NamedTuple
 from medr3_plugin.knowledge.directions import Direction, directions, opposite
 from medr3_plugin.knowledge.statements import Statement, content_words, denies, stems, without_denials
 
-# findings of a person are no facts of medicine: "he does not have fever" contradicts no document
+# findings of a person are not facts of medicine: "he does not have fever" contradicts no document
 _PERSON = re.compile(
     r"\b(?:patients?|he|she|his|her|him|we|i|they|man|woman|boy|girl|child|infant|denies|denied)\b|患者|病人|他|她|我",
     re.IGNORECASE,

@@ -15,7 +15,7 @@ FALSE = (
     r"false|wrong|untrue|incorrect|mistaken|nonsense|rubbish|absurd|(?:a )?(?:myth|misconception|fallacy|lie)s?"
     r"|(?:not|never|n['’]t) (?:true|so|right|correct|the case)"
 )
-"""Predicates that deny what they are said of, as a regular expression."""
+"""Predicates that deny their subject, as a regular expression."""
 FALSE_CHINESE = "错|不对|不是真|不成立|不实|谣言|误区|误解|假的|无稽之谈|谬论"
 
 _IF = Triggers("if unless suppos assum imagine whether 如果 假 倘若 若 要是 除非 是否")

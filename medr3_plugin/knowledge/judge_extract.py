@@ -7,7 +7,6 @@ a reference stems from the text.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from medr3_plugin.knowledge.extract import MAX_TRIPLES
 from medr3_plugin.llm.control_tokens import fence, neutralise_control_tokens
 from medr3_plugin.llm.json_reply import Chat, ask_json
+from medr3_plugin.llm.prompt_file import prompt
 from medr3_plugin.records import Triple
 from medr3_plugin.text import has_cjk
 
@@ -108,7 +108,7 @@ def messages(text: str) -> list[dict[str, str]]:
     """Chat messages that ask for the triples of `text`, in its language."""
     text = neutralise_control_tokens(text[:MAX_CHARS])
     mark = fence(text)
-    rubric = _prompt("extract.zh" if has_cjk(text) else "extract.en")
+    rubric = prompt(PROMPTS / f"extract.{'zh' if has_cjk(text) else 'en'}.txt")
     return [{"role": "system", "content": rubric}, {"role": "user", "content": f"{mark}\n{text}\n{mark}"}]
 
 
@@ -119,8 +119,3 @@ def _item(value: Any) -> _Item | None:
         return _Item.model_validate(value)
     except ValidationError:
         return None
-
-
-@lru_cache
-def _prompt(name: str) -> str:
-    return (PROMPTS / f"{name}.txt").read_text(encoding="utf-8").strip()

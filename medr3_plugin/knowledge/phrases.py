@@ -42,7 +42,7 @@ class PhraseFinder:
         run: list[Word] = []
         for word in tokens:
             form, start, end = word
-            # "hepatitis A": a capital A inside a term is no article
+            # "hepatitis A": a capital A inside a term is not an article
             stop = form in STOPWORDS and not (run and text[start:end] == "A")
             if run and (stop or not _adjacent(text, run[-1], word)):
                 mentions.extend(_mention(run))

@@ -145,7 +145,7 @@ def _unless_asserted(match: re.Match[str]) -> str:
 
 
 class _Sentence(NamedTuple):
-    """A sentence by itself.
+    """A sentence on its own.
 
     Attributes:
         takes_back: what before it it denies: nothing (empty), the sentence `before`, `all`.

@@ -1,6 +1,6 @@
 """A client of OpenAI-compatible chat servers for many short requests at the same time.
 
-It limits the requests in flight, sends again only what may pass by itself (connection, time-out, 408, 429,
+It limits the requests in flight, retries only what may be transient (connection, time-out, 408, 429,
 5xx), bounds the time of every attempt, and turns all trouble into a `JudgeFailure` with a short kind. A reply that
 the server cut off is such trouble: it holds no answer.
 
@@ -69,7 +69,7 @@ class ChatClient:
         max_in_flight: requests at the same time.
         structured: how the server is asked to decode: under the JSON schema, to any JSON, or freely.
         params: parameters of every request (`temperature`, `max_tokens`, ...). One that is None is never sent,
-            whoever asks for it; a length asked for then goes under `max_completion_tokens`, if that is set.
+            whoever asks for it; a requested length is then sent as `max_completion_tokens`, if that is set.
         extra_body: further fields of the request body, e.g. `chat_template_kwargs`.
         use_proxies: whether the proxy variables of the environment count; not for a server in the cluster.
         give_up_after: failures in a row that show the server to be gone; the next requests are not sent

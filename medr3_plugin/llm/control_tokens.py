@@ -4,8 +4,8 @@ A tokenizer turns `<|im_end|>` or `</s>` into the control token wherever it stan
 an answer could so end a turn and begin another one. `neutralise_control_tokens` breaks such tokens and leaves their
 words readable: `<|im_end|>` becomes `(im_end)`.
 
-A disguise counts as the token itself, because a clean-up further on (ours or a server's) may take it off: full-width
-and other lookalikes of brackets, bars and letters, and characters inside that nobody sees.
+A disguised token counts as the token itself, because a later clean-up (ours or a server's) may undo the disguise:
+full-width and other lookalikes of brackets, bars and letters, and invisible characters inside.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ a document that names its own evidence level. Therefore:
 * Thoughts are cut only where what follows them is the answer; a thought that never ends has no answer after it.
 * A reply that holds several answers holds none: two objects, one inside the other, one key twice, an answer and a
   quoted one that the JSON was broken by.
-* Repair takes what stands last in the reply and nothing else. Where the shown text could hold an answer, nothing is
-  repaired, and an answer that stands in the shown text word by word is a quotation.
+* Repair takes what comes last in the reply and nothing else. Where the shown text could hold an answer, nothing is
+  repaired, and an answer that occurs in the shown text word for word is a quotation.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _THOUGHT_CLOSE = re.compile(rf"</{_NAMES}>|\[/THINK\]|◁/think▷", re.IGNORECA
 _FENCE = re.compile(r"```[\w-]*\s*(.*?)\s*```", re.DOTALL)
 _OBJECT = re.compile(r"\{\s*[\"'“”‘’`]")  # but not \boxed{Gout}
 _MAX_THOUGHTS = 32  # closing tags that are tried: each try reads the rest of the reply
-_MAX_REPAIRED = 20_000  # characters; a longer reply that is no JSON comes from a model in a loop
+_MAX_REPAIRED = 20_000  # characters; a longer reply that is not JSON comes from a model in a loop
 _SHOWN = 200
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -107,12 +107,12 @@ async def ask_json(
 def read_json(text: str, model: type[Model], *, shown: str = "", repair: bool = True) -> tuple[Model, bool]:
     """(the reply as a `model`, whether its JSON had to be repaired).
 
-    The thoughts of a model and a code fence around the JSON are no part of it; to take them off is not a repair.
+    The thoughts of a model and a code fence around the JSON are not part of it; removing them is not a repair.
 
     Args:
         model: what the reply must be; its first required field is the one that makes an answer.
         shown: data that the model was shown and may quote.
-        repair: whether JSON with slips, or with words before it, is read as well; never if `shown` may hold an answer.
+        repair: whether JSON with mistakes, or with words before it, is read too; never if `shown` may hold an answer.
 
     Raises:
         JudgeFailure: no answer, or several; kind `truncated` if the reply ends within a thought, else
@@ -148,7 +148,7 @@ def _candidates(text: str) -> Iterator[str]:
     """The whole reply, then what follows each end of a thought; code fences taken off."""
     yield _unfenced(text)
     if text.startswith(("{", "```")):
-        return  # no thought stands before an answer; a closing tag further on is a quotation
+        return  # no thought comes before an answer; a closing tag further on is a quotation
     ends = [match.end() for match in _THOUGHT_CLOSE.finditer(text)]
     half = _MAX_THOUGHTS // 2
     for end in ends if len(ends) <= _MAX_THOUGHTS else ends[:half] + ends[-half:]:

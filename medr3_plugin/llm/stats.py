@@ -33,11 +33,11 @@ class LLMStats:
         shared: replies of an equal request that was under way.
         requests: requests sent, verdicts and graphs, retries included.
         retries: requests sent again after a failure that may pass.
-        replies: whole or cut-off replies that came back, each of them paid for.
+        replies: whole or cut-off replies that came back; each was paid for.
         unreadable: replies without what was asked for, whether asked for again or not.
         asked_again: of these, asked for once more.
         repaired: replies whose JSON had to be repaired.
-        prompt_tokens, completion_tokens: as far as servers tell.
+        prompt_tokens, completion_tokens: as far as servers report them.
         latencies_s: seconds from sending to the reply or to giving up, retries included.
         failures: requests given up, by `JudgeFailure.kind`.
     """

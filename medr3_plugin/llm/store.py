@@ -171,7 +171,7 @@ class ReplyStore:
         return Completion(str(row[0]), int(row[1]), int(row[2]), bool(row[3])) if known else None
 
     def _put(self, key: str, reply: Completion) -> None:
-        text = reply.text.encode(errors="replace").decode()  # half a surrogate pair is no UTF-8
+        text = reply.text.encode(errors="replace").decode()  # half a surrogate pair is not UTF-8
         tokens = (reply.prompt_tokens, reply.completion_tokens)
         row = (key, text, *tokens, reply.truncated, self._owner, time.time())
         self._connection.execute(_PUT, row)

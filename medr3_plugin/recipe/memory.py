@@ -100,12 +100,12 @@ def sequence_parallel(actor: Any) -> int:
 def estimate(config: Any, size: ModelSize, gpu_memory_gib: float) -> Estimate:
     """Memory of each GPU for a composed verl configuration.
 
-    Training: master weights, gradients and Adam moments in fp32 (4 + 4 + 8 bytes a parameter), sharded over
+    Training: master weights, gradients and Adam moments in fp32 (4 + 4 + 8 bytes per parameter), sharded over
     all GPUs; with LoRA only the frozen weights count. Two layers' weights gathered in bf16. Activations with
-    gradient checkpointing: one bf16 hidden state a layer and token. Logits, unless fused kernels avoid them:
+    gradient checkpointing: one bf16 hidden state per layer and token. Logits, unless fused kernels avoid them:
     at most 8 bytes each, bf16 and the three bf16 copies of the entropy (old log-probabilities); the update
     itself holds 2 with flash-attn, which writes the gradient in place, and 6 without. The one layer that is
-    being recomputed (about 60 bytes a hidden unit and token) comes after the logits are gone. Offloading moves
+    being recomputed (about 60 bytes per hidden unit and token) comes after the logits are gone. Offloading moves
     the sharded state to the host between the phases, not during the update.
 
     Tokens on a GPU: `ppo_max_token_len_per_gpu`, whatever the sequence parallelism: verl packs a micro-batch
@@ -125,7 +125,7 @@ def estimate(config: Any, size: ModelSize, gpu_memory_gib: float) -> Estimate:
     else:
         whole = int(config.data.max_prompt_length) + int(config.data.max_response_length)
         tokens = whole * int(actor.ppo_micro_batch_size_per_gpu or 1) / sequence_parallel(actor)
-    # without checkpointing 34 bytes a hidden unit (Korthikanti 2022)
+    # without checkpointing 34 bytes per hidden unit (Korthikanti 2022)
     per_token_layers = 1 if model.enable_gradient_checkpointing else 17
     parts = {
         "weights, gradients, optimizer": state / _GIB,
@@ -152,8 +152,8 @@ def estimate(config: Any, size: ModelSize, gpu_memory_gib: float) -> Estimate:
 def least_on_cpu(config: Any, size: ModelSize | None) -> float:
     """GiB that a run on a CPU needs at the least, all of its processes together.
 
-    For each process what its libraries take, for each rank 1 GiB of KV cache, and of the model 20 bytes a parameter:
-    weights, gradients and Adam moments in fp32, and the rollout's weights. The CPU recipe with SmolLM2-135M was seen
+    What each process's libraries take, 1 GiB of KV cache per rank, and 20 bytes per parameter of the model: weights,
+    gradients and Adam moments in fp32, and the rollout's weights. The CPU recipe with SmolLM2-135M was seen
     to need 12 to 13 GiB, of which this finds 8.
     """
     ranks = int(config.trainer.nnodes) * int(config.trainer.n_gpus_per_node)
@@ -164,7 +164,7 @@ def least_on_cpu(config: Any, size: ModelSize | None) -> float:
 
 
 def free_on_this_machine() -> float | None:
-    """GiB that new processes can have here; None if nobody says."""
+    """GiB that new processes can have here; None if that is not known."""
     try:
         import psutil
     except ImportError:

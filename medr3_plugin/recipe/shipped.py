@@ -53,7 +53,7 @@ def find_recipe(name: str) -> Recipe:
     """A recipe folder (or its yaml) by path, or a shipped recipe by name.
 
     A recipe folder in the working directory comes before the shipped recipe of the same name, as it may be an
-    edited copy of it; a folder of that name that is no recipe does not.
+    edited copy of it; a folder of that name that is not a recipe does not.
 
     Raises:
         UserError: there is no such recipe; names the closest ones.

@@ -1,1 +1,1 @@
-"""Reward parts, verifiers and their composition: pure functions over a Sample."""
+"""The parts of a reward, how a sample is measured, and the scorer that composes them."""

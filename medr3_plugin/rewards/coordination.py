@@ -8,7 +8,7 @@ from medr3_plugin.knowledge.agreement import Said
 from medr3_plugin.knowledge.graph import Edge
 
 FEW = 2
-"""Edges or statements of which a share is taken at least: one alone is no chain of reasoning."""
+"""Least number of edges or statements that a share is taken of: one alone is not a chain of reasoning."""
 
 
 def leading_to(edges: Collection[Edge], answers: Set[str]) -> list[Edge]:
@@ -57,7 +57,7 @@ def coordination(  # noqa: PLR0917 - what is measured on both sides
     Returns:
         C and the supported edges; 0 without any support.
 
-    Two edges lead to "flu"; one is supported. Then all that is said contradicts:
+    Two edges lead to "flu"; one is supported. Then everything that is said contradicts them:
 
     >>> graph = [("fever", "+", "flu"), ("rash", "+", "fever"), ("x", "+", "y")]
     >>> coordination(graph, {"flu"}, lambda edge: edge[0] == "fever", Said(2, 0), Said(2, 0), 4)

@@ -2,7 +2,7 @@
 
 Repeating the question or a retrieved document word for word would otherwise be the cheapest way to agree with
 a reference and to "use" a document. Both kinds of copy are made of pieces, runs of words of which every `SHINGLE` in a
-row stand in a source:
+row occur in a source:
 
 - Trails: pieces that follow one another as in the source, also where a few words were put in, left out or replaced. A
   trail of `RUN` or more words is cut.

@@ -110,7 +110,7 @@ class SentenceEncoder:
             except Exception as error:  # passed on to the callers, who would otherwise wait forever
                 for future in batch.values():
                     future.set_exception(error)
-                    future.exception()  # read once here, in case nobody is waiting any more
+                    future.exception()  # retrieved here, in case no one is waiting any more
                 continue
             for (text, future), vector in zip(batch.items(), vectors, strict=True):
                 self._cache[text] = vector
@@ -136,7 +136,7 @@ def calibrate(encoder: SentenceEncoder, texts: Sequence[str]) -> tuple[float, fl
     """c0 of an encoder: mean and standard deviation of the cosine over all pairs of `texts`.
 
     Args:
-        texts: reasoning texts of the task's kind about different cases, one a case: a hundred will do.
+        texts: reasoning texts of the task's kind, one per case; a hundred will do.
     """
     vectors = encoder.encode_now(texts)
     cosines = (vectors @ vectors.T)[np.triu_indices(len(texts), k=1)]

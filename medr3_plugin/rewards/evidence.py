@@ -134,7 +134,7 @@ class Evidence:
         if found is None:
             if self.finder.knows(entity):
                 ids = [id_ for id_, shown in self.documents.items() if entity in shown.view.entities]
-            else:  # it may stand there word for word
+            else:  # it may occur there word for word
                 ids = [id_ for id_, shown in self.documents.items() if shown.view.mentions(entity)]
             found = frozenset(ids)
             self._mentioning[entity] = found
@@ -172,7 +172,7 @@ class OwnText:
 
     Attributes:
         text: without what was copied.
-        stated: statements of `text`; none of an answer, which is judged by itself.
+        stated: statements of `text`; none of an answer, which is judged separately.
         written: statements of all that was written: who quotes a document to deny it denies it.
     """
 
@@ -228,7 +228,7 @@ def own_texts(trajectory: Trajectory, question: TextView, evidence: Evidence) ->
     )
     pieces = []
     for span, text in spans:
-        if span.kind == "answer":  # judged by itself
+        if span.kind == "answer":  # judged separately
             pieces.append(OwnText(span.kind, text, span.start))
         else:
             kept = next(own)
@@ -239,7 +239,7 @@ def own_texts(trajectory: Trajectory, question: TextView, evidence: Evidence) ->
 
 
 def _offsets(searches: Sequence[SearchTurn], trajectory: Trajectory) -> list[int]:
-    """Where each search's documents end in the text: what stands before cannot be their use.
+    """Where each search's documents end in the text: what comes before cannot use them.
 
     By the documents, if the text shows as many as the searches did: a stray tag in a query hides the search, but not
     what came back. Else by the query's place; 0 if the text shows neither.

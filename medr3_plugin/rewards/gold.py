@@ -1,4 +1,4 @@
-"""The accepted answers as names that can stand in a text."""
+"""The accepted answers as names that can occur in a text."""
 
 from __future__ import annotations
 

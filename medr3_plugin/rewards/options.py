@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.rewards.paper import NonNegative, PaperOptions
@@ -193,7 +193,7 @@ class Floors(Section):
 
 
 class StageOptions(Section):
-    """What can be set for a stage; a null or absent key takes the preset's value.
+    """What can be set for a stage; an absent key takes the preset's value.
 
     Attributes:
         preset: the formula: `medr3` and `paper` choose theirs by the stage's name, `authors` is the release's, and
@@ -287,6 +287,23 @@ class RewardOptions(StageOptions):
 _NOT_PER_STAGE = ("stages", "judge", "extractor", "encoder")
 
 
+class _Stages(BaseModel):
+    """Of `medr3.reward`, what differs in a stage."""
+
+    stages: dict[str, dict[str, Any] | None]
+
+
+class _OwnStage(BaseModel):
+    """Of an entry of `medr3.stages`, what is about rewards."""
+
+    name: str
+    reward: dict[str, Any] | None = None
+
+
+class _OwnStages(BaseModel):
+    stages: list[_OwnStage]
+
+
 def read_options(options: Mapping[str, Any]) -> RewardOptions:
     """Validate the section.
 
@@ -311,13 +328,18 @@ def stage_options(options: Mapping[str, Any], stage: str) -> StageOptions:
 
 
 def reward_options(section: Mapping[str, Any], router_address: str | None = None) -> dict[str, Any]:
-    """`medr3.reward` with the stages' own overrides and, for a judge behind verl's router, its address."""
+    """`medr3.reward` with the stages' own overrides and, for a judge behind verl's router, its address.
+
+    Raises:
+        UserError: `medr3.stages` or `medr3.reward.stages` has another form; names the yaml path.
+    """
     options = dict(section.get("reward") or {})
-    stages = dict(options.get("stages") or {})
-    for stage in section.get("stages") or ():
-        stages[stage["name"]] = {**stages.get(stage["name"], {}), **(stage.get("reward") or {})}
-    if stages:
-        options["stages"] = stages
+    common = validated(_Stages, {"stages": options.get("stages") or {}}, "medr3.reward").stages
+    of_stages = validated(_OwnStages, {"stages": section.get("stages") or []}, "medr3").stages
+    for stage in of_stages:
+        common[stage.name] = {**(common.get(stage.name) or {}), **(stage.reward or {})}
+    if common:
+        options["stages"] = common
     judge = options.get("judge")
     if router_address and judge and judge.get("kind") == "router":
         options["judge"] = {**judge, "address": router_address}

@@ -75,7 +75,7 @@ class PaperOptions(Section):
         for level, names in places.items():
             if len(names) != 1:
                 raise ValueError(
-                    f"evidence level {level} stands under {' and '.join(names) or 'none'}; once each"
+                    f"evidence level {level} is listed under {' and '.join(names) or 'none'}; list each once"
                 )
         if unknown := sorted({level for given in levels.values() for level in given} - places.keys()):
             raise ValueError(f"{unknown[0]} is not an evidence level; they are {LOWEST} to {HIGHEST}")

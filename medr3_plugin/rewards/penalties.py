@@ -50,7 +50,7 @@ def penalties(
         shape: its format score.
         tokens: see `overlong_penalty`.
     """
-    # blanks around searches are no thoughts, and a chat template has others than the tag protocol
+    # blanks around searches are not thoughts, and differ between chat templates and the tag protocol
     think, answer = " ".join(trajectory.reasoning.split()), trajectory.answer or ""
     off = 2 - same_language_share(think, question) - same_language_share(answer, question)
     return _signed(shape, length_score(think, answer), off, tokens, scales)

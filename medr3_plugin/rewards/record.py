@@ -33,7 +33,7 @@ KEYS: tuple[str, ...] = (
     "penalty_length",
     "penalty_language",
     "penalty_overlong",
-    "valid",  # 0: a service failed, the score is no reward
+    "valid",  # 0: a service failed, the score is not a reward
     "forged",  # 1: the model wrote a document itself
     "searches",  # searches that were executed, the failed ones included
     "documents",  # distinct documents shown

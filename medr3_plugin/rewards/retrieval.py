@@ -11,12 +11,10 @@ from medr3_plugin.knowledge.graph import Edge
 from medr3_plugin.knowledge.statements import content_words, denies
 from medr3_plugin.knowledge.text import sentences
 from medr3_plugin.records import Sample, canonical_id, gold_found
+from medr3_plugin.retrieval.corpus.evidence import HIGHEST
 from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView
 from medr3_plugin.rewards.gold import gold_names
 from medr3_plugin.rewards.options import RetrievalWeights
-
-TOP_LEVEL = 9
-"""Evidence level of a meta-analysis, the highest."""
 
 
 def quality(levels: Sequence[int]) -> float:
@@ -27,7 +25,7 @@ def quality(levels: Sequence[int]) -> float:
     >>> round(quality([6, 4]), 3)
     0.556
     """
-    return sum(levels) / len(levels) / TOP_LEVEL if levels else 0.0
+    return sum(levels) / len(levels) / HIGHEST if levels else 0.0
 
 
 def coverage(needed: Collection[object], found: Collection[object]) -> float:

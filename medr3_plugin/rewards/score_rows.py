@@ -34,7 +34,7 @@ _REMEMBERED = 4096
 
 
 def read_rows(path: Path, stage: str) -> Iterator[Sample | RowError]:
-    """The samples of a file, in order; a `RowError` in place of a wrong row.
+    """The samples of a file, in order; a `RowError` for a wrong row.
 
     Raises:
         UserError: the file cannot be read.

@@ -27,8 +27,8 @@ _NOTICE = 30
 def was_retrieved(trajectory: Trajectory, searches: Sequence[SearchTurn]) -> bool:
     """Whether every document of the text was brought by the search before it, or by an earlier one.
 
-    A document is known by its words: nine of ten stand in the title, the text or the header of a retrieved one, in
-    runs of `_RUN`. Where a search brought nothing new, a short notice may stand in a document's place.
+    A document is known by its words: nine of ten occur in the title, the text or the header of a retrieved one, in
+    runs of `_RUN`. Where a search brought nothing new, a short notice may take a document's place.
     """
     brought: list[Document] = []
     texts: list[str] = []

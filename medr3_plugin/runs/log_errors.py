@@ -2,7 +2,7 @@
 
 The log mixes the output of many processes. Each line may begin with Ray's and vLLM's `(process pid=…)`, in colour, and
 with the head of a log record. Exceptions are printed where they happen, and again by everything that waited for the
-result, so the last one often only says that something else died.
+result, so the last one often says only that something else died.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _FOLLOWS = ("BrokenPipeError", "ConnectionResetError", "EOFError", "CancelledErr
 _FOLLOWS_SAYS = re.compile(r"cannot schedule new futures|Event loop is closed|interpreter shutdown")
 _FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _WRITING = re.compile(r"PytorchStreamWriter|enforce fail at inline_container")
-"""What torch says when it cannot write a checkpoint, in place of the reason."""
+"""What torch says when it cannot write a checkpoint, instead of the reason."""
 
 _KILLED = re.compile(
     r"[1-9]\d* Workers \(tasks / actors\) killed due to memory pressure"
@@ -127,7 +127,7 @@ def _reason_of_death(errors: Sequence[Printed], death: int) -> Printed | None:
 
 
 def _read(log: Path, start: int) -> tuple[list[Printed], bool]:
-    """Every exception of the log, in order, and whether Ray killed processes for want of memory."""
+    """Every exception of the log, in order, and whether Ray killed processes because memory was full."""
     errors: list[Printed] = []
     killed = False
     inside: dict[str, bool] = {}  # process -> its last lines were frames

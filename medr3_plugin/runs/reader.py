@@ -1,7 +1,7 @@
 """Reading a run folder, finished or still being written (see `runs.files` for what is in it).
 
 Any file may be missing, and the last line of the jsonl files may be half-written, because the trainer is
-writing it now. Nothing here fails on such a folder: what could not be read is said in `RunFolder.notes`.
+writing it now. Nothing here fails on such a folder: `RunFolder.notes` says what could not be read.
 The output folder of `medr3 eval` has no steps; it reads as a run folder too.
 """
 
@@ -48,9 +48,9 @@ class RunFolder:
         metrics: in order of step; where a step was run twice (killed and resumed) the later run counts.
         trajectories: rows of the file, each with its 1-based `line` there.
         trajectory_total: rows in the file; `trajectories` may be an even sample of them.
-        evaluation: it is the output folder of an evaluation.
-        results: of an evaluation: one record a benchmark, as in its `results.json`.
-        finished: the scheduler wrote an end for its last stage.
+        evaluation: whether it is the output folder of an evaluation.
+        results: of an evaluation: one record per benchmark, as in its `results.json`.
+        finished: whether the trainer wrote an end for its last stage.
         notes: one sentence for everything that was missing or could not be read.
     """
 

@@ -13,7 +13,7 @@ def request_promotion(run: Path) -> str:
     """Ask the run to end its current stage; returns the stage's name.
 
     Raises:
-        UserError: `run` is no run folder, or all its stages have ended.
+        UserError: `run` is not a run folder, or all its stages have ended.
     """
     file = run / STAGES
     try:

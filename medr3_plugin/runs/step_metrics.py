@@ -107,7 +107,7 @@ def step_metrics(samples: Sequence[StepSample], lost: int = 0) -> dict[str, floa
         {f"failures/{kind}": float(count) for kind, count in sorted(_failures(samples, lost).items())}
     )
     metrics["invalid_share"] = 1.0 - len(valid) / (len(samples) + lost)
-    if len({sample.group for sample in samples}) < len(samples):  # validation may have one sample a prompt
+    if len({sample.group for sample in samples}) < len(samples):  # validation may have one sample per prompt
         metrics["zero_variance_groups"] = zero_variance_share(samples)
     verdicts = [verdict for s in samples if (verdict := (s.detail.get("reasons") or {}).get("answer"))]
     if verdicts:
@@ -139,15 +139,26 @@ def groups_without_right(samples: Sequence[StepSample]) -> set[str]:
     return {sample.group for sample in samples} - right
 
 
-def zero_variance_share(samples: Sequence[StepSample]) -> float:
-    """Share of groups whose valid samples all have the same score (or fewer than two are valid)."""
-    scores: dict[str, list[float]] = defaultdict(list)
+def group_scores(samples: Sequence[StepSample]) -> dict[str, list[float]]:
+    """Scores of the valid samples of each group, highest first."""
+    scores: dict[str, list[float]] = {sample.group: [] for sample in samples}
     for sample in samples:
-        scores.setdefault(sample.group, [])
         if sample.valid:
             scores[sample.group].append(sample.record["score"])
-    flat = [len(values) < 2 or max(values) - min(values) < 1e-9 for values in scores.values()]
+    return {group: sorted(values, reverse=True) for group, values in scores.items()}
+
+
+def zero_variance_share(samples: Sequence[StepSample]) -> float:
+    """Share of groups whose valid samples all have the same score (or fewer than two are valid)."""
+    flat = [len(scores) < 2 or scores[0] - scores[-1] < 1e-9 for scores in group_scores(samples).values()]
     return float(np.mean(flat))
+
+
+def _percentiles(what: str, seconds: Sequence[float]) -> dict[str, float]:
+    """`<what>/latency_p50` and `<what>/latency_p95`, where there are values."""
+    if not seconds:
+        return {}
+    return {f"{what}/latency_p{share}": float(np.percentile(seconds, share)) for share in (50, 95)}
 
 
 def _search_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
@@ -159,10 +170,8 @@ def _search_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
     metrics = {
         "search/per_trajectory": float(np.mean([len(turns) for turns in executed])),
         "search/share": float(np.mean([bool(turns) for turns in executed])),
+        **_percentiles("search", latencies),
     }
-    if latencies:
-        metrics["search/latency_p50"] = float(np.percentile(latencies, 50))
-        metrics["search/latency_p95"] = float(np.percentile(latencies, 95))
     hits = [
         any(
             gold_found(gold, document.get("ids") or [canonical_id(document["id"])])
@@ -188,10 +197,7 @@ def _judge_metrics(samples: Sequence[StepSample]) -> dict[str, float]:
     if not rows:
         return {}
     metrics = {f"judge/{key}": float(sum(row.get(key, 0) for row in rows)) for key in JUDGE_COUNTS}
-    latencies = [latency for row in rows for latency in row.get("latencies_s", ())]
-    if latencies:
-        metrics["judge/latency_p50"] = float(np.percentile(latencies, 50))
-        metrics["judge/latency_p95"] = float(np.percentile(latencies, 95))
+    metrics |= _percentiles("judge", [latency for row in rows for latency in row.get("latencies_s", ())])
     given_up = sum((Counter(row.get("failures", {})) for row in rows), Counter())
     return metrics | {f"judge/failures/{kind}": float(count) for kind, count in sorted(given_up.items())}
 

@@ -9,7 +9,6 @@ import errno
 import json
 import logging
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -33,7 +32,7 @@ from medr3_plugin.runs.files import (
     metrics_line,
     trajectory_row,
 )
-from medr3_plugin.runs.step_metrics import StepSample
+from medr3_plugin.runs.step_metrics import StepSample, group_scores
 
 logger = logging.getLogger(__name__)
 
@@ -87,14 +86,14 @@ class RunWriter:
         Returns:
             The rows as they were written.
         """
-        scores = _group_scores(samples)
+        scores = group_scores(samples)
         rows = [
             trajectory_row(
                 labels,
                 detail=samples[place].detail,
                 response=text,
                 reward=samples[place].record,
-                group_scores=scores.get(samples[place].group, []),
+                group_scores=scores[samples[place].group],
             )
             for place, text in zip(places, texts, strict=True)
         ]
@@ -172,15 +171,6 @@ def spread(samples: Sequence[StepSample], count: int) -> list[int]:
     if count < len(order):
         order = [order[round(i * (len(order) - 1) / max(1, count - 1))] for i in range(count)]
     return order
-
-
-def _group_scores(samples: Sequence[StepSample]) -> dict[str, list[float]]:
-    """Scores of the valid samples of each prompt, highest first."""
-    scores: dict[str, list[float]] = defaultdict(list)
-    for sample in samples:
-        if sample.valid:
-            scores[sample.group].append(sample.record["score"])
-    return {group: sorted(values, reverse=True) for group, values in scores.items()}
 
 
 def _plain(value: Any) -> Any:

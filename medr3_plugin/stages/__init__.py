@@ -1,4 +1,4 @@
 """The stage schedule, promotion rules and the progressive trainer mode.
 
-`trainer` needs verl; the other modules do not.
+`schedule`, `settings`, `state`, `promotion`, `checkpoints` and `dataset` do not need verl.
 """

@@ -60,7 +60,7 @@ class PrefetchingTrainer(StagedTrainer):
             self._add_prompts_to_generate(left)
 
     def on_step_begin(self) -> None:
-        """Begin to prefetch for a new stage; a hand-over cannot, its checkpoint must not hold half of a window."""
+        """Begin to prefetch for a new stage; not at the hand-over, whose checkpoint must not hold half of a window."""
         super().on_step_begin()
         if self._stage_is_new:
             self._stage_is_new = False

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import UserError, did_you_mean
 from medr3_plugin.runs.step_metrics import NOT_IN_EVERY_STEP
 from medr3_plugin.stages.schedule import VALIDATION, Until
 
@@ -22,7 +21,7 @@ def metric_value(metric: str, metrics: Mapping[str, float], *, seen: bool = Fals
         document is known, a value that is not finite.
 
     Raises:
-        UserError: if there is no such metric; lists the closest names.
+        UserError: if there is no such metric; names the closest one.
     """
     for key in (metric, f"reward/{metric}"):
         if key in metrics:
@@ -31,11 +30,7 @@ def metric_value(metric: str, metrics: Mapping[str, float], *, seen: bool = Fals
     validated = any(key.startswith(VALIDATION) for key in metrics)
     if seen or NOT_IN_EVERY_STEP.fullmatch(metric) or (metric.startswith(VALIDATION) and not validated):
         return None
-    close = difflib.get_close_matches(metric, list(metrics), n=3)
-    raise UserError(
-        f"medr3.stages[].until.metric: {metric!r} is not logged"
-        + (f"; did you mean {', '.join(close)}?" if close else "")
-    )
+    raise UserError(f"medr3.stages[].until.metric: {metric!r} is not logged{did_you_mean(metric, metrics)}")
 
 
 def moving_average(values: Sequence[float], window: int) -> list[float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import UserError, did_you_mean
 from medr3_plugin.registered_names import AGENT_LOOP, TOOL_LOOP
 from medr3_plugin.yaml_section import Section, validated
 
@@ -207,8 +206,7 @@ class Schedule(Section):
             group, _, part = metric.rpartition("/")
             of_reward = group == "reward" or (not group and stage.until.metric not in (None, *WHOLE_METRICS))
             if reward_keys and of_reward and part not in reward_keys:
-                close = ", ".join(difflib.get_close_matches(part, reward_keys, n=3))
-                hint = f"; did you mean {close}?" if close else f" (parts: {', '.join(reward_keys)})"
+                hint = did_you_mean(part, reward_keys, f" (parts: {', '.join(reward_keys)})")
                 raise UserError(f"{where}.until.metric: {metric!r} is not a reward part{hint}")
 
     def check_files(self, default_train_files: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""One verl job that runs all stages, and goes on from its checkpoints.
+"""One verl job that runs all stages, and resumes from its checkpoints.
 
 verl has a trainer for each way of sharing devices between training and rollout; `StagedTrainer` is mixed into any of
 them. The synchronous mode `medr3_progressive` is here, the others are in `async_trainer`.

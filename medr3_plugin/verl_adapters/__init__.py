@@ -1,1 +1,1 @@
-"""Thin adapters to verl's extension points: reward manager, advantage, dataset."""
+"""Thin adapters to verl's extension points: reward manager, advantages, invalid samples."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import transfer_queue as tq
@@ -19,6 +19,7 @@ from transfer_queue import KVBatchMeta
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.registered_names import ADVANTAGE_ESTIMATOR, REWARD_MANAGER, TRAINER_MODE, TRAINER_MODES
+from medr3_plugin.runs.step_metrics import StepSample
 
 WITHOUT_GROUP_BASELINE = ("gae", "reinforce_plus_plus")
 """Estimators whose baseline is not the group's."""
@@ -29,14 +30,6 @@ reward nor `sum_pi_squared` (`PPOTrainer._compute_advantage`)."""
 
 _WRITTEN = ("advantages", "returns", "token_level_rewards", "rollout_is_weights")
 """What `PPOTrainer._compute_advantage` writes for each row, as far as the run uses it; masks aside."""
-
-
-class _Sample(Protocol):
-    @property
-    def group(self) -> str: ...
-
-    @property
-    def valid(self) -> bool: ...
 
 
 def check_estimator(config: Any) -> None:
@@ -70,7 +63,7 @@ def check_estimator(config: Any) -> None:
         )
 
 
-def training_rows(samples: Sequence[_Sample], estimator: str, group_size: int) -> list[bool]:
+def training_rows(samples: Sequence[StepSample], estimator: str, group_size: int) -> list[bool]:
     """Which samples train: the valid ones, unless all others of their group are gone.
 
     A sample alone in its group has no baseline: verl would train it on its raw reward, or stop.
@@ -85,9 +78,9 @@ def training_rows(samples: Sequence[_Sample], estimator: str, group_size: int) -
 
 
 def too_few(
-    samples: Sequence[_Sample], trains: Sequence[bool], lost: int, max_invalid_share: float
+    samples: Sequence[StepSample], trains: Sequence[bool], lost: int, max_invalid_share: float
 ) -> str | None:
-    """Why a step cannot go on, or None.
+    """Why a step cannot continue, or None.
 
     Args:
         trains: which samples train, see `training_rows`.

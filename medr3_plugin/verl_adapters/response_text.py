@@ -1,8 +1,8 @@
 """The text of a rollout as the rewards read it: what the model generated, and the documents it was shown.
 
 Only generated tokens can reason, search or answer. What a tool or the chat template put in between (mask 0) is kept
-where it is a document between its tags, and left out else: another tool's reply that holds `<answer>C</answer>` is
-nobody's answer.
+where it is a document between its tags, and otherwise left out: another tool's reply that holds `<answer>C</answer>`
+is not the model's answer.
 """
 
 from __future__ import annotations

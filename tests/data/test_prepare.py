@@ -125,7 +125,7 @@ def test_overlap_with_an_evaluation_set(tmp_path):
 def test_stock_phrases_are_no_overlap():
     stock = "Which of the following is the most appropriate next step in the management of this patient?"
     index = OverlapIndex()
-    index.add([Item("e", "d", CASE + " " + stock, ("x",))], "test")
+    index.add(Item("e", "d", CASE + " " + stock, ("x",)), "test")
     other = "A 3 year old boy swallowed a coin two hours ago, is well, and the film shows it in the stomach. "
     assert index.find(Item("t", "d", other + stock, ("y",))) is None
     assert index.find(Item("e", "d", "entirely different words", ("y",))).kind == "id"
@@ -140,7 +140,7 @@ def test_a_text_overlaps_itself_whatever_its_case_and_spacing(words):
     text = " ".join(words)
     assert ngrams(text) == ngrams("  " + text.upper().replace(" ", "\n ") + " !")
     index = OverlapIndex()
-    index.add([Item("e", "d", text, ("x",))], "set")
+    index.add(Item("e", "d", text, ("x",)), "set")
     assert index.find(Item("t", "d", text.title() + ".", ("x",))) is not None
 
 
@@ -164,7 +164,7 @@ def test_nothing_usable_is_an_error_but_the_report_is_written(tmp_path):
         ("x.csv", b"question,answer\ncaf\xe9,b\n", "x.csv:2: not UTF-8"),
         ("x.csv", b'question,answer\nQ?,b\nR?,"c\nS?,d\n', "x.csv:3: a quote in this row is never closed"),
         ("x.json", b"[" * 100_000, "nested too deeply"),
-        ("x.json", b'{"1": {"question": "Q?"}, "1": {"question": "R?"}}', "'1' stands twice"),
+        ("x.json", b'{"1": {"question": "Q?"}, "1": {"question": "R?"}}', "'1' appears twice"),
         ("x.csv", b"PK\x03\x04\x14\x00", "an Excel file"),
         ("x.jsonl", gzip.compress(b"{}", mtime=0), "add .gz to its name"),
     ],

@@ -102,6 +102,7 @@ def test_what_reads_english_only_is_named_once_where_questions_are_chinese(
     for finding in findings:
         assert finding.level == "note" and all(name in finding.message for name in named)
         assert ("answer rules" in finding.message) == ("judge" not in options)
+        assert "vocab.jsonl" not in finding.message or "vocab.jsonl has no Chinese" in finding.message
 
 
 def test_a_recipe_in_chinese_has_nothing_to_name(tmp_path: Path) -> None:

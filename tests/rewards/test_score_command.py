@@ -198,6 +198,26 @@ def test_config_file(tmp_path):
     assert record["score"] == pytest.approx(1 + 0.8 * record["retrieval"])
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("medr3: {reward: {}, stages: [joint]}", "medr3.stages[0]"),
+        ("medr3: {stages: {joint: 1}}", "medr3.stages"),
+        ("medr3: {stages: [{until: 3}]}", "medr3.stages[0].name"),
+        ("medr3: {stages: [{name: joint, reward: 3}]}", "medr3.stages[0].reward"),
+        ("medr3: {reward: {stages: [joint]}}", "medr3.reward.stages"),
+        ("medr3: {reward: {stages: {joint: 3}}, stages: [{name: joint}]}", "medr3.reward.stages.joint"),
+        ("encoder: 5", "medr3.reward.encoder"),
+    ],
+)
+def test_a_wrong_config_names_its_key(tmp_path, text, key):
+    config = tmp_path / "reward.yaml"
+    config.write_text(text)
+    result, records = run(tmp_path, ROW, options=["--config", str(config)])
+    assert isinstance(result.exception, UserError) and f"{key}: " in str(result.exception)
+    assert "instance of" not in str(result.exception) and records == []
+
+
 def test_vocabulary(tmp_path):
     terms = write(
         tmp_path / "v.jsonl", {"name": "Marfan syndrome"}, {"name": "FBN1", "synonyms": ["FBN1 mutation"]}

@@ -68,7 +68,7 @@ def _label(row: RawRow) -> int | None:
     """The row's `cop`; None if it has none.
 
     Raises:
-        RowError: it is no whole number.
+        RowError: it is not a whole number.
     """
     value = row.data.get("cop")
     if value is None or str(value).strip().lower() in ("", "nan"):  # NaN: how pandas writes null

@@ -1,1 +1,1 @@
-"""Public question sets to verl parquet: reading, layouts, prompts, overlaps, evaluation files."""
+"""From files of questions to rows of verl's parquet: reading, items, prompts, overlaps with evaluation files."""

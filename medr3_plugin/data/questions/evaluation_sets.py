@@ -1,6 +1,6 @@
 """Questions of evaluation files in whatever layout they came, to compare training questions with.
 
-Labels do not matter here: a row without one, or with a wrong one, is compared as well.
+Labels do not matter here: a row without one, or with a wrong one, is compared too.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from medr3_plugin.data.questions.items import Item
@@ -58,18 +57,14 @@ class OverlapIndex:
         self._members: list[tuple[str, str]] = []
         self._grams: dict[int, list[int]] = defaultdict(list)
 
-    def __len__(self) -> int:
-        return len(self._members)
-
-    def add(self, items: Iterable[Item], name: str) -> None:
-        """Add the evaluation set `name`."""
-        for item in items:
-            number = len(self._members)
-            self._members.append((item.id, name))
-            self._ids.setdefault(item.id, name)
-            self._keys.setdefault(item.key, (item.id, name))
-            for gram in ngrams(item.question):
-                self._grams[gram].append(number)
+    def add(self, item: Item, name: str) -> None:
+        """Add an item of the evaluation set `name`."""
+        number = len(self._members)
+        self._members.append((item.id, name))
+        self._ids.setdefault(item.id, name)
+        self._keys.setdefault(item.key, (item.id, name))
+        for gram in ngrams(item.question):
+            self._grams[gram].append(number)
 
     def find(self, item: Item) -> Overlap | None:
         """The strongest overlap of `item`, None if there is none."""
@@ -87,8 +82,3 @@ class OverlapIndex:
         if share < THRESHOLD:
             return None
         return Overlap(item.id, *self._members[number], "ngram", round(share, 4))
-
-    def split(self, items: Iterable[Item]) -> Iterator[tuple[Item, Overlap | None]]:
-        """Each item with its overlap."""
-        for item in items:
-            yield item, self.find(item)

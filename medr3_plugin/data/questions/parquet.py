@@ -14,8 +14,7 @@ from typing import Any
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.errors import UserError, needs
 from medr3_plugin.outputs import whole
-
-AGENT_NAME = "medr3_search"
+from medr3_plugin.registered_names import AGENT_LOOP
 
 
 def training_row(
@@ -24,7 +23,7 @@ def training_row(
     *,
     index: int,
     question: str = "",
-    agent_name: str = AGENT_NAME,
+    agent_name: str = AGENT_LOOP,
     stage: str = "joint",
 ) -> dict[str, Any]:
     """One parquet row.

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from medr3_plugin.llm.prompt_file import prompt
+from medr3_plugin.registered_names import AGENT_LOOP, TOOL_LOOP
 from medr3_plugin.trajectory import THINK_CLOSE, THINK_OPEN, parse
 
 Message = dict[str, str]
@@ -23,14 +25,6 @@ Form = Literal["choice", "open"]
 
 ExamplesAs = Literal["user", "turns"]
 
-AGENTS: Mapping[str, str] = {
-    "search": "medr3_search",
-    "plain": "medr3_search",
-    "tools": "medr3_tool",
-    "bare": "medr3_search",
-}
-"""The agent loop a prompt of each style is meant for (`plain` with `max_searches: 0`)."""
-
 _CJK = re.compile(r"[\u3400-\u9fff]")
 _FOLDER = Path(__file__).parent / "prompt_texts"
 
@@ -38,6 +32,11 @@ _FOLDER = Path(__file__).parent / "prompt_texts"
 def language_of(text: str) -> Literal["en", "zh"]:
     """`zh` if the text has a Chinese character, else `en`."""
     return "zh" if _CJK.search(text) else "en"
+
+
+def agent_of(style: Style) -> str:
+    """The agent loop that a prompt of this style is meant for (`plain` with `max_searches: 0`)."""
+    return TOOL_LOOP if style == "tools" else AGENT_LOOP
 
 
 def instruction(
@@ -51,8 +50,8 @@ def instruction(
 
     Args:
         examples: (question, trajectory) pairs shown before it.
-        examples_as: `user` shows them at the start of the user message; `turns` as earlier turns of the chat, their
-            questions put likewise. Chat templates that drop earlier reasoning (Qwen3, R1 distillations) leave nothing
+        examples_as: `user` shows them at the start of the user message; `turns` as earlier turns of the chat, with
+            the same instruction. Chat templates that drop earlier reasoning (Qwen3, R1 distillations) leave nothing
             of a trajectory in an earlier turn but its answer.
     """
 
@@ -73,7 +72,7 @@ def instruction(
 
 def _text(name: str, language: str) -> str:
     # filled by replace, not str.format: questions are data and may hold braces
-    return (_FOLDER / f"{name}_{language}.txt").read_text(encoding="utf-8").strip()
+    return prompt(_FOLDER / f"{name}_{language}.txt")
 
 
 def in_tool_calls(trajectory: str) -> list[Message]:

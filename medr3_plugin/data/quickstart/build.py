@@ -9,7 +9,7 @@ from medr3_plugin.data.quickstart import corpora, hpo, rare_disease, vocabulary
 from medr3_plugin.tables import write_jsonl
 
 SYSTEM = "Diagnose."
-"""A short system message: the chat template's own default would cost 16 more tokens a sample."""
+"""A short system message: the chat template's own default would cost 16 more tokens per sample."""
 
 
 def write(

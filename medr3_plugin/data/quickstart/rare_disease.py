@@ -214,7 +214,7 @@ def generated(split: str, count: int, seed: int = 0) -> Loaded:
 
 
 def layperson_words(ontology: hpo.Ontology, term: str, max_characters: int) -> list[str]:
-    """The layperson words for a sign that mean no other sign, are no list and no longer than `max_characters`."""
+    """The layperson words for a sign that mean no other sign, hold no comma and have at most `max_characters`."""
     return [
         word
         for word in ontology.terms[term].layperson_words
@@ -280,7 +280,7 @@ def rows(
     tools: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Training rows of the questions, each prompt opened by the example turns; `tools`: with tool calls for tags."""
-    agent = prompts.AGENTS["tools" if tools else "search"]
+    agent = prompts.agent_of("tools" if tools else "search")
     for index, item in enumerate(questions):
         prompt = prompts.with_examples(item.question, examples, system, tools=tools)
         yield parquet.training_row(item, prompt, index=index, agent_name=agent)

@@ -17,7 +17,7 @@ from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.references import offline
 from medr3_plugin.data.references.caller import POLICY_SETTINGS, TEACHER_SETTINGS, Caller, Costs
 from medr3_plugin.data.references.pipeline import BuildOptions, Outcome, Pipeline, summary
-from medr3_plugin.errors import RetrievalFailure, RunFailed, UserError
+from medr3_plugin.errors import RetrievalFailure, RunFailed, UserError, counted
 from medr3_plugin.judge.base import RIGHT
 from medr3_plugin.judge.llm import LLMJudge
 from medr3_plugin.knowledge.vocabulary import Vocabulary
@@ -25,6 +25,7 @@ from medr3_plugin.llm.client import ChatClient
 from medr3_plugin.llm.store import ReplyStore
 from medr3_plugin.outputs import write_json
 from medr3_plugin.records import Document, canonical_id
+from medr3_plugin.registered_names import AGENT_LOOP
 from medr3_plugin.retrieval.backend import RetrievalBackend, make_backend
 from medr3_plugin.retrieval.corpus.documents import read_corpus
 
@@ -77,7 +78,7 @@ def _row(raw: reading.RawRow, style: prompts.Style | None) -> Row:
         raise UserError(
             f"{raw.where}: the last message of the prompt does not hold the question; give --prompt"
         )
-    agent_name = raw.data.get("agent_name") or parquet.AGENT_NAME
+    agent_name = raw.data.get("agent_name") or AGENT_LOOP
     return Row(item, question, prompt, agent_name, info.get("stage") or "joint")
 
 
@@ -195,7 +196,7 @@ def write(
 
 
 def _form_of(item: Item, row: Row, form: prompts.Form | None) -> Item:
-    # references reason openly; they serve the choice question as well
+    # references answer the open question; they serve the choice question too
     return item if form == "open" else dataclasses.replace(row.item, references=item.references)
 
 
@@ -214,8 +215,7 @@ def _training_rows(
 def summary_lines(report: Mapping[str, Any], out: Path) -> list[str]:
     """The report in a few lines."""
     counts = ", ".join(f"{number} {status}" for status, number in report["items"].items())
-    references = report["references"]
-    lines = [f"{out}: {counts}; {references} reference{'s' * (references != 1)}"]
+    lines = [f"{out}: {counts}; {counted(report['references'], 'reference')}"]
     lines += [f"dropped, {reason}: {number}" for reason, number in report["dropped"].items()]
     for step, numbers in report["steps"].items():
         lines.append(
@@ -236,12 +236,12 @@ def raise_for(report: Mapping[str, Any], out: Path, stopped: str) -> None:
     failed, unreached = report["items"].get("failed", 0), report["items"].get("unreached", 0)
     again = "paid replies are in the journal; run the same command to resume"
     if stopped:
-        before = f" before {unreached} item{'s' * (unreached != 1)}" * bool(unreached)
+        before = f" before {counted(unreached, 'item')}" if unreached else ""
         raise RunFailed(f"stopped{before}: {stopped}; {again}")
     if failed:
         first = report["failures"][0]
         raise RunFailed(
-            f"{failed} item{'s' * (failed != 1)} failed, the first {first['id']}: {first['reason']}; {again}"
+            f"{counted(failed, 'item')} failed, the first {first['id']}: {first['reason']}; {again}"
         )
     if not report["items"].get("built"):
         raise UserError(f"{out}: no item was built; {out.name}.report.json says why")

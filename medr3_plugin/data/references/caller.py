@@ -10,7 +10,6 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +20,7 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.llm.client import ChatClient, Completion, Messages
 from medr3_plugin.llm.control_tokens import neutralise_control_tokens
 from medr3_plugin.llm.json_reply import ask_json
+from medr3_plugin.llm.prompt_file import prompt
 from medr3_plugin.llm.stats import LLMStats, collected
 from medr3_plugin.llm.store import ReplyStore, reply_key
 
@@ -144,12 +144,7 @@ def request_parameters(option: str, given: str) -> dict[str, Any]:
 
 def step_messages(step: str, question: str, **parts: str) -> list[dict[str, str]]:
     """System prompt of a step in the question's language, and the parts between markers."""
-    rubric = _prompt(f"{step}.{language_of(question)}")
+    rubric = prompt(_PROMPTS / f"{step}.{language_of(question)}.txt")
     shown = {name: neutralise_control_tokens(text) for name, text in {"question": question, **parts}.items()}
     sections = [f"## {name}\n{text}" for name, text in shown.items() if text]
     return [{"role": "system", "content": rubric}, {"role": "user", "content": "\n\n".join(sections)}]
-
-
-@lru_cache
-def _prompt(name: str) -> str:
-    return (_PROMPTS / f"{name}.txt").read_text(encoding="utf-8").strip()

@@ -13,7 +13,6 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,6 +23,7 @@ from medr3_plugin.data.references.caller import Caller, Costs
 from medr3_plugin.errors import JudgeFailure
 from medr3_plugin.llm.client import ChatClient, Structured
 from medr3_plugin.llm.control_tokens import fence, neutralise_control_tokens
+from medr3_plugin.llm.prompt_file import prompt
 from medr3_plugin.llm.store import ReplyStore
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval.corpus.evidence import GUESSED, LEVELS, LOWEST, normalise_type
@@ -45,6 +45,7 @@ MAX_TEXT_CHARACTERS = 6_000
 """A longer text is cut: a study says early what it is."""
 GIVE_UP_AFTER = 20
 """Failures of the server in a row after which the other documents are not asked about."""
+_RUBRIC = Path(__file__).with_suffix(".txt")
 _WINDOW = 1024  # documents held in memory at a time
 _MAX_TOKENS = 1024  # the reply is short, but a thinking model thinks first
 
@@ -111,7 +112,7 @@ class EvidenceJudge:
         return guessed and (self._scope == "guessed" or document.evidence_level == LOWEST)
 
     async def _ask(self, question: str) -> str | JudgeFailure:
-        messages = [{"role": "system", "content": _rubric()}, {"role": "user", "content": question}]
+        messages = [{"role": "system", "content": prompt(_RUBRIC)}, {"role": "user", "content": question}]
         try:
             reply = await self._caller.json(STEP, messages, EvidenceReply, temperature=0.0)
         except JudgeFailure as failure:
@@ -159,11 +160,6 @@ class EvidenceJudge:
 def _question(document: Document) -> str:
     text = neutralise_control_tokens(f"{document.title}\n\n{document.text[:MAX_TEXT_CHARACTERS]}".strip())
     return f"{fence(text)}\n{text}\n{fence(text)}"
-
-
-@lru_cache
-def _rubric() -> str:
-    return Path(__file__).with_suffix(".txt").read_text(encoding="utf-8").strip()
 
 
 @contextmanager

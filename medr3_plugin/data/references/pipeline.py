@@ -156,16 +156,20 @@ class Pipeline:
         return outcome
 
     async def _references(self, item: Item, outcome: Outcome) -> list[Reference]:
-        searching = steps.Searching(topk=self.options.topk, max_searches=self.options.max_searches)
+        options = self.options
         extractor = JudgeExtractor(self.teacher.of("graph"))
         references: list[Reference] = []
-        for attempt in range(self.options.max_trajectories):
-            if len(references) >= self.options.references:
+        for attempt in range(options.max_trajectories):
+            if len(references) >= options.references:
                 break
-            made = await steps.trajectory(self.teacher, item, attempt, self.backend, searching)
+            made = await steps.trajectory(
+                *(self.teacher, item, attempt, self.backend),
+                topk=options.topk,
+                max_searches=options.max_searches,
+            )
             graded = await steps.grade(self.teacher, item, made)
             outcome.scores.append(graded.score)
-            if graded.score >= self.options.min_score:
+            if graded.score >= options.min_score:
                 reference = await steps.graph(extractor, made)
                 if reference.triples and all(reference.text != other.text for other in references):
                     references.append(reference)

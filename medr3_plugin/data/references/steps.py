@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from pydantic import BaseModel, Field
 
@@ -25,11 +24,18 @@ from medr3_plugin.trajectory import (
     DOCUMENT_OPEN,
     SEARCH_CLOSE,
     SEARCH_OPEN,
+    TAG_NAMES,
     neutralise_tags,
     parse,
 )
 
+MAX_DOCUMENT_CHARACTERS = 2000
+"""A longer document is cut."""
+
 _STOP = [SEARCH_CLOSE, DOCUMENT_OPEN]
+_ANY_TAG = f"</?(?:{'|'.join(TAG_NAMES)})>"
+_QUERY = re.compile(rf"{SEARCH_OPEN}((?:(?!{_ANY_TAG}).)+)(?:{SEARCH_CLOSE})?\s*$", re.DOTALL)
+"""The search that ends a turn; most servers leave the tag out at which they stopped."""
 _GO_ON = {"en": "Go on with your reasoning.", "zh": "请继续推理。"}
 _NOTHING = {"en": "no document found", "zh": "没有找到文献"}
 _ENOUGH = {
@@ -58,13 +64,8 @@ class Grade(BaseModel):
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Searching:
-    """How trajectories search: documents per search, searches per trajectory, characters per document."""
-
-    topk: int = 3
-    max_searches: int = 4
-    max_document_characters: int = 2000
+AnswerCheck = Callable[[Item, str], Awaitable[bool]]
+"""Decides whether an answer is right where rules cannot."""
 
 
 @dataclass(slots=True)
@@ -73,12 +74,6 @@ class Attempt:
 
     text: str = ""
     documents: list[Document] = field(default_factory=list)
-
-
-class AnswerCheck(Protocol):
-    """Decides whether an answer is right if rules cannot; None if there is no judge."""
-
-    async def __call__(self, item: Item, answer: str) -> bool: ...  # noqa: D102
 
 
 async def is_suitable(caller: Caller, item: Item) -> Suitability:
@@ -119,9 +114,15 @@ async def _is_right(item: Item, text: str, check: AnswerCheck | None) -> bool:
 
 
 async def trajectory(
-    caller: Caller, item: Item, attempt: int, backend: RetrievalBackend | None, searching: Searching
+    caller: Caller,
+    item: Item,
+    attempt: int,
+    backend: RetrievalBackend | None,
+    *,
+    topk: int,
+    max_searches: int,
 ) -> Attempt:
-    """One reasoning trajectory with real searches.
+    """One reasoning trajectory with real searches, `topk` documents each.
 
     The endpoint is asked turn by turn: it stops at the end of a search, the documents come as the next user
     message. That needs nothing but the chat protocol.
@@ -132,22 +133,22 @@ async def trajectory(
     language = prompts.language_of(item.question)
     messages = prompts.instruction(item.question, "search" if backend else "plain", language)
     done = Attempt()
-    seen: set[str] = set()
-    for turn in range(searching.max_searches + 2):
+    for turn in range(max_searches + 2):
         said = await caller.text(
             "trajectory", messages, attempt=attempt, temperature=0.9, max_tokens=4096, stop=_STOP
         )
         said = said.split(DOCUMENT_OPEN)[0]
-        query = re.search(rf"{SEARCH_OPEN}([^<]+)(?:{SEARCH_CLOSE})?\s*$", said)
+        query = _QUERY.search(said)
         if not query or ANSWER_CLOSE in said:
             done.text += said
             return done
         said = said if said.rstrip().endswith(SEARCH_CLOSE) else f"{said}{SEARCH_CLOSE}"
         done.text += said
-        if turn >= searching.max_searches or backend is None:
+        if turn >= max_searches or backend is None:
             shown, follow = "", _ENOUGH[language]
         else:
-            shown = await _search(query[1].strip(), backend, searching, done, seen)
+            (hits,) = await backend.search([query[1].strip()], topk)
+            shown = _shown([hit.document for hit in hits], done)
             shown = shown or f"{DOCUMENT_OPEN}{_NOTHING[language]}{DOCUMENT_CLOSE}"
             follow = _GO_ON[language]
         done.text += shown
@@ -156,21 +157,15 @@ async def trajectory(
     return done
 
 
-async def _search(
-    query: str, backend: RetrievalBackend, searching: Searching, done: Attempt, seen: set[str]
-) -> str:
-    (hits,) = await backend.search([query], searching.topk)
-    shown = []
-    for hit in hits:
-        document = hit.document
-        if document.id in seen:
-            continue
-        seen.add(document.id)
-        done.documents.append(document)
-        text = f"{document.title}. {document.text}"[: searching.max_document_characters]
-        text = neutralise_control_tokens(neutralise_tags(text))
-        shown.append(f"{DOCUMENT_OPEN}{text}{DOCUMENT_CLOSE}")
-    return "".join(shown)
+def _shown(documents: Sequence[Document], done: Attempt) -> str:
+    """The documents that the attempt has not had yet, which are added to it."""
+    before = {document.id for document in done.documents}
+    new = {document.id: document for document in documents if document.id not in before}
+    done.documents += new.values()
+    texts = (f"{document.title}. {document.text}"[:MAX_DOCUMENT_CHARACTERS] for document in new.values())
+    return "".join(
+        f"{DOCUMENT_OPEN}{neutralise_control_tokens(neutralise_tags(text))}{DOCUMENT_CLOSE}" for text in texts
+    )
 
 
 async def grade(caller: Caller, item: Item, attempt: Attempt) -> Grade:
@@ -210,7 +205,7 @@ def mark_retrieved(triples: Sequence[Triple], documents: Sequence[Document]) -> 
 
 
 def _sample(item: Item, text: str) -> Sample:
-    # openly asked: a letter is no answer
+    # asked without options: a letter is not an answer
     return Sample(
         id=item.id, question=item.question, response=text, answers=item.answers, dataset=item.dataset
     )

@@ -58,7 +58,7 @@ def needs_critic(config: Any) -> bool:
     from verl.trainer.ppo.utils import need_critic
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it tells every time that there is none
+        warnings.simplefilter("ignore")  # it says every time that there is none
         return bool(need_critic(config))
 
 

@@ -73,7 +73,7 @@ def forms(config: Any) -> Iterator[Finding]:
     if config.model_engine not in engines:
         yield Finding.error("model_engine", f"{config.model_engine!r}: expected {', '.join(engines)}")
         return
-    # sections first: an interpolation into one that is none cannot be resolved
+    # sections first: an interpolation into something else cannot be resolved
     raw: Any = OmegaConf.to_container(config, resolve=False)
     if wrong := list(_wrong(raw)):
         yield from wrong
@@ -137,7 +137,7 @@ def _unlike(given: Any, usual: Any, path: str, field: Field | None = None) -> It
 
 
 def _wrong_value(given: Any, usual: Any, path: str, field: Field | None) -> str | None:
-    """What is needed in place of a value that verl could not use."""
+    """What is needed instead of a value that verl could not use."""
     if usual is None and field is not None:
         usual = field.default
     counts = path.endswith(_COUNTS)

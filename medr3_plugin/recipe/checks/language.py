@@ -35,7 +35,7 @@ def english_only(config: Any, files: list[str]) -> Iterator[Finding]:
         parts.append(f"medr3.environment.{', '.join(english)}: the model is shown English lines")
     vocabularies = section(config, "reward", "extractor").get("vocabularies") or ()
     if without := [str(name) for name in vocabularies if _holds_no_chinese(str(name))]:
-        parts.append(f"the vocabulary {', '.join(without)}has no Chinese names")
+        parts.append(f"the vocabulary {', '.join(without)} has no Chinese names")
     encoder = str(section(config, "reward", "encoder").get("path") or "")
     if "minilm" in encoder.lower() and "multilingual" not in encoder.lower():
         parts.append(f"the encoder {Path(encoder).name}: use a multilingual one")

@@ -41,7 +41,7 @@ def unknown_keys(config: Any) -> Iterator[Finding]:
         verl.pop("data")  # a custom dataset may have its own keys
     for path, known in _unknown(verl, verl_defaults(str(config.model_engine)), ""):
         hint = did_you_mean(path.rpartition(".")[2], sorted(known))
-        if hint or "." in path:  # a custom section is no mistake
+        if hint or "." in path:  # a custom section is not a mistake
             yield Finding.error(path, f"not a key of verl's configuration: nothing would read it{hint}")
 
 

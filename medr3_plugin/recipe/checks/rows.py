@@ -55,7 +55,7 @@ def rows_fit(key: str, files: Sequence[str], model: str, indexes: Sequence[Any])
             yield Finding.error(
                 key, f"{error}; the rewards cannot read it: rewrite the file with `medr3 data prepare`"
             )
-        except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: bytes that are no text
+        except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: bytes that are not text
             yield Finding.error(
                 key, f"{file}#{number + 1}: damaged from here on: {error}; get the file again"
             )

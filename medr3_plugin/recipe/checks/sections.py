@@ -80,7 +80,7 @@ def registrations(config: Any) -> Iterator[Finding]:
     unknown = list(_known_to_verl(config))
     yield from unknown
     if any(finding.where == "trainer.v1.trainer_mode" for finding in unknown):
-        return  # what it would do is no matter
+        return  # what it would do does not matter
     from medr3_plugin.verl_adapters.invalid_samples import check_estimator
 
     try:

@@ -89,11 +89,11 @@ def prepare(
 
     Args:
         overrides: the user's hydra overrides.
-        allow_stand_ins: replace what is not at hand instead of refusing.
+        allow_stand_ins: replace what is missing instead of refusing.
         resources: closes the stand-in judge at the end.
 
     Raises:
-        UserError: the recipe has an error that a start would meet, too, or something is not at hand.
+        UserError: the recipe has an error that training would hit too, or something is missing.
     """
     if (tools := recipe.folder / "tools.yaml").is_file():
         os.environ.setdefault("MEDR3_TOOLS", str(tools))  # as the recipe's run.sh does
@@ -146,7 +146,7 @@ def prepare(
 def _replace_missing(
     config: Any, recipe: Path, folder: Path, missing: _Missing, resources: ExitStack
 ) -> tuple[list[Replaced], bool]:
-    """Put stand-ins in place of what is not there, or refuse; what changed, and whether a judge model is asked."""
+    """Replace what is missing by stand-ins, or refuse; returns what changed, and whether a judge model is asked."""
     changed = replaced.replace(config, _data(config, folder, missing))
     changed += replaced.replace(config, _retrieval(config, recipe, folder, missing))
     changed += replaced.replace(config, _rewards(config, folder, missing))

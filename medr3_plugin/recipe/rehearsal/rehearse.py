@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import UserError, counted
 from medr3_plugin.launch import run_training
 from medr3_plugin.platform_cpu.speed import cores, cpu_environment
 from medr3_plugin.recipe.rehearsal.prepare import CONFIG_NAME, Prepared, prepare
@@ -32,7 +32,7 @@ def rehearse(
         out: a new or empty folder for everything the rehearsal writes; None for one that is removed at the end.
 
     Raises:
-        UserError: the recipe is wrong, or something is not at hand.
+        UserError: the recipe is wrong, or something is missing.
         RunFailed: training failed.
     """
     with ExitStack() as resources:
@@ -63,7 +63,7 @@ def rehearse(
 
 
 def _announce(recipe: Recipe, prepared: Prepared) -> None:
-    print(f"{recipe.name}: {prepared.model.architecture}, {prepared.ranks} rank{'s' * (prepared.ranks > 1)}")
+    print(f"{recipe.name}: {prepared.model.architecture}, {counted(prepared.ranks, 'rank')}")
     print(f"tokenizer: {prepared.model.tokenizer}")
     if prepared.stand_ins:
         print("stand-ins:")

@@ -55,7 +55,7 @@ def write_index(folder: Path) -> Path:
 
 
 def write_vocabulary(folder: Path) -> Path:
-    """The names that stand in the reference graphs, in the form of `medr3 data vocab`."""
+    """The names in the reference graphs, in the form of `medr3 data vocab`."""
     names = sorted({name for row in rows() for head, _, tail, _ in row["triples"] for name in (head, tail)})
     file = folder / "vocab.jsonl"
     file.write_text("".join(json.dumps({"name": name, "synonyms": []}) + "\n" for name in names), "utf-8")

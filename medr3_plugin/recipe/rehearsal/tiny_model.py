@@ -86,10 +86,10 @@ def build_tiny_model(path: str, folder: Path, *, texts: Iterable[str], stand_ins
         path: the recipe's `actor_rollout_ref.model.path`: a local folder or a hub name. Of a hub name, what lies in
             the local Hugging Face cache is used; nothing is downloaded.
         texts: what a stand-in tokenizer learns its words from.
-        stand_ins: whether a tokenizer may be learnt where the recipe's own is not at hand.
+        stand_ins: whether a tokenizer may be learned where the recipe's own is not available.
 
     Raises:
-        UserError: no configuration or no tokenizer at hand; says how to get them.
+        UserError: no configuration or no tokenizer is available; says how to get them.
         MissingExtra: transformers or torch is not installed.
     """
     with needs("transformers", "verl", "rehearsing a recipe"):
@@ -115,7 +115,7 @@ def _configuration(path: str) -> Any:
     try:
         return AutoConfig.from_pretrained(str(Path(path).expanduser()), local_files_only=True)
     except (OSError, ValueError):
-        pass  # not at hand, or a hub name that the cache does not have
+        pass  # not on this machine, or a Hub name that is not in the cache
     published, size = _PUBLISHED.get(base_name(path)), model_size(path)
     if published is None or size is None:
         raise UserError(

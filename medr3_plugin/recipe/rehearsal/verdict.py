@@ -14,7 +14,7 @@ from medr3_plugin.runs.files import LOG, METRICS, STAGES, TRAJECTORIES
 from medr3_plugin.runs.reader import read_json_lines
 
 NOT_REWARDS = ("stage", "valid", "score")
-"""Keys of a record that are no part of the reward."""
+"""Keys of a record that are not part of the reward."""
 
 
 class Line(NamedTuple):

@@ -157,7 +157,7 @@ def _trajectory(row: Mapping[str, Any]) -> dict[str, Any]:
     identifier = str(row.get("id", ""))
     reward: Mapping[str, Any] = row["reward"] if _is_mapping(row.get("reward")) else {}
     reasons: Mapping[str, Any] = row["reasons"] if _is_mapping(row.get("reasons")) else {}
-    # the page calculates with these: a value that is no number is left out
+    # the page calculates with these: a value that is not a number is left out
     record = {str(key): value for key, value in reward.items() if _is_number(value)}
     return {
         "line": row["line"],
@@ -194,7 +194,7 @@ def _failures(searches: Sequence[Mapping[str, Any]], reasons: Mapping[str, Any])
 
 
 def _each(row: Mapping[str, Any], key: str, wanted: Callable[[Any], bool]) -> list[Any]:
-    """The entries of a list in `row` that are as wanted; none where it is no list: anybody may write such rows."""
+    """The entries of a list in `row` that are as wanted; none if it is not a list: anyone may write such rows."""
     value = row.get(key)
     return [entry for entry in value if wanted(entry)] if isinstance(value, list) else []
 

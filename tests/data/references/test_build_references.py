@@ -52,6 +52,7 @@ class Endpoint:
         self.go_on = threading.Event()
         self.garbage: Counter[str] = Counter()
         self.cut_off: set[str] = set()
+        self.query = "hot swollen toe urate"
         self.answer = "Gout"
         self.score: object = 5
         self.url = server.url_for("/v1")
@@ -102,7 +103,7 @@ class Endpoint:
             "rewrite": '{"question": "足趾红肿热痛，诊断是什么？"}'
             if "痛" in asked
             else 'Sure:\n```json\n{"question": "A hot swollen big toe. What is it?"}\n```',
-            "trajectory": "<think>A hot toe. <search> hot swollen toe urate "
+            "trajectory": f"<think>A hot toe. <search> {self.query} "
             if first_turn
             else f"Urate crystals cause gout, thought {self.paid[step]}.</think><answer>{self.answer}</answer>",
             "plain": f"<think>Easy.</think><answer>{self.answer}</answer>",
@@ -204,11 +205,13 @@ def test_two_items_from_choice_question_to_references(tmp_path, endpoint, index)
     assert {step: numbers["calls"] for step, numbers in told["steps"].items()} == endpoint.paid
 
 
-def test_documents_are_the_next_user_message_and_never_the_teachers_own(tmp_path, endpoint, index):
+@pytest.mark.parametrize("query", ["hot swollen toe urate", "urate < 6 mg/dl\nin gout"])
+def test_documents_are_the_next_user_message_and_never_the_teachers_own(tmp_path, endpoint, index, query):
+    endpoint.query = query
     run([GOUT], endpoint, tmp_path / "j", index, references=1, max_trajectories=1)
     last = [body for body in endpoint.bodies if endpoint.step(body) == "trajectory"][-1]
     assert [message["role"] for message in last["messages"]] == ["user", "assistant", "user"]
-    assert last["messages"][1]["content"].endswith("hot swollen toe urate </search>")
+    assert last["messages"][1]["content"].endswith(f"{query} </search>")
     assert last["messages"][2]["content"].startswith("<document>d1. Urate crystals")
     assert last["stop"] == ["</search>", "<document>"]
 
