@@ -84,6 +84,9 @@ def doubts_answer(text: str, question: Question) -> bool:
         return wording.CHINESE_DOUBTS.fullmatch("".join(words)) is not None
     doubt = [word for word in words if word in wording.LOADED or says_bad(word)]
     of_own = bool(words) and wording.ANY_REF.match(words[0]) is not None
+    said = [word for word in words[2:4] if word != "considered"]
+    if of_own and any(word in doubts.OF_OWN or says_bad(word) for word in said):
+        return True  # "C. Ceftriaxone is right in children", "... is one of the answers", "... is better avoided"
     about = of_own or (bool(words) and words[0] in doubts.SELF)
     known = (wording.PLAIN, wording.MARKS, wording.NAMES_ANSWER, doubt)
     return bool(doubt or of_own) and all(
@@ -101,19 +104,21 @@ def _tells(text: str, question: Question) -> bool:
     if not words or words[0] == "if":
         return False  # a condition is no fact
     denied = doubts.DENIED.search(text) if doubts.SELF.isdisjoint(words) else None
-    short = denied or (words[0] in doubts.OPENERS and not doubts.FINITE.isdisjoint(words))
-    whole = is_said(words) and len(words) >= (doubts.MIN_SENTENCE - 1 if short else doubts.MIN_SENTENCE + 1)
+    opens = words[0] in doubts.OPENERS  # so no name in it is one of a list
+    short = denied or (opens and not doubts.FINITE.isdisjoint(words))
+    said = is_said(words) or (opens and any(word.endswith("ed") for word in words))
+    whole = said and len(words) >= (doubts.MIN_SENTENCE - 1 if short else doubts.MIN_SENTENCE + 1)
     if not whole or words[0] in doubts.JOINING or ":" in words[:3] or doubts.ODD.search(text):
         return False
     if denied:
-        text = doubts.SETS_ASIDE.sub(" ", text[: denied.start()] + text[denied.end() :])
+        text = text[: denied.start()] + text[denied.end() :]
     if doubts.TAKES_BACK.search(text) or doubts.OFFERS.search(text):
         return False
     if is_plain(words[:1], question) or denied:
         return True
     # something new: it is no answer to the question if it does not explain what is asked about
     asked = [word for word in words if word not in wording.PLAIN and question.says(word)]
-    return len(asked) < 2 and doubts.SELF.isdisjoint(words)
+    return len(set(asked)) < 2 and doubts.SELF.isdisjoint(words)
 
 
 def sets_aside(after: str, question: Question) -> bool:

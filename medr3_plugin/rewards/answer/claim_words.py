@@ -7,7 +7,6 @@ import re
 from medr3_plugin.rewards.answer.reading import REF
 from medr3_plugin.text import listed
 
-NOT_TRUE = re.compile(r"\b(?:not|n t) (?:true|correct|right|the answer)\b|\b(?:incorrect|untrue|false)\b")
 CONCLUDES = frozenset(listed("therefore thus so hence consequently accordingly conclusively overall"))
 _BECAUSE = "because|since|(?<!be )given|due to|based on|which|who|where"
 _REASON = (
@@ -59,20 +58,12 @@ RANKS = frozenset(
         "answer choice option diagnosis treatment drug step test best most mostlikely preferred ideal optimal"
     )
 )
-UNITS = frozenset(
-    listed(
-        "mg g kg mcg ug ml l dl mmhg mm cm m % / mmol mol years year months month weeks days hours minutes degrees"
-    )
-)
 MODALS = frozenset(listed("may might could possibly perhaps maybe"))
 CONDITIONALS = frozenset(listed("if unless provided assuming suppose supposing when whenever"))
 HISTORY = frozenset(listed("was were had have taken taking"))  # "is known to have taken C"
 NOT_WHAT_IS = re.compile(
     r"\b(?:not|n t|t|never|cannot|no)(?: [a-z]+)?(?: (?:be|is|are))? *$|"
     r"\b(?:incorrect|false|untrue) (?:answer|option|choice)s?\b"
-)
-SOURCES = frozenset(
-    listed("studies documents guidelines standards evidence literature information data trials analysis")
 )
 OPINION = re.compile(
     r"^(?:(?:however|but|and|yet)(?: ,)?(?: |$))?"

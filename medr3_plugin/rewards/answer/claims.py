@@ -28,7 +28,7 @@ from medr3_plugin.rewards.answer.beside import (
     says_bad,
     sets_aside,
 )
-from medr3_plugin.rewards.answer.names import Question, stem
+from medr3_plugin.rewards.answer.names import Question, abbreviates, stem
 from medr3_plugin.rewards.answer.reading import FIRST
 from medr3_plugin.text import has_cjk
 
@@ -100,13 +100,11 @@ def _without_grounds(words: list[str], question: Question) -> tuple[list[str], l
     """A first clause that only gives grounds ("As there is no rash, ..."), and the words behind it."""
     comma = max((i for i, word in enumerate(words) if word == ","), default=0)
     context, before = words[:comma], words[comma + 1 :]
-    if not (context and before) or context[0] not in wording.GROUNDS | wording.OPENS:
+    if not (context and before) or context[0] not in wording.GROUNDS:
         return [], words
     said = " ".join(context[1:])
     if context[0] == "according":
-        apart = is_plain(context, question) or not claim_words.SOURCES.isdisjoint(context)
-    elif context[0] == "in" and not wording.BADLY.isdisjoint(context):
-        apart = False  # "In another patient, ..."
+        apart = is_plain(context, question)
     elif (
         question.open and context[0] in wording.CONCESSIVE
     ):  # "While croup was considered, ..." sets that aside
@@ -126,6 +124,11 @@ def _without_asides(after: str, own: str, question: Question) -> tuple[str, list
             break
         if match.re is wording.BRACKETED:
             said = match[1]
+            if any(
+                abbreviates(said, name) or (sum(map(str.isupper, name)) > 1 and abbreviates(name, said))
+                for name in question.written
+            ):
+                said = ""
             if "%" in said or (
                 question.open
                 and not is_plain([word for word in said.split() if word not in doubts.COMMON], question)
@@ -169,9 +172,10 @@ def _claims_in_chinese(before: list[str], said: list[str], question: Question) -
     """Whether Chinese words around a reference only say that it is the answer."""
     text = re.sub("[ 【】]", "", "".join(before)).rstrip(":")
     *context, last = re.split("[,:]", text)
-    if question.letters:
-        context = [clause for clause in context if wording.CHINESE_LOADED.search(clause)]
-    if wording.CHINESE_DOUBT.search(last) or not is_plain(context, question):
+    loaded = wording.CHINESE_LOADED if question.letters else wording.CHINESE_NO_GROUND
+    context = [clause for clause in context if loaded.search(clause)]
+    denies = wording.CHINESE_DENIES.search(last) and not question.negative
+    if denies or wording.CHINESE_DOUBT.search(last) or not is_plain(context, question):
         return False
     chosen = question.letters and last[-1:] in ("选", "择") and not wording.CHINESE_DENIES.search(last)
     link = wording.CHINESE_LINK.search(last)
@@ -326,7 +330,7 @@ def _limits(subject: list[str], question: Question) -> bool:
 
 def _new(words: list[str], question: Question) -> list[str]:
     """The words that are neither plain nor the question's own."""
-    known = (wording.MARKS, wording.PLAIN, wording.NAMES_ANSWER, claim_words.UNITS)
+    known = (wording.MARKS, wording.PLAIN, wording.NAMES_ANSWER)
     return [word for word in words if not any(word in k for k in known) and not question.says(word)]
 
 
@@ -400,8 +404,6 @@ def is_exception(text: str, own: str, question: Question) -> bool:
 def _is_clean(words: list[str], question: Question) -> bool:
     """Whether the words doubt nothing and say nothing bad that the question does not say itself."""
     text = " ".join(words)
-    if question.negative:
-        text = claim_words.NOT_TRUE.sub(" ", text)
     if doubts.TAKES_BACK.search(text) or doubts.WITHDRAWS.search(text):
         return False
     loaded = [*((wording.LOADED - wording.NEGATIONS) & set(words)), *filter(says_bad, words)]
@@ -438,5 +440,6 @@ def _place(word: str, question: Question) -> int | None:
 
 def _is_passive(words: list[str]) -> bool:
     return any(
-        after in ("by", "from") and word.endswith(("ed", "s", "t", "n")) for word, after in pairwise(words)
+        after in ("by", "from", "with") and word.endswith(("ed", "s", "t", "n"))
+        for word, after in pairwise(words)
     )

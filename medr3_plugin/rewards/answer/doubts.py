@@ -48,6 +48,7 @@ SELF = frozenset(
         "these those letter letters one ones here above below question another others them none"
     )
 )
+OF_OWN = frozenset(listed("right correct true one only"))
 # an answer of yes or no may rest on "our findings", which themselves may be unclear
 SELF_OF_VERDICT = SELF - frozenset(
     listed("our we us this it these those here above below question other others")
@@ -76,7 +77,6 @@ DENIED = re.compile(
     r"not supported|not consistent)|(?:makes?|made) [^,;]{1,80} (?:less likely|unlikely)|"
     r"(?:was|were|has been) considered but (?:lacks?|(?:does|do|did|would) not|is|was|were|are|excluded|rejected))\b"
 )
-SETS_ASIDE = re.compile(r"\b(?:was|were|has been) considered but|\bconsidered")
 # a sentence with one of these may offer another answer, or doubt the one that was given
 OFFERS = re.compile(
     r"\b(?:also|too|equally|another|alternat\w+|possib\w+|plausib\w+|probab\w+|likel\w+|mostlikely|consider\w*|"

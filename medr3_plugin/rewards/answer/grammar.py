@@ -47,8 +47,6 @@ def label_of(text: str, question: Question) -> str | None:
             rest, excluded = rest[line.end() :], excluded + line[1]
         denied += excluded
         found = claim(rest, question, reading.lettered)
-        if found is None and wording.VALUE.fullmatch(rest):
-            return None  # "not: C", "alternative: C"
         if found:
             claimed.add(found.own)
             reasons.append(found.grounds)

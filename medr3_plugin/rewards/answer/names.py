@@ -69,7 +69,7 @@ _ASKS_FOR_EXCEPTION = re.compile(
     r"\b(?:except(?! for)|not|(?<!at )least|false|incorrect|untrue|unlikely|never|cannot|lacks?|"
     r"contraindicated|exception)\b|n't\b|[不非错误]|除外"
 )
-_MAX_INITIALS = 8
+_MAX_INITIALS, _MAX_SHORT = 8, 12
 _MAX_INVERTED = 4  # parts of an index entry: "Leukemia, myeloid, chronic" has three
 
 
@@ -96,6 +96,7 @@ class Question:
         codes: the accepted names that are one upper-case word.
         asked: the sentences of the question that name no label, as keys.
         negative: whether the question asks for an exception ("All are true except").
+        written: the accepted names of an open question as they are written.
     """
 
     labels: tuple[str, ...]
@@ -108,6 +109,7 @@ class Question:
     codes: frozenset[str] = frozenset()
     asked: frozenset[str] = frozenset()
     negative: bool = False
+    written: frozenset[str] = frozenset()
 
     @property
     def open(self) -> bool:
@@ -267,7 +269,16 @@ def _question_of(
     codes = frozenset(name for name in spelled if name.isalpha() and name.isupper())
     asked = _asked(question, names)
     return Question(
-        (ACCEPTED,), frozenset([ACCEPTED]), names, frozenset(inverted), False, False, text, codes, asked
+        (ACCEPTED,),
+        frozenset([ACCEPTED]),
+        names,
+        frozenset(inverted),
+        False,
+        False,
+        text,
+        codes,
+        asked,
+        written=frozenset(spelled),
     )
 
 
@@ -370,6 +381,28 @@ def acted(name: str) -> list[str]:
     act, object_ = found.groups()
     behind = [f"{object_} {act}{ending}" for ending in ("ion", "or")]
     return behind + [f"{act}{ending} {object_}" for ending in ("s", "es", "ing")]
+
+
+def abbreviates(short: str, name: str) -> bool:
+    """Whether `short` is made of the first letters of all words of `name`, and of letters that follow these.
+
+    >>> [abbreviates(short, "nonmetastatic prostate cancer") for short in ("nmPC", "NPC", "PC", "NPX")]
+    [True, True, False, False]
+    """
+    short = name_key(short)
+    ends = {0} if len(short) <= _MAX_SHORT else set()
+    words = re.findall(r"[^\W\d_]+|\d+", name.casefold())
+    for word in words:
+        starts, ends = ends, set()
+        for start in starts:
+            end = start
+            for letter in word:
+                if short.startswith(letter, end):
+                    end += 1
+                    ends.add(end)
+                elif end == start:
+                    break
+    return len(words) > 1 and len(short) in ends
 
 
 def natural_order(name: str) -> str:

@@ -41,7 +41,7 @@ PLAIN = frozenset(
         "suffers affected meets criteria specific towards toward affecting concluded concludes state diagnosed helps "
         "true expected intended what looking reason ok okay alright sure definitely certainly obviously undoubtedly "
         "evidently research dealing same tool why guidelines guideline reference references doc docs represents set "
-        "presence absence association triad states per description remains"
+        "presence absence association triad states per description remains used"
     )
 )
 # never plain, even as words of the question: what stands behind them is not what is asked for
@@ -82,56 +82,51 @@ SAME_AS = re.compile(
     rf"termed)(?: as)?|aka|i \. e(?: \.)?|that is|namely|or|synonym :|"
     rf"又称|又名|也称|即)[,: ]*{REF}(?: \))?"
 )
-FITTING = (
-    "(?:correct|right|appropriate|indicated|supported|suitable|consistent|applicable|expected|seen|associated|likely|"
-    "mostlikely|used|relevant|effective|responsible|involved|characteristic|typical|found|present|related|recommended|"
-    "answer|diagnosis|best|fitting|first ‐ line|mentioned|explained|compatible|helpful|useful|enough|sufficient|cause|"
-    "treatment|true)"
-)
-# behind a "not" these confirm rather than deny: "B does not differ", "B cannot fail"
+# behind a "not" these confirm rather than deny: "B does not differ", "B cannot fail", "B is not wrong"
 NO_DENIAL = (
-    "(?:(?:completely|entirely|fully|really|yet|quite|so) )*(?:exclu|rul|neglect|dismiss|forg|ignor|overlook|discount|"
-    "discard|disregard|eliminat|reject|only|just|merely|necess|always|mean|matter|differ|contra|conflict|hurt|miss|lose|fail|lack|"
-    "fall|lag|sound|look|seem|appear|den(?:y|ied)|disting|tell|separat|say|know|decid|determin|have to)"
+    "(?:(?:completely|entirely|fully|really|yet|quite|so|to) )*(?:exclu|rul|neglect|dismiss|forg|ignor|overlook|"
+    "discount|discard|disregard|eliminat|reject|only|just|merely|necess|always|mean|matter|differ|contra|conflict|hurt|"
+    "miss|lose|fail|lack|fall|lag|sound|look|seem|appear|den(?:y|ied)|disting|tell|separat|say|know|decid|determin|"
+    "have to|bad|wrong|fals|mistak|worse|less|far|out|without|second|behind|"
+    "un[a-z]*(?:ly|ed|able)|in(?:corr|appr|adeq|cons|eff|fer|acc|comp)|imp[ol])"
 )
 LIST = rf"{REF}(?: (?:,|and|or|nor|/|、|和|或|及) {REF}| , (?:and|or|nor) {REF}| {REF}){{0,8}}"
+_NOT_IT = (
+    r"(?:incorrect|wrong|false|excluded|eliminated|dismissed|discarded|rejected|disregarded|discounted|set aside|"
+    r"(?:ruled|crossed) out|unlikely|(?:less|least) (?:likely|mostlikely)|inappropriate|contraindicated|distractors?)\b"
+)
+_NOT = rf"(?:not|never|t)(?: be)?(?: an?)?(?: (?:typically|usually|generally|expected to))? (?!be\b|{NO_DENIAL})[a-z]+"
 DENIALS = tuple(
     re.compile(pattern)
     for pattern in (
         # "B is incorrect", "A, B and D can be excluded"
-        rf"(?<!neither )(?<!nor ){LIST} (?:is|are|was|were|can be|could be|would be|should be|can safely be|has been|"
-        r"have been|being)"
-        r"(?: (?:therefore|thus|also|clearly|all|both|much|far|definitely|highly))?"
-        r" (?:incorrect|wrong|false|excluded|eliminated|dismissed|discarded|rejected|disregarded|discounted|set aside|"
-        r"(?:ruled|crossed) out|unlikely|less likely|least likely|"
-        r"inappropriate|"
-        r"contraindicated|distractors?|(?:not|never) (?:a |an )?(?:correct|right|best|mostlikely|likely|"
-        r"appropriate|indicated|consistent|"
-        r"supported|fitting|suitable|answer|diagnosis|typical|first ‐ line|first ‐ line treatment))\b",
+        rf"(?<!neither )(?<!nor ){LIST} (?:is|are|was|were|being|(?:can|could|would|should)(?: safely)? be|"
+        rf"(?:has|have) been)(?: (?:therefore|thus|also|clearly|all|both|much|far|definitely|highly))? {_NOT_IT}",
+        # "B does not fit", "B is not first-line"
+        rf"(?<!neither )(?<!nor ){LIST} (?:[:–—-] )?(?:it |this )?(?:"
+        rf"(?:is|are|was|were|does|do|did|would|can|could|should|will)n?(?: (?:therefore|thus|also|clearly|both))? "
+        rf"{_NOT}|(?:cannot|fails? to)(?: be)? (?!be\b|{NO_DENIAL})[a-z]+)",
         rf"neither {REF} nor {REF}(?! [^,;]{{0,80}}\b(?:exclu|rul|wrong|incorrect|false|unlikely|less|worse|"
         r"contraindic|than|as|alone|only|both))[^,;\ue000-\ue0ff]*",
-        # the lines of a list of options: "B: Incorrect."
-        rf"(?:^|, ){LIST} (?:[:(–—-] )?(?:(?:this |it |that )?is )?"
-        rf"(?:incorrect|wrong|false|not {FITTING}|less likely|unlikely|no(?= ,|$))\b"
-        rf"|^(?:incorrect|wrong) (?:: )?{LIST}$",
-        rf"{LIST} (?:[:–—-] )?(?:it |this )?(?:(?:is|are|was|were) not|(?:is|are|was|were)n t|"
-        rf"(?:would|can|could|should|will) not be|cannot be) (?:an? |typically |usually |generally )?{FITTING}\b",
-        rf"{LIST} (?:[:–—-] )?(?:it |this )?(?:(?:does|do|did|would|can|could) not|(?:does|do|did|would|could)n t|"
-        rf"cannot|can t|fails? to) (?!be\b|{NO_DENIAL})[a-z]+",
-        rf"(?<!cannot )(?<!can t )(?<!not )(?<!without )(?<!unable to )(?<!only )(?:rule[sd]? out|ruling out|"
-        rf"exclud(?:e|es|ed|ing)|"
-        rf"eliminat(?:e|es|ed|ing)|rather than|instead of|as opposed to|(?<!if )not) (?:a |an )?{LIST}",
+        # the lines of a list of options: "B: Incorrect.", "B (not indicated)"
+        rf"(?:^|, ){LIST} (?:[:(–—-] )?(?:(?:this |it |that )?is )?(?:{_NOT_IT}|no(?= ,|$))"
+        rf"|(?:^|, ){LIST} [:(–—-] (?:(?:this |it |that )?is )?{_NOT}|^(?:incorrect|wrong) (?:: )?{LIST}$",
+        r"(?<!cannot )(?<!can t )(?<!not )(?<!without )(?<!unable to )(?<!only )(?:rule[sd]? out|ruling out|"
+        rf"exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|rather than|instead of|as opposed to|(?<!if )not) "
+        rf"(?:a |an )?{LIST}",
         rf"{LIST} (?:would|should|can|could|may|might) only (?:apply|be (?:considered|used|indicated|needed|given))\b",
         rf"(?:in|by) contrast ,? ?(?:a |an )?{LIST}"
         r" (?:would|does|do|causes?|presents?|affects?|usually|typically)(?! be\b)",
         rf"{LIST} (?:has|have|plays?) no (?:role|place|effect|bearing|relation|association|indication|benefit)\b",
-        rf"(?:other|remaining) (?:answer )?(?:options|choices|answers) (?:[:(,] )?{LIST}"
-        rf"(?: [),])? (?:is|are|do|does|can be|were) (?:all )?"
-        rf"(?:incorrect|wrong|unlikely|excluded|ruled out|less [a-z]+|not {FITTING})\b",
+        rf"(?:other|remaining) (?:answer )?(?:options|choices|answers) (?:[:(,] )?{LIST}(?: [),])? (?:is|are|do|does|"
+        rf"can be|were) (?:all )?(?:{_NOT_IT}|less [a-z]+|{_NOT})",
         rf"unlike (?:a |an )?{REF}(?: (?:and|or) {REF})?",
         rf"(?<!not )(?<!no )(?:(?:preferred|preferable|superior) (?:to|over)|(?:better|more [a-z]+) than) {LIST}",
+        # what would be seen in another case is not said of this one: "Fever would suggest B"
+        rf"would (?:suggest|indicate|point to|imply) (?:a |an )?{LIST}(?!.* (?:also|too|as well|equally|same|but)\b)",
         rf"(?<![不无难])(?<!不能)(?<!无法)(?:排除|不选|不是|而不是|而非|并非)(?:选项)? ?{LIST}(?! ?(?:就是|便是|即是))",
-        rf"{LIST} ?(?:: ?)?(?:选?项)?(?:均|都|也)?(?:是)?(?:错误|不正确|不对|不符合|可以?排除|被排除|错)的?",
+        rf"{LIST} ?(?:: ?)?(?:选?项)?(?:均|都|也)?(?:[不非无](?!确定|一定|[^,:]{{0,80}}[不非无没未否排除但])|"
+        r"(?:是)?(?:错误|不正确|不对|不符合|可以?排除|被排除|错)的?)",
     )
 )
 # every one of the denials holds one of these words
@@ -140,7 +135,7 @@ DENYING = frozenset(
         "incorrect wrong false excluded eliminated dismissed discarded rejected disregarded discounted aside out "
         "unlikely likely inappropriate contraindicated distractor distractors not never less no t cannot fail fails "
         "exclude excludes excluding eliminate eliminates eliminating rather instead opposed contrast only other "
-        "remaining unlike preferred preferable superior than neither"
+        "remaining unlike preferred preferable superior than neither would"
     )
 )
 SAYS_OTHERS = ("other", "remaining", "none of", "其")
@@ -169,7 +164,6 @@ NUMBERED = re.compile(
     r"(?: [:#])? \d+(?:(?: (?:,|and|;|&|[‐–-]|documents?|docs?|sources?)){1,2} \d+)*)"
 )
 NUMBERING = re.compile(r"(?:(?:question|answer|q) )?\d+(?: [).:])?")
-VALUE = re.compile(rf"[a-z ]{{1,40}} : {REF}[ .]*")
 BADLY = LOADED | frozenset(listed("only part partly partially poorly badly worse"))
 FAMILY = frozenset(
     listed(
@@ -182,11 +176,6 @@ AROUND = " .,:;()[]-–—→"
 MARKS = frozenset(",:()[]-–—‐.=→")
 ARTICLES = re.compile(r"(?:(?:^| )(?:an?|\(|\[)){1,3}$")
 NOT_BUT = re.compile(r"^not (?!only|just|merely|simply|necessarily|alone)[^,:;\ue000-\ue0ff]{1,80} but ")
-OPENS = frozenset(
-    listed(
-        "for of out among from given considering based after upon in by according overall therefore thus hence so"
-    )
-)
 CITATION = re.compile(
     r"(?:, )?(?:\[(?: \d+| ,| [–‐-])+ \]|[(\[](?: (?:see|cf|from|docs?|documents?|sources?|refs?|references?|pmids?|"
     r"evidence|fig|figure|table|and|\d+|[,:#.–‐-]))+ [)\]])"
@@ -223,62 +212,40 @@ CHINESE_LINK = re.compile(
     "(?:[是为选择患用答]|答案|选项|首选|提示|符合|考虑|给予|患有|诊断|结论|回答|治疗|药物|检查|疾病|病因)$"
 )
 CHINESE_PRAISE = re.compile("选?项|是|为|正确|对|最|合适|符合|可能性最大")
+_SAID_AS = """\
+overall: to summarize, in brief, in other words, simply put, in conclusion, in short, taken together, all in all, \
+all things considered, everything considered, taking everything into account
+therefore: that why, this is why, which is why, with this in mind, by exclusion, by elimination, \
+by process of elimination
+mostlikely: most probably, most likely, most probable
+is: seems to be, appears to be
+has: seems to have, appears to have
+given: in light of, in view of
+clearly: no doubt, without doubt, without a doubt
+reviewing options: eliminating distractors, eliminating other options
+option that: one that
+option is: one is
+correct option: correct one
+best option: best one
+it is: it s
+i would: i d
+i will: i ll
+was not: used to be
+after review: upon review
+explanation: why ?"""
 SAME = {
-    "seems to be": "is",
-    "appears to be": "is",
-    "seems to have": "has",
-    "appears to have": "has",
-    "one that": "option that",
-    "one is": "option is",
-    "correct one": "correct option",
-    "best one": "best option",
-    "it s": "it is",
-    "most probably": "mostlikely",
-    "used to be": "was not",
-    "in light of": "given",
-    "in view of": "given",
-    "upon review": "after review",
-    "to summarize": "overall",
-    "in brief": "overall",
-    "in other words": "overall",
-    "simply put": "overall",
-    "most likely": "mostlikely",
-    "most probable": "mostlikely",
-    "that why": "therefore",
-    "this is why": "therefore",
-    "which is why": "therefore",
-    "with this in mind": "therefore",
-    "all things considered": "overall",
-    "everything considered": "overall",
-    "taking everything into account": "overall",
-    "all in all": "overall",
-    "eliminating distractors": "reviewing options",
-    "eliminating other options": "reviewing options",
-    "by exclusion": "therefore",
-    "by elimination": "therefore",
-    "by process of elimination": "therefore",
-    "in conclusion": "overall",
-    "in short": "overall",
-    "taken together": "overall",
-    "no doubt": "clearly",
-    "without doubt": "clearly",
-    "without a doubt": "clearly",
-    "i d": "i would",
-    "i ll": "i will",
-    "why ?": "explanation",
+    phrase: word
+    for word, _, phrases in (line.partition(": ") for line in _SAID_AS.splitlines())
+    for phrase in phrases.split(", ")
 }
-_FIRST_WORDS = dict.fromkeys(phrase.split()[0] for phrase in SAME)
-SPELLINGS = re.compile(
-    r"\b(?:"
-    + "|".join(
-        rf"{first}(?:{'|'.join(re.escape(p[len(first) :]) for p in SAME if p.split()[0] == first)})"
-        for first in _FIRST_WORDS
-    )
-    + r")(?!\w)"
-)
+SPELLINGS = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(SAME, key=len, reverse=True)))})(?!\w)")
 CHINESE_DOUBT = re.compile("(?<!最)(?<!最有)可能(?!性?最)|也许|似乎|大概|好像")
 CHINESE_DENIES = re.compile("[不未无没非除错否勿若如]")
 CHINESE_LOADED = re.compile("[不未无没非除错否勿若如]|可能|也许|似乎|[a-z]")
+# what is no mere ground of an open answer
+CHINESE_NO_GROUND = re.compile(
+    f"^(?!根据|由于|因为|结合|鉴于|基于)|{CHINESE_LOADED.pattern[:-6]}|诊断|考虑|怀疑|误|母|父|兄|姐|妹"
+)
 NEGATIONS = frozenset(
     listed("not no never except least false incorrect untrue without cannot t lacks lack exception")
 )
@@ -305,7 +272,8 @@ BAD_STEMS = tuple(
 )
 # what stands behind it is a sentence of its own
 SO = re.compile(
-    r" [,–—] (?:and )?(?=(?:so|hence|thus|therefore|consequently)(?: ,)? [^,:]{0,120}[\ue000-\ue0ff])"
+    r" [,–—] (?:and )?(?=(?:so|hence|thus|therefore|consequently)(?: ,)? [^,:]{0,120}[\ue000-\ue0ff]"
+    r"|(?:因此|因而|所以|故)[^,:]{0,20}[\ue000-\ue0ff])"
 )
 # "Although B may be considered, the answer is C" grants B something, and not the answer
 CONCEDED = re.compile(
