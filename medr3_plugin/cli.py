@@ -6,6 +6,7 @@ Each subcommand is in `medr3_plugin.commands.<name>` and imports what it needs i
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -56,6 +57,11 @@ def command_line() -> typer.Typer:
 
 def main() -> None:
     """Entry point of the console script: a user's mistake is one line on stderr and exit code 2, a failure is 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # an encoding without Chinese shows \uXXXX instead of failing
+            stream.reconfigure(errors="backslashreplace")
     try:
         _run()
     except KeyboardInterrupt:

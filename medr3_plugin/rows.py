@@ -10,6 +10,7 @@ is not there. A text such as "None", "NA" or "null" is content like any other.
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import re
@@ -29,9 +30,13 @@ Form = TypeVar("Form")
 _MARKS = (". ", ") ", ": ", "、", ".", ")", ":")  # between an option's letter and its text
 OPTIONS = ("options", "option", "choices")
 """Names under which a row may have its options."""
+LABELS = ("answer_idx", "label", "correct", "correct_option", "answer_letter", "answerkey", "answerKey")
+"""Names under which a row may have the letter of its right option, or the number that counts it."""
 _ODD_JSON = re.compile(r"\\u[dD][89a-fA-F]|NaN")
 """What pydantic does not read in JSON: half an emoji, of a text that was cut, and a table's empty cell."""
 _PLACE = re.compile(r"\d+(?:\.0)?")
+_LINE = re.compile(r"\(?([A-Z])(?:[.):、）：]\s*|\s+)(\S.*)")
+"""A line of a text that lists options."""
 
 
 def sample_of(row: Mapping[str, Any], where: str, *, response: str = "") -> Sample:
@@ -54,13 +59,14 @@ def sample_of(row: Mapping[str, Any], where: str, *, response: str = "") -> Samp
     info = _plain(row.get("extra_info")) or {}
     if not isinstance(info, Mapping):
         raise RowError(f"{where}: field 'extra_info': expected an object, got {shown(info)}")
-    named = next((name for name in OPTIONS if _first(name, info, row) is not None), OPTIONS[0])
-    options = options_of(_first(named, info, row), f"{where}: field {named!r}")
+    named = next((name for name in OPTIONS if _first(name, info, row) is not None), "")
+    given = _first(named, info, row) if named else option_columns(row)
+    options = options_of(given, f"{where}: field {named or OPTIONS[0]!r}")
     return Sample(
         id=_identity(info, row, where),
         question=_question(info, row, options, where),
         response=response,
-        answers=_among(options, _answers(info, row, where), where),
+        answers=_among(options, _answers(info, row, options, where), where),
         options=options,
         dataset=str(_first("dataset", info, row) or row.get("data_source") or ""),
         gold_docs=texts_of(_first("gold_docs", info, row), f"{where}: field 'gold_docs'"),
@@ -122,7 +128,9 @@ def without_options(question: str, options: Mapping[str, str] | None) -> str:
     return question
 
 
-def _answers(info: Mapping[str, Any], row: Mapping[str, Any], where: str) -> tuple[str, ...]:
+def _answers(
+    info: Mapping[str, Any], row: Mapping[str, Any], options: Mapping[str, str] | None, where: str
+) -> tuple[str, ...]:
     reward_model = row.get("reward_model")
     candidates = [(info, "answers")]
     if isinstance(reward_model, Mapping):
@@ -131,20 +139,42 @@ def _answers(info: Mapping[str, Any], row: Mapping[str, Any], where: str) -> tup
     for holder, key in candidates:
         value = _plain(holder.get(key))
         if not is_missing(value) and value != []:
-            return accepted(value, f"{where}: field {key!r}")
+            also = row.get("answer_aliases") if holder is row else None
+            return tuple(
+                dict.fromkeys(
+                    answer
+                    for name, held in ((key, value), ("answer_aliases", _plain(also)))
+                    if not is_missing(held) and held != []
+                    for answer in accepted(held, f"{where}: field {name!r}")
+                )
+            )
+    for key in LABELS if options else ():
+        if not is_missing(label := _plain(row.get(key))):
+            place = f"{where}: field {key!r}"
+            return accepted(numbered_option(label, options or {}, place) or label, place)
     raise RowError(f"{where}: field 'answer' is missing (nor is there a reward_model.ground_truth)")
 
 
 def _among(options: Mapping[str, str] | None, answers: tuple[str, ...], where: str) -> tuple[str, ...]:
-    """`answers` without an option's letter before its text; a number that names no option is refused."""
+    """`answers` without an option's letter before its text, and without marks around a letter ("(b)").
+
+    Raises:
+        RowError: they are numbers that name no option.
+    """
     if not options:
         return answers
-    known = {name_key(text) for text in options.values()} | {letter.casefold() for letter in options}
+    texts = {name_key(text) for text in options.values()}
+    known = texts | {letter.casefold() for letter in options}
     if all(_PLACE.fullmatch(answer) and name_key(answer) not in known for answer in answers):
         raise RowError(
             f"{where}: field 'answer': {', '.join(answers)} is not an option; give the option's letter or its text"
         )
-    return tuple(dict.fromkeys(option_text(answer, options) for answer in answers))
+
+    def named(answer: str) -> str:
+        letter = "" if name_key(answer) in texts else _letter(answer)
+        return letter if letter in options else option_text(answer, options)
+
+    return tuple(dict.fromkeys(map(named, answers)))
 
 
 def accepted(value: Any, place: str) -> tuple[str, ...]:
@@ -212,10 +242,7 @@ def options_of(value: Any, place: str) -> dict[str, str] | None:
     """
     value = _plain(value)
     if isinstance(value, str) and value.strip():
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            raise RowError(f"{place}: expected options, got {shown(value)}") from None
+        value = _written(value, place)
     if is_missing(value) or value in ("", [], {}):
         return None
     pairs = list(_pairs(value))
@@ -238,6 +265,62 @@ def options_of(value: Any, place: str) -> dict[str, str] | None:
     if len(options) < 2:
         raise RowError(f"{place}: expected two options or more, got {shown(value)}")
     return _without_letters(options)
+
+
+def _written(text: str, place: str) -> Any:
+    """Options from JSON, Python's notation of it (pandas writes that into a csv), or lines that begin with A, B, …"""
+    lines = [_LINE.fullmatch(line.strip()) for line in text.strip().splitlines()]
+    listed = {line[1]: line[2] for line in lines if line}
+    if len(lines) > 1 and list(listed) == list(LETTERS[: len(lines)]):
+        return listed
+    for read in (json.loads, ast.literal_eval):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+    raise RowError(
+        f'{place}: expected options: JSON such as ["…", "…"], a line or a column for each; got {shown(text)}'
+    )
+
+
+def option_columns(row: Mapping[str, Any]) -> list[Any] | None:
+    """Options that have a column each, `A`, `B`, … or `option_a`, … in any case; None if there are none."""
+    columns = {key.lower(): value for key, value in row.items() if len(key) <= len("option_a")}
+    for form in ("{}", "option_{}"):
+        named = [columns.get(form.format(letter.lower())) for letter in LETTERS]
+        last = next((i for i, value in enumerate(named) if value is None), len(named))
+        if last >= 2:
+            return named[:last]
+    return None
+
+
+def numbered_option(value: Any, options: Mapping[str, str], place: str) -> str | None:
+    """The letter of the option that a number counts from 0: 2, 2.0 (a column with nulls) or "2" (a csv).
+
+    Returns:
+        None if `value` is no whole number, or is itself an option's name (options named 1, 2, …).
+
+    Raises:
+        RowError: there is no such option, or a text is also that of another option.
+    """
+    text = str(_number_as_text(value)).strip()
+    if isinstance(value, bool) or not re.fullmatch(r"-?\d{1,9}(?:\.0)?", text):
+        return None
+    number = int(float(text))
+    if str(number) in options:
+        return str(number)
+    # counted over the letters, not over what is there: an option that is null keeps its place
+    letters = LETTERS if options.keys() <= set(LETTERS) else sorted(options)
+    if not 0 <= number < len(letters) or letters[number] not in options:
+        raise RowError(
+            f"{place}: answer index {number} names none of the options {', '.join(sorted(options))}, counted from 0"
+        )
+    same = [letter for letter, option in options.items() if name_key(option) == name_key(text)]
+    if isinstance(value, str) and same and same != [letters[number]]:
+        raise RowError(
+            f"{place}: {text!r} is option {same[0]}, and counted from 0 it is option {letters[number]}: give the letter"
+        )
+    return letters[number]
 
 
 def _without_letters(options: dict[str, str]) -> dict[str, str]:
@@ -275,7 +358,7 @@ def _number_as_text(value: Any) -> Any:
 
 
 def _letter(name: Any) -> str:
-    return str(name).strip().strip("().:").upper()
+    return str(name).strip().strip("().:（）．：、").upper()
 
 
 class _Reference(BaseModel):

@@ -298,9 +298,14 @@ def _delimiter(text: str, usual: str, names: Collection[str] | None) -> str:
     header = text.lstrip("\r\n").split("\n", 1)[0]
     if header.startswith("sep=") and len(header.rstrip()) == 5:  # Excel's own first line
         return header[4]
-    if names is not None or usual in header:
-        return usual
-    return next((other for other in ";\t" if other in header), usual)
+    if names is not None:
+        named = (other for other in (usual, *";\t") if _names(header.split(other)) & set(names))
+        return next(named, usual)
+    return next((other for other in (usual, *";\t") if other in header), usual)
+
+
+def _names(columns: Iterable[str]) -> set[str]:
+    return {column.strip(' "\r').lower() for column in columns}
 
 
 # an unlikely last line: a quote that is never closed takes it into its field
@@ -309,7 +314,7 @@ _END = "end-of-file-d41d8cd98f00"
 
 def _header(where: str, columns: list[str], names: Collection[str] | None) -> list[str]:
     """A first line as the names of columns; none if it has none of `names`."""
-    if names is not None and not {column.strip().lower() for column in columns} & set(names):
+    if names is not None and not _names(columns) & set(names):
         return []
     if twice := next((name for name in columns if name and columns.count(name) > 1), ""):
         raise UserError(f"{where}: column {twice!r} appears twice in the header; rename one of them")
@@ -345,7 +350,7 @@ def _read_csv(
             raise UserError(f"{path}:{line}: a quote in this row is never closed; close or double it")
         if not columns or columns == ["sep=", ""]:  # an empty line, or Excel's first
             continue
-        where = f"{path}:{reader.line_num}"
+        where = f"{path}:{line}"
         if header is None:
             header = _header(where, columns, names)
             if header:

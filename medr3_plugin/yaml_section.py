@@ -87,6 +87,7 @@ def mistake(error: ValidationError, section: str, known: Collection[str] = ()) -
         first["msg"]
         .removeprefix("Value error, ")
         .replace("Input should be", "expected")
+        .replace("a valid tuple", "a list")
         .partition(", unable to")[0]
         .partition(" or instance of ")[0]
     )
@@ -96,7 +97,7 @@ def mistake(error: ValidationError, section: str, known: Collection[str] = ()) -
             message += did_you_mean(first["loc"][0], known, f"; known are {', '.join(sorted(known))}")
     elif first["type"] in ("missing", "string_too_short"):
         message = "missing" if first["type"] == "missing" else "must not be empty"
-    elif isinstance(first.get("input"), str | int | float | None):
+    elif isinstance(first.get("input"), str | int | float | list | None):
         given = repr(first["input"])
         message += f", got {given if len(given) <= 60 else f'{given[:57]}...'}"
     return UserError(f"{path}: {message}")

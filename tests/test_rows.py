@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medr3_plugin.data.layouts import generic
 from medr3_plugin.errors import RowError
 from medr3_plugin.records import Document, Triple, canonical_id, gold_found
 from medr3_plugin.rows import accepted, options_of, references_of, sample_of, without_options
+from medr3_plugin.tables import RawRow
 
 QUESTION = "Which of these is a loop diuretic?"
 OPTIONS = {"A": "Amiloride", "B": "Furosemide", "C": "None"}
@@ -72,6 +74,10 @@ def test_an_answer_that_only_looks_like_json_is_a_text() -> None:
         OPTIONS,
         list(OPTIONS.values()),
         json.dumps(OPTIONS),
+        str(OPTIONS),
+        str(list(OPTIONS.values())),
+        "\n".join(f"{letter}. {text}" for letter, text in OPTIONS.items()),
+        "\r\n".join(f"{letter} {text}" for letter, text in OPTIONS.items()),
         {**OPTIONS, "D": None, "E": None},
         {**OPTIONS, "D": float("nan")},
         [{"key": letter, "value": text} for letter, text in OPTIONS.items()],
@@ -96,6 +102,29 @@ def test_an_answer_beside_its_letter_is_the_option() -> None:
     assert sample_of(verl_row(f"B. {OPTIONS['B']}", options=OPTIONS), "x").answers == (OPTIONS["B"],)
     species = {"A": "A. baumannii", "B": "B. cereus"}
     assert options_of(species, "x") == species
+
+
+@pytest.mark.parametrize(
+    ("row", "answers"),
+    [
+        ({"options": OPTIONS, "answer": "(b)"}, ("B",)),
+        ({"options": OPTIONS, "answer": "B）"}, ("B",)),
+        ({**OPTIONS, "answer": "B"}, ("B",)),
+        ({f"option_{letter.lower()}": text for letter, text in OPTIONS.items()} | {"answer": "B"}, ("B",)),
+        ({"choices": {"label": list(OPTIONS), "text": list(OPTIONS.values())}, "answerKey": "B"}, ("B",)),
+        ({"options": OPTIONS, "answer_idx": 1}, ("B",)),
+        ({"options": OPTIONS, "label": np.float64(1)}, ("B",)),
+        ({"answer": "MFS", "answer_aliases": ["Marfan syndrome"]}, ("MFS", "Marfan syndrome")),
+        ({"answer": "MFS", "answer_aliases": None}, ("MFS",)),
+    ],
+    ids=str,
+)
+def test_a_plain_row_is_read_as_for_training(row: dict[str, Any], answers: tuple[str, ...]) -> None:
+    row = {"question": QUESTION, **row}
+    sample, item = sample_of(row, "x"), generic.item("generic", RawRow("x", row))
+    assert sample.answers == answers
+    assert sample.options == item.options
+    assert item.answers == tuple((sample.options or {}).get(answer, answer) for answer in answers)
 
 
 @pytest.mark.parametrize("answer", [1, 1.0, [7]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import sys
 from collections import Counter
@@ -129,18 +130,28 @@ def read_config(path: Path) -> dict[str, Any]:
 
     from medr3_plugin.rewards.options import reward_options
 
+    class _Unique(yaml.SafeLoader):
+        """Refuses a key that stands twice, as hydra does; yaml itself silently takes the last."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            keys = [str(key.value) for key, _ in node.value]
+            if twice := [key for n, key in enumerate(keys) if key in keys[:n]]:
+                line = node.start_mark.line + 1
+                raise yaml.YAMLError(f"the key {twice[0]!r} stands twice in the section at line {line}")
+            return super().construct_mapping(node, deep)
+
     try:
         text = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(text)
+        content = yaml.load(text, _Unique)  # noqa: S506 - a safe loader
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not yaml: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a mapping, or one under medr3.reward")
-    whole = isinstance(content.get("medr3"), dict)
+    whole = "medr3" in content and isinstance(content["medr3"] or {}, dict)
     if whole:
-        content["medr3"] = {key: content["medr3"].get(key) for key in ("reward", "stages")}
+        content["medr3"] = {key: (content["medr3"] or {}).get(key) for key in ("reward", "stages")}
     if "${" in text:
         content = _resolved(content, "medr3" if whole else "", path)
     if not whole:
@@ -148,7 +159,10 @@ def read_config(path: Path) -> dict[str, Any]:
     section = content["medr3"]
     if not isinstance(section["reward"] or {}, dict):
         raise UserError(f"{path}: expected a mapping under medr3.reward")
-    return reward_options(section)
+    try:
+        return reward_options(section)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def _resolved(content: dict[str, Any], key: str, path: Path) -> dict[str, Any]:
@@ -218,6 +232,8 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
 def _written(out: Path) -> Iterator[TextIO]:
     """Where the records go: standard output as it is, or a file that is there only when it is whole."""
     if out == STREAM:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # records, whatever the terminal's encoding
         yield sys.stdout
     else:
         with whole(out) as draft, draft.open("w", encoding="utf-8") as file:

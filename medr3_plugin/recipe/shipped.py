@@ -127,7 +127,8 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Any:
         with initialize_config_dir(config_dir=str(recipe.folder), version_base=None):
             return hydra_compose(config_name=recipe.name, overrides=list(overrides))
     except Exception as error:  # a yaml of another form fails wherever hydra stumbles over it
-        reason = " ".join(str(error).split())
+        # omegaconf's error of a "${" that is never closed says nothing itself
+        reason = " ".join((str(error) or repr(error.__cause__ or error)).split())
         hint = ""
         if unknown := re.match(r"Could not override '([^']+)'", reason):
             known = _keys(OmegaConf.to_container(compose(recipe)))

@@ -206,6 +206,37 @@ def test_generic_open_and_gz(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "answers"),
+    [
+        ("question,A,B,C,answer\nQ?,x,y,z,2\n", ("z",)),
+        ("question,A,B,C,answer_idx\nQ?,x,y,z,0\n", ("x",)),
+        ("question,A,B,C,label\nQ?,1,2,3,C\n", ("3",)),
+        ("question;A;B;answer\r\nQ?;x;y;B\r\n", ("y",)),
+        ("sep=;\r\nquestion;A;B;answer\r\nQ?;x;y;B\r\n", ("y",)),
+        ('"Question"\t"Answer"\nQ?\tx\n', ("x",)),
+        ("Question,Option A,Option-B,correct option\nQ?,x,y,B\n", ("y",)),
+        ("question,options,answer\nQ?,\"['x', 'y']\",B\n", ("y",)),
+        ('question,options,answer\nQ?,"A 螺内酯\nB 呋塞米",B\n', ("呋塞米",)),
+        ('question,answers,gold_docs\nQ?,"[""x"", ""y""]","[""d1""]"\n', ("x", "y")),
+    ],
+    ids=str,
+)
+def test_a_csv_as_spreadsheets_write_it(tmp_path, text, answers):
+    path = tmp_path / "own.csv"
+    path.write_text(text)
+    (item,) = load("generic", str(path)).items
+    assert (item.question, item.answers) == ("Q?", answers)
+    assert item.gold_docs == (("d1",) if "gold_docs" in text else ())
+
+
+def test_a_row_of_several_lines_is_named_by_its_first(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text('question,answer\nQ?,x\n"R\n?",\n')
+    ((raw, _),) = load("generic", str(path)).rejected
+    assert raw.where.endswith("own.csv:3")
+
+
+@pytest.mark.parametrize(
     ("row", "message"),
     [
         ({"answer": "x"}, "'question' is missing"),
@@ -227,7 +258,13 @@ def test_generic_open_and_gz(tmp_path):
             {"question": "Vitamin?", "options": {"A": "B", "B": "A"}, "answer": "A"},
             "give the letter as 'answer_idx'",
         ),
-        ({"question": "Q?", "answer": {"a": 1}}, "must be a text"),
+        ({"question": "Q?", "answer": {"a": 1}}, "an object with 'a'"),
+        ({"question": "Q?", "answers": "['a', 'b']"}, "write the object"),
+        ({"question": "Q?", "options": ["x", "y"], "answer": float("nan")}, "is missing or empty"),
+        ({"question": "Q?", "options": ["x", "y"], "answer_idx": "A", "answer": "B"}, "different options"),
+        ({"question": "Q?", "options": ["1", "2", "3"], "label": "1"}, "give the letter"),
+        ({"question": "Q?", "options": ["x", "y"], "label": "2"}, "counted from 0"),
+        ({"Frage": "Q?", "answer": "x"}, "the row has Frage, answer"),
     ],
 )
 def test_bad_rows_are_named_and_the_others_kept(tmp_path, row, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -208,6 +209,9 @@ def test_config_file(tmp_path):
         ("medr3: {reward: {stages: [joint]}}", "medr3.reward.stages"),
         ("medr3: {reward: {stages: {joint: 3}}, stages: [{name: joint}]}", "medr3.reward.stages.joint"),
         ("encoder: 5", "medr3.reward.encoder"),
+        ("stages: [joint]", "medr3.reward.stages"),
+        ("extractor: {vocabularies: v.jsonl}", "medr3.reward.extractor.vocabularies"),
+        ("preset: paper\npreset: medr3", "reward.yaml: not yaml"),
     ],
 )
 def test_a_wrong_config_names_its_key(tmp_path, text, key):
@@ -216,6 +220,17 @@ def test_a_wrong_config_names_its_key(tmp_path, text, key):
     result, records = run(tmp_path, ROW, options=["--config", str(config)])
     assert isinstance(result.exception, UserError) and f"{key}: " in str(result.exception)
     assert "instance of" not in str(result.exception) and records == []
+
+
+def test_an_encoding_without_chinese_stops_nothing(tmp_path):
+    row = {**ROW, "id": "\u7ef4", "response": "<think>x</think><answer>\u7ef4\u751f\u7d20C</answer>"}
+    source = write(tmp_path / "in.jsonl", row)
+    command = [sys.executable, "-m", "medr3_plugin", "score", "--in", source, "--stage", "joint", "--out"]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    told = subprocess.run([*command, tmp_path / "o.jsonl", "--explain"], env=environment, capture_output=True)
+    assert told.returncode == 0 and b"\\u7ef4" in told.stdout
+    piped = subprocess.run([*command, "-"], env=environment, capture_output=True)
+    assert json.loads(piped.stdout.decode())["id"] == "\u7ef4"
 
 
 def test_vocabulary(tmp_path):

@@ -12,14 +12,15 @@ are accepted, each of them is a right answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from medr3_plugin.data.questions.items import (
-    LETTERS,
     Item,
     choice_item,
     clean,
+    has,
     letters_by_text,
     options_of,
     require,
@@ -28,12 +29,19 @@ from medr3_plugin.data.questions.items import (
 )
 from medr3_plugin.data.questions.reading import RawRow, split_name
 from medr3_plugin.errors import RowError
-from medr3_plugin.rows import OPTIONS, is_missing, sample_of
+from medr3_plugin.rows import (
+    LABELS,
+    OPTIONS,
+    accepted,
+    is_missing,
+    numbered_option,
+    option_columns,
+    sample_of,
+)
 
-_LETTER_KEYS = ("answer_idx", "label", "correct", "correct_option", "answer_letter", "answerkey")
 _ANSWERS = ("answers", "answer", "golden_answers")
 _OTHERS = ("question", "answer_aliases", "gold_docs", "id", "qid", "split", "dataset")
-_KNOWN = {*_LETTER_KEYS, *_ANSWERS, *OPTIONS, *_OTHERS}
+_KNOWN = {*LABELS, *_ANSWERS, *OPTIONS, *_OTHERS}
 
 
 def parser(dataset: str) -> Callable[[Sequence[RawRow]], Callable[[RawRow], Item]]:
@@ -43,9 +51,7 @@ def parser(dataset: str) -> Callable[[Sequence[RawRow]], Callable[[RawRow], Item
 
 def fits(data: Mapping[str, Any]) -> bool:
     """Whether a row is in the generic layout."""
-    return "reward_model" in data or (
-        "question" in data and any(map(data.__contains__, _ANSWERS + _LETTER_KEYS))
-    )
+    return "reward_model" in data or ("question" in data and any(map(data.__contains__, _ANSWERS + LABELS)))
 
 
 def item(dataset: str, row: RawRow) -> Item:
@@ -77,7 +83,7 @@ def item(dataset: str, row: RawRow) -> Item:
         )
     answers = tuple(dict.fromkeys([*_answers(data), *_texts(data.get("answer_aliases"), "answer_aliases")]))
     if not answers:
-        raise RowError("key 'answer' or 'answers' is missing or empty")
+        raise RowError(f"key 'answer' or 'answers' is missing or empty{has(row.data)}")
     return Item(
         id=stable_id(dataset, own_id, question),
         dataset=dataset,
@@ -89,9 +95,14 @@ def item(dataset: str, row: RawRow) -> Item:
 
 
 def _known_names(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The row, with the names that mean something here in lower case (`Question`)."""
-    known = {name: name.lower() for name in data if name.lower() in _KNOWN and name.lower() not in data}
-    return {known.get(name, name): value for name, value in data.items()}
+    """The row, with the names that mean something here as they are known (`Question`, `Option A`)."""
+    known = {name: re.sub(r"[\s-]+", "_", name.strip().lower()) for name in data}
+    return {
+        key
+        if (key := known[name]) not in data and (key in _KNOWN or key.startswith("option_"))
+        else name: value
+        for name, value in data.items()
+    }
 
 
 def _verl_item(dataset: str, row: RawRow) -> Item:
@@ -113,27 +124,19 @@ def _verl_item(dataset: str, row: RawRow) -> Item:
 
 
 def _options(data: Mapping[str, Any]) -> Any:
-    options = next((data[key] for key in OPTIONS if data.get(key) is not None), None)
-    if options is None:
-        for form in ("{}", "option_{}"):
-            columns = {key.lower(): value for key, value in data.items() if len(key) <= len("option_a")}
-            named = [columns.get(form.format(letter.lower())) for letter in LETTERS]
-            last = next((i for i, value in enumerate(named) if value is None), len(named))
-            if last >= 2:
-                return named[:last]
-    return options
+    return next((data[key] for key in OPTIONS if data.get(key) is not None), option_columns(data))
 
 
 def _accepted_letters(data: Mapping[str, Any], options: Mapping[str, str]) -> tuple[str, ...]:
     answer = data.get("answer")
     several = answer if isinstance(answer, list) and len(answer) > 1 else None
-    if several is None or any(data.get(key) is not None for key in _LETTER_KEYS):
+    if several is None or any(data.get(key) is not None for key in LABELS):
         return (_letter(data, options),)
     return tuple(dict.fromkeys(_letter({"answer": one}, options) for one in several))
 
 
 def _letter(data: Mapping[str, Any], options: Mapping[str, str]) -> str:
-    label = next((data[key] for key in _LETTER_KEYS if data.get(key) is not None), None)
+    label = next((data[key] for key in LABELS if not is_missing(data.get(key))), None)
     answer = data.get("answer")
     if isinstance(answer, list):
         answer = answer[0] if answer else None
@@ -143,23 +146,14 @@ def _letter(data: Mapping[str, Any], options: Mapping[str, str]) -> str:
                 f"the right option is {label!r}; give one letter, or several as a list under 'answer'"
             )
         label = label[0]
-    if (number := _number(label)) is None and label is None and not letters_by_text(options, clean(answer)):
-        number = _number(answer)
-    if label is None and answer in (None, ""):
+    if label is None and not clean(answer):
         raise RowError("key 'answer' or 'answer_idx' is missing or empty")
-    if number is None or str(number) in options:  # options named 1, 2, …
-        return right_letter(options, label if number is None else str(number), answer)
-    # counted over the letters, not over what is there: an option that is null keeps its place
-    letters = LETTERS if options.keys() <= set(LETTERS) else sorted(options)
-    if not 0 <= number < len(letters) or letters[number] not in options:
-        raise RowError(f"answer index {number} names none of the options {', '.join(sorted(options))}")
-    return right_letter(options, letters[number], answer if isinstance(answer, str) else None)
-
-
-def _number(value: Any) -> int | None:
-    """A whole number, as 2 or 2.0 (a column with nulls in it); None for anything else."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return int(value) if whole or (isinstance(value, float) and value.is_integer()) else None
+    if label is not None:
+        letter = numbered_option(label, options, "the label")
+        return right_letter(options, letter or label, answer if isinstance(answer, str) else None)
+    if letters_by_text(options, clean(answer)):
+        return right_letter(options, None, answer)
+    return right_letter(options, numbered_option(answer, options, "key 'answer'"), answer)
 
 
 def _answers(data: Mapping[str, Any]) -> tuple[str, ...]:
@@ -171,6 +165,8 @@ def _answers(data: Mapping[str, Any]) -> tuple[str, ...]:
                 "key 'answer' holds several answers with synonyms each; give one list of accepted answers"
             )
         value = value[0]
+    if isinstance(value, Mapping | str):
+        value = list(accepted(value, "key 'answer'")) if clean(value) else None
     return _texts(value, "answer")
 
 
@@ -181,5 +177,7 @@ def _texts(value: Any, key: str) -> tuple[str, ...]:
         isinstance(value, list) and any(isinstance(v, list | Mapping) for v in value)
     ):
         raise RowError(f"key {key!r} must be a text or a list of texts")
+    if isinstance(value, str) and value.startswith("["):  # a list in a column of a csv
+        value = accepted(value, f"key {key!r}")
     entries = value if isinstance(value, list | tuple) else [value]
     return tuple(text for text in map(clean, entries) if text)

@@ -5,7 +5,6 @@ Labels do not matter here: a row without one, or with a wrong one, is compared t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -63,8 +62,6 @@ def _options(data: Mapping[str, Any]) -> dict[str, str] | None:
     elif "_columns" in data:
         value = data["_columns"][1:5]
     try:
-        if isinstance(value, str):
-            value = json.loads(value)
         return options_of(value)
-    except (RowError, ValueError):
+    except RowError:
         return None

@@ -69,7 +69,15 @@ def require(row: Mapping[str, object], *keys: str) -> str:
             raise RowError(f"key {key!r} must be a text")
         if text := clean(row.get(key)):
             return text
-    raise RowError(f"key {' or '.join(map(repr, keys))} is missing or empty")
+    raise RowError(f"key {' or '.join(map(repr, keys))} is missing or empty{has(row)}")
+
+
+def has(row: Mapping[str, object]) -> str:
+    """What a row has instead of the missing key, to be appended to a message."""
+    if "_columns" in row:
+        return "; the file's first line does not name its columns"
+    names = [name for name in row if not name.startswith("_")]
+    return f"; the row has {', '.join(names[:12])}{', …' * (len(names) > 12)}" if names else ""
 
 
 def options_of(value: object) -> dict[str, str]:
@@ -91,10 +99,10 @@ def right_letter(options: Mapping[str, str], label: object, text: object = None)
         RowError: the label names no option, or label and text name different ones.
     """
     label, text = (rows.option_text(clean(value), options) for value in (label, text))
-    named = re.sub(r"[().\s]", "", clean(label) or clean(text)).upper()
+    named = re.sub(r"[().:、：（）．\s]", "", clean(label) or clean(text)).upper()
     if clean(label) and named in options:
         # the text beside a letter may be worded freely; it only must not be another option's own text
-        stated = letters_by_text(options, clean(text))
+        stated = letters_by_text(options, clean(text)) or {clean(text).strip("() .").upper()} & options.keys()
         if stated and named not in stated:
             raise RowError(f"label {label!r} and answer text {text!r} name different options")
         return named

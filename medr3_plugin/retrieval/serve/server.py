@@ -48,6 +48,8 @@ def run_server(options: ServiceOptions, *, port: int, workers: int = 1) -> None:
         # longer than clients keep idle connections (aiohttp: 15 s), so that they close first: a request sent
         # while the service closes its connection would be lost
         "timeout_keep_alive": 75,
+        # uvicorn's 5 s kill a worker that a busy machine has not yet started, and its successor, and so on
+        "timeout_worker_healthcheck": 120,
     }
     with listen(options.host, port) as listening:
         if workers == 1:
