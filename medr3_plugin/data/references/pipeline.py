@@ -163,7 +163,10 @@ class Pipeline:
             if len(references) >= options.references:
                 break
             made = await steps.trajectory(
-                *(self.teacher, item, attempt, self.backend),
+                self.teacher,
+                item,
+                attempt,
+                self.backend,
                 topk=options.topk,
                 max_searches=options.max_searches,
             )

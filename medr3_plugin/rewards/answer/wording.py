@@ -241,10 +241,11 @@ SAME = {
 SPELLINGS = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(SAME, key=len, reverse=True)))})(?!\w)")
 CHINESE_DOUBT = re.compile("(?<!最)(?<!最有)可能(?!性?最)|也许|似乎|大概|好像")
 CHINESE_DENIES = re.compile("[不未无没非除错否勿若如]")
-CHINESE_LOADED = re.compile("[不未无没非除错否勿若如]|可能|也许|似乎|[a-z]")
+_CHINESE_DOUBTFUL = f"{CHINESE_DENIES.pattern}|可能|也许|似乎"
+CHINESE_LOADED = re.compile(f"{_CHINESE_DOUBTFUL}|[a-z]")
 # what is no mere ground of an open answer
 CHINESE_NO_GROUND = re.compile(
-    f"^(?!根据|由于|因为|结合|鉴于|基于)|{CHINESE_LOADED.pattern[:-6]}|诊断|考虑|怀疑|误|母|父|兄|姐|妹"
+    f"^(?!根据|由于|因为|结合|鉴于|基于)|{_CHINESE_DOUBTFUL}|诊断|考虑|怀疑|误|母|父|兄|姐|妹"
 )
 NEGATIONS = frozenset(
     listed("not no never except least false incorrect untrue without cannot t lacks lack exception")
