@@ -13,6 +13,17 @@ from medr3_plugin.errors import UserError, did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_FORMS = {
+    "a valid tuple": "a list",
+    "a valid list": "a list",
+    "a valid dictionary": "a mapping",
+    "a valid string": "a text",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
+}
+"""What pydantic calls the forms of values -> what the other checks call them."""
+
 
 class Section(BaseModel):
     """A section without unknown keys, without infinite numbers, and without `true` or `false` for a number.
@@ -81,19 +92,28 @@ def mistake(error: ValidationError, section: str, known: Collection[str] = ()) -
     Args:
         known: keys of the section itself, to name where one is unknown.
     """
-    first = error.errors(include_url=False)[0]
+    found = error.errors(include_url=False)
+    first, hint = found[0], ""
+    if first["type"] == "missing":  # unless it is there, but misspelt
+        place, key = first["loc"][:-1], str(first["loc"][-1])
+        beside = (
+            other for other in found if other["type"] == "extra_forbidden" and other["loc"][:-1] == place
+        )
+        first = next((other for other in beside if did_you_mean(other["loc"][-1], [key])), first)
+        hint = did_you_mean(first["loc"][-1], [key])
     path = section + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
     message = (
         first["msg"]
         .removeprefix("Value error, ")
         .replace("Input should be", "expected")
-        .replace("a valid tuple", "a list")
         .partition(", unable to")[0]
         .partition(" or instance of ")[0]
     )
+    for theirs, ours in _FORMS.items():
+        message = message.replace(theirs, ours)
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        message = "unknown key"
-        if known and len(first["loc"]) == 1:
+        message = f"unknown key{hint}"
+        if known and len(first["loc"]) == 1 and not hint:
             message += did_you_mean(first["loc"][0], known, f"; known are {', '.join(sorted(known))}")
     elif first["type"] in ("missing", "string_too_short"):
         message = "missing" if first["type"] == "missing" else "must not be empty"

@@ -148,7 +148,7 @@ def composed() -> Any:
             f"{ACTOR}.ppo_micro_batch_size_per_gpu",
             "3 does not divide the 128 samples",
         ),
-        ({"medr3.reward.encoder.device": None}, "medr3.reward.encoder.device", "valid string"),
+        ({"medr3.reward.encoder.device": None}, "medr3.reward.encoder.device", "a text"),
         ({"medr3.retrieval.search.reranker": "a/b"}, "medr3.retrieval.search.device", "onto GPU 0"),
         ({"ray_kwargs.ray_init.num_cpus": 32}, "ray_kwargs.ray_init.num_cpus", "needs 59 CPUs"),
         ({"reward.num_workers": 0}, "reward.num_workers", "at least 1"),
@@ -412,6 +412,19 @@ def test_missing_files_are_not_ready_and_listed_once(elsewhere: Path) -> None:
     assert any("`medr3 data quickstart --out data/quickstart`, then `medr3 index build`" in s for s in lines)
     for command in ("model", "encoder"):
         assert sum(f"`medr3 data {command} --out" in line for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [
+        ("data.train_files", ".", "is a folder"),
+        ("data.train_files", "null", "no file"),
+        ("actor_rollout_ref.model.path", "[a,b]", "is needed"),
+    ],
+)
+def test_what_is_no_file_and_no_model(elsewhere: Path, key: str, value: str, what: str) -> None:
+    found = check(find_recipe("medr3_cpu"), [f"{key}={value}"])
+    assert any(f.level == "error" and f.where == key and what in f.message for f in found)
 
 
 def test_a_damaged_parquet_is_an_error(elsewhere: Path) -> None:

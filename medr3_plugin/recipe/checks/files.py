@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import UserError, shown
 from medr3_plugin.knowledge.vocabulary import read_entries
 from medr3_plugin.recipe.checks.finding import Finding, needs_critic, section
 from medr3_plugin.recipe.checks.rows import rows_fit
@@ -91,12 +91,13 @@ def _sources(files: Sequence[str]) -> set[str]:
         return set()
 
 
-def _model(key: str, name: str) -> Iterator[Finding]:
+def _model(key: str, name: Any) -> Iterator[Finding]:
     """A folder of this machine holds a model; a hub name is left to its download."""
+    if not (name and isinstance(name, str)):
+        yield Finding.error(key, f"a model's folder or Hub name is needed, got {shown(name)}")
+        return
     folder = Path(name).expanduser()
-    if not name:
-        yield Finding.error(key, "give a model's folder or Hub name")
-    elif folder.is_dir():
+    if folder.is_dir():
         # sentence-transformers may have its configuration in modules.json alone
         of_sentences = not (folder / "config.json").exists() and (folder / "modules.json").exists()
         file = folder / ("modules.json" if of_sentences else "config.json")
@@ -116,7 +117,7 @@ def _models(config: Any) -> Iterator[Finding]:
     if needs_critic(config):
         worked["critic.model"] = config.critic.model
     for where, model in worked.items():
-        yield from _model(f"{where}.path", str(model.path))
+        yield from _model(f"{where}.path", model.path)
         for name in ("tokenizer_path", "hf_config_path", "lora_adapter_path"):
             folder = str(model.get(name) or "")
             if _is_path(folder) and not Path(folder).is_dir():
@@ -185,11 +186,17 @@ def _parquet(key: str, files: Sequence[str], least: int, without: set[str], prom
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if not files:
+        yield Finding.error(key, "no file is given: make one with `medr3 data prepare`")
+        return
     rows = 0
     complete = True
     for file in files:
         path = Path(file).expanduser()
         if "://" in file:
+            return
+        if path.is_dir():
+            yield Finding.error(key, f"{file} is a folder: give the parquet files in it")
             return
         if not path.is_file():
             yield _absent(key, "no such file:", file, _maker(file, "`medr3 data prepare`"))
