@@ -294,6 +294,14 @@ def option_columns(row: Mapping[str, Any]) -> list[Any] | None:
     return None
 
 
+def whole_number(value: Any) -> int | None:
+    """2 of 2, 2.0 and "2"; None for what is no whole number."""
+    text = str(_number_as_text(value)).strip()
+    if isinstance(value, bool) or not re.fullmatch(r"-?\d{1,9}(?:\.0)?", text):
+        return None
+    return int(float(text))
+
+
 def numbered_option(value: Any, options: Mapping[str, str], place: str) -> str | None:
     """The letter of the option that a number counts from 0: 2, 2.0 (a column with nulls) or "2" (a csv).
 
@@ -303,10 +311,9 @@ def numbered_option(value: Any, options: Mapping[str, str], place: str) -> str |
     Raises:
         RowError: there is no such option, or a text is also that of another option.
     """
-    text = str(_number_as_text(value)).strip()
-    if isinstance(value, bool) or not re.fullmatch(r"-?\d{1,9}(?:\.0)?", text):
+    number = whole_number(value)
+    if number is None:
         return None
-    number = int(float(text))
     if str(number) in options:
         return str(number)
     # counted over the letters, not over what is there: an option that is null keeps its place
@@ -315,6 +322,7 @@ def numbered_option(value: Any, options: Mapping[str, str], place: str) -> str |
         raise RowError(
             f"{place}: answer index {number} names none of the options {', '.join(sorted(options))}, counted from 0"
         )
+    text = str(value).strip()
     same = [letter for letter, option in options.items() if name_key(option) == name_key(text)]
     if isinstance(value, str) and same and same != [letters[number]]:
         raise RowError(

@@ -275,6 +275,27 @@ def test_bad_rows_are_named_and_the_others_kept(tmp_path, row, message):
     assert raw.where.endswith("f.jsonl:2") and message in reason
 
 
+def test_labels_that_count_from_one_are_refused_whole(tmp_path):
+    def rows(*labels):
+        return [{"question": f"Q{i}?", "options": ["x", "y", "z"], "label": n} for i, n in enumerate(labels)]
+
+    with pytest.raises(UserError, match=r"f.jsonl:2.* 3 of 3"):
+        load("generic", lines(tmp_path / "f.jsonl", *rows(1, "3", 2)))
+    for labels in (
+        (0, 1, 3),
+        (1, 2),
+        ("A", 3),
+    ):  # one wrong row; nothing to tell by; no other number to misread
+        assert len(load("generic", lines(tmp_path / "f.jsonl", *rows(*labels))).items) == len(labels) - (
+            3 in labels
+        )
+    texts = [{"question": f"{n}?", "options": ["2", "3", "4"], "answer": n} for n in "23"]
+    assert [item.answers for item in load("generic", lines(tmp_path / "f.jsonl", *texts)).items] == [
+        ("2",),
+        ("3",),
+    ]
+
+
 def test_every_layout_has_a_line_of_help():
     assert all(layout.about for layout in DATASETS.values()) and len(DATASETS) >= 12
 

@@ -28,7 +28,7 @@ from medr3_plugin.data.questions.items import (
     stable_id,
 )
 from medr3_plugin.data.questions.reading import RawRow, split_name
-from medr3_plugin.errors import RowError
+from medr3_plugin.errors import RowError, UserError
 from medr3_plugin.rows import (
     LABELS,
     OPTIONS,
@@ -37,6 +37,7 @@ from medr3_plugin.rows import (
     numbered_option,
     option_columns,
     sample_of,
+    whole_number,
 )
 
 _ANSWERS = ("answers", "answer", "golden_answers")
@@ -46,7 +47,41 @@ _KNOWN = {*LABELS, *_ANSWERS, *OPTIONS, *_OTHERS}
 
 def parser(dataset: str) -> Callable[[Sequence[RawRow]], Callable[[RawRow], Item]]:
     """The layout as `dataset`; a row's own key `dataset` wins for `generic`."""
-    return lambda _: lambda row: item(dataset, row)
+
+    def of_rows(rows: Sequence[RawRow]) -> Callable[[RawRow], Item]:
+        _refuse_count_from_one(rows)
+        return lambda row: item(dataset, row)
+
+    return of_rows
+
+
+def _refuse_count_from_one(rows: Sequence[RawRow]) -> None:
+    """Numbers of options count from 0. One past the last, and no 0, shows that a file counts from 1.
+
+    Were only the rows that show it left out, the others would be read as the option after the right one.
+
+    Raises:
+        UserError: it does.
+    """
+    beyond, within = "", False
+    for row in rows:
+        data = {} if "reward_model" in row.data else _known_names(row.data)
+        value = data.get("answer") if (label := _label(data)) is None else label
+        number = whole_number(value)
+        if number == 0:
+            return
+        try:
+            options = options_of(_options(data)) if number else {}
+        except RowError:  # named when its turn comes
+            continue
+        if options and not ({str(number)} & options.keys() or letters_by_text(options, clean(str(value)))):
+            within = within or 0 < int(number or 0) < len(options)
+            if number == len(options):
+                beyond = beyond or f"{row.where}: the right option is {number} of {number}"
+    if beyond and within:
+        raise UserError(
+            f"{beyond}, and in no row 0: the labels count from 1; subtract 1 from each, or give letters"
+        )
 
 
 def fits(data: Mapping[str, Any]) -> bool:
@@ -135,9 +170,12 @@ def _accepted_letters(data: Mapping[str, Any], options: Mapping[str, str]) -> tu
     return tuple(dict.fromkeys(_letter({"answer": one}, options) for one in several))
 
 
+def _label(data: Mapping[str, Any]) -> Any:
+    return next((data[key] for key in LABELS if not is_missing(data.get(key))), None)
+
+
 def _letter(data: Mapping[str, Any], options: Mapping[str, str]) -> str:
-    label = next((data[key] for key in LABELS if not is_missing(data.get(key))), None)
-    answer = data.get("answer")
+    label, answer = _label(data), data.get("answer")
     if isinstance(answer, list):
         answer = answer[0] if answer else None
     if isinstance(label, list):
