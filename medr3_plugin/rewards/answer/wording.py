@@ -123,7 +123,8 @@ DENIALS = tuple(
         rf"unlike (?:a |an )?{REF}(?: (?:and|or) {REF})?",
         rf"(?<!not )(?<!no )(?:(?:preferred|preferable|superior) (?:to|over)|(?:better|more [a-z]+) than) {LIST}",
         # what would be seen in another case is not said of this one: "Fever would suggest B"
-        rf"would (?:suggest|indicate|point to|imply) (?:a |an )?{LIST}(?!.* (?:also|too|as well|equally|same|but)\b)",
+        rf"(?<!\bi )(?<!\bwe )would (?:suggest|indicate|point to|imply) (?:a |an )?{LIST}"
+        r"(?!.* (?:also|too|as well|equally|same|but)\b)",
         rf"(?<![不无难])(?<!不能)(?<!无法)(?:排除|不选|不是|而不是|而非|并非)(?:选项)? ?{LIST}(?! ?(?:就是|便是|即是))",
         rf"{LIST} ?(?:: ?)?(?:选?项)?(?:均|都|也)?(?:[不非无](?!确定|一定|[^,:]{{0,80}}[不非无没未否排除但])|"
         r"(?:是)?(?:错误|不正确|不对|不符合|可以?排除|被排除|错)的?)",
