@@ -132,7 +132,8 @@ def test_choice(answer, expected):
         ("The absence of A suggests C.", None), ("Neither A nor C is right.", None),
         # in the conditional, or best in something that is not asked for
         ("C would be the answer.", 2), ("I would choose C.", 2), ("I would suggest C.", 2),
-        ("The best choice would be C.", 2), ("C would be right.", None), ("Fever would suggest C.", None), ("I would have chosen C.", None),
+        ("The best choice would be C.", 2), ("C would be right.", None),
+        ("Fever would suggest C.", None), ("I would have chosen C.", None),
         ("C is the most expensive treatment.", None), ("The most expensive option is C.", None),
         ("C is the right choice in pregnancy.", None), ("The referring physician favors C.", None),
         ("An answer is C.", None), ("The next best answer is C.", None),
