@@ -58,9 +58,8 @@ def command_line() -> typer.Typer:
 def main() -> None:
     """Entry point of the console script: a user's mistake is one line on stderr and exit code 2, a failure is 1."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(
-            stream, io.TextIOWrapper
-        ):  # an encoding without Chinese shows \uXXXX instead of failing
+        # an encoding without Chinese shows the code points instead of failing
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         _run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
@@ -104,6 +105,7 @@ def test_every_recipe_can_be_prepared(name: str, tmp_path: Path) -> None:
     assert {"actor_rollout_ref.model.path", "trainer.device", "data.train_batch_size"} <= replaced
     # what makes the recipe what it is stays
     assert not replaced & {"algorithm.adv_estimator", "medr3.reward.preset", "medr3.reward.weights"}
+    assert "MEDR3_TOOLS" not in os.environ  # another recipe has a tool file of its own
 
 
 RECIPES_OF_USERS = {

@@ -90,13 +90,14 @@ def prepare(
     Args:
         overrides: the user's hydra overrides.
         allow_stand_ins: replace what is missing instead of refusing.
-        resources: closes the stand-in judge at the end.
+        resources: closes the stand-in judge at the end, and takes back what the recipe reads from the environment.
 
     Raises:
         UserError: the recipe has an error that training would hit too, or something is missing.
     """
-    if (tools := recipe.folder / "tools.yaml").is_file():
-        os.environ.setdefault("MEDR3_TOOLS", str(tools))  # as the recipe's run.sh does
+    if (tools := recipe.folder / "tools.yaml").is_file() and "MEDR3_TOOLS" not in os.environ:
+        os.environ["MEDR3_TOOLS"] = str(tools)  # as the recipe's run.sh does
+        resources.callback(os.environ.pop, "MEDR3_TOOLS", None)  # another recipe has its own
     config = compose(recipe, overrides)
     findings = check_config(config, recipe.folder, files=True, gpu_memory_gib=gpu_memory_gib)
     _refuse_errors(findings)
