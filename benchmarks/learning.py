@@ -141,9 +141,14 @@ class Setting:
     precision: str = "bfloat16"
 
     @property
+    def folder(self) -> str:
+        """Where its data, runs and results stand: runs of different precision do not compare."""
+        return self.task if self.precision == "bfloat16" else f"{self.task}_{self.precision}"
+
+    @property
     def data(self) -> Path:
         """Questions, corpus and index."""
-        return DATA / self.task
+        return DATA / self.folder
 
     @property
     def third(self) -> int:
@@ -162,7 +167,7 @@ def run(arm: str, seed: int, setting: Setting) -> None:
         raise UserError(f"--steps: {setting.steps} is not three stages of equal length")
     if not 1 <= setting.validation <= QUESTIONS:
         raise UserError(f"--validation: {setting.validation}; there are 1 to {QUESTIONS} questions")
-    folder = RUNS / setting.task / arm / str(seed)
+    folder = RUNS / setting.folder / arm / str(seed)
     claim(folder, arm, seed, setting)
     prepare(setting)
     if not any(
@@ -251,7 +256,9 @@ def make_start(setting: Setting, start: Start) -> None:
     engine.close()
     # in a process of its own, so that the run has its memory back
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        process.submit(train_start, MODEL, model(setting), examples, tokenizer).result()
+        process.submit(
+            train_start, MODEL, model(setting), examples, tokenizer, setting.precision
+        ).result()
     mark.write_text(habits, encoding="utf-8")
 
 
@@ -363,7 +370,7 @@ def collect(folder: Path, arm: str, seed: int, setting: Setting) -> None:
             parts = {part: round(line[f"reward/{part}"], 4) for part in PARTS if f"reward/{part}" in line}
             tokens = {"tokens": round(line["response_length/mean"], 1)}
             out.append(short | parts | tokens | {"zero_variance": round(line["zero_variance_groups"], 3)})
-    target = RESULTS / setting.task / arm / str(seed) / METRICS
+    target = RESULTS / setting.folder / arm / str(seed) / METRICS
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("".join(json.dumps(line) + "\n" for line in out), encoding="utf-8")
     print(f"{target}: {len(out)} lines", file=sys.stderr)
