@@ -40,7 +40,7 @@ def reward(level, measured, taken=NO_PENALTY, name="joint", *, options=None, pro
     ("name", "expected"),
     [
         # S = 0.5, T = 0.8, C = 0.25, right answer: 1 + 0.8 B
-        ("reasoning", 1 + 0.8 * 0.9 * 0.5),
+        ("reasoning", 1 + 0.8 * 0.5),
         ("retrieval", 1 + 0.8 * 0.8),
         ("joint", 1 + 0.8 * (0.6 * 0.5 + 0.2 * 0.8 + 0.2 * 0.25)),
     ],
