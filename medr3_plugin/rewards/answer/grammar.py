@@ -86,7 +86,7 @@ def _without_denied(sentence: str) -> tuple[str, str]:
     rest = w.NUMBERED.sub(r"\1", w.CITATION.sub(" ", rest))
     rest, others = w.OTHERS_DENIED.subn(" ", rest)
     if w.ANY_REF.search(rest):
-        rest = w.CONCEDED.sub(cut, w.AMONG.sub(" ", rest))
+        rest = w.AMONG.sub(" ", rest)
         for pattern in w.DENIALS:
             rest = pattern.sub(cut, rest)
     if denied or others:

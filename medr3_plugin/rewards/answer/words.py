@@ -239,12 +239,6 @@ OF_OTHERS = re.compile(
     r"其(?:他|余)选项(?:分析)?(?: [:?])?"
 )
 LINE_OF_OPTION = re.compile(rf"\W{{0,4}}({REF})(?= [:).–—-]|$)")
-# "Although B may be considered, the answer is C" grants B something, and not the answer
-CONCEDED = re.compile(
-    rf"^(?:(?:but|however|and|therefore) ,? ?)?(?:although|though|even though|while|whereas) [^,\ue000-\ue0ff]{{0,80}}"
-    rf"{LIST}(?:(?! (?:correct|right|best|true|answer|also|equally|must|both|too|mostlikely|as|same|no|if)\b)"
-    r"[^,\ue000-\ue0ff])* , (?!.* (?:also|too|equally|same)\b)"
-)
 AMONG = re.compile(rf"(?:^| )(?:between|among|amongst|comparing|of|from)(?: options| choices)? {LIST} ,(?= )")
 EMPTY_END = re.compile(r"(?: (?:,|and|but|because|since|as)){1,3}$")
 EMPTY_START = re.compile(
