@@ -100,7 +100,7 @@ def test_trl_trains_with_the_reward(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1800,
     )
     assert done.returncode == 0, done.stderr
     logged = json.loads(done.stdout.splitlines()[-1])
