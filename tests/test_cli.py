@@ -302,14 +302,14 @@ def test_a_mistake_is_named_and_writes_nothing(  # noqa: PLR0917 (fixtures)
         ("+medr3.nonsense=1", "medr3.nonsense"),
         ("+medr3.environment.top_k=3", "medr3.environment.top_k"),
         ("data.max_response_length=40", "response"),
-        ("trainer.nnodes=1", "no such file"),
+        ("trainer.nnodes=1", "more: medr3 recipes validate one_gpu_1_5b"),  # no mistake: files are missing
     ],
 )
 def test_a_recipe_that_cannot_be_trained_is_one_line_and_leaves_no_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, medr3: Command, override: str, said: str
 ) -> None:
     pytest.importorskip("verl")
-    monkeypatch.chdir(tmp_path)  # its files are missing here
+    monkeypatch.chdir(tmp_path)
     code, _, errors = medr3("train", "one_gpu_1_5b", override)
     assert code == 2 and errors.startswith("error: ") and errors.count("\n") == 1 and said in errors
     assert not list(tmp_path.iterdir())
