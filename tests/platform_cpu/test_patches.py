@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -104,9 +105,9 @@ def printed() -> Mapping[str, str]:
     """What each part prints, one after the other in a process with the CPU platform."""
     if importlib.util.find_spec("vllm") is None:
         pytest.skip("vllm is not installed")
-    parts = "".join(f"print({name!r}, end='\x1f'){code}print('\x1e')\n" for name, code in PARTS.items())
-    out = run(f"import sys\n{parts}", VERL_PLATFORM="cpu")
-    return dict(part.strip().rsplit("\x1f") for part in out.split("\x1e")[:-1])
+    parts = "".join(f"print('part {name}'){code}" for name, code in PARTS.items())
+    _, *found = re.split(r"^part (\w+)$", run(f"import sys\n{parts}", VERL_PLATFORM="cpu"), flags=re.MULTILINE)
+    return {name: text.strip() for name, text in zip(found[::2], found[1::2], strict=True)}
 
 
 def test_chosen_platform_and_patches(printed):
