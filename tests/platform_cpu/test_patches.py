@@ -106,7 +106,8 @@ def printed() -> Mapping[str, str]:
     if importlib.util.find_spec("vllm") is None:
         pytest.skip("vllm is not installed")
     parts = "".join(f"print('part {name}'){code}" for name, code in PARTS.items())
-    _, *found = re.split(r"^part (\w+)$", run(f"import sys\n{parts}", VERL_PLATFORM="cpu"), flags=re.MULTILINE)
+    out = run(f"import sys\n{parts}", VERL_PLATFORM="cpu")
+    _, *found = re.split(r"^part (\w+)$", out, flags=re.MULTILINE)
     return {name: text.strip() for name, text in zip(found[::2], found[1::2], strict=True)}
 
 
