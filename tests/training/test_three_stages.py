@@ -57,7 +57,6 @@ def test_the_run_was_of_the_wheel(installed):
 def test_a_copied_recipe_passes_validate_outside_the_repository(installed, copied, prepared):
     done = medr3("recipes", "validate", str(copied), *prepared, installed=installed)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert not any(kind in done.stderr for kind in ("Warning", "WARNING"))  # what verl says on import
 
 
 def test_the_converted_model_stops_at_the_end_token(prepared):
