@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from medr3_plugin.data.layouts import generic
 from medr3_plugin.errors import RowError
 from medr3_plugin.records import Document, Triple, canonical_id, gold_found
-from medr3_plugin.rows import accepted, options_of, references_of, sample_of, without_options
+from medr3_plugin.rows import accepted, references_of, sample_of, without_options
+from medr3_plugin.rows.options import options_of
 from medr3_plugin.tables import RawRow
 
 QUESTION = "Which of these is a loop diuretic?"

@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin import tables
-from medr3_plugin.errors import RowError
+from medr3_plugin.errors import RowError, shown
 from medr3_plugin.records import Document, Hit, Sample, SearchTurn
 from medr3_plugin.retrieval.corpus.documents import document_of
 from medr3_plugin.rewards.shown_documents import was_retrieved
-from medr3_plugin.rows import is_missing, sample_of, shown, triples_of
+from medr3_plugin.rows import sample_of, triples_of
+from medr3_plugin.rows.values import is_missing
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN, parse
 
 _REMEMBERED = 4096

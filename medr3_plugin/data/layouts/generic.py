@@ -29,16 +29,9 @@ from medr3_plugin.data.questions.items import (
 )
 from medr3_plugin.data.questions.reading import RawRow, split_name
 from medr3_plugin.errors import RowError, UserError
-from medr3_plugin.rows import (
-    LABELS,
-    OPTIONS,
-    accepted,
-    is_missing,
-    numbered_option,
-    option_columns,
-    sample_of,
-    whole_number,
-)
+from medr3_plugin.rows import accepted, sample_of
+from medr3_plugin.rows.options import LABELS, OPTIONS, numbered_option, option_columns
+from medr3_plugin.rows.values import is_missing, whole_number
 
 _ANSWERS = ("answers", "answer", "golden_answers")
 _OTHERS = ("question", "answer_aliases", "gold_docs", "id", "qid", "split", "dataset")

@@ -9,9 +9,9 @@ import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from medr3_plugin import rows
 from medr3_plugin.errors import RowError
 from medr3_plugin.records import Reference
+from medr3_plugin.rows import options as choices
 from medr3_plugin.text import bare_words
 
 LETTERS = string.ascii_uppercase
@@ -81,12 +81,12 @@ def has(row: Mapping[str, object]) -> str:
 
 
 def options_of(value: object) -> dict[str, str]:
-    """The options of a choice question, see `rows.options_of`, with their texts cleaned.
+    """The options of a choice question, see `rows.options.options_of`, with their texts cleaned.
 
     Raises:
         RowError: another shape, an empty option, or fewer than two.
     """
-    options = rows.options_of(value, "key 'options'")
+    options = choices.options_of(value, "key 'options'")
     if options is None:
         raise RowError("key 'options': expected two options or more, an object letter -> text, or a list")
     return {letter: clean(text) for letter, text in options.items()}
@@ -98,7 +98,7 @@ def right_letter(options: Mapping[str, str], label: object, text: object = None)
     Raises:
         RowError: the label names no option, or label and text name different ones.
     """
-    label, text = (rows.option_text(clean(value), options) for value in (label, text))
+    label, text = (choices.option_text(clean(value), options) for value in (label, text))
     named = re.sub(r"[().:、：（）．\s]", "", clean(label) or clean(text)).upper()
     if clean(label) and named in options:
         # the text beside a letter may be worded freely; it only must not be another option's own text
