@@ -26,7 +26,7 @@ from medr3_plugin.errors import RowError, shown
 from medr3_plugin.records import Document, Hit, Sample, SearchTurn
 from medr3_plugin.retrieval.corpus.documents import document_of
 from medr3_plugin.rewards.shown_documents import was_retrieved
-from medr3_plugin.rows import sample_of, triples_of
+from medr3_plugin.rows import CountFromOne, sample_of, triples_of
 from medr3_plugin.rows.values import is_missing
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN, parse
 
@@ -38,17 +38,19 @@ def read_rows(path: Path, stage: str) -> Iterator[Sample | RowError]:
     """The samples of a file, in order; a `RowError` for a wrong row.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: the file cannot be read, or (after its last row) its labels count from 1.
     """
-    documents = _Documents()
+    documents, counted = _Documents(), CountFromOne()
     for row in tables.json_lines(path):
         if row.error:
             yield RowError(f"{row.where}: {row.error}")
             continue
+        counted.see(row.data, row.where)
         try:
             yield trajectory_of(row.data, row.where, stage, documents)
         except RowError as error:
             yield error
+    counted.check()
 
 
 def trajectory_of(

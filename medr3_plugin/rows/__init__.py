@@ -10,25 +10,39 @@ is not there. A text such as "None", "NA" or "null" is content like any other.
 
 from __future__ import annotations
 
+import html
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from medr3_plugin.errors import RowError, shown
+from medr3_plugin.errors import RowError, UserError, shown
 from medr3_plugin.records import Reference, Sample, Triple
 from medr3_plugin.rows.options import (
     LABELS,
     OPTIONS,
     letter_of,
+    letters_by_text,
+    named_options,
     numbered_option,
     option_columns,
     option_text,
     options_of,
+    right_letter,
 )
-from medr3_plugin.rows.values import is_missing, number_as_text, plain
+from medr3_plugin.rows.values import (
+    clean,
+    has,
+    is_empty,
+    is_missing,
+    name_of,
+    names_of,
+    number_as_text,
+    plain,
+    whole_number,
+)
 from medr3_plugin.text import name_key
 from medr3_plugin.yaml_section import mistake
 
@@ -36,7 +50,10 @@ Form = TypeVar("Form")
 
 _ODD_JSON = re.compile(r"\\u[dD][89a-fA-F]|NaN")
 """What pydantic does not read in JSON: half an emoji, of a text that was cut, and a table's empty cell."""
-_PLACE = re.compile(r"\d+(?:\.0)?")
+ANSWERS = ("answers", "answer", "golden_answers")
+"""Names under which a row may have its accepted answers."""
+IDS = ("id", "_id", "qid")
+"""Names under which a row may have its id."""
 
 
 def sample_of(row: Mapping[str, Any], where: str, *, response: str = "") -> Sample:
@@ -59,21 +76,28 @@ def sample_of(row: Mapping[str, Any], where: str, *, response: str = "") -> Samp
     info = plain(row.get("extra_info")) or {}
     if not isinstance(info, Mapping):
         raise RowError(f"{where}: field 'extra_info': expected an object, got {shown(info)}")
-    named = next((name for name in OPTIONS if _first(name, info, row) is not None), "")
-    given = _first(named, info, row) if named else option_columns(row)
-    options = options_of(given, f"{where}: field {named or OPTIONS[0]!r}")
+    named, given = _given_options(info, row)
+    options = options_of(given, f"{where}: field {named!r}")
     return Sample(
         id=_identity(info, row, where),
         question=_question(info, row, options, where),
         response=response,
-        answers=_among(options, _answers(info, row, options, where), where),
+        answers=_answers(info, row, options, where),
         options=options,
         dataset=str(_first("dataset", info, row) or row.get("data_source") or ""),
-        gold_docs=texts_of(_first("gold_docs", info, row), f"{where}: field 'gold_docs'"),
+        gold_docs=names_of(_first("gold_docs", info, row), f"{where}: field 'gold_docs'"),
         references=references_of(_first("references", info, row), where),
         stage=str(info.get("stage") or row.get("stage") or "joint"),
         stage_progress=_progress(plain(info.get("stage_progress")), where),
     )
+
+
+def _given_options(*holders: Mapping[str, Any]) -> tuple[str, Any]:
+    """The name of the field that has a row's options, and what it has."""
+    for name in OPTIONS:
+        if (value := _first(name, *holders)) is not None:
+            return name, value
+    return OPTIONS[0], option_columns(holders[-1])
 
 
 def _progress(value: Any, where: str) -> float:
@@ -83,17 +107,9 @@ def _progress(value: Any, where: str) -> float:
 
 
 def _identity(info: Mapping[str, Any], row: Mapping[str, Any], where: str) -> str:
-    for value in (info.get("id"), row.get("id"), info.get("index")):
-        if is_missing(value):
-            continue
-        if (
-            isinstance(value, bool | float)
-            or not str(value).strip()
-            or isinstance(plain(value), list | Mapping)
-        ):
-            raise RowError(f"{where}: field 'id': expected a string or a whole number, got {shown(value)}")
-        return str(value)
-    return where
+    place = f"{where}: field 'id'"
+    values = (info.get("id"), *map(row.get, IDS), info.get("index"))
+    return next((name for value in values if (name := name_of(value, place))), where)
 
 
 def _question(
@@ -102,17 +118,17 @@ def _question(
     value = _first("question", info, row)
     if value is not None and not isinstance(value, str):
         raise RowError(f"{where}: field 'question': expected a string, got {shown(value)}")
-    if value:
+    if value and value.strip():
         bare = info.get("original_question")
         whole = isinstance(bare, str) and bare and options and value.startswith(bare)
-        return str(bare) if whole else without_options(value, options)
+        return str(bare) if whole else without_options(html.unescape(value), options)
     messages = plain(_first("prompt", row))
     messages = plain(_first("raw_prompt", row)) if messages is None else messages
     turns = [m for m in messages if isinstance(m, Mapping)] if isinstance(messages, list | tuple) else []
     asked = [turn.get("content") for turn in turns if turn.get("role") == "user"]
     if asked and isinstance(asked[-1], str):
         return without_options(asked[-1], options)
-    raise RowError(f"{where}: field 'question' is missing")
+    raise RowError(f"{where}: field 'question' is missing or empty{has(row)}")
 
 
 def without_options(question: str, options: Mapping[str, str] | None) -> str:
@@ -121,42 +137,79 @@ def without_options(question: str, options: Mapping[str, str] | None) -> str:
     >>> without_options("Which?\\nA. this\\nB. that", {"A": "this", "B": "that"})
     'Which?'
     """
+    lines = question.rstrip().split("\n")
+    listed = [clean(line) for line in lines[-len(options) :]] if options else []
     for mark in (".", ")"):
-        listed = "".join(f"\n{letter}{mark} {text}" for letter, text in (options or {}).items())
-        if listed and question.rstrip().endswith(listed):
-            return question.rstrip().removesuffix(listed).rstrip()
+        if options and listed == [f"{letter}{mark} {text}" for letter, text in options.items()]:
+            return "\n".join(lines[: -len(options)]).rstrip()
     return question
 
 
 def _answers(
     info: Mapping[str, Any], row: Mapping[str, Any], options: Mapping[str, str] | None, where: str
 ) -> tuple[str, ...]:
-    reward_model = row.get("reward_model")
-    candidates = [(info, "answers")]
-    if isinstance(reward_model, Mapping):
-        candidates.append((reward_model, "ground_truth"))  # before the row's: they may hold the solution
-    candidates += [(row, key) for key in ("answers", "answer", "golden_answers")]
-    for holder, key in candidates:
-        value = plain(holder.get(key))
-        if not is_missing(value) and value != []:
-            also = row.get("answer_aliases") if holder is row else None
-            return tuple(
-                dict.fromkeys(
-                    answer
-                    for name, held in ((key, value), ("answer_aliases", plain(also)))
-                    if not is_missing(held) and held != []
-                    for answer in accepted(held, f"{where}: field {name!r}")
-                )
-            )
-    for key in LABELS if options else ():
-        if not is_missing(label := plain(row.get(key))):
+    """The accepted answers; options are named by their texts."""
+    truth = row.get("reward_model")
+    for holder, key in ((info, "answers"), (truth if isinstance(truth, Mapping) else {}, "ground_truth")):
+        if not is_empty(value := plain(holder.get(key))):  # before the row's, which may be a solution
             place = f"{where}: field {key!r}"
-            return accepted(numbered_option(label, options or {}, place) or label, place)
-    raise RowError(f"{where}: field 'answer' is missing (nor is there a reward_model.ground_truth)")
+            return _among(options, accepted(value, place), place)
+    given = ((key, plain(row.get(key))) for key in ANSWERS)
+    name, value = next(((key, value) for key, value in given if not is_empty(value)), ("answer", None))
+    place = f"{where}: field {name!r}"
+    if options and (label := label_of(row)):
+        return (options[_labelled(label[1], value, options, f"{where}: field {label[0]!r}")],)
+    if is_empty(value):
+        wanted = "'answer_idx'" if options else "'answers'"
+        raise RowError(f"{where}: field 'answer' or {wanted} is missing or empty{has(row)}")
+    if not options:
+        aliases = plain(row.get("answer_aliases"))
+        more = () if is_empty(aliases) else accepted(aliases, f"{where}: field 'answer_aliases'")
+        return tuple(dict.fromkeys((*accepted(value, place), *more)))
+    if isinstance(value, bool) and letters_by_text(options, str(value)):
+        value = str(value)
+    answers = accepted(value, place)
+    if name == "answers":  # of a run's trajectory: the options' texts, also where one is another's letter
+        return _among(options, answers, place)
+    return tuple(dict.fromkeys(_named(answer, options, place) for answer in answers))
 
 
-def _among(options: Mapping[str, str] | None, answers: tuple[str, ...], where: str) -> tuple[str, ...]:
-    """`answers` without an option's letter before its text, and without marks around a letter ("(b)").
+def label_of(row: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """The field that names the right option by letter or number, and what it has."""
+    given = ((key, plain(row.get(key))) for key in LABELS)
+    return next(((key, value) for key, value in given if not is_empty(value)), None)
+
+
+def _labelled(label: Any, answer: Any, options: Mapping[str, str], place: str) -> str:
+    """The letter of the option that a label names, which the answer beside it must not contradict."""
+    if isinstance(label, list):
+        if len(label) != 1:
+            raise RowError(f"{place}: {shown(label)}; give one letter, or several as a list under 'answer'")
+        label = label[0]
+    if isinstance(answer, list):
+        answer = answer[0]
+    try:
+        letter = numbered_option(label, options, place)
+        return right_letter(options, letter or label, answer if isinstance(answer, str) else None)
+    except RowError as error:
+        raise RowError(f"{place}: {str(error).removeprefix(f'{place}: ')}") from None
+
+
+def _named(answer: str, options: Mapping[str, str], place: str) -> str:
+    """The text of the option that an answer names by its letter, its text or a number; any other answer unchanged."""
+    number = None if letters_by_text(options, answer) else numbered_option(answer, options, place)
+    if number is not None:
+        return options[number]
+    found = named_options(options, answer)
+    if len(found) > 1:
+        raise RowError(
+            f"{place}: {answer!r} fits the options {', '.join(sorted(found))}; give the letter as 'answer_idx'"
+        )
+    return options[found.pop()] if found else answer
+
+
+def _among(options: Mapping[str, str] | None, answers: tuple[str, ...], place: str) -> tuple[str, ...]:
+    """`answers` that are letters of options, or begin with one, as the options' texts.
 
     Raises:
         RowError: they are numbers that name no option.
@@ -165,16 +218,54 @@ def _among(options: Mapping[str, str] | None, answers: tuple[str, ...], where: s
         return answers
     texts = {name_key(text) for text in options.values()}
     known = texts | {letter.casefold() for letter in options}
-    if all(_PLACE.fullmatch(answer) and name_key(answer) not in known for answer in answers):
+    if all(whole_number(answer) is not None and name_key(answer) not in known for answer in answers):
         raise RowError(
-            f"{where}: field 'answer': {', '.join(answers)} is not an option; give the option's letter or its text"
+            f"{place}: {', '.join(answers)} is not an option; give the option's letter or its text"
         )
 
     def named(answer: str) -> str:
         letter = "" if name_key(answer) in texts else letter_of(answer)
-        return letter if letter in options else option_text(answer, options)
+        return options[letter] if letter in options else option_text(answer, options)
 
     return tuple(dict.fromkeys(map(named, answers)))
+
+
+class CountFromOne:
+    """Whether the numbers by which rows name their right option count from 1: one past the last, and none is 0.
+
+    Were only the rows that show it left out, the others would be read as the option after the right one.
+    """
+
+    def __init__(self) -> None:
+        self._past = ""
+        self._within = self._zero = False
+
+    def see(self, row: Mapping[str, Any], where: str) -> None:
+        """Note a plain row; rows of verl have no numbers."""
+        label = label_of(row)
+        number = whole_number(plain(row.get("answer")) if label is None else label[1])
+        if number is None or self._zero or "reward_model" in row:
+            return
+        self._zero = number == 0
+        try:
+            options = options_of(_given_options(row)[1], "options") or {}
+        except RowError:  # named when its turn comes
+            return
+        if options and not ({str(number)} & options.keys() or letters_by_text(options, str(number))):
+            self._within = self._within or 0 < number < len(options)
+            if number == len(options):
+                self._past = self._past or f"{where}: the right option is {number} of {number}"
+
+    def check(self) -> None:
+        """To be called after the last row.
+
+        Raises:
+            UserError: they count from 1.
+        """
+        if self._past and self._within and not self._zero:
+            raise UserError(
+                f"{self._past}, and in no row 0: the labels count from 1; subtract 1 from each, or give letters"
+            )
 
 
 def accepted(value: Any, place: str) -> tuple[str, ...]:
@@ -206,11 +297,17 @@ def accepted(value: Any, place: str) -> tuple[str, ...]:
         if set(present) != {"target"}:
             raise RowError(f"{expected}, got an object with {', '.join(map(repr, present)) or 'no key'}")
         return accepted(present["target"], f"{place}.target")
-    entries = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    entries = [plain(entry) for entry in (value if isinstance(value, list | tuple) else [value])]
+    entries = [entry for entry in entries if not is_empty(entry)]
+    if entries and all(isinstance(entry, list) for entry in entries):
+        # lists of synonyms: one list is one answer with aliases; several are an enumeration
+        if len(entries) > 1:
+            raise RowError(f"{place}: several answers with synonyms each; give one list of accepted answers")
+        return accepted(entries[0], place)
     answers = [number_as_text(entry) for entry in entries]
-    if not answers or not all(isinstance(answer, str) and answer.strip() for answer in answers):
-        raise RowError(f"{expected}, none empty; got {shown(value)}")
-    return tuple(dict.fromkeys(answers))
+    if not answers or not all(isinstance(answer, str) for answer in answers):
+        raise RowError(f"{expected}, not empty; got {shown(value)}")
+    return tuple(dict.fromkeys(map(clean, answers)))
 
 
 class _Reference(BaseModel):
@@ -256,20 +353,6 @@ def _read(adapter: TypeAdapter[Form], value: Any, place: str) -> Form | None:
         raise RowError(str(mistake(error, place))) from None
     except (ValueError, RecursionError) as error:
         raise RowError(f"{place}: not JSON: {error}") from None
-
-
-def texts_of(value: Any, place: str) -> tuple[str, ...]:
-    """A list of texts; empty for null.
-
-    Raises:
-        RowError: another shape.
-    """
-    value = plain(value)
-    if is_missing(value):
-        return ()
-    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise RowError(f"{place}: expected a list of strings, got {shown(value)}")
-    return tuple(value)
 
 
 def _first(key: str, *holders: Mapping[str, Any]) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from string import ascii_uppercase as LETTERS  # noqa: N812 (a constant here)
 from typing import Any
 
 from medr3_plugin.errors import RowError, shown
-from medr3_plugin.rows.values import is_missing, number_as_text, plain, whole_number
-from medr3_plugin.text import name_key
+from medr3_plugin.rows.values import clean, is_empty, is_missing, number_as_text, plain, whole_number
+from medr3_plugin.text import bare_words, name_key
 
 _MARKS = (". ", ") ", ": ", "、", ".", ")", ":")  # between an option's letter and its text
 OPTIONS = ("options", "option", "choices")
@@ -52,7 +53,7 @@ def options_of(value: Any, place: str) -> dict[str, str] | None:
     value = plain(value)
     if isinstance(value, str) and value.strip():
         value = _written(value, place)
-    if is_missing(value) or value in ("", [], {}):
+    if is_empty(value):
         return None
     pairs = list(_pairs(value))
     while pairs and (is_missing(pairs[-1][1]) or pairs[-1][1] == ""):
@@ -70,7 +71,7 @@ def options_of(value: Any, place: str) -> dict[str, str] | None:
             raise RowError(f"{place.removesuffix(chr(39))}.{letter}': expected a string, got {shown(text)}")
         if letter in options:
             raise RowError(f"{place}: the letter {letter} appears twice")
-        options[letter] = text
+        options[letter] = clean(text)
     if len(options) < 2:
         raise RowError(f"{place}: expected two options or more, got {shown(value)}")
     return _without_letters(options)
@@ -132,6 +133,52 @@ def numbered_option(value: Any, options: Mapping[str, str], place: str) -> str |
     return letters[number]
 
 
+def right_letter(options: Mapping[str, str], label: object, text: object = None) -> str:
+    """The letter of the right option, from a label (a letter or an option's text) and the answer's text.
+
+    Raises:
+        RowError: the label names no option, or label and text name different ones.
+    """
+    label, text = clean(label), clean(text)
+    named = letter_of(option_text(label or text, options))
+    if label and named in options:
+        # the text beside a letter may be worded freely; it only must not be another option's own text
+        stated = letters_by_text(options, option_text(text, options)) or {letter_of(text)} & options.keys()
+        if stated and named not in stated:
+            raise RowError(f"label {label!r} and answer text {text!r} name different options")
+        return named
+    found = named_options(options, label, text)
+    if len(found) == 1:
+        return found.pop()
+    answer = label or text
+    if not found:
+        several = named and options.keys() >= set(named)
+        together = "; only one option can be right, or each of a list by itself" if several else ""
+        raise RowError(f"answer {answer!r} names none of the options {', '.join(options)}{together}")
+    raise RowError(
+        f"answer {answer!r} fits the options {', '.join(sorted(found))}; give the letter as 'answer_idx'"
+    )
+
+
+def named_options(options: Mapping[str, str], *names: str) -> set[str]:
+    """Letters of the options that any of the names is the text of; the first that is not empty may be a letter."""
+    names = tuple(option_text(name, options) for name in names if name)
+    found = {letter for name in names for letter in letters_by_text(options, name)}
+    return found | ({letter_of(names[0])} & options.keys() if names else set())
+
+
+def letters_by_text(options: Mapping[str, str], text: str) -> list[str]:
+    """Letters of the options with this text; signs ("< 5", "> 5") are ignored only if nothing matches."""
+    if not text:
+        return []
+    exact = [letter for letter, option in options.items() if option.casefold() == text.casefold()]
+    return exact or [
+        letter
+        for letter, option in options.items()
+        if bare_words(option) and bare_words(option) == bare_words(text)
+    ]
+
+
 def _without_letters(options: dict[str, str]) -> dict[str, str]:
     """Options whose texts all begin with their own letters ("A. Gout", "B. Sepsis") without these."""
     texts = {}
@@ -163,5 +210,5 @@ def _pairs(value: Any) -> Iterable[tuple[str, Any]]:
 
 
 def letter_of(name: Any) -> str:
-    """An option's letter without the marks around it, in upper case: B of "(b)"."""
-    return str(name).strip().strip("().:（）．：、").upper()
+    """An option's letter without the marks around it, in upper case: B of "( b )"."""
+    return unicodedata.normalize("NFKC", str(name)).strip(" \t\r\n().:、").upper()
