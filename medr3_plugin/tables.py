@@ -352,17 +352,17 @@ def _read_csv(
             continue
         where = f"{path}:{line}"
         if header is None:
-            if error := _no_text(columns):
-                raise UserError(f"{where}: {error}")
             header = _header(where, columns, names)
+            if header and (odd := _no_text(columns)):
+                raise UserError(f"{where}: {odd}")
             if header:
                 continue
         yield _csv_row(where, path.name, columns, header, split)
 
 
 def _csv_row(where: str, file: str, columns: list[str], header: list[str], split: str) -> RawRow:
-    if error := _no_text(columns):
-        return RawRow(where, {"raw": [_shown(cell) for cell in columns]}, split, error)
+    if odd := _no_text(columns):
+        return RawRow(where, {"raw": [_shown(cell) for cell in columns]}, split, odd)
     if not header:
         return RawRow(where, {"_columns": columns, "_file": file}, split)
     if len(columns) != len(header):

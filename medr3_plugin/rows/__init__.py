@@ -157,7 +157,9 @@ def _answers(
     given = ((key, plain(row.get(key))) for key in ANSWERS)
     name, value = next(((key, value) for key, value in given if not is_empty(value)), ("answer", None))
     place = f"{where}: field {name!r}"
-    if options and (label := label_of(row)):
+    label = label_of(row) if options else None
+    # a label that names no option says something else, unless nothing but it names one
+    if options and label and (is_empty(value) or _names_one(label[1], options)):
         return (options[_labelled(label[1], value, options, f"{where}: field {label[0]!r}")],)
     if is_empty(value):
         wanted = "'answer_idx'" if options else "'answers'"
@@ -178,6 +180,11 @@ def label_of(row: Mapping[str, Any]) -> tuple[str, Any] | None:
     """The field that names the right option by letter or number, and what it has."""
     given = ((key, plain(row.get(key))) for key in LABELS)
     return next(((key, value) for key, value in given if not is_empty(value)), None)
+
+
+def _names_one(label: Any, options: Mapping[str, str]) -> bool:
+    named = isinstance(label, str) and named_options(options, clean(label))
+    return isinstance(label, list) or whole_number(label) is not None or bool(named)
 
 
 def _labelled(label: Any, answer: Any, options: Mapping[str, str], place: str) -> str:
@@ -303,7 +310,7 @@ def accepted(value: Any, place: str) -> tuple[str, ...]:
         # lists of synonyms: one list is one answer with aliases; several are an enumeration
         if len(entries) > 1:
             raise RowError(f"{place}: several answers with synonyms each; give one list of accepted answers")
-        return accepted(entries[0], place)
+        entries = [plain(entry) for entry in entries[0] if not is_empty(plain(entry))]
     answers = [number_as_text(entry) for entry in entries]
     if not answers or not all(isinstance(answer, str) for answer in answers):
         raise RowError(f"{expected}, not empty; got {shown(value)}")
