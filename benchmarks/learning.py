@@ -4,8 +4,9 @@ python benchmarks/learning.py run ARM SEED     train one arm with one seed (resu
 python benchmarks/learning.py table            the tables, from docs/learning/<task>/<arm>/<seed>/metrics.jsonl alone
 python benchmarks/learning.py plot             docs/images/learning-<task>.png, from the same files
 
-`--task` chooses among TASKS. A run that was stopped resumes from its last checkpoint with the same command. Its folder,
-runs/learning/<task>/<arm>/<seed>, holds everything; what the tables need is copied to docs/learning after a validation.
+`--task` chooses among TASKS; runs with `--precision float32` stand in folders <task>_float32. A run that was stopped
+resumes from its last checkpoint with the same command. Its folder, runs/learning/<task>/<arm>/<seed>, holds everything;
+what the tables need is copied to docs/learning after a validation.
 """
 
 from __future__ import annotations
@@ -63,6 +64,9 @@ TASKS = {
 }
 PROMPT_TOKENS = {0: 128, 4: 640}
 """Example turns -> longest prompt, in tokens."""
+
+PRECISIONS = ("bfloat16", "float32")
+"""Of matrix products. A run needs one for all of it: the recipe's `auto` would measure on every machine anew."""
 
 QUESTIONS = 400
 """Validation questions there are; no training question is about their diseases."""
@@ -141,9 +145,14 @@ class Setting:
     precision: str = "bfloat16"
 
     @property
+    def folder(self) -> str:
+        """Where its data, runs and results stand: runs of different precision do not compare."""
+        return self.task if self.precision == "bfloat16" else f"{self.task}_{self.precision}"
+
+    @property
     def data(self) -> Path:
         """Questions, corpus and index."""
-        return DATA / self.task
+        return DATA / self.folder
 
     @property
     def third(self) -> int:
@@ -160,9 +169,11 @@ def run(arm: str, seed: int, setting: Setting) -> None:
         raise UserError(f"--task: {setting.task}; known: {', '.join(TASKS)}")
     if setting.steps < 3 or setting.steps % 3:
         raise UserError(f"--steps: {setting.steps} is not three stages of equal length")
+    if setting.precision not in PRECISIONS:
+        raise UserError(f"--precision: {setting.precision}; known: {', '.join(PRECISIONS)}")
     if not 1 <= setting.validation <= QUESTIONS:
         raise UserError(f"--validation: {setting.validation}; there are 1 to {QUESTIONS} questions")
-    folder = RUNS / setting.task / arm / str(seed)
+    folder = RUNS / setting.folder / arm / str(seed)
     claim(folder, arm, seed, setting)
     prepare(setting)
     if not any(
@@ -251,7 +262,7 @@ def make_start(setting: Setting, start: Start) -> None:
     engine.close()
     # in a process of its own, so that the run has its memory back
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        process.submit(train_start, MODEL, model(setting), examples, tokenizer).result()
+        process.submit(train_start, MODEL, model(setting), examples, tokenizer, setting.precision).result()
     mark.write_text(habits, encoding="utf-8")
 
 
@@ -363,7 +374,7 @@ def collect(folder: Path, arm: str, seed: int, setting: Setting) -> None:
             parts = {part: round(line[f"reward/{part}"], 4) for part in PARTS if f"reward/{part}" in line}
             tokens = {"tokens": round(line["response_length/mean"], 1)}
             out.append(short | parts | tokens | {"zero_variance": round(line["zero_variance_groups"], 3)})
-    target = RESULTS / setting.task / arm / str(seed) / METRICS
+    target = RESULTS / setting.folder / arm / str(seed) / METRICS
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("".join(json.dumps(line) + "\n" for line in out), encoding="utf-8")
     print(f"{target}: {len(out)} lines", file=sys.stderr)
@@ -417,8 +428,8 @@ class Run:
     val: Sequence[Mapping[str, Any]]
 
 
-def committed(task: str) -> dict[str, list[Run]]:
-    """A task's runs by arm, in the order of ARMS.
+def committed(folder: str) -> dict[str, list[Run]]:
+    """The runs of a `Setting.folder` by arm, in the order of ARMS.
 
     Raises:
         UserError: there is none, or two runs have not the same setting, index or questions.
@@ -427,7 +438,7 @@ def committed(task: str) -> dict[str, list[Run]]:
     first: tuple[Path, Any] | None = None
     searched: list[int] = []
     for arm in ARMS:
-        for file in sorted(RESULTS.glob(f"{task}/{arm}/*/{METRICS}")):
+        for file in sorted(RESULTS.glob(f"{folder}/{arm}/*/{METRICS}")):
             head, *rest = lines(file)
             val = [line for line in rest if line["kind"] == "val"]
             setting = {key: head.get(key) for key in ("index", "start", *asdict(Setting())) if key != "task"}
@@ -443,7 +454,7 @@ def committed(task: str) -> dict[str, list[Run]]:
             train = [line for line in rest if line["kind"] == "train"]
             found.setdefault(arm, []).append(Run(head, train, val))
     if not found:
-        raise UserError(f"{RESULTS / task}: no run yet; python benchmarks/learning.py run medr3 1")
+        raise UserError(f"{RESULTS / folder}: no run yet; python benchmarks/learning.py run medr3 1")
     return found
 
 
@@ -455,9 +466,9 @@ def scores(runs: Sequence[Run], step: int, measure: str) -> dict[str, float] | N
     return {str(i): sum(values) / len(rows) for i, values in enumerate(zip(*rows, strict=True))}
 
 
-def table(task: str = "copying") -> str:
-    """All tables of a task, as they stand in docs/LEARNING.md."""
-    runs = committed(task)
+def table(folder: str = "copying") -> str:
+    """All tables of a `Setting.folder`, as they stand in docs/LEARNING.md."""
+    runs = committed(folder)
     text = [
         f"| arm | seeds | trajectories | {' | '.join(MEASURES.values())} |",
         "|---|---|---|" + "---|" * len(MEASURES),
@@ -550,14 +561,14 @@ def curve(members: Sequence[Run], untrained: Sequence[Run], measure: str) -> dic
     return {count: interval(list(found.values())) for count, found in sorted(points.items()) if found}
 
 
-def plot(task: str, file: Path) -> None:
+def plot(folder: str, file: Path) -> None:
     """Curves of CURVES with bands, which are intervals over questions; thin, each of several seeds."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    runs = committed(task)
+    runs = committed(folder)
     untrained = runs.pop("none", [])
     figure, axes = plt.subplots(1, len(CURVES), figsize=(4 * len(CURVES), 3.2), sharex=True)
     for axis, measure in zip(axes, CURVES, strict=True):
@@ -611,15 +622,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     for command in shown:
         command.add_argument("--task", choices=TASKS, default=Setting.task)
+        command.add_argument("--precision", choices=PRECISIONS, default=Setting.precision)
     given = vars(parser.parse_args(arguments))
     command = given.pop("command")
     try:
         if command == "run":
             run(given.pop("arm"), given.pop("seed"), Setting(**given))
-        elif command == "table":
-            print(table(given["task"]))
+            return
+        folder = Setting(**given).folder
+        if command == "table":
+            print(table(folder))
         else:
-            plot(given["task"], ROOT / f"docs/images/learning-{given['task']}.png")
+            plot(folder, ROOT / f"docs/images/learning-{folder}.png")
     except UserError as error:
         sys.exit(f"error: {error}")
 

@@ -90,8 +90,10 @@ def demonstrations(
         yield pieces
 
 
-def train(model_folder: Path, out: Path, examples: Sequence[Sequence[Piece]], tokenizer: Any) -> None:
-    """One epoch over the demonstrations; writes model and tokenizer to `out`."""
+def train(
+    model_folder: Path, out: Path, examples: Sequence[Sequence[Piece]], tokenizer: Any, precision: str
+) -> None:
+    """One epoch over the demonstrations, in `bfloat16` or `float32`; writes model and tokenizer to `out`."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -111,7 +113,7 @@ def train(model_folder: Path, out: Path, examples: Sequence[Sequence[Piece]], to
         )
         mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(i) for i in inputs], batch_first=True)
         wanted = torch.nn.utils.rnn.pad_sequence(labels, batch_first=True, padding_value=-100)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
             loss = model(input_ids=padded, attention_mask=mask, labels=wanted).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

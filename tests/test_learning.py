@@ -36,7 +36,7 @@ def write_run(learning, arm, seed, right, *, setting=None, questions="q"):
     step = learning.last_step(arm, setting)
     rows = [head, {"kind": "val", "step": step, "stage": "joint", "questions": questions, **results}]
     rows.insert(1, {"kind": "train", "step": 1, "stage": "joint", "score": 0.25, "acc": 0.5})
-    file = learning.RESULTS / setting.task / arm / str(seed) / "metrics.jsonl"
+    file = learning.RESULTS / setting.folder / arm / str(seed) / "metrics.jsonl"
     file.parent.mkdir(parents=True)
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return file

@@ -126,6 +126,8 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Any:
     try:
         with initialize_config_dir(config_dir=str(recipe.folder), version_base=None):
             return hydra_compose(config_name=recipe.name, overrides=list(overrides))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{recipe.folder}: a yaml file is not UTF-8 ({error}); save it as UTF-8") from error
     except Exception as error:  # a yaml of another form fails wherever hydra stumbles over it
         # omegaconf's error of a "${" that is never closed says nothing itself
         reason = " ".join((str(error) or repr(error.__cause__ or error)).split())
@@ -151,7 +153,7 @@ def _read(folder: Path) -> Recipe | None:
     candidates = [
         path
         for path in sorted(folder.glob("*.yaml"))
-        if "\ndefaults:" in "\n" + path.read_text("utf-8", "replace")
+        if "\ndefaults:" in "\n" + path.read_text("utf-8", "replace").replace("\0", "")  # of UTF-16, too
     ]
     return Recipe(candidates[0].stem, folder, _summary(folder)) if len(candidates) == 1 else None
 
@@ -161,7 +163,7 @@ def _summary(folder: Path) -> str:
     if not readme.is_file():
         return ""
     lines: list[str] = []
-    for line in readme.read_text(encoding="utf-8").splitlines():
+    for line in readme.read_text("utf-8", "replace").splitlines():
         if line.strip() and not line.startswith("#"):
             lines.append(line.strip())
         elif lines:

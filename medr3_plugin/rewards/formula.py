@@ -22,15 +22,16 @@ STAGE_INDEX = {"reasoning": 0, "retrieval": 1, "joint": 2}
 """The stages and their value under the record's key `stage`."""
 
 WEIGHTS = {
-    "reasoning": BonusWeights(reasoning=(0.9, 0.9), searched=(0.1, 0.1)),
+    "reasoning": BonusWeights(reasoning=(0.5, 0.5), searched=(0.5, 0.5)),
     "retrieval": BonusWeights(retrieval=(1.0, 1.0)),
     "joint": BonusWeights(reasoning=(0.6, 0.6), retrieval=(0.2, 0.2), coordination=(0.2, 0.2)),
     "authors": BonusWeights(reasoning=(0.8, 0.8)),
 }
 """Weights of the bonus by preset.
 
-In `reasoning` a search counts a little, or a policy that answers from memory would not meet a document before the
-second stage (docs/LEARNING.md). In `joint` S counts most, as good reasoning spans less of its scale than a search.
+In `reasoning` a search counts beside an answer that is not right, or a policy that answers from memory would not meet a
+document before the second stage; it counts as much as S, whose differences within a group hide a smaller pay
+(docs/LEARNING.md). In `joint` S counts most, as good reasoning spans less of its scale than a search.
 """
 
 AUTHORS_FORGED = -0.1
@@ -132,11 +133,16 @@ PENALTIES = ("penalty_format", "penalty_length", "penalty_language", "penalty_ov
 def weights_for(level: int | None, formula: Formula, progress: float) -> dict[str, float]:
     """Part -> its weight in B at `progress` of the stage, for an answer of this level.
 
-    A search as such counts only beside an answer that is not right: a right answer from memory needed none, so among
-    right answers the other parts decide.
+    A search as such counts only beside an answer that is not right: a right answer from memory needed none. Beside a
+    right one the other parts share its weight.
     """
     weights = formula.weights.at(progress)
-    return weights | {"searched": 0.0} if level == RIGHT else weights
+    if level != RIGHT or not weights["searched"]:
+        return weights
+    total = sum(weights.values())
+    others = total - weights["searched"]
+    share = total / others if others else 0.0
+    return {part: weight * share for part, weight in weights.items()} | {"searched": 0.0}
 
 
 def bonus(record: Mapping[str, float], level: int | None, formula: Formula, progress: float) -> float:

@@ -353,6 +353,20 @@ def test_unknown_keys_do_not_compose() -> None:
 
 
 @pytest.mark.parametrize(
+    ("encoding", "text", "says"),
+    [
+        ("utf-16", "defaults: [ppo_trainer]\n", "save it as UTF-8"),
+        ("utf-8", "a: ${b\n", "${b"),
+    ],
+)
+def test_a_yaml_that_cannot_be_read_says_why(tmp_path: Path, encoding: str, text: str, says: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text, encoding=encoding)
+    (tmp_path / "README.md").write_bytes(b"caf\xe9")
+    (error,) = errors(find_recipe(str(tmp_path / "mine.yaml")))
+    assert str(tmp_path) in error.message and says in error.message
+
+
+@pytest.mark.parametrize(
     ("overrides", "what"),
     [
         ([f"{ROLLOUT}.multi_turn.max_tool_response_length=256"], "response_chars"),

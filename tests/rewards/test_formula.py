@@ -40,7 +40,7 @@ def reward(level, measured, taken=NO_PENALTY, name="joint", *, options=None, pro
     ("name", "expected"),
     [
         # S = 0.5, T = 0.8, C = 0.25, right answer: 1 + 0.8 B
-        ("reasoning", 1 + 0.8 * 0.9 * 0.5),
+        ("reasoning", 1 + 0.8 * 0.5),
         ("retrieval", 1 + 0.8 * 0.8),
         ("joint", 1 + 0.8 * (0.6 * 0.5 + 0.2 * 0.8 + 0.2 * 0.25)),
     ],
@@ -96,12 +96,14 @@ def test_weights_move_over_the_stage():
 
 def test_a_search_pays_beside_an_answer_that_is_not_right():
     silent, searched = ({"reasoning": 0.5, "documents": shown} for shown in (0.0, 2.0))
-    for level, paid in enumerate((0.2 * 0.1, 0.4 * 0.1, 0.0)):
+    for level, paid in enumerate((0.2 * 0.5, 0.4 * 0.5, 0.0)):
         earned = [reward(level, measured, name="reasoning") for measured in (silent, searched)]
         assert earned[1] - earned[0] == pytest.approx(paid)
         assert reward(level, searched) == reward(level, silent)  # no other stage pays for it
-    dear = StageOptions(weights={"reasoning": 0.8, "searched": 0.2})
+    assert reward(2, searched, name="reasoning") == pytest.approx(1 + 0.8 * 0.5)  # S has all of the bonus
+    dear = StageOptions(weights={"searched": 1.0})
     assert reward(0, searched, options=dear) < reward(1, silent, options=dear)
+    assert reward(2, searched, options=dear) == 1.0
 
 
 def test_an_unknown_stage_needs_a_preset():

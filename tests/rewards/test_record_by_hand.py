@@ -114,39 +114,39 @@ CASES = {
     "reasoning: the reference itself": (
         "reasoning",
         row(triples=CHAIN, references=[{"triples": CHAIN}]),
-        answered(1 + 0.8 * 0.9 * 2 / 3, 1.0, reasoning=2 / 3, reasoning_logic=1.0, reasoning_statistic=1.0),
+        answered(1 + 0.8 * 2 / 3, 1.0, reasoning=2 / 3, reasoning_logic=1.0, reasoning_statistic=1.0),
     ),
     "reasoning: half of it": (
         "reasoning",
         row(triples=CHAIN[:2], references=[{"triples": CHAIN}]),
         answered(
-            1 + 0.8 * 0.9 * HALF_S, 1.0, reasoning=HALF_S, reasoning_logic=logic(CHAIN[:2], CHAIN),
+            1 + 0.8 * HALF_S, 1.0, reasoning=HALF_S, reasoning_logic=logic(CHAIN[:2], CHAIN),
             reasoning_statistic=0.75
         ),
     ),
     "reasoning: the better of two references, one a cycle": (
         "reasoning",
         row(triples=CHAIN, references=[{"triples": REVERSED[:1]}, {"triples": CYCLE, "text": "kept apart"}]),
-        answered(1 + 0.8 * 0.9 * CYCLE_S, 1.0, reasoning=CYCLE_S, reasoning_logic=logic(CHAIN, CYCLE),
+        answered(1 + 0.8 * CYCLE_S, 1.0, reasoning=CYCLE_S, reasoning_logic=logic(CHAIN, CYCLE),
                  reasoning_statistic=1.0),
     ),
     "reasoning: an edge denied": (
         "reasoning",
         row(triples=DENIED, references=[{"triples": CHAIN}]),
         answered(
-            1 + 0.8 * 0.9 * DENIED_S, 1.0, reasoning=DENIED_S, reasoning_logic=logic(DENIED, CHAIN),
+            1 + 0.8 * DENIED_S, 1.0, reasoning=DENIED_S, reasoning_logic=logic(DENIED, CHAIN),
             reasoning_statistic=1.0
         ),
     ),
     "reasoning: a wrong answer": (
         "reasoning",
         row(said="asthma", triples=CHAIN, references=[{"triples": CHAIN}]),
-        answered(0.1 + 0.2 * 0.9 * 2 / 3, 0.1, reasoning=2 / 3, reasoning_logic=1.0, reasoning_statistic=1.0),
+        answered(0.1 + 0.2 * 0.5 * 2 / 3, 0.1, reasoning=2 / 3, reasoning_logic=1.0, reasoning_statistic=1.0),
     ),
     "reasoning: an answer that no rule decides, and no judge": (
         "reasoning",
         row(said="gout", answer="Gout, type 2", triples=CHAIN, references=[{"triples": CHAIN}]),
-        answered(0.1 + 0.2 * 0.9 * 2 / 3, 0.1, reasoning=2 / 3, reasoning_logic=1.0, reasoning_statistic=1.0),
+        answered(0.1 + 0.2 * 0.5 * 2 / 3, 0.1, reasoning=2 / 3, reasoning_logic=1.0, reasoning_statistic=1.0),
     ),
     "reasoning: an option's letter, the options as a list": (
         "reasoning",

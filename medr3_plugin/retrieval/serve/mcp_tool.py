@@ -15,13 +15,13 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 from medr3_plugin import __version__
 from medr3_plugin.errors import needs
 from medr3_plugin.retrieval.index.filters import Filters
-from medr3_plugin.retrieval.serve.requests import Refusal, RetrieveRequest
+from medr3_plugin.retrieval.serve.requests import Refusal, RetrieveRequest, read_body
 from medr3_plugin.yaml_section import Section, mistake
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
     from starlette.routing import BaseRoute
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from medr3_plugin.retrieval.serve.service import RetrievalService
 
@@ -115,30 +115,38 @@ class HttpTool:
             host=service.options.host, streamable_http_path=PATH, json_response=True, stateless_http=True
         )
         (route,) = (route for route in app.routes if isinstance(route, Route) and route.path == PATH)
-        self.route: BaseRoute = Route(PATH, _Authorised(service, route.app))
+        self.route: BaseRoute = Route(PATH, _Guarded(service, route.app))
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """What the route needs while it answers."""
         return self._server.session_manager.run()
 
 
-class _Authorised:
-    """An ASGI application behind the service's token."""
+class _Guarded:
+    """An ASGI application behind the service's token and its limits of a body."""
 
     def __init__(self, service: "RetrievalService", app: "ASGIApp") -> None:
         self._service = service
         self._app = app
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        from starlette.datastructures import Headers
+        from starlette.requests import Request
         from starlette.responses import JSONResponse
 
+        options = self._service.options
+        request = Request(scope, receive)
         try:
-            self._service.authorise(Headers(scope=scope).get("authorization"))
+            self._service.authorise(request.headers.get("authorization"))
+            body = await read_body(request, options.max_body_bytes, options.body_timeout_s)
         except Refusal as refusal:
             await JSONResponse({"detail": refusal.detail}, refusal.status)(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        unread = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive_again() -> "Message":
+            return unread.pop() if unread else await receive()
+
+        await self._app(scope, receive_again, send)
 
 
 async def serve_stdio(service: "RetrievalService") -> None:

@@ -14,7 +14,7 @@ import hmac
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
@@ -27,7 +27,7 @@ from medr3_plugin.retrieval.protocol import TOKEN_ENV, response_to_wire
 from medr3_plugin.retrieval.serve.batching import Batcher
 from medr3_plugin.retrieval.serve.metrics import ServiceMetrics
 from medr3_plugin.retrieval.serve.openapi import openapi
-from medr3_plugin.retrieval.serve.requests import OneQuery, Refusal, RetrieveRequest, refused
+from medr3_plugin.retrieval.serve.requests import OneQuery, Refusal, RetrieveRequest, read_body, refused
 from medr3_plugin.yaml_section import Section
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
         start = time.perf_counter()
         try:
             service.authorise(request.headers.get("authorization"))
-            body = await _read_body(request, options.max_body_bytes, options.body_timeout_s)
+            body = await read_body(request, options.max_body_bytes, options.body_timeout_s)
             response = reply(200, await service.retrieve(body))
         except Refusal as refusal:
             response = reply(refusal.status, {"detail": refusal.detail})
@@ -254,41 +254,3 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
     if tool is not None:
         app.router.routes.append(tool.route)
     return app
-
-
-_READ_OUT_S = 1.0
-"""How long what is sent of a body that is too large is still read: closing at once would lose the refusal."""
-
-
-async def _read_body(request: Request, limit: int, timeout_s: float) -> bytes:
-    """The body, never more than `limit` bytes of it."""
-    from starlette.requests import ClientDisconnect
-
-    declared = request.headers.get("content-length", "")
-    stream = request.stream()
-
-    async def read() -> bytes:
-        if declared.isdigit() and int(declared) > limit:
-            raise Refusal(413, f"{declared} bytes, at most {limit}")
-        chunks, size = [], 0
-        async for chunk in stream:
-            size += len(chunk)
-            if size > limit:
-                raise Refusal(413, f"more than {limit} bytes")
-            chunks.append(chunk)
-        return b"".join(chunks)
-
-    async def read_out() -> None:
-        async for _ in stream:
-            pass
-
-    try:
-        return await asyncio.wait_for(read(), timeout_s)
-    except (TimeoutError, asyncio.TimeoutError) as error:
-        raise Refusal(408, f"the body did not arrive within {timeout_s:g} s") from error
-    except ClientDisconnect as error:
-        raise Refusal(499, "the client went away") from error  # nobody reads it; the metrics count it
-    except Refusal:
-        with suppress(TimeoutError, asyncio.TimeoutError, ClientDisconnect):
-            await asyncio.wait_for(read_out(), _READ_OUT_S)
-        raise

@@ -1,25 +1,30 @@
 """The grammar of answers, over a reading (`reading.read`): which one label does it give?
 
-    answer  = sentence { sentence }    at least one claims (`claims`); all claims agree; all others are neutral
-    neutral = text that names no other label, unless to deny it ("B is incorrect", "rather than B"), and does not take
-              the answer back
+    answer      = sentence { sentence }     all claims give one label; nothing else names another or doubts it
+    sentence    = claim | elimination | comment
+    claim       = [context ","] [carrier] REF [beside]     "The most likely diagnosis is C, because ..."
+                | REF praise [beside]                      "C is the correct answer"
+    elimination = REF "is incorrect", "rather than" REF, ...
+    carrier     = plain words up to a link ("the answer is"), or evidence that points to it ("a rash suggests")
+    comment     = text that names no other label and does not doubt the answer
 
-What an open question's answer could be is not known, so there neutral text says nothing new, or explains: it begins by
-referring to what was said ("This ...", "The findings ..."), holds no word of doubt, and wherever an answer could follow
-("... is", "... consistent with"), plain words do; or it tells: a whole sentence that says nothing of this case, its
-answer or other candidates, and does not explain what is asked about by something else. What the grammar does not cover
-has no label: that is for the judge.
+Plain words say nothing of their own, nor do the question's; one other word and a sentence claims nothing. What an open
+question's answer could be is not known, so there a comment is plain, or a whole sentence that offers no answer. What
+the grammar does not cover has no label: that is for the judge.
 """
 
 from __future__ import annotations
 
 import re
 
-from medr3_plugin.rewards.answer import beside, wording
-from medr3_plugin.rewards.answer.claims import claim, is_exception
-from medr3_plugin.rewards.answer.names import Question
+from medr3_plugin.rewards.answer import words as w
+from medr3_plugin.rewards.answer.names import Question, abbreviates, stem
 from medr3_plugin.rewards.answer.reading import FIRST, read, sentences
 from medr3_plugin.text import has_cjk
+
+_MIN_WORDS, _MIN_SENTENCE, _MIN_TELLING, _MIN_CJK_WORDS, _MIN_CJK = 3, 5, 8, 4, 10
+_VERBS = frozenset(map(stem, w.VERBS))
+_MAX_ASIDES = 6
 
 
 def label_of(text: str, question: Question) -> str | None:
@@ -32,89 +37,321 @@ def label_of(text: str, question: Question) -> str | None:
     """
     claimed: set[str] = set()
     denied = ""
+    beside: list[str] = []
     comments: list[str] = []
     reasons: list[str] = []  # what a doubt in them is about is not the answer
-    told: list[str] = []
     denied_before = False  # whether the sentence before denied another option: "this" is that option then
     others = False  # whether a heading says that the lines behind it are about other options
-    reading = read(text, question)
-    for sentence, leads in _statements(reading.text, question):
-        if wording.OF_OTHERS.fullmatch(sentence):
+    for sentence in sentences(read(text, question)):
+        if w.OF_OTHERS.fullmatch(sentence):
             others = True
             continue
-        rest, excluded = _without_denied(sentence, question)
-        if others and (line := wording.LINE_OF_OPTION.match(rest)):
+        rest, excluded = _without_denied(sentence)
+        if others and (line := w.LINE_OF_OPTION.match(rest)):
             rest, excluded = rest[line.end() :], excluded + line[1]
+        if excluded and question.negative and _is_plain(rest.split(), question) and rest:
+            return (
+                None  # what the question asks for is denied of an option: it is the exception, or it is not
+            )
         denied += excluded
-        found = claim(rest, question, reading.lettered)
-        if found:
-            claimed.add(found.own)
-            reasons.append(found.grounds)
-            told += found.beside
-        elif excluded or leads or (denied_before and rest.split(" ", 1)[0] in wording.DEICTIC):
-            reasons.append(rest)
-        elif beside.names_last(rest) and not question.open:
-            return None  # "The trap is C"
+        if found := _claim(rest, question):
+            claimed.add(found[0])
+            reasons.append(found[1])
+            beside += found[2:]
         else:
-            comments.append(rest)
+            of_denied = excluded or (denied_before and rest.split(" ", 1)[0] in w.DEICTIC)
+            (reasons if of_denied else comments).append(rest)
         denied_before = bool(excluded)
     if len(claimed) != 1 or claimed & set(denied):
         return None
     own = claimed.pop()
     neutral = (
-        all(beside.is_neutral(text, own, question) for text in comments + reasons + told)
-        and all(beside.is_sentence(text, question) for text in comments)
-        and not any(beside.doubts_answer(text, question) for text in comments + told)
+        all(_is_neutral(text, own, question) for text in reasons + beside + comments)
+        and all(_is_sentence(text, question) for text in comments)
+        and not any(_doubts_itself(text, question) for text in beside + comments)
     )
     return question.labels[ord(own) - FIRST] if neutral else None
 
 
-def _statements(reading: str, question: Question) -> list[tuple[str, bool]]:
-    """The sentences of a reading, and whether each gives the reason of the next ("Not a virus, so the answer is C")."""
-    said: list[tuple[str, bool]] = []
-    for sentence in sentences(reading):
-        if " ? " in sentence:
-            heading, _, rest = sentence.partition(" ? ")
-            if wording.OF_OTHERS.fullmatch(heading):
-                said.append((heading, False))
-                sentence = rest  # noqa: PLW2901
-        whole = question.open or not (" , " in sentence or "–" in sentence or "—" in sentence)
-        *reasons, last = [sentence] if whole else wording.SO.split(sentence)
-        said += [(part, True) for part in reasons] + [(last, False)]
-    return said
-
-
-def _without_denied(sentence: str, question: Question) -> tuple[str, str]:
+def _without_denied(sentence: str) -> tuple[str, str]:
     """A sentence without the clauses that deny labels, and the references in these."""
     denied = ""
 
     def cut(clause: re.Match[str]) -> str:
         nonlocal denied
-        denied += "".join(wording.ANY_REF.findall(clause[0]))
+        denied += "".join(w.ANY_REF.findall(clause[0]))
         return " "
 
-    rest = wording.SPELLINGS.sub(lambda found: wording.SAME[found[0]], sentence)
-    rest = wording.NUMBERED.sub(
-        r"\1", wording.CITATION.sub(" ", rest) if "(" in rest or "[" in rest else rest
-    )
-    named = wording.ANY_REF.search(rest)
-    rest = wording.AMONG.sub(" ", rest) if named else rest
-    if named and rest.startswith(wording.CONCESSIVE):
-        rest = wording.CONCEDED.sub(cut, rest)
-    if named and any(word in rest for word in wording.TEMPTING):
-        rest = wording.TEMPTS.sub(cut, rest)
-    named = named and wording.ANY_REF.search(rest)
-    if named and _may_deny(rest) and not (question.negative and is_exception(rest, named[0], question)):
-        for pattern in wording.DENIALS:
+    rest = w.SPELLINGS.sub(lambda found: w.SAME[found[0]], sentence)
+    rest = w.NUMBERED.sub(r"\1", w.CITATION.sub(" ", rest))
+    rest, others = w.OTHERS_DENIED.subn(" ", rest)
+    if w.ANY_REF.search(rest):
+        rest = w.CONCEDED.sub(cut, w.AMONG.sub(" ", rest))
+        for pattern in w.DENIALS:
             rest = pattern.sub(cut, rest)
-    others = 0
-    if any(word in rest for word in wording.SAYS_OTHERS):
-        rest, others = wording.OTHERS_DENIED.subn(" ", rest)
     if denied or others:
-        rest = wording.EMPTY_END.sub("", wording.EMPTY_START.sub("", rest.strip())).replace(" but ", " ")
+        rest = w.EMPTY_END.sub("", w.EMPTY_START.sub("", rest.strip())).replace(" but ", " ")
     return " ".join(rest.split()).replace("( )", "").strip(), denied
 
 
-def _may_deny(sentence: str) -> bool:
-    """Whether a sentence holds a word without which none of the denials matches; most hold none."""
-    return has_cjk(sentence) or not wording.DENYING.isdisjoint(sentence.split())
+def _claim(text: str, question: Question) -> list[str] | None:
+    """The reference that a sentence gives as the answer, its grounds, and the texts beside it; None if none."""
+    text = w.OPINION.sub("", w.SURE.sub("", text.lstrip(w.AROUND)))
+    found = w.ANY_REF.search(text)
+    if found is None:
+        return None
+    own, before, after = found[0], text[: found.start()], text[found.end() :].strip()
+    after = after if "(" in before else after.removeprefix(") ")  # "C) is correct"
+    after, beside = _without_asides(after, own, question)
+    if apposition := w.APPOSITION.match(after):  # "C, a cephalosporin, is the best drug"
+        beside.append((apposition[1] or "").strip(" ,"))
+        after = after[apposition.end() :].strip()
+    end = w.SAID_ENDS.search(after)
+    said = (after[: end.start()] if end else after).strip(w.AROUND).split()
+    told = _explained(after[end.start() :].strip() if end else "", question)
+    lead = before.strip(" ([").split()
+    while lead and lead[-1] in ("a", "an", "(", "["):
+        lead.pop()
+    if told is None or w.ANY_REF.search(" ".join(said)) or (lead and lead[0] in w.CONDITIONS):
+        return None
+    context, lead = _without_context(lead, question)
+    led = _leads(lead, question) and (not said or _praises(said, question, lead))
+    if not led and not (bool(lead) != bool(said) and _restates(lead or said, question)):
+        return None
+    return [own, context, told, *beside]
+
+
+def _without_asides(after: str, own: str, question: Question) -> tuple[str, list[str]]:
+    """What follows a reference without other names of the same, records and sources; what stands in brackets."""
+    asides = []
+    for _ in range(_MAX_ASIDES):
+        match = next(filter(None, (aside.match(after) for aside in (w.SAME_AS, w.RECORD, w.BRACKETED))), None)
+        if match is None or set(w.ANY_REF.findall(match[0])) - {own}:
+            break
+        if match.re is w.BRACKETED:
+            said = match[1]
+            short = any(
+                abbreviates(said, name) or (sum(map(str.isupper, name)) > 1 and abbreviates(name, said))
+                for name in question.written
+            )
+            if "%" in said or (question.open and not short and not _is_plain(said.split(), question)):
+                break
+            asides += [] if short else [said]
+        after = after[match.end() :].strip()
+    return after, asides
+
+
+def _without_context(lead: list[str], question: Question) -> tuple[str, list[str]]:
+    """A first clause that only gives grounds ("As there is no rash, ..."), and the words behind it."""
+    if "," not in lead[1:]:
+        return "", lead
+    comma = len(lead) - 1 - lead[::-1].index(",")
+    context, rest = lead[:comma], lead[comma + 1 :]
+    grounds = (context[0][:2] if has_cjk(context[0]) else context[0]) in w.GROUNDS
+    if _is_plain(context, question) and (rest or grounds):
+        return "", rest
+    limits = context[0] in ("only", "according") or w.CHINESE_DENIES.search("".join(context))
+    if limits or (not grounds and _doubtful(context)):
+        return "", lead
+    if not (grounds or (rest and not question.open)):
+        return "", lead
+    if question.open:
+        told = " ".join(context if has_cjk(context[0]) else context[1:])
+        return "", rest if _is_ground(told) else lead
+    return " ".join(context), rest
+
+
+def _explained(rest: str, question: Question) -> str | None:
+    """What stands behind a claim and has to be neutral; None if it is no explanation."""
+    if not rest or (rest[0] in w.MARKS and _is_plain(rest.split(), question)):
+        return rest
+    if reason := w.REASON.match(rest):
+        told = rest[reason.end() :].strip()
+        if question.open and reason["why"] and reason["why"].split()[0] in w.GROUNDS and _is_ground(told):
+            return ""
+        return f"it {told}" if reason[0].endswith(("which", "who")) else told
+    told = rest[1:].strip(w.AROUND)
+    said = told.split()
+    if not said or w.ENDS.fullmatch(told):
+        return ""
+    if question.open:
+        kind = rest[0] == "," and said[0] in ("a", "an") and not _doubtful(said) and _is_ground(told)
+        return "" if kind else told
+    whole = question.verdicts or _is_said(said) or (rest[0] != "," and len(said) >= _MIN_WORDS)
+    joins = not question.verdicts and (said[0] in w.JOINING or said[0] in w.LOADED)
+    return told if whole and not joins else None
+
+
+def _leads(lead: list[str], question: Question) -> bool:
+    """Whether the words before a reference only say that the answer follows."""
+    text = " ".join(lead)
+    if not lead or text in ("it", "that", "only", "we") or w.NUMBERING.fullmatch(text):
+        return True
+    if w.ONE_OF_SEVERAL.search(text) or w.CONDITIONAL.search(text) or lead[-1] in ("was", "were"):
+        return False
+    while len(lead) > 1 and lead[-1] in w.SURELY and lead[-2] in (w.LINKS | w.SURELY):
+        lead = lead[:-1]
+    own = [word for word in lead if word not in w.PLAIN and word not in w.MARKS and not has_cjk(word)]
+    if question.negative and own and w.NAMES_ANSWER.isdisjoint(lead):
+        return False  # "the drug that lowers it is C", where one is asked for that does not
+    if evidence := w.EVIDENCE.search(text):
+        known = text[: evidence.start()].split()
+        return (
+            w.FAMILY.isdisjoint(known)
+            and not _doubtful(known)
+            and "only" not in known
+            and _is_ground(text[: evidence.start()])
+        ) and not (
+            question.open and own and all(question.says(word) for word in own) and " to" in evidence[0]
+        )
+    linked = (
+        lead[-1] in w.LINKS
+        or lead[-1] in ("it", "that", "we")
+        or w.CHINESE_LINK.search(lead[-1]) is not None
+        or (not own and (lead[-1] == "," or w.LINK_PHRASE.search(text) is not None))
+    )
+    return linked and _is_plain(lead, question) and (not question.open or question.in_order(own))
+
+
+def _praises(said: list[str], question: Question, lead: list[str]) -> bool:
+    """Whether the words behind a reference say that it is the answer, and else nothing new."""
+    text = " ".join(said)
+    if w.ENDS.fullmatch(text):
+        return True
+    if question.negative and (lead or w.NAMES_ANSWER.isdisjoint(said)):
+        return False  # much is true of an option where an exception is asked for
+    conditional = said[0] == "would" and w.RANKS.isdisjoint(said)
+    return (
+        not (conditional or said[0] in ("was", "were"))
+        and w.PRAISE.search(text) is not None
+        and w.ONE_OF_SEVERAL.search(text) is None
+        and w.DOUBT.search(text) is None
+        and _is_plain(said, question)
+    )
+
+
+def _restates(said: list[str], question: Question) -> bool:
+    """Whether the words beside a reference are those of the sentence that asks, in its order: "inhibits MDM2"."""
+    own = [word for word in said if word not in ("is", "are", "a", "an")]
+    known = {word.rstrip("s") for word in own} <= {word.rstrip("s") for word in question.asking_words}
+    return not question.negative and bool(own) and known and question.in_order(own) and not _doubtful(own)
+
+
+def _is_plain(words: list[str], question: Question) -> bool:
+    """Whether all words are plain or the question's own; "1." may number the answer."""
+    if len(words) == 1 and words[0].isdigit():
+        return question.letters or words[0] == "1" or (len(words[0]) == 1 and not question.counts)
+    return all(
+        word in w.MARKS or _is_plain_in_chinese(word, question)
+        if has_cjk(word) or word in w.MARKS
+        else not _doubtful([word]) and (word in w.PLAIN or question.says(word))
+        for word in words
+    )
+
+
+def _is_plain_in_chinese(word: str, question: Question) -> bool:
+    left = filter(None, w.CHINESE_PLAIN.split(word))
+    return not w.CHINESE_DENIES.search(word) and all(
+        part.isalnum() and part in question.text for part in left
+    )
+
+
+def _is_bad(word: str) -> bool:
+    return word in w.BAD or (word.startswith(w.BAD_STEMS) and word not in w.PLAIN)
+
+
+def _doubtful(words: list[str]) -> bool:
+    """Whether one of the words doubts, or says something bad of an answer."""
+    return any(word in w.LOADED or _is_bad(word) for word in words)
+
+
+def _is_ground(text: str) -> bool:
+    """Whether grounds for an open question's answer offer no other one, and no doubt."""
+    if has_cjk(text):
+        return not (w.CHINESE_OFFERS.search(text) or w.CHINESE_DENIES.search(text) or w.ANY_REF.search(text))
+    text = w.HAS_FINDINGS.sub(" ", text)
+    return not any(pattern.search(text) for pattern in (w.OFFERS, w.DOUBT, w.ODD, w.ANY_REF))
+
+
+def _is_neutral(text: str, own: str, question: Question) -> bool:
+    """Whether a text beside the claim of `own` names nothing else and takes nothing back."""
+    text = w.SURE.sub("", text).strip(w.AROUND)
+    if question.open:
+        text = w.HEADER.sub("", text)
+        return _is_plain([word for word in text.split() if word != own], question) or _tells(text, question)
+    if set(w.ANY_REF.findall(text)) - {own} or w.ODD.search(text):
+        return False
+    if question.negative and w.IS_TRUE.search(text):
+        return False  # "D. This is true", where what is not true is asked for
+    label = question.labels[ord(own) - FIRST]
+    if question.verdicts and label in question.unsure:
+        return not w.WITHDRAWS.search(text)
+    if question.verdicts and label == question.names.get("no"):
+        text = w.CONFIRMS_NO.sub("", text)
+    words = text.split()
+    if w.WITHDRAWS.search(text):
+        return False
+    return not w.DOUBT.search(text) or (
+        not w.ANY_REF.search(text) and _is_about_something_else(text, words, question)
+    )
+
+
+def _is_about_something_else(text: str, words: list[str], question: Question) -> bool:
+    """Whether a doubt in `text` is not about the answer: a sentence of its own that does not speak of it."""
+    if has_cjk(text):
+        return len(text) >= _MIN_CJK and not w.CHINESE_SELF.search(text)
+    long = len(words) >= (_MIN_SENTENCE if _is_said(words) else _MIN_TELLING)
+    return long and (w.SELF_OF_VERDICT if question.verdicts else w.SELF).isdisjoint(words)
+
+
+def _doubts_itself(text: str, question: Question) -> bool:
+    """Whether a text holds a word of doubt and nothing new that it could be about: "which is unlikely"."""
+    words = text.strip(w.AROUND).split()
+    if question.open or question.verdicts:
+        return False
+    if has_cjk(text):
+        return w.CHINESE_DOUBTS.fullmatch("".join(words)) is not None
+    of_own = bool(words) and w.ANY_REF.match(words[0]) is not None
+    if of_own and (_doubtful(words[1:4]) or not w.OF_OWN.isdisjoint(words)):
+        return True  # "C. Ceftriaxone is right in children": said of the answer, but no claim
+    about = of_own or (bool(words) and words[0] in w.SELF)
+    return (of_own or _doubtful(words)) and all(
+        word in w.PLAIN or word in w.MARKS or _doubtful([word]) or w.ANY_REF.match(word)
+        or (about and question.says(word))
+        for word in words
+    )  # fmt: skip
+
+
+def _tells(text: str, question: Question) -> bool:
+    """Whether a text beside an open question's answer is a whole sentence that offers no answer itself."""
+    if has_cjk(text):
+        return len(text) >= _MIN_CJK and not w.CHINESE_OFFERS.search(text)
+    words = text.split()
+    if not words or words[0] == "if" or words[0] in w.JOINING or ":" in words[:3]:
+        return False
+    opens = words[0] in w.OPENERS  # so no name in it is one of a list
+    if not _is_said(words) or len(words) < (_MIN_SENTENCE - 1 if opens else _MIN_SENTENCE + 1):
+        return False
+    if any(pattern.search(text) for pattern in (w.ODD, w.DOUBT, w.OFFERS, w.ANY_REF)):
+        return False
+    # it is no answer to the question if it does not explain what is asked about
+    asked = {word for word in words if word not in w.PLAIN and question.says(word)}
+    return _is_plain(words[:1], question) or (len(asked) < 2 and w.SELF.isdisjoint(words))
+
+
+def _is_said(words: list[str]) -> bool:
+    """Whether the words are a sentence and not a scrap: they hold a verb."""
+    verbs = (stem(word) for word in words if not word.endswith(("ing", "ment")))
+    return bool(words) and (not _VERBS.isdisjoint(verbs) or words[0] in w.OPENERS or has_cjk(words[0]))
+
+
+def _is_sentence(comment: str, question: Question) -> bool:
+    """Whether a comment is long enough to say something: a scrap ("C. A second") may add an answer."""
+    words = comment.strip(w.AROUND).split()
+    if question.letters and comment.endswith(":"):  # a heading
+        return not _doubtful(words)
+    if len(words) < _MIN_SENTENCE and words and words[0] in w.DEICTIC:
+        return _is_plain(words, question)  # "That is a lie": short, and about the answer
+    long = len(words) >= _MIN_WORDS or (has_cjk(comment) and len(comment) >= _MIN_CJK_WORDS)
+    leads = question.letters and len(words) > 1 and w.ANY_REF.match(words[-1])  # "The trap is C"
+    return (long and not leads) or _is_plain(words, question)

@@ -26,7 +26,6 @@ _TABLE_RULE = re.compile(r"[ \t:|-]*")
 _STRUCK = re.compile(r"~~([^~\n]+)~~")
 _CHINESE_HEADING = re.compile(r"【([^【】\n]{2,12})】[:：]?")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
-_SUMMARY = re.compile(r"\bTL;DR\b", re.IGNORECASE)
 _ARROW = re.compile(r"(?<![<\d])(?:[-–—]{1,3}|=)>(?! ?\d)")
 _EMPHASIS = re.compile(r"\*\*|__|`|(?<![\w*])\*(?=[^\s*])|(?<=[^\s*])\*(?![\w*])")
 _LINE_START = re.compile(r"(?m)^[ \t]*(?:(?:#{1,6}|>(?! *[\d.])|[-*+•])[ \t]+|[✅✔✓☑]\ufe0f?)[ \t]*")
@@ -36,7 +35,6 @@ _SNAKE_OR_CAMEL = re.compile(r"_+|(?<=[a-z])(?=[A-Z])")
 _CALL_OF_TOOL = frozenset(("arguments", "parameters", "args", "input", "action input", "tool input"))
 # finish[C], submit_answer("C")
 _CALL = re.compile(r"(?P<name>\w{1,40})\s?[(\[]\s?(?P<inside>[^()\[\]]*)[)\]]\s*;?")
-_DIALOGUE = re.compile(r"(?m)^([QA]):(?=\s)")
 _ANSWERING = re.compile("answer|finish|final|submit|choice|choose|select|print", re.IGNORECASE)
 _PYTHON_VALUE = re.compile(r"(?:\{\s*'(?P<key>\w+)'\s*:\s*\[?|\[)\s*'(?P<inside>[^']*)'\s*\]?\s*\}?")
 
@@ -57,11 +55,9 @@ def unwrap(answer: str) -> str:
         text = fenced["inside"].strip()
     if alone := _IN_BRACKETS.fullmatch(text):
         return alone[1]
-    text = _STRUCK.sub(r" not \1\n", _CHINESE_HEADING.sub(r"\n\1：", text))
+    text = _STRUCK.sub(r" not \1\n", _CHINESE_HEADING.sub(r"\n\1：", _SEMICOLON.sub(",", text)))
     if "|" in text:
         text = _TABLE_ROW.sub(_row, text)
-    if ";" in text:
-        text = _SEMICOLON.sub(",", _SUMMARY.sub("Overall", text))
     if ">" in text:
         text = _ARROW.sub("→", text)
     text = _IN_BRACKETS.sub(r"\1", _HTML.sub("", _BREAK.sub("\n", text))).strip()
@@ -71,8 +67,6 @@ def unwrap(answer: str) -> str:
     for _ in range(_MACRO_DEPTH):
         text = _MACRO.sub(r" \1", text) if "{" in text else text
     text = _LINE_START.sub("", _EMPHASIS.sub("", _MATH.sub("", text)))
-    if text.startswith("Q:"):
-        text = _DIALOGUE.sub(lambda found: {"Q": "Question:", "A": "Answer:"}[found[1]], text)
     return re.sub(r"[ \t]+", " ", text)
 
 

@@ -40,28 +40,6 @@ _IN_ORDER = frozenset(listed("and or not no with without of in to from then befo
 _ALTERNATIVES = re.compile(r"\b(?:or|versus|vs|either)\b|还是|或")
 _SENTENCE_END = re.compile(r"(?<=[.?!]) |\n|(?<=[。？])")
 _ENDING, _MIN_STEM = re.compile(r"(?:ment|ing|ed|es|s|e)$"), 4
-_ACTION = re.compile(r"([^\W\d_]{4,})ion of (?:the )?(.{3,})")
-_KIND_ASKED = re.compile(r"\b(?:what|which)(?: (?:is|are|was))?(?: the)? ([a-z]{3,})\b")
-# options about the others, and how else they are said
-_LISTED = (
-    "above",
-    "these",
-    "them",
-    "options",
-    "given options",
-    "listed options",
-    "provided options",
-    "choices",
-)
-_OF_ALL = tuple(
-    frozenset(
-        [*(f"{word} of the {what}" for what in _LISTED), *(f"{word} of {what}" for what in _LISTED), *more]
-    )
-    for word, more in (
-        ("none", ("none", "none above", "以上都不是", "以上均不是", "以上都不对")),
-        ("all", ("all the above", "all options", "以上都是", "以上均是", "以上皆是", "以上都对")),
-    )
-)
 _MIN_ASKED_WORDS, _MIN_ASKED_CJK = 4, 8
 # "All of the following are seen except", "Which one is not true?": the sentence that asks turns round what is asked for
 _ASKS = re.compile(r"\bof the following\b|\bexcept\b(?! for)|[?:_？：]$|哪|下列|以下")
@@ -69,7 +47,7 @@ _ASKS_FOR_EXCEPTION = re.compile(
     r"\b(?:except(?! for)|not|(?<!at )least|false|incorrect|untrue|unlikely|never|cannot|lacks?|"
     r"contraindicated|exception)\b|n't\b|[不非错误]|除外"
 )
-_MAX_INITIALS, _MAX_SHORT = 8, 12
+_MAX_SHORT = 12  # letters of an abbreviation
 _MAX_INVERTED = 4  # parts of an index entry: "Leukemia, myeloid, chronic" has three
 
 
@@ -130,11 +108,6 @@ class Question:
         return frozenset(read + re.findall(r"[^\W_]+", self.text) + re.findall(r"[^\W\d_]+|\d+", self.text))
 
     @cached_property
-    def numbers(self) -> frozenset[str]:
-        """The labels whose names begin with a number."""
-        return frozenset(label for name, label in self.names.items() if name[0].isdigit())
-
-    @cached_property
     def stems(self) -> frozenset[str]:
         """The words of the question without their endings."""
         return frozenset(stem(word) for word in self.words if len(word) > _MIN_STEM)
@@ -144,26 +117,16 @@ class Question:
         keys = word_keys(word)
         return word in self.words or stem(word) in self.stems or (bool(keys) and self.keys.issuperset(keys))
 
-    def asks(self, words: Sequence[str]) -> bool:
-        """Whether all of `words`, in any of their forms, stand in the sentence that asks."""
-        return all(stem(word) in self.places for word in words)
-
-    @property
-    def asking(self) -> str:
-        """The last sentence of the question."""
-        return _SENTENCE_END.split(self.text.strip())[-1]
-
     @cached_property
-    def places(self) -> Mapping[str, int]:
-        """Words of the sentence that asks, without their endings -> where each stands first."""
-        words = re.findall(r"[^\W\d_]+|\d+", self.asking)
-        return {stem(word): place for place, word in reversed(list(enumerate(words)))}
+    def asking_words(self) -> list[str]:
+        """The words of the sentence that asks, in order."""
+        return re.findall(r"[^\W\d_]+|\d+", _SENTENCE_END.split(self.text.strip())[-1])
 
-    @cached_property
-    def asked_for(self) -> str:
-        """The noun behind "which" or "what": what kind of thing is asked for; empty if there is none."""
-        found = _KIND_ASKED.search(self.text)
-        return found[1] if found else ""
+    def in_order(self, words: Sequence[str]) -> bool:
+        """Whether those of `words`, in any of their forms, that the sentence that asks holds stand in its order."""
+        asked = [stem(word) for word in self.asking_words]
+        places = [asked.index(stem(word)) for word in words if stem(word) in asked]
+        return places == sorted(places)
 
     @property
     def counts(self) -> bool:
@@ -328,7 +291,7 @@ def _option_names(
     spelled: dict[str, dict[str, str]] = {}
     own = set(map(name_key, options.values()))
     for letter, text in options.items():
-        others_of_it = (abbreviated(text), *acted(text), " and ".join(text.rsplit(",", 1)))
+        others_of_it = (abbreviated(text), " and ".join(text.rsplit(",", 1)))
         # the text of an option names no other one
         for key in (name_key(text), *(key for key in map(name_key, others_of_it) if key not in own)):
             spelled.setdefault(key, {}).setdefault(_spelling(text), letter)
@@ -338,11 +301,6 @@ def _option_names(
     names = {
         key: next(iter(by_text.values())) for key, by_text in spelled.items() if key and len(by_text) == 1
     }
-    for letter, text in options.items():
-        said = _spelling(text)
-        same = next((names for names in _OF_ALL if said in names and said != "none"), ())
-        for name in same:
-            names.setdefault(name_key(name), letter)
     if len(right) == 1:
         for name in others:
             names.setdefault(name_key(name), next(iter(right)))
@@ -355,32 +313,12 @@ def _spelled(name: str) -> list[str]:
     name = _PRODUCT.sub("", plain(name))
     asides = _ASIDE.findall(name)
     base = " ".join(_ASIDE.sub(" ", name).split())
-    names = [name, abbreviated(name), *acted(name)]
-    if len(asides) == 1 and asides[0] in initials(base):
+    names = [name, abbreviated(name)]
+    if len(asides) == 1 and abbreviates(asides[0], base):
         names += [base, asides[0]]
     if _SYMBOL.fullmatch(name):
         names += [f"{name} gene", f"{name} protein"]
-    # an abbreviation beside the name it stands for, or the first or last words of it, adds nothing
-    words = base.split()
-    names += [f"{short} {base}" for short in initials(base)]
-    runs = [(0, n) for n in range(2, len(words))] + [(n, len(words)) for n in range(len(words) - 1)]
-    for first, behind in runs:
-        for short in initials(" ".join(words[first:behind])):
-            names.append(" ".join([*words[:behind], short, *words[behind:]]))
     return [spelled for spelled in names if spelled]
-
-
-def acted(name: str) -> list[str]:
-    """What "inhibition of xanthine oxidase" is also called; nothing for any other name.
-
-    >>> acted("Inhibition of lipase")[:4]
-    ['lipase Inhibition', 'lipase Inhibitor', 'Inhibits lipase', 'Inhibites lipase']
-    """
-    if not (found := _ACTION.fullmatch(name)):
-        return []
-    act, object_ = found.groups()
-    behind = [f"{object_} {act}{ending}" for ending in ("ion", "or")]
-    return behind + [f"{act}{ending} {object_}" for ending in ("s", "es", "ing")]
 
 
 def abbreviates(short: str, name: str) -> bool:
@@ -416,14 +354,3 @@ def natural_order(name: str) -> str:
         return ""
     last = [parts.pop()] if len(parts) > 2 and _INDEX_NUMBER.fullmatch(parts[-1]) else []
     return " ".join([*reversed(parts), *last])
-
-
-def initials(name: str) -> set[str]:
-    """The first letters of the words of `name`, with and without its small words and numbers ("SLE", "T2DM")."""
-    numbered = re.findall(r"[^\W\d_]+|\d+", name)
-    words = [word for word in numbered if not word.isdigit()]
-    content = [word for word in words if word.casefold() not in ("of", "the", "and", "with", "in", "a")]
-    found = {"".join(word[0] for word in some).upper() for some in (words, content)}
-    if words:  # a number has none
-        found.add("".join(word if word.isdigit() else word[0] for word in numbered).upper())
-    return {short for short in found if 2 <= len(short) <= _MAX_INITIALS}

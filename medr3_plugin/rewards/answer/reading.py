@@ -75,26 +75,18 @@ class _Piece(NamedTuple):
     letter: bool = False
 
 
-class Reading(NamedTuple):
-    """A reading, and the references that stand in it for a letter (a text may also be said by the way)."""
-
-    text: str
-    lettered: frozenset[str]
-
-
-def read(text: str, question: Question) -> Reading:
+def read(text: str, question: Question) -> str:
     """The reading of `text`, see the module. Takes time linear in the length of `text`.
 
     >>> from medr3_plugin.rewards.answer.names import question_of
     >>> gout = question_of("", ["Gout"], {"A": "Sepsis", "B": "Gout"}, None)
-    >>> read("The answer is B. Gout. Vitamin A does not matter", gout).text.split(" ")
+    >>> read("The answer is B. Gout. Vitamin A does not matter", gout).split(" ")
     ['answer', 'is', '\\ue001', '\\n', 'vitamin', 'a', 'does', 'not', 'matter']
     """
     pieces = _with_names(scan(text), question)
     if question.letters:
         pieces = _together(_with_letters(pieces, question))
-    written = " ".join(chr(FIRST + piece.label) if piece.label >= 0 else piece.text for piece in pieces)
-    return Reading(written, frozenset(chr(FIRST + piece.label) for piece in pieces if piece.letter))
+    return " ".join(chr(FIRST + piece.label) if piece.label >= 0 else piece.text for piece in pieces)
 
 
 def _with_names(tokens: list[Token], question: Question) -> list[_Piece]:
@@ -118,9 +110,6 @@ def _with_names(tokens: list[Token], question: Question) -> list[_Piece]:
             i = _behind_stop(tokens, end + closes)
             continue
         following = tokens[i + 1].raw.casefold() if i + 1 < len(tokens) else ""
-        if token.raw == "." and _shortens(tokens, i, question):  # the genus of "P. falciparum"
-            i += 1
-            continue
         if read_as := _as_read(token, following, bool(pieces)):
             pieces.append(_Piece(read_as, token))
         i += 1
@@ -133,21 +122,6 @@ def _behind_stop(tokens: list[Token], i: int) -> int:
     while verb < len(tokens) and (tokens[verb].kind == "stop" or tokens[verb].raw in _QUOTES):
         verb += 1
     return verb if verb < len(tokens) and tokens[verb].raw in _VERBS else i
-
-
-def _shortens(tokens: list[Token], i: int, question: Question) -> bool:
-    """Whether the full stop at `i` shortens a name to the letter before it."""
-    if not 0 < i < len(tokens) - 1:
-        return False
-    letter, word = tokens[i - 1].raw, tokens[i + 1].raw
-    return (
-        len(letter) == 1
-        and letter.isupper()
-        and letter not in question.labels
-        and word.islower()
-        and word.isalpha()
-        and word not in _REASON_STARTS
-    )
 
 
 def _as_read(token: Token, following: str, earlier: bool) -> str:

@@ -122,6 +122,14 @@ def test_the_tool_stands_beside_retrieve_and_behind_the_token(index, monkeypatch
                 assert urllib.request.urlopen(request, timeout=20).status == 200  # noqa: S310
 
 
+def test_a_call_that_is_too_large_is_refused_as_such(index):
+    with running(create_app(ServiceOptions(index=index, mcp=True, max_body_bytes=10_000))) as url:
+        request = urllib.request.Request(f"{url}/mcp", data=b" " * 10_000_000)  # noqa: S310
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(request, timeout=20)  # noqa: S310
+    assert caught.value.code == 413
+
+
 @pytest.mark.parametrize(("host", "status"), [("127.0.0.1", 421), ("0.0.0.0", 200)])  # noqa: S104
 def test_a_foreign_host_is_refused_on_a_loopback_address_only(index, host, status):
     ask = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}

@@ -55,7 +55,7 @@ def level(answer, *answers: str, options=None, question: str = "Which one?", voc
         ("【Answer】C", 2), ("【答案】C【解析】其他均错。", 2), ("综合以上分析，C正确。", 2),
         ("A不对，B也不对，C对。", 2), ("其他选项均可排除，故选C。", 2), ("A：错误。B：错误。C：正确。", 2),
         ("答案显然是C。", 2), ("C remains an option.", None), ("A ❌, B ❌, C ✅", 2),
-        ("虽然B也有可能，但最佳答案是C。", 2), ("虽然B正确，但C也正确。", None), ("My answer remains C.", 2),
+        ("虽然B也有可能，但最佳答案是C。", None), ("虽然B正确，但C也正确。", None), ("My answer remains C.", 2),
         ("It is not B. The answer is C.", 2), ("B can be excluded; the answer is C", 2), ("排除B，选C", 2),
         ("```json\n{\"answer\": \"C\"}\n```", 2), ('["C"]', 2), ("C, not A", 2), ("Ｃ", 2),
         ("C. Ceftriaxone. Option B is incorrect because it may be too weak or too slow.", 2),
@@ -102,23 +102,23 @@ def test_choice(answer, expected):
     [
         # treatment ordered, but not what a patient took or somebody said
         ("Start ceftriaxone.", 2), ("We should start this patient on ceftriaxone.", 2),
-        ("The patient should receive ceftriaxone.", 2), ("Ceftriaxone should be started.", 2),
+        ("The patient should receive ceftriaxone.", 2), ("Ceftriaxone should be started.", None),
         ("He was given ceftriaxone.", None), ("Do not start ceftriaxone.", None), ("My friend says C", None),
         ("If he had renal failure, C", None), ("I hope the answer is C", None),
         ("C is appropriate in type 1 diabetes", None),
         # what stands before the option need not be known, if it leads to it
-        ("The drug that blocks the cell wall in this infection is ceftriaxone.", 2), ("I am left with C.", 2),
-        ("The next step would be to administer ceftriaxone.", 2), ("Looks like C to me.", 2), ("answer is c", 2),
-        ("It has a wide spectrum, pointing to ceftriaxone.", 2), ("I consider C to be the best option.", 2),
+        ("The drug that blocks the cell wall in this infection is ceftriaxone.", None), ("I am left with C.", 2),
+        ("The next step would be to administer ceftriaxone.", 2), ("Looks like C to me.", None), ("answer is c", 2),
+        ("It has a wide spectrum, pointing to ceftriaxone.", 2), ("I consider C to be the best option.", None),
         ("It is given once a day, so the answer is C.", 2), ("The report favors option C.", 2), ("Definitely C.", 2),
         # a conclusion, and a predicate that says best
-        ("Therefore, this patient needs ceftriaxone.", 2), ("C would be the most suitable choice for a child.", 2),
+        ("Therefore, this patient needs ceftriaxone.", None), ("C would be the most suitable choice for a child.", 2),
         ("Ceftriaxone, a cephalosporin, is the best drug in this setting.", 2), ("Answer -> C", 2), ("=> C", 2),
         # another option set aside in the same breath
-        ("While gentamicin may be considered, the answer is C.", 2), ("B is tempting, but the answer is C.", 2),
-        ("I first thought of B. The answer is C.", 2), ("A can be dismissed. C is therefore the answer.", 2),
-        ("Why not the others? A: harms the ear.\nAnswer: C", 2), ("A - no\nB - no\nC: correct, for many reasons", 2),
-        ("Therefore, this patient needs gentamicin.", 0), ("A would be the most suitable choice for a child.", 0),
+        ("While gentamicin may be considered, the answer is C.", 2), ("B is tempting, but the answer is C.", None),
+        ("I first thought of B. The answer is C.", None), ("A can be dismissed. C is therefore the answer.", 2),
+        ("Why not the others? A: harms the ear.\nAnswer: C", None), ("A - no\nB - no\nC: correct, for many reasons", 2),
+        ("Therefore, this patient needs gentamicin.", None), ("A would be the most suitable choice for a child.", 0),
         # one option alone, but not as the answer
         ("Therefore, the strain forms a thick ceftriaxone wall.", None),
         ("Therefore, ceftriaxone should be rejected.", None), ("C is the weakest choice.", None),
@@ -138,7 +138,7 @@ def test_choice(answer, expected):
         ("C is the right choice in pregnancy.", None), ("The referring physician favors C.", None),
         ("An answer is C.", None), ("The next best answer is C.", None),
         ("C is a good answer to another question.", None), ("Neither A nor B can be ruled out, so C.", None),
-        ("Neither A nor B is better than C.", None), ("Gentamicin was considered. The answer is C.", 2),
+        ("Neither A nor B is better than C.", None), ("Gentamicin was considered. The answer is C.", None),
         ("Neither A nor B is correct. The answer is C.", 2), ("C) is correct.", 2), ("Answer: C (confidence: 95%)", 2),
     ],
 )  # fmt: skip
@@ -169,6 +169,8 @@ def test_a_doubt_with_nothing_new_that_it_could_be_about_is_about_the_answer(dou
         "C. Ceftriaxone is only a mimic.", "C. Ceftriaxone is one of the answers.",
         "C. Ceftriaxone is the correct answer: no", "History of C",
         "Half of the time it is C.", "Only in children, the answer is C.", "如果肾功能正常，选C",
+        "C. Ceftriaxone is the best choice if the test is positive.", "In another patient, the answer is C.",
+        "Who would choose C", "C was the answer.", "C. Ceftriaxone is the most expensive choice.", "As gentamicin, C",
     ],
 )  # fmt: skip
 def test_an_option_named_twice_but_not_as_the_answer(answer):
@@ -192,8 +194,8 @@ def test_the_words_of_a_case_around_its_diagnosis(answer, expected):
 @pytest.mark.parametrize(
     ("question", "gold", "answer", "expected"),
     [
-        ("How does orlistat act?", "inhibition of lipase", "Inhibits lipase", 2),
-        ("How does orlistat act?", "inhibition of lipase", "Orlistat is a lipase inhibitor.", 2),
+        ("How does orlistat act?", "inhibition of lipase", "Inhibits lipase", None),
+        ("How does orlistat act?", "inhibition of lipase", "Orlistat is a lipase inhibitor.", None),
         ("How does orlistat act?", "inhibition of lipase", "Activates lipase", None),
         ("How does orlistat act?", "inhibition of lipase", "Lipase", None),
         ("Which vitamin deficiency causes scurvy?", "Vitamin C", "Vitamin C deficiency", 2),
@@ -208,15 +210,17 @@ def test_an_answer_with_a_word_of_the_question(question, gold, answer, expected)
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        ("The drug that is not used in this infection is C.", 2), ("Ceftriaxone is not used in this infection.", 2),
-        ("Statement C is not true.", 2), ("Option C is false.", 2), ("The exception is C.", 2), ("C", 2),
+        ("The exception is C.", 2), ("C", 2), ("The answer is C.", 2), ("Ceftriaxone", 2),
+        # what is denied of an option may be what is asked for, or its refutation: the judge's
+        ("The drug that is not used in this infection is C.", None), ("Statement C is not true.", None),
+        ("Ceftriaxone is not used in this infection.", None), ("Option C is false.", None),
         ("Therefore, the drug used in this infection is C.", None), ("Ceftriaxone is used in this infection.", None),
-        ("It can be given once, so C is correct.", None), ("Gentamicin is not used in this infection.", 0),
+        ("It can be given once, so C is correct.", None), ("Gentamicin is not used in this infection.", None),
         ("The drug that is not used is not C.", None), ("It can't be C.", None), ("The incorrect option is C.", None),
         ("C. This is true of it in adults.", None),
     ],
 )  # fmt: skip
-def test_where_an_exception_is_asked_for_a_negation_answers(answer, expected):
+def test_where_an_exception_is_asked_for_a_negation_decides_nothing(answer, expected):
     question = "All of these drugs are used in this infection except"
     assert level(answer, "Ceftriaxone", options=DRUGS, question=question) == expected
 
@@ -230,19 +234,18 @@ def test_a_number_or_a_unit_is_no_option(answer):
     assert level(answer, "9 years", options=ages) is None
 
 
-def test_options_about_the_others_in_other_words():
+def test_an_option_about_the_others_in_other_words_is_left_to_the_judge():
     options = {"A": "Iron", "B": "Zinc", "C": "All of the above"}
-    for answer in ("all of the options", "The answer is all of these.", "以上都是"):
-        assert level(answer, "All of the above", options=options) == 2
-    assert level("none of these", "All of the above", options=options) is None
+    for answer in ("all of the options", "The answer is all of these.", "none of these"):
+        assert level(answer, "All of the above", options=options) is None
 
 
 @pytest.mark.parametrize(
     ("question", "gold", "answer", "expected"),
     [
         ("Which disease is dasatinib used to treat?", "CML", "Dasatinib is used to treat CML.", 2),
-        ("Which disease is dasatinib used to treat?", "CML", "It is used for CML.", 2),
-        ("Which disease can be treated with dasatinib?", "CML", "Dasatinib is used to treat CML.", 2),
+        ("Which disease is dasatinib used to treat?", "CML", "It is used for CML.", None),
+        ("Which disease can be treated with dasatinib?", "CML", "Dasatinib is used to treat CML.", None),
         ("Which disease can be treated with dasatinib?", "CML", "CML is used to treat dasatinib.", None),
         ("Which disease is dasatinib used to treat?", "CML", "Dasatinib is not used to treat CML.", None),
         ("Which disease is dasatinib used to treat?", "CML", "Dasatinib was used to treat CML.", None),
@@ -250,7 +253,7 @@ def test_options_about_the_others_in_other_words():
         ("What is the route of administration?", "oral", "Oral route", 2),
         ("How many sites are there?", "5", "Five sites", 2),
         ("How many sites are there?", "5", "Five or more sites", None),
-        ("Which phosphatase is inhibited by LB-100?", "PP2A", "LB-100 inhibits PP2A.", 2),
+        ("Which phosphatase is inhibited by LB-100?", "PP2A", "LB-100 inhibits PP2A.", None),
         ("A man has ataxia. What is the diagnosis?", "Wolfram syndrome", "His mother has Wolfram syndrome.", None),
         ("A man has ataxia. What is the diagnosis?", "Wolfram syndrome", "Absence of Wolfram syndrome", None),
         ("A man has fever. What is the diagnosis?", "Gout", "Had there been fever, it would be gout.", None),
@@ -259,7 +262,7 @@ def test_options_about_the_others_in_other_words():
         ("A man has joint pain. What is the diagnosis?", "Gout", "I think it's gout.", 2),
         ("A man has joint pain. What should be given?", "Colchicine", "Start colchicine.", 2),
         ("A man has joint pain. What should be given?", "Colchicine", "Colchicine is indicated.", 2),
-        ("A man has joint pain. What should be given?", "Colchicine", "He should be started on colchicine.", 2),
+        ("A man has joint pain. What should be given?", "Colchicine", "He should be started on colchicine.", None),
         ("A man has joint pain. What should be given?", "Colchicine", "Stop colchicine.", None),
         ("A man has joint pain. What should be given?", "Colchicine", "Colchicine is the most toxic drug.", None),
         ("A man has joint pain. What is the diagnosis?", "Gout", "Joint pain at night would suggest gout.", None),
@@ -268,14 +271,14 @@ def test_options_about_the_others_in_other_words():
         ("A man has joint pain. What is the diagnosis?", "Gout", "Joint pain only partly points to gout.", None),
         # what inhibits A is not what "A inhibits B" names
         ("Which protein inhibits MDM2?", "p14ARF", "p14ARF inhibits MDM2.", 2),
-        ("Which protein inhibits MDM2?", "p14ARF", "MDM2 is inhibited by p14ARF.", 2),
+        ("Which protein inhibits MDM2?", "p14ARF", "MDM2 is inhibited by p14ARF.", None),
         ("Which protein inhibits MDM2?", "p14ARF", "MDM2 inhibits p14ARF.", None),
         ("Which protein inhibits MDM2?", "p14ARF", "p14ARF is inhibited by MDM2.", None),
         ("What protein does MDM2 inhibit?", "p53", "MDM2 inhibits p53.", 2),
-        ("What protein does MDM2 inhibit?", "p53", "p53 is inhibited by MDM2.", 2),
+        ("What protein does MDM2 inhibit?", "p53", "p53 is inhibited by MDM2.", None),
         ("What protein does MDM2 inhibit?", "p53", "p53 inhibits MDM2.", None),
         ("What protein does MDM2 inhibit?", "p53", "The protein that inhibits MDM2 is p53.", None),
-        ("What is caused by mutations in FBN1?", "Marfan syndrome", "Mutations in FBN1 cause Marfan syndrome.", 2),
+        ("What is caused by mutations in FBN1?", "Marfan syndrome", "Mutations in FBN1 cause Marfan syndrome.", None),
         ("What is caused by mutations in FBN1?", "Marfan syndrome", "Marfan syndrome causes mutations in FBN1.", None),
         ("What causes scurvy?", "Vitamin C deficiency", "Scurvy causes vitamin C deficiency.", None),
         ("What leads to scurvy?", "Vitamin C deficiency", "Scurvy leads to vitamin C deficiency.", None),
@@ -396,8 +399,6 @@ def test_yes_no_maybe(options, gold, answer, expected):
         (["Immunodeficiency, common variable, 13"], "Common variable immunodeficiency 13"), (["SCT"], "SCTs"),
         (["Systemic lupus erythematosus"], "Systemic lupus erythematosus (SLE)"), (["10 mg"], "10 milligrams"),
         (["Type 2 diabetes mellitus"], "Type 2 diabetes mellitus (T2DM)"), (["0.5 mg"], ".5 mg"),
-        (["Right middle cerebral artery"], "right middle cerebral artery (MCA)"),
-        (["Congenital adrenal hyperplasia due to fever"], "congenital adrenal hyperplasia (CAH) due to fever"),
         (["Systemic lupus erythematosus (SLE)"], "SLE"), (["acute lymphoblastic leukemia", "ALL"], "ALL"),
         (["急性心肌梗死"], "最可能的诊断是急性心肌梗死。"), (["TGFβ"], "TGFβ (transforming growth factor beta)"),
         (["急性心肌梗死"], "根据ST段抬高和肌钙蛋白升高，诊断为急性心肌梗死。"),
@@ -431,6 +432,7 @@ def test_a_name_in_another_spelling(answers, answer):
         (["Gout"], "Gout or pseudogout"), (["Gout"], "Gout pseudogout"), (["Gout"], "not gout"), (["Gout"], "Gout 👎"),
         (["Gout"], "Given sepsis just as likely, the diagnosis is gout"), (["Gout"], "Gout, not yet confirmed"),
         (["急性心肌梗死"], "根据鉴别诊断，急性心肌梗死"), (["急性心肌梗死"], "根据心电图不支持，诊断为急性心肌梗死"),
+        (["Right middle cerebral artery"], "right middle cerebral artery (MCA)"),
         (["Gout"], "Gout (got)"), (["Prostate cancer"], "Prostate cancer (nmPC)"),
         (["急性心肌梗死"], "不是急性心肌梗死"), (["急性心肌梗死"], "可能是急性心肌梗死"),
         (["急性心肌梗死"], "急性心肌梗死、肺栓塞"),
@@ -534,7 +536,7 @@ def test_long_answers_end(unit):
     [
         ("\n\nExplanation: the findings may vary in severity or onset, such as in adults.", 2),
         (", a rare genetic disorder that affects several organs", 2),
-        (": this disorder is typically diagnosed in childhood", 2), (", not Turner syndrome", 2),
+        (": this disorder is typically diagnosed in childhood", 2), (", not Turner syndrome", None),
         (". Mutations in the gene impair DNA repair, and sunlight can worsen the lesions.", 2),
         (". In one trial, growth hormone shortened the stay compared with placebo.", 2),
         (". Antibiotics are not needed unless there is a secondary infection.", 2), (" [1]", 2),
@@ -542,7 +544,7 @@ def test_long_answers_end(unit):
         (". Turner syndrome has been seen in families with this.", None), (", not unlike Turner syndrome", None),
         (". Turner syndrome has to be kept in mind as an entity.", None),
         (" (Turner syndrome has the same signs)", None),
-        (". Turner syndrome is less likely.", 2),
+        (". Turner syndrome is less likely.", None),
         (". If left untreated, blindness may result.", None), (". Turner syndrome testing is needed.", None),
         (". If the karyotype is normal, Turner syndrome is present.", None), (". He might have croup.", None),
         (". On reflection, croup has a stronger claim to all of this.", None),
