@@ -23,7 +23,7 @@ medr3_python() {
 medr3_pip() {
   local try
   for try in 1 2 3; do
-    "$PY" -m pip install --quiet --disable-pip-version-check --no-warn-conflicts "$@" && return 0
+    "$PY" -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --no-compile "$@" && return 0
     echo "pip failed (try $try of 3)" >&2
     [ "$try" = 3 ] || sleep $((try * 5))
   done
@@ -51,6 +51,8 @@ medr3_setup() {
   fi
   # hatchling builds the editable install
   medr3_pip --no-deps -e "$medr3_root" || return
+  # bytecode, which pip would compile on one core; files of another Python version, or templates, do not compile
+  "$PY" -m compileall -qq -j 0 "$medr3_venv" "$medr3_root/medr3_plugin" || true
   echo "$wanted $*" >"$mark"
 }
 

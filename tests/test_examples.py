@@ -106,6 +106,7 @@ def test_add_recipe(tmp_path: Path) -> None:
         timeout=600,
     )
     assert out.returncode == 0, out.stdout + out.stderr
+    assert not any(kind in out.stderr for kind in ("Warning", "WARNING"))  # what verl says on import
     assert out.stdout.count("at most 300 steps") == 2 and "one_gpu" not in out.stdout.split("./mine")[1]
 
 

@@ -54,6 +54,5 @@ def test_packages_import_downwards_only_and_no_two_files_or_folders_in_a_circle(
     )
 
 
-@pytest.mark.parametrize("package", PURE)
-def test_the_pure_core_imports_without_the_trainer_and_torch(package):
-    run(IMPORT_ALL, package)
+def test_the_pure_core_imports_without_the_trainer_and_torch():
+    run(IMPORT_ALL, *PURE)

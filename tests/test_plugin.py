@@ -15,7 +15,7 @@ HEAVY = ("torch", "verl", "ray", "vllm", "transformers", "faiss", "fastapi", "se
 def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     env = {key: value for key, value in os.environ.items() if key != "VERL_PLATFORM"} | environment
     return subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], env=env, capture_output=True, text=True, timeout=240
+        [sys.executable, "-W", "ignore", "-c", code], env=env, capture_output=True, text=True, timeout=1800
     )
 
 

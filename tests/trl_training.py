@@ -1,6 +1,7 @@
-"""TRL's GRPOTrainer with the package's reward: `python trl_training.py FOLDER plain|conversational`.
+"""TRL's GRPOTrainer with the package's reward: `python trl_training.py FOLDER`.
 
-A program of its own, as verl and this version of TRL cannot share an environment. Prints what each step logged.
+A program of its own, as verl and this version of TRL cannot share an environment. Prints what each
+step logged, by the form of the data.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from trl import GRPOConfig, GRPOTrainer
 
 from medr3_plugin.integrations.trl import medr3_reward
 
+QUESTION = "Which vitamin prevents scurvy?"
+PROMPTS = {"plain": f"{QUESTION} <think>", "conversational": [{"role": "user", "content": QUESTION}]}
 
-def main(folder: str, data: str) -> None:
-    question = "Which vitamin prevents scurvy?"
-    message = [{"role": "user", "content": question}]
-    prompt = message if data == "conversational" else f"{question} <think>"
+
+def train(folder: str, prompt: Any) -> list[dict[str, Any]]:
     rows = [
-        {"prompt": prompt, "question": question, "answers": ["vitamin C"], "options": {"A": "C", "B": "D"}},
-        {"prompt": prompt, "question": question, "answers": ["vitamin C"], "options": None},
+        {"prompt": prompt, "question": QUESTION, "answers": ["vitamin C"], "options": options}
+        for options in ({"A": "C", "B": "D"}, None)
     ]
     model, tokenizer = tiny_model()
     trainer = GRPOTrainer(
@@ -35,7 +36,7 @@ def main(folder: str, data: str) -> None:
         ),
     )  # fmt: skip
     trainer.train()
-    print(json.dumps([step for step in trainer.state.log_history if "medr3/valid" in step]))
+    return [step for step in trainer.state.log_history if "medr3/valid" in step]
 
 
 def tiny_model() -> tuple[Any, Any]:
@@ -58,4 +59,4 @@ def tiny_model() -> tuple[Any, Any]:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    print(json.dumps({data: train(f"{sys.argv[1]}/{data}", prompt) for data, prompt in PROMPTS.items()}))

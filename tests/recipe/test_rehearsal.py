@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import urllib.request
@@ -23,12 +24,16 @@ from medr3_plugin.recipe.shipped import find_recipe, list_recipes
 TEXTS = [row["text"] for row in stand_ins.rows()]
 
 
+def away(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """From the repository and its data, so that nothing is found by accident."""
+    patch.chdir(folder)
+    for variable in ("MEDR3_DATA", "MEDR3_TOOLS", "MEDR3_JUDGE_URL"):
+        patch.delenv(variable, raising=False)
+
+
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Away from the repository and its data, so that nothing is found by accident."""
-    monkeypatch.chdir(tmp_path)
-    for variable in ("MEDR3_DATA", "MEDR3_TOOLS", "MEDR3_JUDGE_URL"):
-        monkeypatch.delenv(variable, raising=False)
+    away(monkeypatch, tmp_path)
 
 
 def prepared_recipe(
@@ -227,9 +232,17 @@ def run_folder(
     (run / "trajectories.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+@pytest.fixture(scope="module")
+def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    folder = tmp_path_factory.mktemp("rehearsal")
+    with pytest.MonkeyPatch.context() as patch:
+        away(patch, folder)
+        return prepared_recipe("qwen2_5_7b", folder / "out")
+
+
 @pytest.fixture
-def prepared(tmp_path: Path) -> Prepared:
-    return prepared_recipe("qwen2_5_7b", tmp_path / "out")
+def prepared(rehearsal: Prepared, tmp_path: Path) -> Prepared:
+    return dataclasses.replace(rehearsal, run_dir=tmp_path / "run")
 
 
 RESUMED = "[medr3] resuming from x/global_step_1: stage retrieval, step 1\n"

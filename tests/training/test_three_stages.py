@@ -22,7 +22,7 @@ needs_trainer()
 SMALL = [
     "data.train_batch_size=2",
     "actor_rollout_ref.actor.ppo_mini_batch_size=2",
-    "actor_rollout_ref.rollout.n=4",
+    "actor_rollout_ref.rollout.n=2",
     "data.val_max_samples=4",
     # recomputed log-probs, so that verl compares them with the rollout's
     "algorithm.rollout_correction.bypass_mode=false",
@@ -57,6 +57,22 @@ def test_the_run_was_of_the_wheel(installed):
 def test_a_copied_recipe_passes_validate_outside_the_repository(installed, copied, prepared):
     done = medr3("recipes", "validate", str(copied), *prepared, installed=installed)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_converted_model_stops_at_the_end_token(prepared):
+    from transformers import AutoTokenizer
+
+    from medr3_plugin.data.quickstart import smollm
+
+    folder = Path(prepared[0].partition("=")[2])
+    assert smollm.is_complete(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert tokenizer.eos_token_id == tokenizer.pad_token_id == 2
+    text = "<think> 12 signs <search> aortic root dilatation </search><document> x. </document>"
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    assert tokenizer.decode(ids) == text
+    prompt = tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False)
+    assert prompt.endswith("<|im_start|>user\nHi<|im_end|>\n")
 
 
 def test_stage_history(run):
@@ -111,21 +127,11 @@ def test_report_of_the_run(run):
     assert "<html" in (run / "report.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
-        ("paths.model=/nowhere/model", "/nowhere/model"),
-        ("medr3.retrieval.index=/nowhere/index", "/nowhere/index"),
-        ("data.train_files=/nowhere/train.parquet", "/nowhere/train.parquet"),
-        ("+medr3.environment.top_k=3", "medr3.environment.top_k"),
-        ("+medr3.nonsense=1", "medr3.nonsense"),
-        ("data.max_response_length=40", "response"),
-    ],
-)
-def test_a_mistake_is_one_line_and_exit_2(prepared, tmp_path, override, message):
-    done = medr3("train", "medr3_cpu", *prepared, f"paths.run={tmp_path / 'run'}", override)
+def test_a_mistake_is_one_line_and_exit_2(prepared, tmp_path):
+    mistake = "medr3.retrieval.index=/nowhere/index"
+    done = medr3("train", "medr3_cpu", *prepared, f"paths.run={tmp_path / 'run'}", mistake)
     errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
     assert done.returncode == 2, done.stderr
-    assert len(errors) == 1 and message in errors[0]
+    assert len(errors) == 1 and "/nowhere/index" in errors[0]
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()

