@@ -11,6 +11,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import sys
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -43,6 +44,8 @@ _SIGNATURES = {
     b"%PDF-": "a PDF; write its text to a .txt file",
 }
 """First bytes of files that are not text, whatever they are called."""
+_ESCAPED = re.compile("[\udc80-\udcff]")
+"""A byte that is no UTF-8, as `surrogateescape` decodes it."""
 _DEEP = 200
 """Brackets in a line from which on it is tried whether what was read can be written, too."""
 
@@ -327,11 +330,8 @@ def _read_csv(
     """Rows by header; a file without a known header (MMLU) gives `_columns` instead."""
     if not raw:
         return
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise UserError(f"{path}:{line}: not UTF-8; convert the file to UTF-8") from error
+    # bytes that are no UTF-8 spoil their own row: quotes, commas and line ends are ASCII in any code page
+    text = raw.decode("utf-8", "surrogateescape")
     # whole articles; Python's limit is 128 kB
     csv.field_size_limit(max(csv.field_size_limit(), len(text) + len(_END)))
     reader = csv.reader(
@@ -353,15 +353,34 @@ def _read_csv(
         where = f"{path}:{line}"
         if header is None:
             header = _header(where, columns, names)
+            if header and (odd := _no_text(columns)):
+                raise UserError(f"{where}: {odd}")
             if header:
                 continue
-        if header and len(columns) != len(header):
-            lossless = {"raw": columns}
-            yield RawRow(where, lossless, split, f"{len(columns)} columns, the header has {len(header)}")
-        elif header:
-            yield RawRow(where, dict(zip(header, columns, strict=True)), split)
-        else:
-            yield RawRow(where, {"_columns": columns, "_file": path.name}, split)
+        yield _csv_row(where, path.name, columns, header, split)
+
+
+def _csv_row(where: str, file: str, columns: list[str], header: list[str], split: str) -> RawRow:
+    if odd := _no_text(columns):
+        return RawRow(where, {"raw": [_shown(cell) for cell in columns]}, split, odd)
+    if not header:
+        return RawRow(where, {"_columns": columns, "_file": file}, split)
+    if len(columns) != len(header):
+        lossless = {"raw": columns}
+        return RawRow(where, lossless, split, f"{len(columns)} columns, the header has {len(header)}")
+    return RawRow(where, dict(zip(header, columns, strict=True)), split)
+
+
+def _no_text(columns: Iterable[str]) -> str:
+    """What is wrong with the bytes of a csv's row; "" if nothing."""
+    for number, cell in enumerate(columns, 1):
+        if not cell.isascii() and _ESCAPED.search(cell):
+            return f"column {number} is not UTF-8 ({_shown(cell)[:60]}); convert the file to UTF-8"
+    return ""
+
+
+def _shown(cell: str) -> str:
+    return cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _read_parquet(path: Path, split: str) -> Iterator[RawRow]:

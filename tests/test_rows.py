@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from medr3_plugin.data.layouts import generic
 from medr3_plugin.errors import RowError
 from medr3_plugin.records import Document, Triple, canonical_id, gold_found
-from medr3_plugin.rows import accepted, options_of, references_of, sample_of, without_options
+from medr3_plugin.rows import accepted, references_of, sample_of, without_options
+from medr3_plugin.rows.options import options_of
 from medr3_plugin.tables import RawRow
 
 QUESTION = "Which of these is a loop diuretic?"
@@ -104,27 +105,120 @@ def test_an_answer_beside_its_letter_is_the_option() -> None:
     assert options_of(species, "x") == species
 
 
+def both(row: dict[str, Any]) -> list[Any]:
+    """Question, options, answers, gold documents and id of a plain row for `score` and for training, or why not."""
+    read: list[Any] = []
+    for reader in (sample_of, lambda row, where: generic.item("generic", RawRow(where, row))):
+        try:
+            found = reader({"question": QUESTION, **row}, "x")
+        except RowError as error:
+            read.append(str(error).removeprefix("x: "))
+        else:
+            own = found.id.removeprefix("generic:") if "id" in row or "_id" in row or "qid" in row else ""
+            read.append((found.question, found.options, found.answers, found.gold_docs, own))
+    return read
+
+
+CHOICE = {"options": OPTIONS, "answer": "B"}
+
+
 @pytest.mark.parametrize(
     ("row", "answers"),
     [
-        ({"options": OPTIONS, "answer": "(b)"}, ("B",)),
-        ({"options": OPTIONS, "answer": "B）"}, ("B",)),
-        ({**OPTIONS, "answer": "B"}, ("B",)),
-        ({f"option_{letter.lower()}": text for letter, text in OPTIONS.items()} | {"answer": "B"}, ("B",)),
-        ({"choices": {"label": list(OPTIONS), "text": list(OPTIONS.values())}, "answerKey": "B"}, ("B",)),
-        ({"options": OPTIONS, "answer_idx": 1}, ("B",)),
-        ({"options": OPTIONS, "label": np.float64(1)}, ("B",)),
+        ({"options": OPTIONS, "answer": "(b)"}, ("Furosemide",)),
+        ({"options": OPTIONS, "answer": "B）"}, ("Furosemide",)),
+        ({"options": OPTIONS, "answer": "Ｂ"}, ("Furosemide",)),
+        ({"options": OPTIONS, "answer": 1}, ("Furosemide",)),
+        ({"options": OPTIONS, "answer": "1"}, ("Furosemide",)),
+        ({"options": OPTIONS, "answer": ["A", "C"]}, ("Amiloride", "None")),
+        ({"options": OPTIONS, "answer": "Furosemide", "answer_idx": "B"}, ("Furosemide",)),
+        ({"options": OPTIONS, "answer": "the one for the loop", "answer_idx": "B"}, ("Furosemide",)),
+        ({"options": OPTIONS, "answer": "", "answer_idx": "B"}, ("Furosemide",)),
+        ({"options": OPTIONS, "answer": "B", "correct": True, "label": "pharmacology"}, ("Furosemide",)),
+        ({"options": {"A": "K &lt; 3", "B": "K  &gt; 3"}, "answer": "B"}, ("K > 3",)),
+        ({"options": {"A": "O", "B": "A"}, "answer_idx": "A"}, ("O",)),
+        ({**OPTIONS, "answer": "B"}, ("Furosemide",)),
+        (
+            {f"option_{letter.lower()}": text for letter, text in OPTIONS.items()} | {"answer": "B"},
+            ("Furosemide",),
+        ),
+        (
+            {"choices": {"label": list(OPTIONS), "text": list(OPTIONS.values())}, "answerKey": "B"},
+            ("Furosemide",),
+        ),
+        ({"options": OPTIONS, "answer_idx": 1}, ("Furosemide",)),
+        ({"options": OPTIONS, "label": np.float64(1)}, ("Furosemide",)),
         ({"answer": "MFS", "answer_aliases": ["Marfan syndrome"]}, ("MFS", "Marfan syndrome")),
         ({"answer": "MFS", "answer_aliases": None}, ("MFS",)),
+        ({"answer": "Na&#43; "}, ("Na+",)),
+        ({"answer": ["a", None, ""]}, ("a",)),
+        ({"answer": [["PD-L1", "CD274"]]}, ("PD-L1", "CD274")),
     ],
     ids=str,
 )
 def test_a_plain_row_is_read_as_for_training(row: dict[str, Any], answers: tuple[str, ...]) -> None:
-    row = {"question": QUESTION, **row}
-    sample, item = sample_of(row, "x"), generic.item("generic", RawRow("x", row))
-    assert sample.answers == answers
-    assert sample.options == item.options
-    assert item.answers == tuple((sample.options or {}).get(answer, answer) for answer in answers)
+    for_score, for_training = both(row)
+    assert for_score == for_training
+    assert for_score[2] == answers
+
+
+@pytest.mark.parametrize(
+    ("beside", "value"),
+    [
+        ({"id": 7}, "7"),
+        ({"id": 7.0}, "7"),
+        ({"id": " q1 "}, "q1"),
+        ({"_id": "q1"}, "q1"),
+        ({"qid": "q1"}, "q1"),
+        ({"gold_docs": "d1"}, ("d1",)),
+        ({"gold_docs": ["d1", 2, None]}, ("d1", "2")),
+        ({"gold_docs": 12345678}, ("12345678",)),
+        ({"gold_docs": '["d1"]'}, ("d1",)),
+        ({"gold_docs": ""}, ()),
+    ],
+    ids=str,
+)
+def test_names_in_a_plain_row_are_read_as_for_training(beside: dict[str, Any], value: Any) -> None:
+    for_score, for_training = both(CHOICE | beside)
+    assert for_score == for_training
+    assert for_score[3 if "gold_docs" in beside else 4] == value
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({**CHOICE, "id": True}, "'id'"),
+        ({**CHOICE, "id": 1.5}, "'id'"),
+        ({**CHOICE, "id": ["a"]}, "'id'"),
+        ({**CHOICE, "gold_docs": True}, "'gold_docs'"),
+        ({**CHOICE, "gold_docs": {"a": 1}}, "'gold_docs'"),
+        ({**CHOICE, "gold_docs": "['d1']"}, "write the list"),
+        ({**CHOICE, "question": 5}, "'question'"),
+        ({**CHOICE, "question": " "}, "'question'"),
+        ({**CHOICE, "answer_idx": "A"}, "different options"),
+        ({**CHOICE, "answer_idx": 0}, "different options"),
+        ({**CHOICE, "answer_idx": 3}, "counted from 0"),
+        ({**CHOICE, "answer": 3}, "counted from 0"),
+        ({"options": OPTIONS, "answer_idx": "E"}, "none of the options"),
+        ({"options": {"A": "O", "B": "A"}, "answer": "A"}, "fits the options"),
+        ({"answer": True}, "'answer'"),
+        ({**CHOICE, "answer": True}, "'answer'"),
+        ({"answer": [["a"], ["b"]]}, "synonyms"),
+        ({"answer": [[["a"]]]}, "'answer'"),
+        ({"answer": "  "}, "missing or empty"),
+    ],
+    ids=str,
+)
+def test_a_plain_row_is_refused_as_for_training(row: dict[str, Any], why: str) -> None:
+    for_score, for_training = both(row)
+    assert isinstance(for_score, str) and for_score == for_training and why in for_score
+
+
+def test_an_answer_by_letter_is_the_options_text_for_a_judge_too() -> None:
+    assert sample_of(verl_row("B", options=OPTIONS), "x").answers == ("Furosemide",)
+    swapped = {"A": "O", "B": "A"}  # blood groups
+    assert sample_of(verl_row("A", options=swapped), "x").answers == ("A",)
+    assert sample_of({"question": "Q?", "options": swapped, "answers": ["A"]}, "x").answers == ("A",)
 
 
 @pytest.mark.parametrize("answer", [1, 1.0, [7]])
@@ -170,7 +264,7 @@ def test_what_is_beside_the_answer() -> None:
     for bad in (
         {"references": "[{"},
         {"references": [{"triples": [["a"]]}]},
-        {"gold_docs": "d1"},
+        {"gold_docs": {"a": 1}},
         {"id": ["x"]},
     ):
         with pytest.raises(RowError):

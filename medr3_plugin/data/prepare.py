@@ -23,7 +23,8 @@ from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.questions.overlap import Overlap, OverlapIndex
 from medr3_plugin.errors import RowError, RowSkipped, UserError
 from medr3_plugin.outputs import whole, write_json
-from medr3_plugin.rows import options_of, references_of
+from medr3_plugin.rows import references_of
+from medr3_plugin.rows.options import options_of
 
 _PLACE = re.compile(r"(?:[:#][^:#\\/]*|#[^#]*)$")  # of a row in its file
 _OPTIONS = re.compile(r"\n[A-Z][.)] ")

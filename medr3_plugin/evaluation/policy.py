@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from medr3_plugin.environment.episode import Generate, Generation
 from medr3_plugin.errors import InfrastructureFailure, needs
+from medr3_plugin.llm.client import ABANDONED
 from medr3_plugin.llm.transport import Transport
 from medr3_plugin.trajectory import ANSWER_CLOSE, ANSWER_OPEN, SEARCH_CLOSE, SEARCH_OPEN
 
@@ -196,7 +197,10 @@ class EndpointPolicy:
             raise
         if not answer.get("choices"):  # some gateways put an error into a good reply
             raise PolicyFailure(f"{self.url}: a reply without choices: {answer}", "bad_response")
-        return dict(answer["choices"][0])
+        choice = dict(answer["choices"][0])
+        if (reason := choice.get("finish_reason")) in ABANDONED:
+            raise PolicyFailure(f"{self.url}: broke off its reply (finish_reason {reason})", "aborted")
+        return choice
 
     async def close(self) -> None:
         """Nothing is left open."""

@@ -11,7 +11,7 @@ from medr3_plugin.environment.episode import run_episode
 from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.evaluation.benchmarks import Question
-from medr3_plugin.evaluation.policy import Policy, Sampling
+from medr3_plugin.evaluation.policy import Policy, PolicyFailure, Sampling
 from medr3_plugin.records import Sample, SearchTurn, canonical_id, gold_found
 from medr3_plugin.rewards.retrieval import coverage
 from medr3_plugin.trajectory import THINK_OPEN
@@ -54,6 +54,8 @@ def tag_rollout(policy: Policy, search: Search, plan: Plan) -> Rollout:
             settings=plan.settings,
             response_length=plan.response_length,
         )
+        if episode.aborted:
+            raise PolicyFailure("the engine aborted a generation", "aborted")
         text = tokenizer.decode(episode.response_ids, skip_special_tokens=True)
         return rollout_row(
             question.sample,

@@ -10,7 +10,7 @@ from medr3_plugin.environment import tool_file
 from medr3_plugin.environment.episode import Generate
 from medr3_plugin.errors import UserError, needs
 from medr3_plugin.evaluation.benchmarks import Question
-from medr3_plugin.evaluation.policy import Policy
+from medr3_plugin.evaluation.policy import Policy, PolicyFailure
 from medr3_plugin.evaluation.rollout import TAG_TEXT, Plan, Rollout, rollout_row
 from medr3_plugin.retrieval.protocol import turns_from_json
 
@@ -34,7 +34,8 @@ class _Server:
         made = await self._generate(
             list(prompt_ids), stop=sampling_params["stop"], max_tokens=max(1, self._end - len(prompt_ids))
         )
-        return TokenOutput(token_ids=made.token_ids, num_preempted=0)
+        stop_reason = "aborted" if made.aborted else None
+        return TokenOutput(token_ids=made.token_ids, stop_reason=stop_reason, num_preempted=0)
 
 
 def tool_rollout(policy: Policy, config: Any, tools: Path, retrieval: dict[str, Any], plan: Plan) -> Rollout:
@@ -87,6 +88,8 @@ def tool_rollout(policy: Policy, config: Any, tools: Path, retrieval: dict[str, 
         stamp = {"max_searches": plan.settings.max_searches}
         output = await loop.run({}, raw_prompt=list(question.prompt), tools_kwargs={}, extra_info=stamp)
         found = output.extra_fields
+        if found["aborted"]:
+            raise PolicyFailure("the engine aborted a generation", "aborted")
         row = rollout_row(
             question.sample,
             response=policy.tokenizer.decode(output.response_ids, skip_special_tokens=True),

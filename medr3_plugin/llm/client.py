@@ -38,7 +38,7 @@ YAML_SETTINGS = {
 
 _ASK_AGAIN_TEMPERATURE = 0.3  # at temperature 0 the same request would bring the same reply
 _CUT_OFF = frozenset({"length", "max_tokens", "model_length"})
-_ABANDONED = frozenset({"abort", "cancelled", "error", "content_filter"})
+ABANDONED = frozenset({"abort", "cancelled", "error", "content_filter"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class ChatClient:
         truncated = reason in _CUT_OFF
         if truncated and not may_be_cut:
             raise self.cut_off()
-        if reason in _ABANDONED:
+        if reason in ABANDONED:
             raise self._transport.failure("bad_response", f"broke off its reply (finish_reason {reason})")
         if not text.strip() and not truncated:
             raise self._transport.failure("bad_response", "sent a reply without text")

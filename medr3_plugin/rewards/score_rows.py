@@ -8,10 +8,10 @@ A row is one trajectory of any model: a row of data (see `rows`) with its `respo
      "references"?: [{"triples": [[head, relation, tail, from_retrieval]], "text"}],
      "triples"?: [[head, relation, tail, from_retrieval]]}             # the model's own graph
 
-A row of an evaluation's `trajectories.jsonl` is read as it was judged there: by its `tag_text` if the model called
-tools, and as `forged` if it was. Rows without an id are named by their line. Search-R1's `<information>` is read as
-`<document>`. Other keys are ignored. A wrong row raises `RowError`, which names file, line and field; the caller
-continues with the next one.
+A row of `trajectories.jsonl`, of a run or an evaluation, is read as it was judged there: by its `tag_text` if the model
+called tools, as `forged` if it was, and as invalid if a search failed or the engine aborted it. Rows without an id are
+named by their line. In a text without `<document>`, Search-R1's `<information>` is read as it. Other keys are ignored.
+A wrong row raises `RowError`, which names file, line and field; the caller continues with the next one.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin import tables
-from medr3_plugin.errors import RowError
+from medr3_plugin.errors import RowError, shown
 from medr3_plugin.records import Document, Hit, Sample, SearchTurn
 from medr3_plugin.retrieval.corpus.documents import document_of
 from medr3_plugin.rewards.shown_documents import was_retrieved
-from medr3_plugin.rows import is_missing, sample_of, shown, triples_of
+from medr3_plugin.rows import CountFromOne, sample_of, triples_of
+from medr3_plugin.rows.values import is_missing
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN, parse
 
 _REMEMBERED = 4096
@@ -37,17 +38,19 @@ def read_rows(path: Path, stage: str) -> Iterator[Sample | RowError]:
     """The samples of a file, in order; a `RowError` for a wrong row.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: the file cannot be read, or (after its last row) its labels count from 1.
     """
-    documents = _Documents()
+    documents, counted = _Documents(), CountFromOne()
     for row in tables.json_lines(path):
         if row.error:
             yield RowError(f"{row.where}: {row.error}")
             continue
+        counted.see(row.data, row.where)
         try:
             yield trajectory_of(row.data, row.where, stage, documents)
         except RowError as error:
             yield error
+    counted.check()
 
 
 def trajectory_of(
@@ -68,7 +71,9 @@ def trajectory_of(
     if not isinstance(response, str):
         found = " is missing" if is_missing(response) else f": expected a string, got {shown(response)}"
         raise RowError(f"{where}: field 'response'{found}")
-    response = response.replace("<information>", DOCUMENT_OPEN).replace("</information>", DOCUMENT_CLOSE)
+    recorded = row.get("searches")  # by our environment
+    if not isinstance(recorded, list) and DOCUMENT_OPEN not in response:
+        response = response.replace("<information>", DOCUMENT_OPEN).replace("</information>", DOCUMENT_CLOSE)
     sample = sample_of(row, where, response=response)
     trajectory = parse(response)
     searches = _searches(row.get("retrieved"), trajectory.queries, where, documents or _Documents())
@@ -82,6 +87,14 @@ def trajectory_of(
         forged=row.get("forged") is True
         or (row.get("retrieved") is not None and not was_retrieved(trajectory, searches))
         or None,
+        failures=(
+            *(("rollout_aborted",) if row.get("aborted") is True else ()),
+            *(
+                f"retrieval_{turn['failure']}"
+                for turn in (recorded if isinstance(recorded, list) else ())
+                if isinstance(turn, Mapping) and turn.get("failure")
+            ),
+        ),
     )
 
 
@@ -99,14 +112,21 @@ def _searches(
         documents = [
             documents_of.read(item, f"{where}: retrieved[{turn}][{n}]") for n, item in enumerate(items)
         ]
+        query = queries[turn] if turn < len(queries) else None
         new = {document.id: None for document in documents if document.id not in seen}
         seen.update(new)
         turns.append(
             SearchTurn(
-                query=queries[turn] if turn < len(queries) else "",
+                query=query or "",
                 hits=tuple(Hit(document, 0.0) for document in documents),
                 shown=tuple(new),
-                outcome="ok" if new else "duplicate" if documents else "empty",
+                outcome="ok"
+                if new
+                else "duplicate"
+                if documents
+                else "malformed"
+                if query == ""
+                else "empty",
             )
         )
     return tuple(turns)

@@ -45,6 +45,8 @@ def was_retrieved(trajectory: Trajectory, searches: Sequence[SearchTurn]) -> boo
             if turn < 0 or (after_search and turn >= len(searches)):
                 return False
             shown = " ".join(trajectory.inner(span).split())
+            if not shown:  # a model's own tag, at which its generation was stopped
+                return False
             notice = after_search and searches[turn].outcome != "ok" and len(_words(shown)) <= _NOTICE
             if not (notice or any(map(_is_cut_of, repeat(shown), brought, texts)) or _held(shown, brought)):
                 return False

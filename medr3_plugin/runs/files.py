@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
+from medr3_plugin.trajectory import THINK_OPEN
 from medr3_plugin.yaml_section import mistake
 
 METRICS = "metrics.jsonl"
@@ -106,8 +107,10 @@ def trajectory_row(
     Args:
         labels: the step that the trajectory was used in, and the stage that it was drawn in.
         detail: `id`, `dataset`, `question`, `answer` (gold), `answers` (all that are accepted), `options`,
-            `searches` (see `records.SearchTurn.row`), `reasons`.
-        response: the whole model-side text, documents included.
+            `searches` (see `records.SearchTurn.row`), `reasons`, and what it needs to be scored again: `tag_text` (the
+            text that was scored, if it is another), `forged`, `aborted`, `prefill_think`.
+        response: the whole model-side text, documents included, without the `<think>` that the prompt may have ended
+            with: it is put before it.
         group_scores: scores of all valid samples of the prompt, highest first.
     """
     return {
@@ -119,7 +122,8 @@ def trajectory_row(
         "question": detail.get("question", ""),
         "answer": detail.get("answer", ""),
         **{key: detail[key] for key in ("answers", "options") if detail.get(key)},
-        "response": response,
+        "response": THINK_OPEN + response if detail.get("prefill_think") else response,
+        **{key: detail[key] for key in ("tag_text", "forged", "aborted") if detail.get(key)},
         "searches": detail.get("searches", []),
         "reward": dict(reward),
         "reasons": detail.get("reasons", {}),

@@ -50,16 +50,20 @@ class Medr3RewardManager(RewardManagerBase):
         response_ids = item.batch["responses"]
         length = int(item.batch["attention_mask"][-response_ids.shape[-1] :].sum())
         fields = dict(item.non_tensor_batch.get("tool_extra_fields") or {})
+        shown = self.tokenizer.decode(response_ids[:length], skip_special_tokens=True)
         response = fields.get("tag_text")  # of tool calls; made of what the model generated
         if response is None:
             mask = response_mask(item, length)
             if mask is None:
-                response = self.tokenizer.decode(response_ids[:length], skip_special_tokens=True)
+                response = shown
             else:
                 response, own_documents = response_text(response_ids[:length].tolist(), mask, self.tokenizer)
                 fields["forged"] = bool(fields.get("forged")) or own_documents
             if fields.get("prefill_think"):
                 response = THINK_OPEN + response
+                shown = THINK_OPEN + shown
+        if response != shown:
+            fields["tag_text"] = response
         sample = replace(recorded(item.non_tensor_batch, response, fields), response_tokens=length)
         with collected() as judged:
             scored = (await self.scorer.score([sample]))[0]
@@ -83,6 +87,8 @@ def detail(
         "query_gain": list(fields.get("query_gain") or ()),
         "reasons": dict(scored.reasons),
         "failures": list(scored.failures),
-        "truncated": bool(fields.get("truncated")),
+        **{key: bool(fields.get(key)) for key in ("truncated", "aborted", "prefill_think")},
+        "forged": bool(scored.record["forged"]),
+        "tag_text": fields.get("tag_text") or "",
         "judge": judged.row(),
     }

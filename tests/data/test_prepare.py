@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from medr3_plugin.data import prepare
 from medr3_plugin.data.questions import reading
-from medr3_plugin.data.questions.items import Item, options_of, right_letter, stable_id
+from medr3_plugin.data.questions.items import Item, options_of, stable_id
 from medr3_plugin.data.questions.overlap import OverlapIndex, ngrams
 from medr3_plugin.errors import UserError
+from medr3_plugin.rows.options import right_letter
 
 pq = pytest.importorskip("pyarrow.parquet")
 
@@ -147,7 +148,7 @@ def test_a_text_overlaps_itself_whatever_its_case_and_spacing(words):
 def test_nothing_usable_is_an_error_but_the_report_is_written(tmp_path):
     source = write(tmp_path / "x.jsonl", {"question": "Q?"})
     loaded = prepare.load("generic", source)
-    with pytest.raises(UserError, match=r"x\.jsonl:1: key 'answer'"):
+    with pytest.raises(UserError, match=r"x\.jsonl:1: field 'answer'"):
         prepare.write(loaded, tmp_path / "o.parquet", [])
     assert (tmp_path / "o.parquet.report.json").exists() and not (tmp_path / "o.parquet").exists()
 
@@ -161,7 +162,7 @@ def test_nothing_usable_is_an_error_but_the_report_is_written(tmp_path):
         ("x.jsonl.gz", b"not gzip", "cannot be read"),
         ("x.jsonl.gz", gzip.compress(b'{"question": "Q?"}' * 99, mtime=0)[:-12], "cannot be read"),
         ("x.jsonl.gz", gzip.compress(b"x" * 99, mtime=0)[:10] + b"\xff" * 40, "cannot be read"),
-        ("x.csv", b"question,answer\ncaf\xe9,b\n", "x.csv:2: not UTF-8"),
+        ("x.csv", b"question,r\xe9ponse\n", "x.csv:1: column 2 is not UTF-8"),
         ("x.csv", b'question,answer\nQ?,b\nR?,"c\nS?,d\n', "x.csv:3: a quote in this row is never closed"),
         ("x.json", b"[" * 100_000, "nested too deeply"),
         ("x.json", b'{"1": {"question": "Q?"}, "1": {"question": "R?"}}', "'1' appears twice"),
@@ -380,8 +381,8 @@ def test_nan_is_null_and_only_text_is_a_question(tmp_path):
     loaded = prepare.load("generic", str(source))
     assert [item.question for item in loaded.items] == ["A?", "B?"]
     assert [reason.partition(" is")[0] for _, reason in loaded.rejected] == [
-        "key 'answer' or 'answers'",
-        "key 'question' must be a text",
+        "field 'answer' or 'answers'",
+        'field \'question\': expected a string, got {"text": "D?"}',
     ]
 
 

@@ -22,7 +22,10 @@ from medr3_plugin.environment import agent_loop, tool  # noqa: E402
 from medr3_plugin.environment.agent_loop import SearchAgentLoop  # noqa: E402
 from medr3_plugin.environment.tool_loop import MedicalToolAgentLoop  # noqa: E402
 from medr3_plugin.errors import UserError  # noqa: E402
+from medr3_plugin.records import Sample  # noqa: E402
 from medr3_plugin.retrieval.protocol import turns_from_json  # noqa: E402
+from medr3_plugin.rewards.score_rows import read_rows  # noqa: E402
+from medr3_plugin.rewards.scorer import build_scorer  # noqa: E402
 from medr3_plugin.runs.files import TRAIN, Labels  # noqa: E402
 from medr3_plugin.runs.reader import read_run  # noqa: E402
 from medr3_plugin.runs.report.tiles import by_stage  # noqa: E402
@@ -215,6 +218,41 @@ async def test_query_gain_needs_gold_documents_and_no_working_search(tokenizer, 
     output = await rolled_out(cls, tokenizer, said, info={"question": "What goes down?"})
     told = await record(output, tokenizer, "joint")
     assert output.extra_fields["query_gain"] == [] and told["valid"] == 1
+
+
+OTHER_TOOL = json.dumps({"name": "calculator", "arguments": {"of": "<answer>Metformin</answer>"}})
+AGAIN = {
+    **PAIRS,
+    "aborted": Pair([ABORTED], [ABORTED]),
+    "aborted after a search": Pair(
+        [f"<think>{A}<search>glucose</search>", ABORTED], [f"<think>{A}</think>{call('glucose')}", ABORTED]
+    ),
+    "an answer in another tool's text": Pair(
+        [f"<think>{A}</think>"],
+        [f"<think>{A}</think><tool_call>\n{OTHER_TOOL}\n</tool_call>", f"<think>{B}</think>"],
+    ),
+}
+
+
+@pytest.mark.parametrize("opened", [False, True])
+@pytest.mark.parametrize("cls", LOOPS)
+async def test_a_run_folders_rows_are_scored_again_as_they_were(tokenizer, tmp_path, cls, opened):
+    if opened:
+        tokenizer.chat_template = OPENS_THINK
+    samples: list[StepSample] = []
+    texts = []
+    for pair in AGAIN.values():
+        said = [s.removeprefix("<think>") if s and opened else s for s in pair.said(cls)]
+        output = await rolled_out(cls, tokenizer, said)
+        await record(output, tokenizer, "joint", samples)
+        texts.append(tokenizer.decode(output.response_ids, skip_special_tokens=True))
+    places = range(len(samples))
+    RunWriter(tmp_path).append_trajectories(Labels(1, "joint", 1, TRAIN), samples, places, texts)
+    again = [row for row in read_rows(tmp_path / "trajectories.jsonl", "joint") if isinstance(row, Sample)]
+    scored = await build_scorer({}).score(again)
+    for name, before, after in zip(AGAIN, samples, scored, strict=True):
+        keys = ("acc", "answer", "valid", "forged", "format")
+        assert {k: after.record[k] for k in keys} == {k: before.record[k] for k in keys}, name
 
 
 async def test_searching_costs_nothing(tokenizer):

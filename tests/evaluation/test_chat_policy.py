@@ -133,6 +133,18 @@ def test_a_reply_that_the_server_cut_is_truncated(files: Path, httpserver: Any, 
     assert (benchmark["truncated"], benchmark["searches"]) == (1, 0)
 
 
+@pytest.mark.parametrize("reason", ["abort", "content_filter"])
+def test_a_reply_that_the_server_broke_off_is_no_answer(
+    files: Path, httpserver: Any, evaluate: Any, reason: str
+) -> None:
+    server = ChatServer(httpserver, "honoured")
+    server.ended = reason
+    result = evaluate()
+    assert result.exit_code == 1 and f"finish_reason {reason}" in result.output + str(result.exception)
+    rows = files / "out" / "trajectories.jsonl"
+    assert not rows.exists() or not rows.read_text()
+
+
 @pytest.mark.parametrize("api", ["chat", "chat-turns"])
 def test_an_opened_reasoning_is_the_messages_beginning(
     files: Path, httpserver: Any, evaluate: Any, api: str, monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,7 @@ import pytest
 from characters import Characters
 from scripted_policy import Script, ScriptedPolicy, search_then
 
+from medr3_plugin.environment.episode import Generation
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, RetrievalFailure, UserError
 from medr3_plugin.evaluation.benchmarks import Question
@@ -184,6 +185,22 @@ async def test_a_failed_search_makes_the_sample_invalid(tmp_path: Path) -> None:
     assert all(row["reward"]["valid"] == 0 and row["searches"][0]["failure"] == "timeout" for row in rows)
     again = await run(tmp_path, search_then("Marfan syndrome"), count=2)
     assert again.calls == 4 and results(read_rows(tmp_path / "trajectories.jsonl"))[0].invalid == 0
+
+
+async def test_a_generation_that_the_engine_aborted_is_tried_again(tmp_path: Path) -> None:
+    class Aborts(ScriptedPolicy):
+        def sampler(self, *_: Any) -> Any:
+            async def generate(token_ids: list[int], **_: Any) -> Generation:
+                return Generation([], aborted=True)
+
+            return generate
+
+    asked, rows = questions(1), Rows(tmp_path, {"model": "m"})
+    for policy in (Aborts(search_then("")), ScriptedPolicy(search_then("Marfan syndrome"))):
+        roll_out = tag_rollout(policy, find, PLAN)
+        failure = await run_benchmark("rare", asked, roll_out=roll_out, judge=None, plan=PLAN, rows=rows)
+        assert ("aborted" in failure) == isinstance(policy, Aborts)
+        assert [row["reward"]["acc"] for row in rows.rows.values()] == [1.0] * (not failure)
 
 
 async def test_forged_documents_are_wrong_whatever_is_answered(tmp_path: Path) -> None:

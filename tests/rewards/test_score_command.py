@@ -65,15 +65,15 @@ def test_one_record_a_row(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"id": " "}, "field 'id': expected a string"),
+        ({"id": True}, "field 'id': expected a text"),
         ({"response": 3}, "field 'response': expected a string, got 3"),
         ({"question": None}, "field 'question' is missing"),
-        ({"answer": None}, "field 'answer' is missing"),
+        ({"answer": None}, "field 'answer' or 'answers' is missing"),
         ({"answer": []}, "field 'answer'"),
-        ({"answer": ["a", " "]}, "field 'answer'"),
+        ({"answer": ["a", 2.5, [" "]]}, "field 'answer'"),
         ({"options": ["a"]}, "field 'options'"),
         ({"options": {"A": [1], "B": "b"}}, "field 'options.A'"),
-        ({"gold_docs": "d1"}, "field 'gold_docs'"),
+        ({"gold_docs": {"d1": 1}}, "field 'gold_docs'"),
         ({"retrieved": [{}]}, "field 'retrieved'"),
         ({"retrieved": [[1]]}, "retrieved[0][0]"),
         ({"retrieved": [[{"id": "x"}]]}, "retrieved[0][0]"),
@@ -309,6 +309,24 @@ def test_rows_left_out_have_an_exit_code_of_their_own(tmp_path):
     result, records = run(tmp_path, ROW, {**ROW, "answer": None}, options=["--skip-bad"])
     assert result.exit_code == 3 and len(records) == 1
     assert run(tmp_path, ROW, options=["--skip-bad"])[0].exit_code == 0
+
+
+def test_labels_that_count_from_one_are_refused_whole(tmp_path):
+    def rows(*labels):
+        return [
+            {
+                "question": f"Q{n}?",
+                "options": ["x", "y", "z"],
+                "answer_idx": label,
+                "response": "<answer>A</answer>",
+            }
+            for n, label in enumerate(labels)
+        ]
+
+    result, records = run(tmp_path, *rows(1, 3, 2))
+    assert not records
+    assert isinstance(result.exception, UserError) and "in.jsonl:2: " in str(result.exception)
+    assert [record["acc"] for record in run(tmp_path, *rows(1, 0, 2))[1]] == [0, 1, 0]
 
 
 def test_rows_of_others_are_read(tmp_path):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from medr3_plugin.evaluation.rollout import TAG_TEXT, rollout_row
-from medr3_plugin.records import Sample
+from medr3_plugin.records import Sample, SearchTurn
 from medr3_plugin.rewards.answer.verify import verify
 from medr3_plugin.rewards.score_rows import trajectory_of
 from medr3_plugin.runs.files import TRAIN, Labels, trajectory_row
@@ -46,3 +46,43 @@ def test_tool_calls_are_read_in_tags_and_forgery_stays():
     row = evaluated(CHOICE, "<tool_response><answer>A</answer></tool_response>", forged=True)
     again = trajectory_of(row | {TAG_TEXT: ANSWER.format("B")}, "trajectories.jsonl:1", "joint")
     assert parse(again.response).answers == ("B",) and again.forged
+
+
+def test_a_failure_stays_one():
+    failed = SearchTurn("q", outcome="failed", failure="timeout")
+    row = evaluated(CHOICE, ANSWER.format("B")) | {"searches": [failed.row()]}
+    again = trajectory_of(json.loads(json.dumps(row)), "trajectories.jsonl:1", "joint")
+    assert again.failures == ("retrieval_timeout",)
+    again = trajectory_of(row | {"searches": [], "aborted": True}, "trajectories.jsonl:1", "joint")
+    assert again.failures == ("rollout_aborted",)
+
+
+SEARCHED = "<think>Hm. <search>{}</search>{} So.</think><answer>B</answer>"
+
+
+def test_words_of_search_r1_are_only_words_in_a_text_with_documents():
+    row = evaluated(
+        CHOICE, SEARCHED.format("gout", "<document> Gout. </document> <information>x</information>")
+    )
+    given = {key: value for key, value in row.items() if key != "searches"}
+    for one in (row, given | {"retrieved": [[{"id": "d", "text": "Gout."}]]}):
+        assert not trajectory_of(one, "rows.jsonl:1", "joint").forged
+
+
+@pytest.mark.parametrize(("query", "outcome"), [("gout", "empty"), (" ", "malformed")])
+def test_a_search_without_a_query_was_not_executed(query, outcome):
+    row = {"question": "Q?", "answer": "gout", "response": SEARCHED.format(query, ""), "retrieved": [[]]}
+    [turn] = trajectory_of(row, "rows.jsonl:1", "joint").searches
+    assert turn.outcome == outcome
+
+
+def test_the_tag_at_which_a_generation_was_stopped_is_the_models():
+    response = "<think>Hm. <search>gout</search><document> Gout. </document> So <document>"
+    row = {
+        "question": "Q?",
+        "answer": "gout",
+        "response": response,
+        "retrieved": [[{"id": "d", "text": "Gout."}]],
+    }
+    assert trajectory_of(row, "rows.jsonl:1", "joint").forged
+    assert not trajectory_of(row | {"response": response[:-10]}, "rows.jsonl:1", "joint").forged

@@ -9,17 +9,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from medr3_plugin.data.questions.items import (
-    Item,
-    choice_item,
-    clean,
-    options_of,
-    require,
-    right_letter,
-    stable_id,
-)
+from medr3_plugin.data.questions.items import Item, choice_item, options_of, require, stable_id
 from medr3_plugin.data.questions.reading import RawRow
 from medr3_plugin.errors import RowError, RowSkipped
+from medr3_plugin.rows.options import right_letter
+from medr3_plugin.rows.values import clean
 
 DATASET = "bioasq"
 YES_NO = {"A": "yes", "B": "no"}

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 
-from medr3_plugin.data.questions.items import Item, choice_item, options_of, require, right_letter
+from medr3_plugin.data.questions.items import Item, choice_item, options_of, require
 from medr3_plugin.data.questions.reading import RawRow
 from medr3_plugin.errors import RowSkipped
+from medr3_plugin.rows.options import right_letter
 
 _CHOICES = re.compile(r"\s*Answer Choices:\s*\(A\).*$", re.DOTALL)
 

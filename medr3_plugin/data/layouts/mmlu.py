@@ -12,9 +12,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from medr3_plugin.data.layouts import generic
-from medr3_plugin.data.questions.items import Item, choice_item, clean, options_of, require, right_letter
+from medr3_plugin.data.questions.items import Item, choice_item, options_of, require
 from medr3_plugin.data.questions.reading import RawRow
 from medr3_plugin.errors import RowError, RowSkipped
+from medr3_plugin.rows.options import right_letter
+from medr3_plugin.rows.values import clean
 
 SUBJECTS = frozenset((
     "anatomy", "clinical_knowledge", "college_biology", "college_medicine", "medical_genetics", "professional_medicine",

@@ -13,9 +13,10 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from medr3_plugin.data.questions.items import Item, clean, require, stable_id
+from medr3_plugin.data.questions.items import Item, require, stable_id
 from medr3_plugin.data.questions.reading import RawRow
 from medr3_plugin.errors import RowSkipped
+from medr3_plugin.rows.values import clean
 
 ASK = "Which rare disease does this patient most likely have?"
 

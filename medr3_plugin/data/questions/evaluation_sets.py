@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from medr3_plugin.data.questions import reading
-from medr3_plugin.data.questions.items import Item, clean, options_of
+from medr3_plugin.data.questions.items import Item, options_of
 from medr3_plugin.errors import RowError, UserError
+from medr3_plugin.rows.values import clean
 
 _QUESTION = ("original_question", "question", "QUESTION", "Question", "body", "case_report", "problem")
 _OPTIONS = ("options", "choices", "Options")

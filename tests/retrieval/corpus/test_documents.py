@@ -342,6 +342,17 @@ def test_a_csv_row_of_another_width_is_named_or_skipped(tmp_path):
     assert bad.count == 1
 
 
+def test_a_csv_of_another_code_page_loses_its_odd_rows_only(tmp_path):
+    """As a jsonl does: what Windows saved without being asked for UTF-8, half of it plain English."""
+    path = tmp_path / "c.csv"
+    path.write_bytes('id,text\r\n1,one\r\n2,"Ménière,\r\ntwo"\r\n3,three – 3\r\n4,four\r\n'.encode("cp1252"))
+    with pytest.raises(RowError, match=r"c\.csv:3: column 2 is not UTF-8 .*M\\xe9ni\\xe8re"):
+        list(read_corpus(path))
+    bad = BadRows()
+    assert [document.id for document in read_corpus(path, bad_rows=bad)] == ["1", "4"]
+    assert bad.count == 2 and "c.csv:5: " in bad.messages[1]
+
+
 def test_a_folder_of_texts(tmp_path):
     (tmp_path / "guides" / "lung").mkdir(parents=True)
     (tmp_path / "guides" / ".git").mkdir()
