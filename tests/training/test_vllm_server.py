@@ -184,13 +184,13 @@ def test_a_chat_evaluation_of_the_real_server(
         out = tmp_path / api
         done = medr3(
             *("eval", "--model", url, "--api", api, "--tokenizer", paths["model"], "--out", str(out)),
-            *("--benchmark", f"rare_disease={paths['data']}/val.parquet", "--limit", "2"),
+            *("--benchmark", f"rare_disease={paths['data']}/val.parquet", "--limit", "3"),
             *("--index", f"{paths['data']}/index", "--recipe", "medr3_cpu", "--temperature", "0"),
             f"paths.data={paths['data']}",
         )
         assert done.returncode == 0, done.stderr[-3000:]
         rows = lines(out / "trajectories.jsonl")
-        assert len(rows) == 2 and all(row["reward"]["valid"] for row in rows)
+        assert len(rows) == 3 and all(row["reward"]["valid"] for row in rows)
         answered[api] = {row["id"]: row["response"] for row in rows}
     # greedy, the same prompt: the first segments are the same text whatever way it is asked
     first = {api: {i: r.partition("</search>")[0] for i, r in rows.items()} for api, rows in answered.items()}
