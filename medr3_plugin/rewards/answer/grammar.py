@@ -86,7 +86,7 @@ def _without_denied(sentence: str) -> tuple[str, str]:
     rest = w.NUMBERED.sub(r"\1", w.CITATION.sub(" ", rest))
     rest, others = w.OTHERS_DENIED.subn(" ", rest)
     if w.ANY_REF.search(rest):
-        rest = w.CONCEDED.sub(cut, w.AMONG.sub(" ", rest))
+        rest = w.AMONG.sub(" ", rest)
         for pattern in w.DENIALS:
             rest = pattern.sub(cut, rest)
     if denied or others:
@@ -96,7 +96,7 @@ def _without_denied(sentence: str) -> tuple[str, str]:
 
 def _claim(text: str, question: Question) -> list[str] | None:
     """The reference that a sentence gives as the answer, its grounds, and the texts beside it; None if none."""
-    text = w.OPINION.sub("", w.SURE.sub("", text.lstrip(w.AROUND)))
+    text = w.SURE.sub("", text.lstrip(w.AROUND))
     found = w.ANY_REF.search(text)
     if found is None:
         return None
@@ -125,7 +125,7 @@ def _without_asides(after: str, own: str, question: Question) -> tuple[str, list
     """What follows a reference without other names of the same, records and sources; what stands in brackets."""
     asides = []
     for _ in range(_MAX_ASIDES):
-        match = next(filter(None, (aside.match(after) for aside in (w.SAME_AS, w.RECORD, w.BRACKETED))), None)
+        match = next(filter(None, (aside.match(after) for aside in (w.RECORD, w.BRACKETED))), None)
         if match is None or set(w.ANY_REF.findall(match[0])) - {own}:
             break
         if match.re is w.BRACKETED:
@@ -189,8 +189,6 @@ def _leads(lead: list[str], question: Question) -> bool:
         return True
     if w.ONE_OF_SEVERAL.search(text) or w.CONDITIONAL.search(text) or lead[-1] in ("was", "were"):
         return False
-    while len(lead) > 1 and lead[-1] in w.SURELY and lead[-2] in (w.LINKS | w.SURELY):
-        lead = lead[:-1]
     own = [word for word in lead if word not in w.PLAIN and word not in w.MARKS and not has_cjk(word)]
     if question.negative and own and w.NAMES_ANSWER.isdisjoint(lead):
         return False  # "the drug that lowers it is C", where one is asked for that does not

@@ -14,39 +14,35 @@ MARKS = frozenset(",:()[]-–—‐.=→")
 # ---- a claim: plain words say nothing of their own
 PLAIN = frozenset(
     listed(
-        "a an this that these those it its is are was were be been being has have had of in on at to for from by with "
-        "and as which who whom whose he she they his their her them here there all so thus therefore hence "
-        "overall finally conclusion summary short i we my our would should must will can do does most mostlikely "
-        "likely probable best only very clearly strongly highly also because since given due based according "
-        "considering during when where while prediction predicted label output value action input submit finish make "
-        "makes making solution selection am confident going let me leaving asks asked ll m answer answers option "
-        "choice diagnosis dx ans condition disease disorder syndrome cause explanation decision verdict response "
-        "treatment therapy drug agent medication management step test investigation finding study mechanism organism "
-        "pathogen name gene protein enzyme nerve structure hormone vitamin artery final correct right single "
-        "appropriate suitable accurate reasonable preferred "
-        "consistent compatible keeping classic classical typical characteristic suggestive indicative diagnostic "
-        "pathognomonic key main primary underlying working presumptive definitive clinical genetic medical next "
-        "letter question options choices among retrieved rationale justification fit fits fitting match matches "
-        "matching explain explains explained support supports supported suggest suggests indicate indicates indicated "
-        "point points confirm confirms show shows present presents presented presenting known called named described "
-        "reported seen found provided listed above conclude believe think choose select pick go say diagnose "
-        "recommend opt accounts account strong well patient patients case child boy girl man woman infant newborn "
-        "individual presentation picture findings feature features symptom symptoms sign signs history evidence "
-        "suffering mentions consideration careful carefully reviewing review selected chosen corresponds statement "
-        "scenario context vignette problem text passage passages sources taken taking together into altogether once "
-        "after then now us you means mean leads lead leaves everything clear evident determined identified mentioned "
-        "noted stated describes established available current complete thorough whole highest greatest optimal ideal "
-        "ultimately consequently accordingly aligns line initial proposed recommended assessment impression "
-        "evaluation examining comparing concluding across your result outcome such analyzing data results "
-        "constellation combination phenotype profile pattern information reasoning analysis literature documents "
-        "search document abstract article studies trial trials source see idx index entity plausible bottom setting "
-        "responsible associated effective important common leading unifying certain molecular phenotypic female male "
-        "suffers affected meets criteria specific towards toward affecting concluded concludes state diagnosed helps "
-        "true expected intended what looking reason ok okay alright sure definitely certainly obviously undoubtedly "
-        "evidently research dealing same tool why guidelines guideline reference references doc docs represents set "
-        "presence absence association triad states per description remains used start started begin begun give "
-        "exception finalise finalize better "
-        "administer prescribe initiate receive involved answered left decided settle"
+        "probably appears "
+        "a an this that these those it its is are was were be been being has have had of in on at to for from by "
+        "with and as which who he she they his their her them here there all so thus therefore hence overall "
+        "finally conclusion summary short i we my our would should must will can do does most mostlikely likely "
+        "probable best only very clearly strongly highly also because since given due based according considering "
+        "during when where while label output action submit finish make makes making solution selection am "
+        "confident going let me leaving asks ll m answer answers option choice diagnosis ans condition disease "
+        "disorder syndrome cause explanation decision verdict response treatment therapy drug agent medication "
+        "management step test finding study mechanism organism pathogen name gene protein enzyme nerve structure "
+        "vitamin artery final correct right single appropriate suitable accurate reasonable preferred consistent "
+        "compatible keeping classic classical typical characteristic suggestive diagnostic pathognomonic key main "
+        "primary underlying clinical genetic medical next letter question options choices among retrieved rationale "
+        "justification fit fits fitting match matches matching explain explains explained support supports "
+        "supported suggest suggests indicate indicates indicated point points confirm confirms show shows present "
+        "presents presented known called named described reported seen found provided listed above conclude believe "
+        "think choose select pick go say diagnose recommend opt account strong well patient patients case child boy "
+        "girl man woman infant newborn presentation picture findings feature features symptoms sign signs history "
+        "evidence suffering consideration careful carefully reviewing review selected chosen corresponds statement "
+        "context problem text passage sources taken taking together into after then now us you means mean leads "
+        "lead leaves everything clear identified stated available complete highest ideal consequently accordingly "
+        "line initial proposed recommended across your result outcome such data results constellation combination "
+        "phenotype profile pattern information reasoning analysis literature documents search document abstract "
+        "article studies trial trials source see idx index entity plausible bottom setting responsible associated "
+        "effective important common leading unifying certain molecular phenotypic female male suffers affected "
+        "meets criteria specific toward affecting concluded concludes state diagnosed helps true expected intended "
+        "what looking reason ok okay sure definitely certainly obviously research same why guidelines guideline "
+        "reference references doc docs represents set presence absence association states per description remains "
+        "used start started begin begun give exception finalise finalize better administer prescribe initiate "
+        "receive involved answered left decided"
     )
 )
 # never plain, even as words of the question: a claim with one of them is none, and a comment may take the answer back
@@ -80,7 +76,7 @@ LINK_PHRASE = re.compile(
     r"therefore|thus|so|hence|overall|finally|conclusion|dx|diagnosis|choice|option|ans|called|named|known as|that|"
     r"answered (?:by|with)|"
     r"(?:those|that|picture|features|case|diagnosis) of|(?:described|affected) by|suffer(?:s|ing) from|has|have|"
-    r"leads us to|definitely|clearly|certainly|obviously|sure|ok|mostlikely|"
+    r"leads us to|(?:is|it) (?:likely|probably)|it appears|definitely|clearly|certainly|obviously|sure|ok|mostlikely|"
     r"(?:start|begin|give|administer|prescribe|initiate|receive)(?: (?:this )?(?:patient|him|her))?(?: on)?)(?: ,)?$|"
     r"(?:answer|ans|diagnosis|option|choice|pick|response|key|conclusion) [-–—\]]$"
 )
@@ -91,9 +87,6 @@ EVIDENCE = re.compile(
     r"(?:fits?|match(?:es)?)(?: best)?(?: with)?|aligns? with|represents?|describes?|diagnosed with|makes?|"
     r"(?:explained|supported) by|(?:consistent|compatible|suggestive|indicative|characteristic|typical|diagnostic|"
     r"pathognomonic|classic|classical|criteria|specific) (?:of|for|with)|in line with)(?: diagnosis of)?$"
-)
-SURELY = frozenset(
-    listed("clearly definitely therefore thus indeed hence certainly surely likely mostlikely probably")
 )
 OF_OWN = frozenset(listed("answer answers option choice right correct true one only"))
 NAMES_ANSWER = frozenset(listed("answer answers option choice exception"))
@@ -146,11 +139,6 @@ RECORD = re.compile(
     r"(?:[(\[]|,) (?:o?mim|orpha|orphanet|mondo|doid|hp|mesh|icd ‐? ?1[01]|icd)(?: [:‐-])?"
     r"(?: [a-z]?\d+(?:\.\d+)?)+(?: [)\]])?"
 )
-SAME_AS = re.compile(
-    rf"[(\[] {REF} [)\]]|[/,=–—-] {REF}|or {REF}|(?:, |\( )?(?:(?:also |formerly |previously |otherwise |commonly )?"
-    rf"(?:known|called|named|termed)(?: as)?|aka|i \. e(?: \.)?|that is|namely|synonym :|又称|又名|也称|即)[,: ]*"
-    rf"{REF}(?: \))?"
-)
 BRACKETED = re.compile(r"\( ([^()\[\]]*) \)")
 CITATION = re.compile(
     r"(?:, )?(?:\[(?: \d+| ,| [–‐-])+ \]|[(\[](?: (?:see|cf|from|docs?|documents?|sources?|refs?|references?|pmids?|"
@@ -159,11 +147,6 @@ CITATION = re.compile(
 NUMBERED = re.compile(
     r"(?:\b(documents?|docs?|passages?|articles?|abstracts?|stud(?:y|ies)|sources?|refs?|references?|pmids?)"
     r"(?: [:#])? \d+(?:(?: (?:,|and|;|&|[‐–-]|documents?|docs?|sources?)){1,2} \d+)*)"
-)
-OPINION = re.compile(
-    r"^(?:(?:however|but|and|yet)(?: ,)? )?(?:(?:(?:i|we) (?:strongly |firmly |can |would |therefore )?(?:believe|"
-    r"think|conclude|find)|in my (?:opinion|view)|it (?:follows|seems|appears|is clear)|this means)"
-    r"(?: that)?(?: ,)?(?: |$))?"
 )
 _SAID_AS = """\
 overall: to summarize, in brief, in other words, simply put, in conclusion, in short, taken together, all in all, \
@@ -256,18 +239,11 @@ OF_OTHERS = re.compile(
     r"其(?:他|余)选项(?:分析)?(?: [:?])?"
 )
 LINE_OF_OPTION = re.compile(rf"\W{{0,4}}({REF})(?= [:).–—-]|$)")
-# "Although B may be considered, the answer is C" grants B something, and not the answer
-CONCEDED = re.compile(
-    rf"^(?:(?:but|however|and|therefore) ,? ?)?(?:although|though|even though|while|whereas) [^,\ue000-\ue0ff]{{0,80}}"
-    rf"{LIST}(?:(?! (?:correct|right|best|true|answer|also|equally|must|both|too|mostlikely|as|same|no|if)\b)"
-    r"[^,\ue000-\ue0ff])* , (?!.* (?:also|too|equally|same)\b)"
-)
 AMONG = re.compile(rf"(?:^| )(?:between|among|amongst|comparing|of|from)(?: options| choices)? {LIST} ,(?= )")
+EMPTY_END = re.compile(r"(?: (?:,|and|but|because|since|as)){1,3}$")
 EMPTY_START = re.compile(
     r"^(?:(?:[,;:()]|选项|options?|it is|this is|and|but|so|therefore|thus|although|while|since|as|because|而是|而) ?)+"
 )
-EMPTY_END = re.compile(r"(?: (?:,|and|but|because|since|as)){1,3}$")
-
 # ---- a comment
 # a doubt, a second answer or a withdrawal
 DOUBT = re.compile(

@@ -115,7 +115,7 @@ def test_choice(answer, expected):
         ("Therefore, this patient needs ceftriaxone.", None), ("C would be the most suitable choice for a child.", 2),
         ("Ceftriaxone, a cephalosporin, is the best drug in this setting.", 2), ("Answer -> C", 2), ("=> C", 2),
         # another option set aside in the same breath
-        ("While gentamicin may be considered, the answer is C.", 2), ("B is tempting, but the answer is C.", None),
+        ("While gentamicin may be considered, the answer is C.", None), ("B is tempting, but the answer is C.", None),
         ("I first thought of B. The answer is C.", None), ("A can be dismissed. C is therefore the answer.", 2),
         ("Why not the others? A: harms the ear.\nAnswer: C", None), ("A - no\nB - no\nC: correct, for many reasons", 2),
         ("Therefore, this patient needs gentamicin.", None), ("A would be the most suitable choice for a child.", 0),
