@@ -56,7 +56,9 @@ def ceiling(attack: Attack, formula: str) -> float:
     if attack.level in (FORGED, NO_ANSWER):
         return {FORGED: -1.0, NO_ANSWER: -0.5}[attack.level]
     s, t, c = attack.reasoning, attack.retrieval, attack.coordination
-    bonus = {"reasoning": s, "retrieval": t, "joint": 0.6 * s + 0.2 * t + 0.2 * c}[formula]
+    searched = any(turn.hits for turn in attack.searches)
+    first = s if attack.level == RIGHT else 0.5 * s + 0.5 * searched
+    bonus = {"reasoning": first, "retrieval": t, "joint": 0.6 * s + 0.2 * t + 0.2 * c}[formula]
     return ANSWER[attack.level] + GATE[attack.level] * bonus
 
 
