@@ -23,7 +23,7 @@ from typing import Any
 
 from medr3_plugin import tables
 from medr3_plugin.errors import RowError, shown
-from medr3_plugin.records import Document, Hit, Sample, SearchTurn
+from medr3_plugin.records import Document, Hit, Sample, SearchOutcome, SearchTurn
 from medr3_plugin.retrieval.corpus.documents import document_of
 from medr3_plugin.rewards.shown_documents import was_retrieved
 from medr3_plugin.rows import CountFromOne, sample_of, triples_of
@@ -115,18 +115,19 @@ def _searches(
         query = queries[turn] if turn < len(queries) else None
         new = {document.id: None for document in documents if document.id not in seen}
         seen.update(new)
+        outcome: SearchOutcome = "empty"
+        if new:
+            outcome = "ok"
+        elif documents:
+            outcome = "duplicate"
+        elif query == "":
+            outcome = "malformed"
         turns.append(
             SearchTurn(
                 query=query or "",
                 hits=tuple(Hit(document, 0.0) for document in documents),
                 shown=tuple(new),
-                outcome="ok"
-                if new
-                else "duplicate"
-                if documents
-                else "malformed"
-                if query == ""
-                else "empty",
+                outcome=outcome,
             )
         )
     return tuple(turns)

@@ -343,12 +343,18 @@ def _is_said(words: list[str]) -> bool:
     return bool(words) and (not _VERBS.isdisjoint(verbs) or words[0] in w.OPENERS or has_cjk(words[0]))
 
 
+def _is_fact(words: list[str]) -> bool:
+    """Whether a short sentence says what something does: "It blocks the cotransporter"."""
+    told = len(words) >= _MIN_WORDS and words[0] == "it" and words[1].endswith("s")
+    return told and words[1] not in w.PLAIN | w.IMPRESSIONS and not _doubtful(words)
+
+
 def _is_sentence(comment: str, question: Question) -> bool:
     """Whether a comment is long enough to say something: a scrap ("C. A second") may add an answer."""
     words = comment.strip(w.AROUND).split()
     if question.letters and comment.endswith(":"):  # a heading
         return not _doubtful(words)
-    if len(words) < _MIN_SENTENCE and words and words[0] in w.DEICTIC:
+    if len(words) < _MIN_SENTENCE and words and words[0] in w.DEICTIC and not _is_fact(words):
         return _is_plain(words, question)  # "That is a lie": short, and about the answer
     long = len(words) >= _MIN_WORDS or (has_cjk(comment) and len(comment) >= _MIN_CJK_WORDS)
     leads = question.letters and len(words) > 1 and w.ANY_REF.match(words[-1])  # "The trap is C"

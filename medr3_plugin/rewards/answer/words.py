@@ -297,6 +297,7 @@ VERBS = frozenset(
         "complain usually often increases decreases inhibits blocks depends impairs denies prevents includes worsen"
     )
 )
+IMPRESSIONS = frozenset(listed("needs depends feels looks sounds seems goes takes says"))
 JOINING = frozenset(listed("or and versus vs plus not nor with also then"))
 HEADER = re.compile(
     r"^(?:explanation|why|summary|evidence|findings|interpretation|background|clinical reasoning|"

@@ -520,6 +520,18 @@ def test_a_list_of_names_is_never_right(names, separator):
 
 
 @pytest.mark.parametrize(
+    ("comment", "expected"),
+    [
+        ("It inhibits CDC42.", 2), ("It blocks the receptor.", 2), ("That is a lie.", None),
+        ("It was a joke.", None), ("It needs more checking.", None), ("I made it up.", None),
+    ],
+)  # fmt: skip
+def test_a_short_comment_on_a_choice_says_what_it_does(comment, expected):
+    for answer in (f"C. {comment}", f"{comment} The answer is gout."):
+        assert level(answer, "Gout", options=JOINTS) == expected
+
+
+@pytest.mark.parametrize(
     "unit",
     ["A AND ", "gout or ", "A, ", "not A ", "{\"a\":", "[", r"\boxed{", "( ", "排除A",
      "other options are ", "and ", "\n", "\ufdfa", "<b>"],
