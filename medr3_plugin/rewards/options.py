@@ -47,6 +47,7 @@ class BonusWeights(Section):
         retrieval: weight of T, what the searches found and how it was used.
         coordination: weight of C, how far the documents support the reasoning that leads to the answer.
         searched: weight of N, 1 if a search brought a document, whatever it is about, and the answer is not right.
+            Beside a right answer the other parts share this weight.
     """
 
     reasoning: Ramp = (0.0, 0.0)
