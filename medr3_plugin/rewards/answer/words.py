@@ -38,7 +38,7 @@ PLAIN = frozenset(
         "phenotype profile pattern information reasoning analysis literature documents search document abstract "
         "article studies trial trials source see idx index entity plausible bottom setting responsible associated "
         "effective important common leading unifying certain molecular phenotypic female male suffers affected "
-        "meets criteria specific toward affecting concluded concludes state diagnosed helps true expected intended "
+        "meets criteria specific rare toward affecting concluded concludes state diagnosed helps true expected intended "
         "what looking reason ok okay sure definitely certainly obviously research same why guidelines guideline "
         "reference references doc docs represents set presence absence association states per description remains "
         "used start started begin begun give exception finalise finalize better administer prescribe initiate "
