@@ -38,11 +38,11 @@ PLAIN = frozenset(
         "phenotype profile pattern information reasoning analysis literature documents search document abstract "
         "article studies trial trials source see idx index entity plausible bottom setting responsible associated "
         "effective important common leading unifying certain molecular phenotypic female male suffers affected "
-        "meets criteria specific rare toward affecting concluded concludes state diagnosed helps true expected intended "
+        "meets criteria specific toward affecting concluded concludes state diagnosed helps true expected intended "
         "what looking reason ok okay sure definitely certainly obviously research same why guidelines guideline "
         "reference references doc docs represents set presence absence association states per description remains "
         "used start started begin begun give exception finalise finalize better administer prescribe initiate "
-        "receive involved answered left decided"
+        "receive involved answered left decided rare"
     )
 )
 # never plain, even as words of the question: a claim with one of them is none, and a comment may take the answer back
