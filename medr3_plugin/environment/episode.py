@@ -23,7 +23,7 @@ from medr3_plugin.trajectory import (
     DOCUMENT_CLOSE,
     DOCUMENT_OPEN,
     SEARCH_CLOSE,
-    SEARCH_OPEN,
+    parse,
 )
 
 
@@ -123,12 +123,9 @@ def closing_query(text: str) -> Query | None:
 
     The engine stops at `</search>`, but its last token may carry characters past it.
     """
-    end = text.rfind(SEARCH_CLOSE)
-    if end < 0:
-        return None
-    start = text.rfind(SEARCH_OPEN, 0, end)
-    query = text[start + len(SEARCH_OPEN) : end].strip() if start >= 0 else ""
-    return Query(query, text[end + len(SEARCH_CLOSE) :])
+    parsed = parse(text)
+    last = next((span for span in reversed(parsed.spans) if span.kind == "search"), None)
+    return last and Query(parsed.inner(last).strip(), text[last.end :])
 
 
 async def run_episode(

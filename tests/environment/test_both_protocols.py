@@ -122,6 +122,7 @@ PAIRS = {
     "over the limit": searched(A, "Go on.", "And on.", B, queries=["diuretic", "cholesterol", "glucose"]),
     "no query": searched(A, B, queries=[" "]),
     "a failure": searched(A, B, queries=["down"]),
+    "tags in the query": searched(A, "More.", B, queries=["glucose <think> x", "zebra </think><answer>x</answer>"]),
     "no answer": searched(A, B, queries=["glucose"], answer=""),
     "two answers": searched(
         A, B, queries=["glucose"], answer="<answer>Insulin</answer><answer>Metformin</answer>"
@@ -251,8 +252,9 @@ async def test_a_run_folders_rows_are_scored_again_as_they_were(tokenizer, tmp_p
     again = [row for row in read_rows(tmp_path / "trajectories.jsonl", "joint") if isinstance(row, Sample)]
     scored = await build_scorer({}).score(again)
     for name, before, after in zip(AGAIN, samples, scored, strict=True):
-        keys = ("acc", "answer", "valid", "forged", "format")
-        assert {k: after.record[k] for k in keys} == {k: before.record[k] for k in keys}, name
+        without_references = {k: v for k, v in before.record.items() if not k.startswith(("reasoning", "coord"))}
+        del without_references["score"]
+        assert {k: after.record[k] for k in without_references} == pytest.approx(without_references), name
 
 
 async def test_searching_costs_nothing(tokenizer):

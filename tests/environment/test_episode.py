@@ -274,6 +274,10 @@ def test_properties_of_any_rollout(segments, length):
     shown = [identity for turn in episode.turns for identity in turn.shown]
     assert len(shown) == len(set(shown))
     assert sum(turn.outcome == "limit" for turn in episode.turns) <= 1
+    # whoever reads the text sees the searches that took place
+    read = parse(text_of(episode))
+    assert read.queries[: len(episode.turns)] == tuple(turn.query for turn in episode.turns)
+    assert episode.forged or not read.forged
 
 
 @given(st.text(max_size=60), st.integers(1, 60))
