@@ -168,13 +168,14 @@ def _as_listed(retrieved: list[list[Document]], shown: Sequence[TextSearch]) -> 
     for place, search in enumerate(shown):
         if search.refused and place <= len(retrieved) < len(shown) and retrieved[place : place + 1] != [[]]:
             retrieved.insert(place, [])
+    has_documents = any(search.documents for search in shown)  # else they are not in document tags
     turns = []
     seen: set[str] = set()
     for turn, documents in enumerate(retrieved):
         query, in_text, told = shown[turn] if turn < len(shown) else TextSearch("", (), None)
         new = {document.id: None for document in documents if document.id not in seen}
         # a notice also stands where there was no room for a document
-        shown_now = () if told and not in_text else tuple(new)
+        shown_now = tuple(new) if in_text or not (told or has_documents) else ()
         seen.update(shown_now)
         outcome: SearchOutcome = "ok" if new else "duplicate" if documents else told or "empty"
         hits = tuple(Hit(document, 0.0) for document in documents)
