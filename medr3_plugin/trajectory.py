@@ -263,6 +263,23 @@ def _document_out_of_place(text: str, spans: tuple[Span, ...]) -> bool:
     return False
 
 
+class Query(NamedTuple):
+    """The search that ends a generated segment: its query ("" if it has none) and the text carried past it."""
+
+    text: str
+    carried: str
+
+
+def closing_query(text: str) -> Query | None:
+    """The search that ends `text`; None if no search ends it.
+
+    The engine stops at `</search>`, but its last token may carry characters past it.
+    """
+    parsed = parse(text)
+    last = next((span for span in reversed(parsed.spans) if span.kind == "search"), None)
+    return last and Query(parsed.inner(last).strip(), text[last.end :])
+
+
 # What a retrieved text could use to look like a tag: angle brackets of any script, HTML entities, spaces and
 # invisible characters between the letters, full-width letters. Runs are bounded to keep the search linear.
 _LEFT = (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from medr3_plugin.trajectory import TAG_NAMES, neutralise_tags, parse
+from medr3_plugin.trajectory import TAG_NAMES, closing_query, neutralise_tags, parse
 
 TAGS = [f"<{slash}{name}>" for name in TAG_NAMES for slash in ("", "/")]
 soup = st.lists(
@@ -251,6 +251,15 @@ def test_a_neutralised_document_cannot_break_out(text):
     assert t.reasoning == "own"
     assert t.answer == "a"
     assert not t.forged and not t.stray_tags
+
+
+def test_closing_query():
+    assert closing_query("<search> a </search>") == ("a", "")
+    assert closing_query("<search>a</search>\n") == ("a", "\n")
+    assert closing_query("<search>a<search>b</search><") == ("b", "<")
+    assert closing_query("a</search>") == ("", "")
+    assert closing_query("<search>a <answer>b</answer>\n</search>") == ("a <answer>b</answer>", "")
+    assert closing_query("<search>a") is None
 
 
 def test_every_answer_outside_of_the_thinking_is_kept():

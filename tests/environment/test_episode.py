@@ -12,7 +12,7 @@ from characters import Characters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medr3_plugin.environment.episode import Episode, Generation, closing_query, run_episode
+from medr3_plugin.environment.episode import Episode, Generation, run_episode
 from medr3_plugin.environment.rendering import document_text, encode_block
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import RetrievalFailure, UserError
@@ -325,14 +325,6 @@ def test_a_block_fits_its_budget_or_is_empty(text, budget):
     ids = encode_block(" ".join(text.split()), budget, Characters())
     assert len(ids) <= budget
     assert not ids or Characters().decode(ids, skip_special_tokens=True).endswith(" </document>")
-
-
-def test_closing_query():
-    assert closing_query("<search> a </search>") == ("a", "")
-    assert closing_query("<search>a</search>\n") == ("a", "\n")
-    assert closing_query("<search>a<search>b</search><") == ("b", "<")
-    assert closing_query("a</search>") == ("", "")
-    assert closing_query("<search>a") is None
 
 
 def test_a_tag_the_model_began_is_not_begun_twice(smollm2_tokenizer):
