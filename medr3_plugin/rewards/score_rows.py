@@ -25,7 +25,7 @@ from medr3_plugin import tables
 from medr3_plugin.errors import RowError, shown
 from medr3_plugin.records import Document, Hit, Sample, SearchOutcome, SearchTurn
 from medr3_plugin.retrieval.corpus.documents import document_of
-from medr3_plugin.rewards.shown_documents import TextSearch, searches_in, was_retrieved
+from medr3_plugin.rewards.shown_documents import TextSearch, searches_in, shown_of, was_retrieved
 from medr3_plugin.rows import CountFromOne, sample_of, triples_of
 from medr3_plugin.rows.values import is_missing
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN, parse
@@ -175,7 +175,9 @@ def _as_listed(retrieved: list[list[Document]], shown: Sequence[TextSearch]) -> 
         query, in_text, told = shown[turn] if turn < len(shown) else TextSearch("", (), None)
         new = {document.id: None for document in documents if document.id not in seen}
         # a notice also stands where there was no room for a document
-        shown_now = tuple(new) if in_text or not (told or has_documents) else ()
+        shown_now = (
+            () if not in_text and (told or has_documents) else shown_of(in_text, documents, tuple(new))
+        )
         seen.update(shown_now)
         outcome: SearchOutcome = "ok" if new else "duplicate" if documents else told or "empty"
         hits = tuple(Hit(document, 0.0) for document in documents)

@@ -63,6 +63,23 @@ def searches_in(trajectory: Trajectory) -> list[TextSearch]:
     return searches
 
 
+def shown_of(in_text: Sequence[str], documents: Sequence[Document], new: tuple[str, ...]) -> tuple[str, ...]:
+    """The ids of the `new` documents that were shown: those that the text has, if it has one between each pair of tags.
+
+    Else all of them: another environment may write several between two tags, or none in tags at all.
+    """
+    if not in_text or len(in_text) >= len(new):
+        return new
+    lines = [" ".join(text.split()) for text in in_text]
+    found = dict.fromkeys(
+        document.id
+        for document in documents
+        if document.id in new
+        and any(map(_is_cut_of, lines, repeat(document), repeat(" ".join(document.text.split()))))
+    )
+    return tuple(found) if len(found) == len(in_text) else new
+
+
 def was_retrieved(trajectory: Trajectory, searches: Sequence[SearchTurn]) -> bool:
     """Whether every document of the text was brought by the search before it, or by an earlier one.
 

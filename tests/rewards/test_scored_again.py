@@ -167,3 +167,21 @@ def test_a_column_of_another_kind_is_no_record(searches):
     response = SEARCHED.format("gout", "<document> Made up. </document>")
     row = {"question": "Q?", "answer": "B", "response": response, "searches": searches, "retrieved": [[GOUT]]}
     assert trajectory_of(row, "rows.jsonl:1", "joint").forged
+
+
+@pytest.mark.parametrize(
+    ("shown", "documents"),
+    [
+        ("[BMJ] Toes. Gout is painful.", 1),  # there was no room for the other
+        ("Doc 1: Gout is painful. Doc 2: So is podagra.", 2),
+        ("Painful gout.", 2),
+        ("", 2),
+    ],
+)
+async def test_documents_without_room_were_not_shown(shown, documents):
+    found = [{"id": "d", "title": "Toes", "text": "Gout is painful.", "source": "BMJ"}]
+    found += [{"id": "e", "text": "So is podagra."}]
+    response = SEARCHED.format("gout", f"<document> {shown} </document>" if shown else "")
+    row = {"question": "Q?", "answer": "B", "response": response, "retrieved": [found]}
+    [scored] = await build_scorer({}).score([trajectory_of(row, "rows.jsonl:1", "joint")])
+    assert scored.record["documents"] == documents
