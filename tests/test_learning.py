@@ -179,3 +179,5 @@ def test_the_page_shows_what_the_files_give(learning, monkeypatch):
     page = (ROOT / "docs/LEARNING.md").read_text(encoding="utf-8")
     for task in tasks:
         assert learning.table(task) in page
+    search_pay = importlib.import_module("search_pay")
+    assert search_pay.table(list(learning.lines(search_pay.FILE))).rpartition("\n")[0] in page

@@ -60,7 +60,7 @@ def evaluate(  # noqa: PLR0917 (the options of a command)
     bad = BadRows() if skip_bad else None
     found = list(
         results_of(
-            read_sets(source),
+            read_sets(source, bad),
             out,
             engine,
             encoder=config,

@@ -11,11 +11,12 @@ On the Hub they are `R2MED/Biology` and so on, with the configurations `corpus`,
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from medr3_plugin import tables
 from medr3_plugin.errors import RowError, UserError
@@ -33,6 +34,7 @@ SETS = (
 )
 PLACES = 10
 _BATCH = 64
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,13 @@ class SetResult:
     ndcg: float
 
 
-def read_sets(source: str) -> list[RetrievalSet]:
+def read_sets(source: str, bad_rows: BadRows | None = None) -> list[RetrievalSet]:
     """The sets at `source`.
 
     Args:
         source: the folder of a set, a folder of such folders, a set on the Hub (`R2MED/Biology`), or `R2MED` for all
             of them there.
+        bad_rows: when given, wrong rows of queries and relevance are counted there and skipped.
 
     Raises:
         RowError: a wrong row.
@@ -75,7 +78,7 @@ def read_sets(source: str) -> list[RetrievalSet]:
     folder = Path(source)
     if folder.is_dir():
         sets = [folder] if _file(folder, "corpus") else sorted(f for f in folder.iterdir() if f.is_dir())
-        found = [_set(f.resolve().name, *files) for f in sets if (files := _files(f))]
+        found = [_set(f.resolve().name, *files, bad_rows) for f in sets if (files := _files(f))]
         if not found:
             raise UserError(
                 f"{source}: no set of R2MED here; expected corpus.jsonl, query.jsonl and qrels.jsonl in it, or in "
@@ -83,9 +86,9 @@ def read_sets(source: str) -> list[RetrievalSet]:
             )
         return found
     if source == ORGANISATION:
-        return [_hub_set(f"{ORGANISATION}/{name}") for name in SETS]
+        return [_hub_set(f"{ORGANISATION}/{name}", bad_rows) for name in SETS]
     if is_hub_name(source):
-        return [_hub_set(source)]
+        return [_hub_set(source, bad_rows)]
     raise UserError(
         f"{source}: no such folder; give one, or {ORGANISATION} for the sets on the Hugging Face Hub"
     )
@@ -161,28 +164,55 @@ def _files(folder: Path) -> tuple[str, str, str] | None:
     return str(corpus), str(queries), str(relevance)
 
 
-def _hub_set(name: str) -> RetrievalSet:
-    return _set(name.rpartition("/")[2], *(f"{name}:{part}:{part}" for part in ("corpus", "query", "qrels")))
+def _hub_set(name: str, bad_rows: BadRows | None) -> RetrievalSet:
+    corpus, queries, relevance = (f"{name}:{part}:{part}" for part in ("corpus", "query", "qrels"))
+    return _set(name.rpartition("/")[2], corpus, queries, relevance, bad_rows)
 
 
-def _set(name: str, corpus: str, queries: str, relevance: str) -> RetrievalSet:
+def _set(name: str, corpus: str, queries: str, relevance: str, bad_rows: BadRows | None) -> RetrievalSet:
+    texts = dict(_checked(queries, _query, bad_rows))
+
+    def judgement(row: Mapping[str, Any], where: str) -> tuple[str, str, float]:
+        query, document, grade = _judgement(row, where)
+        if query not in texts:
+            raise RowError(f"{where}: field 'q_id': {queries} has no query {query!r}; is it of another set?")
+        return query, document, grade
+
     grades: dict[str, dict[str, float]] = {}
-    for where, row in rows_of(relevance):
-        query, document = _column(row, "q_id", where), _column(row, "p_id", where)
-        try:
-            grade = float(row["score"])
-        except (KeyError, TypeError, ValueError):
-            raise RowError(f"{where}: field 'score': expected a number, got {row.get('score')!r}") from None
+    for query, document, grade in _checked(relevance, judgement, bad_rows):
         if grade > 0:
             grades.setdefault(query, {})[document] = grade
-    texts = {_column(row, "id", where): _column(row, "text", where) for where, row in rows_of(queries)}
-    if unknown := grades.keys() - texts.keys():
-        raise UserError(
-            f"{relevance}: no query has the id {min(unknown)!r}; does {queries} belong to another set?"
-        )
     if not grades:
         raise UserError(f"{relevance}: no relevant document in it")
     return RetrievalSet(name, corpus, {query: texts[query] for query in texts if query in grades}, grades)
+
+
+def _checked(
+    source: str, read: Callable[[Mapping[str, Any], str], Row], bad_rows: BadRows | None
+) -> Iterator[Row]:
+    """What `read` makes of each row of `source`; wrong rows are counted, or raised."""
+    for where, row in rows_of(source, bad_rows):
+        try:
+            yield read(row, where)
+        except RowError as error:
+            if bad_rows is None:
+                raise
+            bad_rows.add(str(error))
+
+
+def _query(row: Mapping[str, Any], where: str) -> tuple[str, str]:
+    return _column(row, "id", where), _column(row, "text", where)
+
+
+def _judgement(row: Mapping[str, Any], where: str) -> tuple[str, str, float]:
+    query, document = _column(row, "q_id", where), _column(row, "p_id", where)
+    try:
+        grade = float(row["score"])
+    except (KeyError, TypeError, ValueError):
+        grade = math.nan
+    if not math.isfinite(grade):
+        raise RowError(f"{where}: field 'score': expected a number, got {row.get('score')!r}")
+    return query, document, grade
 
 
 def _column(row: Mapping[str, Any], name: str, where: str) -> str:

@@ -89,7 +89,7 @@ def test_the_hub_s_configurations(tmp_path, monkeypatch):
     folder = write_set(tmp_path / "Biology")
     asked = []
 
-    def rows_of(name):
+    def rows_of(name, _):
         asked.append(name)
         part = "corpus" if ":corpus" in name else "query" if ":query" in name else "qrels"
         for number, line in enumerate((folder / f"{part}.jsonl").read_text().splitlines(), 1):
@@ -99,7 +99,7 @@ def test_the_hub_s_configurations(tmp_path, monkeypatch):
     sets = r2med.read_sets("R2MED")
     assert [benchmark.name for benchmark in sets] == list(r2med.SETS)
     assert sets[0].corpus == "R2MED/Biology:corpus:corpus"
-    assert asked[:2] == ["R2MED/Biology:qrels:qrels", "R2MED/Biology:query:query"]
+    assert asked[:2] == ["R2MED/Biology:query:query", "R2MED/Biology:qrels:qrels"]
     assert r2med.read_sets("R2MED/Biology")[0].queries.keys() == {"1", "2"}
 
 
@@ -108,13 +108,30 @@ def test_the_hub_s_configurations(tmp_path, monkeypatch):
     [
         ([{"q_id": "1", "p_id": "gout_1", "score": "high"}], RowError),
         ([{"query-id": "1", "p_id": "gout_1", "score": 1}], RowError),
-        ([{"q_id": "99", "p_id": "gout_1", "score": 1}], UserError),
+        ([{"q_id": "1", "p_id": "gout_1", "score": "nan"}], RowError),
+        ([{"q_id": "99", "p_id": "gout_1", "score": 1}], RowError),
         ([{"q_id": "1", "p_id": "gout_1", "score": 0}], UserError),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path, qrels, error):
     with pytest.raises(error, match="qrels"):
         r2med.read_sets(str(write_set(tmp_path / "Biology", qrels)))
+
+
+def test_wrong_rows_of_queries_and_relevance_can_be_left_out(tmp_path):
+    judged = [
+        {"q_id": q, "p_id": p, "score": 1} for q, p in [("1", "gout_1"), ("2", "scurvy_1"), ("99", "gout_1")]
+    ]
+    folder = write_set(tmp_path / "Biology", [*judged, {"q_id": "1", "p_id": "gout_2", "score": "high"}])
+    with (folder / "query.jsonl").open("a") as file:
+        file.write('{"id": "4"}\nnot JSON\n')
+    arguments = ("--source", folder, "--out", tmp_path / "out")
+    assert run(*arguments).exit_code not in {0, 3}
+    done = run(*arguments, "--skip-bad", "--json")
+    assert done.exit_code == 3
+    assert json.loads(done.stdout)["sets"][0]["queries"] == 2
+    for place in ("query.jsonl:4", "query.jsonl:5", "qrels.jsonl:3", "qrels.jsonl:4"):
+        assert place in done.stderr
 
 
 def test_a_place_without_a_set(tmp_path):

@@ -42,7 +42,7 @@ PLAIN = frozenset(
         "what looking reason ok okay sure definitely certainly obviously research same why guidelines guideline "
         "reference references doc docs represents set presence absence association states per description remains "
         "used start started begin begun give exception finalise finalize better administer prescribe initiate "
-        "receive involved answered left decided"
+        "receive involved answered left decided rare"
     )
 )
 # never plain, even as words of the question: a claim with one of them is none, and a comment may take the answer back

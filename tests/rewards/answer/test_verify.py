@@ -180,6 +180,7 @@ def test_an_option_named_twice_but_not_as_the_answer(answer):
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
+        ("The rare disease is Marfan syndrome.", 2), ("Marfan syndrome is a rare answer.", None),
         ("Tall stature and lens dislocation leads to Marfan syndrome", None),
         ("Lens dislocation causes Marfan syndrome.", None), ("Tall stature, Marfan syndrome", None),
         ("Lens dislocation in a tall man suggests Marfan syndrome.", 2),
