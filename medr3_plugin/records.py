@@ -20,9 +20,23 @@ SearchOutcome = Literal["ok", "empty", "duplicate", "failed", "limit", "malforme
 `malformed` no query between the tags, or one longer than `MAX_QUERY_CHARS`, not executed.
 """
 
+NOTICES: dict[SearchOutcome, str] = {
+    "empty": "no document found",
+    "duplicate": "no new document found",
+    "failed": "search is not available, go on without it",
+    "limit": "search limit reached, answer now",
+    "malformed": "the search had no usable query",
+}
+"""What a model is shown instead of documents; `medr3.environment` may set others."""
+
 MAX_QUERY_CHARS = 4096
 """Longest query that is searched for. A longer one is a model in a loop; the retrieval service may refuse it, and a
 refusal would make the sample invalid where it should be worse."""
+
+
+def is_query(text: str) -> bool:
+    """Whether `text` is searched for; if not, its search is `malformed`."""
+    return 0 < len(text.strip()) <= MAX_QUERY_CHARS
 
 
 _CHUNK_SUFFIX = re.compile(r"(?:#c\d+)+$", re.ASCII)
@@ -260,6 +274,7 @@ class Sample:
             "answer": self.answers[0],
             "answers": list(self.answers),
             "options": dict(self.options) if self.options else None,
+            "gold_docs": list(self.gold_docs),
         }
 
 

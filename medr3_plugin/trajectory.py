@@ -9,9 +9,10 @@ A trajectory is the text of one rollout::
 * Tags are exactly the eight lower-case ones. Anything else is text.
 * A **document** runs from `<document>` to the next `</document>`; what lies between is data, never structure.
   An unclosed document runs to the end of the text.
-* A **search** or **answer** is an opening tag whose *next* tag is its own closing tag. With any other tag in
-  between (a search inside an answer, an answer inside an answer) the opening tag is stray text: documents
-  can therefore never become part of a query or of an answer.
+* A **search** ends at every `</search>`: there the environment stops the model and searches. Its query begins at the
+  last `<search>` since the search or document before, and other tags in it are words. Without one it is empty.
+* An **answer** is an opening tag whose *next* tag is its own closing tag, else stray text. So no document becomes part
+  of a query or of an answer.
 * **think** regions hold searches and documents. If the first think tag is a closing one, the prompt is taken
   to have opened the region. An unclosed region runs to the end.
 * An answer inside a think region does not count.
@@ -28,6 +29,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -73,7 +75,7 @@ class Trajectory:
         spans: tiles of `text`, in order.
         reasoning: the think pieces joined by newlines, without searches, documents and stray tags.
         answers: the answers outside of think regions, stripped, in order; empty ones are left out.
-        queries: the searches' texts, stripped, in order (empty strings kept: a malformed search).
+        queries: the searches' texts, stripped, in order (empty strings kept: a malformed search). They may hold tags.
         documents: the documents' texts, stripped, in order.
         think_opens: number of `<think>` tags outside documents.
         think_closes: number of `</think>` tags outside documents.
@@ -83,7 +85,7 @@ class Trajectory:
         think_closed: there is a think region and the last one is closed.
         answer_in_think: an answer lies inside a think region.
         text_outside: there is text, or a search or document, outside of think regions and answers.
-        stray_tags: tags that belong to no span.
+        stray_tags: tags that belong to no span, and each `</search>` that no `<search>` opened.
         forged: the text shows that the model wrote a document itself.
     """
 
@@ -157,7 +159,9 @@ def parse(text: str) -> Trajectory:
         text_outside=any(
             not s.in_think and s.kind != "answer" and bool(text[s.start : s.end].strip()) for s in spans
         ),
-        stray_tags=stray.total() + stray_think,
+        stray_tags=stray.total()
+        + stray_think
+        + sum(e.kind == "search" and e.inner_start == e.start for e in events),
         forged=stray[DOCUMENT_CLOSE] > 0 or _document_out_of_place(text, spans),
     )
 
@@ -180,15 +184,24 @@ def _events(text: str) -> list[_Event]:
             close_start, close_end = tags[i].span() if i < len(tags) else (len(text), len(text))
             events.append(_Event("document", start, close_end, end, close_start))
             i += 1
-        elif not closing and i < len(tags) and tags[i][0] == f"</{name}>":
+        elif name == "search" and (closed := _query_end(tags, i - closing)) is not None:
+            close_start, close_end = tags[closed].span()
+            events.append(_Event("search", start, close_end, min(end, close_start), close_start))
+            i = closed + 1
+        elif tag[0] == ANSWER_OPEN and i < len(tags) and tags[i][0] == ANSWER_CLOSE:
             close_start, close_end = tags[i].span()
-            events.append(
-                _Event("search" if name == "search" else "answer", start, close_end, end, close_start)
-            )
+            events.append(_Event("answer", start, close_end, end, close_start))
             i += 1
         else:
             events.append(_Event("stray", start, end, end, end))
     return events
+
+
+def _query_end(tags: Sequence[re.Match[str]], i: int) -> int | None:
+    """Place of the `</search>` that comes first of the tags from `i` on, but for those that a query may hold."""
+    while i < len(tags) and tags[i][2] in ("think", "answer"):
+        i += 1
+    return i if i < len(tags) and tags[i][0] == SEARCH_CLOSE else None
 
 
 def _tile(text: str, events: list[_Event]) -> tuple[tuple[Span, ...], bool, int]:
@@ -248,6 +261,23 @@ def _document_out_of_place(text: str, spans: tuple[Span, ...]) -> bool:
         if span.kind in ("search", "document", "answer") or text[span.start : span.end].strip():
             previous = span.kind
     return False
+
+
+class Query(NamedTuple):
+    """The search that ends a generated segment: its query ("" if it has none) and the text carried past it."""
+
+    text: str
+    carried: str
+
+
+def closing_query(text: str) -> Query | None:
+    """The search that ends `text`; None if no search ends it.
+
+    The engine stops at `</search>`, but its last token may carry characters past it.
+    """
+    parsed = parse(text)
+    last = next((span for span in reversed(parsed.spans) if span.kind == "search"), None)
+    return last and Query(parsed.inner(last).strip(), text[last.end :])
 
 
 # What a retrieved text could use to look like a tag: angle brackets of any script, HTML entities, spaces and

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from medr3_plugin.trajectory import TAG_NAMES, neutralise_tags, parse
+from medr3_plugin.trajectory import TAG_NAMES, closing_query, neutralise_tags, parse
 
 TAGS = [f"<{slash}{name}>" for name in TAG_NAMES for slash in ("", "/")]
 soup = st.lists(
@@ -97,11 +97,32 @@ def test_documents_are_opaque():
     assert (t.think_opens, t.think_closes, t.answer_opens) == (1, 1, 0)
 
 
-def test_search_with_another_tag_inside_is_stray():
+def test_of_several_opened_searches_the_last_is_the_query():
     t = parse("<think><search>a <search>b</search> <search>c</think>")
     assert t.queries == ("b",)
     assert t.stray_tags == 2
     assert t.reasoning.split() == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    "tag", ["<think>", "</think>", "<answer>", "</answer>", "<answer>x</answer>", "<SEARCH>"]
+)
+def test_other_tags_in_a_query_are_its_words(tag):
+    t = parse(f"<think>a<search>b {tag} c</search><document>d</document>e</think><answer>f</answer>")
+    assert (t.queries, t.reasoning, t.answers) == ((f"b {tag} c",), "a\ne", ("f",))
+    assert not t.stray_tags and not t.forged and t.think_closed
+
+
+def test_a_search_that_nothing_opened_has_an_empty_query():
+    t = parse("<think>a</search><document>no query</document>b <search>c</search></think><answer>d</answer>")
+    assert t.queries == ("", "c") and t.reasoning == "a\nb"
+    assert t.stray_tags == 1 and not t.forged
+
+
+def test_a_search_that_is_never_closed_is_stray():
+    t = parse("<think>a <search>b</think><answer>c</answer>")
+    assert t.queries == () and t.answer == "c" and t.stray_tags == 1
+    assert parse("<think>a <search>b<document>c</document></search>").forged
 
 
 def test_empty_query_is_kept_as_malformed():
@@ -134,7 +155,7 @@ def test_spans_tile_the_text(text):
 def test_content_never_leaks(text):
     t = parse(text)
     for query in t.queries:
-        assert not re.search("</?(think|search|document|answer)>", query)
+        assert not re.search("</?(search|document)>", query)
     if t.answer is not None:
         assert not re.search("</?(think|search|document|answer)>", t.answer)
         assert t.answer == t.answer.strip() != ""
@@ -230,6 +251,15 @@ def test_a_neutralised_document_cannot_break_out(text):
     assert t.reasoning == "own"
     assert t.answer == "a"
     assert not t.forged and not t.stray_tags
+
+
+def test_closing_query():
+    assert closing_query("<search> a </search>") == ("a", "")
+    assert closing_query("<search>a</search>\n") == ("a", "\n")
+    assert closing_query("<search>a<search>b</search><") == ("b", "<")
+    assert closing_query("a</search>") == ("", "")
+    assert closing_query("<search>a <answer>b</answer>\n</search>") == ("a <answer>b</answer>", "")
+    assert closing_query("<search>a") is None
 
 
 def test_every_answer_outside_of_the_thinking_is_kept():

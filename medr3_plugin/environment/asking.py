@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import RetrievalFailure, UserError
-from medr3_plugin.records import MAX_QUERY_CHARS, Hit, SearchTurn
+from medr3_plugin.records import MAX_QUERY_CHARS, Hit, SearchTurn, is_query
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ async def ask(
         before: the trajectory's searches so far; what they showed is not shown again.
     """
     query = query.strip()
-    if not query or len(query) > MAX_QUERY_CHARS:
+    if not is_query(query):
         return Answer(SearchTurn(query[:MAX_QUERY_CHARS], outcome="malformed"), [], settings.malformed_line)
     started = time.perf_counter()
     try:

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from medr3_plugin.environment.asking import Search, ask
 from medr3_plugin.environment.rendering import Tokenizer, encode_block, render_hits
@@ -23,7 +23,8 @@ from medr3_plugin.trajectory import (
     DOCUMENT_CLOSE,
     DOCUMENT_OPEN,
     SEARCH_CLOSE,
-    SEARCH_OPEN,
+    Query,
+    closing_query,
 )
 
 
@@ -109,26 +110,6 @@ class Episode:
         self.response_mask += [0] * len(token_ids)
         if self.log_probs is not None:
             self.log_probs += [0.0] * len(token_ids)
-
-
-class Query(NamedTuple):
-    """The search that ends a generated segment: its query ("" if it has none) and the text carried past it."""
-
-    text: str
-    carried: str
-
-
-def closing_query(text: str) -> Query | None:
-    """The search that ends `text`; None if no search ends it.
-
-    The engine stops at `</search>`, but its last token may carry characters past it.
-    """
-    end = text.rfind(SEARCH_CLOSE)
-    if end < 0:
-        return None
-    start = text.rfind(SEARCH_OPEN, 0, end)
-    query = text[start + len(SEARCH_OPEN) : end].strip() if start >= 0 else ""
-    return Query(query, text[end + len(SEARCH_CLOSE) :])
 
 
 async def run_episode(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from medr3_plugin.records import NOTICES
 from medr3_plugin.yaml_section import Section, validated
 
 _CONTENT_FIELDS = ("text", "summary", "title")
@@ -72,11 +73,11 @@ class EnvironmentSettings(Section):
     stop_at_answer: bool = False
     query_gain: bool = True
     prefill_think: bool = False
-    empty_line: Line = "no document found"
-    duplicate_line: Line = "no new document found"
-    failed_line: Line = "search is not available, go on without it"
-    malformed_line: Line = "the search had no usable query"
-    limit_line: Line = "search limit reached, answer now"
+    empty_line: Line = NOTICES["empty"]
+    duplicate_line: Line = NOTICES["duplicate"]
+    failed_line: Line = NOTICES["failed"]
+    malformed_line: Line = NOTICES["malformed"]
+    limit_line: Line = NOTICES["limit"]
 
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any] | None) -> EnvironmentSettings:

@@ -28,18 +28,30 @@ _FORGING = (DOCUMENT_OPEN, DOCUMENT_CLOSE)
 
 
 class _Engine:
-    """verl's server client with stop strings, cut at the first of them whatever the engine hands over."""
+    """verl's server client for one trajectory, with stop strings, cut at the first whatever the engine hands over.
 
-    def __init__(self, client: Any, stop: Sequence[str], tokenizer: Any) -> None:
+    No turn goes past the response length: verl would cut the tokens there, and the text that is scored be longer.
+    """
+
+    def __init__(self, client: Any, stop: Sequence[str], tokenizer: Any, response_length: int) -> None:
         self._client = client
         self._stop = list(stop)
         self._tokenizer = tokenizer
+        self._response_length = response_length
+        self._end: int | None = None
         self.aborted = False
 
-    async def generate(self, *, sampling_params: dict[str, Any], **kwargs: Any) -> Any:
+    async def generate(self, *, prompt_ids: list[int], sampling_params: dict[str, Any], **kwargs: Any) -> Any:
+        self._end = self._end or len(prompt_ids) + self._response_length
         output = await self._client.generate(
+            prompt_ids=prompt_ids,
             # a new dict per call: the server takes keys out of the one it is given
-            sampling_params={**sampling_params, "stop": self._stop, "include_stop_str_in_output": True},
+            sampling_params={
+                **sampling_params,
+                "stop": self._stop,
+                "include_stop_str_in_output": True,
+                "max_tokens": max(1, self._end - len(prompt_ids)),
+            },
             **kwargs,
         )
         self.aborted |= output.stop_reason == "aborted"
@@ -80,7 +92,9 @@ class MedicalToolAgentLoop(ToolAgentLoop):
         # verl runs each sample in a task of its own, so this reaches the tool's calls of this sample only
         max_searches.set(stamp.get("max_searches"))
         stop = [*_FORGING, *([ANSWER_CLOSE] if self._settings.stop_at_answer else [])]
-        self.server_manager = engine = _Engine(self.server_manager, stop, self.tokenizer)
+        self.server_manager = engine = _Engine(
+            self.server_manager, stop, self.tokenizer, self.response_length
+        )
         self._turns = []
         self._gain = QueryGain(kwargs)
         sampling = {**sampling_params, **(stamp.get("sampling") or {})}

@@ -16,23 +16,16 @@ from medr3_plugin.retrieval.protocol import turns_from_json
 
 
 class _Server:
-    """A policy instead of verl's rollout servers, for one trajectory.
+    """A policy instead of verl's rollout servers, for one trajectory."""
 
-    Args:
-        response_length: tokens that the whole response may have.
-    """
-
-    def __init__(self, generate: Generate, response_length: int) -> None:
+    def __init__(self, generate: Generate) -> None:
         self._generate = generate
-        self._left = response_length
-        self._end = 0
 
     async def generate(self, *, prompt_ids: list[int], sampling_params: dict[str, Any], **_: Any) -> Any:
         from verl.workers.rollout.replica import TokenOutput
 
-        self._end = self._end or len(prompt_ids) + self._left
         made = await self._generate(
-            list(prompt_ids), stop=sampling_params["stop"], max_tokens=max(1, self._end - len(prompt_ids))
+            list(prompt_ids), stop=sampling_params["stop"], max_tokens=sampling_params["max_tokens"]
         )
         stop_reason = "aborted" if made.aborted else None
         return TokenOutput(token_ids=made.token_ids, stop_reason=stop_reason, num_preempted=0)
@@ -78,7 +71,7 @@ def tool_rollout(policy: Policy, config: Any, tools: Path, retrieval: dict[str, 
         generate = policy.sampler(plan.sampling, number, question.prompt)
         loop = MedicalToolAgentLoop(
             trainer_config=DictConfigWrap(section),
-            server_manager=_Server(generate, plan.response_length),
+            server_manager=_Server(generate),
             tokenizer=policy.tokenizer,
             processor=None,
             dataset_cls=RLHFDataset,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -10,9 +9,7 @@ from typing import Any, Protocol
 from medr3_plugin.records import Sample, ScoredSample
 from medr3_plugin.retrieval.protocol import turns_from_json
 from medr3_plugin.rows import sample_of
-from medr3_plugin.trajectory import THINK_OPEN
-
-_THINK_TAG = re.compile(r"</?think>")
+from medr3_plugin.trajectory import THINK_OPEN, parse
 
 
 class SampleScorer(Protocol):
@@ -46,14 +43,16 @@ def with_opening_tag(response: str, opened: bool | None) -> str:
 
     Args:
         opened: whether the prompt ended with `<think>`. None if only the trainer knows (a chat template may add it); it
-            did if the response's first think tag is `</think>`.
+            did if the response's first think tag is `</think>`, those in queries and documents apart.
 
     >>> with_opening_tag("Collagen.</think><answer>C</answer>", None)
     '<think>Collagen.</think><answer>C</answer>'
     >>> with_opening_tag("<think>Collagen.</think><answer>C</answer>", None)
     '<think>Collagen.</think><answer>C</answer>'
+    >>> with_opening_tag("Hm. <search>a </think> tag</search>", None)
+    'Hm. <search>a </think> tag</search>'
     """
     if opened is None:
-        first = _THINK_TAG.search(response)
-        opened = first is not None and first[0] != THINK_OPEN
+        spans = parse(response).spans
+        opened = bool(spans) and spans[0].in_think and not response.startswith(THINK_OPEN)
     return THINK_OPEN + response if opened else response

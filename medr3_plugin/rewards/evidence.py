@@ -15,6 +15,7 @@ from medr3_plugin.knowledge.text import name_forms, words
 from medr3_plugin.records import Document, Hit, Sample, SearchTurn
 from medr3_plugin.retrieval.corpus.evidence import assess
 from medr3_plugin.rewards.copying import Source, without_copies
+from medr3_plugin.rewards.shown_documents import searches_in
 from medr3_plugin.trajectory import Trajectory
 
 _TOOL_CALL = re.compile(r"<tool_(call|response)>.*?(?:</tool_\1>|\Z)|</tool_(?:call|response)>", re.DOTALL)
@@ -275,18 +276,16 @@ def _full_text(document: Document) -> str:
 
 def _searches_in(trajectory: Trajectory) -> tuple[SearchTurn, ...]:
     """Searches as the text shows them, for trajectories that no environment of ours recorded."""
-    turns: list[tuple[str, list[Hit]]] = []
+    turns = []
     seen: dict[str, str] = {}
-    for span in trajectory.spans:
-        if span.kind == "search":
-            turns.append((trajectory.inner(span).strip(), []))
-        elif span.kind == "document" and turns:
-            text = trajectory.inner(span).strip()
-            identity = seen.setdefault(text, f"text-{len(seen) + 1}")
-            level = assess({"text": text}).level
-            turns[-1][1].append(Hit(Document(identity, text, evidence_level=level), 0.0))
-    return tuple(
-        SearchTurn(query, tuple(hits), tuple(hit.document.id for hit in hits), "ok" if hits else "empty")
-        for query, hits in turns
-        if query
-    )
+    for query, documents, told in searches_in(trajectory):
+        if told in ("limit", "malformed", "failed"):  # not executed; a failure is the environment's to record
+            continue
+        ids = tuple(seen.setdefault(text, f"text-{len(seen) + 1}") for text in documents)
+        levels = [assess({"text": text}).level for text in documents]
+        hits = tuple(
+            Hit(Document(identity, text, evidence_level=level), 0.0)
+            for identity, text, level in zip(ids, documents, levels, strict=True)
+        )
+        turns.append(SearchTurn(query, hits, ids, told or ("ok" if hits else "empty")))
+    return tuple(turns)

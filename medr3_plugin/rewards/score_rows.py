@@ -25,7 +25,7 @@ from medr3_plugin import tables
 from medr3_plugin.errors import RowError, shown
 from medr3_plugin.records import Document, Hit, Sample, SearchOutcome, SearchTurn
 from medr3_plugin.retrieval.corpus.documents import document_of
-from medr3_plugin.rewards.shown_documents import was_retrieved
+from medr3_plugin.rewards.shown_documents import TextSearch, searches_in, shown_of, was_retrieved
 from medr3_plugin.rows import CountFromOne, sample_of, triples_of
 from medr3_plugin.rows.values import is_missing
 from medr3_plugin.trajectory import DOCUMENT_CLOSE, DOCUMENT_OPEN, parse
@@ -71,12 +71,22 @@ def trajectory_of(
     if not isinstance(response, str):
         found = " is missing" if is_missing(response) else f": expected a string, got {shown(response)}"
         raise RowError(f"{where}: field 'response'{found}")
-    recorded = row.get("searches")  # by our environment
-    if not isinstance(recorded, list) and DOCUMENT_OPEN not in response:
+    recorded = _record_of(row)
+    if recorded is None and DOCUMENT_OPEN not in response:
         response = response.replace("<information>", DOCUMENT_OPEN).replace("</information>", DOCUMENT_CLOSE)
     sample = sample_of(row, where, response=response)
     trajectory = parse(response)
-    searches = _searches(row.get("retrieved"), trajectory.queries, where, documents or _Documents())
+    retrieved = _retrieved(row.get("retrieved"), where, documents or _Documents())
+    searches: tuple[SearchTurn, ...] = ()
+    forged: bool | None = row.get("forged") is True or None  # the text tells it
+    if recorded is not None:
+        known = {document.id: document for found in retrieved or () for document in found}
+        searches = _as_recorded(recorded, searches_in(trajectory), known)
+        reward = row.get("reward")
+        forged = bool(forged or (isinstance(reward, Mapping) and reward.get("forged")))
+    elif retrieved is not None:
+        searches = _as_listed(retrieved, searches_in(trajectory))
+        forged = forged or not was_retrieved(trajectory, searches) or None
     triples = row.get("triples")
     return replace(
         sample,
@@ -84,52 +94,94 @@ def trajectory_of(
         searches=searches,
         triples=None if is_missing(triples) else triples_of(triples, f"{where}: triples"),
         stage=stage,
-        forged=row.get("forged") is True
-        or (row.get("retrieved") is not None and not was_retrieved(trajectory, searches))
-        or None,
-        failures=(
-            *(("rollout_aborted",) if row.get("aborted") is True else ()),
-            *(
-                f"retrieval_{turn['failure']}"
-                for turn in (recorded if isinstance(recorded, list) else ())
-                if isinstance(turn, Mapping) and turn.get("failure")
-            ),
-        ),
+        forged=forged,
+        failures=("rollout_aborted",) if row.get("aborted") is True else (),
     )
 
 
-def _searches(
-    value: Any, queries: Sequence[str], where: str, documents_of: _Documents
+def _record_of(row: Mapping[str, Any]) -> list[Mapping[str, Any]] | None:
+    """What our environment recorded of the searches (`SearchTurn.row`); None if it recorded nothing."""
+    turns = row.get("searches")
+    if not isinstance(turns, list) or (not turns and row.get("retrieved")):
+        return None
+    for turn in turns:
+        found = turn.get("documents") if isinstance(turn, Mapping) else None
+        if not isinstance(found, list) or not all(isinstance(hit, Mapping) and "id" in hit for hit in found):
+            return None
+    return turns
+
+
+def _as_recorded(
+    turns: Sequence[Mapping[str, Any]], shown: Sequence[TextSearch], known: Mapping[str, Document]
 ) -> tuple[SearchTurn, ...]:
-    """One turn for each list under `retrieved`, with the query of the text's search of that number."""
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(hits, list) for hits in value):
-        raise RowError(f"{where}: field 'retrieved': expected a list of lists, one per search")
-    turns = []
-    seen: set[str] = set()
-    for turn, items in enumerate(value):
-        documents = [
-            documents_of.read(item, f"{where}: retrieved[{turn}][{n}]") for n, item in enumerate(items)
+    """The recorded searches; a document is the one that is `known` under its id, else what the text shows of it."""
+    searches = []
+    for number, turn in enumerate(turns):
+        seen = [hit for hit in turn["documents"] if hit.get("shown") is not False]
+        in_text = shown[number].documents if number < len(shown) else ()
+        texts = {str(hit["id"]): text for hit, text in zip(seen, in_text, strict=False)}
+        hits = [
+            known.get(str(hit["id"])) or _document(hit, texts.get(str(hit["id"]), ""))
+            for hit in turn["documents"]
         ]
-        query = queries[turn] if turn < len(queries) else None
-        new = {document.id: None for document in documents if document.id not in seen}
-        seen.update(new)
-        outcome: SearchOutcome = "empty"
-        if new:
-            outcome = "ok"
-        elif documents:
-            outcome = "duplicate"
-        elif query == "":
-            outcome = "malformed"
-        turns.append(
+        failure = turn.get("failure")
+        searches.append(
             SearchTurn(
-                query=query or "",
-                hits=tuple(Hit(document, 0.0) for document in documents),
-                shown=tuple(new),
-                outcome=outcome,
+                query=str(turn.get("query") or ""),
+                hits=tuple(Hit(document, 0.0) for document in hits),
+                shown=tuple(str(hit["id"]) for hit in seen),
+                outcome=turn.get("outcome") or ("failed" if failure else "ok" if hits else "empty"),
+                failure=failure,
             )
         )
+    return tuple(searches)
+
+
+def _document(hit: Mapping[str, Any], text: str) -> Document:
+    title, level = str(hit.get("title") or ""), hit.get("evidence_level")
+    return Document(
+        id=str(hit["id"]),
+        text=text[max(text.find(title), 0) :],  # without the header
+        title=title,
+        evidence_type=str(hit.get("evidence_type") or ""),
+        evidence_level=level if isinstance(level, int) else 1,
+        extra={"pmid": hit.get("ids") or ()},  # they name their kind
+    )
+
+
+def _retrieved(value: Any, where: str, documents: _Documents) -> list[list[Document]] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(hits, list) for hits in value):
+        raise RowError(f"{where}: field 'retrieved': expected a list of lists, one per search")
+    return [
+        [documents.read(item, f"{where}: retrieved[{turn}][{n}]") for n, item in enumerate(items)]
+        for turn, items in enumerate(value)
+    ]
+
+
+def _as_listed(retrieved: list[list[Document]], shown: Sequence[TextSearch]) -> tuple[SearchTurn, ...]:
+    """One turn for each list of documents, with the query and the notice of the text's search of that number.
+
+    If there are fewer lists than searches, those that were refused have none, or an empty one.
+    """
+    for place, search in enumerate(shown):
+        if search.refused and place <= len(retrieved) < len(shown) and retrieved[place : place + 1] != [[]]:
+            retrieved.insert(place, [])
+    has_documents = any(search.documents for search in shown)  # else they are not in document tags
+    turns = []
+    seen: set[str] = set()
+    for turn, documents in enumerate(retrieved):
+        query, in_text, told = shown[turn] if turn < len(shown) else TextSearch("", (), None)
+        new = {document.id: None for document in documents if document.id not in seen}
+        # a notice also stands where there was no room for a document
+        shown_now = (
+            () if not in_text and (told or has_documents) else shown_of(in_text, documents, tuple(new))
+        )
+        seen.update(shown_now)
+        outcome: SearchOutcome = "ok" if new else "duplicate" if documents else told or "empty"
+        hits = tuple(Hit(document, 0.0) for document in documents)
+        turns.append(SearchTurn(query, hits, shown_now, outcome))
     return tuple(turns)
 
 

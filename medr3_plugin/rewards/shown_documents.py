@@ -1,12 +1,13 @@
-"""Whether the documents in a trajectory's text are those that its searches brought, where only the text tells."""
+"""Searches and documents as a trajectory's text shows them, and whether the documents are those that were brought."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence, Set
 from itertools import repeat
+from typing import NamedTuple
 
-from medr3_plugin.records import Document, SearchTurn
+from medr3_plugin.records import NOTICES, Document, SearchOutcome, SearchTurn, is_query
 from medr3_plugin.retrieval.corpus.evidence import STATED, normalise_type
 from medr3_plugin.trajectory import Trajectory
 
@@ -22,6 +23,61 @@ _BEGINNING = 40
 """Characters of a document's text that are looked for in what was shown."""
 _NOTICE = 30
 """Longest notice, in words, that stands where a search brought nothing new."""
+
+
+_TOLD: dict[str, SearchOutcome] = {line: outcome for outcome, line in NOTICES.items()}
+
+
+class TextSearch(NamedTuple):
+    """A search as the text shows it.
+
+    Attributes:
+        documents: the texts of the documents after it.
+        told: its outcome, if a notice stands in their place or its query is none.
+    """
+
+    query: str
+    documents: tuple[str, ...]
+    told: SearchOutcome | None
+
+    @property
+    def refused(self) -> bool:
+        """A notice says that it brought nothing because it was not executed."""
+        return not self.documents and self.told in ("limit", "malformed", "failed")
+
+
+def searches_in(trajectory: Trajectory) -> list[TextSearch]:
+    """The searches of a trajectory, in order, with the documents that follow each."""
+    found: list[tuple[str, list[str]]] = []
+    for span in trajectory.spans:
+        text = trajectory.inner(span).strip()
+        if span.kind == "search":
+            found.append((text, []))
+        elif span.kind == "document" and found:
+            found[-1][1].append(text)
+    searches = []
+    for query, documents in found:
+        notice = _TOLD.get(documents[0]) if len(documents) == 1 else None
+        told = notice if is_query(query) else "malformed"
+        searches.append(TextSearch(query, () if notice else tuple(documents), told))
+    return searches
+
+
+def shown_of(in_text: Sequence[str], documents: Sequence[Document], new: tuple[str, ...]) -> tuple[str, ...]:
+    """The ids of the `new` documents that were shown: those that the text has, if it has one between each pair of tags.
+
+    Else all of them: another environment may write several between two tags, or none in tags at all.
+    """
+    if not in_text or len(in_text) >= len(new):
+        return new
+    lines = [" ".join(text.split()) for text in in_text]
+    found = dict.fromkeys(
+        document.id
+        for document in documents
+        if document.id in new
+        and any(map(_is_cut_of, lines, repeat(document), repeat(" ".join(document.text.split()))))
+    )
+    return tuple(found) if len(found) == len(in_text) else new
 
 
 def was_retrieved(trajectory: Trajectory, searches: Sequence[SearchTurn]) -> bool:

@@ -106,7 +106,7 @@ def trajectory_row(
 
     Args:
         labels: the step that the trajectory was used in, and the stage that it was drawn in.
-        detail: `id`, `dataset`, `question`, `answer` (gold), `answers` (all that are accepted), `options`,
+        detail: `id`, `dataset`, `question`, `answer` (gold), `answers` (all that are accepted), `options`, `gold_docs`,
             `searches` (see `records.SearchTurn.row`), `reasons`, and what it needs to be scored again: `tag_text` (the
             text that was scored, if it is another), `forged`, `aborted`, `prefill_think`.
         response: the whole model-side text, documents included, without the `<think>` that the prompt may have ended
@@ -121,7 +121,7 @@ def trajectory_row(
         "dataset": detail.get("dataset", ""),
         "question": detail.get("question", ""),
         "answer": detail.get("answer", ""),
-        **{key: detail[key] for key in ("answers", "options") if detail.get(key)},
+        **{key: detail[key] for key in ("answers", "options", "gold_docs") if detail.get(key)},
         "response": THINK_OPEN + response if detail.get("prefill_think") else response,
         **{key: detail[key] for key in ("tag_text", "forged", "aborted") if detail.get(key)},
         "searches": detail.get("searches", []),

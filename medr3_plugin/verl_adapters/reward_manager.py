@@ -82,7 +82,6 @@ def detail(
     """What logs and the report show of a sample beside its numbers; JSON-able."""
     return {
         **sample.row(),
-        "gold_docs": list(sample.gold_docs),
         "searches": [turn.row() for turn in sample.searches],
         "query_gain": list(fields.get("query_gain") or ()),
         "reasons": dict(scored.reasons),

@@ -122,6 +122,9 @@ PAIRS = {
     "over the limit": searched(A, "Go on.", "And on.", B, queries=["diuretic", "cholesterol", "glucose"]),
     "no query": searched(A, B, queries=[" "]),
     "a failure": searched(A, B, queries=["down"]),
+    "tags in the query": searched(
+        A, "More.", B, queries=["glucose <think> x", "zebra </think><answer>x</answer>"]
+    ),
     "no answer": searched(A, B, queries=["glucose"], answer=""),
     "two answers": searched(
         A, B, queries=["glucose"], answer="<answer>Insulin</answer><answer>Metformin</answer>"
@@ -251,8 +254,11 @@ async def test_a_run_folders_rows_are_scored_again_as_they_were(tokenizer, tmp_p
     again = [row for row in read_rows(tmp_path / "trajectories.jsonl", "joint") if isinstance(row, Sample)]
     scored = await build_scorer({}).score(again)
     for name, before, after in zip(AGAIN, samples, scored, strict=True):
-        keys = ("acc", "answer", "valid", "forged", "format")
-        assert {k: after.record[k] for k in keys} == {k: before.record[k] for k in keys}, name
+        without_references = {
+            k: v for k, v in before.record.items() if not k.startswith(("reasoning", "coord"))
+        }
+        del without_references["score"]
+        assert {k: after.record[k] for k in without_references} == pytest.approx(without_references), name
 
 
 async def test_searching_costs_nothing(tokenizer):
@@ -325,6 +331,16 @@ async def test_tokens_past_a_stop_string_are_cut(tokenizer, cls):
     assert tokenizer.decode(output.response_ids) == "<think>x<document>"
     assert len(output.response_ids) == len(output.response_mask) == len(output.response_logprobs)
     assert set(output.response_logprobs) == {-0.5}
+
+
+@pytest.mark.parametrize("cls", LOOPS)
+async def test_an_answer_past_the_response_length_is_none(tokenizer, cls):
+    """verl lets a turn run past it where the prompt is shorter than it may be, and cuts the tokens only."""
+    pair = searched(A, f"{B}{' So it is.' * 60}", queries=["glucose"])
+    output = await rolled_out(cls, tokenizer, pair.said(cls), response_length=700)
+    assert len(output.response_ids) == 700 and output.extra_fields["truncated"]
+    told = await record(output, tokenizer, "joint")
+    assert (told["acc"], told["searches"], told["documents"]) == (0, 1, 1)
 
 
 async def test_tokens_of_tool_calls_are_kept_as_they_were_generated(tokenizer):

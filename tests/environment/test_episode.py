@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from characters import Characters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medr3_plugin.environment.episode import Episode, Generation, closing_query, run_episode
+from medr3_plugin.environment.episode import Episode, Generation, run_episode
 from medr3_plugin.environment.rendering import document_text, encode_block
 from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import RetrievalFailure, UserError
-from medr3_plugin.records import MAX_QUERY_CHARS, Document, Hit
+from medr3_plugin.evaluation.rollout import rollout_row
+from medr3_plugin.records import MAX_QUERY_CHARS, Document, Hit, Sample
+from medr3_plugin.rewards.score_rows import trajectory_of
+from medr3_plugin.rewards.scorer import build_scorer
 from medr3_plugin.trajectory import parse
 
 
@@ -42,6 +47,7 @@ SETTINGS = EnvironmentSettings(
     answer_reserve=30,
     document_template="{title}. {text}",
 )
+SCORER = build_scorer({})
 FEVER = Hit(Document("d1", "Signs: fever.", "Flu"), 2.0)
 COUGH = Hit(Document("d2", "Signs: cough.", "Cold"), 1.0)
 
@@ -247,6 +253,7 @@ PIECES = st.lists(
             "<think>",
             "</think>",
             "<search>fever",
+            "<search>",
             "</search>",
             "<answer>",
             "</answer>",
@@ -274,6 +281,43 @@ def test_properties_of_any_rollout(segments, length):
     shown = [identity for turn in episode.turns for identity in turn.shown]
     assert len(shown) == len(set(shown))
     assert sum(turn.outcome == "limit" for turn in episode.turns) <= 1
+    # whoever reads the text sees the searches that took place
+    read = parse(text_of(episode))
+    assert read.queries[: len(episode.turns)] == tuple(turn.query for turn in episode.turns)
+    assert episode.forged or not read.forged
+
+
+ASKED = Sample("q", "Which illness?", "", ("a b",), gold_docs=("d1",))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    segments=st.lists(PIECES, max_size=5),
+    hits=st.sampled_from([(FEVER, COUGH), (COUGH,), (), RetrievalFailure("no answer", "timeout")]),
+    length=st.sampled_from([120, 1000]),
+    empty_lists=st.booleans(),
+)
+def test_any_rollout_is_scored_again_as_it_was(segments, hits, length, empty_lists):
+    """As a sample of training, as a row of a run folder, and as a row with the documents that were retrieved."""
+    episode, _ = roll(segments, hits, length=length)
+    trained = replace(ASKED, response=text_of(episode), searches=tuple(episode.turns), forged=episode.forged)
+    recorded = rollout_row(
+        ASKED,
+        response=trained.response,
+        turns=episode.turns,
+        prompt_tokens=1,
+        mask=episode.response_mask,
+        truncated=episode.truncated,
+        forged=episode.forged,
+    )
+    lists = [
+        [hit.document.row() for hit in turn.hits] for turn in episode.turns if empty_lists or turn.executed
+    ]
+    listed = {**ASKED.row(), "response": trained.response, "retrieved": lists}
+    rows = [recorded, recorded | {"retrieved": lists}, *([listed] if length > 500 else [])]
+    again = [trajectory_of(json.loads(json.dumps(row)), "rows.jsonl:1", "reasoning") for row in rows]
+    first, *others = [scored.record for scored in asyncio.run(SCORER.score([trained, *again]))]
+    assert others == [pytest.approx(first)] * len(rows)
 
 
 @given(st.text(max_size=60), st.integers(1, 60))
@@ -281,14 +325,6 @@ def test_a_block_fits_its_budget_or_is_empty(text, budget):
     ids = encode_block(" ".join(text.split()), budget, Characters())
     assert len(ids) <= budget
     assert not ids or Characters().decode(ids, skip_special_tokens=True).endswith(" </document>")
-
-
-def test_closing_query():
-    assert closing_query("<search> a </search>") == ("a", "")
-    assert closing_query("<search>a</search>\n") == ("a", "\n")
-    assert closing_query("<search>a<search>b</search><") == ("b", "<")
-    assert closing_query("a</search>") == ("", "")
-    assert closing_query("<search>a") is None
 
 
 def test_a_tag_the_model_began_is_not_begun_twice(smollm2_tokenizer):

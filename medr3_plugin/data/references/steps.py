@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +13,7 @@ from medr3_plugin.data.references.caller import Caller, step_messages
 from medr3_plugin.judge.base import RIGHT, WRONG
 from medr3_plugin.knowledge.extract import Extractor
 from medr3_plugin.llm.control_tokens import neutralise_control_tokens
-from medr3_plugin.records import Document, Reference, Sample, Triple
+from medr3_plugin.records import Document, Reference, Sample, Triple, is_query
 from medr3_plugin.retrieval.backend import RetrievalBackend
 from medr3_plugin.rewards.answer.verify import verify
 from medr3_plugin.text import bare_words
@@ -23,8 +22,7 @@ from medr3_plugin.trajectory import (
     DOCUMENT_CLOSE,
     DOCUMENT_OPEN,
     SEARCH_CLOSE,
-    SEARCH_OPEN,
-    TAG_NAMES,
+    closing_query,
     neutralise_tags,
     parse,
 )
@@ -33,8 +31,6 @@ MAX_DOCUMENT_CHARACTERS = 2000
 """A longer document is cut."""
 
 _STOP = [SEARCH_CLOSE, DOCUMENT_OPEN]
-_ANY_TAG = f"</?(?:{'|'.join(TAG_NAMES)})>"
-_QUERY = re.compile(rf"{SEARCH_OPEN}((?:(?!{_ANY_TAG}).)+)(?:{SEARCH_CLOSE})?\s*$", re.DOTALL)
 """The search that ends a turn; most servers leave the tag out at which they stopped."""
 _GO_ON = {"en": "Go on with your reasoning.", "zh": "请继续推理。"}
 _NOTHING = {"en": "no document found", "zh": "没有找到文献"}
@@ -138,16 +134,17 @@ async def trajectory(
             "trajectory", messages, attempt=attempt, temperature=0.9, max_tokens=4096, stop=_STOP
         )
         said = said.split(DOCUMENT_OPEN)[0]
-        query = _QUERY.search(said)
-        if not query or ANSWER_CLOSE in said:
+        searched = said if said.rstrip().endswith(SEARCH_CLOSE) else f"{said}{SEARCH_CLOSE}"
+        query = closing_query(searched)  # empty where no search is open
+        if query is None or not is_query(query.text) or ANSWER_CLOSE in said:
             done.text += said
             return done
-        said = said if said.rstrip().endswith(SEARCH_CLOSE) else f"{said}{SEARCH_CLOSE}"
+        said = searched
         done.text += said
         if turn >= max_searches or backend is None:
             shown, follow = "", _ENOUGH[language]
         else:
-            (hits,) = await backend.search([query[1].strip()], topk)
+            (hits,) = await backend.search([query.text], topk)
             shown = _shown([hit.document for hit in hits], done)
             shown = shown or f"{DOCUMENT_OPEN}{_NOTHING[language]}{DOCUMENT_CLOSE}"
             follow = _GO_ON[language]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.retrieval.index import abbreviations
+from medr3_plugin.retrieval.index.abbreviations import Abbreviations, Use
 from medr3_plugin.retrieval.index.analyser import analysed, terms, terms_of
 from medr3_plugin.retrieval.index.filters import Mask
 from medr3_plugin.retrieval.index.other_names import other_names
@@ -42,6 +45,16 @@ _OWN_SPELLING = 1 / 3
 Documents with it have the term of all spellings, too, so it only brings them before the others. With its full weight,
 which is large where a spelling is rare, a corpus in American English is searched for whatever says "anaemia".
 """
+
+_OTHER_WORD = 8
+"""How many times more documents may have an abbreviation's word than define it, before it is taken for another word."""
+_SHORT_IN_USE, _LONG_IN_USE = 2, 4
+"""How many times more documents may have a query's form, an abbreviation or a long form, than the other one.
+
+Beyond that a corpus has enough documents with the query's own.
+"""
+_LONG_FORM, _SHORT_FORM = 1 / 2, 1 / 4
+"""What the other form counts for: all words of a long form together against the abbreviation, or an abbreviation."""
 
 _DAMAGE = (OSError, EOFError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError)
 _FEW = 256
@@ -75,6 +88,7 @@ class LexicalIndex:
             )
             self._vocabulary: dict[str, int] = json.loads((folder / "vocab.index.json").read_bytes())
             self._size = int(json.loads((folder / "params.index.json").read_bytes())["num_docs"])
+            self._abbreviations = Abbreviations(folder / abbreviations.NAME)
             fits = self._fits()
         except _DAMAGE as error:
             raise UserError(f"{folder}: not a complete BM25 index ({error}); build it again") from error
@@ -85,6 +99,7 @@ class LexicalIndex:
         self._new = functools.lru_cache(maxsize=1 << 16)(
             self._new_terms
         )  # the same pairs of words come again
+        self._other = functools.lru_cache(maxsize=1 << 16)(self._other_form)
 
     def _fits(self) -> bool:
         """Whether every term leads to a slice of the postings; a search does not look at that again."""
@@ -100,11 +115,11 @@ class LexicalIndex:
 
     def terms(self, query: str) -> list[int]:
         """Term numbers of a query, repeated as often as they occur; unknown words are left out."""
-        found, own = self._terms(query)
+        found, own, _ = self._terms(query)
         return found + own
 
-    def _terms(self, query: str) -> tuple[list[int], list[int]]:
-        """Term numbers of a query, and those of its own spelling where the index has the term of all spellings."""
+    def _terms(self, query: str) -> tuple[list[int], list[int], list[str]]:
+        """Term numbers of a query, those of its own spelling where there is one of all spellings, and its words."""
         surfaces, shared = _pieces(query)
         known, spelt = self._vocabulary, []
         for both in map(terms_of, surfaces):
@@ -116,7 +131,7 @@ class LexicalIndex:
         for of_all, forms in spelt:  # an index of version 2 has no term of a plural's singular
             kept = found if known.keys().isdisjoint(of_all) else own
             kept += [known[term] for term in forms if term in known]
-        return found, own
+        return found, own, surfaces
 
     def other_terms(self, query: str) -> list[int]:
         """Term numbers of other names, where a corpus has those and hardly ever the query's own.
@@ -147,7 +162,7 @@ class LexicalIndex:
 
     def _count(self, numbers: list[int]) -> int:
         """Documents of the rarest of the terms."""
-        return min((int(self._starts[n + 1] - self._starts[n]) for n in numbers), default=0)
+        return min(map(self._frequency, numbers), default=0)
 
     def _together(self, numbers: list[int]) -> int:
         """In how many documents the terms stand together."""
@@ -160,6 +175,41 @@ class LexicalIndex:
             found = found[documents[places] == found]
         return len(found)
 
+    def _abbreviated(self, query: str, words: list[str], present: list[int]) -> list[tuple[list[int], float]]:
+        """Terms of the other forms of abbreviations in a query, and what they count for against its own."""
+        found = {}
+        for use in self._abbreviations.of(query[:MAX_QUERY_CHARACTERS], words):
+            numbers, weight = self._other(use)
+            new = [number for number in numbers if number not in present]
+            if 2 * len(new) > len(numbers):
+                found[use.short, use.long] = new, weight
+        return list(found.values())
+
+    def _other_form(self, use: Use) -> tuple[list[int], float]:
+        """Term numbers of the form that a query does not have, and what they count for; none if its own is in use."""
+        known = self._vocabulary
+        written = terms(use.short.lower() if use.plain else use.short)
+        short = sorted((known[term] for term in written if term in known), key=self._frequency)[:1]
+        long = self._numbers(list(dict.fromkeys(terms(use.long))))
+        if not long or not (short or use.shortened):
+            return [], 0.0
+        shorts, longs = self._count(short) or use.documents, self._together(long)
+        another_word = not short or shorts > _OTHER_WORD * use.documents
+        if not use.shortened:
+            return ([], 0.0) if another_word or longs > _LONG_IN_USE * shorts else (short, _SHORT_FORM)
+        if another_word:
+            shorts = use.documents
+        if (another_word and use.plain) or shorts > _SHORT_IN_USE * longs:
+            return [], 0.0
+        whole = sum(self._idf(self._frequency(number)) for number in long)
+        return long, _LONG_FORM * use.share * min(1.0, self._idf(shorts) / whole)
+
+    def _frequency(self, number: int) -> int:
+        return int(self._starts[number + 1] - self._starts[number])
+
+    def _idf(self, documents: int) -> float:
+        return math.log1p((self._size - documents + 0.5) / (documents + 0.5))
+
     def search(self, queries: Sequence[str], topk: int, mask: Mask | None = None) -> tuple[Rows, Scores]:
         """`[queries, topk]` row numbers and scores, best first; -1 where fewer documents match.
 
@@ -169,22 +219,29 @@ class LexicalIndex:
         rows = np.full((len(queries), topk), -1, dtype=np.int64)
         scores = np.zeros((len(queries), topk), dtype=np.float32)
         for number, query in enumerate(queries):
-            terms, own = self._terms(query)
-            found, found_scores = self._search_one(terms + self.other_terms(query), own, topk, mask)
+            terms, own, words = self._terms(query)
+            terms += self.other_terms(query)
+            beside = self._abbreviated(query, words, terms) + ([(own, _OWN_SPELLING)] if own else [])
+            found, found_scores = self._search_one(terms, beside, topk, mask)
             rows[number, : len(found)] = found
             scores[number, : len(found)] = found_scores
         return rows, scores
 
     def _search_one(
-        self, terms: list[int], own: list[int], topk: int, mask: Mask | None
+        self, terms: list[int], beside: list[tuple[list[int], float]], topk: int, mask: Mask | None
     ) -> tuple[Rows, Scores]:
         scores = np.zeros(self._size, dtype=np.float32)
+        if beside:
+            weights = [weight for others, weight in beside for _ in others]
+            terms = [number for others, _ in beside for number in others] + terms
         if not terms:
             return np.empty(0, dtype=np.int64), scores[:0]
-        if own:
-            self._add(own, scores)
-            scores *= np.float32(_OWN_SPELLING)
-        starts, ends = self._add(terms, scores)
+        numbers = np.asarray(terms)
+        starts, ends = self._starts[numbers], self._starts[numbers + 1]
+        factors = np.ones(len(terms), dtype=np.float32)
+        if beside:
+            factors[: len(weights)] = weights
+        self.accumulate(scores, self._data, self._documents, (starts, ends), factors)
         if mask is not None:
             scores *= mask
         if self._best is not None and topk <= _FEW:
@@ -206,13 +263,6 @@ class LexicalIndex:
         order = np.lexsort((candidates, -candidate_scores))[:topk]
         return candidates[order], candidate_scores[order]
 
-    def _add(self, terms: list[int], scores: Scores) -> tuple[Any, Any]:
-        """Add what each document has of the terms; returns where their postings start and end."""
-        numbers = np.asarray(terms)
-        starts, ends = self._starts[numbers], self._starts[numbers + 1]
-        self.accumulate(scores, self._data, self._documents, starts, ends)
-        return starts, ends
-
     def warm_up(self) -> None:
         """Use the compiled loops, if numba is installed (compiled once a machine, then cached on disk)."""
         try:
@@ -221,7 +271,7 @@ class LexicalIndex:
             return
         no_terms = np.empty(0, dtype=self._starts.dtype)
         scores = np.zeros(1, dtype=np.float32)
-        accumulate(scores, self._data, self._documents, no_terms, no_terms)
+        accumulate(scores, self._data, self._documents, (no_terms, no_terms), scores[:0])
         best(scores, np.empty(1, dtype=np.int64), scores.copy())
         self.accumulate, self._best = accumulate, best
 
@@ -231,11 +281,14 @@ def _kth(values: Scores, k: int) -> np.float32:
     return np.partition(values, len(values) - k)[len(values) - k]
 
 
-def _accumulate(scores: Scores, data: Scores, documents: Any, starts: Any, ends: Any) -> None:
-    """Add each term's scores to its documents."""
+def _accumulate(
+    scores: Scores, data: Scores, documents: Any, bounds: tuple[Any, Any], weights: Scores
+) -> None:
+    """Add each term's scores, from one bound to the other, to its documents, times its weight."""
+    starts, ends = bounds
     slices = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
     owners = np.concatenate([documents[part] for part in slices])
-    weights = np.concatenate([data[part] for part in slices])
+    added = np.concatenate([data[part] for part in slices]) * np.repeat(weights, ends - starts)
     if len(owners) and not 0 <= owners.min() <= owners.max() < len(scores):
         raise IndexError(NO_SUCH_DOCUMENT)  # `bincount` would make room for it
-    scores += np.bincount(owners, weights=weights, minlength=len(scores)).astype(np.float32)
+    scores += np.bincount(owners, weights=added, minlength=len(scores)).astype(np.float32)

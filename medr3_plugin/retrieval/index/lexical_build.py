@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.retrieval.index import analyser
+from medr3_plugin.retrieval.index import abbreviations, analyser
 from medr3_plugin.retrieval.index.analyser import analysed, terms_of
 from medr3_plugin.retrieval.index.lexical import K1, B
 
@@ -66,6 +66,7 @@ def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: floa
     folder.mkdir(parents=True, exist_ok=True)
     postings = folder / "postings.tmp"
     vocabulary = _Vocabulary()
+    finder = abbreviations.Finder()
     lengths, distinct = array("i"), array("i")
     frequencies = np.zeros(0, dtype=np.int64)
     try:
@@ -81,6 +82,7 @@ def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: floa
                 file.write(buffer)
 
             for text in texts:
+                finder.add(text)
                 words, notations = vocabulary.terms(text)
                 counted = Counter(words + notations)
                 lengths.append(len(words))
@@ -115,6 +117,7 @@ def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: floa
         "terms": len(vocabulary.numbers) - len(beside),
         "postings": int(frequencies.sum() - frequencies[beside].sum()),
         "notations": len(beside),
+        "abbreviations": finder.write(folder / abbreviations.NAME),
     }
 
 

@@ -8,14 +8,16 @@ from numba import njit
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]  # numba has no types
-def accumulate(scores: Any, data: Any, documents: Any, starts: Any, ends: Any) -> None:
+def accumulate(scores: Any, data: Any, documents: Any, bounds: Any, weights: Any) -> None:
     """See `lexical._accumulate`. Compiled code writes wherever it is told to, so the places are checked here."""
+    starts, ends = bounds
     for term in range(len(starts)):
+        weight = weights[term]
         for place in range(starts[term], ends[term]):
             document = documents[place]
             if document < 0 or document >= len(scores):
                 raise IndexError("the index names a document that it does not have")
-            scores[document] += data[place]
+            scores[document] += weight * data[place]
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]

@@ -205,7 +205,7 @@ def test_two_items_from_choice_question_to_references(tmp_path, endpoint, index)
     assert {step: numbers["calls"] for step, numbers in told["steps"].items()} == endpoint.paid
 
 
-@pytest.mark.parametrize("query", ["hot swollen toe urate", "urate < 6 mg/dl\nin gout"])
+@pytest.mark.parametrize("query", ["hot swollen toe urate", "urate < 6 mg/dl\nin gout", "urate <think> gout"])
 def test_documents_are_the_next_user_message_and_never_the_teachers_own(tmp_path, endpoint, index, query):
     endpoint.query = query
     run([GOUT], endpoint, tmp_path / "j", index, references=1, max_trajectories=1)
