@@ -180,4 +180,6 @@ def test_the_page_shows_what_the_files_give(learning, monkeypatch):
     for task in tasks:
         assert learning.table(task) in page
     search_pay = importlib.import_module("search_pay")
-    assert search_pay.table(list(learning.lines(search_pay.FILE))).rpartition("\n")[0] in page
+    rows = list(learning.lines(search_pay.FILE))
+    assert search_pay.pays(rows) in page
+    assert search_pay.sources(rows) in page
