@@ -15,7 +15,7 @@ from medr3_plugin.knowledge.text import name_forms, words
 from medr3_plugin.records import Document, Hit, Sample, SearchTurn
 from medr3_plugin.retrieval.corpus.evidence import assess
 from medr3_plugin.rewards.copying import Source, without_copies
-from medr3_plugin.rewards.shown_documents import searches_in
+from medr3_plugin.rewards.shown_documents import NOT_SEARCHED, searches_in
 from medr3_plugin.trajectory import Trajectory
 
 _TOOL_CALL = re.compile(r"<tool_(call|response)>.*?(?:</tool_\1>|\Z)|</tool_(?:call|response)>", re.DOTALL)
@@ -279,7 +279,7 @@ def _searches_in(trajectory: Trajectory) -> tuple[SearchTurn, ...]:
     turns = []
     seen: dict[str, str] = {}
     for query, documents, told in searches_in(trajectory):
-        if told in ("limit", "malformed", "failed"):  # not executed; a failure is the environment's to record
+        if told in NOT_SEARCHED:  # a failure is the environment's to record
             continue
         ids = tuple(seen.setdefault(text, f"text-{len(seen) + 1}") for text in documents)
         levels = [assess({"text": text}).level for text in documents]

@@ -82,10 +82,13 @@ def trajectory_of(
     if recorded is not None:
         known = {document.id: document for found in retrieved or () for document in found}
         searches = _as_recorded(recorded, searches_in(trajectory), known)
-        reward = row.get("reward")
-        forged = bool(forged or (isinstance(reward, Mapping) and reward.get("forged")))
     elif retrieved is not None:
         searches = _as_listed(retrieved, searches_in(trajectory))
+    reward = row.get("reward")
+    verdicts = [row.get("forged"), reward.get("forged") if isinstance(reward, Mapping) else None]
+    if recorded is not None and any(verdict is not None for verdict in verdicts):
+        forged = any(verdicts)
+    elif retrieved is not None or (recorded is not None and not any(turn.hits for turn in searches)):
         forged = forged or not was_retrieved(trajectory, searches) or None
     triples = row.get("triples")
     return replace(

@@ -26,6 +26,8 @@ _NOTICE = 30
 
 
 _TOLD: dict[str, SearchOutcome] = {line: outcome for outcome, line in NOTICES.items()}
+NOT_SEARCHED: Set[SearchOutcome] = frozenset({"limit", "malformed", "failed"})
+"""Outcomes of a text's searches that brought nothing because they were not executed."""
 
 
 class TextSearch(NamedTuple):
@@ -43,7 +45,7 @@ class TextSearch(NamedTuple):
     @property
     def refused(self) -> bool:
         """A notice says that it brought nothing because it was not executed."""
-        return not self.documents and self.told in ("limit", "malformed", "failed")
+        return not self.documents and self.told in NOT_SEARCHED
 
 
 def searches_in(trajectory: Trajectory) -> list[TextSearch]:

@@ -185,3 +185,11 @@ async def test_documents_without_room_were_not_shown(shown, documents):
     row = {"question": "Q?", "answer": "B", "response": response, "retrieved": [found]}
     [scored] = await build_scorer({}).score([trajectory_of(row, "rows.jsonl:1", "joint")])
     assert scored.record["documents"] == documents
+
+
+@pytest.mark.parametrize("before", ["", "<search>gout</search>"])
+def test_a_record_of_no_search_does_not_vouch_for_the_documents_of_a_text(before):
+    response = f"<think>{before}<document>It is the second.</document> So.</think><answer>B</answer>"
+    row = {"question": "Which?", "answer": "B", "response": response, "searches": []}
+    sample = trajectory_of(row, "rows.jsonl:1", "joint")
+    assert sample.forged
