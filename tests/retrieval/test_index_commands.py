@@ -44,6 +44,13 @@ def test_build_search_and_info(tmp_path, corpus, medr3):
     assert out.endswith("files are intact\n")
 
 
+def test_control_characters_do_not_reach_the_terminal(tmp_path, medr3):
+    path = write_jsonl(tmp_path / "c.jsonl", [{"id": "a\x07b", "text": "aspirin\x1b[31m\x00\ttab"}])
+    medr3("index", "build", "--corpus", path, "--out", tmp_path / "index")
+    _, out, _ = medr3("search", "--index", tmp_path / "index", "aspirin")
+    assert out.endswith("(a\ufffdb; other; level 1)\n   aspirin\ufffd[31m\ufffd\ttab\n")
+
+
 def test_columns_of_the_corpus_do_not_hide_rank_and_score(tmp_path, medr3):
     path = write_jsonl(tmp_path / "c.jsonl", [{"id": "1", "text": "aspirin", "score": "high", "rank": 99}])
     medr3("index", "build", "--corpus", path, "--out", tmp_path / "index")

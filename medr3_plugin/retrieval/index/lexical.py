@@ -200,7 +200,9 @@ class LexicalIndex:
         if not long:
             return [], 0.0
         if not use.shortened:
-            in_use = self._count(long) > _LONG_IN_USE * shorts and self._together(long) > _LONG_IN_USE * shorts
+            in_use = (
+                self._count(long) > _LONG_IN_USE * shorts and self._together(long) > _LONG_IN_USE * shorts
+            )
             return ([], 0.0) if in_use else (short, _SHORT_FORM)
         if shorts > _SHORT_IN_USE * self._count(long) or shorts > _SHORT_IN_USE * self._together(long):
             return [], 0.0

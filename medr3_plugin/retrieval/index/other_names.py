@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Callable, Collection, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 
 from medr3_plugin.retrieval.index.analyser import STOP_WORDS, stem, terms, terms_of
 from medr3_plugin.retrieval.index.folding import GRAM_RUN, fold
@@ -208,7 +208,11 @@ def other_names(query: str, known: Container[str]) -> Iterator[tuple[str, Sequen
         if len(word) < 2 or word in STOP_WORDS:  # a man is not manic
             before = ""
             continue
-        if before and len(before) + len(word) < _LONGEST_JOINED and (joined := _joined(before, word)) in known:
+        if (
+            before
+            and len(before) + len(word) < _LONGEST_JOINED
+            and (joined := _joined(before, word)) in known
+        ):
             yield f"{before} {word}", (joined,)
         before = "" if word[0].isdecimal() else word
     if not _FIRST_WORDS.isdisjoint(words):
@@ -222,7 +226,9 @@ def other_names(query: str, known: Container[str]) -> Iterator[tuple[str, Sequen
                 yield word, terms(german)
 
 
-def _by_word(lowered: str, words: Sequence[str], known: Container[str]) -> Iterator[tuple[str, Sequence[str]]]:
+def _by_word(
+    lowered: str, words: Sequence[str], known: Container[str]
+) -> Iterator[tuple[str, Sequence[str]]]:
     split = [word for word in words if len(word) > 2 and not word.isalpha()]
     if _HAS_PARTS.search(lowered):
         split += [word for word in words if word.startswith(_SPLIT_PARTS)]
@@ -231,12 +237,17 @@ def _by_word(lowered: str, words: Sequence[str], known: Container[str]) -> Itera
             yield word, [term for part in parts.groups() if part for term in _terms(part) or [part]]
     if "ae" in lowered or "oe" in lowered or "ue" in lowered:
         for word in words:
-            if "e" in word and len(word) > 5 and (plain := _UMLAUT.sub(r"\1", word)) != word and stem(plain) in known:
+            if (
+                "e" in word
+                and len(word) > 5
+                and (plain := _UMLAUT.sub(r"\1", word)) != word
+                and stem(plain) in known
+            ):
                 yield word, (stem(plain),)
     for word in words:
-        if len(word) > 8 and word.isascii() and word.isalpha() and terms_of(word)[0][0] not in known:
-            if not word.startswith(_SPLIT_PARTS):
-                yield from _apart(word, known)
+        whole = len(word) > 8 and word.isascii() and word.isalpha()
+        if whole and terms_of(word)[0][0] not in known and not word.startswith(_SPLIT_PARTS):
+            yield from _apart(word, known)
 
 
 def _apart(word: str, known: Container[str]) -> Iterator[tuple[str, Sequence[str]]]:

@@ -38,7 +38,7 @@ else:
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # `json.dumps` makes one for every row
 
-_FIELDS = tuple(field.name for field in fields(Document) if field.name != "extra")
+_FIELDS = tuple(field.name for field in fields(Document) if field.name != "extra")  # which is last
 
 NO_YEAR = -32768
 """How the year column (int16) says that a document has none."""
@@ -53,7 +53,8 @@ def indexed_text(document: Document) -> str:
 
 def document_from_row(row: dict[str, Any]) -> Document:
     """The inverse of `Document.row`; the row must stem from it."""
-    return Document(*map(row.pop, _FIELDS), extra=row)
+    columns: list[Any] = [*map(row.pop, _FIELDS), row]
+    return Document(*columns)
 
 
 def mapped(path: Path, kinds: str) -> npt.NDArray[Any]:

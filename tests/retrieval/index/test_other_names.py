@@ -99,7 +99,11 @@ def test_another_name_is_found(tmp_path, query, expected, other):
 
 @pytest.mark.parametrize(
     ("query", "other"),
-    [("a man is seen", "mania in adults"), ("what they supports a", "supportsa"), ("a sign or two", "signor")],
+    [
+        ("a man is seen", "mania in adults"),
+        ("what they supports a", "supportsa"),
+        ("a sign or two", "signor"),
+    ],
 )
 def test_a_word_and_a_function_word_are_no_other_word(tmp_path, query, other):
     assert found(tmp_path, [other, "unrelated text"], query) == []
