@@ -12,7 +12,7 @@ from medr3_plugin import registered_names as names
 from medr3_plugin.environment import tool_file
 from medr3_plugin.errors import MissingExtra, UserError, did_you_mean
 from medr3_plugin.recipe.checks.finding import Finding, most_searches, section
-from medr3_plugin.yaml_section import as_list, validated
+from medr3_plugin.yaml_section import Section, as_list, validated
 
 _LOGGER_PACKAGES = {
     name: name for name in ("wandb", "mlflow", "swanlab", "tensorboard", "clearml", "trackio")
@@ -69,9 +69,35 @@ def sections(config: Any) -> Iterator[Finding]:
         except MissingExtra as error:
             yield Finding.missing("medr3", str(error))
         except UserError as error:
-            yield Finding.of(error)
+            yield _with_place(Finding.of(error))
             if read is schedule:
                 return  # the others read the stages, too
+
+
+def _with_place(finding: Finding) -> Finding:
+    """The finding of an unknown key, with the section that knows it."""
+    from medr3_plugin.environment.settings import EnvironmentSettings
+    from medr3_plugin.judge.factory import JudgeOptions
+    from medr3_plugin.retrieval.backend import BackendOptions
+    from medr3_plugin.rewards.options import RewardOptions, StageOptions
+    from medr3_plugin.stages.schedule import StageSpec, Until
+    from medr3_plugin.stages.settings import ProgressSettings
+
+    known: dict[str, type[Section]] = {
+        "medr3": ProgressSettings,
+        "medr3.stages[]": StageSpec,
+        "medr3.stages[].until": Until,
+        "medr3.stages[].reward": StageOptions,
+        "medr3.environment": EnvironmentSettings,
+        "medr3.retrieval": BackendOptions,
+        "medr3.reward": RewardOptions,
+        "medr3.reward.judge": JudgeOptions,
+    }
+    key = finding.where.rpartition(".")[2]
+    places = [path for path, model in known.items() if key in model.model_fields]
+    if not places or not finding.message.startswith("unknown key"):
+        return finding
+    return Finding.error(finding.where, f"unknown key here; it belongs under {' or '.join(places)}")
 
 
 def registrations(config: Any) -> Iterator[Finding]:
