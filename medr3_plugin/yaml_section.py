@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ _WORDS = {
     "a valid tuple": "a list",
     "a valid list": "a list",
     "a valid dictionary": "a mapping",
+    "a dictionary": "a mapping",
     "a valid string": "a text",
     "a valid integer": "a whole number",
     "a valid number": "a number",
@@ -102,9 +104,7 @@ def plain(message: str) -> str:
     >>> plain("Input should be a valid integer, unable to parse string as an integer")
     'expected a whole number'
     """
-    message = (
-        message.removeprefix("Value error, ").partition(", unable to")[0].partition(" or instance of ")[0]
-    )
+    message = re.split(", unable to| or (?:an )?instance of ", message.removeprefix("Value error, "))[0]
     for theirs, ours in _WORDS.items():
         message = message.replace(theirs, ours)
     return message

@@ -171,6 +171,7 @@ CHAT = "{% for m in messages %}{{ m.content }} {% endfor %}answer"
         (CHAT, None, 6, ("note", "data.max_prompt_length", "1 of 2 measured prompts")),
         (None, None, 40, ("missing", "actor_rollout_ref.model.path", "custom_chat_template")),
         (None, CHAT, 40, None),
+        ("{{ raise_exception('no user') }}", None, 40, ("error", "actor_rollout_ref.model.path", "no user")),
     ],
 )
 def test_prompts_are_measured_by_the_policys_own_tokenizer(

@@ -17,12 +17,13 @@ _MEASURED = 200
 
 
 def prompts_fit(config: Any, folder: Path, files: Sequence[str]) -> Iterator[Finding]:
-    """A model on the Hub is left to its download, and a file that cannot be read to other checks."""
+    """A model on the Hub or with code of its own is left to verl, and a file that cannot be read to other checks."""
     import pyarrow as pa
+    from jinja2 import TemplateError
 
     model = config.actor_rollout_ref.model
     place = Path(str(model.get("tokenizer_path") or model.path)).expanduser()
-    if not (place / "config.json").is_file():
+    if model.get("trust_remote_code") or not (place / "config.json").is_file():
         return
     try:
         tokenizer = load_tokenizer(str(place), str(model.custom_chat_template or ""))
@@ -34,6 +35,9 @@ def prompts_fit(config: Any, folder: Path, files: Sequence[str]) -> Iterator[Fin
         return
     try:
         lengths = prompt_lengths(tokenizer, files, tool_schemas(config, folder), _MEASURED)
+    except TemplateError as error:
+        yield Finding.error("actor_rollout_ref.model.path", f"its chat template refuses the prompts: {error}")
+        return
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
         return
     limit = config.data.max_prompt_length
