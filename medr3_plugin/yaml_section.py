@@ -16,6 +16,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 _WORDS = {
     "Input should be": "expected",
+    "Tuple should have": "expected",
+    " after validation": "",
     "greater than or equal to": "at least",
     "less than or equal to": "at most",
     "greater than": "more than",
@@ -120,7 +122,8 @@ def _keys(model: type[BaseModel] | None, path: Iterable[int | str]) -> Iterable[
             )
         elif not isinstance(part, int):
             model = None
-    return model.model_fields if model is not None else ()
+    fields = model.model_fields.items() if model is not None else ()
+    return [field.alias or name for name, field in fields]
 
 
 def mistake(
