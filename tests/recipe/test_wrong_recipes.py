@@ -119,6 +119,7 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
             "medr3.stages[0].max_steps",
             "belongs under medr3.stages[].until",
         ),
+        ({"medr3.reward.extractor.kind": "judge"}, "medr3.reward.extractor.kind", "of kind openai or router"),
         ({"medr3.topk": 3}, "medr3.topk", "belongs under medr3.environment"),
         ({"medr3.reward.base_url": "http://h/v1"}, "reward.base_url", "belongs under medr3.reward.judge"),
         ({"medr3.stags": []}, "medr3.stags", "did you mean stages"),
@@ -307,6 +308,12 @@ def test_samples_and_questions_can_be_changed_alone(composed: Any, samples: int,
 def test_an_encoder_whose_cosines_are_not_known(composed: Any) -> None:
     found = dict(findings(composed, {"medr3.reward.encoder.path": "models/another"}, files=True))
     assert "unknown for models/another" in found["medr3.reward.encoder.c0"]
+
+
+def test_models_of_a_search_are_looked_for(composed: Any) -> None:
+    search = {"medr3.retrieval.search": {"reranker": "/nowhere/reranker"}}
+    found = check_config(changed(composed, search), CPU.folder, files=True, gpu_memory_gib=80)
+    assert ("missing", "medr3.retrieval.search.reranker") in [(f.level, f.where) for f in found]
 
 
 def test_files_of_another_kind(composed: Any, tmp_path: Path) -> None:

@@ -50,6 +50,9 @@ def files_exist(config: Any, recipe: Path, retrieval: Mapping[str, Mapping[str, 
     for key, options in retrieval.items():
         if index := options.get("index"):
             yield from _index(key, str(index))
+        for name in ("encoder", "article_encoder", "reranker"):
+            if model_of_search := (options.get("search") or {}).get(name):
+                yield from _model(f"{key}.search.{name}", model_of_search)
     yield from _encoder(section(config, "reward", "encoder"))
     for key, folder in (
         ("medr3.run_dir", ours.get("run_dir")),

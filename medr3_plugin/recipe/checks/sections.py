@@ -24,7 +24,9 @@ def sections(config: Any) -> Iterator[Finding]:
     """Our own sections, by the code that will read them."""
     from medr3_plugin.environment.settings import EnvironmentSettings
     from medr3_plugin.judge.factory import make_judge
+    from medr3_plugin.knowledge.phrases import PhraseFinder
     from medr3_plugin.retrieval.backend import BackendOptions
+    from medr3_plugin.rewards.components import extractor
     from medr3_plugin.rewards.formula import formula
     from medr3_plugin.rewards.options import read_options, reward_options, stage_options
     from medr3_plugin.rewards.record import KEYS
@@ -39,12 +41,12 @@ def sections(config: Any) -> Iterator[Finding]:
 
     def rewards() -> None:
         options = reward_options(ours)  # as the reward manager merges them
-        read_options(options)
+        read = read_options(options)
         if config.reward.reward_manager.name == names.REWARD_MANAGER:
             for stage in ours.get("stages") or ():
                 formula(stage["name"], stage_options(options, stage["name"]))
         if (options.get("judge") or {}).get("kind") != "router":  # verl gives the router its address later
-            make_judge(options.get("judge"))
+            extractor(read.extractor, PhraseFinder(), make_judge(options.get("judge")))
 
     def retrieval() -> None:
         if ours.get("retrieval"):
