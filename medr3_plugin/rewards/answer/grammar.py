@@ -286,6 +286,8 @@ def _is_neutral(text: str, own: str, question: Question) -> bool:
         return not w.WITHDRAWS.search(text)
     if question.verdicts and label == question.names.get("no"):
         text = w.CONFIRMS_NO.sub("", text)
+    if question.verdicts and label == question.names.get("yes") and w.CONFIRMS_NO.search(text):
+        return False  # "Yes, it does not"
     words = text.split()
     if w.WITHDRAWS.search(text):
         return False

@@ -23,7 +23,8 @@ _HTML = re.compile(
 _SEMICOLON = re.compile(r";(?=[^()\[\]\n]{0,80}[)\]])")  # in brackets it ends no sentence
 _TABLE_ROW = re.compile(r"(?m)^[ \t]*\|(.*)\|[ \t]*$")
 _TABLE_RULE = re.compile(r"[ \t:|-]*")
-_STRUCK = re.compile(r"~~([^~\n]+)~~")
+_STRUCK = re.compile(r"~~([^~\n]+)~~|^[ \t]*[-*+•][ \t]+\[ ?\][ \t]+(.+)$", re.MULTILINE)  # or an empty box
+_TICKED = re.compile(r"(?m)^[ \t]*[-*+•][ \t]+\[[xX]\](?=[ \t])")
 _CHINESE_HEADING = re.compile(r"【([^【】\n]{2,12})】[:：]?")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ARROW = re.compile(r"(?<![<\d])(?:[-–—]{1,3}|=)>(?! ?\d)")
@@ -55,7 +56,8 @@ def unwrap(answer: str) -> str:
         text = fenced["inside"].strip()
     if alone := _IN_BRACKETS.fullmatch(text):
         return alone[1]
-    text = _STRUCK.sub(r" not \1\n", _CHINESE_HEADING.sub(r"\n\1：", _SEMICOLON.sub(",", text)))
+    text = _TICKED.sub("", _CHINESE_HEADING.sub(r"\n\1：", _SEMICOLON.sub(",", text)))
+    text = _STRUCK.sub(lambda struck: f" not {struck[1] or struck[2]}\n", text)
     if "|" in text:
         text = _TABLE_ROW.sub(_row, text)
     if ">" in text:

@@ -56,7 +56,7 @@ _NO_ENDS_BEFORE = frozenset(
     listed(
         "there it this that they we he she the these those i because since as but and or yes maybe not wait if when "
         "however although though possibly perhaps according per "
-        "true false is was would could can may might cannot remains rather"
+        "true false is was would could can may might cannot remains rather in for with at on to under"
     )
 )
 _VERBS = frozenset(
@@ -153,7 +153,12 @@ def _stands_alone(  # noqa: PLR0911 - one return a kind of name
     """Whether a short name is one here: not the "no" of "no difference", not the 是 of 答案是."""
     after = tokens[end] if end < len(tokens) else None
     if name == "no":
-        return after is None or after.kind != "word" or after.raw.casefold() in _NO_ENDS_BEFORE
+        compound = [token.kind for token in tokens[end + 1 : end + 2]] == ["dash"]  # "no in-hospital deaths"
+        return (
+            after is None
+            or after.kind != "word"
+            or (after.raw.casefold() in _NO_ENDS_BEFORE and not compound)
+        )
     if name == "none":
         return after is None or after.raw.casefold() != "of"
     if end == start + 1 and tokens[start].raw == "I":
