@@ -282,17 +282,13 @@ def _is_neutral(text: str, own: str, question: Question) -> bool:
     if question.negative and w.IS_TRUE.search(text):
         return False  # "D. This is true", where what is not true is asked for
     label = question.labels[ord(own) - FIRST]
-    if question.verdicts and label in question.unsure:
-        return not w.WITHDRAWS.search(text)
-    if question.verdicts and label == question.names.get("no"):
-        text = w.CONFIRMS_NO.sub("", text)
-    if question.verdicts and label == question.names.get("yes") and w.CONFIRMS_NO.search(text):
-        return False  # "Yes, it does not"
-    words = text.split()
-    if w.WITHDRAWS.search(text):
-        return False
-    return not w.DOUBT.search(text) or (
-        not w.ANY_REF.search(text) and _is_about_something_else(text, words, question)
+    if question.verdicts and w.CONFIRMS_NO.search(text):
+        return label == question.names.get("no")  # "No, it does not"
+    unsure = question.verdicts and label in question.unsure
+    return not w.WITHDRAWS.search(text) and (
+        unsure
+        or not w.DOUBT.search(text)
+        or (not w.ANY_REF.search(text) and _is_about_something_else(text, text.split(), question))
     )
 
 
