@@ -47,6 +47,9 @@ _FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _WRITING = re.compile(r"PytorchStreamWriter|enforce fail at inline_container")
 """What torch says when it cannot write a checkpoint, instead of the reason."""
 
+_PORT = re.compile(r"EADDRINUSE|[Aa]ddress already in use")
+"""vLLM chooses a free port when a server starts and takes it half a minute later."""
+
 _KILLED = re.compile(
     r"[1-9]\d* Workers \(tasks / actors\) killed due to memory pressure"
     r"|Task was killed due to the node running low on memory"
@@ -99,6 +102,8 @@ def _said(log: Path, start: int) -> str:
     last = next((error for error in reversed(errors) if not error.follows), errors[-1])
     if _WRITING.search(last.message):
         return f"{last} (is the disk full?)"
+    if _PORT.search(last.message):
+        return f"another process took a port that was free a moment before: start again ({last})"
     deaths = [number for number, error in enumerate(errors) if error.tells_of_a_death]
     if deaths and errors[-1].follows:
         reason = _reason_of_death(errors, deaths[0])

@@ -126,6 +126,16 @@ def test_a_full_disk_is_the_reason(tmp_path: Path) -> None:
     assert read(tmp_path, NOISE + relayed).endswith("(is the disk full?)")
 
 
+def test_a_port_that_another_process_took(tmp_path: Path) -> None:
+    printed = """(vLLMHttpServer pid=5) (Worker pid=8) ERROR 11-29 17:26:44 [multiproc_executor.py:912] Traceback (most recent call last):
+(vLLMHttpServer pid=5) (Worker pid=8) ERROR 11-29 17:26:44 [multiproc_executor.py:912] torch.distributed.DistNetworkError: The server socket has failed to listen. port: 32819, name: EADDRINUSE, message: address already in use
+(vLLMHttpServer pid=5) (EngineCore pid=7) Exception: WorkerProc initialization failed due to an exception in a background process. See stack trace for root cause.
+RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}
+"""  # noqa: E501
+    said = read(tmp_path, printed)
+    assert "start again" in said and "32819" in said
+
+
 def test_a_dead_reward_worker_is_named_in_place_of_what_verl_says_of_its_batch(tmp_path: Path) -> None:
     loop = "\x1b[36m(AgentLoopWorkerTQ pid=8)\x1b[0m "
     died = "ray.exceptions.ActorDiedError: The actor died unexpectedly before finishing this task."
