@@ -176,7 +176,8 @@ def _explained(rest: str, question: Question) -> str | None:
         return ""
     if question.open:
         kind = rest[0] == "," and said[0] in ("a", "an") and not _doubtful(said) and _is_ground(told)
-        return "" if kind else told
+        listed = " , a " in told or " , an " in told  # "Gout, an abscess, a sprain"
+        return "" if kind and not listed else told
     whole = question.verdicts or _is_said(said) or (rest[0] != "," and len(said) >= _MIN_WORDS)
     joins = not question.verdicts and (said[0] in w.JOINING or said[0] in w.LOADED)
     return told if whole and not joins else None

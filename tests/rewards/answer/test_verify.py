@@ -433,7 +433,7 @@ def test_a_name_in_another_spelling(answers, answer):
         (["Coffin-Siris syndrome 8"], "Coffin-Siris syndrome"), (["Left artery"], "Right artery"),
         (["Stage II"], "Stage III"),
         (["Gout"], "Gout-like arthritis"), (["Gout"], "Pseudogout"), (["Gout"], "Family history of gout"),
-        (["Gout"], "Gout?"),
+        (["Gout"], "Gout?"), (["Gout"], "Gout, a sprain, an abscess, a fracture"),
         (["Gout"], "Gout because sepsis is an equal candidate"), (["Gout"], "Gout¹ (¹ sepsis remains possible)"),
         (["Gout"], "≈ gout"), (["Gout"], "Gout due to Lesch-Nyhan"), (["32"], "32; 11-75%"),
         (["Gout"], "Gout or pseudogout"), (["Gout"], "Gout pseudogout"), (["Gout"], "not gout"), (["Gout"], "Gout 👎"),
