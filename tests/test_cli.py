@@ -197,10 +197,15 @@ MISTAKES = [
     ("corpus build --source wrong.jsonl --out new/deep", "wrong.jsonl:1"),
     ("corpus build", "--out"),
     ("data build-references --in many.jsonl --out new/r.jsonl --offline", "name it r.parquet"),
+    ("data build-references --in r.parquet --out ./r.parquet --offline", "the command reads this file"),
     ("data encoder --out corpus.jsonl/x", "corpus.jsonl is a file"),
+    ("data model --out INDEX", "INDEX exists and is not SmolLM2"),
     ("data model --out corpus.jsonl", "corpus.jsonl is a file"),
     ("data prepare generc --out new/p.parquet", "did you mean generic?"),
     ("data prepare generic --source many.jsonl --out new/p.csv", "name it p.parquet"),
+    ("data prepare generic --source many.jsonl --out new/p.parquet --limit ten", "expected a whole number"),
+    ("data prepare generic --source many.jsonl --out new/p.parquet --limit -1", "expected at least 0"),
+    ("data prepare generic --source r.parquet --out ./r.parquet", "the command reads this file"),
     ("data prepare medqa --source x --out y.parquet", "did you mean medqa_us?"),
     ("data prepare medqa_us --source x --out -", "--out"),
     ("data prepare medqa_us", "--source"),
@@ -234,7 +239,10 @@ MISTAKES = [
     ("promote /nowhere/run", "/nowhere/run"),
     ("recipes copy one_gpu_1_5 mine", "one_gpu_1_5b"),
     ("recipes validate corpus.jsonl", "corpus.jsonl is not a recipe"),
+    ("recipes validate ./nowhere", "no such folder: ./nowhere"),
+    ("recipes validate trainer.nnodes=2", "is an override: name the recipe before it"),
     ("report /nowhere/run", "/nowhere/run"),
+    ("report x --out x/metrics.jsonl", "writes html; name it metrics.html"),
     ("report x --out ''", "--out"),
     ("report x --titel y", "--title"),
     ("scor", "score"),
@@ -250,6 +258,11 @@ MISTAKES = [
     ("score --in many.jsonl --out new/s.jsonl.gz --stage joint", "name it s.jsonl"),
     ("score --in many.jsonl --out s --stage joint --vocabulary INDEX", "INDEX is a folder"),
     ("score --in many.jsonl --out scored.jsonl --stage joint", "error: and 10 more rows"),
+    ("score --in many.jsonl --out ./many.jsonl --stage joint", "the command reads this file"),
+    (
+        "score --in many.jsonl --out s --stage joint --vocabulary empty.jsonl",
+        "vocabulary empty.jsonl is empty",
+    ),
     ("score --in typo.jsonl --out new/s.jsonl --stage joint", "--in typo.jsonl: no such file"),
     ("search ' ' --index INDEX", "the query is empty"),
     ("search --index INDEX q --evidence-prior -1", "--evidence-prior"),
@@ -293,6 +306,12 @@ def test_a_mistake_is_named_and_writes_nothing(  # noqa: PLR0917 (fixtures)
     if code == 2:
         ended, _, errors = medr3(*shlex.split(arguments), "-q")
         assert ended == 2 and said in errors
+
+
+def test_an_option_without_effect_is_said(tmp_path: Path, medr3: Command) -> None:
+    out = ("--out", str(tmp_path / "p.parquet"), "--seed", "3", "--config", "x")
+    _, _, errors = medr3("data", "prepare", "generic", "--source", str(tmp_path / "typo.jsonl"), *out)
+    assert "--seed: no effect" in errors and "--config: no effect" in errors
 
 
 @pytest.mark.parametrize(

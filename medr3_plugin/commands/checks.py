@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -31,14 +32,18 @@ def out_folder(out: Path) -> None:
 
 JSONL = (".jsonl", ".ndjson", ".json")
 PARQUET = (".parquet",)
+HTML = (".html", ".htm")
 
 
-def out_file(out: Path, written: tuple[str, ...]) -> None:
-    """Raise UserError if `--out` cannot be the file: a folder, below a file, or named as another form of data.
+def out_file(out: Path, written: tuple[str, ...], sources: Iterable[Path | str | None] = ()) -> None:
+    """Raise UserError if `--out` cannot be the file: a folder, below a file, named as another form of data, or read.
 
     Args:
         written: endings of the form that is written.
+        sources: files or folders that the command reads.
     """
+    if any(source and Path(source).resolve() == out.resolve() for source in sources):
+        raise UserError(f"--out {out}: the command reads this file; give another one")
     if out.is_dir() or str(out) == "-":
         raise UserError(
             f"--out {out}: {'is a folder' if out.is_dir() else 'not a file name'}; give the file to write"

@@ -11,6 +11,7 @@ from medr3_plugin.commands.checks import JSONL, PARQUET, Stage, out_file, out_fo
 from medr3_plugin.commands.engine_options import SkipBad
 from medr3_plugin.data.questions.prompts import Form, Style
 from medr3_plugin.errors import UserError, counted
+from medr3_plugin.hub_name import is_hub_name
 
 
 def prepare(  # noqa: PLR0917 (typer: one parameter per option)
@@ -70,7 +71,9 @@ def prepare(  # noqa: PLR0917 (typer: one parameter per option)
     pipeline.layout_of(dataset)
     if not source or out is None:
         raise UserError(f"medr3 data prepare {dataset}: give {'--source' if not source else '--out'}")
-    out_file(out, PARQUET)
+    out_file(out, PARQUET, [source, examples, *(against or [])])
+    if config and not is_hub_name(source):
+        typer.echo("note: --config: no effect, because --source is not a Hub name", err=True)
     if examples and prompt == "tools":
         raise UserError("--examples shows the tag format, which does not fit --prompt tools")
     shown = example_turns.read(examples, searches=prompt != "plain") if examples else []

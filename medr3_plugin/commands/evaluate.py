@@ -109,6 +109,8 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     failure, left_out = "", 0
     out_folder(out)
     endpoint("--retrieval-url", retrieval_url)
+    if index and retrieval_url:
+        raise UserError("--index and --retrieval-url: give one of them, as searches go to one place")
     endpoint("--judge", "" if judge in (None, "rule") else str(judge))
     if re.match(r"(localhost|[\w.-]*\.?\w+):\d+", model):
         raise UserError(f"--model {model}: the address of a server begins with http:// or https://")

@@ -84,6 +84,9 @@ class _Evaluation:
             )
             for spec in self.options["benchmark"].split(",")
         ]
+        names = [name for name, _ in benchmarks]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise UserError(f"--benchmark: two are named {twice!r}; call one of them NAME=SOURCE")
         for line in left_out:
             typer.echo(f"warning: {line}", err=True)
         return benchmarks, len(left_out)

@@ -71,7 +71,11 @@ OPTION_GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
 """Command -> heading -> options; options not listed here come first, under "Options"."""
 
 NEEDS: dict[str, dict[str, tuple[str, ...]]] = {
-    "data prepare": {"--examples": ("--examples-as",), "--examples-as turns": ("--tokenizer",)},
+    "data prepare": {
+        "--source hpo": ("--seed",),
+        "--examples": ("--examples-as",),
+        "--examples-as turns": ("--tokenizer",),
+    },
     "data build-references": {
         "--offline": ("--corpus", "--vocabulary"),
         "--policy-url": ("--policy-model", "--policy-attempts", "--min-pass-rate", "--max-pass-rate"),
@@ -126,9 +130,9 @@ class Command(TyperCommand):
         except typer.BadParameter as error:
             if type(error) is not typer.BadParameter or error.param is None:  # a missing one says so itself
                 raise
-            raise UserError(
-                f"{error.param.opts[0]}: {error.message.removeprefix('Value error, ')}"
-            ) from error
+            from medr3_plugin.yaml_section import plain
+
+            raise UserError(f"{error.param.opts[0]}: {plain(error.message)}") from error
         except Exception as error:
             if name := getattr(error, "option_name", ""):
                 known = [option for parameter in self.get_params(ctx) for option in parameter.opts]

@@ -99,7 +99,7 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
     from medr3_plugin.data.references.pipeline import BuildOptions
     from medr3_plugin.yaml_section import validated
 
-    out_file(out, PARQUET)
+    out_file(out, PARQUET, [source, *(corpus or []), *(vocabulary or [])])
     if offline and not (corpus and vocabulary):
         raise UserError("--offline needs --corpus and --vocabulary")
     if not offline and not base_url:

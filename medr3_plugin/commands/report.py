@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from medr3_plugin.commands.checks import HTML, out_file
 from medr3_plugin.errors import UserError
 
 
@@ -26,6 +27,8 @@ def report(
     from medr3_plugin.runs.files import CONFIG, EVALUATION, METRICS, STAGES, TRAJECTORIES
     from medr3_plugin.runs.report.report import write_report
 
+    if out is not None:
+        out_file(out, HTML)
     files = (METRICS, STAGES, TRAJECTORIES, CONFIG, EVALUATION)
     if run_dir.is_dir() and not any((run_dir / name).is_file() for name in files):
         raise UserError(

@@ -33,7 +33,7 @@ NAMED = 20
 """Wrong rows that are named; the others are counted."""
 
 
-def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
+def score(  # noqa: PLR0917 - typer passes options by name
     source: Annotated[Path, typer.Option("--in", help="Trajectories, jsonl; - for standard input.")],
     out: Annotated[Path, typer.Option("--out", help="Reward records, jsonl; - for standard output.")],
     stage: Annotated[Stage, typer.Option(help="Whose formula is used.")],
@@ -69,10 +69,8 @@ def score(  # noqa: PLR0912, PLR0917 - typer passes options by name
     from medr3_plugin.rewards.scorer import build_scorer
 
     source = Path("/dev/stdin") if source == STREAM else source
-    if source.resolve() == out.resolve():
-        raise UserError(f"--out {out}: the same file as --in")
     if out != STREAM:
-        out_file(out, JSONL)
+        out_file(out, JSONL, [source, *(vocabulary or [])])
     endpoint("--judge", "" if judge == "rule" else judge)
     options = read_config(config) if config else {}
     try:

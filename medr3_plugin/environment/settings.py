@@ -28,7 +28,8 @@ def _known_fields_only(template: str) -> str:
         template.format(**dict.fromkeys(TEMPLATE_FIELDS, ""))
         named = {field for _, field, _, _ in string.Formatter().parse(template)}
     except (KeyError, IndexError, ValueError, AttributeError) as error:
-        raise ValueError(f"unknown field {error}; known: {', '.join(TEMPLATE_FIELDS)}") from error
+        fields = ", ".join(f"{{{field}}}" for field in TEMPLATE_FIELDS)
+        raise ValueError(f"can hold the fields {fields}, and other braces doubled ({error})") from error
     if not named.intersection(_CONTENT_FIELDS):
         raise ValueError(
             f"shows nothing of a document; name {', '.join(f'{{{f}}}' for f in _CONTENT_FIELDS)} or several"

@@ -75,7 +75,7 @@ class Vocabulary:
         """Read vocabulary files, see `read_entries`. Earlier files take precedence.
 
         Raises:
-            UserError: a file is missing or a row is wrong; names file, line and key.
+            UserError: a file is missing or empty, or a row is wrong; names file, line and key.
         """
         return cls(entry for path in paths for entry in read_entries(path))
 
@@ -195,7 +195,7 @@ def read_entries(path: str | Path) -> Iterator[Entry]:
     (OBO's: EXACT, RELATED, BROAD or NARROW; EXACT if absent); other keys are ignored.
 
     Raises:
-        UserError: the file is missing or a row is wrong; names file, line and key.
+        UserError: the file is missing or empty, or a row is wrong; names file, line and key.
     """
     path = Path(path)
     if path.is_dir():
@@ -204,10 +204,13 @@ def read_entries(path: str | Path) -> Iterator[Entry]:
         raise UserError(
             f"vocabulary file {path} does not exist: make it with `medr3 data vocab --out {shlex.quote(str(path))}`"
         )
+    row = None
     for row in tables.json_lines(path):
         if row.error:
             raise UserError(f"{row.where}: {row.error}")
         yield _entry(row.data, row.where)
+    if row is None:
+        raise UserError(f"vocabulary {path} is empty: make it again with `medr3 data vocab`")
 
 
 def _entry(row: Mapping[str, Any], where: str) -> Entry:

@@ -9,12 +9,18 @@ installed package.
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from medr3_plugin.errors import UserError, did_you_mean, needs
+
+
+class WrongOverride(UserError):
+    """An override on the command line that hydra cannot read."""
 
 
 class Recipe(NamedTuple):
@@ -77,7 +83,11 @@ def find_recipe(name: str) -> Recipe:
         )
     if path.is_file():
         raise UserError(f"{path} is not a recipe: give its folder, or its yaml with a `defaults` list")
+    if "=" in name:
+        raise UserError(f"{name!r} is an override: name the recipe before it")
     own = {str(file.parent) for file in path.parent.glob("*/*.yaml")}
+    if "/" in name:
+        raise UserError(f"no such folder: {name}{did_you_mean(str(path), own)}")
     hint = did_you_mean(name, {*shipped, *own}, f"; known are {', '.join(shipped)}")
     raise UserError(f"no recipe {name!r}{hint}")
 
@@ -111,6 +121,7 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Any:
 
     Raises:
         MissingExtra: hydra or verl is not installed.
+        WrongOverride: an override has another form.
         UserError: it does not compose; the message is hydra's own.
     """
     with needs("hydra-core", "verl", "composing a recipe"):
@@ -120,22 +131,53 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Any:
         from omegaconf import OmegaConf
     with needs("verl", "verl", "composing a recipe"):
         import verl  # noqa: F401 (its package data is the search path `pkg://verl.trainer.config`)
-    if wrong := [given for given in overrides if "=" not in given and not given.startswith("~")]:
-        raise UserError(f"{wrong[0]!r} is not an override: expected KEY=VALUE")
+    for given in overrides:
+        _check_override(given)
     GlobalHydra.instance().clear()
     try:
-        with initialize_config_dir(config_dir=str(recipe.folder), version_base=None):
+        with warnings.catch_warnings(), initialize_config_dir(str(recipe.folder), version_base=None):
+            warnings.simplefilter(
+                "ignore"
+            )  # hydra's, of a search path or `_self_`; what matters is an error below
             return hydra_compose(config_name=recipe.name, overrides=list(overrides))
     except UnicodeDecodeError as error:
         raise UserError(f"{recipe.folder}: a yaml file is not UTF-8 ({error}); save it as UTF-8") from error
     except Exception as error:  # a yaml of another form fails wherever hydra stumbles over it
         # omegaconf's error of a "${" that is never closed says nothing itself
         reason = " ".join((str(error) or repr(error.__cause__ or error)).split())
+        if reason.startswith("Error merging override"):
+            reason += f": {str(error.__cause__).partition(chr(10))[0]}"
         hint = ""
+        if "Could not load 'ppo_trainer'" in reason:
+            hint = "; verl's configuration is in pkg://verl.trainer.config: put it into hydra.searchpath"
         if unknown := re.match(r"Could not override '([^']+)'", reason):
             known = _keys(OmegaConf.to_container(compose(recipe)))
             hint = did_you_mean(unknown[1], known)
         raise UserError(f"{recipe.config_file} does not compose: {reason}{hint}") from error
+
+
+def _check_override(given: str) -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    key, equals, value = given.partition("=")
+    if not equals and not given.startswith("~"):
+        raise WrongOverride(f"{given!r} is not an override: expected KEY=VALUE")
+    try:
+        OverridesParser.create().parse_override(given)
+    except HydraException as error:
+        dotted = re.sub(r"\[(\w+)\]", r".\1", key.strip())
+        if (dotted, value.strip()) != (key, value):
+            hint = f"write {dotted}={value.strip()}"
+        elif value.startswith(tuple("[{\"'")):
+            hint = (
+                "close its brackets and quotes, and put the whole override into single quotes for the shell"
+            )
+        else:  # hydra takes only some characters without quotes of its own
+            hint = "quote its value for hydra, and all of it for the shell: " + shlex.quote(
+                f'{key}="{value}"'
+            )
+        raise WrongOverride(f"{given!r} cannot be read as an override: {hint}") from error
 
 
 def _keys(config: Any, path: str = "") -> Iterator[str]:

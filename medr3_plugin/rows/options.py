@@ -60,7 +60,7 @@ def options_of(value: Any, place: str) -> dict[str, str] | None:
         pairs.pop()
     if not isinstance(value, Mapping | list) or not (2 <= len(pairs) <= len(LETTERS)):
         raise RowError(
-            f"{place}: expected two options or more: an object letter -> text, or a list; got {shown(value)}"
+            f"{place}: expected 2 to {len(LETTERS)} options: an object letter -> text, or a list; got {shown(value)}"
         )
     options: dict[str, str] = {}
     for letter, given in pairs:
@@ -73,7 +73,7 @@ def options_of(value: Any, place: str) -> dict[str, str] | None:
             raise RowError(f"{place}: the letter {letter} appears twice")
         options[letter] = clean(text)
     if len(options) < 2:
-        raise RowError(f"{place}: expected two options or more, got {shown(value)}")
+        raise RowError(f"{place}: expected 2 to {len(LETTERS)} options, got {shown(value)}")
     return _without_letters(options)
 
 

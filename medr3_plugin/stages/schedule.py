@@ -135,17 +135,17 @@ class Schedule(Section):
 
     stages: tuple[StageSpec, ...] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _unique_names(self) -> Schedule:
-        seen: dict[str, int] = {}
-        for index, stage in enumerate(self.stages):
-            if stage.name in seen:
+    @field_validator("stages")
+    @classmethod
+    def _unique_names(cls, stages: tuple[StageSpec, ...]) -> tuple[StageSpec, ...]:
+        names = [stage.name for stage in stages]
+        for index, name in enumerate(names):
+            if (first := names.index(name)) < index:
                 raise ValueError(
-                    f"stages[{index}].name repeats {stage.name!r} of stages[{seen[stage.name]}]; give it another "
-                    "name and set reward.preset"
+                    f"stages {first} and {index} are both named {name!r}; give one another name and set its "
+                    "reward.preset"
                 )
-            seen[stage.name] = index
-        return self
+        return stages
 
     @property
     def max_steps(self) -> int:

@@ -38,4 +38,4 @@ class ProgressSettings(Section):
     def from_section(cls, section: Mapping[str, Any]) -> ProgressSettings:
         """Validate the plain keys of the section `medr3`; an unknown key names its yaml path."""
         own = {key: value for key, value in section.items() if key not in SECTIONS}
-        return validated(cls, own, "medr3")
+        return validated(cls, own, "medr3", beside=SECTIONS)

@@ -62,7 +62,9 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 if text.strip():
                     yield number, text.strip()
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise _unreadable(path, f"cannot be read past line {number}", error) from error
+        raise _unreadable(
+            path, f"cannot be read past line {number}" if number else "cannot be read", error
+        ) from error
 
 
 def _lines(file: BinaryIO, path: Path) -> Iterator[bytes]:

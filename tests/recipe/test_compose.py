@@ -168,7 +168,7 @@ def no_error(config: Any, recipe: Recipe) -> bool:
         ({f"{ACTOR}.ppo_max_token_len_per_gpu": 4096}, "ppo_max_token_len", "one trajectory"),
         ({f"{ACTOR}.ppo_mini_batch_size": 96}, "ppo_mini_batch_size", "does not divide"),
         ({f"{ROLLOUT}.n": 1}, "rollout.n", "at least 2"),
-        ({"medr3.stages.0.until.patience": 0}, "until.patience", "greater than or equal to 1"),
+        ({"medr3.stages.0.until.patience": 0}, "until.patience", "at least 1"),
         ({"medr3.environment.max_serches": 2}, "max_serches", "unknown key"),
         ({"medr3.typo": 1}, "medr3.typo", "unknown key"),
         ({"medr3.stages.0.until.metric": "acy"}, "medr3.stages[0].until.metric", "did you mean acc"),

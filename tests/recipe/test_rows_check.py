@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
+from small_tokenizer import tokenizer_of
 
 from medr3_plugin.recipe.checks.language import english_only
+from medr3_plugin.recipe.checks.prompts import prompts_fit
 from medr3_plugin.recipe.checks.rows import rows_fit
 from medr3_plugin.retrieval.index.build import build_index
 
@@ -156,3 +158,40 @@ def test_columns_of_other_types_are_read_or_named(tmp_path: Path, columns: dict[
     pq.write_table(pa.Table.from_pylist([{**row, **columns}]), tmp_path / "a.parquet")
     for finding in rows_fit("data.train_files", [str(tmp_path / "a.parquet")], "m", []):
         assert finding.level in ("error", "note") and "a.parquet#1" in finding.message
+
+
+CHAT = "{% for m in messages %}{{ m.content }} {% endfor %}answer"
+
+
+@pytest.mark.parametrize(
+    ("template", "custom", "limit", "said"),
+    [
+        (CHAT, None, 40, None),
+        (CHAT, None, 4, ("error", "data.max_prompt_length", "all 2 measured prompts are longer than 4")),
+        (CHAT, None, 6, ("note", "data.max_prompt_length", "1 of 2 measured prompts")),
+        (None, None, 40, ("missing", "actor_rollout_ref.model.path", "custom_chat_template")),
+        (None, CHAT, 40, None),
+        ("{{ raise_exception('no user') }}", None, 40, ("error", "actor_rollout_ref.model.path", "no user")),
+    ],
+)
+def test_prompts_are_measured_by_the_policys_own_tokenizer(
+    tmp_path: Path, template: str | None, custom: str | None, limit: int, said: tuple[str, str, str] | None
+) -> None:
+    model = {"path": tokenizer_of(tmp_path / "model", template), "custom_chat_template": custom}
+    rollout = {"agent": {"default_agent_loop": "medr3_search"}}
+    config = OmegaConf.create(
+        {"actor_rollout_ref": {"model": model, "rollout": rollout}, "data": {"max_prompt_length": limit}}
+    )
+    files = write(tmp_path / "a.parquet", "yes", []) + write(
+        tmp_path / "b.parquet", "yes", [], "Does aspirin help at night, too?"
+    )
+    found = [(f.level, f.where, f.message) for f in prompts_fit(config, tmp_path, files)]
+    assert [one[:2] for one in found] == ([said[:2]] if said else [])
+    assert said is None or said[2] in found[0][2]
+
+
+def test_a_model_without_a_tokenizer_is_not_ready(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    model = {"path": str(tmp_path), "custom_chat_template": None}
+    (found,) = prompts_fit(OmegaConf.create({"actor_rollout_ref": {"model": model}}), tmp_path, [])
+    assert (found.level, found.where) == ("missing", "actor_rollout_ref.model.path")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -16,9 +17,10 @@ from omegaconf import OmegaConf
 from recipe_findings import ACTOR, ROLLOUT, changed, errors
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.recipe.checks import check_config
+from medr3_plugin.recipe.checks import check, check_config
+from medr3_plugin.recipe.checks.names import verl_defaults
 from medr3_plugin.recipe.checks.resume import resumes
-from medr3_plugin.recipe.shipped import Recipe, compose, find_recipe
+from medr3_plugin.recipe.shipped import Recipe, WrongOverride, compose, find_recipe
 from medr3_plugin.stages.checkpoints import begin, mark_complete
 from medr3_plugin.stages.schedule import Schedule
 from medr3_plugin.stages.state import STATE_FILE, StageState
@@ -71,7 +73,7 @@ FORMS = {
 @pytest.mark.parametrize(("key", "value"), [(key, v) for key, values in FORMS.items() for v in values])
 def test_a_value_of_another_form(composed: Any, key: str, value: Any) -> None:
     (first, *_) = findings(composed, {key: value})
-    assert first[0] == key and "needed" in first[1]
+    assert first[0].startswith(key) and "needed" in first[1]
 
 
 @pytest.mark.parametrize(
@@ -80,6 +82,21 @@ def test_a_value_of_another_form(composed: Any, key: str, value: Any) -> None:
 def test_an_interpolation_that_leads_nowhere(composed: Any, text: str) -> None:
     ((where, message),) = findings(composed, {"medr3.retrieval.index": text})
     assert where == "medr3.retrieval.index" and message
+
+
+def test_an_interpolation_is_named_where_it_stands(composed: Any) -> None:
+    ((where, message),) = findings(composed, {"paths.run": "${oc.env:MEDR3_NO_SUCH_VARIABLE}"})
+    assert where == "paths.run" and "${oc.env:MEDR3_NO_SUCH_VARIABLE,DEFAULT}" in message
+
+
+@pytest.mark.parametrize("key", ["actor_rollout_ref.model.path", "data.train_files", "data.val_files"])
+@pytest.mark.parametrize(
+    ("value", "says"), [(None, "not set"), (5, "a text is needed"), ([5], "a text is needed")]
+)
+def test_what_verl_leaves_to_the_user(composed: Any, key: str, value: Any, says: str) -> None:
+    usual = OmegaConf.select(OmegaConf.create(verl_defaults("dp")), key)
+    found = findings(composed, {key: usual if value is None else value})
+    assert (key, True) in [(where, says in message) for where, message in found]
 
 
 def stage(**keys: Any) -> list[dict[str, Any]]:
@@ -95,6 +112,17 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
         ({"medr3.stages": stage(reward="paper")}, "medr3.stages[0].reward", "mapping"),
         ({"medr3.stages": stage(reward={"preset": "papper"})}, "stages.joint.preset", "papper"),
         ({"medr3.stages": stage(max_searches="two")}, "medr3.stages[0].max_searches", "whole number"),
+        ({"medr3.stages": stage() * 2}, "medr3.stages", "stages 0 and 1 are both named 'joint'"),
+        ({"medr3.stages": stage(max_search=1)}, "medr3.stages[0].max_search", "did you mean max_searches"),
+        (
+            {"medr3.stages": [{"name": "joint", "max_steps": 4}]},
+            "medr3.stages[0].max_steps",
+            "belongs under medr3.stages[].until",
+        ),
+        ({"medr3.reward.extractor.kind": "judge"}, "medr3.reward.extractor.kind", "of kind openai or router"),
+        ({"medr3.topk": 3}, "medr3.topk", "belongs under medr3.environment"),
+        ({"medr3.reward.base_url": "http://h/v1"}, "reward.base_url", "belongs under medr3.reward.judge"),
+        ({"medr3.stags": []}, "medr3.stags", "did you mean stages"),
         (
             {"medr3.stages": stage(until={"max_step": 1})},
             "medr3.stages[0].until.max_step",
@@ -129,7 +157,7 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
         ({"data.train_files": ["~/train.parquet"]}, "data.train_files", "what ~ means"),
         ({"paths.run": "~/run"}, "trainer.default_local_dir", "/run/checkpoints"),
         ({"medr3.environment.document_template": "a document"}, "document_template", "shows nothing"),
-        ({"medr3.environment.document_template": "{title.nope}"}, "document_template", "unknown field"),
+        ({"medr3.environment.document_template": "{title.nope}"}, "document_template", "{title}, {text}"),
         ({"medr3.environment.document_template": "</document>{text}"}, "document_template", "</document>"),
         ({"medr3.environment.empty_line": "<answer>none</answer>"}, "empty_line", "<answer>"),
         ({"medr3.retrieval.backend": "in_process"}, "medr3.retrieval.backend", "inprocess"),
@@ -242,6 +270,18 @@ def test_values_that_verl_takes_are_right(composed: Any, key: str, value: Any) -
     assert findings(composed, {key: value}) == []
 
 
+def test_numbers_of_environment_variables_are_texts(composed: Any) -> None:
+    second = {"name": "retrieval", "until": {"max_steps": "1"}}
+    stages = [*stage(max_searches="2", mixture={"rare_disease": "1"}), second]
+    changes = {
+        "medr3.stages": stages,
+        "medr3.environment.max_searches": "1",
+        "medr3.environment.prefill_think": "false",
+        "medr3.reward.penalties": {"overlong": {"max_tokens": "120", "buffer": "20"}},
+    }
+    assert findings(composed, changes) == []
+
+
 def test_separate_async_with_its_keys_is_right(composed: Any) -> None:
     changes = {
         "trainer.v1.trainer_mode": "medr3_separate_async",
@@ -263,6 +303,17 @@ def test_separate_async_with_its_keys_is_right(composed: Any) -> None:
 @pytest.mark.parametrize(("samples", "questions"), [(2, 1), (3, 5), (4, 7), (5, 2), (8, 8)])
 def test_samples_and_questions_can_be_changed_alone(composed: Any, samples: int, questions: int) -> None:
     assert findings(composed, {f"{ROLLOUT}.n": samples, "data.train_batch_size": questions}) == []
+
+
+def test_an_encoder_whose_cosines_are_not_known(composed: Any) -> None:
+    found = dict(findings(composed, {"medr3.reward.encoder.path": "models/another"}, files=True))
+    assert "unknown for models/another" in found["medr3.reward.encoder.c0"]
+
+
+def test_models_of_a_search_are_looked_for(composed: Any) -> None:
+    search = {"medr3.retrieval.search": {"reranker": "/nowhere/reranker"}}
+    found = check_config(changed(composed, search), CPU.folder, files=True, gpu_memory_gib=80)
+    assert ("missing", "medr3.retrieval.search.reranker") in [(f.level, f.where) for f in found]
 
 
 def test_files_of_another_kind(composed: Any, tmp_path: Path) -> None:
@@ -342,21 +393,40 @@ def test_anchors_windows_line_ends_and_a_byte_order_mark_are_right(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "override",
+    ("override", "says"),
     [
-        "trainer.nnodes",
-        "ablation=joint_olny",
-        "environment=tool",
-        "precision=float16",
-        "medr3.stages=[{name: joint",
-        "--trainer.nnodes=2",
-        "+trainer.nnodes=2=3=",
-        "=",
-        "",
+        ("ablation=joint_olny", "joint_only"),
+        ("environment=tool", "tools"),
+        ("precision=float16", "float32"),
+        ("medr3.stages.7.max_searches=1", "out of range"),
+        ("=", "does not compose"),
     ],
 )
-def test_an_override_that_is_none(override: str) -> None:
-    assert errors(CPU, [override])
+def test_an_override_of_nothing_is_an_error_of_the_recipe(override: str, says: str) -> None:
+    (error,) = errors(CPU, [override])
+    assert says in error.message
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("trainer.nnodes", "expected KEY=VALUE"),
+        ("", "expected KEY=VALUE"),
+        ("+trainer.nnodes=2=3=", "cannot be read"),
+        ("--trainer.nnodes=2", "cannot be read"),
+        ("medr3.stages=[{name: joint", "brackets and quotes"),
+        ('paths.run="a b', "brackets and quotes"),
+        ("medr3.stages[0].until.max_steps=4", "write medr3.stages.0.until.max_steps=4"),
+        ("paths.run = x", "write paths.run=x"),
+        (
+            "paths.run=/data/运行",
+            """quote its value for hydra, and all of it for the shell: 'paths.run="/data/运行"'""",
+        ),
+    ],
+)
+def test_an_override_that_is_none_is_wrong_input(override: str, says: str) -> None:
+    with pytest.raises(WrongOverride, match=re.escape(says)):
+        check(CPU, [override])
 
 
 def problems_in_folder(config: Any, folder: Path, **changes: Any) -> list[str]:

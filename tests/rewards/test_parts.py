@@ -278,6 +278,11 @@ def test_weights_move_linearly():
         ({"pres": "medr3"}, r"medr3\.reward\.pres: unknown key"),
         ({"preset": "best"}, r"medr3\.reward\.preset"),
         ({"weights": {"reasonig": 1}}, r"medr3\.reward\.weights\.reasonig: unknown key"),
+        ({"paper": {"lambda_": 1}}, r"medr3\.reward\.paper\.lambda_: unknown key; did you mean lambda\?"),
+        (
+            {"penalties": {"overlong": {"max_token": 1}}},
+            r"overlong\.max_token: unknown key; did you mean max_tokens\?",
+        ),
         ({"weights": {"reasoning": 0.8, "retrieval": 0.3}}, r"weights: the weights sum to 1\.1"),
         ({"weights": {"reasoning": [0.1, 0.9], "retrieval": [0.9, 0.2]}}, r"sum to 1\.1 at the end"),
         ({"weights": {"reasoning": -0.1}}, r"weights\.reasoning"),

@@ -32,7 +32,7 @@ def test_stages_in_order_with_their_steps():
         ([{"name": "x"}], r"medr3\.stages\[0\]\.until"),
         ([{**REASONING, "untill": 1}], r"medr3\.stages\[0\]\.untill"),
         ([REASONING, {"name": "joint", "until": {"max_steps": 0}}], r"medr3\.stages\[1\]\.until\.max_steps"),
-        ([REASONING, REASONING], r"stages\[1\]\.name repeats 'reasoning'"),
+        ([REASONING, REASONING], r"medr3\.stages: stages 0 and 1 .*'reasoning'"),
         ([{"name": "a b", "until": {"max_steps": 1}}], r"medr3\.stages\[0\]\.name"),
         ([{"name": "x", "until": {"max_steps": 2, "min_steps": 3}}], "min_steps"),
         ([{"name": "x", "until": {"max_steps": 2, "patience": 3}}], "need a metric"),

@@ -70,8 +70,11 @@ def check_template(rows: Iterable[Mapping[str, Any]], tokenizer: str) -> None:
         return
 
 
-def load_tokenizer(path: str) -> Any:
+def load_tokenizer(path: str, template: str = "") -> Any:
     """A tokenizer with a chat template, from a folder or Hub name.
+
+    Args:
+        template: a chat template in place of its own.
 
     Raises:
         UserError: there is none, or it has no chat template.
@@ -86,6 +89,7 @@ def load_tokenizer(path: str) -> Any:
         raise UserError(
             f"{path}: no tokenizer can be loaded ({reason}); give the folder of a model"
         ) from error
+    tokenizer.chat_template = template or tokenizer.chat_template
     if not tokenizer.chat_template:
         raise UserError(f"{path}: the tokenizer has no chat template, so it cannot build prompts")
     return tokenizer

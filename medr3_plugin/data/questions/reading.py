@@ -45,8 +45,11 @@ def read(source: str, *, split: str = "", config: str = "", hub_file: str = "") 
                 any_row = True
                 yield row
     if wanted and not any_row:
-        known = ", ".join(sorted(found - {""})) or "none is named by a file, a folder or a key 'split'"
-        raise UserError(f"{source}: no row of split {split!r}; splits found: {known}")
+        named = ", ".join(sorted(found - {""}))
+        there = (
+            f"splits found: {named}" if named else "no file, folder or key 'split' names one, so leave it out"
+        )
+        raise UserError(f"{source}: no row of split {split!r}; {there}")
 
 
 def split_name(value: object) -> str:
@@ -93,7 +96,7 @@ def _read_file(path: Path) -> Iterator[RawRow]:
         any_row = True
         yield row
     if not any_row:
-        raise UserError(f"{path}: the file is empty")
+        raise UserError(f"{path}: the file is empty, or has no more than a header")
 
 
 def _read_hub(source: str, split: str = "", config: str = "", file: str = "") -> Iterator[RawRow]:

@@ -68,6 +68,8 @@ def convert(out: Path) -> Path:
     """
     if is_complete(out):
         return out
+    if out.exists() and any(out.iterdir()):
+        raise UserError(f"{out} exists and is not {NAME}: choose another folder or remove it")
     source = wheel_gguf()
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is first imported, by transformers below

@@ -16,7 +16,7 @@ from medr3_plugin.recipe.checks.choices import choices
 from medr3_plugin.recipe.checks.cluster import addresses, cpus, devices, milvus, packages, silent_servers
 from medr3_plugin.recipe.checks.files import files_exist
 from medr3_plugin.recipe.checks.finding import Finding
-from medr3_plugin.recipe.checks.forms import forms
+from medr3_plugin.recipe.checks.forms import forms, unresolved
 from medr3_plugin.recipe.checks.language import english_only
 from medr3_plugin.recipe.checks.names import unknown_keys
 from medr3_plugin.recipe.checks.parallel import divisions, separate, transport
@@ -24,7 +24,7 @@ from medr3_plugin.recipe.checks.parts import parts
 from medr3_plugin.recipe.checks.resume import resumes
 from medr3_plugin.recipe.checks.sections import registrations, retrieval_options, sections, tools
 from medr3_plugin.recipe.checks.sizes import budgets, lengths, memory, memory_of_this_machine
-from medr3_plugin.recipe.shipped import Recipe, compose
+from medr3_plugin.recipe.shipped import Recipe, WrongOverride, compose
 from medr3_plugin.registered_names import VERL_VERSION
 from medr3_plugin.yaml_section import as_list
 
@@ -41,10 +41,11 @@ def check(
 
     Raises:
         MissingExtra: hydra or verl is not installed.
+        WrongOverride: an override has another form.
     """
     try:
         config = compose(recipe, overrides)
-    except MissingExtra:
+    except (MissingExtra, WrongOverride):
         raise
     except UserError as error:
         return [Finding.error("recipe", str(error))]
@@ -53,12 +54,13 @@ def check(
 
 def check_config(config: Any, folder: Path, *, files: bool, gpu_memory_gib: float) -> list[Finding]:
     """Check a composed configuration; `folder` is the recipe's, for the files in it."""
+    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     try:
         findings = _findings(config, folder, files, gpu_memory_gib)
     except OmegaConfBaseException as error:  # a value that verl leaves to the user, and that is not set
-        return [Finding.error(str(error.full_key or "recipe"), str(error).partition("\n")[0])]
+        return [unresolved(OmegaConf.to_container(config, resolve=False), error)]
     return sorted(findings, key=lambda finding: ("error", "missing", "note").index(finding.level))
 
 
@@ -83,7 +85,7 @@ def _findings(config: Any, folder: Path, files: bool, gpu_memory_gib: float) -> 
     findings += [*tools(config, folder), *parts(config), *packages(config), *devices(config, retrieval)]
     findings += [*addresses(config, retrieval), *cpus(config, retrieval), *memory(config, gpu_memory_gib)]
     if files:
-        findings += [*files_exist(config, retrieval), *milvus(config, retrieval)]
+        findings += [*files_exist(config, folder, retrieval), *milvus(config, retrieval)]
         findings += [*silent_servers(config, retrieval), *resumes(config), *memory_of_this_machine(config)]
         findings += english_only(config, [*as_list(config.data.train_files), *as_list(config.data.val_files)])
     return findings

@@ -12,12 +12,16 @@ from typing import Any
 from medr3_plugin.errors import UserError, shown
 from medr3_plugin.knowledge.vocabulary import read_entries
 from medr3_plugin.recipe.checks.finding import Finding, needs_critic, section
+from medr3_plugin.recipe.checks.prompts import prompts_fit
 from medr3_plugin.recipe.checks.rows import rows_fit
 from medr3_plugin.retrieval.engine import check_index
+from medr3_plugin.rewards.encoder import c0_for
 from medr3_plugin.yaml_section import as_list
 
+_WEIGHTS = ("*.safetensors", "*.bin")
 
-def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+
+def files_exist(config: Any, recipe: Path, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """Data of every stage, model, indexes and vocabularies; `retrieval`: backend options by yaml path."""
     ours = section(config)
     batch = config.data.train_batch_size
@@ -41,11 +45,15 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
         yield from rows_fit(key, files, model, [options.get("index") for options in retrieval.values()])
     yield from _mixtures(ours.get("stages") or (), train)
     yield from _models(config)
+    given = [file for files in of_stages.values() for file in files]
+    yield from prompts_fit(config, recipe, list(dict.fromkeys(given)))
     for key, options in retrieval.items():
         if index := options.get("index"):
             yield from _index(key, str(index))
-    if encoder := section(config, "reward", "encoder").get("path"):
-        yield from _model("medr3.reward.encoder.path", str(encoder))
+        for name in ("encoder", "article_encoder", "reranker"):
+            if model_of_search := (options.get("search") or {}).get(name):
+                yield from _model(f"{key}.search.{name}", model_of_search)
+    yield from _encoder(section(config, "reward", "encoder"))
     for key, folder in (
         ("medr3.run_dir", ours.get("run_dir")),
         ("trainer.default_local_dir", config.trainer.default_local_dir),
@@ -54,7 +62,7 @@ def files_exist(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iter
     ):
         yield from _writable(key, folder)
     for vocabulary in section(config, "reward", "extractor").get("vocabularies") or ():
-        if not Path(vocabulary).expanduser().is_file():
+        if not Path(vocabulary).expanduser().exists():
             maker = _maker(vocabulary, "`medr3 data vocab`")
             yield _absent("medr3.reward.extractor.vocabularies", "no such file:", vocabulary, maker)
             continue
@@ -71,7 +79,7 @@ def _mixtures(stages: Sequence[Mapping[str, Any]], train: Sequence[str]) -> Iter
         key, weights = f"medr3.stages[{index}].mixture", stage.get("mixture") or {}
         if not weights:
             continue
-        if not sum(weights.values()):
+        if not any(float(weight) for weight in weights.values()):
             yield Finding.error(key, "no weight is above 0")
         sources = _sources(as_list(stage.get("train_files")) or train)
         for name in sorted(set(weights) - sources) if sources else ():
@@ -105,6 +113,11 @@ def _model(key: str, name: Any) -> Iterator[Finding]:
             json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             yield Finding.error(key, f"{name} is not a model folder: {file.name} cannot be read ({error})")
+            return
+        if not any(file for weights in _WEIGHTS for file in folder.rglob(weights)):
+            yield Finding.missing(
+                key, f"{name} holds no weights ({', '.join(_WEIGHTS)}): get the whole model"
+            )
     elif folder.exists():
         yield Finding.error(key, f"{name} is a file: give the model's folder, or a Hub name")
     elif _is_path(name) or name.count("/") > 1:
@@ -122,6 +135,19 @@ def _models(config: Any) -> Iterator[Finding]:
             folder = str(model.get(name) or "")
             if _is_path(folder) and not Path(folder).is_dir():
                 yield Finding.missing(f"{where}.{name}", f"no such folder: {folder}")
+
+
+def _encoder(options: Mapping[str, Any]) -> Iterator[Finding]:
+    """The sentence encoder is there, and what its cosines mean is known."""
+    if not options.get("path"):
+        return
+    found = list(_model("medr3.reward.encoder.path", options["path"]))
+    yield from found
+    if not found and options.get("c0") is None:
+        try:
+            c0_for(options["path"])
+        except UserError as error:
+            yield Finding.of(error)
 
 
 def _index(key: str, name: str) -> Iterator[Finding]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import warnings
 from typing import Any, Literal, NamedTuple, cast
 
+from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import UserError
 from medr3_plugin.registered_names import TRAINER_MODES
+from medr3_plugin.stages.schedule import Schedule
 
 
 class Finding(NamedTuple):
@@ -48,9 +50,10 @@ def section(config: Any, *path: str) -> dict[str, Any]:
 def most_searches(config: Any, usual: int | None = None) -> int:
     """Most searches of a trajectory in any stage; `usual`, or what the environment says, where a stage does not say."""
     if usual is None:
-        usual = section(config, "environment").get("max_searches", 1)
-    limits = [stage.get("max_searches") for stage in section(config).get("stages") or ()]
-    return max([usual if limit is None else limit for limit in limits] or [usual])
+        usual = EnvironmentSettings.from_mapping(section(config, "environment")).max_searches
+    stages = section(config).get("stages")
+    limits = [stage.max_searches for stage in Schedule.from_config(stages).stages] if stages else [usual]
+    return max(usual if limit is None else limit for limit in limits)
 
 
 def needs_critic(config: Any) -> bool:

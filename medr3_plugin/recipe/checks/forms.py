@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ _MAY_BE_NULL = (
     "trainer.v1.sampler.max_off_policy_threshold",
 )
 """Numbers of verl's that it takes null for, too, though neither its yaml nor its dataclass says so."""
+
+_OF_THE_USER = ("actor_rollout_ref.model.path", "data.train_files", "data.val_files")
 
 _COUNTS = (
     "micro_batch_size_per_gpu",
@@ -81,11 +84,44 @@ def forms(config: Any) -> Iterator[Finding]:
     try:
         resolved: Any = OmegaConf.to_container(config, resolve=True)  # as verl does when it starts
     except OmegaConfBaseException as error:
-        yield Finding.error(str(error.full_key or "recipe"), str(error).partition("\n")[0])
+        yield unresolved(raw, error)
     except RecursionError:
         yield Finding.error("recipe", "an interpolation refers to itself")
     else:
-        yield from _wrong(resolved)
+        yield from list(_not_set(resolved)) or _wrong(resolved)
+
+
+def unresolved(raw: Any, error: Any) -> Finding:
+    """The finding of an omegaconf error: the first key whose text has the name that cannot be resolved."""
+    message = str(error).partition("\n")[0].rpartition("while resolving interpolation: ")[2].strip('"')
+    name = re.search(r"'([^']+)'|(?:type|value:) (\S+)", message)
+    wanted = (name[1] or name[2]) if name else None
+    where = next((key for key, text in _texts(raw) if wanted and f"{wanted}" in text), error.full_key)
+    if message.startswith("Environment variable"):
+        message += f": set it, or give a default, ${{oc.env:{wanted},DEFAULT}}"
+    return Finding.error(str(where or "recipe"), message)
+
+
+def _texts(raw: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every text of a configuration that is an interpolation, by its key."""
+    for key, value in raw.items() if isinstance(raw, Mapping) else enumerate(raw):
+        where = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Mapping | list):
+            yield from _texts(value, where)
+        elif _unresolved(value):
+            yield where, value
+
+
+def _not_set(given: Any) -> Iterator[Finding]:
+    """Keys that verl's configuration has an example for, which no recipe can mean; all are paths."""
+    usual = verl_defaults(str(given.get("model_engine")))
+    for key in _OF_THE_USER:
+        value = _at(given, key.split("."))
+        texts = value if isinstance(value, list) else [value]
+        if value is not None and not all(isinstance(text, str) for text in texts):
+            yield Finding.error(key, f"a text is needed, or a list of them, got {shown(value)}")
+        elif value and value == _at(usual, key.split(".")):
+            yield Finding.error(key, f"not set, and a value is needed: verl's example is {shown(value)}")
 
 
 def _wrong(given: Any) -> Iterator[Finding]:
@@ -94,16 +130,24 @@ def _wrong(given: Any) -> Iterator[Finding]:
         null = path in given and value is None
         if null or not (isinstance(value, Mapping | None) or _unresolved(value)):
             yield Finding.error(path, f"a section (`key: value` lines) is needed, got {shown(value)}")
-    stages = _at(given, ["medr3", "stages"])
-    if not (_unresolved(stages) or _are_stages(stages)):
-        form = "a list of mappings is needed: {name: joint, until: {max_steps: 100}}"
-        yield Finding.error("medr3.stages", form)
+    yield from _stages(_at(given, ["medr3", "stages"]))
     yield from _unlike(given, verl_defaults(str(given.get("model_engine"))), "")
 
 
-def _are_stages(value: Any) -> bool:
+def _stages(value: Any) -> Iterator[Finding]:
     """Whether it may be a schedule; what is in it is checked by its own model."""
-    return isinstance(value or [], list) and all(isinstance(s, dict) and s.get("name") for s in value or ())
+    example = "{name: joint, until: {max_steps: 100}}"
+    if _unresolved(value):
+        return
+    if not isinstance(value or [], list):
+        yield Finding.error("medr3.stages", f"a list is needed: [{example}], got {shown(value)}")
+        return
+    for index, stage in enumerate(value or ()):
+        where = f"medr3.stages[{index}]"
+        if not isinstance(stage, dict):
+            yield Finding.error(where, f"a mapping is needed: {example}, got {shown(stage)}")
+        elif not stage.get("name"):
+            yield Finding.error(f"{where}.name", "a name is needed")
 
 
 def _unresolved(value: Any) -> bool:

@@ -15,13 +15,13 @@ def parts(config: Any) -> Iterator[Finding]:
     """Each part that cannot be built, with the key that names it and the reason."""
     from verl.trainer.ppo.checkpoint_callback import build_checkpoint_callback
     from verl.trainer.ppo.reward import get_custom_reward_fn, resolve_reward_manager_cls
+    from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
     from verl.utils.config import omega_conf_to_dataclass
     from verl.utils.dataset.rl_dataset import get_dataset_class
     from verl.utils.import_utils import import_external_libs
 
     model = config.actor_rollout_ref.model
     wanted: list[tuple[str, Callable[[], Any]]] = [
-        ("trainer.v1.sampler", lambda: _sampler(config)),
         ("trainer.checkpoint_callback_class", lambda: build_checkpoint_callback(config)),
         ("data.custom_cls", lambda: get_dataset_class(config.data)),
         ("reward.custom_reward_function", lambda: get_custom_reward_fn(config)),
@@ -29,6 +29,8 @@ def parts(config: Any) -> Iterator[Finding]:
         ("actor_rollout_ref.model.custom_chat_template", lambda: _template(model.custom_chat_template)),
         ("actor_rollout_ref.actor.optim", lambda: _optimizer(config.actor_rollout_ref.actor)),
     ]
+    if config.trainer.v1.trainer_mode in TRAINER_REGISTRY:  # else it is another check's
+        wanted.insert(0, ("trainer.v1.sampler", lambda: _sampler(config)))
     if config.reward.reward_manager.source != "register":
         wanted.append(("reward.reward_manager", lambda: resolve_reward_manager_cls(config)))
     if config.distillation.enabled:

@@ -12,7 +12,7 @@ from medr3_plugin import registered_names as names
 from medr3_plugin.environment import tool_file
 from medr3_plugin.errors import MissingExtra, UserError, did_you_mean
 from medr3_plugin.recipe.checks.finding import Finding, most_searches, section
-from medr3_plugin.yaml_section import as_list, validated
+from medr3_plugin.yaml_section import Section, as_list, validated
 
 _LOGGER_PACKAGES = {
     name: name for name in ("wandb", "mlflow", "swanlab", "tensorboard", "clearml", "trackio")
@@ -24,7 +24,9 @@ def sections(config: Any) -> Iterator[Finding]:
     """Our own sections, by the code that will read them."""
     from medr3_plugin.environment.settings import EnvironmentSettings
     from medr3_plugin.judge.factory import make_judge
+    from medr3_plugin.knowledge.phrases import PhraseFinder
     from medr3_plugin.retrieval.backend import BackendOptions
+    from medr3_plugin.rewards.components import extractor
     from medr3_plugin.rewards.formula import formula
     from medr3_plugin.rewards.options import read_options, reward_options, stage_options
     from medr3_plugin.rewards.record import KEYS
@@ -39,12 +41,12 @@ def sections(config: Any) -> Iterator[Finding]:
 
     def rewards() -> None:
         options = reward_options(ours)  # as the reward manager merges them
-        read_options(options)
+        read = read_options(options)
         if config.reward.reward_manager.name == names.REWARD_MANAGER:
             for stage in ours.get("stages") or ():
                 formula(stage["name"], stage_options(options, stage["name"]))
         if (options.get("judge") or {}).get("kind") != "router":  # verl gives the router its address later
-            make_judge(options.get("judge"))
+            extractor(read.extractor, PhraseFinder(), make_judge(options.get("judge")))
 
     def retrieval() -> None:
         if ours.get("retrieval"):
@@ -69,9 +71,35 @@ def sections(config: Any) -> Iterator[Finding]:
         except MissingExtra as error:
             yield Finding.missing("medr3", str(error))
         except UserError as error:
-            yield Finding.of(error)
+            yield _with_place(Finding.of(error))
             if read is schedule:
                 return  # the others read the stages, too
+
+
+def _with_place(finding: Finding) -> Finding:
+    """The finding of an unknown key, with the section that knows it."""
+    from medr3_plugin.environment.settings import EnvironmentSettings
+    from medr3_plugin.judge.factory import JudgeOptions
+    from medr3_plugin.retrieval.backend import BackendOptions
+    from medr3_plugin.rewards.options import RewardOptions, StageOptions
+    from medr3_plugin.stages.schedule import StageSpec, Until
+    from medr3_plugin.stages.settings import ProgressSettings
+
+    known: dict[str, type[Section]] = {
+        "medr3": ProgressSettings,
+        "medr3.stages[]": StageSpec,
+        "medr3.stages[].until": Until,
+        "medr3.stages[].reward": StageOptions,
+        "medr3.environment": EnvironmentSettings,
+        "medr3.retrieval": BackendOptions,
+        "medr3.reward": RewardOptions,
+        "medr3.reward.judge": JudgeOptions,
+    }
+    key = finding.where.rpartition(".")[2]
+    places = [path for path, model in known.items() if key in model.model_fields]
+    if not places or not finding.message.startswith("unknown key"):
+        return finding
+    return Finding.error(finding.where, f"unknown key here; it belongs under {' or '.join(places)}")
 
 
 def registrations(config: Any) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.recipe.checks.finding import Finding, most_searches, needs_critic, section, verl_mode
 from medr3_plugin.recipe.memory import (
     estimate,
@@ -24,10 +25,10 @@ _PREFILL_TOKENS = 8
 def lengths(config: Any) -> Iterator[Finding]:
     """Prompt, response and documents fit into the model, the micro batch and the response."""
     data, rollout, actor = config.data, config.actor_rollout_ref.rollout, config.actor_rollout_ref.actor
-    environment = section(config, "environment")
+    environment = EnvironmentSettings.from_mapping(section(config, "environment"))
     whole = data.max_prompt_length + data.max_response_length
     what = "prompt + response"
-    if environment.get("prefill_think") is True and rollout.agent.default_agent_loop == "medr3_search":
+    if environment.prefill_think and rollout.agent.default_agent_loop == "medr3_search":
         whole += _PREFILL_TOKENS
         what += " + <think>"
     if rollout.max_model_len is not None and rollout.max_model_len < whole:
@@ -49,11 +50,11 @@ def lengths(config: Any) -> Iterator[Finding]:
     size = model_size(str(config.actor_rollout_ref.model.path))
     if size is not None and size.positions is not None and size.positions < whole:
         yield Finding.error("data", f"{what} = {whole} tokens, the model has {size.positions} positions")
-    overlong = section(config, "reward", "penalties", "overlong")
-    if (overlong.get("max_tokens") or 0) > data.max_response_length:
+    overlong = int(section(config, "reward", "penalties", "overlong").get("max_tokens") or 0)
+    if overlong > data.max_response_length:
         yield Finding.error(
             "medr3.reward.penalties.overlong.max_tokens",
-            f"{overlong['max_tokens']} is more than data.max_response_length {data.max_response_length}: no response "
+            f"{overlong} is more than data.max_response_length {data.max_response_length}: no response "
             "would get the full penalty",
         )
     if rollout.agent.default_agent_loop == "medr3_search":
@@ -62,8 +63,6 @@ def lengths(config: Any) -> Iterator[Finding]:
 
 def _documents(config: Any) -> Iterator[Finding]:
     """The documents of a trajectory fit beside its answer."""
-    from medr3_plugin.environment.settings import EnvironmentSettings
-
     data = config.data
     settings = EnvironmentSettings.from_mapping(section(config, "environment"))
     room = data.max_response_length - settings.answer_reserve

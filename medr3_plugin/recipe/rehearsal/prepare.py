@@ -11,11 +11,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from medr3_plugin.data.questions.example_turns import load_tokenizer
 from medr3_plugin.environment import tool_file
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks import check_config
 from medr3_plugin.recipe.checks.cluster import silence
 from medr3_plugin.recipe.checks.finding import Finding, most_searches, needs_critic, section
+from medr3_plugin.recipe.checks.prompts import prompt_lengths, prompts, tool_schemas
 from medr3_plugin.recipe.checks.sections import retrieval_options
 from medr3_plugin.recipe.checks.sizes import FREE_MEMORY
 from medr3_plugin.recipe.rehearsal import replaced, stand_ins
@@ -111,7 +113,8 @@ def prepare(
         texts=_texts(files),
         stand_ins=allow_stand_ins,
     )
-    lengths = _prompt_lengths(model.folder, files, _tool_schemas(config, recipe.folder))
+    tokenizer = load_tokenizer(str(model.folder))
+    lengths = prompt_lengths(tokenizer, files, tool_schemas(config, recipe.folder), _SAMPLE)
     limit = int(config.data.max_prompt_length)
     inside = [length for length in lengths if length <= limit]
     if not inside:
@@ -303,29 +306,5 @@ def _stand_in_judge(resources: ExitStack) -> dict[str, Any]:
 
 
 def _texts(files: Sequence[str]) -> Iterable[str]:
-    for messages in islice(replaced.prompts(files), _SAMPLE):
+    for messages in islice(prompts(files), _SAMPLE):
         yield from (message["content"] for message in messages)
-
-
-def _tool_schemas(config: Any, recipe: Path) -> list[dict[str, Any]] | None:
-    """The tools' schemas for the chat template, which are part of every prompt; None without tools."""
-    if not tool_file.calls_tools(config):
-        return None
-    from medr3_plugin.environment.tool import SCHEMA
-
-    tools = tool_file.read(tool_file.find(config, recipe))
-    return [tool.get("tool_schema") or SCHEMA for tool in tools]
-
-
-def _prompt_lengths(model: Path, files: Sequence[str], tools: list[dict[str, Any]] | None) -> list[int]:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(str(model), local_files_only=True)
-    return sorted(
-        len(
-            tokenizer.apply_chat_template(
-                messages, tools=tools, add_generation_prompt=True, tokenize=True, return_dict=False
-            )
-        )
-        for messages in islice(replaced.prompts(files), _SAMPLE)
-    )

@@ -5,7 +5,7 @@ The list is shown to the user, because whatever was replaced was *not* rehearsed
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -199,15 +199,6 @@ def scripted(config: Any, file: Path) -> dict[str, Any]:
         listed = [*own, *listed]
     OmegaConf.save(OmegaConf.create(listed), file)
     return {"actor_rollout_ref.rollout.agent.agent_loop_config_path": str(file)}
-
-
-def prompts(files: Sequence[str]) -> Iterator[list[dict[str, str]]]:
-    """The chat messages of every row of parquet files."""
-    import pyarrow.parquet as pq
-
-    for file in files:
-        for messages in pq.read_table(Path(file).expanduser(), columns=["prompt"])["prompt"].to_pylist():
-            yield [{"role": m["role"], "content": m["content"]} for m in messages]
 
 
 def _select(config: Any, key: str) -> Any:

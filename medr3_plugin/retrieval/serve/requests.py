@@ -43,7 +43,7 @@ class Refusal(Exception):
 
 def refused(error: ValidationError, form: type[Section]) -> Refusal:
     """What is wrong with a request's fields."""
-    return Refusal(422, str(mistake(error, "body", form.model_fields)).removeprefix("body."))
+    return Refusal(422, str(mistake(error, "body", form)).removeprefix("body."))
 
 
 _READ_OUT_S = 1.0

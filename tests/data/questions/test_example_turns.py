@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import medr3
+from small_tokenizer import tokenizer_of
 
 from medr3_plugin.data.questions import example_turns
 from medr3_plugin.errors import UserError
@@ -64,16 +65,6 @@ DROPPING = (
     "{{ m.content.split('</think>')[-1] if m.role == 'assistant' else m.content }}"
     "{% endfor %}[assistant] "
 )
-
-
-def tokenizer_of(folder: Path, template: str) -> str:
-    transformers = pytest.importorskip("transformers")
-    from tokenizers import Tokenizer, models
-
-    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()))
-    fast.chat_template = template
-    fast.save_pretrained(folder)
-    return str(folder)
 
 
 def test_examples_survive_a_template_that_drops_reasoning(tmp_path: Path) -> None:
