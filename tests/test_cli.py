@@ -188,6 +188,11 @@ MISTAKES = [
         "index build --corpus corpus.jsonl --out new --engine dense --encoder e --dense-index PQ",
         "expected one of auto",
     ),
+    ("index build --corpus empty.jsonl --out new/deep", "empty.jsonl: no documents"),
+    (
+        "index build --corpus wrong.jsonl --skip-bad --out new/deep",
+        "wrong.jsonl: no documents in it; wrong rows: 1, the",
+    ),
     ("corpus build --out new --source unheard", "unknown source 'unheard'"),
     ("corpus build --source corpus.jsonl --out corpus.jsonl", "--out corpus.jsonl"),
     ("corpus build --source corpus.jsonl --source typo.jsonl --out new/deep", "typo.jsonl: no such file"),

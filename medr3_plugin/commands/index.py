@@ -198,6 +198,8 @@ def info(
     if types := manifest["documents"].get("evidence_types"):
         typer.echo(f"evidence types: {_counts(types)}")
     typer.echo(f"years: {_years(columns['years'], manifest['documents']['count'])}")
+    if (abbreviations := manifest.get("bm25", {}).get("abbreviations")) is not None:
+        typer.echo(f"abbreviations that the corpus defines: {abbreviations:,}")
     for note in _notes(manifest["documents"]):
         typer.echo(note)
     for line in _corpus_lines(manifest):

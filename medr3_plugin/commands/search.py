@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,8 @@ from medr3_plugin.errors import UserError
 
 if TYPE_CHECKING:
     from medr3_plugin.records import Hit
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def search(  # noqa: PLR0917
@@ -79,4 +82,5 @@ def _shown(rank: int, hit: Hit) -> str:
     ]
     head = f"{rank}. [{hit.score:.3f}] {document.title}".rstrip()
     text = document.text if len(document.text) <= 300 else f"{document.text[:297]}..."
-    return f"{head}\n   ({'; '.join(str(part) for part in about if part)})\n   {text}"
+    shown = f"{head}\n   ({'; '.join(str(part) for part in about if part)})\n   {text}"
+    return _CONTROL.sub("\ufffd", shown)  # they would move the terminal's cursor or colour what follows

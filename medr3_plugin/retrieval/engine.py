@@ -164,7 +164,7 @@ class IndexEngine(Engine):
 
     def candidates(self, queries: Sequence[str], count: int, filters: Filters | None) -> list[list[Hit]]:
         """See `Engine.candidates`."""
-        mask = None if filters in {None, Filters()} else self._mask(filters)
+        mask = None if filters is None or filters == Filters() else self._mask(filters)
         if mask is not None and not mask.any():
             return [[] for _ in queries]
         rows, scores = self.retriever.search(queries, count, mask)

@@ -124,7 +124,7 @@ def _send_documents(
                 send(_rows(batch, model, options.batch_size))
             bar.update(len(batch))
     if not summary.levels:
-        raise UserError("the corpus has no documents")
+        raise UserError("no document of the corpus fits into Milvus; cut them with --chunk-tokens 512")
     return summary.record()
 
 

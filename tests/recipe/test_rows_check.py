@@ -49,14 +49,14 @@ def index(tmp_path: Path) -> Path:
 def test_gold_documents_are_looked_for_in_the_index(
     tmp_path: Path, index: Path, gold: list[str], found: bool
 ) -> None:
-    findings = list(rows_fit("data.train_files", write(tmp_path / "a.parquet", "yes", gold), "m", [index]))
+    findings = list(rows_fit("data.train_files", write(tmp_path / "a.parquet", "yes", gold), [index]))
     assert bool(findings) is not found
     assert all(finding.level == "error" and gold[0] in finding.message for finding in findings)
 
 
 @pytest.mark.parametrize("truth", [{"target": ["yes"]}, {"target": "yes"}, ["yes", "Yes."], "yes"])
 def test_rows_of_other_recipes_can_be_read(tmp_path: Path, truth: Any) -> None:
-    assert not list(rows_fit("data.train_files", write(tmp_path / "a.parquet", truth, []), "m", []))
+    assert not list(rows_fit("data.train_files", write(tmp_path / "a.parquet", truth, []), []))
 
 
 @pytest.mark.parametrize(("truth", "named"), [("yes", False), ("B", False), ("perhaps not", True)])
@@ -67,14 +67,14 @@ def test_an_accepted_answer_that_is_none_of_the_options_is_named(
     [row] = pq.read_table(files[0]).to_pylist()
     row["extra_info"]["options"] = {"A": "yes", "B": "no"}
     pq.write_table(pa.Table.from_pylist([row]), files[0])
-    findings = list(rows_fit("data.train_files", files, "m", []))
+    findings = list(rows_fit("data.train_files", files, []))
     assert [finding.level for finding in findings] == ["note"] * named
     assert all(f"{files[0]}#1" in finding.message for finding in findings)
 
 
 @pytest.mark.parametrize("truth", [{"value": 3}, [], "", "{'target': ['yes']}"])
 def test_a_row_that_the_rewards_cannot_read_is_named(tmp_path: Path, truth: Any) -> None:
-    (finding,) = rows_fit("data.val_files", write(tmp_path / "a.parquet", truth, []), "m", [])
+    (finding,) = rows_fit("data.val_files", write(tmp_path / "a.parquet", truth, []), [])
     assert finding.level == "error" and "a.parquet#1" in finding.message
 
 
@@ -134,7 +134,7 @@ def test_a_table_that_is_damaged_inside_is_said(tmp_path: Path, damage: str) -> 
             b"\0" * (middle.stop - middle.start) if damage == "cut" else bytes(b ^ 255 for b in raw[middle])
         )
         path.write_bytes(raw)
-    found = list(rows_fit("data.train_files", [str(path)], "m", []))
+    found = list(rows_fit("data.train_files", [str(path)], []))
     assert [finding.level for finding in found] == ["error"] and "a.parquet" in found[0].message
 
 
@@ -156,7 +156,7 @@ def test_a_table_that_is_damaged_inside_is_said(tmp_path: Path, damage: str) -> 
 def test_columns_of_other_types_are_read_or_named(tmp_path: Path, columns: dict[str, Any]) -> None:
     row = pq.read_table(write(tmp_path / "a.parquet", "yes", [])[0]).to_pylist()[0]
     pq.write_table(pa.Table.from_pylist([{**row, **columns}]), tmp_path / "a.parquet")
-    for finding in rows_fit("data.train_files", [str(tmp_path / "a.parquet")], "m", []):
+    for finding in rows_fit("data.train_files", [str(tmp_path / "a.parquet")], []):
         assert finding.level in ("error", "note") and "a.parquet#1" in finding.message
 
 
@@ -171,7 +171,7 @@ CHAT = "{% for m in messages %}{{ m.content }} {% endfor %}answer"
         (CHAT, None, 6, ("note", "data.max_prompt_length", "1 of 2 measured prompts")),
         (None, None, 40, ("missing", "actor_rollout_ref.model.path", "custom_chat_template")),
         (None, CHAT, 40, None),
-        ("{{ raise_exception('no user') }}", None, 40, ("error", "actor_rollout_ref.model.path", "no user")),
+        ("{{ raise_exception('no user') }}", None, 40, ("error", "data.train_files", "no user")),
     ],
 )
 def test_prompts_are_measured_by_the_policys_own_tokenizer(
@@ -185,13 +185,15 @@ def test_prompts_are_measured_by_the_policys_own_tokenizer(
     files = write(tmp_path / "a.parquet", "yes", []) + write(
         tmp_path / "b.parquet", "yes", [], "Does aspirin help at night, too?"
     )
-    found = [(f.level, f.where, f.message) for f in prompts_fit(config, tmp_path, files)]
-    assert [one[:2] for one in found] == ([said[:2]] if said else [])
+    found = [
+        (f.level, f.where, f.message) for f in prompts_fit(config, tmp_path, {"data.train_files": files})
+    ]
+    assert {one[:2] for one in found} == ({said[:2]} if said else set())
     assert said is None or said[2] in found[0][2]
 
 
 def test_a_model_without_a_tokenizer_is_not_ready(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     model = {"path": str(tmp_path), "custom_chat_template": None}
-    (found,) = prompts_fit(OmegaConf.create({"actor_rollout_ref": {"model": model}}), tmp_path, [])
+    (found,) = prompts_fit(OmegaConf.create({"actor_rollout_ref": {"model": model}}), tmp_path, {})
     assert (found.level, found.where) == ("missing", "actor_rollout_ref.model.path")

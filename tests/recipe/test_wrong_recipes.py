@@ -61,6 +61,7 @@ FORMS = {
     "trainer.max_actor_ckpt_to_keep": ["two", 0],
     "trainer.total_training_steps": ["all"],
     "data.seed": [1.5, -1],
+    "data.val_batch_size": ["many", 0],
     "data.dataloader_num_workers": [-1],
     f"{ACTOR}.ppo_epochs": [1.5, 0, None],
     f"{ACTOR}.optim.betas": [[0.9]],
@@ -308,6 +309,12 @@ def test_samples_and_questions_can_be_changed_alone(composed: Any, samples: int,
 def test_an_encoder_whose_cosines_are_not_known(composed: Any) -> None:
     found = dict(findings(composed, {"medr3.reward.encoder.path": "models/another"}, files=True))
     assert "unknown for models/another" in found["medr3.reward.encoder.c0"]
+
+
+def test_validation_on_training_files_is_said(composed: Any) -> None:
+    same = {"data.train_files": "/nowhere/a.parquet", "data.val_files": ["/nowhere/a.parquet"]}
+    found = check_config(changed(composed, same), CPU.folder, files=True, gpu_memory_gib=80)
+    assert ("note", "data.val_files") in [(f.level, f.where) for f in found]
 
 
 def test_models_of_a_search_are_looked_for(composed: Any) -> None:

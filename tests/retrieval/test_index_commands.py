@@ -44,6 +44,13 @@ def test_build_search_and_info(tmp_path, corpus, medr3):
     assert out.endswith("files are intact\n")
 
 
+def test_control_characters_do_not_reach_the_terminal(tmp_path, medr3):
+    path = write_jsonl(tmp_path / "c.jsonl", [{"id": "a\x07b", "text": "aspirin\x1b[31m\x00\ttab"}])
+    medr3("index", "build", "--corpus", path, "--out", tmp_path / "index")
+    _, out, _ = medr3("search", "--index", tmp_path / "index", "aspirin")
+    assert out.endswith("(a\ufffdb; other; level 1)\n   aspirin\ufffd[31m\ufffd\ttab\n")
+
+
 def test_columns_of_the_corpus_do_not_hide_rank_and_score(tmp_path, medr3):
     path = write_jsonl(tmp_path / "c.jsonl", [{"id": "1", "text": "aspirin", "score": "high", "rank": 99}])
     medr3("index", "build", "--corpus", path, "--out", tmp_path / "index")
@@ -191,17 +198,19 @@ def test_corpus_build_says_what_it_left_out_and_did_not_understand(tmp_path, med
 
 def test_info_counts_sources_types_and_years_and_names_long_documents(tmp_path, medr3):
     long = {"id": "long", "text": "asthma " * 30_000, "source": "books"}
-    path = write_jsonl(tmp_path / "c.jsonl", [*rows(30), long])
+    short = [{"id": f"s{n}", "text": "immune thrombocytopenia (ITP) in adults"} for n in range(2)]
+    path = write_jsonl(tmp_path / "c.jsonl", [*rows(30), long, *short])
     code, _, err = medr3("index", "build", "--corpus", path, "--out", tmp_path / "index")
     assert (code, "210,000" in err) == (0, True)
     code, out, _ = medr3("index", "info", "--index", tmp_path / "index", "--json")
     documents = json.loads(out)["documents"]
     assert documents["sources"]["books"] == 1
-    assert sum(documents["sources"].values()) == sum(documents["evidence_types"].values()) == 31
-    undated = 31 - sum(documents["years"].values())
+    assert sum(documents["sources"].values()) == sum(documents["evidence_types"].values()) == 33
+    undated = 33 - sum(documents["years"].values())
     assert documents["years"] and undated
     code, out, _ = medr3("index", "info", "--index", tmp_path / "index")
     assert "books: 1" in out and f"without a year: {undated}" in out and "210,000" in out
+    assert "abbreviations that the corpus defines: 1\n" in out
     chunked = ("--chunk-tokens", 256)
     _, _, err = medr3("index", "build", "--corpus", path, "--out", tmp_path / "cut", *chunked)
     assert "210,000" not in err

@@ -60,7 +60,7 @@ def check_template(rows: Iterable[Mapping[str, Any]], tokenizer: str) -> None:
     Raises:
         UserError: names the model and what is lost.
     """
-    render = renderer(tokenizer)
+    render = renderer(load_tokenizer(tokenizer))
     for row in rows:
         if lost := lost_turns(row["prompt"], render):
             raise UserError(
@@ -95,9 +95,8 @@ def load_tokenizer(path: str, template: str = "") -> Any:
     return tokenizer
 
 
-def renderer(path: str) -> Callable[[list[dict[str, Any]]], str]:
-    """The chat template of a model; see `load_tokenizer`."""
-    tokenizer = load_tokenizer(path)
+def renderer(tokenizer: Any) -> Callable[[list[dict[str, Any]]], str]:
+    """The chat template of a tokenizer, as a function of messages."""
     return lambda messages: str(
         tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     )

@@ -34,19 +34,22 @@ def files_exist(config: Any, recipe: Path, retrieval: Mapping[str, Mapping[str, 
         for index, stage in enumerate(ours.get("stages") or ())
     }
     if config.trainer.test_freq > 0 or config.trainer.val_before_train:
-        of_stages["data.val_files"] = as_list(config.data.val_files)
+        validation = as_list(config.data.val_files)
+        if both := {file for files in of_stages.values() for file in files}.intersection(validation):
+            yield Finding.note(
+                "data.val_files", f"{min(both)} is trained on, too: validation would not show learning"
+            )
+        of_stages["data.val_files"] = validation
     multi_turn = config.actor_rollout_ref.rollout.multi_turn
     loops = {"medr3_search": "retrieval" in ours, "medr3_tool": bool(multi_turn.tool_config_path)}
     without = {loop for loop, is_set_up in loops.items() if not is_set_up}
-    model = str(config.actor_rollout_ref.model.path)
     for key, files in of_stages.items():
         least = 1 if key == "data.val_files" else batch
         yield from _parquet(key, files, least, without, str(config.data.prompt_key))
-        yield from rows_fit(key, files, model, [options.get("index") for options in retrieval.values()])
+        yield from rows_fit(key, files, [options.get("index") for options in retrieval.values()])
     yield from _mixtures(ours.get("stages") or (), train)
     yield from _models(config)
-    given = [file for files in of_stages.values() for file in files]
-    yield from prompts_fit(config, recipe, list(dict.fromkeys(given)))
+    yield from prompts_fit(config, recipe, of_stages)
     for key, options in retrieval.items():
         if index := options.get("index"):
             yield from _index(key, str(index))

@@ -50,6 +50,7 @@ _COUNTS = (
     ".num_cpus",
     "data.seed",
     ".gen_batch_size",
+    ".val_batch_size",
     ".max_actor_ckpt_to_keep",
     ".max_critic_ckpt_to_keep",
     "trainer.total_training_steps",

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.data.questions.example_turns import load_tokenizer
+from medr3_plugin.data.questions.example_turns import load_tokenizer, lost_turns, renderer
 from medr3_plugin.environment import tool_file
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks.finding import Finding
 
 _MEASURED = 200
-"""Prompts that a check measures."""
+"""Prompts of a file that a check measures."""
 
 
-def prompts_fit(config: Any, folder: Path, files: Sequence[str]) -> Iterator[Finding]:
-    """A model on the Hub or with code of its own is left to verl, and a file that cannot be read to other checks."""
+def prompts_fit(config: Any, folder: Path, files: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """A model on the Hub or with code of its own is left to verl, and a file that cannot be read to other checks.
+
+    Args:
+        folder: the recipe's.
+        files: parquet files by the key that names them.
+    """
     import pyarrow as pa
     from jinja2 import TemplateError
 
@@ -33,13 +38,22 @@ def prompts_fit(config: Any, folder: Path, files: Sequence[str]) -> Iterator[Fin
         )
         yield Finding.missing("actor_rollout_ref.model.path", f"{error}{other}")
         return
-    try:
-        lengths = prompt_lengths(tokenizer, files, tool_schemas(config, folder), _MEASURED)
-    except TemplateError as error:
-        yield Finding.error("actor_rollout_ref.model.path", f"its chat template refuses the prompts: {error}")
-        return
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
-        return
+    lengths: list[int] = []
+    for file, key in {file: key for key, named in files.items() for file in named}.items():
+        try:
+            lengths += prompt_lengths(tokenizer, [file], tool_schemas(config, folder), _MEASURED)
+            lost = lost_turns(next(prompts([file]), []), renderer(tokenizer))
+        except TemplateError as error:
+            yield Finding.error(key, f"{file}: the chat template of {place} refuses its prompts: {error}")
+            continue
+        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
+            continue
+        if lost:
+            yield Finding.error(
+                key,
+                f"{file}: the chat template of {place} drops the reasoning and the searches of the example turns: "
+                "prepare the file again with --examples-as user",
+            )
     limit = config.data.max_prompt_length
     longer = [length for length in lengths if length > limit]
     if longer:

@@ -1,4 +1,4 @@
-"""Checks of the data's rows: the rewards can read them, the index has their documents, the model sees them whole."""
+"""Checks of the data's rows: the rewards can read them, and the index has their documents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.data.questions.example_turns import lost_turns, renderer
 from medr3_plugin.errors import RowError, UserError
 from medr3_plugin.recipe.checks.finding import Finding
 from medr3_plugin.records import canonical_id
@@ -20,11 +19,10 @@ _SEARCHED = 1_000_000
 _COLUMNS = ("data_source", "prompt", "reward_model", "extra_info")
 
 
-def rows_fit(key: str, files: Sequence[str], model: str, indexes: Sequence[Any]) -> Iterator[Finding]:
+def rows_fit(key: str, files: Sequence[str], indexes: Sequence[Any]) -> Iterator[Finding]:
     """Findings on the rows of the files under `key`; files that are missing or unreadable are left to others.
 
     Args:
-        model: the policy's folder or hub name.
         indexes: the folders of the indexes that are searched.
     """
     import pyarrow as pa
@@ -45,8 +43,6 @@ def rows_fit(key: str, files: Sequence[str], model: str, indexes: Sequence[Any])
             batches = table.iter_batches(batch_size=1024, columns=list(_COLUMNS))
             rows = (row for batch in batches for row in batch.to_pylist())
             for number, row in enumerate(rows, start=1):
-                if number == 1:
-                    yield from _turns_survive(key, file, row["prompt"], model)
                 sample = sample_of(row, f"{file}#{number}")
                 gold.update(sample.gold_docs)
                 if is_outside(sample.answers, sample.options):
@@ -66,25 +62,6 @@ def rows_fit(key: str, files: Sequence[str], model: str, indexes: Sequence[Any])
             "decides an answer: name the option by its letter or its text, or use a judge",
         )
     yield from _gold_is_indexed(key, gold, [str(index) for index in indexes if index])
-
-
-def _turns_survive(key: str, file: str, prompt: Any, model: str) -> Iterator[Finding]:
-    messages = [m for m in prompt if isinstance(m, dict)] if isinstance(prompt, list) else []
-    if (
-        all(message.get("role") != "assistant" for message in messages)
-        or not Path(model).expanduser().is_dir()
-    ):
-        return
-    try:
-        render = renderer(str(Path(model).expanduser()))
-    except UserError:
-        return  # the model is another check's
-    if lost_turns(messages, render):
-        yield Finding.error(
-            key,
-            f"{file}: the chat template of {model} drops the reasoning and the searches of the example turns: prepare "
-            "the file again with --examples-as user",
-        )
 
 
 def _gold_is_indexed(key: str, gold: set[str], indexes: Sequence[str]) -> Iterator[Finding]:

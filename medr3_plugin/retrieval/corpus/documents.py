@@ -23,7 +23,7 @@ from html.entities import html5
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.errors import RowError, shown
+from medr3_plugin.errors import RowError, UserError, shown
 from medr3_plugin.records import Document, article_ids
 from medr3_plugin.retrieval.corpus import evidence
 from medr3_plugin.retrieval.corpus.rows import BadRows, rows_of
@@ -64,9 +64,18 @@ def read_corpus(
 
     Raises:
         RowError: a wrong row (file, line, field).
-        UserError: a source that cannot be read at all.
+        UserError: a source that cannot be read at all, or not one document.
     """
-    yield from documents_of(rows_of(source, bad_rows), set(), bad_rows)
+    seen: set[str] = set()
+    yield from documents_of(rows_of(source, bad_rows), seen, bad_rows)
+    if not seen:
+        parts = [source] if isinstance(source, (str, Path)) else source
+        wrong = (
+            f"; wrong rows: {bad_rows.count:,}, the first: {bad_rows.messages[0]}"
+            if bad_rows and bad_rows.count
+            else ""
+        )
+        raise UserError(f"{', '.join(map(str, parts))}: no documents in it{wrong}")
 
 
 def documents_of(

@@ -201,7 +201,7 @@ class Abbreviations:
 
     def __init__(self, path: Path) -> None:
         self._uses: defaultdict[str, list[Use]] = defaultdict(list)
-        self._reach: dict[tuple[str, str], int] = {}
+        self._reach: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for short, documents, senses in json.loads(path.read_bytes()) if path.exists() else ():
             for count, forms in senses:
                 "".join(forms)  # texts
@@ -211,16 +211,21 @@ class Abbreviations:
                 for form in forms if 2 * count >= documents else ():
                     if " " in (name := _units(form)):
                         self._put(name, use._replace(shortened=False))
-        self._names = self._uses.keys() - STOP_WORDS
+        self._begun = (self._uses.keys() - STOP_WORDS) | self._reach.keys()
 
     def _put(self, name: str, use: Use) -> None:
         self._uses[name].append(use)
         if " " in name:
             first, second, *rest = name.split()
-            self._reach[first, second] = max(self._reach.get((first, second), 0), 2 + len(rest))
+            reach = self._reach[first]
+            reach[second] = max(reach.get(second, 0), 2 + len(rest))
 
     def __len__(self) -> int:
         return len(self._uses)
+
+    def commonest(self, count: int) -> list[Use]:
+        """What `count` names stand for, those that most documents define first."""
+        return [use for uses in itertools.islice(self._uses.values(), count) for use in uses]
 
     def of(self, query: str, words: Sequence[str]) -> Iterator[Use]:
         """The abbreviations of which a query has one form; not those that it defines itself.
@@ -231,22 +236,20 @@ class Abbreviations:
         """
         if not query.isascii():
             query = " ".join(_UNIT.findall(fold(GRAM_RUN.sub(r" \g<0> ", query))))
-        elif (
-            self._names.isdisjoint(words)
-            and self._reach.keys().isdisjoint(itertools.pairwise(words))
-            and not _TWO_CAPITALS.search(query)  # the abbreviations that are stop words but for those
-        ):
-            return  # as for most
+        elif self._begun.isdisjoint(words) and not _TWO_CAPITALS.search(
+            query
+        ):  # NO is an abbreviation, no is none
+            return
         written = query.translate(_WORDS).split()
         words = [word.lower() for word in written]
         places = [
             (place, place + 1)
             for place, word in enumerate(words)
-            if word in self._uses and (word in self._names or written[place].isupper())
+            if word in self._uses and (word not in STOP_WORDS or written[place].isupper())
         ]
-        for place, pair in enumerate(itertools.pairwise(words)):
-            if pair in self._reach:
-                ends = range(min(place + self._reach[pair], len(words)), place + 1, -1)
+        for place, word in enumerate(words[:-1]):
+            if word in self._reach and (reach := self._reach[word].get(words[place + 1])):
+                ends = range(min(place + reach, len(words)), place + 1, -1)
                 places += [(place, end) for end in ends if " ".join(words[place:end]) in self._uses][:1]
         for place, end in places:
             if f"({written[place]}" not in query:

@@ -37,7 +37,6 @@ import functools
 import itertools
 import re
 import threading
-from typing import cast
 
 from medr3_plugin.retrieval.index.folding import GRAM_RUN, fold
 from medr3_plugin.retrieval.index.notation import OTHER_NOTATION, ROMAN, notations, parts
@@ -345,7 +344,8 @@ def _stem(word: str) -> str:
 def stem(word: str, language: str = "english") -> str:
     """Snowball's stem."""
     try:
-        return cast(str, getattr(_local, language)(word))
+        stemmed: str = getattr(_local, language)(word)
+        return stemmed
     except AttributeError:  # the first of this thread, for a Stemmer is not safe to share between threads
         import Stemmer
 

@@ -185,8 +185,6 @@ def _write_documents(documents: Iterable[Document], folder: Path, bad_rows: BadR
         for document in _bar(documents, "documents"):
             writer.add(document)
         summary = writer.summary()
-    if not summary["count"]:
-        raise UserError("the corpus has no documents")
     return {**summary, "skipped_rows": bad_rows.count if bad_rows else 0}
 
 

@@ -53,6 +53,8 @@ _SHORT_IN_USE, _LONG_IN_USE = 2, 4
 
 Beyond that a corpus has enough documents with the query's own.
 """
+_WARM = 4096
+"""Names of abbreviations looked up before the first search, at some 50 µs each."""
 _LONG_FORM, _SHORT_FORM = 1 / 2, 1 / 4
 """What the other form counts for: all words of a long form together against the abbreviation, or an abbreviation."""
 
@@ -170,9 +172,7 @@ class LexicalIndex:
         owners.sort(key=len)
         found = owners[0]
         for documents in owners[1:]:
-            places = np.searchsorted(documents, found)
-            places[places == len(documents)] = 0
-            found = found[documents[places] == found]
+            found = found[documents.take(np.searchsorted(documents, found), mode="clip") == found]
         return len(found)
 
     def _abbreviated(self, query: str, words: list[str], present: list[int]) -> list[tuple[list[int], float]]:
@@ -190,16 +190,21 @@ class LexicalIndex:
         known = self._vocabulary
         written = terms(use.short.lower() if use.plain else use.short)
         short = sorted((known[term] for term in written if term in known), key=self._frequency)[:1]
-        long = self._numbers(list(dict.fromkeys(terms(use.long))))
-        if not long or not (short or use.shortened):
-            return [], 0.0
-        shorts, longs = self._count(short) or use.documents, self._together(long)
+        shorts = self._count(short)
         another_word = not short or shorts > _OTHER_WORD * use.documents
-        if not use.shortened:
-            return ([], 0.0) if another_word or longs > _LONG_IN_USE * shorts else (short, _SHORT_FORM)
         if another_word:
+            if use.plain or not use.shortened:
+                return [], 0.0
             shorts = use.documents
-        if (another_word and use.plain) or shorts > _SHORT_IN_USE * longs:
+        long = self._numbers(list(dict.fromkeys(terms(use.long))))
+        if not long:
+            return [], 0.0
+        if not use.shortened:
+            in_use = (
+                self._count(long) > _LONG_IN_USE * shorts and self._together(long) > _LONG_IN_USE * shorts
+            )
+            return ([], 0.0) if in_use else (short, _SHORT_FORM)
+        if shorts > _SHORT_IN_USE * self._count(long) or shorts > _SHORT_IN_USE * self._together(long):
             return [], 0.0
         whole = sum(self._idf(self._frequency(number)) for number in long)
         return long, _LONG_FORM * use.share * min(1.0, self._idf(shorts) / whole)
@@ -231,16 +236,13 @@ class LexicalIndex:
         self, terms: list[int], beside: list[tuple[list[int], float]], topk: int, mask: Mask | None
     ) -> tuple[Rows, Scores]:
         scores = np.zeros(self._size, dtype=np.float32)
-        if beside:
-            weights = [weight for others, weight in beside for _ in others]
-            terms = [number for others, _ in beside for number in others] + terms
+        weights = [weight for others, weight in beside for _ in others] + [1.0] * len(terms)
+        terms = [number for others, _ in beside for number in others] + terms
         if not terms:
             return np.empty(0, dtype=np.int64), scores[:0]
         numbers = np.asarray(terms)
         starts, ends = self._starts[numbers], self._starts[numbers + 1]
-        factors = np.ones(len(terms), dtype=np.float32)
-        if beside:
-            factors[: len(weights)] = weights
+        factors = np.array(weights, dtype=np.float32)
         self.accumulate(scores, self._data, self._documents, (starts, ends), factors)
         if mask is not None:
             scores *= mask
@@ -264,7 +266,12 @@ class LexicalIndex:
         return candidates[order], candidate_scores[order]
 
     def warm_up(self) -> None:
-        """Use the compiled loops, if numba is installed (compiled once a machine, then cached on disk)."""
+        """Look up the commonest abbreviations, and use the compiled loops if numba is installed.
+
+        They are compiled once a machine, then cached on disk.
+        """
+        for use in self._abbreviations.commonest(_WARM):
+            self._other(use)
         try:
             from medr3_plugin.retrieval.index.lexical_compiled import accumulate, best
         except ImportError:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Callable, Collection, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 
 from medr3_plugin.retrieval.index.analyser import STOP_WORDS, stem, terms, terms_of
 from medr3_plugin.retrieval.index.folding import GRAM_RUN, fold
@@ -109,6 +109,7 @@ _NUMBER = re.compile(
     rf"(?:({'|'.join(sorted(ROMAN, key=len, reverse=True))})|g?(\d{{1,2}}))([a-d]\d?)?|[a-e]"
 )
 _SPLIT_PARTS = ("radio", "hydroxy", "immuno", "chemo", "hscrp", "hstn")
+_HAS_PARTS = re.compile("|".join(_SPLIT_PARTS))
 _SPLIT = re.compile(
     r"(radio|hydroxy|immuno|chemo|hs(?=crp|tn))([a-z]{3,})|([a-z]{2,5})(\d{2,3})|([a-z]{3,}\d?)([a-z]\d{2,4}[a-z])"
 )
@@ -149,27 +150,25 @@ def _haemophilia(found: re.Match[str]) -> list[str]:
     return [f"血友病{latin}", f"血友病{stem}", f"{stem}型血友病", f"{latin}型血友病"]
 
 
+_Rule = tuple[str, re.Pattern[str], _Others]
 # what a query or its lower case must hold before a pattern is tried, the pattern, the other names of what it finds
-_RULES: tuple[tuple[str, re.Pattern[str], _Others], ...] = (
-    ("*", re.compile(r"\b([A-Z]\w*)\*(\d\d):?(\d\d)\b"),
-     lambda found: [f"{found[1]}*{found[2]}:{found[3]}", f"{found[1]}*{found[2]}{found[3]}"]),
+_OF_WORDS: tuple[_Rule, ...] = (
     ("inhibitor", re.compile(r"\b([a-z\d/-]{3,}) inhibitors?\b", _ANY_CASE), lambda found: [f"{found[1]}i"]),
     ("factor", re.compile(rf"\bfactor ({_FACTOR})(a?)\b", _ANY_CASE), lambda found: [f"f{found[1]}{found[2]}"]),
+    ("vit", re.compile(r"vit(?<![a-z]vit)\.? ?([a-ek]\d{0,2})(?![a-z\d])", _ANY_CASE), _in_full),
+    ("hep", re.compile(r"hep(?<![a-z]hep)\.? ?([a-e])(?![a-z\d])", _ANY_CASE), _in_full),
+    ("antigen", re.compile(r"hepatitis b (e|surface|core)[ -]antigen", _ANY_CASE),
+     lambda found: [f"hb{_ANTIGENS.get(found[1].lower(), 'e')}ag"]),
+)  # fmt: skip
+_SIGN = re.compile("[0-9*+&/>]")
+_OF_SIGNS: tuple[_Rule, ...] = (
+    ("*", re.compile(r"\b([A-Z]\w*)\*(\d\d):?(\d\d)\b"),
+     lambda found: [f"{found[1]}*{found[2]}:{found[3]}", f"{found[1]}*{found[2]}{found[3]}"]),
     ("+", re.compile(r"\b(K|Na|Ca2?|Mg2|Li)\+"), lambda found: [_IONS[found[1].lower()]]),
     ("&", re.compile(r"\b[A-Z]&[A-Z]\b", _ANY_CASE), lambda found: [_BOTH.get(found[0].lower(), "")]),
     ("/", re.compile(r"\b([A-Z])/([A-Z])\b"), lambda found: [found[1] + found[2]]),
     ("ca", re.compile(r"[Cc][Aa](?<!\w[Cc][Aa])[ -]?(\d\d)[.-]?(\d)\b"),
      lambda found: [f"ca {found[1]}-{found[2]}", f"ca{found[1]}{found[2]}"]),
-    ("vit", re.compile(r"vit(?<![a-z]vit)\.? ?([a-ek]\d{0,2})(?![a-z\d])", _ANY_CASE), _in_full),
-    ("hep", re.compile(r"hep(?<![a-z]hep)\.? ?([a-e])(?![a-z\d])", _ANY_CASE), _in_full),
-    ("antigen", re.compile(r"hepatitis b (e|surface|core)[ -]antigen", _ANY_CASE),
-     lambda found: [f"hb{_ANTIGENS.get(found[1].lower(), 'e')}ag"]),
-    ("因子", re.compile(r"第 ?([一二三四五六七八九十]+|\d+|[ivx]+) ?(?:凝血)?因子", _ANY_CASE),
-     lambda found: notations(f"因子{found[1].lower()}")),
-    ("型", re.compile("([甲乙丙丁戊a-e]) ?型", _ANY_CASE), lambda found: [f"{_STEMS[found[1].lower()]}型"]),
-    ("血友病", re.compile("([甲乙丙a-c]) ?型 ?血友病|血友病 ?([甲乙丙a-c])(?![a-z])", _ANY_CASE), _haemophilia),
-    ("链球菌", re.compile("([a-g]) ?[族组群]", _ANY_CASE), lambda found: [found[1] + group for group in "族组群"]),
-    ("维", re.compile("维(他命|生素) ?(.?)"), lambda found: [f"维{_VITAMIN[found[1]]}{found[2]}"]),
     (">", re.compile(r"(?<!\d)(\d{2,5})([ACGT])>([ACGT])\b"), lambda found: [f"{found[2]}{found[1]}{found[3]}"]),
     # patterns that begin with a letter are found quickly, so what stands before it is looked at afterwards
     ("T", re.compile(r"T(?<![^\Wpc]T)\d[a-d]?(?: ?N\d[a-c]?(?: ?M\d)?)?\b"),
@@ -179,6 +178,14 @@ _RULES: tuple[tuple[str, re.Pattern[str], _Others], ...] = (
     ("", re.compile(r"[ACGT](?<!\w[ACGT])(\d{2,5})([ACGT])\b"),
      lambda found: [f"{found[1]}{found[0][0]}>{found[2]}"]),
     ("00", re.compile(r"\b(\d{1,3})(\d00)\b"), lambda found: [f"{found[1]},{found[2]}"]),
+)  # fmt: skip
+_CHINESE: tuple[_Rule, ...] = (
+    ("因子", re.compile(r"第 ?([一二三四五六七八九十]+|\d+|[ivx]+) ?(?:凝血)?因子", _ANY_CASE),
+     lambda found: notations(f"因子{found[1].lower()}")),
+    ("型", re.compile("([甲乙丙丁戊a-e]) ?型", _ANY_CASE), lambda found: [f"{_STEMS[found[1].lower()]}型"]),
+    ("血友病", re.compile("([甲乙丙a-c]) ?型 ?血友病|血友病 ?([甲乙丙a-c])(?![a-z])", _ANY_CASE), _haemophilia),
+    ("链球菌", re.compile("([a-g]) ?[族组群]", _ANY_CASE), lambda found: [found[1] + group for group in "族组群"]),
+    ("维", re.compile("维(他命|生素) ?(.?)"), lambda found: [f"维{_VITAMIN[found[1]]}{found[2]}"]),
 )  # fmt: skip
 _CAPITALS = re.compile(
     r"[A-Z](?:(?<!\w[A-Z])(?:(?P<one>[A-Z\d-]+)s|(?P<stem>[A-Z\d/-]{2,})i"
@@ -193,22 +200,24 @@ def other_names(query: str, known: Container[str]) -> Iterator[tuple[str, Sequen
     text = query if query.isascii() else GRAM_RUN.sub(r" \g<0> ", fold(query))
     lowered = text.lower()
     for own, other in _by_pattern(text, lowered):
-        yield own, [other] if other.startswith("=") else terms(other)  # a notation is a term
+        yield own, [other] if other.startswith("=") else _terms(other)  # a notation is a term
     ascii_words = lowered.translate(_WORDS).replace(".", " . ") if lowered.isascii() else ""
     words = ascii_words.split() or _WORD.findall(lowered)
-    for one, other in itertools.pairwise(words):
+    before = ""
+    for word in words:
+        if len(word) < 2 or word in STOP_WORDS:  # a man is not manic
+            before = ""
+            continue
         if (
-            1 < len(one) < _LONGEST_JOINED - len(other)
-            and not one[0].isdecimal()
-            and other != "."
-            and one not in STOP_WORDS
-            and (joined := _joined(one, other)) in known
+            before
+            and len(before) + len(word) < _LONGEST_JOINED
+            and (joined := _joined(before, word)) in known
         ):
-            yield f"{one} {other}", (joined,)
-    different = set(words)
-    if not _FIRST_WORDS.isdisjoint(different):
+            yield f"{before} {word}", (joined,)
+        before = "" if word[0].isdecimal() else word
+    if not _FIRST_WORDS.isdisjoint(words):
         yield from _by_list([word for word in words if word != "."])
-    yield from _by_word(different, known)
+    yield from _by_word(lowered, words, known)
     if "-" in lowered:
         yield from _by_hyphen(lowered)
     if text is not query:
@@ -217,26 +226,35 @@ def other_names(query: str, known: Container[str]) -> Iterator[tuple[str, Sequen
                 yield word, terms(german)
 
 
-def _by_word(words: Collection[str], known: Container[str]) -> Iterator[tuple[str, Sequence[str]]]:
+def _by_word(
+    lowered: str, words: Sequence[str], known: Container[str]
+) -> Iterator[tuple[str, Sequence[str]]]:
+    split = [word for word in words if len(word) > 2 and not word.isalpha()]
+    if _HAS_PARTS.search(lowered):
+        split += [word for word in words if word.startswith(_SPLIT_PARTS)]
+    for word in split:
+        if parts := _SPLIT.fullmatch(word):
+            yield word, [term for part in parts.groups() if part for term in _terms(part) or [part]]
+    if "ae" in lowered or "oe" in lowered or "ue" in lowered:
+        for word in words:
+            if (
+                "e" in word
+                and len(word) > 5
+                and (plain := _UMLAUT.sub(r"\1", word)) != word
+                and stem(plain) in known
+            ):
+                yield word, (stem(plain),)
     for word in words:
-        if not word.isalpha() or word.startswith(_SPLIT_PARTS):
-            if split := _SPLIT.fullmatch(word):
-                yield word, [term for part in split.groups() if part for term in terms(part) or [part]]
-        elif len(word) > 5:
-            if "e" in word and ("ue" in word or "oe" in word or "ae" in word):
-                plain = stem(_UMLAUT.sub(r"\1", word))
-                if plain in known:
-                    yield word, (plain,)
-            if len(word) > 8 and word.isascii() and terms_of(word)[0][0] not in known:
-                yield from _apart(word, known)
+        whole = len(word) > 8 and word.isascii() and word.isalpha()
+        if whole and terms_of(word)[0][0] not in known and not word.startswith(_SPLIT_PARTS):
+            yield from _apart(word, known)
 
 
 def _apart(word: str, known: Container[str]) -> Iterator[tuple[str, Sequence[str]]]:
     """Betablocker, which no document has, is beta blocker."""
     for place in range(4, len(word) - 4):  # a shorter second part would be an ending (ship-ment)
-        parts = stem(word[:place]), stem(word[place:])
-        if parts[0] in known and parts[1] in known:
-            yield word, parts
+        if (first := stem(word[:place])) in known and (second := stem(word[place:])) in known:
+            yield word, (first, second)
 
 
 def _by_list(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
@@ -325,7 +343,8 @@ def _by_pattern(text: str, lowered: str) -> Iterator[tuple[str, str]]:
             else:  # MenACWY, siRNA
                 before = _WORD.findall(text, max(0, found.start() - _LONGEST_JOINED), found.start())[-1]
                 yield before + found[0], f"{before} {found[0]}"
-    for trigger, pattern, others in _RULES:
+    rules = _OF_WORDS + _OF_SIGNS if _SIGN.search(text) else _OF_WORDS
+    for trigger, pattern, others in rules if text.isascii() else rules + _CHINESE:
         if trigger in lowered or trigger in text:
             for match in pattern.finditer(text):
                 yield from ((match[0], other) for other in others(match))

@@ -17,6 +17,7 @@ import json
 import mmap
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.records import COLUMNS, Document
+from medr3_plugin.records import Document
 from medr3_plugin.retrieval.corpus.evidence import STATED
 
 try:
@@ -36,6 +37,8 @@ else:
     _loads = orjson.loads  # reads a row in a quarter of the time
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # `json.dumps` makes one for every row
+
+_FIELDS = tuple(field.name for field in fields(Document) if field.name != "extra")  # which is last
 
 NO_YEAR = -32768
 """How the year column (int16) says that a document has none."""
@@ -50,8 +53,8 @@ def indexed_text(document: Document) -> str:
 
 def document_from_row(row: dict[str, Any]) -> Document:
     """The inverse of `Document.row`; the row must stem from it."""
-    own = {name: row.pop(name) for name in COLUMNS}
-    return Document(**own, extra=row)
+    columns: list[Any] = [*map(row.pop, _FIELDS), row]
+    return Document(*columns)
 
 
 def mapped(path: Path, kinds: str) -> npt.NDArray[Any]:
@@ -167,7 +170,7 @@ class DocumentStore:
         return len(self._offsets) - 1
 
     def __getitem__(self, row: int) -> Document:
-        if not 0 <= row < len(self):
+        if row < 0:
             raise IndexError(row)
         return document_from_row(_loads(self._rows[self._offsets[row] : self._offsets[row + 1]]))
 

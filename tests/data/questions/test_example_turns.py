@@ -73,7 +73,7 @@ def test_examples_survive_a_template_that_drops_reasoning(tmp_path: Path) -> Non
     out, _ = prepare(tmp_path, "--examples", examples)
     (message,) = pq.read_table(out).to_pylist()[0]["prompt"]
     assert all(text in message["content"] for text in GOOD) and message["content"].endswith("A. C\nB. D")
-    render = example_turns.renderer(model)
+    render = example_turns.renderer(example_turns.load_tokenizer(model))
     assert GOOD[0] in render([message])
     refused = prepare(tmp_path, "--examples", examples, "--examples-as", "turns", "--tokenizer", model)[1]
     assert "--examples-as user" in refused and "toe urate" in refused
@@ -83,15 +83,21 @@ def test_examples_survive_a_template_that_drops_reasoning(tmp_path: Path) -> Non
 
 
 def test_a_recipe_with_turns_that_its_model_cuts_is_found(tmp_path: Path) -> None:
-    from medr3_plugin.recipe.checks.rows import rows_fit
+    omegaconf = pytest.importorskip("omegaconf")
+    from medr3_plugin.recipe.checks.prompts import prompts_fit
 
     examples = str(write(tmp_path / "turns.jsonl", *GOOD, question="Which gland is large?"))
-    model = tokenizer_of(tmp_path / "model", DROPPING)
+    model = {"path": tokenizer_of(tmp_path / "model", DROPPING), "custom_chat_template": None}
+    rollout = {"agent": {"default_agent_loop": "medr3_search"}}
+    config = omegaconf.OmegaConf.create(
+        {"actor_rollout_ref": {"model": model, "rollout": rollout}, "data": {"max_prompt_length": 1000}}
+    )
     out, _ = prepare(tmp_path, "--examples", examples, "--examples-as", "turns")
-    (found,) = rows_fit("data.train_files", [str(out)], model, [])
-    assert found.level == "error" and "--examples-as user" in found.message
+    (found,) = prompts_fit(config, tmp_path, {"data.train_files": [str(out)]})
+    assert (found.level, found.where) == ("error", "data.train_files")
+    assert "--examples-as user" in found.message
     out, _ = prepare(tmp_path, "--examples", examples)
-    assert not list(rows_fit("data.train_files", [str(out)], model, []))
+    assert not list(prompts_fit(config, tmp_path, {"data.train_files": [str(out)]}))
 
 
 def test_a_question_that_an_example_answers_is_left_out(tmp_path: Path) -> None:

@@ -97,6 +97,18 @@ def test_another_name_is_found(tmp_path, query, expected, other):
     assert found(tmp_path, [other, expected], query)[0] == expected
 
 
+@pytest.mark.parametrize(
+    ("query", "other"),
+    [
+        ("a man is seen", "mania in adults"),
+        ("what they supports a", "supportsa"),
+        ("a sign or two", "signor"),
+    ],
+)
+def test_a_word_and_a_function_word_are_no_other_word(tmp_path, query, other):
+    assert found(tmp_path, [other, "unrelated text"], query) == []
+
+
 def test_a_rarer_name_does_not_come_before_the_own_one(tmp_path):
     often = [f"follow-up of {n} patients" for n in range(9)]
     assert found(tmp_path, ["followup of patients", *often], "follow-up") == often
