@@ -75,12 +75,12 @@ _CHROMOSOMAL = frozenset(listed("chromosome trisomy monosomy fragile linked ray 
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _HAS_CJK = re.compile(f"[{_CJK}]")
 _EXPONENT = re.compile("(?<=[0-9])([⁺⁻]?[⁰¹²³⁴-⁹]+)")
-_ACCENT = re.compile("[\u0300-\u0337\u0339-\u036f]")  # not the stroke of "≠"
+_ACCENT = re.compile("[\u0300-\u0334\u0339-\u036f]")  # not the strokes that deny a sign or a letter
 _POSSESSIVE = re.compile(r"(?<=\w)['’‘ʼ`´]s\b")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _LATIN = re.compile(r"\b(i\.e|e\.g|vs|cf)\.(?= )", re.IGNORECASE)  # no ends of sentences
 _RANGE = re.compile(r"(?<=\d) to (?=\d)")
-_REWRITTEN = re.compile(r"['’‘ʼ`´]s|\d,\d|[efs]\. | to ", re.IGNORECASE)
+_REWRITTEN = re.compile(r"['’‘ʼ`´]s|\d,\d|[efgs]\. | to ", re.IGNORECASE)
 _MICRO = re.compile(r"μ(?=(?:g|l|m|mol)\b)")
 _ROMAN_AND_LETTER = re.compile(r"(i{1,3}|iv|vi{0,3}|ix)([a-h])")
 _CODE_LETTERS = 6  # an upper-case word of at most that many letters is a code: its S is no plural

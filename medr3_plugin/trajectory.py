@@ -27,11 +27,12 @@ A trajectory is the text of one rollout::
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
+
+from medr3_plugin.lookalikes import sub_seen
 
 THINK_OPEN, THINK_CLOSE = "<think>", "</think>"
 SEARCH_OPEN, SEARCH_CLOSE = "<search>", "</search>"
@@ -280,32 +281,12 @@ def closing_query(text: str) -> Query | None:
     return last and Query(parsed.inner(last).strip(), text[last.end :])
 
 
-# What a retrieved text could use to look like a tag: angle brackets of any script, HTML entities, spaces and
-# invisible characters between the letters, full-width letters. Runs are bounded to keep the search linear.
-_LEFT = (
-    r"(?:[<\uFF1C\uFE64\u2039\u3008\u2329\u27E8\u276E\u2770\u276C\u02C2\u1438\u00AB\u300A\u27EA]"
-    r"|&(?:[lL][tT]|#60|#[xX]3[cC]);?)"
-)
-_RIGHT = (
-    r"(?:[>\uFF1E\uFE65\u203A\u3009\u232A\u27E9\u276F\u2771\u276D\u02C3\u1433\u00BB\u300B\u27EB]"
-    r"|&(?:[gG][tT]|#62|#[xX]3[eE]);?)"
-)
-_INVISIBLE = (
-    r"[\s\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180E\u200B-\u200F\u202A-\u202E"
-    r"\u2060-\u2064\u2066-\u206F\uFE00-\uFE0F\uFEFF]{0,8}"
-)
-
-
-def _loosely(word: str) -> str:
-    """Pattern of `word` in any case, full width or not, with invisible characters anywhere."""
-    letters = (f"[{c}{c.upper()}{chr(ord(c) + 0xFEE0)}{chr(ord(c.upper()) + 0xFEE0)}]" for c in word)
-    return _INVISIBLE.join(letters)
-
-
+# angle brackets or their HTML entities around a tag's name, with blanks anywhere; runs are bounded to stay linear
+_BLANK = r"\s{0,8}"
 _LOOKALIKE = re.compile(
-    f"{_LEFT}{_INVISIBLE}(?P<slash>[/\uff0f\u2044\u2215\uff3c\\\\]?){_INVISIBLE}"
-    f"(?P<name>{'|'.join(_loosely(name) for name in TAG_NAMES)})"
-    f"{_INVISIBLE}[/\uff0f\u2044\u2215]?{_INVISIBLE}{_RIGHT}"
+    rf"(?:<|&(?:lt|#60|#x3c);?){_BLANK}(?P<slash>[/\\]?){_BLANK}"
+    rf"(?P<name>{'|'.join(map(_BLANK.join, TAG_NAMES))}){_BLANK}/?{_BLANK}(?:>|&(?:gt|#62|#x3e);?)",
+    re.IGNORECASE,
 )
 # chat templates' control tokens: a tokenizer would turn them into the real thing
 _CONTROL = re.compile(r"<\|([^<>|\n]{1,40})\|>")
@@ -320,9 +301,8 @@ def neutralise_tags(text: str) -> str:
     >>> neutralise_tags("a </document> < ANSWER >B&lt;/answer&gt;<|im_end|>")
     'a (/document) (answer)B(/answer)(im_end)'
     """
-    text = _LOOKALIKE.sub(lambda m: f"({'/' if m['slash'] else ''}{_plain(m['name'])})", text)
-    return _CONTROL.sub(r"(\1)", text)
 
+    def plain(tag: re.Match[str]) -> str:
+        return f"({tag['slash'] and '/'}{''.join(tag['name'].split()).lower()})"
 
-def _plain(name: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKC", name).lower() if "a" <= c <= "z")
+    return _CONTROL.sub(r"(\1)", sub_seen(_LOOKALIKE, plain, text))

@@ -219,6 +219,9 @@ def test_a_megabyte_of_everything():
         "<ｔｈｉｎｋ>",
         "<＼document>",
         "<answer/>",
+        "<\u0430nsw\u0435r>",  # Cyrillic letters
+        "<s\u0301earch>",
+        "<think" + 20 * "\u200b" + ">",
     ],
 )
 def test_neutralise(text):

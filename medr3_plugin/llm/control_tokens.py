@@ -4,8 +4,7 @@ A tokenizer turns `<|im_end|>` or `</s>` into the control token wherever it stan
 an answer could so end a turn and begin another one. `neutralise_control_tokens` breaks such tokens and leaves their
 words readable: `<|im_end|>` becomes `(im_end)`.
 
-A disguised token counts as the token itself, because a later clean-up (ours or a server's) may undo the disguise:
-full-width and other lookalikes of brackets, bars and letters, and invisible characters inside.
+A disguised token counts as the token itself, see `lookalikes`.
 """
 
 from __future__ import annotations
@@ -13,31 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import unicodedata
 from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-_LOOKALIKES = str.maketrans(
-    {
-        **dict.fromkeys("\u2039\u3008\u2329\u27e8\u276e\u2770\u276c\u02c2\u1438\u00ab\u300a\u27ea", "<"),
-        **dict.fromkeys("\u203a\u3009\u232a\u27e9\u276f\u2771\u276d\u02c3\u1433\u00bb\u300b\u27eb", ">"),
-        **dict.fromkeys("\u2223\u2502\u2503\u01c0\u00a6\u2758\u2759\u275a\u23d0\u05c0\u0964\u07ca", "|"),
-        **dict.fromkeys("\u2044\u2215\u29f8\u2571", "/"),
-        **dict.fromkeys("\u2581\u02cd\u2017", "_"),
-        **dict.fromkeys("\u3010\u3014\u27e6", "["),
-        **dict.fromkeys("\u3011\u3015\u27e7", "]"),
-        # Cyrillic and Greek letters that are drawn like Latin ones
-        **dict(zip("асԁеһіјӏмոорԛѕтυѵԝхузαβεικνορτχ", "acdehijlmnopqstuvwxyzabeiknoptx", strict=False)),
-    }
-)
-# letters and blanks without a shape of their own; format characters and marks go by their category
-_UNSEEN = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164")
-_UNSEEN_CATEGORIES = ("Cc", "Cf", "Mn", "Me")
-_SEEN_CONTROLS = frozenset("\t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85")
-_UNSEEN_ASCII = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
-_NEEDS_A_LOOK = re.compile(r"[^\w\s.,;:()'\"%+=?!-]")
+from medr3_plugin.lookalikes import look, sub_seen
 
 _BARS = r"<\||\|>|\[\||\|\]"  # <|im_end|>, [|user|]: either half is enough to break it
 _KINDS = (
@@ -65,17 +45,8 @@ def neutralise_control_tokens(text: str, special_tokens: Collection[str] | None 
     >>> neutralise_control_tokens("H<sub>2</sub>O \uff1c/s\uff1e", special_tokens=["</s>"])
     'H<sub>2</sub>O (/s)'
     """
-    if not _NEEDS_A_LOOK.search(text):
-        return text
-    shape, origin = _shape(text)
-    pieces: list[str] = []
-    done = 0
     pattern = _pattern(None if special_tokens is None else frozenset(special_tokens))
-    for found in pattern.finditer(shape):
-        start = found.start() if origin is None else origin[found.start()]
-        pieces += [text[done:start], _broken(found[0])]
-        done = found.end() if origin is None else origin[found.end() - 1] + 1
-    return "".join([*pieces, text[done:]]) if pieces else text
+    return sub_seen(pattern, lambda token: _broken(token[0]), text)
 
 
 def fence(text: str) -> str:
@@ -94,34 +65,11 @@ def _broken(token: str) -> str:
     return f"{token[:1]} {token[1:]}"
 
 
-def _shape(text: str) -> tuple[str, list[int] | None]:
-    """What `text` looks like, and where each character of that comes from (None: from the same place)."""
-    if text.isascii() and not _UNSEEN_ASCII.search(text):
-        return text, None
-    shape: list[str] = []
-    origin: list[int] = []
-    for place, char in enumerate(text):
-        seen = _seen(char)
-        shape.append(seen)
-        origin += [place] * len(seen)
-    return "".join(shape), origin
-
-
-@lru_cache(maxsize=65536)
-def _seen(char: str) -> str:
-    if char in _SEEN_CONTROLS:
-        return char
-    parts = unicodedata.normalize("NFKD", char)
-    return "".join(
-        part for part in parts if part not in _UNSEEN and unicodedata.category(part) not in _UNSEEN_CATEGORIES
-    ).translate(_LOOKALIKES)
-
-
 @lru_cache(maxsize=16)
 def _pattern(special_tokens: frozenset[str] | None) -> re.Pattern[str]:
     if special_tokens is None:
         return re.compile("|".join([_BARS, *_KINDS]))
-    listed = {_shape(token)[0] for token in special_tokens}
+    listed = {look(token) for token in special_tokens}
     told_apart = [token for token in listed if token.strip() and not token.strip().isalnum()]
     longest_first = sorted(told_apart, key=lambda token: (-len(token), token))
     named = "|".join(map(re.escape, longest_first))

@@ -23,7 +23,7 @@ from medr3_plugin.rewards.answer.reading import FIRST, read, sentences
 from medr3_plugin.text import has_cjk
 
 _MIN_WORDS, _MIN_SENTENCE, _MIN_TELLING, _MIN_CJK_WORDS, _MIN_CJK = 3, 5, 8, 4, 10
-_VERBS = frozenset(map(stem, w.VERBS))
+_VERBS, _PLAIN = frozenset(map(stem, w.VERBS)), frozenset(map(stem, w.PLAIN))
 _MAX_ASIDES = 6
 
 
@@ -176,7 +176,8 @@ def _explained(rest: str, question: Question) -> str | None:
         return ""
     if question.open:
         kind = rest[0] == "," and said[0] in ("a", "an") and not _doubtful(said) and _is_ground(told)
-        return "" if kind else told
+        listed = " , a " in told or " , an " in told  # "Gout, an abscess, a sprain"
+        return "" if kind and not listed else told
     whole = question.verdicts or _is_said(said) or (rest[0] != "," and len(said) >= _MIN_WORDS)
     joins = not question.verdicts and (said[0] in w.JOINING or said[0] in w.LOADED)
     return told if whole and not joins else None
@@ -187,9 +188,9 @@ def _leads(lead: list[str], question: Question) -> bool:
     text = " ".join(lead)
     if not lead or text in ("it", "that", "only", "we") or w.NUMBERING.fullmatch(text):
         return True
-    if w.ONE_OF_SEVERAL.search(text) or w.CONDITIONAL.search(text) or lead[-1] in ("was", "were"):
+    if w.ONE_OF_SEVERAL.search(text) or lead[-1] in ("was", "were"):
         return False
-    own = [word for word in lead if word not in w.PLAIN and word not in w.MARKS and not has_cjk(word)]
+    own = [word for word in lead if stem(word) not in _PLAIN and word not in w.MARKS and not has_cjk(word)]
     if question.negative and own and w.NAMES_ANSWER.isdisjoint(lead):
         return False  # "the drug that lowers it is C", where one is asked for that does not
     if evidence := w.EVIDENCE.search(text):
@@ -242,7 +243,7 @@ def _is_plain(words: list[str], question: Question) -> bool:
     return all(
         word in w.MARKS or _is_plain_in_chinese(word, question)
         if has_cjk(word) or word in w.MARKS
-        else not _doubtful([word]) and (word in w.PLAIN or question.says(word))
+        else not _doubtful([word]) and (stem(word) in _PLAIN or question.says(word))
         for word in words
     )
 
@@ -254,13 +255,11 @@ def _is_plain_in_chinese(word: str, question: Question) -> bool:
     )
 
 
-def _is_bad(word: str) -> bool:
-    return word in w.BAD or (word.startswith(w.BAD_STEMS) and word not in w.PLAIN)
-
-
 def _doubtful(words: list[str]) -> bool:
     """Whether one of the words doubts, or says something bad of an answer."""
-    return any(word in w.LOADED or _is_bad(word) for word in words)
+    return any(
+        word in w.LOADED or (word.startswith(w.LOADED_STEMS) and stem(word) not in _PLAIN) for word in words
+    )
 
 
 def _is_ground(text: str) -> bool:
@@ -282,22 +281,18 @@ def _is_neutral(text: str, own: str, question: Question) -> bool:
     if question.negative and w.IS_TRUE.search(text):
         return False  # "D. This is true", where what is not true is asked for
     label = question.labels[ord(own) - FIRST]
-    if question.verdicts and label in question.unsure:
-        return not w.WITHDRAWS.search(text)
-    if question.verdicts and label == question.names.get("no"):
-        text = w.CONFIRMS_NO.sub("", text)
-    words = text.split()
-    if w.WITHDRAWS.search(text):
-        return False
-    return not w.DOUBT.search(text) or (
-        not w.ANY_REF.search(text) and _is_about_something_else(text, words, question)
+    if question.verdicts and w.CONFIRMS_NO.search(text):
+        return label == question.names.get("no")  # "No, it does not"
+    unsure = question.verdicts and label in question.unsure
+    return not w.WITHDRAWS.search(text) and (
+        unsure
+        or not w.DOUBT.search(text)
+        or (not w.ANY_REF.search(text) and _is_about_something_else(text.split(), question))
     )
 
 
-def _is_about_something_else(text: str, words: list[str], question: Question) -> bool:
-    """Whether a doubt in `text` is not about the answer: a sentence of its own that does not speak of it."""
-    if has_cjk(text):
-        return len(text) >= _MIN_CJK and not w.CHINESE_SELF.search(text)
+def _is_about_something_else(words: list[str], question: Question) -> bool:
+    """Whether a doubt is not about the answer: it stands in a sentence of its own that does not speak of it."""
     long = len(words) >= (_MIN_SENTENCE if _is_said(words) else _MIN_TELLING)
     return long and (w.SELF_OF_VERDICT if question.verdicts else w.SELF).isdisjoint(words)
 
@@ -333,7 +328,7 @@ def _tells(text: str, question: Question) -> bool:
     if any(pattern.search(text) for pattern in (w.ODD, w.DOUBT, w.OFFERS, w.ANY_REF)):
         return False
     # it is no answer to the question if it does not explain what is asked about
-    asked = {word for word in words if word not in w.PLAIN and question.says(word)}
+    asked = {word for word in words if stem(word) not in _PLAIN and question.says(word)}
     return _is_plain(words[:1], question) or (len(asked) < 2 and w.SELF.isdisjoint(words))
 
 
@@ -343,18 +338,12 @@ def _is_said(words: list[str]) -> bool:
     return bool(words) and (not _VERBS.isdisjoint(verbs) or words[0] in w.OPENERS or has_cjk(words[0]))
 
 
-def _is_fact(words: list[str]) -> bool:
-    """Whether a short sentence says what something does: "It blocks the cotransporter"."""
-    told = len(words) >= _MIN_WORDS and words[0] == "it" and words[1].endswith("s")
-    return told and words[1] not in w.PLAIN | w.IMPRESSIONS and not _doubtful(words)
-
-
 def _is_sentence(comment: str, question: Question) -> bool:
     """Whether a comment is long enough to say something: a scrap ("C. A second") may add an answer."""
     words = comment.strip(w.AROUND).split()
     if question.letters and comment.endswith(":"):  # a heading
         return not _doubtful(words)
-    if len(words) < _MIN_SENTENCE and words and words[0] in w.DEICTIC and not _is_fact(words):
+    if len(words) < _MIN_SENTENCE and words and words[0] in w.DEICTIC:
         return _is_plain(words, question)  # "That is a lie": short, and about the answer
     long = len(words) >= _MIN_WORDS or (has_cjk(comment) and len(comment) >= _MIN_CJK_WORDS)
     leads = question.letters and len(words) > 1 and w.ANY_REF.match(words[-1])  # "The trap is C"

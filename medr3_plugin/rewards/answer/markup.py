@@ -22,8 +22,8 @@ _HTML = re.compile(
 )
 _SEMICOLON = re.compile(r";(?=[^()\[\]\n]{0,80}[)\]])")  # in brackets it ends no sentence
 _TABLE_ROW = re.compile(r"(?m)^[ \t]*\|(.*)\|[ \t]*$")
-_TABLE_RULE = re.compile(r"[ \t:|-]*")
-_STRUCK = re.compile(r"~~([^~\n]+)~~")
+_STRUCK = re.compile(r"~~([^~\n]+)~~|^[ \t]*[-*+•][ \t]+\[ ?\][ \t]+(.+)$", re.MULTILINE)  # or an empty box
+_TICKED = re.compile(r"(?m)^[ \t]*[-*+•][ \t]+\[[xX]\](?=[ \t])")
 _CHINESE_HEADING = re.compile(r"【([^【】\n]{2,12})】[:：]?")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ARROW = re.compile(r"(?<![<\d])(?:[-–—]{1,3}|=)>(?! ?\d)")
@@ -32,7 +32,6 @@ _LINE_START = re.compile(r"(?m)^[ \t]*(?:(?:#{1,6}|>(?! *[\d.])|[-*+•])[ \t]+|
 _IN_BRACKETS = re.compile(r"(?<!\w)<([^\W\d][^<>\n]{0,79})>(?!\w)")
 _MAX_JSON_LINES = 40
 _SNAKE_OR_CAMEL = re.compile(r"_+|(?<=[a-z])(?=[A-Z])")
-_CALL_OF_TOOL = frozenset(("arguments", "parameters", "args", "input", "action input", "tool input"))
 # finish[C], submit_answer("C")
 _CALL = re.compile(r"(?P<name>\w{1,40})\s?[(\[]\s?(?P<inside>[^()\[\]]*)[)\]]\s*;?")
 _ANSWERING = re.compile("answer|finish|final|submit|choice|choose|select|print", re.IGNORECASE)
@@ -55,7 +54,8 @@ def unwrap(answer: str) -> str:
         text = fenced["inside"].strip()
     if alone := _IN_BRACKETS.fullmatch(text):
         return alone[1]
-    text = _STRUCK.sub(r" not \1\n", _CHINESE_HEADING.sub(r"\n\1：", _SEMICOLON.sub(",", text)))
+    text = _TICKED.sub("", _CHINESE_HEADING.sub(r"\n\1：", _SEMICOLON.sub(",", text)))
+    text = _STRUCK.sub(lambda struck: f" not {struck[1] or struck[2]}\n", text)
     if "|" in text:
         text = _TABLE_ROW.sub(_row, text)
     if ">" in text:
@@ -71,8 +71,8 @@ def unwrap(answer: str) -> str:
 
 
 def _row(row: re.Match[str]) -> str:
-    """The cells of a table's row in a line; nothing of the rule below its heading."""
-    return "" if _TABLE_RULE.fullmatch(row[1]) else ": ".join(filter(None, map(str.strip, row[1].split("|"))))
+    """The cells of a table's row in a line."""
+    return ": ".join(filter(None, map(str.strip, row[1].split("|"))))
 
 
 def _values(text: str) -> str:
@@ -107,13 +107,9 @@ class _Pairs(list[tuple[str, Any]]):
 
 
 def _lines(value: Any, key: str = "answer") -> list[tuple[str, str]]:
-    """(key, value) of everything in a JSON value; of a tool's call only its arguments."""
+    """(key, value) of everything in a JSON value."""
     if isinstance(value, _Pairs):
-        pairs = [(_words(name), inner) for name, inner in value]
-        arguments = [inner for name, inner in pairs if name in _CALL_OF_TOOL]
-        if len(arguments) == 1:
-            return _lines(arguments[0], key)
-        return [line for name, inner in pairs for line in _lines(inner, name)]
+        return [line for name, inner in value for line in _lines(inner, _words(name))]
     if isinstance(value, list):
         return [line for inner in value for line in _lines(inner, key)]
     if value is None:

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 from medr3_plugin.text import (
     abbreviated,
-    fold,
     has_cjk,
     listed,
     name_key,
@@ -36,7 +35,6 @@ _ASIDE = re.compile(r"\s*\(([^()]{1,120})\)")
 _PRODUCT = re.compile(r"(?<=[A-Z0-9]) (?:gene|protein)s?$")  # behind a symbol these words say nothing new
 _SYMBOL = re.compile(r"(?=.*[A-Z])[A-Z0-9-]{2,10}")
 _INDEX_NUMBER = re.compile(r"(?:type )?(?:\d+[A-Za-z]?|[IVX]+)")
-_IN_ORDER = frozenset(listed("and or not no with without of in to from then before after"))
 _ALTERNATIVES = re.compile(r"\b(?:or|versus|vs|either)\b|还是|或")
 _SENTENCE_END = re.compile(r"(?<=[.?!]) |\n|(?<=[。？])")
 _ENDING, _MIN_STEM = re.compile(r"(?:ment|ing|ed|es|s|e)$"), 4
@@ -67,26 +65,26 @@ class Question:
         labels: what may be answered, in order.
         right: the labels that are accepted.
         names: names of a label, as `text.name_key` gives them -> label.
-        inverted: the names among them that stand for an index entry ("Syndrome, X"): they hold no comma.
+        text: the question, in lower case; empty where it offers alternatives itself ("croup or epiglottitis?").
+        asked: the sentences of the question that name no label, as keys.
         letters: whether the labels are option letters.
         verdicts: whether all labels stand for yes, no or maybe.
-        text: the question, in lower case; empty where it offers alternatives itself ("croup or epiglottitis?").
-        codes: the accepted names that are one upper-case word.
-        asked: the sentences of the question that name no label, as keys.
         negative: whether the question asks for an exception ("All are true except").
+        inverted: the names that stand for an index entry ("Syndrome, X"): they hold no comma.
+        codes: the accepted names that are one upper-case word.
         written: the accepted names of an open question as they are written.
     """
 
     labels: tuple[str, ...]
     right: frozenset[str]
     names: Mapping[str, str]
-    inverted: frozenset[str]
-    letters: bool
-    verdicts: bool
     text: str
-    codes: frozenset[str] = frozenset()
-    asked: frozenset[str] = frozenset()
+    asked: frozenset[str]
+    letters: bool = False
+    verdicts: bool = False
     negative: bool = False
+    inverted: frozenset[str] = frozenset()
+    codes: frozenset[str] = frozenset()
     written: frozenset[str] = frozenset()
 
     @property
@@ -162,12 +160,7 @@ def question_of(
     question: str, answers: Sequence[str], options: Mapping[str, Any] | None, vocabulary: Names | None
 ) -> Question:
     """The `Question` with these accepted answers; options of None (absent columns) do not count."""
-    given = tuple(
-        (letter.strip().upper(), plain(str(text)))
-        for letter, text in (options or {}).items()
-        if text is not None
-    )
-    return _question_of(question, tuple(answers), given, vocabulary)
+    return _question_of(question, tuple(answers), tuple(_given(options).items()), vocabulary)
 
 
 def is_outside(answers: Sequence[str], options: Mapping[str, Any] | None) -> bool:
@@ -177,12 +170,13 @@ def is_outside(answers: Sequence[str], options: Mapping[str, Any] | None) -> boo
     >>> [is_outside([answer], options) for answer in ("gout", "B", "Croup")], is_outside(["Croup"], None)
     ([False, False, True], False)
     """
-    given = {
-        letter.strip().upper(): plain(str(text))
-        for letter, text in (options or {}).items()
-        if text is not None
-    }
+    given = _given(options)
     return bool(given) and not _right_letters(given, answers)
+
+
+def _given(options: Mapping[str, Any] | None) -> dict[str, str]:
+    given = (options or {}).items()
+    return {letter.strip().upper(): plain(str(text)) for letter, text in given if text is not None}
 
 
 @lru_cache(maxsize=2048)
@@ -197,29 +191,13 @@ def _question_of(
         names = _option_names(by_letter, right, others)
         verdicts = all(map(_verdict_word, by_letter.values()))
         asked = _asked(question, () if verdicts else names)
-        return Question(
-            tuple(by_letter),
-            frozenset(right),
-            names,
-            frozenset(),
-            True,
-            verdicts,
-            text,
-            asked=asked,
-            negative=_asks_for_exception(question),
-        )
+        negative = _asks_for_exception(question)
+        labels = tuple(by_letter)
+        return Question(labels, frozenset(right), names, text, asked, True, verdicts, negative)
     said = {_verdict_word(name) for name in answers}
     if len(said) == 1 and (label := said.pop()):
-        return Question(
-            tuple(YES_NO),
-            frozenset([label]),
-            _MEANING,
-            frozenset(),
-            False,
-            True,
-            text,
-            asked=_asked(question),
-        )
+        asked = _asked(question)
+        return Question(tuple(YES_NO), frozenset([label]), _MEANING, text, asked, verdicts=True)
     spelled = [name for answer in answers for name in _spelled(answer)]
     if vocabulary is not None:
         known = [name for answer in answers for name in vocabulary.synonyms(answer)]
@@ -230,17 +208,14 @@ def _question_of(
     inverted = {key for name in answers if (key := name_key(natural_order(name)))} - keys
     names = dict.fromkeys(keys | inverted, ACCEPTED)
     codes = frozenset(name for name in spelled if name.isalpha() and name.isupper())
-    asked = _asked(question, names)
     return Question(
         (ACCEPTED,),
         frozenset([ACCEPTED]),
         names,
-        frozenset(inverted),
-        False,
-        False,
         text,
-        codes,
-        asked,
+        _asked(question, names),
+        inverted=frozenset(inverted),
+        codes=codes,
         written=frozenset(spelled),
     )
 
@@ -350,7 +325,7 @@ def natural_order(name: str) -> str:
     ('chronic myeloid Leukemia', 'common variable Immunodeficiency 13')
     """
     parts = [part.strip() for part in plain(name).split(",")]
-    if not 1 < len(parts) <= _MAX_INVERTED or not all(parts) or not _IN_ORDER.isdisjoint(fold(name).split()):
+    if not 1 < len(parts) <= _MAX_INVERTED or not all(parts):
         return ""
     last = [parts.pop()] if len(parts) > 2 and _INDEX_NUMBER.fullmatch(parts[-1]) else []
     return " ".join([*reversed(parts), *last])

@@ -12,7 +12,7 @@ import re
 from typing import NamedTuple
 
 from medr3_plugin.rewards.answer.names import YES_NO, Question
-from medr3_plugin.text import Line, Token, has_cjk, listed, name_key, scan, without_the, write
+from medr3_plugin.text import Line, Token, has_cjk, listed, scan, without_the, write
 
 FIRST = 0xE000  # code point of the first label's reference
 REF = "[\ue000-\ue0ff]"
@@ -40,7 +40,6 @@ _KINDS = frozenset(
     )
 )
 _JOINS, _MAX_JOINED = frozenset(listed("and or to /")), 6
-_OF_CELLS = frozenset(listed("cell cells lymphocyte lymphocytes wave waves antigen virus"))
 # "A" and "I" before any other word are an article and a pronoun
 _AFTER_LETTER = frozenset(
     listed(
@@ -56,14 +55,13 @@ _NO_ENDS_BEFORE = frozenset(
     listed(
         "there it this that they we he she the these those i because since as but and or yes maybe not wait if when "
         "however although though possibly perhaps according per "
-        "true false is was would could can may might cannot remains rather"
+        "true false is was would could can may might cannot remains rather in for with at on to under"
     )
 )
 _VERBS = frozenset(
     listed("is are was were has have can does will should would causes acts works binds inhibits")
 )
 _DENYING = frozenset(listed("not incorrect wrong false unlikely less excluded ruled"))
-_REASON_STARTS = frozenset(listed("it this that these those because since as he she they the there"))
 
 
 class _Piece(NamedTuple):
@@ -107,7 +105,7 @@ def _with_names(tokens: list[Token], question: Question) -> list[_Piece]:
             pieces.append(_Piece(name, token, question.labels.index(question.names[name])))
             raws = [token.raw for token in tokens[i : end + 1]]
             closes = raws[-1] == ")" and raws.count("(") == raws.count(")")  # "... imaging (MRI)"
-            i = _behind_stop(tokens, end + closes)
+            i = end + closes
             continue
         following = tokens[i + 1].raw.casefold() if i + 1 < len(tokens) else ""
         if read_as := _as_read(token, following, bool(pieces)):
@@ -116,19 +114,11 @@ def _with_names(tokens: list[Token], question: Question) -> list[_Piece]:
     return pieces
 
 
-def _behind_stop(tokens: list[Token], i: int) -> int:
-    """Where a sentence goes on behind a name: the full stop of "The skin of cells. is excluded" does not end it."""
-    verb = i
-    while verb < len(tokens) and (tokens[verb].kind == "stop" or tokens[verb].raw in _QUOTES):
-        verb += 1
-    return verb if verb < len(tokens) and tokens[verb].raw in _VERBS else i
-
-
 def _as_read(token: Token, following: str, earlier: bool) -> str:
     """A token that names nothing, as it stands in the reading."""
     if token.raw == "!" and following:  # "!C" in front denies
         return "¬" if not earlier else STOP
-    if token.kind == "stop" or (token.raw in ("-", "–", "—", "‐") and following in _REASON_STARTS):
+    if token.kind == "stop":
         return STOP
     if token.raw in _SYMBOLS:
         return _SYMBOLS[token.raw]
@@ -153,7 +143,12 @@ def _stands_alone(  # noqa: PLR0911 - one return a kind of name
     """Whether a short name is one here: not the "no" of "no difference", not the 是 of 答案是."""
     after = tokens[end] if end < len(tokens) else None
     if name == "no":
-        return after is None or after.kind != "word" or after.raw.casefold() in _NO_ENDS_BEFORE
+        compound = [token.kind for token in tokens[end + 1 : end + 2]] == ["dash"]  # "no in-hospital deaths"
+        return (
+            after is None
+            or after.kind != "word"
+            or (after.raw.casefold() in _NO_ENDS_BEFORE and not compound)
+        )
     if name == "none":
         return after is None or after.raw.casefold() != "of"
     if end == start + 1 and tokens[start].raw == "I":
@@ -192,20 +187,10 @@ def _with_letters(pieces: list[_Piece], question: Question) -> list[_Piece]:
             after = pieces[i + 1] if i + 1 < len(pieces) else None
             beyond = pieces[i + 2] if i + 2 < len(pieces) else None
             own = question.labels.index(raw.upper())
-            of_letter = _letter_before(found)
-            if of_letter >= 0 and question.names.get(name_key(raw)) == question.labels[of_letter]:
-                found.append(_Piece(raw, piece.token, of_letter))  # "B. A", where option B says "A"
-                continue
             if alone or _is_letter(raw, own, before, after, beyond):
                 piece = _Piece(raw, piece.token, own, letter=True)  # noqa: PLW2901
         found.append(piece)
     return found
-
-
-def _letter_before(pieces: list[_Piece]) -> int:
-    """The label whose letter stands at the end of `pieces`, marks aside; -1 if none does."""
-    last = next((piece for piece in reversed(pieces[-_MAX_BETWEEN:]) if piece.text not in _BETWEEN), None)
-    return last.label if last is not None and last.letter else -1
 
 
 def _before(pieces: list[_Piece], i: int) -> str:
@@ -241,10 +226,10 @@ def _is_letter(  # noqa: PLR0911 - one return a kind of surroundings
     if after.label >= 0:  # "A deformation", where the option says "a deformation"
         return raw != "A" or after.label == own
     if after.token.raw in (".", "!") and beyond is not None and beyond.token.raw[:1].islower():
-        return beyond.text in (*_REASON_STARTS, "a", "an") or beyond.label >= 0  # not "C. difficile"
+        return beyond.label >= 0  # not "C. difficile"
     if after.token.kind != "word" or has_cjk(after.token.raw):
         return True
-    return follows in _AFTER_LETTER or (raw not in "AI" and follows not in _OF_CELLS)
+    return follows in _AFTER_LETTER
 
 
 def _together(pieces: list[_Piece]) -> list[_Piece]:
