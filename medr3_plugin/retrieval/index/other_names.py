@@ -205,14 +205,11 @@ def other_names(query: str, known: Container[str]) -> Iterator[tuple[str, Sequen
     words = ascii_words.split() or _WORD.findall(lowered)
     before = ""
     for word in words:
-        if len(word) < 2 or word in STOP_WORDS:  # a man is not manic
+        if len(word) < 2 or word in STOP_WORDS:  # "man is" is not "many"
             before = ""
             continue
-        if (
-            before
-            and len(before) + len(word) < _LONGEST_JOINED
-            and (joined := _joined(before, word)) in known
-        ):
+        joined = _joined(before, word) if before and len(before) + len(word) < _LONGEST_JOINED else ""
+        if joined in known:
             yield f"{before} {word}", (joined,)
         before = "" if word[0].isdecimal() else word
     if not _FIRST_WORDS.isdisjoint(words):
@@ -237,12 +234,8 @@ def _by_word(
             yield word, [term for part in parts.groups() if part for term in _terms(part) or [part]]
     if "ae" in lowered or "oe" in lowered or "ue" in lowered:
         for word in words:
-            if (
-                "e" in word
-                and len(word) > 5
-                and (plain := _UMLAUT.sub(r"\1", word)) != word
-                and stem(plain) in known
-            ):
+            plain = _UMLAUT.sub(r"\1", word) if len(word) > 5 else word
+            if plain != word and stem(plain) in known:
                 yield word, (stem(plain),)
     for word in words:
         whole = len(word) > 8 and word.isascii() and word.isalpha()
