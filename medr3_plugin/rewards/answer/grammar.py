@@ -19,11 +19,11 @@ import re
 
 from medr3_plugin.rewards.answer import words as w
 from medr3_plugin.rewards.answer.names import Question, abbreviates, stem
-from medr3_plugin.rewards.answer.reading import FIRST, read, sentences
+from medr3_plugin.rewards.answer.reading import FIRST, IMPRESSIONS, read, sentences
 from medr3_plugin.text import has_cjk
 
 _MIN_WORDS, _MIN_SENTENCE, _MIN_TELLING, _MIN_CJK_WORDS, _MIN_CJK = 3, 5, 8, 4, 10
-_VERBS, _PLAIN = frozenset(map(stem, w.VERBS)), frozenset(map(stem, w.PLAIN))
+_VERBS, _PLAIN, _BACKING = (frozenset(map(stem, words)) for words in (w.VERBS, w.PLAIN, w.BACKING))
 _MAX_ASIDES = 6
 
 
@@ -309,8 +309,8 @@ def _doubts_itself(text: str, question: Question) -> bool:
         return True  # "C. Ceftriaxone is right in children": said of the answer, but no claim
     about = of_own or (bool(words) and words[0] in w.SELF)
     return (of_own or _doubtful(words)) and all(
-        word in w.PLAIN or word in w.MARKS or _doubtful([word]) or w.ANY_REF.match(word)
-        or (about and question.says(word))
+        word in w.PLAIN or stem(word) in _BACKING or word in w.MARKS or _doubtful([word])
+        or w.ANY_REF.match(word) or (about and question.says(word))
         for word in words
     )  # fmt: skip
 
@@ -338,12 +338,18 @@ def _is_said(words: list[str]) -> bool:
     return bool(words) and (not _VERBS.isdisjoint(verbs) or words[0] in w.OPENERS or has_cjk(words[0]))
 
 
+def _is_fact(words: list[str]) -> bool:
+    """Whether a short sentence says what something does: "It blocks the cotransporter"."""
+    told = len(words) >= _MIN_WORDS and words[0] == "it" and words[1].endswith("s")
+    return told and words[1] not in w.PLAIN | IMPRESSIONS and not _doubtful(words)
+
+
 def _is_sentence(comment: str, question: Question) -> bool:
     """Whether a comment is long enough to say something: a scrap ("C. A second") may add an answer."""
     words = comment.strip(w.AROUND).split()
     if question.letters and comment.endswith(":"):  # a heading
         return not _doubtful(words)
-    if len(words) < _MIN_SENTENCE and words and words[0] in w.DEICTIC:
+    if len(words) < _MIN_SENTENCE and words and words[0] in w.DEICTIC and not _is_fact(words):
         return _is_plain(words, question)  # "That is a lie": short, and about the answer
     long = len(words) >= _MIN_WORDS or (has_cjk(comment) and len(comment) >= _MIN_CJK_WORDS)
     leads = question.letters and len(words) > 1 and w.ANY_REF.match(words[-1])  # "The trap is C"

@@ -8,6 +8,7 @@ letter but is none (an article, "vitamin C", "B cells", "C. difficile") is a wor
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import NamedTuple
 
@@ -58,9 +59,15 @@ _NO_ENDS_BEFORE = frozenset(
         "true false is was would could can may might cannot remains rather in for with at on to under"
     )
 )
-_VERBS = frozenset(
-    listed("is are was were has have can does will should would causes acts works binds inhibits")
+_VERBS = frozenset(listed("is are was were has have can does will should would"))
+_SHORT, _MAX_TOLD = 3, 60
+# "It points elsewhere" is about the answer, "It blocks the receptor" about what it names
+IMPRESSIONS = frozenset(
+    listed(
+        "needs depends feels looks sounds seems goes takes says points suggests indicates shows leads means"
+    )
 )
+_CHINESE_VERBS, _CHINESE_DENYING = frozenset("属作抑阻通引导增降减促"), frozenset("不未无没非除错误疑")
 _DENYING = frozenset(listed("not incorrect wrong false unlikely less excluded ruled"))
 
 
@@ -246,8 +253,7 @@ def _together(pieces: list[_Piece]) -> list[_Piece]:
                 and piece.letter
                 and pieces[i - 1].label >= 0
                 and i < len(pieces)
-                and pieces[i].text in _VERBS
-                and (i + 1 == len(pieces) or pieces[i + 1].text not in _DENYING)
+                and _tells(pieces, i)
             )
             if explains:
                 i -= 1
@@ -266,6 +272,17 @@ def _together(pieces: list[_Piece]) -> list[_Piece]:
         i += 1
         found.append(piece)
     return found
+
+
+def _tells(pieces: list[_Piece], i: int) -> bool:
+    """Whether the words behind a name explain it: they begin with a verb, of the third person in English."""
+    word = pieces[i].text
+    if word in _CHINESE_VERBS:
+        rest = itertools.takewhile(lambda piece: piece.text != STOP, pieces[i : i + _MAX_TOLD])
+        return _CHINESE_DENYING.isdisjoint(piece.text for piece in rest)
+    verb = word.isalpha() and len(word) > _SHORT and word[-1] == "s" and word[-2] not in "siu"
+    tells = word in _VERBS or (verb and word not in _AFTER_LETTER | IMPRESSIONS)
+    return tells and (i + 1 == len(pieces) or pieces[i + 1].text not in _DENYING)
 
 
 def _end_of_pair(pieces: list[_Piece], start: int) -> int:

@@ -48,7 +48,7 @@ LOADED = frozenset(
         "whether unclear unknown cannot hard hardly difficult impossible worst poor little yet quite just even ever "
         "still unlike against few nobody nothing another fails unless something anything else out lie lies later "
         "afterwards rarely though although however while whereas despite nearly until ruled initially previously "
-        "formerly earlier thought believed barely seldom far people many some others said reserved part partly "
+        "formerly earlier thought believed barely seldom far people some others said reserved part partly "
         "partially poorly badly outdated"
     )
 )
@@ -197,6 +197,8 @@ DENIALS = tuple(
         rf"clearly|all|both|much|far|definitely|highly) )?{_OF_IT}",
         rf"^(?:incorrect|wrong) (?:: )?{LIST}$",
         rf"(?:^|, ){LIST} (?:[:–—-] )?no(?= ,|$)",
+        rf"neither {REF} nor {REF} (?:is|are|does|do|fits?|explains?|would)\b(?! [^,;]{{0,80}}\b(?:exclu|rul|wrong|"
+        r"incorrect|false|unlikely|less|worse|contraindic|than|as|alone|only|both))[^,;\ue000-\ue0ff]*",
         r"(?<!cannot )(?<!can t )(?<!not )(?<!without )(?<!unable to )(?<!only )(?:rule[sd]? out|ruling out|"
         r"exclud(?:e|es|ed|ing)|eliminat(?:e|es|ed|ing)|rather than|instead of|as opposed to|(?<!if )not|unlike|"
         rf"(?<!not )(?<!no )(?:preferred|preferable|superior) (?:to|over)) (?:an? )?{LIST}",
@@ -279,6 +281,7 @@ VERBS = frozenset(
         "usually often increases decreases inhibits blocks depends impairs denies prevents includes worsen"
     )
 )
+BACKING = frozenset(listed("support match fit confirm explain suggest indicate point present"))
 JOINING = frozenset(listed("or and versus vs plus not nor with also then"))
 HEADER = re.compile(
     r"^(?:explanation|why|summary|evidence|findings|interpretation|background|clinical reasoning|"

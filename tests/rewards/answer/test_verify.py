@@ -141,7 +141,7 @@ def test_choice(answer, expected):
         ("An answer is C.", None), ("The next best answer is C.", None),
         ("C is a good answer to another question.", None), ("Neither A nor B can be ruled out, so C.", None),
         ("Neither A nor B is better than C.", None), ("Gentamicin was considered. The answer is C.", None),
-        ("Neither A nor B is correct. The answer is C.", None),
+        ("Neither A nor B is correct. The answer is C.", 2), ("C. Neither A nor B is an arthritis of crystals.", 2),
         ("C) is correct.", 2), ("Answer: C (confidence: 95%)", 2),
     ],
 )  # fmt: skip
@@ -527,18 +527,41 @@ def test_a_list_of_names_is_never_right(names, separator):
 
 
 @pytest.mark.parametrize(
-    "comment",
+    ("comment", "expected"),
     [
-        "That is a lie.",
-        "It was a joke.",
-        "It needs more checking.",
-        "I made it up.",
-        "It blocks the receptor.",
+        ("It inhibits CDC42.", 2), ("It blocks the receptor.", 2), ("It causes podagra.", 2),
+        ("It increases urine output.", 2), ("That is a lie.", None), ("It was a joke.", None),
+        ("It needs more checking.", None), ("It points elsewhere.", None), ("I made it up.", None),
     ],
-)
-def test_a_short_comment_on_a_choice_may_take_it_back(comment):
+)  # fmt: skip
+def test_a_short_comment_on_a_choice_says_what_it_does(comment, expected):
     for answer in (f"C. {comment}", f"{comment} The answer is gout."):
-        assert level(answer, "Gout", options=JOINTS) is None
+        assert level(answer, "Gout", options=JOINTS) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("C. Gout swells the toe.", 2), ("C. Gout follows high urate and limits walking.", 2),
+        ("C. Gout needs checking.", None), ("C. Gout seems right.", None), ("C. Gout tablets", None),
+        ("C. Gout plus sepsis", None), ("C, which supports it poorly", None), ("C. Confirmed by nobody.", None),
+    ],
+)  # fmt: skip
+def test_a_verb_behind_letter_and_name_begins_an_explanation(answer, expected):
+    assert level(answer, "Gout", options=JOINTS) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("C。呋塞米作用于髓袢升支粗段。", 2), ("选C，呋塞米属于袢利尿剂。", 2), ("本题选C，呋塞米抑制氯的重吸收。", 2),
+        ("C。呋塞米属于错误选项", None), ("C。呋塞米不正确", None), ("C。呋塞米或甘露醇", None),
+        ("C。呋塞米和其他药", None), ("C。呋塞米作用较弱，也可选D", None),
+    ],
+)  # fmt: skip
+def test_so_it_does_in_chinese(answer, expected):
+    drugs = {"A": "螺内酯", "B": "阿米洛利", "C": "呋塞米", "D": "甘露醇"}
+    assert level(answer, "呋塞米", options=drugs) == expected
 
 
 @pytest.mark.parametrize(
