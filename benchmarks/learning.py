@@ -274,7 +274,10 @@ def weights_digest(folder: Path) -> str:
 def index_digest(data: Path) -> str:
     """What the searches of a run depend on: documents and analyser."""
     manifest = json.loads((data / "index/manifest.json").read_text(encoding="utf-8"))
-    later = ("notations", "abbreviations")  # they move no search of a validation question, see `first_documents`
+    later = (
+        "notations",
+        "abbreviations",
+    )  # they move no search of a validation question, see `first_documents`
     bm25 = {key: value for key, value in manifest["bm25"].items() if key not in later}
     # version 4 adds notations only
     bm25["analyser"] = min(bm25["analyser"], 3)
