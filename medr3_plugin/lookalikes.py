@@ -46,9 +46,8 @@ def sub_seen(pattern: re.Pattern[str], by: Callable[[re.Match[str]], str], text:
     shape = look(text)
     pieces: list[str] = []
     done = 0
-    places: list[
-        int
-    ] = []  # of each character of the look, the one it stands for; found out for the first match
+    # of each character of the look, the place of the one it stands for; found out for the first match
+    places: list[int] = []
     for found in pattern.finditer(shape):
         places = places or [place for place, char in enumerate(text) for _ in look(char)]
         pieces += [text[done : places[found.start()]], by(found)]
