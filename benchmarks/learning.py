@@ -274,12 +274,10 @@ def weights_digest(folder: Path) -> str:
 def index_digest(data: Path) -> str:
     """What the searches of a run depend on: documents and analyser."""
     manifest = json.loads((data / "index/manifest.json").read_text(encoding="utf-8"))
-    later = (
-        "notations",
-        "abbreviations",
-    )  # they move no search of a validation question, see `first_documents`
+    # version 4 adds notations, and abbreviations came later: they move no search of a validation question, see
+    # `first_documents`
+    later = ("notations", "abbreviations")
     bm25 = {key: value for key, value in manifest["bm25"].items() if key not in later}
-    # version 4 adds notations only
     bm25["analyser"] = min(bm25["analyser"], 3)
     parts = json.dumps([manifest["documents"]["sha256"], bm25], sort_keys=True)
     return hashlib.sha256(parts.encode()).hexdigest()[:12]

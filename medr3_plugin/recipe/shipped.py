@@ -136,9 +136,8 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Any:
     GlobalHydra.instance().clear()
     try:
         with warnings.catch_warnings(), initialize_config_dir(str(recipe.folder), version_base=None):
-            warnings.simplefilter(
-                "ignore"
-            )  # hydra's, of a search path or `_self_`; what matters is an error below
+            # hydra's, of a search path or `_self_`; what matters is an error below
+            warnings.simplefilter("ignore")
             return hydra_compose(config_name=recipe.name, overrides=list(overrides))
     except UnicodeDecodeError as error:
         raise UserError(f"{recipe.folder}: a yaml file is not UTF-8 ({error}); save it as UTF-8") from error

@@ -241,7 +241,7 @@ def test_a_row_of_several_lines_is_named_by_its_first(tmp_path):
     [
         ({"answer": "x"}, "'question' is missing"),
         ({"question": "Q?"}, "'answer' or 'answers' is missing"),
-        ({"question": "Q?", "options": {"A": "x"}, "answer": "x"}, "two options or more"),
+        ({"question": "Q?", "options": {"A": "x"}, "answer": "x"}, "expected 2 to 26 options"),
         ({"question": "Q?", "options": {"A": "x", "B": "y"}}, "'answer_idx' is missing"),
         (
             {"question": "Q?", "option": {"A": "x", "B": "y", "C": "z"}, "answer": "AC"},

@@ -100,6 +100,15 @@ def test_what_verl_leaves_to_the_user(composed: Any, key: str, value: Any, says:
     assert (key, True) in [(where, says in message) for where, message in found]
 
 
+def test_verls_example_may_be_there(composed: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    usual = str(OmegaConf.select(OmegaConf.create(verl_defaults("dp")), "data.val_files"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = Path(usual).expanduser()
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert not any("not set" in message for _, message in findings(composed, {"data.val_files": usual}))
+
+
 def stage(**keys: Any) -> list[dict[str, Any]]:
     return [{"name": "joint", "until": {"max_steps": 1}, **keys}]
 

@@ -97,7 +97,7 @@ def unresolved(raw: Any, error: Any) -> Finding:
     message = str(error).partition("\n")[0].rpartition("while resolving interpolation: ")[2].strip('"')
     name = re.search(r"'([^']+)'|(?:type|value:) (\S+)", message)
     wanted = (name[1] or name[2]) if name else None
-    where = next((key for key, text in _texts(raw) if wanted and f"{wanted}" in text), error.full_key)
+    where = next((key for key, text in _texts(raw) if wanted and wanted in text), error.full_key)
     if message.startswith("Environment variable"):
         message += f": set it, or give a default, ${{oc.env:{wanted},DEFAULT}}"
     return Finding.error(str(where or "recipe"), message)
@@ -121,7 +121,7 @@ def _not_set(given: Any) -> Iterator[Finding]:
         texts = value if isinstance(value, list) else [value]
         if value is not None and not all(isinstance(text, str) for text in texts):
             yield Finding.error(key, f"a text is needed, or a list of them, got {shown(value)}")
-        elif value and value == _at(usual, key.split(".")):
+        elif value and value == _at(usual, key.split(".")) and not Path(texts[0]).expanduser().exists():
             yield Finding.error(key, f"not set, and a value is needed: verl's example is {shown(value)}")
 
 

@@ -236,9 +236,8 @@ class Abbreviations:
         """
         if not query.isascii():
             query = " ".join(_UNIT.findall(fold(GRAM_RUN.sub(r" \g<0> ", query))))
-        elif self._begun.isdisjoint(words) and not _TWO_CAPITALS.search(
-            query
-        ):  # NO is an abbreviation, no is none
+        # NO is an abbreviation, no is none
+        elif self._begun.isdisjoint(words) and not _TWO_CAPITALS.search(query):
             return
         written = query.translate(_WORDS).split()
         words = [word.lower() for word in written]
