@@ -188,7 +188,7 @@ def _leads(lead: list[str], question: Question) -> bool:
     text = " ".join(lead)
     if not lead or text in ("it", "that", "only", "we") or w.NUMBERING.fullmatch(text):
         return True
-    if w.ONE_OF_SEVERAL.search(text) or lead[-1] in ("was", "were"):
+    if w.ONE_OF_SEVERAL.search(text) or w.CONDITIONAL.search(text) or lead[-1] in ("was", "were"):
         return False
     own = [word for word in lead if stem(word) not in _PLAIN and word not in w.MARKS and not has_cjk(word)]
     if question.negative and own and w.NAMES_ANSWER.isdisjoint(lead):
@@ -258,7 +258,8 @@ def _is_plain_in_chinese(word: str, question: Question) -> bool:
 def _doubtful(words: list[str]) -> bool:
     """Whether one of the words doubts, or says something bad of an answer."""
     return any(
-        word in w.LOADED or (word.startswith(w.LOADED_STEMS) and stem(word) not in _PLAIN) for word in words
+        word in w.LOADED or word in w.BAD or (word.startswith(w.LOADED_STEMS) and stem(word) not in _PLAIN)
+        for word in words
     )
 
 

@@ -41,6 +41,7 @@ _KINDS = frozenset(
     )
 )
 _JOINS, _MAX_JOINED = frozenset(listed("and or to /")), 6
+_OF_CELLS = frozenset(listed("cell cells lymphocyte lymphocytes wave waves antigen virus"))
 # "A" and "I" before any other word are an article and a pronoun
 _AFTER_LETTER = frozenset(
     listed(
@@ -68,6 +69,7 @@ IMPRESSIONS = frozenset(
     )
 )
 _CHINESE_VERBS, _CHINESE_DENYING = frozenset("属作抑阻通引导增降减促"), frozenset("不未无没非除错误疑")
+_REASON_STARTS = frozenset(listed("it this that these those because since as he she they the there a an"))
 _DENYING = frozenset(listed("not incorrect wrong false unlikely less excluded ruled"))
 
 
@@ -233,10 +235,10 @@ def _is_letter(  # noqa: PLR0911 - one return a kind of surroundings
     if after.label >= 0:  # "A deformation", where the option says "a deformation"
         return raw != "A" or after.label == own
     if after.token.raw in (".", "!") and beyond is not None and beyond.token.raw[:1].islower():
-        return beyond.label >= 0  # not "C. difficile"
+        return beyond.text in _REASON_STARTS or beyond.label >= 0  # not "C. difficile"
     if after.token.kind != "word" or has_cjk(after.token.raw):
         return True
-    return follows in _AFTER_LETTER
+    return follows in _AFTER_LETTER or (raw not in "AI" and follows not in _OF_CELLS)
 
 
 def _together(pieces: list[_Piece]) -> list[_Piece]:

@@ -46,9 +46,14 @@ LOADED = frozenset(
         "not no never neither nor none without least un unlikely except wrong incorrect false other second "
         "differential rather versus or possible possibly perhaps maybe may might could if but either both s t "
         "whether unclear unknown cannot hard hardly difficult impossible worst poor little yet quite just even ever "
-        "still unlike against few nobody nothing another fails unless something anything else out lie lies later "
-        "afterwards rarely though although however while whereas despite nearly until ruled initially previously "
-        "formerly earlier thought believed barely seldom far people some others said reserved part partly "
+        "still unlike against few nobody nothing another fails unless something anything else out"
+    )
+)
+# these only beside an answer, as they may begin an explanation: "C, although others are used"
+BAD = frozenset(
+    listed(
+        "lie lies later afterwards rarely though although however while whereas despite nearly until ruled initially "
+        "previously formerly earlier thought believed barely seldom far people some others said reserved part partly "
         "partially poorly badly outdated"
     )
 )
@@ -84,6 +89,10 @@ NAMES_ANSWER = frozenset(listed("answer answers option choice exception"))
 # "Had there been fever, it would be ...", "Is it ..."
 CONDITIONS = frozenset(
     listed("had were should is are was do does did can could would if suppose who why what")
+)
+# "Fever would suggest C", but not "The best drug would be C" or "I would choose C"
+CONDITIONAL = re.compile(
+    r"\bwould (?!(?:most |mostlikely |best )?be\b|(?:say|choose|select|pick|recommend|suggest|go with|answer)$)(?!$)"
 )
 ONE_OF_SEVERAL = re.compile(
     r"\b(?:an?|one) (?:of|(?:[a-z]+ )?(?:option|choice|answer|diagnosis)(?! that| which| of))|"

@@ -544,7 +544,11 @@ def test_a_short_comment_on_a_choice_says_what_it_does(comment, expected):
     [
         ("C. Gout swells the toe.", 2), ("C. Gout follows high urate and limits walking.", 2),
         ("C. Gout needs checking.", None), ("C. Gout seems right.", None), ("C. Gout tablets", None),
-        ("C. Gout plus sepsis", None), ("C, which supports it poorly", None), ("C. Confirmed by nobody.", None),
+        ("C. it is a crystal arthritis", 2), ("The answer is C. it swells the toe", 2),
+        ("C selected", 2), ("C. difficile", None),
+        ("C, although it is weak in renal failure", 2), ("C - some patients need colchicine", 2),
+        ("That would make C right", None), ("C. Gout plus sepsis", None), ("C, which supports it poorly", None),
+        ("C. Confirmed by nobody.", None),
     ],
 )  # fmt: skip
 def test_a_verb_behind_letter_and_name_begins_an_explanation(answer, expected):
