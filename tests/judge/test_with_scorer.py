@@ -7,6 +7,7 @@ import re
 import pytest
 from chat_server import Cut, Refused, verdict_text
 
+from medr3_plugin.llm import stats
 from medr3_plugin.records import Sample
 from medr3_plugin.rewards.explain import explain
 from medr3_plugin.rewards.scorer import build_scorer
@@ -42,6 +43,13 @@ async def test_a_failing_judge_makes_its_samples_invalid_and_no_other(chat_serve
     assert broken.record.keys() == right.record.keys()
 
 
+@pytest.fixture
+def nothing_told(monkeypatch):
+    """What failed before is forgotten: an earlier test's server may have had this one's port."""
+    monkeypatch.setattr(stats, "_told", set())
+
+
+@pytest.mark.usefixtures("nothing_told")
 @pytest.mark.parametrize(
     ("step", "kind", "says"),
     [
