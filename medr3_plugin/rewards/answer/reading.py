@@ -280,8 +280,9 @@ def _tells(pieces: list[_Piece], i: int) -> bool:
     """Whether the words behind a name explain it: they begin with a verb, of the third person in English."""
     word = pieces[i].text
     if word in _CHINESE_VERBS:
-        rest = itertools.takewhile(lambda piece: piece.text != STOP, pieces[i : i + _MAX_TOLD])
-        return _CHINESE_DENYING.isdisjoint(piece.text for piece in rest)
+        rest = [*itertools.takewhile(lambda piece: piece.text != STOP, pieces[i : i + _MAX_TOLD])]
+        # beyond the limit, which keeps this linear, it could still be denied
+        return len(rest) < _MAX_TOLD and _CHINESE_DENYING.isdisjoint(piece.text for piece in rest)
     verb = word.isalpha() and len(word) > _SHORT and word[-1] == "s" and word[-2] not in "siu"
     tells = word in _VERBS or (verb and word not in _AFTER_LETTER | IMPRESSIONS)
     return tells and (i + 1 == len(pieces) or pieces[i + 1].text not in _DENYING)

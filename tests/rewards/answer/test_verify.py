@@ -559,6 +559,7 @@ def test_a_verb_behind_letter_and_name_begins_an_explanation(answer, expected):
     ("answer", "expected"),
     [
         ("C。呋塞米作用于髓袢升支粗段。", 2), ("选C，呋塞米属于袢利尿剂。", 2), ("本题选C，呋塞米抑制氯的重吸收。", 2),
+        ("C。呋塞米作用" + "极" * 70 + "不正确", None),
         ("C。呋塞米属于错误选项", None), ("C。呋塞米不正确", None), ("C。呋塞米或甘露醇", None),
         ("C。呋塞米和其他药", None), ("C。呋塞米作用较弱，也可选D", None),
     ],
