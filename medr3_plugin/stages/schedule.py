@@ -163,7 +163,7 @@ class Schedule(Section):
             raise UserError("medr3.stages: at least one stage is needed")
         if isinstance(stages, str) or not isinstance(stages, Sequence):
             raise UserError(
-                f"medr3.stages: must be a list of stages, each with name and until, got {stages!r}"
+                f"medr3.stages: must be a list such as [{{name: joint, until: {{max_steps: 100}}}}], got {stages!r}"
             )
         return validated(cls, {"stages": list(stages)}, "medr3")
 

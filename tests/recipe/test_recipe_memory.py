@@ -89,7 +89,7 @@ def test_size_from_a_config_file(tmp_path: Path) -> None:
 
 def test_parts_by_hand(size: ModelSize) -> None:
     parts = estimate(config(), size, 80).parts
-    assert parts["weights, gradients, optimizer"] == pytest.approx(7.62e9 * 16 / 8 / GIB)
+    assert parts["weights, gradients, optimizer"] == pytest.approx(7.62e9 * 16 / 8 / GIB, rel=0.001)
     # verl packs tokens x sequence parallelism and splits that, so each GPU holds the limit itself
     assert parts["logits"] == pytest.approx(8192 * 152_064 * 8 / GIB)
     assert parts["activations"] == pytest.approx(8192 * 3584 * 28 * 2 / GIB)

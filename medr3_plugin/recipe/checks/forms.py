@@ -131,24 +131,7 @@ def _wrong(given: Any) -> Iterator[Finding]:
         null = path in given and value is None
         if null or not (isinstance(value, Mapping | None) or _unresolved(value)):
             yield Finding.error(path, f"a section (`key: value` lines) is needed, got {shown(value)}")
-    yield from _stages(_at(given, ["medr3", "stages"]))
     yield from _unlike(given, verl_defaults(str(given.get("model_engine"))), "")
-
-
-def _stages(value: Any) -> Iterator[Finding]:
-    """Whether it may be a schedule; what is in it is checked by its own model."""
-    example = "{name: joint, until: {max_steps: 100}}"
-    if _unresolved(value):
-        return
-    if not isinstance(value or [], list):
-        yield Finding.error("medr3.stages", f"a list is needed: [{example}], got {shown(value)}")
-        return
-    for index, stage in enumerate(value or ()):
-        where = f"medr3.stages[{index}]"
-        if not isinstance(stage, dict):
-            yield Finding.error(where, f"a mapping is needed: {example}, got {shown(stage)}")
-        elif not stage.get("name"):
-            yield Finding.error(f"{where}.name", "a name is needed")
 
 
 def _unresolved(value: Any) -> bool:
