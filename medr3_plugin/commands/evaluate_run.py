@@ -59,8 +59,11 @@ class _Evaluation:
         self.judging = judge_options(recipe, options["judge"], options["judge_model"])
         extractor = read_options({"extractor": (recipe.get("reward") or {}).get("extractor") or {}}).extractor
         self.vocabularies = list(extractor.vocabularies)
+        environment = dict(recipe.get("environment") or {})
+        if options["max_searches"] is not None:
+            environment["max_searches"] = options["max_searches"]
         self.plan = Plan(
-            _environment(recipe, options["max_searches"]),
+            EnvironmentSettings.from_mapping(environment),
             options["response_length"] or recipe.get("response_length", 4096),
             options["samples"],
             Sampling(options["temperature"], options["top_p"], options["seed"]),
@@ -228,14 +231,6 @@ def _style(given: str | None, tools: Path | None) -> Any:
     if tools is not None and given not in (None, "tools"):
         raise UserError(f"--prompt {given}: the recipe calls tools and needs --prompt tools")
     return given if tools is None else "tools"
-
-
-def _environment(recipe: dict[str, Any], max_searches: int | None) -> EnvironmentSettings:
-    """Settings of the recipe's environment; the defaults without a recipe."""
-    section = recipe.get("environment") or {}
-    if max_searches is not None:
-        section = {**section, "max_searches": max_searches}
-    return EnvironmentSettings.from_mapping(section)
 
 
 def judge_options(recipe: dict[str, Any], judge: str | None, model: str) -> dict[str, Any]:

@@ -216,7 +216,12 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
     if bad > NAMED:
         print(f"error: and {bad - NAMED:,} more rows", file=sys.stderr)
     print(_summary(good, bad, failures, out), file=sys.stderr)
-    _warn_of_outside(outside, source)
+    if outside:
+        print(
+            f"warning: {source}: in {counted(len(outside), 'row')}, {outside[0]!r} the first, "
+            "the accepted answer is none of the options, so no rule decides: name the option by its letter or its text",
+            file=sys.stderr,
+        )
     if undecided:
         print(
             f"warning: {counted(undecided, 'answer')} counted as wrong because no rule decides: open answers need an "
@@ -236,15 +241,6 @@ def _written(out: Path) -> Iterator[TextIO]:
     else:
         with whole(out) as draft, draft.open("w", encoding="utf-8") as file:
             yield file
-
-
-def _warn_of_outside(outside: list[str], source: Path) -> None:
-    if outside:
-        print(
-            f"warning: {source}: in {counted(len(outside), 'row')}, {outside[0]!r} the first, "
-            "the accepted answer is none of the options, so no rule decides: name the option by its letter or its text",
-            file=sys.stderr,
-        )
 
 
 def _summary(good: int, bad: int, failures: Counter[str], out: Path) -> str:

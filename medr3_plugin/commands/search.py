@@ -46,8 +46,7 @@ def search(  # noqa: PLR0917
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per hit.")] = False,
 ) -> None:
     """Search an index or a Milvus collection and print the hits, best first."""
-    from medr3_plugin.retrieval.engine import Filters, open_index
-    from medr3_plugin.retrieval.milvus import open_collection
+    from medr3_plugin.retrieval.engine import Filters, SearchedPlace
     from medr3_plugin.yaml_section import validated
 
     if not query.strip():
@@ -56,11 +55,10 @@ def search(  # noqa: PLR0917
     wanted = {"min_evidence_level": min_level, "min_year": min_year, "max_year": max_year}
     filters = validated(Filters, {"sources": source or None, **wanted}, "filters")
     check_one_place(index, uri, ranking)
-    engine = (
-        open_collection(uri, collection, options, ranking=ranking)
-        if uri
-        else open_index(index or "", options)
+    place = SearchedPlace(
+        index=str(index or ""), uri=uri, collection=collection, ranking=ranking, search=options
     )
+    engine = place.opened()
     hits = engine.search([query], topk, filters)[0]
     engine.close()
     for rank, hit in enumerate(hits, 1):

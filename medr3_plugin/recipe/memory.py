@@ -56,7 +56,7 @@ def model_size(path: str) -> ModelSize | None:
         except (ValueError, OSError):
             return None
     published = published_config(path)
-    return published and _from_config(published)
+    return _from_config(published) if published else None
 
 
 def published_config(path: str) -> dict[str, Any] | None:
