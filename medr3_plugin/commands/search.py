@@ -46,7 +46,8 @@ def search(  # noqa: PLR0917
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per hit.")] = False,
 ) -> None:
     """Search an index or a Milvus collection and print the hits, best first."""
-    from medr3_plugin.retrieval.engine import Filters, SearchedPlace
+    from medr3_plugin.retrieval.engine import Filters
+    from medr3_plugin.retrieval.place import SearchedPlace
     from medr3_plugin.yaml_section import validated
 
     if not query.strip():

@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.client import RetrievalClient
-from medr3_plugin.retrieval.engine import SearchedPlace
+from medr3_plugin.retrieval.place import SearchedPlace
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
 from medr3_plugin.retrieval.serve.batching import Batcher
 from medr3_plugin.yaml_section import is_address, validated

@@ -8,7 +8,7 @@ import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
@@ -19,7 +19,6 @@ from medr3_plugin.retrieval.index import manifest as manifest_file
 from medr3_plugin.retrieval.index.filters import Filters
 from medr3_plugin.retrieval.index.lexical import LexicalIndex
 from medr3_plugin.retrieval.index.store import DocumentStore
-from medr3_plugin.retrieval.protocol import TOKEN_ENV
 from medr3_plugin.retrieval.rerank import CrossEncoderReranker, EvidencePrior
 from medr3_plugin.yaml_section import Section
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from medr3_plugin.retrieval.index.dense import DenseIndex
     from medr3_plugin.retrieval.index.encoder import EncoderConfig
 
-__all__ = ["Engine", "Filters", "IndexEngine", "SearchOptions", "SearchedPlace", "open_index"]
+__all__ = ["Engine", "Filters", "IndexEngine", "SearchOptions", "open_index"]
 
 
 logger = logging.getLogger(__name__)
@@ -78,40 +77,6 @@ class SearchOptions(Section):
             )
         now = {"path": self.encoder, "article_path": self.article_encoder, "device": self.device}
         return EncoderConfig(**{**recorded, **{name: value for name, value in now.items() if value}})
-
-
-class SearchedPlace(Section):
-    """An index folder or a Milvus collection, and how it is searched.
-
-    Attributes:
-        index: folder of a built index.
-        uri: in place of an index, the address of a Milvus server, `http://host:19530`, or a Milvus Lite file for one
-            process.
-        collection: collection filled by `medr3 index build --engine milvus`.
-        ranking: how a collection is ranked; null means `hybrid` if it has vectors, else `bm25`.
-        search: how it is searched, like the options of `medr3 serve`.
-    """
-
-    index: str = ""
-    uri: str = ""
-    collection: str = ""
-    ranking: Literal["bm25", "dense", "hybrid"] | None = None
-    search: SearchOptions = SearchOptions()
-
-    def opened(self, *, token_env: str = TOKEN_ENV, timeout_s: float = 30.0) -> Engine:
-        """The engine; raises as `open_index` and `milvus.open_collection` do, which has these arguments."""
-        if not self.uri:
-            return open_index(self.index, self.search)
-        from medr3_plugin.retrieval.milvus import open_collection
-
-        return open_collection(
-            self.uri,
-            self.collection,
-            self.search,
-            ranking=self.ranking,
-            token_env=token_env,
-            timeout_s=timeout_s,
-        )
 
 
 class Engine(ABC):

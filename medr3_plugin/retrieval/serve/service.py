@@ -22,7 +22,8 @@ from pydantic import Field, ValidationError
 from medr3_plugin import __version__
 from medr3_plugin.errors import RetrievalFailure, UserError, needs
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval.engine import Engine, SearchedPlace
+from medr3_plugin.retrieval.engine import Engine
+from medr3_plugin.retrieval.place import SearchedPlace
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, response_to_wire
 from medr3_plugin.retrieval.serve.batching import Batcher
 from medr3_plugin.retrieval.serve.metrics import ServiceMetrics
