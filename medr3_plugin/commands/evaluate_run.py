@@ -14,7 +14,7 @@ from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import InfrastructureFailure, UserError
 from medr3_plugin.evaluation.benchmarks import Question, load_benchmark
 from medr3_plugin.evaluation.chat_policy import NOTES, endpoint, find_api
-from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy
+from medr3_plugin.evaluation.policy import EndpointPolicy, Policy, Sampling, VllmPolicy
 from medr3_plugin.evaluation.rollout import Plan, Rollout, tag_rollout
 from medr3_plugin.evaluation.runner import API, SERVED, Rows, read_settings, run_benchmark, unfinished
 from medr3_plugin.evaluation.tool_rollout import tool_rollout
@@ -158,7 +158,7 @@ class _Evaluation:
             **({"vocabularies": self.vocabularies} if self.vocabularies else {}),
         }
 
-    async def _policy(self, tokenizer: Any, api: str, served: str) -> EndpointPolicy | VllmPolicy:
+    async def _policy(self, tokenizer: Any, api: str, served: str) -> Policy:
         if not api:
             longest = self.options["prompt_length"] + self.plan.response_length
             return VllmPolicy(self.options["model"], tokenizer, max_model_len=longest)
@@ -166,7 +166,7 @@ class _Evaluation:
         await policy.connect()
         return policy
 
-    def _rollout(self, policy: EndpointPolicy | VllmPolicy, backend: Any) -> Rollout:
+    def _rollout(self, policy: Policy, backend: Any) -> Rollout:
         if self.tools:
             return tool_rollout(policy, self.config, self.tools, self.retrieval(), self.plan)
 

@@ -9,25 +9,16 @@ from typing import Any
 
 from medr3_plugin import tables
 from medr3_plugin.environment.settings import EnvironmentSettings
-from medr3_plugin.errors import RowError, UserError
+from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks.finding import Finding, section
-from medr3_plugin.rewards.language import language
-from medr3_plugin.rows import sample_of
 from medr3_plugin.text import has_cjk
 
 WHERE = "language of the questions"
-_LOOKED_AT = 200  # questions of each file
 _NAMES = 5000  # lines of a vocabulary
 
 
-def english_only(config: Any, files: list[str]) -> Iterator[Finding]:
-    """One note that names these parts; none without Chinese questions or without such parts.
-
-    Args:
-        files: training and validation data; another check reports unreadable ones.
-    """
-    if not any(map(_is_chinese, files)):
-        return
+def english_only(config: Any) -> Iterator[Finding]:
+    """One note that names these parts, to be shown where questions are Chinese; none without such parts."""
     parts = []
     settings = section(config, "environment")
     lines = [name for name in EnvironmentSettings.model_fields if name.endswith("_line")]
@@ -45,16 +36,6 @@ def english_only(config: Any, files: list[str]) -> Iterator[Finding]:
         )
     if parts:
         yield Finding.note(WHERE, f"Chinese, but {'; '.join(parts)} (docs/DATA.md, Languages)")
-
-
-def _is_chinese(file: str) -> bool:
-    """Whether most of the first questions are."""
-    try:
-        rows = list(islice(tables.read_file(Path(file).expanduser()), _LOOKED_AT))
-        languages = [language(sample_of(row.data, row.where).question) for row in rows if not row.error]
-    except (UserError, RowError, OSError):
-        return False
-    return languages.count("zh") > len(languages) / 2
 
 
 def _holds_no_chinese(file: str) -> bool:
