@@ -25,7 +25,7 @@ def train(
     from medr3_plugin.launch import run_training
     from medr3_plugin.recipe.checks import check, other_verl
     from medr3_plugin.recipe.checks.finding import section
-    from medr3_plugin.recipe.checks.language import WHERE as LANGUAGE
+    from medr3_plugin.recipe.checks.rows import LANGUAGE
     from medr3_plugin.recipe.checks.sizes import FREE_MEMORY
     from medr3_plugin.recipe.shipped import compose, find_recipe
 

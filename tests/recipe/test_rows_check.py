@@ -11,9 +11,8 @@ from omegaconf import OmegaConf
 from small_tokenizer import tokenizer_of
 
 from medr3_plugin.recipe.checks.finding import Finding
-from medr3_plugin.recipe.checks.language import english_only
 from medr3_plugin.recipe.checks.prompts import prompts_fit
-from medr3_plugin.recipe.checks.rows import Rows
+from medr3_plugin.recipe.checks.rows import Rows, english_only
 from medr3_plugin.retrieval.index.build import build_index
 
 pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")

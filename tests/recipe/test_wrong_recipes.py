@@ -18,8 +18,8 @@ from recipe_findings import ACTOR, ROLLOUT, changed, errors
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks import check, check_config
-from medr3_plugin.recipe.checks.names import verl_defaults
-from medr3_plugin.recipe.checks.resume import resumes
+from medr3_plugin.recipe.checks.forms import verl_defaults
+from medr3_plugin.recipe.checks.parts import resumes
 from medr3_plugin.recipe.shipped import Recipe, WrongOverride, compose, find_recipe
 from medr3_plugin.stages.checkpoints import begin, mark_complete
 from medr3_plugin.stages.schedule import Schedule

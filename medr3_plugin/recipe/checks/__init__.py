@@ -16,11 +16,9 @@ from medr3_plugin.recipe.checks.choices import choices
 from medr3_plugin.recipe.checks.cluster import addresses, cpus, devices, milvus, packages, silent_servers
 from medr3_plugin.recipe.checks.files import files_exist
 from medr3_plugin.recipe.checks.finding import Finding
-from medr3_plugin.recipe.checks.forms import forms, unresolved
-from medr3_plugin.recipe.checks.names import unknown_keys
+from medr3_plugin.recipe.checks.forms import forms, unknown_keys, unresolved
 from medr3_plugin.recipe.checks.parallel import divisions, separate, transport
-from medr3_plugin.recipe.checks.parts import parts
-from medr3_plugin.recipe.checks.resume import resumes
+from medr3_plugin.recipe.checks.parts import parts, resumes
 from medr3_plugin.recipe.checks.sections import registrations, retrieval_options, sections, tools
 from medr3_plugin.recipe.checks.sizes import budgets, lengths, memory, memory_of_this_machine
 from medr3_plugin.recipe.shipped import Recipe, WrongOverride, compose

@@ -9,7 +9,7 @@ from typing import Any
 
 from medr3_plugin.errors import did_you_mean
 from medr3_plugin.recipe.checks.finding import Finding, section
-from medr3_plugin.recipe.checks.names import verl_defaults
+from medr3_plugin.recipe.checks.forms import verl_defaults
 from medr3_plugin.stages.schedule import MOST_TEMPERATURE
 from medr3_plugin.yaml_section import as_list
 

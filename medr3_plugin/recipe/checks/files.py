@@ -12,9 +12,8 @@ from typing import Any
 from medr3_plugin.errors import UserError, shown
 from medr3_plugin.knowledge.vocabulary import read_entries
 from medr3_plugin.recipe.checks.finding import Finding, needs_critic, section
-from medr3_plugin.recipe.checks.language import english_only
 from medr3_plugin.recipe.checks.prompts import prompts_fit
-from medr3_plugin.recipe.checks.rows import Rows
+from medr3_plugin.recipe.checks.rows import Rows, english_only
 from medr3_plugin.retrieval.engine import check_index
 from medr3_plugin.rewards.encoder import c0_for
 from medr3_plugin.yaml_section import as_list

@@ -1,4 +1,4 @@
-"""The rows of a run's data, read once: what the checks ask of them."""
+"""The rows of a run's data, read once: what the checks ask of them, and of a recipe whose questions are Chinese."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from medr3_plugin import tables
+from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import RowError, UserError
-from medr3_plugin.recipe.checks.finding import Finding
+from medr3_plugin.recipe.checks.finding import Finding, section
 from medr3_plugin.records import canonical_id
 from medr3_plugin.rewards.answer.names import is_outside
 from medr3_plugin.rewards.language import language
 from medr3_plugin.rows import sample_of
+from medr3_plugin.text import has_cjk
 
+LANGUAGE = "language of the questions"
+_NAMES = 5000  # lines of a vocabulary
 _SEARCHED = 1_000_000
 """Largest index that is searched for gold documents; larger ones are not checked."""
 _LOOKED_AT = 200
@@ -132,3 +137,32 @@ def indexed(index: Path, wanted: set[str]) -> set[str]:
         if len(store) > _SEARCHED:
             raise UserError(f"{index}: too large to look through")
     return set()
+
+
+def english_only(config: Any) -> Iterator[Finding]:
+    """One note that names these parts, to be shown where questions are Chinese; none without such parts."""
+    parts = []
+    settings = section(config, "environment")
+    lines = [name for name in EnvironmentSettings.model_fields if name.endswith("_line")]
+    if english := [name for name in lines if not has_cjk(str(settings.get(name) or ""))]:
+        parts.append(f"medr3.environment.{', '.join(english)}: the model is shown English lines")
+    vocabularies = section(config, "reward", "extractor").get("vocabularies") or ()
+    if without := [str(name) for name in vocabularies if _holds_no_chinese(str(name))]:
+        parts.append(f"the vocabulary {', '.join(without)} has no Chinese names")
+    encoder = str(section(config, "reward", "encoder").get("path") or "")
+    if "minilm" in encoder.lower() and "multilingual" not in encoder.lower():
+        parts.append(f"the encoder {Path(encoder).name}: use a multilingual one")
+    if section(config, "reward", "judge").get("kind", "rule") == "rule":
+        parts.append(
+            "the answer rules know fewer Chinese forms than English ones, and no judge reads the rest"
+        )
+    if parts:
+        yield Finding.note(LANGUAGE, f"Chinese, but {'; '.join(parts)} (docs/DATA.md, Languages)")
+
+
+def _holds_no_chinese(file: str) -> bool:
+    try:
+        rows = islice(tables.read_file(Path(file).expanduser()), _NAMES)
+        return not any(has_cjk(str(row.data)) for row in rows)
+    except (UserError, OSError):
+        return False

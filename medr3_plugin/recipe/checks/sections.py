@@ -31,8 +31,7 @@ def sections(config: Any) -> Iterator[Finding]:
     from medr3_plugin.rewards.options import read_options, reward_options, stage_options
     from medr3_plugin.rewards.record import KEYS
     from medr3_plugin.stages.judge_model import ask_through_the_manager
-    from medr3_plugin.stages.schedule import Schedule
-    from medr3_plugin.stages.settings import ProgressSettings
+    from medr3_plugin.stages.schedule import ProgressSettings, Schedule
 
     ours = section(config)
     if not ours:
@@ -82,8 +81,7 @@ def _with_place(finding: Finding) -> Finding:
     from medr3_plugin.judge.factory import JudgeOptions
     from medr3_plugin.retrieval.backend import BackendOptions
     from medr3_plugin.rewards.options import RewardOptions, StageOptions
-    from medr3_plugin.stages.schedule import StageSpec, Until
-    from medr3_plugin.stages.settings import ProgressSettings
+    from medr3_plugin.stages.schedule import ProgressSettings, StageSpec, Until
 
     known: dict[str, type[Section]] = {
         "medr3": ProgressSettings,

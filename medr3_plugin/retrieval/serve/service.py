@@ -27,8 +27,14 @@ from medr3_plugin.retrieval.place import SearchedPlace
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, response_to_wire
 from medr3_plugin.retrieval.serve.batching import Batcher
 from medr3_plugin.retrieval.serve.metrics import ServiceMetrics
-from medr3_plugin.retrieval.serve.openapi import openapi
-from medr3_plugin.retrieval.serve.requests import OneQuery, Refusal, RetrieveRequest, read_body, refused
+from medr3_plugin.retrieval.serve.requests import (
+    OneQuery,
+    Refusal,
+    RetrieveRequest,
+    openapi,
+    read_body,
+    refused,
+)
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
