@@ -145,10 +145,11 @@ def _tell(report: dict[str, Any], out: Path, *, skip_bad: bool) -> None:
 def vocab(out: Annotated[Path, typer.Option(help="Vocabulary file to write (.jsonl or .jsonl.gz).")]) -> None:
     """Write a vocabulary of HPO phenotypes and diseases, for the lexicon extractor and --offline references."""
     out_file(out, (*JSONL, *(f"{ending}.gz" for ending in JSONL)))
-    from medr3_plugin.data.quickstart import hpo, vocabulary
+    from medr3_plugin.data.quickstart import hpo
+    from medr3_plugin.data.quickstart.build import vocabulary
     from medr3_plugin.tables import write_jsonl
 
-    typer.echo(f"{out}: {counted(write_jsonl(vocabulary.entries(hpo.load()), out), 'row')}")
+    typer.echo(f"{out}: {counted(write_jsonl(vocabulary(hpo.load()), out), 'row')}")
 
 
 def quickstart(
