@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from medr3_plugin.commands.checks import JSONL, PARQUET, Stage, out_file, out_folder
-from medr3_plugin.commands.engine_options import SkipBad
+from medr3_plugin.commands.options import JSONL, PARQUET, SkipBad, Stage, out_file, out_folder
 from medr3_plugin.data.questions.prompts import Form, Style
 from medr3_plugin.errors import UserError, counted
 from medr3_plugin.hub_name import is_hub_name

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from medr3_plugin.commands.checks import out_folder
-from medr3_plugin.commands.engine_options import (
+from medr3_plugin.commands.options import (
     ArticleEncoder,
     ArticlePrefix,
     Device,
@@ -22,6 +21,7 @@ from medr3_plugin.commands.engine_options import (
     SkipBad,
     encoder_config,
     list_bad_rows,
+    out_folder,
 )
 from medr3_plugin.errors import UserError, counted
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from medr3_plugin.commands.checks import HTML, out_file
+from medr3_plugin.commands.options import HTML, out_file
 from medr3_plugin.errors import UserError
 
 

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
-from medr3_plugin.commands.checks import JSONL, Stage, endpoint, out_file
-from medr3_plugin.commands.engine_options import SkipBad
+from medr3_plugin.commands.options import JSONL, SkipBad, Stage, endpoint, out_file
 from medr3_plugin.errors import RowError, UserError, counted, needs
 from medr3_plugin.outputs import made, whole
 from medr3_plugin.tables import SUFFIXES, suffix_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medr3_plugin.commands.engine_options import (
+from medr3_plugin.commands.options import (
     ArticleEncoderNow,
     Device,
     EncoderNow,
