@@ -15,9 +15,8 @@ from medr3_plugin.errors import InfrastructureFailure, UserError
 from medr3_plugin.evaluation.benchmarks import Question, load_benchmark
 from medr3_plugin.evaluation.chat_policy import NOTES, endpoint, find_api
 from medr3_plugin.evaluation.policy import EndpointPolicy, Policy, Sampling, VllmPolicy
-from medr3_plugin.evaluation.rollout import Plan, Rollout, tag_rollout
+from medr3_plugin.evaluation.rollout import Plan, Rollout, tag_rollout, tool_rollout
 from medr3_plugin.evaluation.runner import API, SERVED, Rows, read_settings, run_benchmark, unfinished
-from medr3_plugin.evaluation.tool_rollout import tool_rollout
 from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.knowledge.vocabulary import Vocabulary
 from medr3_plugin.recipe.shipped import compose, find_recipe

@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.data import origin
-from medr3_plugin.data.layouts import DATASETS, Layout, mirage
+from medr3_plugin.data.layouts import DATASETS, Layout, check_origin, mirage
 from medr3_plugin.data.questions import parquet, prompts, reading
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.questions.overlap import Overlap, OverlapIndex, evaluation_rows
@@ -61,7 +60,7 @@ def load(
     rows = _of_part(
         dataset, list(reading.read(source, split=split, config=config, hub_file=layout.hub_file)), source
     )
-    origin.check(dataset, rows, source)
+    check_origin(dataset, rows, source)
     whole = layout.parser([row for row in rows if reading.MIRAGE_PART not in row.data])
 
     def parse(row: reading.RawRow) -> Item:
