@@ -32,7 +32,6 @@ from medr3_plugin.runs.files import (
     TRAJECTORIES,
     Labels,
     StageRecord,
-    metrics_line,
     trajectory_row,
 )
 from medr3_plugin.runs.step_metrics import StepSample, group_scores
@@ -73,7 +72,7 @@ class RunWriter:
 
     def append_metrics(self, labels: Labels, metrics: Mapping[str, Any]) -> None:
         """A line of metrics; values that are not finite numbers are left out."""
-        line = metrics_line(labels, metrics)
+        line = {**labels._asdict(), **metrics}
         self._append(METRICS, [{k: value for k, raw in line.items() if (value := _plain(raw)) is not None}])
 
     def append_trajectories(
