@@ -220,5 +220,5 @@ def _parquet(files: Sequence[str], least: int, without: set[str], rows: Rows) ->
             f"{rows.agents[loop]} has rows for the agent loop {loop}, which this recipe does not use: prepare it with "
             "--prompt tools for a recipe with a tool file, otherwise with search or plain",
         )
-    if files and there == list(files) and rows.count < least:
+    if files and rows.whole and rows.count < least:
         yield Finding.error(key, f"{rows.count} rows are fewer than data.train_batch_size {least}")
