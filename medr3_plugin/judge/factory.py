@@ -120,7 +120,13 @@ def _read(options: Mapping[str, Any]) -> JudgeOptions:
             f"{_WHERE}.api_key: keys do not belong in a config; put the key into an environment variable and "
             f"its name into {_WHERE}.api_key_env"
         )
-    return validated(JudgeOptions, options, _WHERE)
+    parsed = validated(JudgeOptions, options, _WHERE)
+    if "kind" not in parsed.model_fields_set and (parsed.base_url or parsed.address):
+        raise UserError(
+            f"{_WHERE}.kind: an address is given, but not the kind of judge, so no server would be asked; write "
+            f"kind: {'openai' if parsed.base_url else 'router'}, or kind: rule to do without"
+        )
+    return parsed
 
 
 def _base_url(options: JudgeOptions) -> str:

@@ -52,6 +52,8 @@ async def test_router_speaks_the_same_protocol(chat_server, monkeypatch, given):
     [
         ({"kind": "oracle"}, "medr3.reward.judge.kind"),
         ({"kind": "openai"}, "medr3.reward.judge.base_url"),
+        ({"base_url": "http://x/v1", "model": "m"}, "medr3.reward.judge.kind"),
+        ({"address": "127.0.0.1:1"}, "medr3.reward.judge.kind"),
         ({"kind": "openai", "base_url": "127.0.0.1:8000"}, "medr3.reward.judge.base_url"),
         ({"kind": "router"}, "medr3.reward.judge.address"),
         ({"kind": "rule", "modle": "x"}, "medr3.reward.judge.modle"),

@@ -306,8 +306,13 @@ def _end_of_pair(pieces: list[_Piece], start: int) -> int:
 
 
 _SPACE_IN_CJK = re.compile("(?<=[\u3400-\u9fff]) (?=[\u3400-\u9fff])")
+# "..., so C": its grounds are a sentence of their own, unless they are a condition or a guess
+_CONCLUDES = re.compile(" , (?=(?:故|所以|因此|因而)(?:本题|正确|最佳)?应?该?(?:选|答案))")
+_UNSETTLED = re.compile("[若如疑猜]|可能|不明|或许|大概")
 
 
 def sentences(reading: str) -> list[str]:
     """The sentences of a reading; Chinese characters written together as in running text."""
-    return [_SPACE_IN_CJK.sub("", part).strip() for part in reading.split(STOP) if part.strip()]
+    parts = (_SPACE_IN_CJK.sub("", part).strip() for part in reading.split(STOP))
+    split = ([part] if _UNSETTLED.search(part) else _CONCLUDES.split(part) for part in parts)
+    return [sentence for sentences in split for sentence in sentences if sentence]

@@ -562,6 +562,9 @@ def test_a_verb_behind_letter_and_name_begins_an_explanation(answer, expected):
         ("C。呋塞米作用" + "极" * 70 + "不正确", None),
         ("C。呋塞米属于错误选项", None), ("C。呋塞米不正确", None), ("C。呋塞米或甘露醇", None),
         ("C。呋塞米和其他药", None), ("C。呋塞米作用较弱，也可选D", None),
+        ("呋塞米属于袢利尿剂，故选C。", 2), ("呋塞米作用于髓袢，因此正确答案是C", 2), ("甘露醇作用于髓袢，故选D", 0),
+        ("呋塞米可能属于袢利尿剂，故选C", None), ("若呋塞米属于袢利尿剂，故选C", None), ("答案不明，故选C", None),
+        ("螺内酯属于袢利尿剂，故选C", None), ("呋塞米作用于髓袢，因此应选C，也可选D", None),
     ],
 )  # fmt: skip
 def test_so_it_does_in_chinese(answer, expected):
