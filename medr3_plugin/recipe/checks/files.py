@@ -205,20 +205,19 @@ def _parquet(files: Sequence[str], least: int, without: set[str], rows: Rows) ->
     key = rows.key
     if not files:
         yield Finding.error(key, "no file is given: make one with `medr3 data prepare`")
-    there = [file for file in files if Path(file).expanduser().is_file()]
     for file in files:
         if Path(file).expanduser().is_dir():
             yield Finding.error(key, f"{file} is a folder: give the parquet files in it")
-        elif file in there:
+        elif Path(file).expanduser().is_file():
             yield from rows.read(file)
         elif "://" not in file:
             yield _absent(key, "no such file:", file, _maker(file, "`medr3 data prepare`"))
-    rows.whole = rows.whole and there == list(files)
+    rows.whole = rows.whole and rows.opened == len(files)
     for loop in sorted(without.intersection(rows.agents)):
         yield Finding.error(
             key,
             f"{rows.agents[loop]} has rows for the agent loop {loop}, which this recipe does not use: prepare it with "
             "--prompt tools for a recipe with a tool file, otherwise with search or plain",
         )
-    if files and rows.whole and rows.count < least:
+    if files and rows.opened == len(files) and rows.count < least:
         yield Finding.error(key, f"{rows.count} rows are fewer than data.train_batch_size {least}")

@@ -34,7 +34,8 @@ class Rows:
     Attributes:
         key: names the files in findings.
         prompt: the column of the prompts.
-        whole: whether everything was read.
+        count: rows of the `opened` files.
+        whole: whether all of their rows could be read.
         sources: the datasets.
         agents: each agent loop that rows name, and the first file with such rows.
         gold: the gold documents.
@@ -44,6 +45,7 @@ class Rows:
 
     key: str
     prompt: str = "prompt"
+    opened: int = 0
     count: int = 0
     whole: bool = True
     sources: set[str] = field(default_factory=set)
@@ -66,6 +68,7 @@ class Rows:
             reason = f"{file} cannot be read as parquet ({error}): rewrite it with `medr3 data prepare`"
             yield Finding.error(self.key, reason)
             return
+        self.opened += 1
         self.count += table.metadata.num_rows
         if absent := sorted(set(columns) - set(table.schema_arrow.names)):
             yield Finding.error(self.key, f"{file} lacks the column {absent[0]!r}")
