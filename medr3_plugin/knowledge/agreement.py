@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import chain, repeat
 from typing import NamedTuple
@@ -27,6 +27,8 @@ _PASSIVE = re.compile(r"\b(?:by|from|due to|because of|after|with|of|in)\b|ç”±|è
 
 ENOUGH = 3
 """Fewest common content words of two clauses that speak of the same thing."""
+_CAUSING = frozenset(("caus", "provok", "precipitat", "induc"))
+"""What causes a thing at one dose may prevent it at another."""
 _CHINESE = "\u3400"
 _MOST = 0.6
 """Smallest share of the shorter clause's content words that are common."""
@@ -40,12 +42,17 @@ def enough(statement: Statement) -> int:
 
 
 class Fact(NamedTuple):
-    """A triple: the content words of its head alone and of its tail alone, whether it is negated, its directions."""
+    """A triple: the content words of its head alone and of its tail alone, whether it is negated, its directions.
+
+    Attributes:
+        how: content words of its relation that are no direction ("excretion" of "raises excretion of").
+    """
 
     head: frozenset[str]
     tail: frozenset[str]
     denied: bool
     turns: tuple[Direction, ...]
+    how: frozenset[str]
 
 
 class Said(NamedTuple):
@@ -131,71 +138,139 @@ class StatementIndex:
         return [self.statements[place] for place in sorted(common or ())]
 
 
-def agreement(own: Iterable[Statement], others: Sequence[StatementIndex]) -> Said:
+class OfFacts(NamedTuple):
+    """What statements say of facts.
+
+    Attributes:
+        said: number of facts that are stated, and that are denied.
+        stating: number of statements that state one.
+        speaking: number of statements that speak of one, whatever they say.
+        denying: the statements that deny one and state none.
+    """
+
+    said: Said
+    stating: int
+    speaking: int
+    denying: frozenset[Statement]
+
+
+def agreement(
+    own: Iterable[Statement],
+    others: Sequence[StatementIndex],
+    false: Set[Statement] = frozenset(),
+    *,
+    anywhere: bool = False,
+) -> Said:
     """How many of the own statements agree with one of the others, and how many contradict one.
 
     A statement that does both (two documents disagree) agrees. What is denied of a person contradicts nothing.
+
+    Args:
+        false: statements that are known to be false: they agree with nothing, and contradict those on the same matter.
+        anywhere: they contradict the others, in whatever words these put it.
 
     >>> from medr3_plugin.knowledge.statements import statements
     >>> facts = StatementIndex(statements("Thiazides raise serum urate. Urate crystals inflame joints."))
     >>> agreement(statements("Thiazides do not raise serum urate. The urate crystals inflame joints."), [facts])
     Said(agreeing=1, contradicting=1)
     """
-    agreeing = contradicting = 0
+    found = compared(own, others, false, anywhere=anywhere)
+    counts = Counter(agrees for _, agrees in found)
+    return Said(counts[True], counts[False])
+
+
+def compared(
+    own: Iterable[Statement],
+    others: Sequence[StatementIndex],
+    false: Set[Statement] = frozenset(),
+    *,
+    anywhere: bool = False,
+) -> Iterator[tuple[Statement, bool]]:
+    """The own statements that agree with one of the others (True) or contradict one (False); see `agreement`."""
     for statement in own:
-        spoken_of = False
+        spoken_of = anywhere and statement in false
         for other in others:
             if polarities := other.polarities(statement):
-                if statement.denied in polarities:
-                    agreeing += 1
+                if statement.denied in polarities and statement not in false:
+                    yield statement, True
                     break
                 spoken_of = True
         else:
             if spoken_of and not _of_a_person(statement.text):
-                contradicting += 1
-    return Said(agreeing, contradicting)
+                yield statement, False
 
 
 def fact(head: str, relation: str, tail: str) -> Fact:
     """A triple as a fact that statements can state."""
     of_head, of_tail = content_words(head), content_words(tail)
     words = f"{head} {relation} {tail}".replace("_", " ")
-    return Fact(of_head - of_tail or of_head, of_tail - of_head or of_tail, denies(words), directions(words))
+    how = frozenset(word for word in content_words(relation.replace("_", " ")) if not directions(word))
+    return Fact(
+        of_head - of_tail or of_head, of_tail - of_head or of_tail, denies(words), directions(words), how
+    )
 
 
-def stated(own: StatementIndex, facts: Sequence[Fact]) -> tuple[Said, int]:
-    """How many of `facts` the own statements state, and how many they deny; and how many statements state one.
+def stated(own: StatementIndex, facts: Sequence[Fact]) -> OfFacts:
+    """Which of `facts` the own statements state, and which they deny.
 
     A statement speaks of a fact if it holds half of the words of its head and of its tail, the head first (or in a
-    passive clause, anywhere). A fact that is stated and denied counts as denied.
+    passive clause, anywhere). A fact that is stated and denied counts as denied. "A lowers B" denies "A raises B". Of
+    "A lowers B" says "A does not clear B" nothing, and of "A raises the excretion of B" says "A loses B" nothing.
 
     >>> from medr3_plugin.knowledge.statements import statements
     >>> facts = [fact("alcohol", "raises", "serum urate"), fact("urate", "forms", "crystals")]
-    >>> stated(StatementIndex(statements("Alcohol raises the urate. Urate does not form crystals.")), facts)
+    >>> stated(StatementIndex(statements("Alcohol raises the urate. Urate does not form crystals.")), facts)[:2]
     (Said(agreeing=1, contradicting=1), 1)
+    >>> stated(StatementIndex(statements("Alcohol lowers the urate. Urate does not form crystals.")), facts).said
+    Said(agreeing=0, contradicting=2)
     """
-    agreeing, contradicting, stating = set(), set(), set()
-    for place, (head, tail, denied, turns) in enumerate(facts):
+    agreeing, contradicting, stating, denying = set(), set(), set(), set()
+    speaking: set[int] = set()
+    for place, (head, tail, denied, turns, how) in enumerate(facts):
         if not (of_head := own.naming_half[head]):
             continue
-        for number in of_head & own.naming_half[tail]:
+        of_both = of_head & own.naming_half[tail]
+        speaking |= of_both
+        for number in of_both:
             statement = own.statements[number]
-            if turns and opposite(
-                turns, directions(statement.text)
-            ):  # of the same things something else may be true
+            ways = directions(statement.text) if turns else ()
+            turned = opposite(turns, ways)
+            if turned:
+                between = directions(_between(statement.text, head, tail))
+                incomparable = (
+                    not how <= statement.words
+                    or not opposite(turns, between)
+                    or any(turn.word in _CAUSING for turn in between + turns)
+                )
+            else:
+                incomparable = bool(turns) and not ways and statement.denied != denied
+            if incomparable:  # of the same things something else may be true
                 continue
-            if statement.denied != denied:
-                if place not in contradicting and not _of_a_person(statement.text):
+            if statement.denied != (denied != turned):
+                if not _of_a_person(statement.text):
                     contradicting.add(place)
+                    denying.add(number)
             elif (place not in agreeing or number not in stating) and _in_order(statement.text, head, tail):
                 agreeing.add(place)
                 stating.add(number)
-    return Said(len(agreeing - contradicting), len(contradicting)), len(stating)
+    said = Said(len(agreeing - contradicting), len(contradicting))
+    denials = frozenset(own.statements[number] for number in denying - stating)
+    return OfFacts(said, len(stating), len(speaking), denials)
 
 
 @lru_cache(maxsize=8192)
 def _of_a_person(text: str) -> bool:
     return _PERSON.search(text) is not None
+
+
+def _between(text: str, head: frozenset[str], tail: frozenset[str]) -> str:
+    """What stands between head and tail; empty if the tail comes first."""
+    text = text.lower()
+    start, end = (
+        min((place for word in words if (place := text.find(word)) >= 0), default=-1)
+        for words in (head, tail)
+    )
+    return text[start:end] if start >= 0 else ""
 
 
 def _in_order(text: str, head: frozenset[str], tail: frozenset[str]) -> bool:

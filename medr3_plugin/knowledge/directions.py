@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 _UP = (
     r"increas|rais|rise|rising|rose\b|elevat|gain|activat|stimulat|agoni[sz]|open|dilat|widen|strengthen|improv|promot"
-    r"|enhanc|restor|caus|provok|precipitat|induc|high|accelerat|continu"
+    r"|enhanc|restor|caus|provok|precipitat|induc|high|accelerat|continu|prolong|longe|sensitiv"
 )
 _DOWN = (
     r"decreas|lower|reduc|fall|fell\b|drop|declin|inactivat|inhibit|block|antagoni[sz]|clos|constrict|narrow|weaken|worsen"
-    r"|impair|prevent|low\b|slow|stop|deplet|suppress|los[est]|deficien|lack"
+    r"|impair|prevent|low\b|slow|stop|deplet|suppress|los[est]|deficien|lack|shorten|resistan"
 )
 _UP_CHINESE = "升高|上升|增[加多高强大]|激活|激动|兴奋|促进|扩张|扩大|开放|恢复|酸化|加重"
 _DOWN_CHINESE = "缺乏|降低|下降|减[少低弱轻]|抑制|阻断|拮抗|收缩|缩小|关闭|失去|碱化|缓解"

@@ -24,7 +24,7 @@ _CHINESE_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 # the first character stands apart: a pattern that opens with a set of characters is searched for in half the time
 _CLAUSE_END = re.compile(
     r"[;；，、：,:abswiuABSWIU而因所但](?i:(?<=[;；，、：])|(?<=[,:])\s|(?<=\ba)(?:nd|lthough)\b|(?<=\bb)(?:ut|ecause)\b"
-    r"|(?<=\bs)(?:o|ince)\b|(?<=\bw)(?:hereas|hile|hich|hen)\b|(?<=\bi)f\b|(?<=\bu)ntil\b"
+    r"|(?<=\bs)(?:o|ince)\b|(?<=\bw)(?:hereas|hile|hich|hen|ithout(?= \w+ing\b))\b|(?<=\bi)f\b|(?<=\bu)ntil\b"
     r"|(?<=.而)且?|(?<=.因)此|(?<=.所)以|(?<=.但)是)"
 )
 # what denies a clause, as "with no fever" does not; "does not exclude" asserts
@@ -33,14 +33,14 @@ _DENIAL = re.compile(
     r"mistaken|myths?|nonsense|misconception|(?<!no )(?<!without )(?<!beyond )doubt\w*|dismiss\w*|irrelevant|"
     r"reject\w*|refut\w*|disagree\w*|rul(?:e|es|ed|ing) out|exclud\w+|unlikely|fail(?:s|ed)? to|"
     r"(?<!with )no (?!(?:other|doubt|wonder|question|matter|less|more|later|sooner)\b)|nothing to do with|"
-    r"(?:is|are|was|were|be|been) without)\b|\A\W*nor\b|n['’]t\b"
-    r"|不(?![仅但断同良全足适孕育齐稳])|没有|并非|未(?!来)|否认|排除|错误|有误|毫无|并无|无[关效益需]|谣言|误区",
+    r"(?:is|are|was|were|be|been) (?:without|absent)|(?:argu|speak|count)(?:e?s|ing|e)? against)\b|\A\W*nor\b|n['’]t\b"
+    r"|不(?![仅但断同良全足适孕育齐稳])|没有|并非|未(?!来)|否认|排除|错误|有误|毫无|并无|无[关效益需]|可能性[小低]|谣言|误区",
     re.IGNORECASE,
 )
 _MAY_DENY = Triggers(
     "not n't n’t never neither hardly false untrue wrong incorrect mistaken myth nonsense misconception doubt dismiss "
-    "irrelevant reject refut disagree rul exclud unlikely fail nor without nothing "
-    "不 没有 并非 未 否认 排除 错误 有误 无 谣言 误区",
+    "irrelevant reject refut disagree rul exclud unlikely fail nor without nothing absent against "
+    "不 没有 并非 未 否认 排除 错误 有误 无 可能性 谣言 误区",
     "no ",
 )
 # "none of the following is true: ..." denies everything after it, until the writer takes the word again
@@ -67,11 +67,15 @@ _DENIED_COMPLEMENT = re.compile(
     r"(?P<by>[^,;:.!?]*\bthat\b)[^,;:.!?]*|(?P<by_chinese>(?<![^，。；])\s*(?:并非|不认为|不相信|不是说))[^，。；]*",
     re.IGNORECASE,
 )
+_VERB = re.compile(r"\b(?:is|are|was|were|be|has|have|had)\b|是|为|有", re.IGNORECASE)
+"""Verbs too common to be content words: a clause with one is none of a list."""
 _SHORT = 9
 """Words of the longest sentence that can deny the one before it as a whole."""
 _CJK = re.compile("[\u3400-\u9fff]")
 _MAY_HOLD_CJK = re.compile("[\u2e80-\U0010ffff]")
 
+_MEMBER = 2
+"""Most content words of a member of a list."""
 _LONGEST = 40
 """Words of the longest clause that counts: a list of everything states nothing."""
 
@@ -178,14 +182,25 @@ def _read(sentence: str) -> _Sentence:
     before = denied_behind(sentence)
     sentence = asserted(sentence if before is None else before)
     may_deny = _MAY_DENY.in_text(sentence)
+    members = (
+        ""  # of a list that opens the sentence ("fever, rash and cough are ..."): all of them share its verb
+    )
     for clause in _CLAUSE_END.split(sentence):
         if clauses and may_deny and _takes_back(clause):  # "..., but that is wrong: ..."
             clauses = list(map(_opposite, clauses))
             continue
         bare, denials = without_denials(clause) if may_deny else (clause, 0)
         words = frozenset(stems(bare))
+        if not (clauses or denials or len(words) > _MEMBER or _VERB.search(clause)):
+            members += f"{clause},"
+            continue
+        if members:
+            words |= frozenset(stems(members))
         if words and len(words) <= _LONGEST:
-            clauses.append(Statement(words, (denials % 2 == 1) != (before is not None), clause))
+            clauses.append(Statement(words, (denials % 2 == 1) != (before is not None), members + clause))
+        members = ""
+    if members:
+        clauses.append(Statement(frozenset(stems(members)), before is not None, members))
     follows = _MAY_DENY_WHAT_FOLLOWS.in_text(sentence) and bool(_DENIES_WHAT_FOLLOWS.search(sentence))
     return _Sentence("", follows, sentence if before is None else "", tuple(clauses))
 

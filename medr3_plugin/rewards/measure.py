@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from medr3_plugin.knowledge.agreement import Fact, Said, StatementIndex, agreement, enough, fact, stated
+from medr3_plugin.knowledge.agreement import (
+    Fact,
+    OfFacts,
+    Said,
+    StatementIndex,
+    agreement,
+    enough,
+    fact,
+    stated,
+)
 from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.graph import Edge, Graph
 from medr3_plugin.knowledge.statements import Statement
@@ -40,29 +49,40 @@ class _Claims(NamedTuple):
     Attributes:
         own: without what was copied.
         written: all of them.
+        of_facts: what `written` says of each reference's facts.
+        false: those of `written` that deny a fact of a reference.
         evidence: what `written` agrees with and contradicts in the relevant documents.
         use: the same of the own ones after the first relevant document: what was said before cannot rest on it.
     """
 
-    own: list[Statement]
-    written: list[Statement]
+    own: StatementIndex
+    written: StatementIndex
+    of_facts: list[OfFacts]
+    false: frozenset[Statement]
     evidence: Said
     use: Said
 
     @classmethod
-    def of(cls, case: Case, relevant: Relevant) -> _Claims:
+    def of(cls, case: Case, relevant: Relevant, references: Sequence[_ReferenceView]) -> _Claims:
         thoughts = [piece for piece in case.own if piece.kind == "think" and case.scored]
         turns = [turn for turn in case.evidence.turns if not set(turn.shown).isdisjoint(relevant.documents)]
         came = min((turn.offset for turn in turns), default=0)
+        own = _comparable(claim for piece in thoughts for claim in piece.stated)
         written = _comparable(claim for piece in thoughts for claim in piece.written)
         after = _comparable(claim for piece in thoughts if piece.start >= came for claim in piece.stated)
         documents = [case.evidence.documents[identity].view.stated for identity in relevant.documents]
-        evidence = agreement(written, documents)
+        index = StatementIndex(written)
+        of_facts = [stated(index, reference.facts) for reference in references]
+        false = frozenset().union(*(found.denying for found in of_facts))
+        shown = bool(documents)
+        evidence = agreement(written, documents, false, anywhere=shown)
         return cls(
-            _comparable(claim for piece in thoughts for claim in piece.stated),
-            written,
+            index if own == written else StatementIndex(own),
+            index,
+            of_facts,
+            false,
             evidence,
-            evidence if after == written else agreement(after, documents),
+            evidence if after == written else agreement(after, documents, false, anywhere=shown),
         )
 
 
@@ -95,7 +115,7 @@ class Measure:
         references = [self._reference(reference.triples) for reference in case.sample.references]
         known = [Facts(reference.graph.edges, reference.retrieved) for reference in references]
         relevant = find_relevant(case.sample, case.evidence, known, self._finder)
-        claims = _Claims.of(case, relevant)
+        claims = _Claims.of(case, relevant, references)
         reasoning = self._reasoning(case, case.graph, references, cosines, claims)
         retrieval = retrieval_score(
             case.evidence,
@@ -104,6 +124,7 @@ class Measure:
             case.own,
             finder=self._finder,
             weights=case.formula.options.retrieval,
+            false=claims.false,
         )
         value, supported = coordination(
             case.graph.edges,
@@ -111,7 +132,7 @@ class Measure:
             lambda edge: not case.evidence.stating_edge(edge).isdisjoint(relevant.documents),
             claims.use,
             claims.evidence,
-            len(claims.own),
+            len(claims.own.statements),
         )
         case.record.update(
             reasoning=reasoning.total,
@@ -150,39 +171,33 @@ class Measure:
             return best_reference(
                 graph, graphs, [centred(cosine, 0.0) for cosine in cosines], nothing, Said(), options
             )
-        own = StatementIndex(claims.own)
-        written = own if claims.written == claims.own else StatementIndex(claims.written)
         given = case.sample.triples is not None
         return best_reference(
             graph,
             graphs,
             [centred(cosine, self._c0) for cosine in cosines],
             [
-                self._stated(own, written, view, reference, given=given)
-                for view, reference in zip(references, case.sample.references, strict=True)
+                self._stated(claims, found, view, reference, given=given)
+                for found, view, reference in zip(
+                    claims.of_facts, references, case.sample.references, strict=True
+                )
             ],
             claims.evidence,
             options,
         )
 
     def _stated(
-        self,
-        own: StatementIndex,
-        written: StatementIndex,
-        view: _ReferenceView,
-        reference: Reference,
-        *,
-        given: bool,
+        self, claims: _Claims, found: OfFacts, view: _ReferenceView, reference: Reference, *, given: bool
     ) -> Stated:
         """The statements against one reference; a graph that is `given` speaks for itself."""
-        facts, stating = stated(own, view.facts)
-        of_written = facts if written is own else stated(written, view.facts)[0]
-        of_text = (
-            agreement(written.statements, [self.view(reference.text).stated]) if reference.text else Said()
-        )
+        own = found if claims.own is claims.written else stated(claims.own, view.facts)
         if given:
-            facts, stating = Said(), 0
-        return Stated(facts, stating, len(own.statements), of_written.plus(of_text))
+            own = OfFacts(Said(), 0, 0, frozenset())
+        texts = [self.view(reference.text).stated] if reference.text else []
+        of_text = agreement(claims.written.statements, texts, claims.false)
+        return Stated(
+            own.said, own.stating, own.speaking, len(claims.own.statements), found.said.plus(of_text)
+        )
 
     def _answer_entities(self, case: Case) -> set[str]:
         """Entities that the model's answer names, and the answer as a whole."""

@@ -128,7 +128,7 @@ class RetrievalWeights(Weights):
         quality: mean evidence level of the relevant documents found.
         coverage: share of the needed evidence that was found.
         utilisation: share of the relevant documents that were used, less those that were contradicted.
-        breadth: share of the searches that brought a relevant document which none before had.
+        breadth: share of the searches that brought a relevant document, new to the model and then taken up.
     """
 
     quality: NonNegative = 0.1

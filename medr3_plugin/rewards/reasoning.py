@@ -38,31 +38,35 @@ class Stated:
 
     Attributes:
         facts: facts of the reference's graph that they state, and that they deny.
-        stating: statements that state one.
+        stating: statements that state one, and `speaking` those that speak of one, whatever they say.
         statements: all of them.
         written: agreement of all that was written, copies included, with the reference's facts and text.
     """
 
     facts: Said
     stating: int
+    speaking: int
     statements: int
     written: Said
 
 
-NOTHING_STATED = Stated(Said(), 0, 0, Said())
+NOTHING_STATED = Stated(Said(), 0, 0, 0, Said())
 
 
 def fact_jaccard(stated: Stated, facts: int) -> float:
     """Jaccard index of the model's statements and the reference's facts, facts that are denied counted against it.
 
-    Two of four facts stated, one denied, by six statements: (2 − 1) / (4 + 6 − 2)
+    As many statements on other things as there are facts cost nothing: there is more to say of a case.
 
-    >>> fact_jaccard(Stated(Said(2, 1), stating=2, statements=6, written=Said(2, 1)), 4)
-    0.125
+    Two of four facts stated, one denied, beside three statements on other things, or seven, three too many:
+
+    >>> [fact_jaccard(Stated(Said(2, 1), 2, speaking=3, statements=3 + n, written=Said(2, 1)), 4) for n in (3, 7)]
+    [0.2, 0.125]
     """
     common = min(stated.facts.agreeing, stated.stating)
     signed = common - stated.facts.contradicting
-    return max(0.0, signed / (facts + stated.statements - common)) if common else 0.0
+    needless = max(0, stated.statements - stated.speaking - facts)
+    return max(0.0, signed / (facts + stated.speaking - common + needless)) if common else 0.0
 
 
 def best_reference(  # noqa: PLR0917 - one argument a term

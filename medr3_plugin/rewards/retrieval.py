@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from medr3_plugin.knowledge.agreement import agreement
+from medr3_plugin.knowledge.agreement import agreement, compared
 from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.graph import Edge
-from medr3_plugin.knowledge.statements import content_words, denies
+from medr3_plugin.knowledge.statements import Statement, content_words, denies
 from medr3_plugin.knowledge.text import sentences
 from medr3_plugin.records import Sample, canonical_id, gold_found
 from medr3_plugin.retrieval.corpus.evidence import HIGHEST
@@ -57,17 +57,17 @@ def utilisation(relevant: Collection[str], used: Mapping[str, float]) -> float:
     return sum(used.get(identity, 0.0) for identity in relevant) / len(relevant) if relevant else 0.0
 
 
-def breadth(returned: Sequence[Sequence[str]], relevant: Collection[str]) -> float:
-    """Share of the searches that brought a relevant document which none before had; 0 without a search.
+def breadth(returned: Sequence[Sequence[str]], taken_up: Collection[str]) -> float:
+    """Share of the searches that brought a document which is taken up and which none before had; 0 without a search.
 
-    A search that brings noise, or nothing new, lowers it. How many documents a search brings is the service's choice,
-    not the model's, and does not count.
+    One that brings noise, nothing new, or what the model passes over lowers it. How many documents a search brings is
+    the service's choice, not the model's, and does not count.
 
     Args:
         returned: for each search the ids of the documents that came back.
-        relevant: ids of the relevant documents.
+        taken_up: ids of the relevant documents that the model used or contradicted.
 
-    The first search brought two relevant documents; the second one of them again, and one that is not:
+    The first search brought two such documents; the second one of them again, and one that is not:
 
     >>> breadth([["a", "b"], ["b", "c"]], {"a", "b"})
     0.5
@@ -75,7 +75,7 @@ def breadth(returned: Sequence[Sequence[str]], relevant: Collection[str]) -> flo
     known: set[str] = set()
     bringing = 0
     for ids in returned:
-        new = set(ids).intersection(relevant) - known
+        new = set(ids).intersection(taken_up) - known
         bringing += bool(new)
         known |= new
     return bringing / len(returned) if returned else 0.0
@@ -182,22 +182,24 @@ def retrieval_score(
     *,
     finder: EntityFinder,
     weights: RetrievalWeights,
+    false: Set[Statement] = frozenset(),
 ) -> RetrievalScore:
     """Measure T; all zero without a relevant document.
 
     Args:
         given: the question and the model's answer: naming what they name uses no document.
         own: the model's own words, see `evidence.own_texts`.
+        false: statements of it that deny a known fact: they use no document.
     """
     if not relevant.documents:
         return RetrievalScore()
     documents = evidence.documents
-    used = _used(evidence, relevant.documents, given, own, finder)
+    used = _used(evidence, relevant.documents, given, own, finder=finder, false=false)
     parts = {
         "quality": quality([documents[identity].document.evidence_level for identity in relevant.documents]),
         "coverage": relevant.coverage,
         "utilisation": utilisation(relevant.documents, used),
-        "breadth": breadth([turn.returned for turn in evidence.turns], relevant.documents),
+        "breadth": breadth([turn.returned for turn in evidence.turns], used),
     }
     weighted = weights.model_dump()
     total = sum(weighted[name] * value for name, value in parts.items()) / sum(weighted.values())
@@ -209,12 +211,15 @@ def _used(
     relevant: Sequence[str],
     given: Sequence[TextView],
     own: Sequence[OwnText],
+    *,
     finder: EntityFinder,
+    false: Set[Statement],
 ) -> dict[str, float]:
     """How far the model's words after them use the relevant documents, see `utilisation`.
 
     A document is used if words after it agree with one of its statements, and half if they assert something of an
     entity that it brought: one that is neither in the question, the answer or the query nor was named or shown before.
+    It is contradicted by what no other relevant document says.
     """
     own = [piece for piece in own if piece.kind != "answer"]
     entities = [_entities(piece.text, finder) for piece in own]
@@ -224,6 +229,7 @@ def _used(
     nothing_copied = all(piece.stated == piece.written for piece in own)
     used: dict[str, float] = {}
     seen: set[str] = set()
+    views = {identity: evidence.documents[identity].view.stated for identity in relevant}
     for turn in evidence.turns:
         asked = TextView(turn.query, finder)
         known |= {
@@ -237,17 +243,19 @@ def _used(
         for identity in turn.shown:
             if identity in relevant and identity not in seen:
                 seen.add(identity)
-                states = [evidence.documents[identity].view.stated]
-                said = agreement((statement for i in later for statement in own[i].stated), states)
-                written = (
-                    said
-                    if nothing_copied
-                    else agreement((statement for i in later for statement in own[i].written), states)
-                )
+                view = views[identity]
+                written = list(compared((claim for i in later for claim in own[i].written), [view], false))
+                others = [other for other in views.values() if other is not view]
+                denied = [claim for claim, agrees in written if not agrees]
+                contradicting = sum(not agreement([claim], others, false).agreeing for claim in denied)
+                agreeing = len(written) - len(denied)
                 brought = any(identity in evidence.mentioning(entity) for entity in asserted - known)
-                if written.contradicting and written.contradicting >= written.agreeing:
+                if contradicting and contradicting >= agreeing:
                     used[identity] = -1.0
-                elif said.agreeing:
+                elif agreeing and (
+                    nothing_copied
+                    or agreement((claim for i in later for claim in own[i].stated), [view], false).agreeing
+                ):
                     used[identity] = 1.0
                 elif brought:
                     used[identity] = NAMED

@@ -136,3 +136,72 @@ def test_another_no_in_the_sentence_is_no_contradiction(document, honest):
 def test_a_fact_is_denied_as_a_statement_is(triple):
     own = StatementIndex(statements(" ".join(triple).replace("_", " ")))
     assert stated(own, [fact(*triple)])[0] == Said(1, 0)
+
+
+def said_of(text, *triple):
+    return stated(StatementIndex(statements(text)), [fact(*triple)]).said
+
+
+@pytest.mark.parametrize(
+    ("text", "triple"),
+    [
+        ("Osimertinib shortened progression-free survival.", ("osimertinib", "prolongs", "survival")),
+        (
+            "Exon 19 deletions are resistant to osimertinib.",
+            ("exon 19 deletion", "sensitive to", "osimertinib"),
+        ),
+        ("Allopurinol raises serum urate.", ("allopurinol", "lowers", "serum urate")),
+        ("噻嗪类利尿剂降低血尿酸。", ("噻嗪类利尿剂", "升高", "血尿酸")),
+    ],
+)
+def test_a_fact_turned_round_is_denied(text, triple):
+    assert said_of(text, *triple) == Said(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "triple"),
+    [
+        ("The cirrhotic liver cannot clear ammonia.", ("cirrhotic liver", "reduces clearance of", "ammonia")),
+        ("硬化的肝脏又清除不了氨。", ("肝硬化", "降低", "氨的清除")),
+        (
+            "Isoniazid makes the kidney lose pyridoxine.",
+            ("isoniazid", "increases excretion of", "pyridoxine"),
+        ),
+        ("Diarrhea and memory loss form the triad of pellagra.", ("pellagra", "causes", "diarrhea")),
+        (
+            "Calcium gluconate protects the heart within minutes without lowering potassium.",
+            ("calcium gluconate", "does not lower", "potassium"),
+        ),
+    ],
+)
+def test_the_same_in_other_words_denies_no_fact(text, triple):
+    assert not said_of(text, *triple).contradicting
+
+
+@pytest.mark.parametrize(
+    ("text", "triple"),
+    [
+        (
+            "Absent speech and ataxia are not seen in Angelman syndrome.",
+            ("Angelman syndrome", "has", "absent speech"),
+        ),
+        (
+            "Inappropriate laughter argues against Angelman syndrome.",
+            ("Angelman syndrome", "has", "laughter"),
+        ),
+        ("Ophthalmoplegia is absent in Wernicke encephalopathy.", ("Wernicke", "has", "ophthalmoplegia")),
+        ("胸痛和肺栓塞的可能性小。", ("肺栓塞", "引起", "胸痛")),
+    ],
+)
+def test_a_list_shares_its_verb_and_what_denies_it(text, triple):
+    assert said_of(text, *triple) == Said(0, 1)
+
+
+def test_what_denies_a_fact_does_not_agree_with_a_document():
+    found = statements("Exon 19 deletions are resistant to osimertinib.")
+    document = [StatementIndex(statements("Osimertinib in exon 19 deletions."))]
+    assert agreement(found, document) == Said(1, 0)
+    assert agreement(found, document, frozenset(found)) == Said(0, 1)
+    elsewhere = [StatementIndex(statements("Survival was longer."))]
+    assert agreement(found, elsewhere, frozenset(found)) == Said()
+    assert agreement(found, elsewhere, frozenset(found), anywhere=True) == Said(0, 1)

@@ -66,7 +66,7 @@ ASSERTED = [
 
 
 def of_statements(text):
-    said, _ = stated(StatementIndex(statements(text)), FACTS)
+    said = stated(StatementIndex(statements(text)), FACTS).said
     return said.agreeing, said.contradicting
 
 

@@ -12,6 +12,10 @@ purpose of each stage: reasoning, whether what is said is true, complete and lea
 what is needed was searched, found (good evidence before weak) and used: no search 0, off topic 1 to 2, found but not
 used or denied 2 to 4, used in part 5 to 7, used 8 to 9; joint, both. F differs: weak evidence that is used, evidence
 that is dismissed, something irrelevant that is cited, two searches.
+
+`graded/fourth_*.jsonl`, again written and graded without a look at the code: fourteen questions, two in Chinese, with
+the environment's own text around documents. A to E as above, F two searches of which one finds nothing, G documents
+set aside, H documents copied, I padded with other facts, J every option searched and dismissed.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ from medr3_plugin.rewards.scorer import build_scorer
 FOLDER = Path(__file__).parent / "graded"
 # lower than in docs/FIDELITY.md, where a sentence encoder is in use; here there is none
 GOALS = {"reasoning": 0.5, "retrieval": 0.8, "joint": 0.6}
-FURTHER_GOALS = {"reasoning": 0.45, "retrieval": 0.7, "joint": 0.55}
+FURTHER_GOALS = {"reasoning": 0.6, "retrieval": 0.75, "joint": 0.65}
 SETS = {
     "development": GOALS,
     "held_out": GOALS,
@@ -37,9 +41,11 @@ SETS = {
     "further_held_out": FURTHER_GOALS,
     "third_development": GOALS | {"retrieval": 0.85},
     "third_held_out": GOALS | {"retrieval": 0.85},
+    "fourth_development": FURTHER_GOALS,
+    "fourth_held_out": FURTHER_GOALS,
 }
-KNOWN = {"wilson"}
-"""Questions where contradiction scores above good reasoning: it denies in words the document does not use."""
+KNOWN = {"egfr", "vitamind"}
+"""Questions where, without an encoder, contradiction beats good reasoning without a search: it misreads numbers."""
 
 
 def scored(name, stage):

@@ -100,9 +100,9 @@ def test_naming_the_answer_is_no_use(answer):
 @pytest.mark.parametrize(
     ("text", "relevant"),
     [
-        ("Botulinum toxin causes flaccid paralysis.", 0.0),  # what another diagnosis would be
-        ("Tetanospasmin blocks interneurons.", 1.0),
-        ("Less release of glycine causes spasm, while botulinum toxin causes flaccid paralysis.", 1.0),
+        ("Botulinum toxin causes flaccid paralysis.", False),  # what another diagnosis would be
+        ("Tetanospasmin blocks interneurons.", True),
+        ("Less release of glycine causes spasm, while botulinum toxin causes flaccid paralysis.", True),
     ],
 )
 def test_documents_on_something_else_alone_are_not_relevant(text, relevant):
@@ -122,4 +122,41 @@ def test_documents_on_something_else_alone_are_not_relevant(text, relevant):
         stage="retrieval",
     )
     record = asyncio.run(build_scorer({}).score([sample]))[0].record
-    assert record["retrieval_breadth"] == relevant and (record["retrieval_coverage"] > 0) == bool(relevant)
+    assert (record["retrieval_coverage"] > 0) == relevant
+
+
+def test_what_another_document_says_contradicts_none_on_another_subject():
+    angelman = Document(
+        "a", "Frequent inappropriate laughter and absent speech are typical of Angelman syndrome."
+    )
+    rett = Document("r", "Laughter and absent speech are not typical of Rett syndrome. Hand wringing is.")
+    text = "Frequent laughter and absent speech are typical of Angelman syndrome. Rett syndrome has hand wringing."
+    sample = Sample(
+        "1",
+        "Which syndrome?",
+        "<think><search>laughter</search>"
+        f"<document>{angelman.text}</document><document>{rett.text}</document> {text}</think><answer>A</answer>",
+        ("Angelman syndrome",),
+        gold_docs=("a", "r"),
+        searches=(SearchTurn("laughter", (Hit(angelman, 1.0), Hit(rett, 0.9)), ("a", "r")),),
+        stage="retrieval",
+        forged=False,
+    )
+    [scored] = asyncio.run(build_scorer({}).score([sample]))
+    assert scored.record["retrieval_utilisation"] >= 0.5
+
+
+@pytest.mark.parametrize(("own", "breadth"), [(USE, 1.0), ("I leave that aside.", 0.0)])
+def test_a_search_counts_if_what_it_brought_is_taken_up(own, breadth):
+    sample = Sample(
+        "1",
+        "Which drug lowers the level in this man?",
+        f"<think><search>gout</search>{SHOWN} {own}</think><answer>the second one</answer>",
+        ("the second one",),
+        gold_docs=("d1",),
+        searches=(SearchTurn("gout", (Hit(DOCUMENT, 1.0),), ("d1",)),),
+        stage="retrieval",
+        forged=False,
+    )
+    [scored] = asyncio.run(build_scorer({}).score([sample]))
+    assert scored.record["retrieval_breadth"] == breadth
