@@ -24,8 +24,7 @@ from typing import Any
 import numpy as np
 
 from medr3_plugin.retrieval.engine import open_index
-from medr3_plugin.retrieval.fusion import reciprocal_rank_fusion
-from medr3_plugin.retrieval.hybrid import HybridRetriever
+from medr3_plugin.retrieval.hybrid import HybridRetriever, reciprocal_rank_fusion
 from medr3_plugin.retrieval.index import dense_build, vectors
 from medr3_plugin.retrieval.index.build import build_index
 from medr3_plugin.retrieval.index.dense import DenseIndex

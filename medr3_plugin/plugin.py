@@ -14,8 +14,8 @@ reward manager            `medr3`                     `verl_adapters.reward_mana
 agent loop                `medr3_search`              `environment.agent_loop`
 agent loop                `medr3_tool`                `environment.tool_loop`
 trainer mode              `medr3_progressive`         `stages.trainer`
-trainer mode              `medr3_colocate_async`      `stages.async_trainer`
-trainer mode              `medr3_separate_async`      `stages.async_trainer`
+trainer mode              `medr3_colocate_async`      `stages.trainer`
+trainer mode              `medr3_separate_async`      `stages.trainer`
 advantage estimator       `medr3_grpo`                `verl_adapters.advantage`
 platform                  `cpu`                       `platform_cpu` (only if `VERL_PLATFORM=cpu`)
 ========================  ==========================  =============================================
@@ -45,7 +45,6 @@ def _register_agent_loop(module: ModuleType) -> None:
 
 def _register_trainer(_: ModuleType) -> None:
     importlib.import_module("medr3_plugin.stages.trainer")  # registers itself
-    importlib.import_module("medr3_plugin.stages.async_trainer")
 
 
 def _register_advantage(module: ModuleType) -> None:

@@ -18,7 +18,7 @@ from command_line import main
 
 import medr3_plugin
 from medr3_plugin.cli import command_line
-from medr3_plugin.commands.examples import EXAMPLES
+from medr3_plugin.commands import EXAMPLES
 from medr3_plugin.commands.help import GROUPS, NEEDS, OPTION_GROUPS
 from medr3_plugin.errors import JudgeFailure, RetrievalFailure, RunFailed, UserError
 from medr3_plugin.retrieval.index.build import build_index

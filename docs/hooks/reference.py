@@ -33,8 +33,7 @@ def sections() -> list[Section]:
     from medr3_plugin.judge.factory import JudgeOptions
     from medr3_plugin.retrieval.backend import BackendOptions
     from medr3_plugin.rewards.options import RewardOptions
-    from medr3_plugin.stages.schedule import StageSpec
-    from medr3_plugin.stages.settings import ProgressSettings
+    from medr3_plugin.stages.schedule import ProgressSettings, StageSpec
 
     return [
         Section("medr3", ProgressSettings),

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from medr3_plugin.commands.checks import Structured, endpoint, out_folder
-from medr3_plugin.commands.engine_options import SkipBad, list_bad_rows
+from medr3_plugin.commands.options import SkipBad, Structured, endpoint, list_bad_rows, out_folder
 from medr3_plugin.errors import counted
 
 if TYPE_CHECKING:

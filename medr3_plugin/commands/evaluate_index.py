@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from medr3_plugin.commands.engine_options import (
+from medr3_plugin.commands.options import (
     ArticleEncoder,
     ArticlePrefix,
     Device,

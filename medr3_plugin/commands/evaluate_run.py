@@ -14,10 +14,9 @@ from medr3_plugin.environment.settings import EnvironmentSettings
 from medr3_plugin.errors import InfrastructureFailure, UserError
 from medr3_plugin.evaluation.benchmarks import Question, load_benchmark
 from medr3_plugin.evaluation.chat_policy import NOTES, endpoint, find_api
-from medr3_plugin.evaluation.policy import EndpointPolicy, Sampling, VllmPolicy
-from medr3_plugin.evaluation.rollout import Plan, Rollout, tag_rollout
+from medr3_plugin.evaluation.policy import EndpointPolicy, Policy, Sampling, VllmPolicy
+from medr3_plugin.evaluation.rollout import Plan, Rollout, tag_rollout, tool_rollout
 from medr3_plugin.evaluation.runner import API, SERVED, Rows, read_settings, run_benchmark, unfinished
-from medr3_plugin.evaluation.tool_rollout import tool_rollout
 from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.knowledge.vocabulary import Vocabulary
 from medr3_plugin.recipe.shipped import compose, find_recipe
@@ -59,8 +58,11 @@ class _Evaluation:
         self.judging = judge_options(recipe, options["judge"], options["judge_model"])
         extractor = read_options({"extractor": (recipe.get("reward") or {}).get("extractor") or {}}).extractor
         self.vocabularies = list(extractor.vocabularies)
+        environment = dict(recipe.get("environment") or {})
+        if options["max_searches"] is not None:
+            environment["max_searches"] = options["max_searches"]
         self.plan = Plan(
-            _environment(recipe, options["max_searches"]),
+            EnvironmentSettings.from_mapping(environment),
             options["response_length"] or recipe.get("response_length", 4096),
             options["samples"],
             Sampling(options["temperature"], options["top_p"], options["seed"]),
@@ -155,7 +157,7 @@ class _Evaluation:
             **({"vocabularies": self.vocabularies} if self.vocabularies else {}),
         }
 
-    async def _policy(self, tokenizer: Any, api: str, served: str) -> EndpointPolicy | VllmPolicy:
+    async def _policy(self, tokenizer: Any, api: str, served: str) -> Policy:
         if not api:
             longest = self.options["prompt_length"] + self.plan.response_length
             return VllmPolicy(self.options["model"], tokenizer, max_model_len=longest)
@@ -163,7 +165,7 @@ class _Evaluation:
         await policy.connect()
         return policy
 
-    def _rollout(self, policy: EndpointPolicy | VllmPolicy, backend: Any) -> Rollout:
+    def _rollout(self, policy: Policy, backend: Any) -> Rollout:
         if self.tools:
             return tool_rollout(policy, self.config, self.tools, self.retrieval(), self.plan)
 
@@ -228,14 +230,6 @@ def _style(given: str | None, tools: Path | None) -> Any:
     if tools is not None and given not in (None, "tools"):
         raise UserError(f"--prompt {given}: the recipe calls tools and needs --prompt tools")
     return given if tools is None else "tools"
-
-
-def _environment(recipe: dict[str, Any], max_searches: int | None) -> EnvironmentSettings:
-    """Settings of the recipe's environment; the defaults without a recipe."""
-    section = recipe.get("environment") or {}
-    if max_searches is not None:
-        section = {**section, "max_searches": max_searches}
-    return EnvironmentSettings.from_mapping(section)
 
 
 def judge_options(recipe: dict[str, Any], judge: str | None, model: str) -> dict[str, Any]:

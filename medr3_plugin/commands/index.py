@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from medr3_plugin.commands.checks import out_folder
-from medr3_plugin.commands.engine_options import (
+from medr3_plugin.commands.options import (
     ArticleEncoder,
     ArticlePrefix,
     Device,
@@ -22,6 +21,7 @@ from medr3_plugin.commands.engine_options import (
     SkipBad,
     encoder_config,
     list_bad_rows,
+    out_folder,
 )
 from medr3_plugin.errors import UserError, counted
 
@@ -202,8 +202,10 @@ def info(
         typer.echo(f"abbreviations that the corpus defines: {abbreviations:,}")
     for note in _notes(manifest["documents"]):
         typer.echo(note)
-    for line in _corpus_lines(manifest):
-        typer.echo(line)
+    for part in manifest.get("built_from", {}).get("corpus", ()):
+        typer.echo(f"built from {part['source']}")
+        for name, file in part["files"].items():
+            typer.echo(f"   {name}: {file['bytes']:,} bytes, sha256 {file['sha256']}")
     typer.echo(_size(manifest))
     typer.echo("files are intact" + ("" if verify else " (large ones sampled)"))
 
@@ -255,10 +257,3 @@ def _notes(documents: dict[str, Any]) -> Iterator[str]:
             "hit returns its whole text, and only its beginning fits into a prompt or an encoder; "
             "--chunk-tokens 256 cuts them into passages"
         )
-
-
-def _corpus_lines(manifest: dict[str, Any]) -> Iterator[str]:
-    for part in manifest.get("built_from", {}).get("corpus", ()):
-        yield f"built from {part['source']}"
-        for name, file in part["files"].items():
-            yield f"   {name}: {file['bytes']:,} bytes, sha256 {file['sha256']}"

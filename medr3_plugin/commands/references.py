@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medr3_plugin.commands.checks import PARQUET, Structured, endpoint, out_file
+from medr3_plugin.commands.options import PARQUET, Structured, endpoint, out_file
 from medr3_plugin.data.questions.prompts import Form, Style
 from medr3_plugin.errors import UserError
 

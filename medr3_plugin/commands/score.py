@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
-from medr3_plugin.commands.checks import JSONL, Stage, endpoint, out_file
-from medr3_plugin.commands.engine_options import SkipBad
+from medr3_plugin.commands.options import JSONL, SkipBad, Stage, endpoint, out_file
 from medr3_plugin.errors import RowError, UserError, counted, needs
 from medr3_plugin.outputs import made, whole
 from medr3_plugin.tables import SUFFIXES, suffix_of
@@ -216,7 +215,12 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
     if bad > NAMED:
         print(f"error: and {bad - NAMED:,} more rows", file=sys.stderr)
     print(_summary(good, bad, failures, out), file=sys.stderr)
-    _warn_of_outside(outside, source)
+    if outside:
+        print(
+            f"warning: {source}: in {counted(len(outside), 'row')}, {outside[0]!r} the first, "
+            "the accepted answer is none of the options, so no rule decides: name the option by its letter or its text",
+            file=sys.stderr,
+        )
     if undecided:
         print(
             f"warning: {counted(undecided, 'answer')} counted as wrong because no rule decides: open answers need an "
@@ -236,15 +240,6 @@ def _written(out: Path) -> Iterator[TextIO]:
     else:
         with whole(out) as draft, draft.open("w", encoding="utf-8") as file:
             yield file
-
-
-def _warn_of_outside(outside: list[str], source: Path) -> None:
-    if outside:
-        print(
-            f"warning: {source}: in {counted(len(outside), 'row')}, {outside[0]!r} the first, "
-            "the accepted answer is none of the options, so no rule decides: name the option by its letter or its text",
-            file=sys.stderr,
-        )
 
 
 def _summary(good: int, bad: int, failures: Counter[str], out: Path) -> str:

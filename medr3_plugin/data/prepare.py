@@ -16,11 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.data import origin
-from medr3_plugin.data.layouts import DATASETS, Layout, mirage
-from medr3_plugin.data.questions import evaluation_sets, parquet, prompts, reading
+from medr3_plugin.data.layouts import DATASETS, Layout, check_origin, mirage
+from medr3_plugin.data.questions import parquet, prompts, reading
 from medr3_plugin.data.questions.items import Item
-from medr3_plugin.data.questions.overlap import Overlap, OverlapIndex
+from medr3_plugin.data.questions.overlap import Overlap, OverlapIndex, evaluation_rows
 from medr3_plugin.errors import RowError, RowSkipped, UserError
 from medr3_plugin.outputs import whole, write_json
 from medr3_plugin.rows import references_of
@@ -61,7 +60,7 @@ def load(
     rows = _of_part(
         dataset, list(reading.read(source, split=split, config=config, hub_file=layout.hub_file)), source
     )
-    origin.check(dataset, rows, source)
+    check_origin(dataset, rows, source)
     whole = layout.parser([row for row in rows if reading.MIRAGE_PART not in row.data])
 
     def parse(row: reading.RawRow) -> Item:
@@ -178,7 +177,7 @@ def remove_overlaps(loaded: Loaded, against: Iterable[str]) -> None:
     """
     index = OverlapIndex()
     for source in against:
-        for row, item in evaluation_sets.read(source):
+        for row, item in evaluation_rows(source):
             if item:
                 index.add(item, source)
             else:

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from medr3_plugin.environment.episode import Generate, Generation
 from medr3_plugin.errors import InfrastructureFailure, needs
@@ -35,25 +35,6 @@ class Sampling:
     temperature: float = 0.6
     top_p: float = 0.9
     seed: int = 0
-
-
-class Policy(Protocol):
-    """A model to evaluate."""
-
-    tokenizer: Any
-
-    def sampler(self, sampling: Sampling, number: int, prompt: Sequence[Message], /) -> Generate:
-        """The generator for one trajectory.
-
-        Args:
-            number: which of the question's samples it is, from 0.
-            prompt: the messages behind the prompt's tokens; a last one of the assistant begins the response.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Free it."""
-        ...
 
 
 def trajectory_seed(sampling: Sampling, number: int, prompt: Sequence[Message]) -> int:
@@ -162,7 +143,12 @@ class EndpointPolicy:
         self.model = models[0]["id"]
 
     def sampler(self, sampling: Sampling, number: int, prompt: Sequence[Message]) -> Generate:
-        """The generator for one trajectory; each of its turns has a seed of its own."""
+        """The generator for one trajectory; each of its turns has a seed of its own.
+
+        Args:
+            number: which of the question's samples it is, from 0.
+            prompt: the messages behind the prompt's tokens; a last one of the assistant begins the response.
+        """
         seeds = itertools.count(trajectory_seed(sampling, number, prompt))
 
         async def generate(token_ids: list[int], *, stop: list[str], max_tokens: int) -> Generation:
@@ -242,7 +228,7 @@ class VllmPolicy:
         self._errors: tuple[type[Exception], ...] = (EngineDeadError, EngineGenerateError)
 
     def sampler(self, sampling: Sampling, number: int, prompt: Sequence[Message]) -> Generate:
-        """The generator for one trajectory; each of its turns has a seed of its own."""
+        """See `EndpointPolicy.sampler`."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -272,3 +258,7 @@ class VllmPolicy:
     async def close(self) -> None:
         """Stop the engine."""
         self._engine.shutdown()
+
+
+Policy = EndpointPolicy | VllmPolicy
+"""A model to evaluate."""

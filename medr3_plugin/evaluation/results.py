@@ -78,6 +78,7 @@ def _result(name: str, rows: Sequence[Mapping[str, Any]], seed: int) -> Benchmar
     if not valid:
         return None
     scores = question_scores(valid)
+    verdicts = [(row.get("reasons") or {}).get("answer") or {} for row in valid]
     recalls = [row["gold_recall"] for row in valid if row["gold_recall"] is not None]
 
     def mean(values: Sequence[float]) -> float:
@@ -88,7 +89,7 @@ def _result(name: str, rows: Sequence[Mapping[str, Any]], seed: int) -> Benchmar
         questions=len(scores),
         samples=len(valid),
         invalid=len(rows) - len(valid),
-        undecided=sum(_is_undecided(row) for row in valid),
+        undecided=sum(verdict.get("source") == UNDECIDED for verdict in verdicts),
         accuracy=share_interval(list(scores.values()), seed=seed),
         n=1 + max(row["sample"] for row in rows),
         pass_at_n=mean([float(score > 0) for score in scores.values()]),
@@ -102,11 +103,6 @@ def _result(name: str, rows: Sequence[Mapping[str, Any]], seed: int) -> Benchmar
         generated_tokens=mean([row["generated_tokens"] for row in valid]),
         inserted_tokens=mean([row["inserted_tokens"] for row in valid]),
     )
-
-
-def _is_undecided(row: Mapping[str, Any]) -> bool:
-    verdict = (row.get("reasons") or {}).get("answer") or {}
-    return bool(verdict.get("source") == UNDECIDED)
 
 
 def missing(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, int]) -> dict[str, tuple[int, int]]:

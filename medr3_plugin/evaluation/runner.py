@@ -119,7 +119,7 @@ def unfinished(
         (question, number)
         for question in questions
         for number in range(samples)
-        if not _is_done(rows.rows.get((benchmark, question.sample.id, number)))
+        if not (row := rows.rows.get((benchmark, question.sample.id, number))) or row["reward"]["valid"] <= 0
     ]
 
 
@@ -182,10 +182,6 @@ async def run_benchmark(
             task.cancel()
         bar.close()
     return last_failure
-
-
-def _is_done(row: Mapping[str, Any] | None) -> bool:
-    return row is not None and row["reward"]["valid"] > 0
 
 
 async def _judged(

@@ -92,7 +92,8 @@ def markdown(
     parts = [f"## {label}\n", _markdown_table(head, body)]
     parts += [f"\n{note}\n" for note in notes]
     if len(results) > 1:
-        parts.append(f"\nMean accuracy over benchmarks: {100 * _average(results):.1f} %\n")
+        mean = sum(r.accuracy.mean for r in results) / len(results)
+        parts.append(f"\nMean accuracy over benchmarks: {100 * mean:.1f} %\n")
     if compared:
         rows = []
         for name, c in compared.items():
@@ -151,10 +152,6 @@ def latex(
     ]
     lines += [" & ".join([_tex(label), *cells]) + " \\\\", "\\bottomrule", "\\end{tabular}", ""]
     return "\n".join(lines)
-
-
-def _average(results: Sequence[BenchmarkResult]) -> float:
-    return sum(r.accuracy.mean for r in results) / len(results)
 
 
 def _markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -15,7 +15,7 @@ judge or search failed. This function sees text only, and cannot leave a sample 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -56,7 +56,7 @@ async def compute_score(
     sample = make_sample(data_source, solution_str, ground_truth, extra_info or {})
     if stage:
         sample = replace(sample, stage=stage)
-    [scored] = await _scorer(json.dumps(_plain(options or {}), sort_keys=True)).score([sample])
+    [scored] = await _scorer(json.dumps(options or {}, default=_plain, sort_keys=True)).score([sample])
     if not scored.record["valid"]:
         raise InfrastructureFailure(f"no verdict on sample {sample.id}: {', '.join(scored.failures)}")
     return {key: float(value) for key, value in scored.record.items()}
@@ -88,10 +88,6 @@ def _scorer(options: str) -> Scorer:
     return build_scorer(json.loads(options))
 
 
-def _plain(value: Any) -> Any:
-    """Dicts and lists for the containers of omegaconf."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(item) for item in value]
-    return value
+def _plain(container: Any) -> Any:
+    """A dict or list for a container of omegaconf."""
+    return dict(container) if isinstance(container, Mapping) else list(container)

@@ -19,9 +19,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from medr3_plugin.errors import InfrastructureFailure, JudgeFailure, UserError
-from medr3_plugin.llm.server_failure import without_credentials
 from medr3_plugin.llm.stats import current
-from medr3_plugin.llm.transport import PerLoop, Transport
+from medr3_plugin.llm.transport import PerLoop, Transport, without_credentials
 
 DEFAULT_KEY_VARIABLE = "MEDR3_JUDGE_API_KEY"
 Structured = Literal["json_schema", "json_object", "none"]

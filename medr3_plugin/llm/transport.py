@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary
 
 import aiohttp
 
 from medr3_plugin.errors import InfrastructureFailure, JudgeFailure
-from medr3_plugin.llm.server_failure import RefusedError, is_gone, may_pass, proxy_of, quoted
 from medr3_plugin.llm.stats import current, note_failure
 from medr3_plugin.retries import Tries, asked_wait
 
@@ -21,6 +23,8 @@ Body = Mapping[str, Any] | None
 
 BACKOFF_S = (1.5, 20.0)  # see `retries.Tries`
 _MAX_REPLY_BYTES = 4_000_000
+_MAX_SAID = 300  # characters of a server's message that are passed on
+_SECRET = re.compile(r"(?i)\b(?:bearer\s+[\w.~+/=-]{6,}|(?:sk|hf|pk|gsk|nvapi|xai)[-_][\w*.-]{6,})")
 
 
 @dataclass
@@ -152,3 +156,54 @@ class Transport:
         failure = JudgeFailure(f"{self.name} {what}", kind=kind)
         note_failure(failure, self.name)
         return failure
+
+
+class RefusedError(Exception):
+    """The server answered with another status than 200."""
+
+    def __init__(self, status: int, text: str, retry_after: str) -> None:
+        super().__init__(f"{status}: {text}")
+        self.status = status
+        self.retry_after = retry_after
+
+
+def is_gone(kind: str) -> bool:
+    """Whether a failure of this kind says that the server will not answer the next request either."""
+    return kind in {"connection", "timeout", "status_401", "status_402", "status_403", "status_404"} or (
+        kind.startswith("status_5")
+    )
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether to send again."""
+    if isinstance(error, RefusedError):
+        return error.status in (408, 429) or error.status >= 500
+    return not isinstance(error, aiohttp.InvalidURL)
+
+
+def quoted(text: str, key: str | None) -> str:
+    """What a server said, short and on one line, without keys: servers repeat the one they refuse."""
+    try:
+        said = json.loads(text)
+        for field in ("error", "message", "detail"):
+            said = said[field] if isinstance(said, dict) and said.get(field) else said
+        text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        pass
+    text = " ".join(text.split())
+    if key:
+        text = text.replace(key, "***")
+    return _SECRET.sub("***", text)[:_MAX_SAID].rstrip(" .;")
+
+
+def without_credentials(url: str) -> str:
+    """`url` without user and password."""
+    return re.sub(r"(?<=//)[^/@]*@", "", url)
+
+
+def proxy_of(url: str) -> str | None:
+    """The proxy that the environment names for `url`."""
+    address = urlsplit(url)
+    if proxy_bypass(address.hostname or ""):
+        return None
+    return getproxies().get(address.scheme)

@@ -40,14 +40,8 @@ class Estimate(NamedTuple):
     parts: Mapping[str, float]
 
 
-# published dimensions; positions are the base model's
-_KNOWN = {
-    "qwen2.5-1.5b": ModelSize(1.54e9, 1536, 28, 151_936, 256, 12, 2, 131_072),
-    "qwen2.5-7b": ModelSize(7.62e9, 3584, 28, 152_064, 512, 28, 4, 131_072),
-    "qwen2.5-14b": ModelSize(14.77e9, 5120, 48, 152_064, 1024, 40, 8, 131_072),
-    "llama-3.1-8b": ModelSize(8.03e9, 4096, 32, 128_256, 1024, 32, 8, 131_072),
-    "qwen3-8b": ModelSize(8.19e9, 4096, 36, 151_936, 1024, 32, 8, 40_960),
-}
+_PUBLISHED = Path(__file__).with_name("published_models.json")
+"""Configurations of the models that shipped recipes name, in Hugging Face's form; positions are the base model's."""
 
 
 def model_size(path: str) -> ModelSize | None:
@@ -61,13 +55,16 @@ def model_size(path: str) -> ModelSize | None:
             return _from_config(json.loads(config_file.read_text(encoding="utf-8")))
         except (ValueError, OSError):
             return None
-    return _KNOWN.get(base_name(path))
+    published = published_config(path)
+    return _from_config(published) if published else None
 
 
-def base_name(path: str) -> str:
-    """The model's family and size: `qwen2.5-7b` of `Qwen/Qwen2.5-7B-Instruct`."""
+def published_config(path: str) -> dict[str, Any] | None:
+    """The configuration of a well-known hub name (`Qwen/Qwen2.5-7B-Instruct` is `qwen2.5-7b`); None for any other."""
     last = path.rstrip("/").rpartition("/")[2].lower()
-    return re.sub(r"-(instruct|base)\b.*$", "", last).replace("meta-", "")
+    family_and_size = re.sub(r"-(instruct|base)\b.*$", "", last).replace("meta-", "")
+    found: dict[str, Any] | None = json.loads(_PUBLISHED.read_text(encoding="utf-8")).get(family_and_size)
+    return found
 
 
 def _from_config(config: Mapping[str, Any]) -> ModelSize | None:

@@ -10,6 +10,7 @@ that process; nothing is opened before the first search.
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import threading
@@ -20,10 +21,10 @@ from pydantic import Field, model_validator
 
 from medr3_plugin.records import Hit
 from medr3_plugin.retrieval.client import RetrievalClient
-from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_index
+from medr3_plugin.retrieval.place import SearchedPlace
 from medr3_plugin.retrieval.protocol import TOKEN_ENV
 from medr3_plugin.retrieval.serve.batching import Batcher
-from medr3_plugin.yaml_section import Section, is_address, validated
+from medr3_plugin.yaml_section import is_address, validated
 
 if TYPE_CHECKING:
     from medr3_plugin.retrieval.index.filters import Filters
@@ -54,19 +55,14 @@ class RetrievalBackend(Protocol):
         ...
 
 
-class BackendOptions(Section):
+class BackendOptions(SearchedPlace):
     """The yaml section `medr3.retrieval`, as far as the backend is concerned.
 
     Attributes:
         backend: `inprocess` (index opened in this process), `http` (a running `medr3 serve`), `ray` (an index
             served by actors of the training cluster) or `milvus` (a collection of a Milvus server). If left out, a
             `url` implies `http` and a `uri` implies `milvus`.
-        index: folder of a built index (`inprocess`, `ray`).
         url: address of the service (`http`).
-        uri: address of the server, `http://host:19530`, or a Milvus Lite file for one process (`milvus`).
-        collection: collection filled by `medr3 index build --engine milvus` (`milvus`).
-        ranking: how a collection is ranked; null means `hybrid` if it has vectors, else `bm25` (`milvus`).
-        search: how the index is searched (`inprocess`, `ray`, `milvus`), like the options of `medr3 serve`.
         timeout_s: deadline of one search, including retries.
         retries: retries for any failure; null means until the deadline while the service is unreachable, otherwise
             depending on the failure (`http`).
@@ -78,12 +74,7 @@ class BackendOptions(Section):
     """
 
     backend: Literal["inprocess", "http", "ray", "milvus"] = "inprocess"
-    index: str = ""
     url: str = ""
-    uri: str = ""
-    collection: str = ""
-    ranking: Literal["bm25", "dense", "hybrid"] | None = None
-    search: SearchOptions = SearchOptions()
     timeout_s: float = Field(30.0, gt=0)
     retries: int | None = Field(None, ge=0)
     token_env: str = TOKEN_ENV
@@ -175,19 +166,6 @@ def _build(options: BackendOptions) -> RetrievalBackend:
 
         return RayBackend(options)
 
-    return InProcessBackend(Batcher(lambda: _open(options)), options.timeout_s)
-
-
-def _open(options: BackendOptions) -> Engine:
-    if options.backend != "milvus":
-        return open_index(options.index, options.search)
-    from medr3_plugin.retrieval.milvus import open_collection
-
-    return open_collection(
-        options.uri,
-        options.collection,
-        options.search,
-        ranking=options.ranking,
-        token_env=options.token_env,
-        timeout_s=options.timeout_s,
-    )
+    place = options if options.backend == "milvus" else options.model_copy(update={"uri": ""})
+    engine = functools.partial(place.opened, token_env=options.token_env, timeout_s=options.timeout_s)
+    return InProcessBackend(Batcher(engine), options.timeout_s)

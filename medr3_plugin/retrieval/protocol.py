@@ -39,17 +39,12 @@ def request_to_wire(queries: Sequence[str], topk: int, filters: Filters | None =
     return body
 
 
-def document_to_wire(document: Document) -> dict[str, Any]:
-    """A document as the service sends it: its columns, the corpus's extra columns, and `contents`."""
-    contents = f"{' '.join(document.title.split())}\n{document.text}"
-    return {**document.row(), "contents": contents}
-
-
 def response_to_wire(results: Sequence[Sequence[Hit]], *, return_scores: bool) -> dict[str, Any]:
     """The body of a response for `results`, one sequence of hits per query."""
 
     def shown(hit: Hit) -> dict[str, Any]:
-        document = document_to_wire(hit.document)
+        contents = f"{' '.join(hit.document.title.split())}\n{hit.document.text}"
+        document = {**hit.document.row(), "contents": contents}
         return {"document": document, "score": _finite(hit.score)} if return_scores else document
 
     return {"result": [[shown(hit) for hit in hits] for hits in results]}
@@ -101,11 +96,6 @@ def turns_from_json(text: str) -> tuple[SearchTurn, ...]:
     return tuple(turns)
 
 
-def _other_ids(document: Document) -> dict[str, Any]:
-    """The columns that gold documents may be known by; the others do not travel with a trajectory."""
-    return {name: value for name, value in document.extra.items() if name.lower() in ID_COLUMNS}
-
-
 def _finite(score: float) -> float:
     # JSON has no NaN and no infinity; an engine that yields one ranks that document last
     score = float(score)
@@ -117,7 +107,8 @@ def _turn_to_dict(turn: SearchTurn) -> dict[str, Any]:
         "query": turn.query,
         "hits": [
             {
-                **_other_ids(hit.document),
+                # what gold documents may be known by; the other columns do not travel with a trajectory
+                **{name: value for name, value in hit.document.extra.items() if name.lower() in ID_COLUMNS},
                 **hit.document.columns(),
                 "text": hit.document.text if hit.document.id in turn.shown else "",
                 "score": _finite(hit.score),

@@ -2,7 +2,7 @@
 
 A training run writes:
 
-- `metrics.jsonl`: a line per step, a line per validation, see `metrics_line`.
+- `metrics.jsonl`: a line per step, a line per validation: its `Labels` and metrics.
 - `trajectories.jsonl`: a sample of every step's trajectories, see `trajectory_row`.
 - `stages.json`: a list of `StageRecord`.
 - `config.yaml` (resolved), `environment.json` (versions, commit, hardware), `train.log`.
@@ -87,11 +87,6 @@ def read_stages(file: Path) -> list[StageRecord]:
         return TypeAdapter(list[StageRecord]).validate_python(entries)
     except ValidationError as error:
         raise ValueError(str(mistake(error, "stages"))) from error
-
-
-def metrics_line(labels: Labels, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """A line of `metrics.jsonl`."""
-    return {**labels._asdict(), **metrics}
 
 
 def trajectory_row(

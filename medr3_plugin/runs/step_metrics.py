@@ -89,7 +89,8 @@ def step_metrics(samples: Sequence[StepSample], lost: int = 0) -> dict[str, floa
     `search/query_gain` is the mean, over the searches of trajectories with known gold documents, of the query's nDCG
     minus that of the bare question (`environment.query_gain`): above 0, the policy asks better than its prompt.
     `undecided_share` is the share of answers that count as wrong because no rule decides them and there is no judge.
-    `zero_variance_groups` is the share of groups without any reward difference (no gradient from them).
+    `zero_variance_groups` is the share of groups whose valid samples all have the same score, or that have fewer than
+    two (no gradient from them).
     `judge/<count>`, `judge/latency_p50` and `judge/latency_p95` (see `llm.stats.LLMStats`) and
     `judge/failures/<kind>` (requests given up) are there in steps in which a judge model was asked.
     """
@@ -108,7 +109,8 @@ def step_metrics(samples: Sequence[StepSample], lost: int = 0) -> dict[str, floa
     )
     metrics["invalid_share"] = 1.0 - len(valid) / (len(samples) + lost)
     if len({sample.group for sample in samples}) < len(samples):  # validation may have one sample per prompt
-        metrics["zero_variance_groups"] = zero_variance_share(samples)
+        groups = group_scores(samples).values()
+        metrics["zero_variance_groups"] = float(np.mean([len(s) < 2 or s[0] - s[-1] < 1e-9 for s in groups]))
     verdicts = [verdict for s in samples if (verdict := (s.detail.get("reasons") or {}).get("answer"))]
     if verdicts:
         undecided = [verdict.get("source") == UNDECIDED for verdict in verdicts]
@@ -146,12 +148,6 @@ def group_scores(samples: Sequence[StepSample]) -> dict[str, list[float]]:
         if sample.valid:
             scores[sample.group].append(sample.record["score"])
     return {group: sorted(values, reverse=True) for group, values in scores.items()}
-
-
-def zero_variance_share(samples: Sequence[StepSample]) -> float:
-    """Share of groups whose valid samples all have the same score (or fewer than two are valid)."""
-    flat = [len(scores) < 2 or scores[0] - scores[-1] < 1e-9 for scores in group_scores(samples).values()]
-    return float(np.mean(flat))
 
 
 def _percentiles(what: str, seconds: Sequence[float]) -> dict[str, float]:

@@ -9,6 +9,9 @@ import errno
 import json
 import logging
 import math
+import os
+import platform
+import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,8 +20,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from medr3_plugin.errors import RunFailed, UserError
+from medr3_plugin.installed import PACKAGES, versions_of
 from medr3_plugin.outputs import whole, write_json
-from medr3_plugin.runs.environment import environment
 from medr3_plugin.runs.files import (
     CONFIG,
     ENVIRONMENT,
@@ -29,7 +32,6 @@ from medr3_plugin.runs.files import (
     TRAJECTORIES,
     Labels,
     StageRecord,
-    metrics_line,
     trajectory_row,
 )
 from medr3_plugin.runs.step_metrics import StepSample, group_scores
@@ -62,7 +64,7 @@ class RunWriter:
 
     def write_environment(self) -> None:
         """Versions, commit and hardware of this run."""
-        write_json(self.path / ENVIRONMENT, environment())
+        write_json(self.path / ENVIRONMENT, _environment())
 
     def write_stages(self, history: Sequence[StageRecord]) -> None:
         """The stage history so far; the running stage has no `end_step`."""
@@ -70,7 +72,7 @@ class RunWriter:
 
     def append_metrics(self, labels: Labels, metrics: Mapping[str, Any]) -> None:
         """A line of metrics; values that are not finite numbers are left out."""
-        line = metrics_line(labels, metrics)
+        line = {**labels._asdict(), **metrics}
         self._append(METRICS, [{k: value for k, raw in line.items() if (value := _plain(raw)) is not None}])
 
     def append_trajectories(
@@ -189,3 +191,39 @@ def _step_of(line: bytes) -> float:
         return float(json.loads(line).get("step", math.inf))
     except (ValueError, AttributeError):
         return math.inf  # a half-written line of a killed run
+
+
+def _environment() -> dict[str, Any]:
+    """What a run ran on: versions, commit, hardware."""
+    return {
+        "versions": versions_of(*PACKAGES),
+        "python": platform.python_version(),
+        "commit": _commit(),
+        "machine": platform.machine(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
+        "gpus": _gpus(),
+    }
+
+
+def _gpus() -> list[str]:
+    try:
+        import torch
+    except ImportError:
+        return []
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+
+
+def _commit() -> str | None:
+    here = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -31,8 +31,7 @@ from medr3_plugin.stages.judge_model import ask_through_the_manager
 from medr3_plugin.stages.loader import stage_loader
 from medr3_plugin.stages.promotion import decide, metric_value
 from medr3_plugin.stages.samples import ScoredBatch, response_texts
-from medr3_plugin.stages.schedule import Schedule, StageSpec
-from medr3_plugin.stages.settings import ProgressSettings
+from medr3_plugin.stages.schedule import ProgressSettings, Schedule, StageSpec
 from medr3_plugin.stages.state import StageState
 from medr3_plugin.stages.validation import RecordedValidation
 from medr3_plugin.stages.worker import StagedActorWorker

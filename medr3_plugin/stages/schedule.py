@@ -1,9 +1,9 @@
-"""The stage schedule: the yaml list `medr3.stages`, typed and checked before anything starts."""
+"""The stage schedule, the yaml list `medr3.stages`, and the plain keys of `medr3`: typed and checked before a start."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,6 +29,9 @@ VERL_LOOPS = ("single_turn_agent", "tool_agent")
 
 MOST_TEMPERATURE = 2.0
 """vLLM refuses to sample at a higher one."""
+
+SECTIONS = ("stages", "reward", "environment", "retrieval", "platform")
+"""Keys of `medr3` with a validator of their own (`platform` is read by `medr3 train`)."""
 
 Handover = Literal["weights", "weights+optimizer"]
 
@@ -163,7 +166,7 @@ class Schedule(Section):
             raise UserError("medr3.stages: at least one stage is needed")
         if isinstance(stages, str) or not isinstance(stages, Sequence):
             raise UserError(
-                f"medr3.stages: must be a list of stages, each with name and until, got {stages!r}"
+                f"medr3.stages: must be a list such as [{{name: joint, until: {{max_steps: 100}}}}], got {stages!r}"
             )
         return validated(cls, {"stages": list(stages)}, "medr3")
 
@@ -223,3 +226,31 @@ class Schedule(Section):
             for file in files:
                 if "://" not in file and not Path(file).expanduser().is_file():
                     raise UserError(f"{key}: no such file: {file}")
+
+
+class ProgressSettings(Section):
+    """How a run is recorded and when it gives up.
+
+    Attributes:
+        run_dir: folder for metrics, stages, trajectories and the report.
+        trajectories_per_step: trajectories written per step; 0 writes none.
+        max_invalid_share: the run stops if a larger share of a step's samples is invalid (services failed).
+        wrong_group_weight: factor for the advantages of groups without a right answer (estimator `medr3_grpo`): 1
+            treats them like the others, 0 ignores them, 0.25 matches the gate, which pays wrong answers a quarter
+            of the bonus of right ones.
+        validate_at_handover: validate at the end of a stage.
+        checkpoint_at_handover: write a checkpoint at the end of a stage.
+    """
+
+    run_dir: str = Field(min_length=1)
+    trajectories_per_step: int = Field(default=8, ge=0)
+    max_invalid_share: float = Field(default=0.5, ge=0, le=1)
+    wrong_group_weight: float = Field(default=1.0, ge=0, le=1)
+    validate_at_handover: bool = True
+    checkpoint_at_handover: bool = True
+
+    @classmethod
+    def from_section(cls, section: Mapping[str, Any]) -> ProgressSettings:
+        """Validate the plain keys of the section `medr3`; an unknown key names its yaml path."""
+        own = {key: value for key, value in section.items() if key not in SECTIONS}
+        return validated(cls, own, "medr3", beside=SECTIONS)

@@ -1,7 +1,11 @@
-"""Records of steps and validations; verl's validation without invalid samples in its means."""
+"""Records of steps and validations, also as a table of trajectories in loggers that have one.
+
+verl's validation is without invalid samples in its means.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,10 +15,13 @@ from verl.trainer.ppo.v1 import PPOTrainer
 from medr3_plugin.runs.files import VALIDATION, Labels
 from medr3_plugin.runs.step_metrics import StepSample, by_dataset, failure_summary, step_metrics
 from medr3_plugin.runs.writer import RunWriter, spread
-from medr3_plugin.stages.sample_table import log_table
-from medr3_plugin.stages.settings import ProgressSettings
+from medr3_plugin.stages.schedule import ProgressSettings
 
 logger = logging.getLogger(__name__)
+
+TABLE = "medr3/trajectories"
+
+COLUMNS = ("step", "stage", "kind", "id", "question", "answer", "response", "searches", "score", "reward")
 
 
 class RecordedValidation(PPOTrainer):
@@ -96,3 +103,48 @@ class RecordedValidation(PPOTrainer):
         )
         metrics.update({f"val/{key}": value for key, value in ours.items()})
         return metrics
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
+    """Rows of `trajectories.jsonl` as rows of `COLUMNS`: texts, numbers, and JSON for the reward record."""
+    return [
+        [
+            *(row[key] for key in COLUMNS[:7]),
+            "\n".join(str(search["query"]) for search in row["searches"]),
+            row["reward"]["score"],
+            json.dumps(row["reward"]),
+        ]
+        for row in rows
+    ]
+
+
+def log_table(tracking: Any, rows: Sequence[Mapping[str, Any]], step: int) -> None:
+    """Show the rows in every logger of the run that has tables or texts.
+
+    Args:
+        tracking: verl's `Tracking`; its `logger` maps the backends of `trainer.logger` to what it logs with.
+        rows: rows of `trajectories.jsonl`.
+    """
+    if not rows:
+        return
+    backends: Mapping[str, Any] = tracking.logger
+    for name in ("wandb", "vemlp_wandb"):
+        if wandb := backends.get(name):
+            wandb.log({TABLE: wandb.Table(columns=list(COLUMNS), data=table(rows))}, step=step)
+    if tensorboard := backends.get("tensorboard"):
+        for number, row in enumerate(rows):
+            tensorboard.writer.add_text(f"{TABLE}/{number}", _markdown(row), step)
+    if "mlflow" in backends:
+        import mlflow
+
+        columns = dict(zip(COLUMNS, map(list, zip(*table(rows), strict=True)), strict=True))
+        mlflow.log_table(columns, artifact_file=f"{TABLE}.json")
+
+
+def _markdown(row: Mapping[str, Any]) -> str:
+    """One trajectory as TensorBoard shows text; as code, so that nothing in it becomes markup."""
+    facts = dict(zip(COLUMNS, table([row])[0], strict=True))
+    return "\n\n".join(
+        f"**{name}**\n\n" + "\n".join(f"    {line}" for line in str(value).splitlines() or [""])
+        for name, value in facts.items()
+    )

@@ -16,9 +16,8 @@ from typing import Any
 from medr3_plugin.errors import UserError, needs
 from medr3_plugin.outputs import whole
 from medr3_plugin.tables.csv_rows import csv_rows
-from medr3_plugin.tables.files import content, opened
+from medr3_plugin.tables.files import RawRow, content, opened
 from medr3_plugin.tables.json_rows import MIRAGE_PART, document_rows, is_one_document, json_lines
-from medr3_plugin.tables.row import RawRow
 
 __all__ = [
     "MIRAGE_PART",

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.tables.row import RawRow
+from medr3_plugin.tables.files import RawRow
 
 _ESCAPED = re.compile("[\udc80-\udcff]")
 """A byte that is no UTF-8, as `surrogateescape` decodes it."""

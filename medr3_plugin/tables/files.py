@@ -1,4 +1,4 @@
-"""Bytes and lines of text files, packed or not, in UTF-8 or in UTF-16 with a byte order mark (Windows)."""
+"""Bytes and lines of text files, packed or not, in UTF-8 or in UTF-16 with a byte order mark (Windows), and a row."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from medr3_plugin.errors import UserError, needs
 
@@ -21,6 +22,19 @@ _SIGNATURES = {
     b"%PDF-": "a PDF; write its text to a .txt file",
 }
 """First bytes of files that are not text, whatever they are called."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """A row as read: `where` names file and line (or key), `split` is inferred from the file name.
+
+    `error` is set, and `data` holds the raw text, if the row could not be decoded.
+    """
+
+    where: str
+    data: Mapping[str, Any]
+    split: str = ""
+    error: str = ""
 
 
 def opened(path: Path) -> BinaryIO:

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medr3_plugin.errors import UserError
-from medr3_plugin.tables.files import lines
-from medr3_plugin.tables.row import RawRow
+from medr3_plugin.tables.files import RawRow, lines
 
 MIRAGE_PART = "_part"
 """Key of a row of MIRAGE's file: the question set it belongs to."""

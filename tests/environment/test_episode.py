@@ -364,7 +364,7 @@ def test_settings_name_the_yaml_path():
 
 @pytest.fixture(scope="module")
 def smollm2_tokenizer():
-    from medr3_plugin.data.quickstart.smollm import read_tokenizer, wheel_gguf
+    from medr3_plugin.data.quickstart.models import read_tokenizer, wheel_gguf
 
     try:
         return read_tokenizer(wheel_gguf())

@@ -11,8 +11,8 @@ from chat_server import Cut, Raw, Refused, completion, verdict_text
 from medr3_plugin.errors import JudgeFailure, UserError
 from medr3_plugin.judge.llm import SCHEMA
 from medr3_plugin.llm.client import ChatClient
-from medr3_plugin.llm.server_failure import proxy_of
 from medr3_plugin.llm.stats import collected
+from medr3_plugin.llm.transport import proxy_of
 
 ASK = [{"role": "user", "content": "?"}]
 

@@ -21,7 +21,7 @@ from recipe_findings import ACTOR, ROLLOUT, changed, errors
 
 from medr3_plugin.recipe.checks import check, check_config
 from medr3_plugin.recipe.checks.cluster import CPUS_PER_GPU
-from medr3_plugin.recipe.checks.names import READ_WITHOUT_DEFAULT, unknown_keys
+from medr3_plugin.recipe.checks.forms import READ_WITHOUT_DEFAULT, unknown_keys
 from medr3_plugin.recipe.shipped import Recipe, compose, copy_recipe, find_recipe, list_recipes
 
 NAMES = [recipe.name for recipe in list_recipes()]

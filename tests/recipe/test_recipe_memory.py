@@ -89,7 +89,7 @@ def test_size_from_a_config_file(tmp_path: Path) -> None:
 
 def test_parts_by_hand(size: ModelSize) -> None:
     parts = estimate(config(), size, 80).parts
-    assert parts["weights, gradients, optimizer"] == pytest.approx(7.62e9 * 16 / 8 / GIB)
+    assert parts["weights, gradients, optimizer"] == pytest.approx(7.62e9 * 16 / 8 / GIB, rel=0.001)
     # verl packs tokens x sequence parallelism and splits that, so each GPU holds the limit itself
     assert parts["logits"] == pytest.approx(8192 * 152_064 * 8 / GIB)
     assert parts["activations"] == pytest.approx(8192 * 3584 * 28 * 2 / GIB)
@@ -100,15 +100,15 @@ def test_parts_by_hand(size: ModelSize) -> None:
 
 def test_lora_freezes_weights_in_the_dtype_they_are_loaded_in(size: ModelSize) -> None:
     state = "weights, gradients, optimizer"
-    assert estimate(config(lora=32), size, 80).parts[state] == pytest.approx(7.62e9 * 4 / 8 / GIB)
+    assert estimate(config(lora=32), size, 80).parts[state] == pytest.approx(7.62e9 * 4 / 8 / GIB, rel=0.001)
     assert estimate(config(lora=32, dtype="bf16"), size, 80).parts[state] == pytest.approx(
-        7.62e9 * 2 / 8 / GIB
+        7.62e9 * 2 / 8 / GIB, rel=0.001
     )
 
 
 def test_a_checkpoint_is_written_while_vllm_is_awake(size: ModelSize) -> None:
     assert estimate(config(offload=True), size, 80).generating == pytest.approx(
-        40 + 7.62e9 * 4 / 8 / GIB + 2.5
+        40 + 7.62e9 * 4 / 8 / GIB + 2.5, rel=0.001
     )
 
 

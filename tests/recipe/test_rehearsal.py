@@ -17,8 +17,8 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks.cluster import silence
 from medr3_plugin.recipe.rehearsal import stand_ins
 from medr3_plugin.recipe.rehearsal.prepare import CONFIG_NAME, Prepared, prepare
+from medr3_plugin.recipe.rehearsal.rehearse import verdict
 from medr3_plugin.recipe.rehearsal.tiny_model import build_tiny_model
-from medr3_plugin.recipe.rehearsal.verdict import verdict
 from medr3_plugin.recipe.shipped import find_recipe, list_recipes
 
 TEXTS = [row["text"] for row in stand_ins.rows()]

@@ -10,9 +10,9 @@ import pytest
 from omegaconf import OmegaConf
 from small_tokenizer import tokenizer_of
 
-from medr3_plugin.recipe.checks.language import english_only
+from medr3_plugin.recipe.checks.finding import Finding
 from medr3_plugin.recipe.checks.prompts import prompts_fit
-from medr3_plugin.recipe.checks.rows import rows_fit
+from medr3_plugin.recipe.checks.rows import Rows, english_only
 from medr3_plugin.retrieval.index.build import build_index
 
 pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
@@ -27,6 +27,11 @@ def write(path: Path, truth: Any, gold: list[str], question: str = "Does aspirin
     }
     pq.write_table(pa.Table.from_pylist([row]), path)
     return [str(path)]
+
+
+def rows_fit(key: str, files: list[str], indexes: list[Path]) -> list[Finding]:
+    rows = Rows(key)
+    return [*(finding for file in files for finding in rows.read(file)), *rows.fit(indexes)]
 
 
 @pytest.fixture
@@ -99,7 +104,9 @@ def test_what_reads_english_only_is_named_once_where_questions_are_chinese(
     text = json.dumps(options).replace("VOCABULARY", str(vocabulary))
     files = write(tmp_path / "a.parquet", "yes", [], question)
     config = OmegaConf.create({"medr3": {"reward": json.loads(text), "environment": {"topk": 2}}})
-    findings = list(english_only(config, [*files, str(tmp_path / "absent.parquet")]))
+    rows = Rows("data.train_files")
+    assert not list(rows.read(files[0]))
+    findings = list(english_only(config)) if rows.chinese else []
     assert len(findings) == bool(named)
     for finding in findings:
         assert finding.level == "note" and all(name in finding.message for name in named)
@@ -107,13 +114,12 @@ def test_what_reads_english_only_is_named_once_where_questions_are_chinese(
         assert "vocab.jsonl" not in finding.message or "vocab.jsonl has no Chinese" in finding.message
 
 
-def test_a_recipe_in_chinese_has_nothing_to_name(tmp_path: Path) -> None:
+def test_a_recipe_in_chinese_has_nothing_to_name() -> None:
     lines = dict.fromkeys(
         ("empty_line", "duplicate_line", "failed_line", "malformed_line", "limit_line"), "没有找到文献"
     )
     section = {"environment": lines, "reward": {"judge": {"kind": "openai"}}}
-    files = write(tmp_path / "a.parquet", "yes", [], "缺铁性贫血的血清铁蛋白如何变化？")
-    assert not list(english_only(OmegaConf.create({"medr3": section}), files))
+    assert not list(english_only(OmegaConf.create({"medr3": section})))
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "not text"])

@@ -18,8 +18,8 @@ from recipe_findings import ACTOR, ROLLOUT, changed, errors
 
 from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks import check, check_config
-from medr3_plugin.recipe.checks.names import verl_defaults
-from medr3_plugin.recipe.checks.resume import resumes
+from medr3_plugin.recipe.checks.forms import verl_defaults
+from medr3_plugin.recipe.checks.parts import resumes
 from medr3_plugin.recipe.shipped import Recipe, WrongOverride, compose, find_recipe
 from medr3_plugin.stages.checkpoints import begin, mark_complete
 from medr3_plugin.stages.schedule import Schedule
@@ -44,7 +44,6 @@ FORMS = {
     "medr3.reward.judge": ["rule"],
     "medr3.environment": ["tags"],
     "medr3.retrieval": ["bm25", 3],
-    "medr3.stages": ["joint", {"joint": {}}, ["joint"], [None], [{"until": {"max_steps": 1}}]],
     "data": [None, 5],
     "trainer.v1": [None],
     ACTOR: ["fsdp2"],
@@ -116,6 +115,11 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("changes", "where", "says"),
     [
+        ({"medr3.stages": "joint"}, "medr3.stages", "must be a list"),
+        ({"medr3.stages": {"joint": {}}}, "medr3.stages", "must be a list"),
+        ({"medr3.stages": ["joint"]}, "medr3.stages[0]", "expected a mapping"),
+        ({"medr3.stages": [None]}, "medr3.stages[0]", "expected a mapping"),
+        ({"medr3.stages": [{"until": {"max_steps": 1}}]}, "medr3.stages[0].name", "missing"),
         ({"medr3.stages": [{"name": "joint"}]}, "medr3.stages[0].until", "missing"),
         ({"medr3.stages": [{"name": "推理", "until": {"max_steps": 1}}]}, "medr3.stages[0].name", "pattern"),
         ({"medr3.stages": [{"name": "foo", "until": {"max_steps": 1}}]}, "foo.preset", "no formula"),

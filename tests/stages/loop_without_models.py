@@ -26,9 +26,8 @@ from verl.utils import tensordict_utils as tu
 
 from medr3_plugin.recipe.shipped import compose, find_recipe
 from medr3_plugin.runs.step_metrics import DETAIL_KEY
-from medr3_plugin.stages import async_trainer
-from medr3_plugin.stages.async_trainer import ColocatedAsyncTrainer, SeparateAsyncTrainer
-from medr3_plugin.stages.trainer import ProgressiveTrainer
+from medr3_plugin.stages import trainer as trainer_module
+from medr3_plugin.stages.trainer import ColocatedAsyncTrainer, ProgressiveTrainer, SeparateAsyncTrainer
 
 BATCH, ROLLOUTS = 4, 2
 
@@ -277,7 +276,7 @@ def make(
     queue = Queue()
     for name in ("kv_list", "kv_batch_put", "kv_batch_get", "kv_clear", "save_checkpoint", "load_checkpoint"):
         monkeypatch.setattr(transfer_queue, name, getattr(queue, name))
-    monkeypatch.setattr(async_trainer, "POLL_S", 0)
+    monkeypatch.setattr(trainer_module, "POLL_S", 0)
     files = []
     for stage in stages:
         files.append(folder / f"{stage['name']}.parquet")

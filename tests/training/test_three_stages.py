@@ -62,10 +62,10 @@ def test_a_copied_recipe_passes_validate_outside_the_repository(installed, copie
 def test_the_converted_model_stops_at_the_end_token(prepared):
     from transformers import AutoTokenizer
 
-    from medr3_plugin.data.quickstart import smollm
+    from medr3_plugin.data.quickstart import models
 
     folder = Path(prepared[0].partition("=")[2])
-    assert smollm.is_complete(folder)
+    assert models.is_language_model(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     assert tokenizer.eos_token_id == tokenizer.pad_token_id == 2
     text = "<think> 12 signs <search> aortic root dilatation </search><document> x. </document>"

@@ -33,13 +33,7 @@ def parse(row: RawRow) -> Item:
         word = clean(exact[0] if isinstance(exact, list) and exact else exact).rstrip(".").lower()
         letter = right_letter(options, word or None)
         return choice_item(
-            DATASET,
-            own_id=data.get("id"),
-            question=question,
-            options=options,
-            letter=letter,
-            gold_docs=gold,
-            split=row.split or "train",
+            DATASET, data.get("id"), question, options, letter, gold_docs=gold, split=row.split or "train"
         )
     answers = _synonyms(exact)
     if not answers:

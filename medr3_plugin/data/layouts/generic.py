@@ -71,9 +71,7 @@ def item(dataset: str, row: RawRow) -> Item:
             (letters_by_text(sample.options, answer) or [right_letter(sample.options, answer)])[0]
             for answer in sample.answers
         ]
-        return choice_item(
-            dataset, own_id=own, question=question, options=sample.options, letter=letters, **common
-        )
+        return choice_item(dataset, own, question, sample.options, letters, **common)
     return Item(stable_id(dataset, own, question), dataset, question, sample.answers, **common)
 
 

@@ -52,13 +52,9 @@ def parser(rows: Sequence[RawRow]) -> Callable[[RawRow], Item]:
         letter = "ABCD"[label - base] if base <= label < base + len(_COLUMNS) else ""
         if letter not in options:
             raise RowError(f"key 'cop' is {label}, which names no option (it counts from {base})")
+        question = require(row.data, "question")
         return choice_item(
-            "medmcqa",
-            own_id=row.data.get("id"),
-            question=require(row.data, "question"),
-            options=options,
-            letter=letter,
-            split=row.split or "train",
+            "medmcqa", row.data.get("id"), question, options, letter, split=row.split or "train"
         )
 
     return parse

@@ -25,11 +25,5 @@ def parse(row: RawRow) -> Item:
         raise RowSkipped("the question needs an image (subset MM)")
     question = _CHOICES.sub("", require(data, "question"))
     options = options_of(data.get("options"))
-    return choice_item(
-        "medxpertqa",
-        own_id=data.get("id"),
-        question=question,
-        options=options,
-        letter=right_letter(options, require(data, "label", "answer_idx")),
-        split=row.split or "test",
-    )
+    letter = right_letter(options, require(data, "label", "answer_idx"))
+    return choice_item("medxpertqa", data.get("id"), question, options, letter, split=row.split or "test")

@@ -35,14 +35,8 @@ def parse(row: RawRow) -> Item:
         _check(clean(data.get("subject_name")))
         options = options_of(nested.get("Options"))
         letter = right_letter(options, nested.get("Correct Option"), nested.get("Correct Answer"))
-        return choice_item(
-            "mmlu_med",
-            own_id=data.get("id"),
-            question=require(nested, "Question"),
-            options=options,
-            letter=letter,
-            split=row.split or "test",
-        )
+        question = require(nested, "Question")
+        return choice_item("mmlu_med", data.get("id"), question, options, letter, split=row.split or "test")
     if "subject" in data:
         _check(clean(data["subject"]))
     if isinstance(data.get("answer"), int | float):  # the index, even among options that are numbers
@@ -61,14 +55,8 @@ def _csv(row: RawRow) -> Item:
         )
     _check(subject)
     options = options_of(columns[1:5])
-    return choice_item(
-        "mmlu_med",
-        own_id=None,
-        question=require({"question": columns[0]}, "question"),
-        options=options,
-        letter=right_letter(options, columns[5]),
-        split=row.split or "test",
-    )
+    question, letter = require({"question": columns[0]}, "question"), right_letter(options, columns[5])
+    return choice_item("mmlu_med", None, question, options, letter, split=row.split or "test")
 
 
 def _check(subject: str) -> None:

@@ -33,12 +33,7 @@ def parse(row: RawRow) -> Item:
     if not letter:
         raise RowError(f"key 'final_decision' is {decision!r}; expected yes, no or maybe")
     pmid = require(data, "_key", "pubid", "pmid")
+    question, gold = require(data, "QUESTION", "question"), (f"pubmedqa:{pmid}",)
     return choice_item(
-        "pubmedqa",
-        own_id=pmid,
-        question=require(data, "QUESTION", "question"),
-        options=OPTIONS,
-        letter=letter,
-        gold_docs=(f"pubmedqa:{pmid}",),
-        split=row.split or "train",
+        "pubmedqa", pmid, question, OPTIONS, letter, gold_docs=gold, split=row.split or "train"
     )

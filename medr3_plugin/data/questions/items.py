@@ -80,11 +80,11 @@ def options_of(value: object) -> dict[str, str]:
 
 def choice_item(
     dataset: str,
-    *,
     own_id: object,
     question: str,
     options: Mapping[str, str],
     letter: str | Sequence[str],
+    *,
     gold_docs: Sequence[str] = (),
     split: str = "train",
     references: tuple[Reference, ...] = (),

@@ -186,18 +186,14 @@ def write(
     write_json(out.with_name(out.name + ".report.json"), report)
     written = ("built", "dropped") if keep_dropped else ("built",)
     pairs = [
-        (_form_of(o.item, row, form), row)
+        # references answer the open question; they serve the choice question too
+        (o.item if form == "open" else dataclasses.replace(row.item, references=o.item.references), row)
         for o, row in zip(outcomes, rows, strict=True)
         if o.status in written
     ]
     if report["items"].get("built"):
         parquet.write_parquet(_training_rows(pairs, style), out)
     return report
-
-
-def _form_of(item: Item, row: Row, form: prompts.Form | None) -> Item:
-    # references answer the open question; they serve the choice question too
-    return item if form == "open" else dataclasses.replace(row.item, references=item.references)
 
 
 def _training_rows(

@@ -24,7 +24,7 @@ from medr3_plugin.data.references import steps
 from medr3_plugin.data.references.caller import Caller, Costs
 from medr3_plugin.errors import InfrastructureFailure
 from medr3_plugin.knowledge.judge_extract import JudgeExtractor
-from medr3_plugin.llm.server_failure import is_gone
+from medr3_plugin.llm.transport import is_gone
 from medr3_plugin.records import Reference
 from medr3_plugin.retrieval.backend import RetrievalBackend
 from medr3_plugin.yaml_section import Section

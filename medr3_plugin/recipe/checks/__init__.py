@@ -16,17 +16,13 @@ from medr3_plugin.recipe.checks.choices import choices
 from medr3_plugin.recipe.checks.cluster import addresses, cpus, devices, milvus, packages, silent_servers
 from medr3_plugin.recipe.checks.files import files_exist
 from medr3_plugin.recipe.checks.finding import Finding
-from medr3_plugin.recipe.checks.forms import forms, unresolved
-from medr3_plugin.recipe.checks.language import english_only
-from medr3_plugin.recipe.checks.names import unknown_keys
+from medr3_plugin.recipe.checks.forms import forms, unknown_keys, unresolved
 from medr3_plugin.recipe.checks.parallel import divisions, separate, transport
-from medr3_plugin.recipe.checks.parts import parts
-from medr3_plugin.recipe.checks.resume import resumes
+from medr3_plugin.recipe.checks.parts import parts, resumes
 from medr3_plugin.recipe.checks.sections import registrations, retrieval_options, sections, tools
 from medr3_plugin.recipe.checks.sizes import budgets, lengths, memory, memory_of_this_machine
 from medr3_plugin.recipe.shipped import Recipe, WrongOverride, compose
 from medr3_plugin.registered_names import VERL_VERSION
-from medr3_plugin.yaml_section import as_list
 
 __all__ = ["Finding", "check", "check_config", "other_verl"]
 
@@ -87,7 +83,6 @@ def _findings(config: Any, folder: Path, files: bool, gpu_memory_gib: float) -> 
     if files:
         findings += [*files_exist(config, folder, retrieval), *milvus(config, retrieval)]
         findings += [*silent_servers(config, retrieval), *resumes(config), *memory_of_this_machine(config)]
-        findings += english_only(config, [*as_list(config.data.train_files), *as_list(config.data.val_files)])
     return findings
 
 

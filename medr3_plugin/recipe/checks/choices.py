@@ -9,7 +9,7 @@ from typing import Any
 
 from medr3_plugin.errors import did_you_mean
 from medr3_plugin.recipe.checks.finding import Finding, section
-from medr3_plugin.recipe.checks.names import verl_defaults
+from medr3_plugin.recipe.checks.forms import verl_defaults
 from medr3_plugin.stages.schedule import MOST_TEMPERATURE
 from medr3_plugin.yaml_section import as_list
 
@@ -177,25 +177,10 @@ def _precision(key: str, value: Any, _config: Any) -> Finding | None:
     return None
 
 
-def _attention(key: str, value: Any, _config: Any) -> Finding | None:
-    from transformers import AttentionInterface
-
-    known = ["eager", *AttentionInterface().valid_keys()]
-    return None if value in known or "/" in str(value) else _unknown(key, value, known)
-
-
-def _loss(key: str, value: Any, _config: Any) -> Finding | None:
-    from verl.trainer.ppo.core_algos import POLICY_LOSS_REGISTRY
-
-    return None if value in POLICY_LOSS_REGISTRY else _unknown(key, value, sorted(POLICY_LOSS_REGISTRY))
-
-
 _KINDS = ("param", "reduce", "buffer")
 _LOOKED_UP: dict[str, Callable[[str, Any, Any], Finding | None]] = {
     "medr3.reward.encoder.device": _device,
     "medr3.retrieval.search.device": _device,
     "actor_rollout_ref.actor.fsdp_config.model_dtype": _precision,
     **{f"actor_rollout_ref.actor.fsdp_config.mixed_precision.{kind}_dtype": _precision for kind in _KINDS},
-    "actor_rollout_ref.actor.policy_loss.loss_mode": _loss,
-    "actor_rollout_ref.model.override_config.attn_implementation": _attention,
 }

@@ -160,7 +160,8 @@ def cpus(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Fi
         for options in retrieval.values()
         if options.get("backend") == "ray"
     )
-    rollout = _rollout_gpus(config)
+    own = config.actor_rollout_ref.rollout  # in separate_async the rollout has GPUs of its own
+    rollout = int(own.nnodes * own.n_gpus_per_node) if verl_mode(config) == "separate_async" else 0
     # 1 for TransferQueue's controller; 1 to place the actors that hold none while they run
     needed = CPUS_PER_GPU * gpus + CPUS_PER_ROLLOUT_GPU * rollout + units + 1 + 1 + searching
     parts = f"{CPUS_PER_GPU} per GPU, {units} + 1 for TransferQueue, {searching:g} for retrieval, 1 to place the others"
@@ -190,12 +191,6 @@ def _judge_nodes(config: Any) -> int:
     """Nodes that the run takes for a judge of its own."""
     judge = config.reward.reward_model
     return int(judge.nnodes) if judge.enable and judge.enable_resource_pool else 0
-
-
-def _rollout_gpus(config: Any) -> int:
-    """GPUs that only roll out: those of `separate_async`."""
-    rollout = config.actor_rollout_ref.rollout
-    return int(rollout.nnodes * rollout.n_gpus_per_node) if verl_mode(config) == "separate_async" else 0
 
 
 def _engine(index: Path) -> str | None:

@@ -13,7 +13,7 @@ from medr3_plugin.errors import UserError, shown
 from medr3_plugin.knowledge.vocabulary import read_entries
 from medr3_plugin.recipe.checks.finding import Finding, needs_critic, section
 from medr3_plugin.recipe.checks.prompts import prompts_fit
-from medr3_plugin.recipe.checks.rows import rows_fit
+from medr3_plugin.recipe.checks.rows import Rows, english_only
 from medr3_plugin.retrieval.engine import check_index
 from medr3_plugin.rewards.encoder import c0_for
 from medr3_plugin.yaml_section import as_list
@@ -23,33 +23,8 @@ _WEIGHTS = ("*.safetensors", "*.bin")
 
 def files_exist(config: Any, recipe: Path, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
     """Data of every stage, model, indexes and vocabularies; `retrieval`: backend options by yaml path."""
-    ours = section(config)
-    batch = config.data.train_batch_size
-    train = as_list(config.data.train_files)
-    of_stages = {
-        f"medr3.stages[{index}].train_files" if stage.get("train_files") else "data.train_files": as_list(
-            stage.get("train_files")
-        )
-        or train
-        for index, stage in enumerate(ours.get("stages") or ())
-    }
-    if config.trainer.test_freq > 0 or config.trainer.val_before_train:
-        validation = as_list(config.data.val_files)
-        if both := {file for files in of_stages.values() for file in files}.intersection(validation):
-            yield Finding.note(
-                "data.val_files", f"{min(both)} is trained on, too: validation would not show learning"
-            )
-        of_stages["data.val_files"] = validation
-    multi_turn = config.actor_rollout_ref.rollout.multi_turn
-    loops = {"medr3_search": "retrieval" in ours, "medr3_tool": bool(multi_turn.tool_config_path)}
-    without = {loop for loop, is_set_up in loops.items() if not is_set_up}
-    for key, files in of_stages.items():
-        least = 1 if key == "data.val_files" else batch
-        yield from _parquet(key, files, least, without, str(config.data.prompt_key))
-        yield from rows_fit(key, files, [options.get("index") for options in retrieval.values()])
-    yield from _mixtures(ours.get("stages") or (), train)
+    yield from _data(config, recipe, [options.get("index") for options in retrieval.values()])
     yield from _models(config)
-    yield from prompts_fit(config, recipe, of_stages)
     for key, options in retrieval.items():
         if index := options.get("index"):
             yield from _index(key, str(index))
@@ -58,7 +33,7 @@ def files_exist(config: Any, recipe: Path, retrieval: Mapping[str, Mapping[str, 
                 yield from _model(f"{key}.search.{name}", model_of_search)
     yield from _encoder(section(config, "reward", "encoder"))
     for key, folder in (
-        ("medr3.run_dir", ours.get("run_dir")),
+        ("medr3.run_dir", section(config).get("run_dir")),
         ("trainer.default_local_dir", config.trainer.default_local_dir),
         ("trainer.rollout_data_dir", config.trainer.rollout_data_dir),
         ("trainer.validation_data_dir", config.trainer.validation_data_dir),
@@ -76,30 +51,45 @@ def files_exist(config: Any, recipe: Path, retrieval: Mapping[str, Mapping[str, 
             yield Finding.error("medr3.reward.extractor.vocabularies", str(error))
 
 
-def _mixtures(stages: Sequence[Mapping[str, Any]], train: Sequence[str]) -> Iterator[Finding]:
+def _data(config: Any, recipe: Path, indexes: Sequence[Any]) -> Iterator[Finding]:
+    """The data of every stage and of the validation; `recipe`: the folder of a tool file, which is in the prompts."""
+    ours = section(config)
+    batch = config.data.train_batch_size
+    train = as_list(config.data.train_files)
+    stages = dict(enumerate(ours.get("stages") or ()))
+    keys = {
+        index: f"medr3.stages[{index}].train_files" if stage.get("train_files") else "data.train_files"
+        for index, stage in stages.items()
+    }
+    of_stages = {keys[index]: as_list(stage.get("train_files")) or train for index, stage in stages.items()}
+    if config.trainer.test_freq > 0 or config.trainer.val_before_train:
+        validation = as_list(config.data.val_files)
+        if both := {file for files in of_stages.values() for file in files}.intersection(validation):
+            yield Finding.note(
+                "data.val_files", f"{min(both)} is trained on, too: validation would not show learning"
+            )
+        of_stages["data.val_files"] = validation
+    multi_turn = config.actor_rollout_ref.rollout.multi_turn
+    loops = {"medr3_search": "retrieval" in ours, "medr3_tool": bool(multi_turn.tool_config_path)}
+    without = {loop for loop, is_set_up in loops.items() if not is_set_up}
+    held = {key: Rows(key, str(config.data.prompt_key)) for key in of_stages}
+    for key, files in of_stages.items():
+        yield from _parquet(files, 1 if key == "data.val_files" else batch, without, held[key])
+        yield from held[key].fit(indexes)
+    for index, stage in stages.items():
+        yield from _mixture(f"medr3.stages[{index}].mixture", stage.get("mixture") or {}, held[keys[index]])
+    if any(rows.chinese for rows in held.values()):
+        yield from english_only(config)
+    yield from prompts_fit(config, recipe, of_stages)
+
+
+def _mixture(key: str, weights: Mapping[str, Any], rows: Rows) -> Iterator[Finding]:
     """Datasets of a stage's mixture are in its files."""
-    for index, stage in enumerate(stages):
-        key, weights = f"medr3.stages[{index}].mixture", stage.get("mixture") or {}
-        if not weights:
-            continue
-        if not any(float(weight) for weight in weights.values()):
-            yield Finding.error(key, "no weight is above 0")
-        sources = _sources(as_list(stage.get("train_files")) or train)
-        for name in sorted(set(weights) - sources) if sources else ():
-            there = ", ".join(sorted(sources))
-            yield Finding.error(f"{key}.{name}", f"no row has this data_source; there are {there}")
-
-
-def _sources(files: Sequence[str]) -> set[str]:
-    """The datasets of parquet files; empty if one cannot be read, which is another check's."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        tables = [pq.read_table(Path(file).expanduser(), columns=["data_source"]) for file in files]
-        return {str(name) for table in tables for name in table["data_source"].unique().to_pylist()}
-    except (pa.ArrowException, OSError, ValueError, KeyError):
-        return set()
+    if weights and not any(float(weight) for weight in weights.values()):
+        yield Finding.error(key, "no weight is above 0")
+    for name in sorted(set(weights) - rows.sources) if rows.whole and rows.sources else ():
+        there = ", ".join(sorted(rows.sources))
+        yield Finding.error(f"{key}.{name}", f"no row has this data_source; there are {there}")
 
 
 def _model(key: str, name: Any) -> Iterator[Finding]:
@@ -210,44 +200,24 @@ def _maker(file: str, usual: str, *, first: bool = False) -> str:
     return f"{quickstart}, then {usual}" if first else quickstart
 
 
-def _parquet(key: str, files: Sequence[str], least: int, without: set[str], prompt: str) -> Iterator[Finding]:
-    """The files exist, can be read, hold verl's columns and one batch of rows, none for the loops in `without`."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _parquet(files: Sequence[str], least: int, without: set[str], rows: Rows) -> Iterator[Finding]:
+    """The files exist, can be read, and hold `least` rows, none for the agent loops in `without`; `rows` are read."""
+    key = rows.key
     if not files:
         yield Finding.error(key, "no file is given: make one with `medr3 data prepare`")
-        return
-    rows = 0
-    complete = True
     for file in files:
-        path = Path(file).expanduser()
-        if "://" in file:
-            return
-        if path.is_dir():
+        if Path(file).expanduser().is_dir():
             yield Finding.error(key, f"{file} is a folder: give the parquet files in it")
-            return
-        if not path.is_file():
+        elif Path(file).expanduser().is_file():
+            yield from rows.read(file)
+        elif "://" not in file:
             yield _absent(key, "no such file:", file, _maker(file, "`medr3 data prepare`"))
-            complete = False
-            continue
-        try:
-            schema = pq.read_schema(path)
-            rows += pq.read_metadata(path).num_rows
-        except (pa.ArrowException, OSError) as error:
-            reason = f"{file} cannot be read as parquet ({error}): rewrite it with `medr3 data prepare`"
-            yield Finding.error(key, reason)
-            return
-        absent = {"data_source", prompt, "reward_model", "extra_info"} - set(schema.names)
-        if absent:
-            yield Finding.error(key, f"{file} lacks the column {sorted(absent)[0]!r}")
-        if "agent_name" in schema.names:
-            named = pq.read_table(path, columns=["agent_name"])["agent_name"].unique().to_pylist()
-            for loop in sorted(without.intersection(named)):
-                yield Finding.error(
-                    key,
-                    f"{file} has rows for the agent loop {loop}, which this recipe does not use: prepare it with "
-                    "--prompt tools for a recipe with a tool file, otherwise with search or plain",
-                )
-    if complete and rows < least:
-        yield Finding.error(key, f"{rows} rows are fewer than data.train_batch_size {least}")
+    rows.whole = rows.whole and rows.opened == len(files)
+    for loop in sorted(without.intersection(rows.agents)):
+        yield Finding.error(
+            key,
+            f"{rows.agents[loop]} has rows for the agent loop {loop}, which this recipe does not use: prepare it with "
+            "--prompt tools for a recipe with a tool file, otherwise with search or plain",
+        )
+    if files and rows.opened == len(files) and rows.count < least:
+        yield Finding.error(key, f"{rows.count} rows are fewer than data.train_batch_size {least}")

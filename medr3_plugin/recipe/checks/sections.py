@@ -31,8 +31,7 @@ def sections(config: Any) -> Iterator[Finding]:
     from medr3_plugin.rewards.options import read_options, reward_options, stage_options
     from medr3_plugin.rewards.record import KEYS
     from medr3_plugin.stages.judge_model import ask_through_the_manager
-    from medr3_plugin.stages.schedule import Schedule
-    from medr3_plugin.stages.settings import ProgressSettings
+    from medr3_plugin.stages.schedule import ProgressSettings, Schedule
 
     ours = section(config)
     if not ours:
@@ -82,8 +81,7 @@ def _with_place(finding: Finding) -> Finding:
     from medr3_plugin.judge.factory import JudgeOptions
     from medr3_plugin.retrieval.backend import BackendOptions
     from medr3_plugin.rewards.options import RewardOptions, StageOptions
-    from medr3_plugin.stages.schedule import StageSpec, Until
-    from medr3_plugin.stages.settings import ProgressSettings
+    from medr3_plugin.stages.schedule import ProgressSettings, StageSpec, Until
 
     known: dict[str, type[Section]] = {
         "medr3": ProgressSettings,
@@ -126,15 +124,18 @@ def registrations(config: Any) -> Iterator[Finding]:
 
 def _known_to_verl(config: Any) -> Iterator[Finding]:
     """Names that verl looks up only when it uses them, minutes after the start."""
+    from transformers import AttentionInterface
     from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
     from verl.experimental.reward_loop.reward_manager.registry import REWARD_MANAGER
-    from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY
+    from verl.trainer.ppo.core_algos import ADV_ESTIMATOR_REGISTRY, POLICY_LOSS_REGISTRY
     from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY
     from verl.utils.tracking import Tracking
 
     from medr3_plugin.rewards.record import KEYS
 
     agent, manager = config.actor_rollout_ref.rollout.agent, config.reward.reward_manager
+    loss = config.actor_rollout_ref.actor.policy_loss.loss_mode
+    attention = config.actor_rollout_ref.model.override_config.get("attn_implementation")
     loops = set(_agent_loop_registry)
     try:
         loops.update(_listed_loops(agent.agent_loop_config_path))
@@ -146,7 +147,11 @@ def _known_to_verl(config: Any) -> Iterator[Finding]:
         ("trainer.v1.trainer_mode", config.trainer.v1.trainer_mode, TRAINER_REGISTRY),
         ("actor_rollout_ref.rollout.agent.default_agent_loop", agent.default_agent_loop, loops),
         *(("trainer.logger", name, Tracking.supported_backend) for name in as_list(config.trainer.logger)),
+        ("actor_rollout_ref.actor.policy_loss.loss_mode", loss, POLICY_LOSS_REGISTRY),
     ]
+    if attention is not None and "/" not in str(attention):  # else it is downloaded from the Hub
+        key = "actor_rollout_ref.model.override_config.attn_implementation"
+        wanted.append((key, attention, ("eager", *AttentionInterface().valid_keys())))
     if manager.source == "register":
         wanted.append(("reward.reward_manager.name", manager.name, REWARD_MANAGER))
     groups = config.algorithm.filter_groups

@@ -101,6 +101,8 @@ def prepare(
         os.environ["MEDR3_TOOLS"] = str(tools)  # as the recipe's run.sh does
         resources.callback(os.environ.pop, "MEDR3_TOOLS", None)  # another recipe has its own
     config = compose(recipe, overrides)
+    from omegaconf import OmegaConf
+
     findings = check_config(config, recipe.folder, files=True, gpu_memory_gib=gpu_memory_gib)
     _refuse_errors(findings)
     folder.mkdir(parents=True, exist_ok=True)
@@ -110,7 +112,7 @@ def prepare(
     model = build_tiny_model(
         str(config.actor_rollout_ref.model.path),
         folder / "model",
-        texts=_texts(files),
+        texts=(m["content"] for messages in islice(prompts(files), _SAMPLE) for m in messages),
         stand_ins=allow_stand_ins,
     )
     tokenizer = load_tokenizer(str(model.folder))
@@ -130,7 +132,7 @@ def prepare(
     for finding in own:
         if finding.where == FREE_MEMORY:
             print(f"warning: {finding.where}: {finding.message}", file=sys.stderr)
-    _write(config, folder)
+    (folder / f"{CONFIG_NAME}.yaml").write_text(OmegaConf.to_yaml(config, resolve=False), encoding="utf-8")
     return Prepared(
         folder=folder,
         run_dir=folder / "run",
@@ -151,40 +153,39 @@ def _replace_missing(
     config: Any, recipe: Path, folder: Path, missing: _Missing, resources: ExitStack
 ) -> tuple[list[Replaced], bool]:
     """Replace what is missing by stand-ins, or refuse; returns what changed, and whether a judge model is asked."""
-    changed = replaced.replace(config, _data(config, folder, missing))
-    changed += replaced.replace(config, _retrieval(config, recipe, folder, missing))
-    changed += replaced.replace(config, _rewards(config, folder, missing))
+    wanted = {
+        **_data(config, folder, missing),
+        **_retrieval(config, recipe, folder, missing),
+        **_rewards(config, folder, missing),
+    }
     judge = _judge(config, missing)
     missing.check()
     if judge == "stand-in":
-        changed += replaced.replace(config, _stand_in_judge(resources))
-    return changed, bool(judge)
+        url = resources.enter_context(stand_ins.judge_server())
+        wanted["medr3.reward.judge"] = {"kind": "openai", "base_url": url, "model": "stand-in"}
+        wanted["reward.reward_model.enable"] = False
+    return replaced.replace(config, wanted), bool(judge)
 
 
 def _shrink(config: Any, folder: Path, model: Path, *, prompt_tokens: int, ranks: int) -> list[Replaced]:
     """Make the recipe one that this machine's CPU runs in minutes."""
-    changed = replaced.replace(config, {"actor_rollout_ref.model.path": str(model)})
+    models = ["actor_rollout_ref.model.path"]
     if needs_critic(config):
-        paths = dict.fromkeys(("critic.model.path", "critic.model.tokenizer_path"), str(model))
-        changed += replaced.replace(config, paths)
-    changed += replaced.replace(config, replaced.sizes(config, prompt_tokens))
-    changed += replaced.replace(config, replaced.devices(config, ranks))
-    changed += replaced.replace(config, replaced.schedule(config, folder / "run"))
-    changed += replaced.replace(config, replaced.scripted(config, folder / "agent_loops.yaml"))
-    return changed
+        models += ["critic.model.path", "critic.model.tokenizer_path"]
+    wanted = {
+        **dict.fromkeys(models, str(model)),
+        **replaced.sizes(config, prompt_tokens),
+        **replaced.devices(config, ranks),
+        **replaced.schedule(config, folder / "run"),
+        **replaced.scripted(config, folder / "agent_loops.yaml"),
+    }
+    return replaced.replace(config, wanted)
 
 
 def _refuse_errors(findings: Iterable[Finding]) -> None:
     for finding in findings:
         if finding.level == "error":
             raise UserError(f"{finding.where}: {finding.message}")
-
-
-def _write(config: Any, folder: Path) -> None:
-    from omegaconf import OmegaConf
-
-    text = OmegaConf.to_yaml(config, resolve=False)
-    (folder / f"{CONFIG_NAME}.yaml").write_text(text, encoding="utf-8")
 
 
 def _train_files(config: Any) -> list[str]:
@@ -295,16 +296,3 @@ def _judge(config: Any, missing: _Missing) -> str:
         return "own"
     missing.stand_in(f"judge ({judge.get('base_url')})", "start it, or set medr3.reward.judge.base_url")
     return "stand-in"
-
-
-def _stand_in_judge(resources: ExitStack) -> dict[str, Any]:
-    url = resources.enter_context(stand_ins.judge_server())
-    return {
-        "medr3.reward.judge": {"kind": "openai", "base_url": url, "model": "stand-in"},
-        "reward.reward_model.enable": False,
-    }
-
-
-def _texts(files: Sequence[str]) -> Iterable[str]:
-    for messages in islice(prompts(files), _SAMPLE):
-        yield from (message["content"] for message in messages)

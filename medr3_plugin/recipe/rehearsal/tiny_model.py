@@ -2,65 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from medr3_plugin.errors import UserError, needs
-from medr3_plugin.recipe.memory import base_name, model_size
+from medr3_plugin.llm.prompt_file import prompt
+from medr3_plugin.recipe.memory import published_config
 
 HEAD_SIZE = 32
 """Smallest head size that vLLM's CPU attention takes."""
 LAYERS = 2
 STAND_IN_VOCABULARY = 4096
 
-# Of the models that shipped recipes name, what `recipe.memory` does not know and shrinking keeps.
-_PUBLISHED: dict[str, dict[str, Any]] = {
-    "qwen2.5-1.5b": {"model_type": "qwen2", "tie_word_embeddings": True},
-    "qwen2.5-7b": {"model_type": "qwen2", "tie_word_embeddings": False},
-    "qwen2.5-14b": {"model_type": "qwen2", "tie_word_embeddings": False},
-    "qwen3-8b": {"model_type": "qwen3", "tie_word_embeddings": False},
-    "llama-3.1-8b": {
-        "model_type": "llama",
-        "tie_word_embeddings": False,
-        "rope_parameters": {
-            "rope_type": "llama3",
-            "rope_theta": 500_000.0,
-            "factor": 8.0,
-            "low_freq_factor": 1.0,
-            "high_freq_factor": 4.0,
-            "original_max_position_embeddings": 8192,
-        },
-    },
-}
-
-# In the form of Qwen's and other ChatML templates: roles between control tokens, tools as JSON in the system turn.
-_CHATML = """\
-{%- if tools %}<|im_start|>system
-{% if messages and messages[0].role == 'system' %}{{ messages[0].content }}
-
-{% endif %}Functions you may call, as JSON between <tools> tags:
-<tools>
-{%- for tool in tools %}
-{{ tool | tojson }}
-{%- endfor %}
-</tools>
-Write each call as a JSON object with "name" and "arguments" between <tool_call> tags.<|im_end|>
-{% endif %}
-{%- for message in messages %}
-{%- if not (tools and loop.first and message.role == 'system') %}
-{%- if message.role == 'tool' %}<|im_start|>user
-<tool_response>
-{{ message.content }}
-</tool_response><|im_end|>
-{% else %}<|im_start|>{{ message.role }}
-{{ message.content }}<|im_end|>
-{% endif %}
-{%- endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}<|im_start|>assistant
-{% endif %}"""
+_CHATML = Path(__file__).with_name("chatml.jinja")
+"""In the form of Qwen's and other templates: roles between control tokens, tools as JSON in the system turn."""
 
 
 class TinyModel(NamedTuple):
@@ -116,18 +72,12 @@ def _configuration(path: str) -> Any:
         return AutoConfig.from_pretrained(str(Path(path).expanduser()), local_files_only=True)
     except (OSError, ValueError):
         pass  # not on this machine, or a Hub name that is not in the cache
-    published, size = _PUBLISHED.get(base_name(path)), model_size(path)
-    if published is None or size is None:
+    if (published := published_config(path)) is None:
         raise UserError(
             f"actor_rollout_ref.model.path: no config.json of {path} on this machine, and its architecture is not "
             "built in: give a local folder with its config and tokenizer (paths.model=FOLDER), or download it once"
         )
-    config = AutoConfig.for_model(published["model_type"])
-    config.update(copy.deepcopy(published))
-    config.num_attention_heads, config.num_key_value_heads = size.heads, size.kv_heads
-    config.hidden_size, config.intermediate_size = 128 * size.heads, 384 * size.heads
-    config.max_position_embeddings = size.positions
-    return config
+    return AutoConfig.for_model(**published)
 
 
 def _shrink(config: Any) -> str:
@@ -193,5 +143,5 @@ def _learnt(texts: Iterable[str]) -> Any:
         eos_token="<|im_end|>",  # noqa: S106 (a control token)
         pad_token="<|endoftext|>",  # noqa: S106
         additional_special_tokens=["<|im_start|>"],
-        chat_template=_CHATML,
+        chat_template=prompt(_CHATML),
     )

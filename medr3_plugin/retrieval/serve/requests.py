@@ -1,12 +1,12 @@
-"""What the service is asked for, over HTTP and as a tool, and how it says no."""
+"""What the service is asked for, over HTTP and as a tool, how it says no, and what its `/docs` shows of both."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from medr3_plugin.retrieval.index.filters import Filters
 from medr3_plugin.yaml_section import Section, mistake
@@ -46,6 +46,16 @@ def refused(error: ValidationError, form: type[Section]) -> Refusal:
     return Refusal(422, str(mistake(error, "body", form)).removeprefix("body."))
 
 
+_REFUSALS = {
+    "401": "a token is set and the request has none, or another",
+    "408": "the body did not arrive in time",
+    "413": "the body is too large",
+    "422": "not JSON, a wrong or unknown field, a source that the index does not have",
+    "429": "the queue is full; see Retry-After",
+    "500": "the engine failed on this request",
+    "503": "the index is loading, or could not be loaded",
+    "504": "no result in time",
+}
 _READ_OUT_S = 1.0
 """How long what is sent of a body that is too large is still read: closing at once would lose the refusal."""
 
@@ -86,3 +96,42 @@ async def read_body(request: Request, limit: int, timeout_s: float) -> bytes:
         with suppress(TimeoutError, asyncio.TimeoutError, ClientDisconnect):
             await asyncio.wait_for(read_out(), _READ_OUT_S)
         raise
+
+
+def openapi(title: str, version: str, request: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of a service that takes `request` at `/retrieve`, for `/docs`.
+
+    The routes parse their bodies themselves (see `service`), so FastAPI cannot derive this from them.
+    """
+    example = {"queries": ["statins in primary prevention"], "topk": 3, "return_scores": True}
+    schema = request.model_json_schema(ref_template="#/components/schemas/{model}")
+    parts = {"schemas": schema.pop("$defs", {})}
+    body = {"schema": schema, "example": example}
+    result = {"type": "object", "properties": {"result": {"type": "array", "items": {"type": "array"}}}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version, "description": "Search-R1's protocol over one index."},
+        "components": parts,
+        "paths": {
+            "/retrieve": {
+                "post": {
+                    "summary": "The best documents of each query, best first",
+                    "requestBody": {"required": True, "content": {"application/json": body}},
+                    "responses": {
+                        "200": {
+                            "description": "one list of hits per query",
+                            "content": {"application/json": {"schema": result}},
+                        },
+                        **{status: {"description": reason} for status, reason in _REFUSALS.items()},
+                    },
+                }
+            },
+            "/health": _get("200 once the index is loaded, else 503"),
+            "/metrics": _get("Prometheus metrics"),
+            "/": _get("What is served"),
+        },
+    }
+
+
+def _get(summary: str) -> dict[str, Any]:
+    return {"get": {"summary": summary, "responses": {"200": {"description": summary}}}}

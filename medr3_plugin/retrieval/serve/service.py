@@ -15,33 +15,36 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError
 
 from medr3_plugin import __version__
 from medr3_plugin.errors import RetrievalFailure, UserError, needs
 from medr3_plugin.records import Hit
-from medr3_plugin.retrieval.engine import Engine, SearchOptions, open_index
+from medr3_plugin.retrieval.engine import Engine
+from medr3_plugin.retrieval.place import SearchedPlace
 from medr3_plugin.retrieval.protocol import TOKEN_ENV, response_to_wire
 from medr3_plugin.retrieval.serve.batching import Batcher
 from medr3_plugin.retrieval.serve.metrics import ServiceMetrics
-from medr3_plugin.retrieval.serve.openapi import openapi
-from medr3_plugin.retrieval.serve.requests import OneQuery, Refusal, RetrieveRequest, read_body, refused
-from medr3_plugin.yaml_section import Section
+from medr3_plugin.retrieval.serve.requests import (
+    OneQuery,
+    Refusal,
+    RetrieveRequest,
+    openapi,
+    read_body,
+    refused,
+)
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request, Response
 
 
-class ServiceOptions(Section):
+class ServiceOptions(SearchedPlace):
     """Limits of the service.
 
     Attributes:
-        index: folder of a built index.
-        uri, collection, ranking: a Milvus collection in its place, see `backend.BackendOptions`.
         uri_token_env: name of the environment variable with the token of the Milvus server.
-        search: how it is searched.
         mcp: offer the tool of `mcp_tool` at `/mcp`, too.
         host: where the service listens; on a loopback address `/mcp` refuses a foreign `Host` or `Origin`.
         topk: hits per query when the request does not say.
@@ -54,12 +57,7 @@ class ServiceOptions(Section):
         token_env: name of the environment variable with the bearer token; not set or empty: no token asked.
     """
 
-    index: str = ""
-    uri: str = ""
-    collection: str = ""
-    ranking: Literal["bm25", "dense", "hybrid"] | None = None
     uri_token_env: str = TOKEN_ENV
-    search: SearchOptions = SearchOptions()
     mcp: bool = False
     host: str = "127.0.0.1"
     topk: int = Field(5, ge=1)
@@ -76,19 +74,8 @@ class ServiceOptions(Section):
 
 
 def opened(options: ServiceOptions) -> Engine:
-    """The index or the collection that the options name; raises as `open_index` and `open_collection`."""
-    if not options.uri:
-        return open_index(options.index, options.search)
-    from medr3_plugin.retrieval.milvus import open_collection
-
-    return open_collection(
-        options.uri,
-        options.collection,
-        options.search,
-        ranking=options.ranking,
-        token_env=options.uri_token_env,
-        timeout_s=options.timeout_s,
-    )
+    """The engine that the options name."""
+    return options.opened(token_env=options.uri_token_env, timeout_s=options.timeout_s)
 
 
 _STATUS = {"timeout": 504, "overloaded": 429, "closed": 503, "engine": 500, "milvus": 503}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medr3_plugin.data.quickstart import corpora, disease_names, hpo, vocabulary
+from medr3_plugin.data.quickstart import build, corpora, disease_names, hpo
 from medr3_plugin.errors import UserError
 from medr3_plugin.text import bare_words
 
@@ -152,7 +152,7 @@ def test_name_functions_are_total(name):
 
 
 def test_vocabulary_rows(folder):
-    rows = {row["name"]: row for row in vocabulary.entries(hpo.load(folder))}
+    rows = {row["name"]: row for row in build.vocabulary(hpo.load(folder))}
     assert rows["Fever"] == {
         "id": "HP:0001945",
         "name": "Fever",

