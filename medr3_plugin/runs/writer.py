@@ -64,7 +64,7 @@ class RunWriter:
 
     def write_environment(self) -> None:
         """Versions, commit and hardware of this run."""
-        write_json(self.path / ENVIRONMENT, _environment())
+        write_json(self.path / ENVIRONMENT, environment())
 
     def write_stages(self, history: Sequence[StageRecord]) -> None:
         """The stage history so far; the running stage has no `end_step`."""
@@ -193,7 +193,7 @@ def _step_of(line: bytes) -> float:
         return math.inf  # a half-written line of a killed run
 
 
-def _environment() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
     """What a run ran on: versions, commit, hardware."""
     return {
         "versions": versions_of(*PACKAGES),
