@@ -182,9 +182,9 @@ def _read(sentence: str) -> _Sentence:
     before = denied_behind(sentence)
     sentence = asserted(sentence if before is None else before)
     may_deny = _MAY_DENY.in_text(sentence)
-    members = (
-        ""  # of a list that opens the sentence ("fever, rash and cough are ..."): all of them share its verb
-    )
+    members: list[
+        str
+    ] = []  # of a list that opens the sentence: they share its verb ("fever and rash are ...")
     for clause in _CLAUSE_END.split(sentence):
         if clauses and may_deny and _takes_back(clause):  # "..., but that is wrong: ..."
             clauses = list(map(_opposite, clauses))
@@ -192,15 +192,20 @@ def _read(sentence: str) -> _Sentence:
         bare, denials = without_denials(clause) if may_deny else (clause, 0)
         words = frozenset(stems(bare))
         if not (clauses or denials or len(words) > _MEMBER or _VERB.search(clause)):
-            members += f"{clause},"
+            members.append(clause)
             continue
-        if members:
-            words |= frozenset(stems(members))
+        words = words.union(*map(stems, members))
         if words and len(words) <= _LONGEST:
-            clauses.append(Statement(words, (denials % 2 == 1) != (before is not None), members + clause))
-        members = ""
-    if members:
-        clauses.append(Statement(frozenset(stems(members)), before is not None, members))
+            clauses.append(
+                Statement(words, (denials % 2 == 1) != (before is not None), ",".join([*members, clause]))
+            )
+        members = []
+    # a list without a verb says nothing of its members together
+    clauses += [
+        Statement(words, before is not None, clause)
+        for clause in members
+        if (words := frozenset(stems(clause)))
+    ]
     follows = _MAY_DENY_WHAT_FOLLOWS.in_text(sentence) and bool(_DENIES_WHAT_FOLLOWS.search(sentence))
     return _Sentence("", follows, sentence if before is None else "", tuple(clauses))
 

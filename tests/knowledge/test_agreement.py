@@ -205,3 +205,10 @@ def test_what_denies_a_fact_does_not_agree_with_a_document():
     elsewhere = [StatementIndex(statements("Survival was longer."))]
     assert agreement(found, elsewhere, frozenset(found)) == Said()
     assert agreement(found, elsewhere, frozenset(found), anywhere=True) == Said(0, 1)
+
+
+def test_a_list_without_a_verb_states_nothing():
+    known = StatementIndex(statements("Thiamine deficiency causes Wernicke encephalopathy with ataxia."))
+    assert agreement(statements("Wernicke, encephalopathy, ataxia, thiamine, deficiency."), [known]) == Said(
+        0, 0
+    )
