@@ -747,3 +747,10 @@ def test_another_item_of_a_list_is_another_answer(answer):
 @pytest.mark.parametrize("answer", ["B. So is the third.", "B. Same for the first.", "B (50/50)"])
 def test_an_option_named_by_its_place_is_a_second_answer(answer):
     assert level(answer, "Zinc", options={"A": "Iron", "B": "Zinc", "C": "Copper"}) is None
+
+
+def test_a_word_that_is_one_option_in_capitals_and_another_as_a_plural_names_neither():
+    options = {"A": "AIDS", "B": "Aid", "C": "DIC"}
+    assert level("AIDS", "AIDS", options=options) == 2
+    assert level("Aids", "AIDS", options=options) is None
+    assert level("dic", "AIDS", options=options) == 0
