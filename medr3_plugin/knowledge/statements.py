@@ -138,9 +138,9 @@ def asserted_sentences(text: str) -> list[str]:
         before = len(found)
         if denied:
             continue
-        for left in read.asserted:
-            if _MAY_DENY.in_text(left) and _COMPLEMENT.in_text(left):
-                left = _DENIED_COMPLEMENT.sub(_unless_asserted, left)
+        for part in read.asserted:
+            doubtful = _MAY_DENY.in_text(part) and _COMPLEMENT.in_text(part)
+            left = _DENIED_COMPLEMENT.sub(_unless_asserted, part) if doubtful else part
             if left := left.strip(" ,，"):
                 found.append(left)
     return found
