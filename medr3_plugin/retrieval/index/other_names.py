@@ -109,7 +109,6 @@ _NUMBER = re.compile(
     rf"(?:({'|'.join(sorted(ROMAN, key=len, reverse=True))})|g?(\d{{1,2}}))([a-d]\d?)?|[a-e]"
 )
 _SPLIT_PARTS = ("radio", "hydroxy", "immuno", "chemo", "hscrp", "hstn")
-_HAS_PARTS = re.compile("|".join(_SPLIT_PARTS))
 _SPLIT = re.compile(
     r"(radio|hydroxy|immuno|chemo|hs(?=crp|tn))([a-z]{3,})|([a-z]{2,5})(\d{2,3})|([a-z]{3,}\d?)([a-z]\d{2,4}[a-z])"
 )
@@ -151,7 +150,7 @@ def _haemophilia(found: re.Match[str]) -> list[str]:
 
 
 _Rule = tuple[str, re.Pattern[str], _Others]
-# what a query or its lower case must hold before a pattern is tried, the pattern, the other names of what it finds
+# what a query's lower case must hold before a pattern is tried, the pattern, the other names of what it finds
 _OF_WORDS: tuple[_Rule, ...] = (
     ("inhibitor", re.compile(r"\b([a-z\d/-]{3,}) inhibitors?\b", _ANY_CASE), lambda found: [f"{found[1]}i"]),
     ("factor", re.compile(rf"\bfactor ({_FACTOR})(a?)\b", _ANY_CASE), lambda found: [f"f{found[1]}{found[2]}"]),
@@ -171,7 +170,7 @@ _OF_SIGNS: tuple[_Rule, ...] = (
      lambda found: [f"ca {found[1]}-{found[2]}", f"ca{found[1]}{found[2]}"]),
     (">", re.compile(r"(?<!\d)(\d{2,5})([ACGT])>([ACGT])\b"), lambda found: [f"{found[2]}{found[1]}{found[3]}"]),
     # patterns that begin with a letter are found quickly, so what stands before it is looked at afterwards
-    ("T", re.compile(r"T(?<![^\Wpc]T)\d[a-d]?(?: ?N\d[a-c]?(?: ?M\d)?)?\b"),
+    ("", re.compile(r"T(?<![^\Wpc]T)\d[a-d]?(?: ?N\d[a-c]?(?: ?M\d)?)?\b"),
      lambda found: _tumour(found.string[: found.start()][-1:].strip("( "), found[0])),
     ("4", re.compile(r"4(?<!\w4)([5-9])[, ]{0,2}([xX][xyXY]*)\b"),
      lambda found: [f"4{found[1]}{joint}{found[2]}" for joint in ("", " ")]),
@@ -194,53 +193,43 @@ _CAPITALS = re.compile(
 )
 
 
-def other_names(query: str, known: Container[str]) -> Iterator[tuple[str, Sequence[str]]]:
-    """What stands in a query, and the terms of another name of it, of which joined ones are `known`."""
+def other_names(query: str) -> tuple[list[tuple[str, Sequence[str]]], list[str]]:
+    """What stands in a query, and the terms of another name of it; and the query's words, for `of_word`."""
     # names stand between characters without a space: EKG检查
     text = query if query.isascii() else GRAM_RUN.sub(r" \g<0> ", fold(query))
     lowered = text.lower()
-    for own, other in _by_pattern(text, lowered):
-        yield own, [other] if other.startswith("=") else _terms(other)  # a notation is a term
+    # a notation is a term
+    found = [(own, [o] if o.startswith("=") else _terms(o)) for own, o in _by_pattern(text, lowered)]
     ascii_words = lowered.translate(_WORDS).replace(".", " . ") if lowered.isascii() else ""
     words = ascii_words.split() or _WORD.findall(lowered)
-    before = ""
-    for word in words:
-        if len(word) < 2 or word in STOP_WORDS:  # "man is" is not "many"
-            before = ""
-            continue
-        joined = _joined(before, word) if before and len(before) + len(word) < _LONGEST_JOINED else ""
-        if joined in known:
-            yield f"{before} {word}", (joined,)
-        before = "" if word[0].isdecimal() else word
     if not _FIRST_WORDS.isdisjoint(words):
-        yield from _by_list([word for word in words if word != "."])
-    yield from _by_word(lowered, words, known)
+        found += _by_list([word for word in words if word != "."])
     if "-" in lowered:
-        yield from _by_hyphen(lowered)
+        found += _by_hyphen(lowered)
     if text is not query:
         for word in _WORD.findall(query.lower()):
             if not word.isascii() and (german := word.translate(_GERMAN)) != word:
-                yield word, terms(german)
+                found.append((word, terms(german)))
+    return found, words
 
 
-def _by_word(
-    lowered: str, words: Sequence[str], known: Container[str]
-) -> Iterator[tuple[str, Sequence[str]]]:
-    split = [word for word in words if len(word) > 2 and not word.isalpha()]
-    if _HAS_PARTS.search(lowered):
-        split += [word for word in words if word.startswith(_SPLIT_PARTS)]
-    for word in split:
+def of_word(before: str, word: str, known: Container[str]) -> Iterator[tuple[str, Sequence[str]]]:
+    """A word with the one before it, and the terms of another name of theirs, of which joined ones are `known`."""
+    if len(word) < 2 or word in STOP_WORDS:  # "man is" is not "many"
+        return
+    apart = len(before) < 2 or before in STOP_WORDS or before[0].isdecimal()
+    if not apart and len(before) + len(word) < _LONGEST_JOINED and (joined := stem(before + word)) in known:
+        yield f"{before} {word}", (joined,)
+    begins = word.startswith(_SPLIT_PARTS)
+    if (len(word) > 2 and not word.isalpha()) or begins:
         if parts := _SPLIT.fullmatch(word):
             yield word, [term for part in parts.groups() if part for term in _terms(part) or [part]]
-    if "ae" in lowered or "oe" in lowered or "ue" in lowered:
-        for word in words:
-            plain = _UMLAUT.sub(r"\1", word) if len(word) > 5 else word
-            if plain != word and stem(plain) in known:
-                yield word, (stem(plain),)
-    for word in words:
-        whole = len(word) > 8 and word.isascii() and word.isalpha()
-        if whole and terms_of(word)[0][0] not in known and not word.startswith(_SPLIT_PARTS):
-            yield from _apart(word, known)
+    plain = _UMLAUT.sub(r"\1", word) if len(word) > 5 else word
+    if plain != word and stem(plain) in known:
+        yield word, (stem(plain),)
+    whole = len(word) > 8 and word.isascii() and word.isalpha()
+    if whole and not begins and terms_of(word)[0][0] not in known:
+        yield from _apart(word, known)
 
 
 def _apart(word: str, known: Container[str]) -> Iterator[tuple[str, Sequence[str]]]:
@@ -273,11 +262,6 @@ _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 def _listed(name: str) -> Iterator[tuple[str, Sequence[str]]]:
     for other in _OTHERS.get(name, ()):
         yield name, _terms(other)
-
-
-@functools.lru_cache(maxsize=1 << 16)  # the same pairs of words come again
-def _joined(one: str, other: str) -> str:
-    return stem(one + other)
 
 
 @functools.lru_cache(maxsize=1 << 12)
@@ -338,6 +322,6 @@ def _by_pattern(text: str, lowered: str) -> Iterator[tuple[str, str]]:
                 yield before + found[0], f"{before} {found[0]}"
     rules = _OF_WORDS + _OF_SIGNS if _SIGN.search(text) else _OF_WORDS
     for trigger, pattern, others in rules if text.isascii() else rules + _CHINESE:
-        if trigger in lowered or trigger in text:
+        if trigger in lowered:
             for match in pattern.finditer(text):
                 yield from ((match[0], other) for other in others(match))
