@@ -3,10 +3,10 @@
 git worktree add /elsewhere/then 7475811
 python benchmarks/retrieval_cost.py --then /elsewhere/then --work DIR
 
-The corpus and the questions of the six development sets are those of `benchmarks/retrieval.py`. Builds alternate, each in
-a fresh process. For queries two fresh processes, one of each checkout, have their index open and are given the same
-parts of a set in turn, so that what else runs on the machine hits both; each query is new to its process. The ratio is
-the median of the pairs of parts of all rounds. `--then` the same checkout shows the error.
+The corpus and the questions of the six development sets are those of `benchmarks/retrieval.py`. Builds alternate,
+each in a fresh process. For queries two fresh processes, one of each checkout, have their index open and are given
+the same parts of a set in turn, so that what else runs on the machine hits both; each query is new to its process.
+The ratio is the median of the pairs of parts of all rounds. `--then` the same checkout shows the error.
 """
 
 from __future__ import annotations
@@ -32,10 +32,9 @@ PART = 50
 
 def work() -> None:
     """The other side of a pipe: does what it is told to, and answers with the CPU seconds that it took."""
+    import medr3_plugin
     from medr3_plugin.retrieval.engine import open_index
     from medr3_plugin.retrieval.index.build import build_index
-
-    import medr3_plugin
 
     if Path(medr3_plugin.__file__).resolve().parents[1] != Path(os.environ["PYTHONPATH"]).resolve():
         raise RuntimeError(f"not the checkout: {medr3_plugin.__file__}")

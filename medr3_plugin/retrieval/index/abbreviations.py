@@ -249,7 +249,7 @@ class Abbreviations:
                 ends = range(min(place + most, len(words)), place + 1, -1)
                 places += [(place, end) for end in ends if " ".join(words[place:end]) in self._uses][:1]
         written = query.translate(_WORDS).split() if places else []
-        for place, end in places:
+        for place, end in {tuple(written[place:end]): (place, end) for place, end in places}.values():
             another_word = end == place + 1 and words[place] in STOP_WORDS and not written[place].isupper()
             if not another_word and f"({written[place]}" not in query:
                 plain = len(_CAPITALS.findall("".join(written[place:end]))) < 2

@@ -24,7 +24,7 @@ from medr3_plugin.retrieval.index import abbreviations
 from medr3_plugin.retrieval.index.abbreviations import Abbreviations, Use
 from medr3_plugin.retrieval.index.analyser import analysed, terms, terms_of
 from medr3_plugin.retrieval.index.filters import Mask
-from medr3_plugin.retrieval.index.other_names import of_word, other_names
+from medr3_plugin.retrieval.index.other_names import lettered, of_word, other_names
 from medr3_plugin.retrieval.index.store import mapped
 
 Rows = npt.NDArray[np.int64]
@@ -130,7 +130,8 @@ class LexicalIndex:
         for of_all, forms in map(self._surface, surfaces):
             found += of_all
             own += forms
-        return found, own, surfaces
+        latin = {self._vocabulary.get(term, -1) for term in lettered(query)} - {-1, *found}
+        return found, own + sorted(latin), surfaces
 
     def _surface_terms(self, surface: str) -> tuple[list[int], list[int]]:
         known = self._vocabulary
@@ -247,13 +248,15 @@ class LexicalIndex:
         self, terms: list[int], beside: list[tuple[list[int], float]], topk: int, mask: Mask | None
     ) -> tuple[Rows, Scores]:
         scores = np.zeros(self._size + 1, dtype=np.float32)
-        weights = [weight for others, weight in beside for _ in others] + [1.0] * len(terms)
-        terms = [number for others, _ in beside for number in others] + terms
-        if not terms:
+        weights: dict[int, float] = {}
+        for others, weight in (*beside, (terms, 1.0)):
+            for number in others:
+                weights[number] = weights.get(number, 0.0) + weight
+        if not weights:
             return np.empty(0, dtype=np.int64), scores[:0]
-        numbers = np.asarray(terms)
+        numbers = np.fromiter(weights, dtype=np.int64, count=len(weights))
         starts, ends = self._starts[numbers], self._starts[numbers + 1]
-        factors = np.array(weights, dtype=np.float32)
+        factors = np.fromiter(weights.values(), dtype=np.float32, count=len(weights))
         self.accumulate(scores, self._data, self._documents, (starts, ends), factors)
         scores = scores[:-1]
         if mask is not None:

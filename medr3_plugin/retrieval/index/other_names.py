@@ -112,7 +112,7 @@ _SPLIT_PARTS = ("radio", "hydroxy", "immuno", "chemo", "hscrp", "hstn")
 _SPLIT = re.compile(
     r"(radio|hydroxy|immuno|chemo|hs(?=crp|tn))([a-z]{3,})|([a-z]{2,5})(\d{2,3})|([a-z]{3,}\d?)([a-z]\d{2,4}[a-z])"
 )
-_LONGEST_JOINED = 17
+_LONGEST_JOINED, _LONGEST_APART = 17, 40
 _UMLAUT = re.compile("([aou])e(?=[b-df-hj-tv-z])")
 
 _WORDS = "".join(c if c.isalnum() else " " if c in " -" else "." for c in map(chr, range(128)))
@@ -149,6 +149,25 @@ def _haemophilia(found: re.Match[str]) -> list[str]:
     return [f"血友病{latin}", f"血友病{stem}", f"{stem}型血友病", f"{latin}型血友病"]
 
 
+# TNF-a and GSK3b; TNF-α, TNF alpha and IL-1beta. In capitals, for hepatitis A has no alpha
+_SUBUNIT = r"[A-Z](?<!\w[A-Z])[A-Z]{1,4}(?:-?\d{1,2})?"
+_LETTERED = re.compile(rf"({_SUBUNIT})-?([abgdk])(\d?)\b")
+_GREEK = re.compile(rf"({_SUBUNIT})[ -]?(α|[βß]|γ|δ|κ|alpha|beta|gamma|delta|kappa)[ -]?(\d?)\b")
+_GREEK_NAMES = {"a": "alpha", "b": "beta", "g": "gamma", "d": "delta", "k": "kappa"}
+_LATIN = {"α": "a", "β": "b", "ß": "b", "γ": "g", "δ": "d", "κ": "k"}
+
+
+def lettered(query: str) -> list[str]:
+    """The terms of TNF-a for TNF-α or TNF alpha in a query."""
+    names = [f"{name}-{_LATIN.get(letter, letter[0])}{n}" for name, letter, n in _GREEK.findall(query)]
+    return [term for name in names for term in _terms(name)]
+
+
+def _in_greek(found: re.Match[str]) -> list[str]:
+    letter = _LATIN.get(found[2], found[2][0])
+    return [f"{found[1]} {_GREEK_NAMES[letter]}{found[3]}"]
+
+
 _Rule = tuple[str, re.Pattern[str], _Others]
 # what a query's lower case must hold before a pattern is tried, the pattern, the other names of what it finds
 _OF_WORDS: tuple[_Rule, ...] = (
@@ -158,6 +177,8 @@ _OF_WORDS: tuple[_Rule, ...] = (
     ("hep", re.compile(r"hep(?<![a-z]hep)\.? ?([a-e])(?![a-z\d])", _ANY_CASE), _in_full),
     ("antigen", re.compile(r"hepatitis b (e|surface|core)[ -]antigen", _ANY_CASE),
      lambda found: [f"hb{_ANTIGENS.get(found[1].lower(), 'e')}ag"]),
+    ("", _LETTERED, _in_greek),
+    ("", _GREEK, _in_greek),
 )  # fmt: skip
 _SIGN = re.compile("[0-9*+&/>]")
 _OF_SIGNS: tuple[_Rule, ...] = (
@@ -187,7 +208,7 @@ _CHINESE: tuple[_Rule, ...] = (
     ("维", re.compile("维(他命|生素) ?(.?)"), lambda found: [f"维{_VITAMIN[found[1]]}{found[2]}"]),
 )  # fmt: skip
 _CAPITALS = re.compile(
-    r"[A-Z](?:(?<!\w[A-Z])(?:(?P<one>[A-Z\d-]+)s|(?P<stem>[A-Z\d/-]{2,})i"
+    r"[A-Z](?:(?<!\w[A-Z])(?:(?P<one>[A-Z\d-]{1,20})s|(?P<stem>[A-Z\d/-]{2,20})i"
     rf"|(?<=F)(?P<factor>{_FACTOR.upper()})(?P<a>a?)|(?P<name>[A-Z]{{1,4}}) (?P<numeral>[IVX]))"
     r"|(?<=[a-z]{2}[A-Z])[A-Z]{0,4})\b"
 )
@@ -221,13 +242,12 @@ def of_word(before: str, word: str, known: Container[str]) -> Iterator[tuple[str
     if not apart and len(before) + len(word) < _LONGEST_JOINED and (joined := stem(before + word)) in known:
         yield f"{before} {word}", (joined,)
     begins = word.startswith(_SPLIT_PARTS)
-    if (len(word) > 2 and not word.isalpha()) or begins:
-        if parts := _SPLIT.fullmatch(word):
-            yield word, [term for part in parts.groups() if part for term in _terms(part) or [part]]
+    if ((len(word) > 2 and not word.isalpha()) or begins) and (parts := _SPLIT.fullmatch(word)):
+        yield word, [term for part in parts.groups() if part for term in _terms(part) or [part]]
     plain = _UMLAUT.sub(r"\1", word) if len(word) > 5 else word
     if plain != word and stem(plain) in known:
         yield word, (stem(plain),)
-    whole = len(word) > 8 and word.isascii() and word.isalpha()
+    whole = 8 < len(word) <= _LONGEST_APART and word.isascii() and word.isalpha()
     if whole and not begins and terms_of(word)[0][0] not in known:
         yield from _apart(word, known)
 
