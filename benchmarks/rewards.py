@@ -64,6 +64,7 @@ def step(  # noqa: PLR0917
             [[(*rng.sample(terms, 2), i % 2 == 0) for i in range(triples)] for _ in range(references)]
         )
         pool = rng.sample(corpus, 30)
+        question = "".join(sentence(rng, terms) for _ in range(3))
         for rollout in range(group):
             text, turns = "<think>", []
             for _ in range(3):
@@ -76,7 +77,7 @@ def step(  # noqa: PLR0917
             samples.append(
                 Sample(
                     id=f"{prompt}-{rollout}",
-                    question="".join(sentence(rng, terms) for _ in range(3)),
+                    question=question,
                     response=text,
                     answers=(terms[0],),
                     # parsed anew for each rollout, as the reward manager does
