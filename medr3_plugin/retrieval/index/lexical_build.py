@@ -86,7 +86,7 @@ def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: floa
                 now = np.bincount(terms, minlength=size)
                 now[: len(frequencies)] += frequencies
                 frequencies = now
-                file.write(np.stack((terms, counts), axis=1).astype(np.int32))
+                np.stack((terms, counts), axis=1).astype(np.int32).tofile(file)
 
             for text in texts:
                 finder.add(text)

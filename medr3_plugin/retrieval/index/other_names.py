@@ -202,6 +202,8 @@ _OF_SIGNS: tuple[_Rule, ...] = (
 _CHINESE: tuple[_Rule, ...] = (
     ("因子", re.compile(r"第 ?([一二三四五六七八九十]+|\d+|[ivx]+) ?(?:凝血)?因子", _ANY_CASE),
      lambda found: notations(f"因子{found[1].lower()}")),
+    ("因子", re.compile(r"因子 ?([一二三四五六七八九十]+|\d+|[ivx]+)", _ANY_CASE),
+     lambda found: notations(f"第{found[1].lower()}")),
     ("型", re.compile("([甲乙丙丁戊a-e]) ?型", _ANY_CASE), lambda found: [f"{_STEMS[found[1].lower()]}型"]),
     ("血友病", re.compile("([甲乙丙a-c]) ?型 ?血友病|血友病 ?([甲乙丙a-c])(?![a-z])", _ANY_CASE), _haemophilia),
     ("链球菌", re.compile("([a-g]) ?[族组群]", _ANY_CASE), lambda found: [found[1] + group for group in "族组群"]),

@@ -90,6 +90,7 @@ def found(folder, documents: list[str], query: str) -> list[str]:
         ("HepC", "hepatitis C in prisons", "hepatitis B in prisons"),
         ("hepatitis B surface antigen", "HBsAg in donors", "HBeAg in donors"),
         ("第九因子", "凝血因子Ⅸ", "凝血因子Ⅷ"),
+        ("凝血因子IX缺乏", "第九因子缺乏", "第八因子缺乏"),
         ("B型肝炎", "乙型肝炎疫苗", "甲型肝炎疫苗"),
         ("甲型血友病", "血友病A患者", "血友病B患者"),
         ("A族链球菌", "A组链球菌", "B组链球菌"),
