@@ -24,7 +24,7 @@ from medr3_plugin.retrieval.index import abbreviations
 from medr3_plugin.retrieval.index.abbreviations import Abbreviations, Use
 from medr3_plugin.retrieval.index.analyser import analysed, terms, terms_of
 from medr3_plugin.retrieval.index.filters import Mask
-from medr3_plugin.retrieval.index.other_names import lettered, of_word, other_names
+from medr3_plugin.retrieval.index.other_names import joined, lettered, of_word, other_names
 from medr3_plugin.retrieval.index.store import mapped
 
 Rows = npt.NDArray[np.int64]
@@ -102,6 +102,7 @@ class LexicalIndex:
         remember = functools.lru_cache(maxsize=1 << 16)
         self._surface = remember(self._surface_terms)
         self._pair = remember(self._pair_terms)
+        self._word = remember(self._word_terms)
         self._new = remember(self._new_terms)
         self._other = remember(self._other_form)
 
@@ -149,14 +150,19 @@ class LexicalIndex:
         names, words = other_names(query[:MAX_QUERY_CHARACTERS])
         for own, other in names:
             found.update(dict.fromkeys(self._new(own, tuple(other))))
-        for numbers in map(self._pair, ["", *words], words):
+        peculiar = [word for word in words if len(word) > 5 or not word.isalpha()]
+        for numbers in (*map(self._pair, words, words[1:]), *map(self._word, peculiar)):
             if numbers:
                 found.update(dict.fromkeys(numbers))
         return list(found)
 
     def _pair_terms(self, before: str, word: str) -> list[int]:
-        names = of_word(before, word, self._vocabulary)
-        return [number for own, other in names for number in self._new(own, tuple(other))]
+        other = joined(before, word)
+        return self._new(f"{before} {word}", (other,)) if other in self._vocabulary else []
+
+    def _word_terms(self, word: str) -> list[int]:
+        names = of_word(word, self._vocabulary)
+        return [number for other in names for number in self._new(word, tuple(other))]
 
     def _new_terms(self, own: str, other: tuple[str, ...]) -> list[int]:
         numbers = self._numbers(other)

@@ -217,7 +217,7 @@ _CAPITALS = re.compile(
 
 
 def other_names(query: str) -> tuple[list[tuple[str, Sequence[str]]], list[str]]:
-    """What stands in a query, and the terms of another name of it; and the query's words, for `of_word`."""
+    """What stands in a query, and the terms of another name of it; and its words, for `joined` and `of_word`."""
     # names stand between characters without a space: EKG检查
     text = query if query.isascii() else GRAM_RUN.sub(r" \g<0> ", fold(query))
     lowered = text.lower()
@@ -236,29 +236,32 @@ def other_names(query: str) -> tuple[list[tuple[str, Sequence[str]]], list[str]]
     return found, words
 
 
-def of_word(before: str, word: str, known: Container[str]) -> Iterator[tuple[str, Sequence[str]]]:
-    """A word with the one before it, and the terms of another name of theirs, of which joined ones are `known`."""
-    if len(word) < 2 or word in STOP_WORDS:  # "man is" is not "many"
-        return
-    apart = len(before) < 2 or before in STOP_WORDS or before[0].isdecimal()
-    if not apart and len(before) + len(word) < _LONGEST_JOINED and (joined := stem(before + word)) in known:
-        yield f"{before} {word}", (joined,)
+def joined(before: str, word: str) -> str:
+    """The term of two words written as one; empty if they cannot be."""
+    if len(before) + len(word) >= _LONGEST_JOINED or min(len(before), len(word)) < 2 or before[0].isdecimal():
+        return ""
+    return "" if before in STOP_WORDS or word in STOP_WORDS else stem(before + word)  # "man is" is not "many"
+
+
+def of_word(word: str, known: Container[str]) -> Iterator[Sequence[str]]:
+    """The terms of other names of a word, of which joined ones are `known`."""
     begins = word.startswith(_SPLIT_PARTS)
-    if ((len(word) > 2 and not word.isalpha()) or begins) and (parts := _SPLIT.fullmatch(word)):
-        yield word, [term for part in parts.groups() if part for term in _terms(part) or [part]]
-    plain = _UMLAUT.sub(r"\1", word) if len(word) > 5 else word
+    if (begins or (len(word) > 2 and not word.isalpha())) and (parts := _SPLIT.fullmatch(word)):
+        yield [term for part in parts.groups() if part for term in _terms(part) or [part]]
+    has_umlaut = len(word) > 5 and ("ae" in word or "oe" in word or "ue" in word)
+    plain = _UMLAUT.sub(r"\1", word) if has_umlaut else word
     if plain != word and stem(plain) in known:
-        yield word, (stem(plain),)
+        yield (stem(plain),)
     whole = 8 < len(word) <= _LONGEST_APART and word.isascii() and word.isalpha()
     if whole and not begins and terms_of(word)[0][0] not in known:
         yield from _apart(word, known)
 
 
-def _apart(word: str, known: Container[str]) -> Iterator[tuple[str, Sequence[str]]]:
+def _apart(word: str, known: Container[str]) -> Iterator[Sequence[str]]:
     """Betablocker, which no document has, is beta blocker."""
     for place in range(4, len(word) - 4):  # a shorter second part would be an ending (ship-ment)
         if (first := stem(word[:place])) in known and (second := stem(word[place:])) in known:
-            yield word, (first, second)
+            yield first, second
 
 
 def _by_list(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
