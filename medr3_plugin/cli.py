@@ -18,6 +18,7 @@ from medr3_plugin import __version__
 from medr3_plugin.commands.help import Root
 from medr3_plugin.commands.verbosity import is_verbose
 from medr3_plugin.errors import InfrastructureFailure, RunFailed, UserError
+from medr3_plugin.outputs import FULL
 
 app = typer.Typer(
     name="medr3",
@@ -82,11 +83,13 @@ def _run() -> None:
     except OSError as error:
         if is_verbose():
             traceback.print_exc()
-        if error.filename is None:  # a full disk, a lost connection
+        if error.filename is None:  # a lost connection, a full disk
             print(f"error: {error.strerror or error} (-v shows where)", file=sys.stderr)
             sys.exit(1)
-        print(f"error: {error.filename}: {error.strerror}; give another path", file=sys.stderr)
-        sys.exit(2)
+        full = error.errno in FULL
+        remedy = "free some space, or give another path" if full else "give another path"
+        print(f"error: {error.filename}: {error.strerror}; {remedy}", file=sys.stderr)
+        sys.exit(1 if full else 2)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a disk without space."""
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def whole(path: Path) -> Iterator[Path]:
     if path.exists() and not path.is_file() and not path.is_dir():
         yield path
         return
-    path = path.resolve()
+    path = Path(os.path.realpath(path))  # bears a link to itself, unlike Path.resolve
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -53,7 +54,7 @@ def _named(path: Path, draft: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL or str(error.filename).startswith(str(draft)):
+        if error.errno in FULL or str(error.filename).startswith(str(draft)):
             error.filename, error.filename2 = str(path), None
         raise
 

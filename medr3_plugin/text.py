@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
 
@@ -79,8 +79,9 @@ _ACCENT = re.compile("[\u0300-\u0334\u0339-\u036f]")  # not the strokes that den
 _POSSESSIVE = re.compile(r"(?<=\w)['’‘ʼ`´]s\b")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _LATIN = re.compile(r"\b(i\.e|e\.g|vs|cf)\.(?= )", re.IGNORECASE)  # no ends of sentences
-_RANGE = re.compile(r"(?<=\d) to (?=\d)")
-_REWRITTEN = re.compile(r"['’‘ʼ`´]s|\d,\d|[efgs]\. | to ", re.IGNORECASE)
+_RANGE = re.compile(r"(?<=\d)(?: to |~|至|到)(?=\d)")
+_REWRITTEN = re.compile(r"['’‘ʼ`´]s|\d,\d|[efgs]\. | to |[~至到]", re.IGNORECASE)
+_DECIMAL_DOT = re.compile(r"(?<=\d)·(?=\d)")
 _MICRO = re.compile(r"μ(?=(?:g|l|m|mol)\b)")
 _ROMAN_AND_LETTER = re.compile(r"(i{1,3}|iv|vi{0,3}|ix)([a-h])")
 _CODE_LETTERS = 6  # an upper-case word of at most that many letters is a code: its S is no plural
@@ -121,13 +122,13 @@ class Token(NamedTuple):
 
 
 def plain(text: str) -> str:
-    """NFKC text without invisible format characters; lines kept, blanks in a line squeezed, ends stripped.
+    """NFKC text without invisible format characters, Chinese simplified; lines kept, blanks squeezed, ends stripped.
 
-    >>> plain("ｆｕｌｌ\u200b  width, 10⁵")
-    'full width, 10^5'
+    >>> plain("ｆｕｌｌ\u200b  width, 10⁵ 選項")
+    'full width, 10^5 选项'
     """
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", _EXPONENT.sub(r"^\1", text))
+        text = simplified(unicodedata.normalize("NFKC", _EXPONENT.sub(r"^\1", text)))
         text = "".join(char for char in text if unicodedata.category(char) != "Cf")
     lines = (" ".join(line.split()) for line in text.splitlines())
     return "\n".join(line for line in lines if line)
@@ -138,16 +139,37 @@ def has_cjk(text: str) -> bool:
     return _HAS_CJK.search(text) is not None
 
 
+def simplified(text: str) -> str:
+    """`text` with simplified characters for the traditional ones, one for one, so that places in it stay.
+
+    >>> simplified("維生素 C 缺乏")
+    '维生素 C 缺乏'
+    """
+    return text if text.isascii() or not has_cjk(text) else text.translate(_simplified())
+
+
+@cache
+def _simplified() -> dict[int, str]:
+    import opencc
+
+    characters = [
+        chr(code) for first, last in ((0x3400, 0x4DC0), (0x4E00, 0xA000)) for code in range(first, last)
+    ]
+    converted = opencc.OpenCC("t2s").convert("\n".join(characters)).split("\n")
+    table = {ord(old): new for old, new in zip(characters, converted, strict=True) if old != new}
+    return {**table, ord("著"): "着"}
+
+
 def scan(text: str) -> list[Token]:
     """The tokens of `text`, in order and in linear time.
 
     >>> [token.raw for token in scan("HBsAg-, 5 mg/dl.") if token.keys]
     ['HBsAg', '-', '5', 'mg', '/', 'dl']
     """
-    text = plain(text).replace("&", " and ")
+    text = plain(text).replace("&", " and ").replace(">=", "≥").replace("<=", "≤")
     if not text.isascii():
         text = unicodedata.normalize("NFC", _ACCENT.sub("", unicodedata.normalize("NFD", text)))
-        text = _MICRO.sub("u", text)
+        text = _DECIMAL_DOT.sub(".", _MICRO.sub("u", text))
         for letter in {char.lower() for char in text} & GREEK.keys():
             text = re.sub(letter, GREEK[letter], text, flags=re.IGNORECASE)
     # one search for what is rare costs less than four

@@ -123,6 +123,24 @@ def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, medr3: Command
     assert (code, said) == (1, "error: No space left on device (-v shows where)\n")
 
 
+def test_a_full_disk_is_a_failure_and_no_wrong_input(monkeypatch: pytest.MonkeyPatch, medr3: Command) -> None:
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "out.jsonl")
+
+    monkeypatch.setattr("medr3_plugin.recipe.shipped.list_recipes", fail)
+    code, _, said = medr3("recipes", "list")
+    assert code == 1
+    assert said == "error: out.jsonl: No space left on device; free some space, or give another path\n"
+
+
+def test_a_link_to_itself_is_no_file(tmp_path: Path, medr3: Command) -> None:
+    (tmp_path / "loop.jsonl").symlink_to(tmp_path / "loop.jsonl")
+    code, _, said = medr3(
+        "score", "--in", str(tmp_path / "loop.jsonl"), "--out", "o.jsonl", "--stage", "joint"
+    )
+    assert code == 2 and "loop.jsonl: no such file" in said
+
+
 def test_quiet_and_verbose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, medr3: Command) -> None:
     row = {"question": "Q?", "answer": "x", "response": "<think>Hm.</think><answer>x</answer>"}
     (tmp_path / "t.jsonl").write_text(json.dumps(row) + "\nnot json\n")

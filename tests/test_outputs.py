@@ -51,3 +51,10 @@ def test_a_pipe_is_written_to():
     os.close(write)
     with os.fdopen(read) as pipe:
         assert pipe.read() == "1"
+
+
+def test_a_link_to_itself_is_replaced(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with whole(tmp_path / "loop") as draft:
+        draft.write_text("1")
+    assert (tmp_path / "loop").read_text() == "1"

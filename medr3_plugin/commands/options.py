@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -167,7 +168,8 @@ def out_file(out: Path, written: tuple[str, ...], sources: Iterable[Path | str |
         written: endings of the form that is written.
         sources: files or folders that the command reads.
     """
-    if any(source and Path(source).resolve() == out.resolve() for source in sources):
+    # unlike Path.resolve, realpath bears a link to itself
+    if any(source and os.path.realpath(source) == os.path.realpath(out) for source in sources):
         raise UserError(f"--out {out}: the command reads this file; give another one")
     if out.is_dir() or str(out) == "-":
         raise UserError(

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from medr3_plugin.knowledge.directions import Direction, directions, opposite
 from medr3_plugin.knowledge.statements import Statement, content_words, denies, stems, without_denials
+from medr3_plugin.text import simplified
 
 # findings of a person are not facts of medicine: "he does not have fever" contradicts no document
 _PERSON = re.compile(
@@ -203,7 +204,7 @@ def compared(
 def fact(head: str, relation: str, tail: str) -> Fact:
     """A triple as a fact that statements can state."""
     of_head, of_tail = content_words(head), content_words(tail)
-    words = f"{head} {relation} {tail}".replace("_", " ")
+    words = simplified(f"{head} {relation} {tail}".replace("_", " "))
     how = frozenset(word for word in content_words(relation.replace("_", " ")) if not directions(word))
     return Fact(
         of_head - of_tail or of_head, of_tail - of_head or of_tail, denies(words), directions(words), how

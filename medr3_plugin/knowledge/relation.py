@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from medr3_plugin.knowledge.stopwords import FUNCTION_WORDS
 from medr3_plugin.knowledge.text import join, word_form, word_forms
+from medr3_plugin.text import simplified
 
 _NEGATION_WORDS = """
 no not never none neither nor without lack lacking absent absence negative deny denied denies denying exclude
@@ -20,7 +21,7 @@ hadn't won't wouldn't couldn't shouldn't unrelated
 _NEGATIONS = frozenset(word_form(word) for word in _NEGATION_WORDS.split())
 _RULED_OUT = re.compile(r"\brul(?:e|es|ed|ing)[\s_-]+out\b", re.IGNORECASE)
 # the two-character words come first, so that each is counted once
-_CHINESE = re.compile("排除|否认|缺乏|不存在|[不没無无未非]")
+_CHINESE = re.compile("排除|否认|缺乏|不存在|[不没无未非]")
 
 
 @lru_cache(maxsize=16384)
@@ -31,7 +32,7 @@ def is_negated(relation: str) -> bool:
     (True, True, False)
     """
     count = sum(form in _NEGATIONS for form in word_forms(relation))
-    return (count + len(_RULED_OUT.findall(relation)) + len(_CHINESE.findall(relation))) % 2 == 1
+    return (count + len(_RULED_OUT.findall(relation)) + len(_CHINESE.findall(simplified(relation)))) % 2 == 1
 
 
 @lru_cache(maxsize=16384)

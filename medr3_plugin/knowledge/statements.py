@@ -17,6 +17,7 @@ from medr3_plugin.knowledge.asserted import FALSE, FALSE_CHINESE, asserted, deni
 from medr3_plugin.knowledge.stopwords import FUNCTION_WORDS
 from medr3_plugin.knowledge.text import raw_words, sentences, word_form, word_forms
 from medr3_plugin.knowledge.triggers import Triggers
+from medr3_plugin.text import simplified
 
 _SENTENCE_END = re.compile(r"\s(?:(?<=[.!?]\s)\s*|(?<=\n)\n*)")
 _CHINESE_END = re.compile("[。！？]")
@@ -165,7 +166,7 @@ class _Sentence(NamedTuple):
 def _read_in_turn(parts: Iterable[str]) -> Iterator[tuple[_Sentence, bool]]:
     """The sentences but for questions, and whether an earlier one denies them ("none of the following is true")."""
     denied = False
-    for sentence in parts:
+    for sentence in map(simplified, parts):
         if sentence.endswith(("?", "？")):
             continue
         read = _read(sentence)
@@ -228,6 +229,7 @@ def denies(clause: str) -> bool:
 
 def without_denials(text: str) -> tuple[str, int]:
     """The text without its denials, and how many they are."""
+    text = simplified(text)
     return _DENIAL.subn(" ", text) if _MAY_DENY.in_text(text) else (text, 0)
 
 

@@ -33,8 +33,9 @@ def plain(value: Any) -> Any:
 
 
 def number_as_text(value: Any) -> Any:
-    """The text of a number; anything else, true and false among it, unchanged."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+    """The text of a number; anything else, true, false, NaN and infinities among it, unchanged."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if number and math.isfinite(value) else value
 
 
 def whole_number(value: Any) -> int | None:

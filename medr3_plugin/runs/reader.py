@@ -82,9 +82,8 @@ def read_run(path: Path, max_trajectories: int = 600, max_bytes: int = 24_000_00
         UserError: `path` is not a folder.
     """
     if not path.is_dir():
-        raise UserError(
-            f"{path} is not a folder: give the run folder that the trainer writes metrics.jsonl into"
-        )
+        what = "is a file" if path.exists() else "no such folder"
+        raise UserError(f"{path}: {what}; give a run's folder, or an evaluation's --out")
     notes: list[str] = []
     evaluation = (path / files.EVALUATION).is_file()
     metrics = () if evaluation else read_metrics(path / files.METRICS, notes)

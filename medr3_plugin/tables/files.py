@@ -109,4 +109,8 @@ def _utf16(head: bytes, path: Path) -> bool:
 def _unreadable(path: Path, what: str, error: Exception) -> UserError:
     if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
         return UserError(f"{path}: {what}: {error.strerror}")
+    if isinstance(error, gzip.BadGzipFile) and "Not a gzipped" in str(error):
+        return UserError(
+            f"{path}: {what}: not packed by gzip; remove .gz from its name, or get the file again"
+        )
     return UserError(f"{path}: {what}: {error}; get the file again")

@@ -19,6 +19,10 @@ _DEEP = 200
 """Brackets in a line from which on it is tried whether what was read can be written, too."""
 
 
+class _Twice(ValueError):
+    """A key that appears twice in a JSON object."""
+
+
 def is_one_document(path: Path) -> bool:
     """Whether a `.json` file is one document; several releases put one object a line into `.json` files."""
     numbered = lines(path)
@@ -35,12 +39,16 @@ def json_lines(path: Path, split: str = "") -> Iterator[RawRow]:
     for number, line in lines(path):
         where = f"{path}:{number}"
         try:
-            data = json.loads(line.decode("utf-8"))
+            data = json.loads(line.decode("utf-8"), object_pairs_hook=_without_repetition)
         except (ValueError, RecursionError) as error:
             yield RawRow(where, {"raw": line.decode("utf-8", "backslashreplace")}, split, _no_row(error))
             continue
         if isinstance(data, dict) and b"\\u" not in line and line.count(b"[") + line.count(b"{") < _DEEP:
             yield RawRow(where, data, split)  # no half surrogate pair, and not deep: nothing to be checked
+        elif isinstance(data, list):
+            yield RawRow(
+                where, {"raw": data}, split, "expected an object, found a list; write one object per line"
+            )
         else:
             yield _checked(where, data, split)
 
@@ -56,6 +64,8 @@ def _no_row(error: Exception) -> str:
         return f"not JSON: {error}; {remedy}"
     if isinstance(error, RecursionError):
         return "nested too deeply to be a row"
+    if isinstance(error, _Twice):
+        return f"{error}; keep one of them"
     # Python reads no longer numbers, as their conversion takes quadratic time
     return f"a number of more than {sys.get_int_max_str_digits()} digits; write it as a string"
 
@@ -108,12 +118,12 @@ def document_rows(path: Path, raw: bytes, split: str) -> Iterator[RawRow]:
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object as a dict; one with an id twice is refused, as Python would silently keep only the last row."""
+    """An object as a dict; one with a key twice is refused, as Python would silently keep only the last value."""
     unique = dict(pairs)
     if len(unique) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r} appears twice in an object")
+        raise _Twice(f"the key {twice!r} appears twice in an object")
     return unique
 
 

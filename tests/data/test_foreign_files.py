@@ -170,3 +170,24 @@ def test_files_of_different_option_counts_are_not_mixed_unasked(tmp_path):
     with pytest.raises(UserError, match=r"five.jsonl.*four.jsonl"):
         load("medqa_us", str(tmp_path))
     assert len(load("medqa_us", str(tmp_path), mixed_options=True).items) == 2
+
+
+def test_a_key_that_appears_twice_is_refused_by_line(tmp_path):
+    twice = '{"question": "Which?", "answers": ["a"], "answers": ["b"]}\n'
+    (tmp_path / "t.jsonl").write_text(twice + json.dumps({"question": "What?", "answer": "c"}) + "\n")
+    loaded = load("generic", str(tmp_path / "t.jsonl"))
+    assert len(loaded.items) == 1
+    assert loaded.rejected[0][0].where.endswith("t.jsonl:1")
+    assert "the key 'answers' appears twice" in loaded.rejected[0][1]
+
+
+@pytest.mark.parametrize("row", ['"answers": 1e400', '"answer": "a", "options": ["a", Infinity]'])
+def test_an_infinite_number_is_no_text(tmp_path, row):
+    (tmp_path / "t.jsonl").write_text('{"question": "Which?", ' + row + "}\n")
+    assert "got " in load("generic", str(tmp_path / "t.jsonl")).rejected[0][1]
+
+
+def test_a_text_named_gz_is_told(tmp_path):
+    (tmp_path / "t.jsonl.gz").write_text(json.dumps({"question": "Which?", "answer": "a"}) + "\n")
+    with pytest.raises(UserError, match=r"remove \.gz from its name"):
+        load("generic", str(tmp_path / "t.jsonl.gz"))

@@ -212,3 +212,19 @@ def test_a_list_without_a_verb_states_nothing():
     assert agreement(statements("Wernicke, encephalopathy, ataxia, thiamine, deficiency."), [known]) == Said(
         0, 0
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("有機磷抑制膽鹼酯酶的活力。", Said(1, 0)),
+        ("有機磷激活膽鹼酯酶的活力。", Said(0, 1)),
+        ("有機磷並非抑制膽鹼酯酶的活力。", Said(0, 1)),
+        ("以下都是錯誤的：有機磷抑制膽鹼酯酶的活力。", Said(0, 1)),
+    ],
+)
+def test_traditional_characters_state_and_deny_as_simplified_ones(text, expected):
+    assert said(text) == expected
+    assert stated(StatementIndex(statements(text)), [fact("有機磷", "不會抑制", "膽鹼酯酶")]).said == Said(
+        *reversed(expected)
+    )

@@ -285,9 +285,22 @@ def _plain(columns: dict[str, Any], where: str) -> dict[str, Any]:
             raise RowError(
                 f"{where}: field {name!r}: NaN or an infinity, which JSON cannot hold; write null"
             ) from error
+        if not isinstance(kept, str) and _holds_long_number(kept):
+            raise RowError(
+                f"{where}: field {name!r}: a whole number of more than 64 bits; write it as a string"
+            )
         _check_encodable(where, name, f"{name}{text}")
         plain[str(name)] = kept
     return plain
+
+
+def _holds_long_number(value: Any) -> bool:
+    """Whether a whole number in `value` is longer than fast readers of JSON keep exactly."""
+    if isinstance(value, Mapping):
+        return any(map(_holds_long_number, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds_long_number, value))
+    return isinstance(value, int) and not -(2**63) <= value < 2**64
 
 
 def _deeper_than(value: Any, levels: int) -> bool:

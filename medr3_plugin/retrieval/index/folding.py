@@ -8,6 +8,8 @@ import functools
 import re
 import unicodedata
 
+from medr3_plugin.text import simplified
+
 # letters, marks and digits of scripts that are cut into pairs of characters: CJK, Hangul, Thai, Lao, Tibetan,
 # Myanmar, Khmer
 _GRAMS = (
@@ -57,7 +59,7 @@ def _folded(text: str) -> str:
     text = _ACCENTS.sub("", unicodedata.normalize("NFD", text).lower())
     text = _SHARP_S.sub("β", unicodedata.normalize("NFC", text)).translate(_LETTERS)
     text = _GREEK_SIGN.sub(_greek_name, _MICRO.sub("u", text))
-    return text.translate(_simplified()) if GRAM_RUN.search(text) else text
+    return simplified(text)
 
 
 def _greek_name(sign: re.Match[str]) -> str:
@@ -65,16 +67,3 @@ def _greek_name(sign: re.Match[str]) -> str:
     # TNFα is TNF-alpha, βhCG beta-hCG
     before, after = sign.string[: sign.start()][-1:], sign.string[sign.end() :][:1]
     return f"{'-' * before.isalnum()}{names}{'-' * after.isalpha()}"
-
-
-@functools.cache
-def _simplified() -> dict[int, str]:
-    """Traditional characters and the simplified ones that stand for them, one by one."""
-    import opencc
-
-    characters = [
-        chr(code) for first, last in ((0x3400, 0x4DC0), (0x4E00, 0xA000)) for code in range(first, last)
-    ]
-    converted = opencc.OpenCC("t2s").convert("\n".join(characters)).split("\n")
-    table = {ord(old): new for old, new in zip(characters, converted, strict=True) if old != new}
-    return {**table, ord("著"): "着"}

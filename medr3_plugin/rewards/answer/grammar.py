@@ -42,6 +42,8 @@ def label_of(text: str, question: Question) -> str | None:
     reasons: list[str] = []  # what a doubt in them is about is not the answer
     denied_before = False  # whether the sentence before denied another option: "this" is that option then
     others = False  # whether a heading says that the lines behind it are about other options
+    items: set[bool] = set()  # whether items of a numbered list are the claim, and whether others are
+    number = False  # whether the sentence before is the number of an item
     for sentence in sentences(read(text, question)):
         if w.OF_OTHERS.fullmatch(sentence):
             others = True
@@ -54,7 +56,12 @@ def label_of(text: str, question: Question) -> str | None:
                 None  # what the question asks for is denied of an option: it is the exception, or it is not
             )
         denied += excluded
-        if found := _claim(rest, question):
+        found = _claim(rest, question)
+        bare = not number and sentence.isdigit()
+        if number or (not bare and w.ITEM.match(sentence)):
+            items.add(found is not None)
+        number = bare
+        if found:
             claimed.add(found[0])
             reasons.append(found[1])
             beside += found[2:]
@@ -62,7 +69,7 @@ def label_of(text: str, question: Question) -> str | None:
             of_denied = excluded or (denied_before and rest.split(" ", 1)[0] in w.DEICTIC)
             (reasons if of_denied else comments).append(rest)
         denied_before = bool(excluded)
-    if len(claimed) != 1 or claimed & set(denied):
+    if len(claimed) != 1 or claimed & set(denied) or (question.open and len(items) > 1):
         return None
     own = claimed.pop()
     neutral = (

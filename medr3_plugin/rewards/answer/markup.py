@@ -7,13 +7,18 @@ import json
 import re
 from typing import Any
 
+from medr3_plugin.text import GREEK
+
 _FENCE = re.compile(r"\s*```(?:[\w-]*\s*\n|json\s)?(?P<inside>[^`]*)```\s*", re.DOTALL)
 # \boxed{C}, \text{C}, \mathbf{C}: innermost first, so that nesting goes in a few rounds
 _MACRO = re.compile(
     r"(?:\\|\b(?=boxed))(?:boxed|fbox|text|textbf|textit|mathrm|mathbf|mathit|mathsf|emph)\s*\{([^{}]*)\}"
 )
 _MACRO_DEPTH = 3
-_MATH = re.compile(r"\\[()\[\],; ]|\$|\\(?=therefore\b)")
+_MATH = re.compile(rf"\\[()\[\],; ]|\$|\\(?=(?:therefore|{'|'.join(GREEK.values())})\b)")
+# CO_2, Ca^{2+}, K^+: as one writes them without LaTeX; 10^5 keeps its power
+_INDEX = re.compile(r"(?<=[A-Za-z)])(?:_\{?(\d+)\}?|\^\{(\d*[+-]?)\}|\^([+-]))")
+_AT_LEAST, _AT_MOST = (re.compile(rf"\\{side}e(?:q|qslant)?(?![A-Za-z])") for side in "gl")
 _HTML = re.compile(
     r"</?(?:b|i|u|em|strong|p|span|div|code|sub|sup|mark|ul|ol|li|h[1-6]|result|output|conclusion|final|tool_call|"
     r"(?:(?:final|correct|best|selected|your|my)[_-])?(?:answer|option|choice|diagnosis|response)"
@@ -66,6 +71,9 @@ def unwrap(answer: str) -> str:
         text = call["inside"].strip("\"' ")
     for _ in range(_MACRO_DEPTH):
         text = _MACRO.sub(r" \1", text) if "{" in text else text
+    if "\\" in text or "_" in text or "^" in text:
+        text = _AT_MOST.sub("≤", _AT_LEAST.sub("≥", text))
+        text = _INDEX.sub(lambda index: index[1] or index[2] or index[3] or "", text)
     text = _LINE_START.sub("", _EMPHASIS.sub("", _MATH.sub("", text)))
     return re.sub(r"[ \t]+", " ", text)
 
@@ -111,7 +119,12 @@ def _lines(value: Any, key: str = "answer") -> list[tuple[str, str]]:
     if isinstance(value, _Pairs):
         return [line for name, inner in value for line in _lines(inner, _words(name))]
     if isinstance(value, list):
-        return [line for inner in value for line in _lines(inner, key)]
+        numbered = key == "answer" and len(value) > 1  # several answers, not one and a remark
+        return [
+            line
+            for number, inner in enumerate(value, 1)
+            for line in _lines(inner, str(number) if numbered else key)
+        ]
     if value is None:
         return []
     return [(key, value.strip() if isinstance(value, str) else json.dumps(value))]

@@ -266,9 +266,11 @@ def _option_names(
     spelled: dict[str, dict[str, str]] = {}
     own = set(map(name_key, options.values()))
     for letter, text in options.items():
-        others_of_it = (abbreviated(text), " and ".join(text.rsplit(",", 1)))
+        cased = text.capitalize() if text.isupper() else text.upper()  # "LUNGS" is the plural of no code
+        of_species = abbreviated(text) or abbreviated(cased)
+        others_of_it = (of_species, " and ".join(text.rsplit(",", 1)), *_spelled(text))
         # the text of an option names no other one
-        for key in (name_key(text), *(key for key in map(name_key, others_of_it) if key not in own)):
+        for key in (name_key(text), name_key(cased), *(set(map(name_key, others_of_it)) - own)):
             spelled.setdefault(key, {}).setdefault(_spelling(text), letter)
         if word := _verdict_word(text):
             for name in YES_NO[word]:

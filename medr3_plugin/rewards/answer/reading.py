@@ -41,6 +41,8 @@ _KINDS = frozenset(
     )
 )
 _JOINS, _MAX_JOINED = frozenset(listed("and or to /")), 6
+# around a letter in lower case
+_LEADING, _FOLLOWING = frozenset(["", STOP, ":", "is", "→", "="]), frozenset([".", STOP])
 _OF_CELLS = frozenset(listed("cell cells lymphocyte lymphocytes wave waves antigen virus"))
 # "A" and "I" before any other word are an article and a pronoun
 _AFTER_LETTER = frozenset(
@@ -191,7 +193,7 @@ def _with_letters(pieces: list[_Piece], question: Question) -> list[_Piece]:
     alone = sum(piece.token.kind == "word" or piece.label >= 0 for piece in pieces) == 1
     for i, piece in enumerate(pieces):
         raw = piece.token.raw
-        if piece.label < 0 and len(raw) == 1 and raw.upper() in question.labels:
+        if piece.label < 0 and raw.upper() in question.labels:
             before = _before(pieces, i)
             after = pieces[i + 1] if i + 1 < len(pieces) else None
             beyond = pieces[i + 2] if i + 2 < len(pieces) else None
@@ -216,10 +218,12 @@ def _is_letter(  # noqa: PLR0911 - one return a kind of surroundings
     """Whether the single letter `raw`, of the label `own`, is meant as an option's."""
     follows = after.text if after else STOP
     marked = before in _CALLED or (before in _OPENING and follows in _CLOSING) or follows == ")"
-    if raw.islower():
-        return (
-            marked or follows == ":" or (follows in (".", STOP) and before in ("", STOP, ":", "is", "→", "="))
+    if len(raw) > 1:  # options called I, II, III, or 10
+        return marked or (
+            before in _LEADING and (follows in _FOLLOWING or (after is not None and after.label == own))
         )
+    if raw.islower():
+        return marked or follows == ":" or (follows in _FOLLOWING and before in _LEADING)
     if before in _KINDS or follows == "‐" or (after is not None and after.token.kind == "dash"):
         return after is not None and after.token.kind == "dash" and beyond is not None and beyond.label >= 0
     if (

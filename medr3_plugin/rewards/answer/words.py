@@ -99,6 +99,7 @@ ONE_OF_SEVERAL = re.compile(
     r"\bnext (?:best )?(?:option|choice|answer|diagnosis)\b"
 )
 DEICTIC = frozenset(listed("that this it i"))
+ITEM = re.compile(r"\d{1,2} [:.)](?= )")
 NUMBERING = re.compile(r"(?:(?:question|answer|q) )?\d+(?: [).:])?")
 GROUNDS = frozenset(
     listed(
@@ -255,6 +256,7 @@ DOUBT = re.compile(
     r"can(?:not| t) (?:be )?(?:determin\w+|exclude\w*|rule\w*|decide|say|tell)|first (?:option|letter|one)|"
     r"(?<!no )(?:second|third|fourth|fifth|last|another|previous|next|former|latter|other) (?:one|option|choice|"
     r"answer|place|candidate|possibility|diagnosis|guess|letter|thought)(?! choices)|a second|"
+    r"(?:first|second|third|fourth|fifth|last|former|latter)$|50 / 50|"
     r"one (?:above|below|before|after)|maybe|perhaps|i (?:(?:am|m)(?! (?:going|left|confident|certain)\b)"
     r"|think|guess|suppose|hope|wish|may|might|could|can(?:not| t)|do(?: not|n t)|would also|also|d))\b"
     r"|不确定|不肯定|也可能|也有可能|也可以|也对|也正确|都对|都正确|均正确|均可|或者|还是|不能排除|无法排除|待排|其次|另一|"

@@ -40,6 +40,8 @@ def nested(levels):
         ({"id": "a", "text": "x", "year": math.inf}, "year", "whole number"),
         ({"id": "a", "text": "x", "impact": math.inf}, "impact", "infinity"),
         ({"id": "a", "text": "x", "impact": [1, math.nan]}, "impact", "NaN"),
+        ({"id": "a", "text": "x", "impact": {"n": [10**400]}}, "impact", "64 bits"),
+        ({"id": "a", "text": "x", "impact": 2**64}, "impact", "64 bits"),
         ({"id": "a", "text": "x", "\udfff": 1}, "\\udfff", "surrogate"),
         ({"id": "a", "text": "x", "notes": ["\udfff"]}, "notes", "surrogate"),
         ({"id": "a", "text": "x", "notes": nested(500)}, "notes", "nested deeper than 64"),

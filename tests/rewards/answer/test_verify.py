@@ -660,3 +660,97 @@ def test_an_option_that_is_a_roman_number_does_not_take_the_letter_of_the_ninth(
     assert level("A. I", "I", options=stages) == 2
     assert level("I", "I", options={"A": "I", "B": "II", "C": "III"}) == 2
     assert level("I think it is B", "II", options={"A": "I", "B": "II", "C": "III"}) == 2
+
+
+SCANS = {
+    "A": "Polymerase chain reaction (PCR)",
+    "B": "Magnetic resonance imaging (MRI)",
+    "C": "Lungs and HEART",
+}
+IONS = {"A": "Ca2+", "B": "CO2", "C": "≥140/90 mmHg", "D": "O2", "E": "10-21 days", "F": "0.5 mg", "G": "K+"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("MRI", "B"), ("B. MRI", "B"), ("(B) Magnetic resonance imaging", "B"), ("The best test is PCR.", "A"),
+        ("LUNGS AND HEART", "C"),
+    ],
+)  # fmt: skip
+def test_an_option_is_named_by_either_half_of_name_and_abbreviation_and_in_capitals(answer, right):
+    assert level(answer, SCANS[right], options=SCANS) == 2
+    assert level(answer, next(text for text in SCANS.values() if text != SCANS[right]), options=SCANS) == 0
+    assert level("MRI or PCR", SCANS["B"], options=SCANS) is None
+
+
+def test_options_in_capitals_are_named_in_any_case():
+    options = {"A": "STAPHYLOCOCCUS AUREUS", "B": "STREPTOCOCCUS PNEUMONIAE", "C": "LUNGS"}
+    for answer in ("S. pneumoniae", "Streptococcus pneumoniae", "B"):
+        assert level(answer, "STREPTOCOCCUS PNEUMONIAE", options=options) == 2
+    assert level("S. aureus", "STREPTOCOCCUS PNEUMONIAE", options=options) == 0
+    assert level("Lungs", "LUNGS", options=options) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"),
+    [
+        ("$Ca^{2+}$", "A"), (r"$\mathrm{Ca}^{2+}$", "A"), ("Ca²⁺", "A"), (r"\mathrm{CO_2}", "B"), ("$CO_{2}$", "B"),
+        (r"$\mathrm{O_2}$", "D"), (r"$\geq 140/90$ mmHg", "C"), (">=140/90 mmHg", "C"), (r"$\mathrm{K}^+$", "G"),
+        ("10～21 days", "E"), ("10 to 21 days", "E"), ("0·5 mg", "F"),
+    ],
+)  # fmt: skip
+def test_formulae_signs_and_ranges_in_other_notations(answer, right):
+    assert level(answer, IONS[right], options=IONS) == 2
+    assert level(answer, next(text for text in IONS.values() if text != IONS[right]), options=IONS) == 0
+
+
+@pytest.mark.parametrize("answer", ["選B", "答案為 B", "正確答案是B", "螺內酯", "B、螺內酯", "選項B"])
+def test_traditional_and_simplified_chinese_are_one(answer):
+    options = {"A": "氢氯噻嗪", "B": "螺内酯", "C": "呋塞米"}
+    assert level(answer, "螺内酯", options=options) == 2
+    assert level(answer, "呋塞米", options=options) == 0
+    assert level("螺內酯", "螺内酯") == 2
+    for hedge in ("選A或B", "並非B", "不選B"):
+        assert level(hedge, "螺内酯", options=options) is None
+
+
+@pytest.mark.parametrize("letters", [("I", "II", "III", "IV"), tuple(map(str, range(8, 12)))])
+def test_options_whose_names_have_several_letters(letters):
+    options = dict(zip(letters, ("Iron", "Zinc", "Copper", "Iodine"), strict=True))
+    third, fourth = letters[2:]
+    for answer in (
+        third,
+        f"{third}.",
+        f"({third})",
+        f"{third}. Copper",
+        f"Option {third}",
+        f"The answer is {third}.",
+    ):
+        assert level(answer, "Copper", options=options) == 2
+        assert level(answer, "Zinc", options=options) == 0
+    assert level(f"{third} or {fourth}", "Copper", options=options) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["1. CML\n2. It is used as a treatment.", '["CML", "the disease"]', '{"answer": ["CML", "a disease"]}'],
+)
+def test_another_item_of_a_list_is_another_answer(answer):
+    question = "Which disease is dasatinib used to treat?"
+    assert level(answer, "CML", question=question) is None
+    assert (
+        level('["CML", "chronic myeloid leukemia"]', "CML", "chronic myeloid leukemia", question=question)
+        == 2
+    )
+
+
+@pytest.mark.parametrize("answer", ["B. So is the third.", "B. Same for the first.", "B (50/50)"])
+def test_an_option_named_by_its_place_is_a_second_answer(answer):
+    assert level(answer, "Zinc", options={"A": "Iron", "B": "Zinc", "C": "Copper"}) is None
+
+
+def test_a_word_that_is_one_option_in_capitals_and_another_as_a_plural_names_neither():
+    options = {"A": "AIDS", "B": "Aid", "C": "DIC"}
+    assert level("AIDS", "AIDS", options=options) == 2
+    assert level("Aids", "AIDS", options=options) is None
+    assert level("dic", "AIDS", options=options) == 0
