@@ -11,7 +11,6 @@ its own: a case report cites trials, a trial calls for meta-analyses); whether i
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,18 +47,23 @@ class _Rule:
     Attributes:
         triggers: plain substrings, one of which lower-case text must hold before the pattern is tried: regular
             expressions over every abstract would take most of the time of building an index.
+        pattern: tried at lower-case text, which is quicker than ignoring case.
+        capitals: whether it is tried at the text as it is written instead.
     """
 
     kind: str
     triggers: tuple[str, ...]
     pattern: re.Pattern[str]
+    capitals: bool
 
     def matches(self, text: str, lowered: str) -> bool:
-        return any(trigger in lowered for trigger in self.triggers) and bool(self.pattern.search(text))
+        return any(trigger in lowered for trigger in self.triggers) and bool(
+            self.pattern.search(text if self.capitals else lowered)
+        )
 
 
-def _rule(kind: str, triggers: str, *patterns: str, flags: int = re.IGNORECASE) -> _Rule:
-    return _Rule(kind, tuple(triggers.split("|")), re.compile(rf"\b(?:{'|'.join(patterns)})", flags))
+def _rule(kind: str, triggers: str, *patterns: str, capitals: bool = False) -> _Rule:
+    return _Rule(kind, tuple(triggers.split("|")), re.compile(rf"\b(?:{'|'.join(patterns)})"), capitals)
 
 
 _TRIAL = r"(?:\w+[- ,/]+){0,5}(?:trials?|stud(?:y|ies)|comparison|evaluation|experiment|design)\b"
@@ -87,7 +91,7 @@ _TITLE: Sequence[_Rule] = (
         "19|20",
         # "Rate control in atrial fibrillation, ACC/AHA 2023": a body that writes guidelines, and a year
         rf"(?:{_BODIES})(?:[/-](?:{_BODIES}))* (?:[A-Z]+\d+ )?\(?(?:19|20)\d\d\b",
-        flags=0,
+        capitals=True,
     ),
     _rule(
         "non_randomised_trial",
@@ -122,6 +126,7 @@ _TITLE: Sequence[_Rule] = (
     ),
     _rule("cross_sectional", "cross|survey", r"cross[- ]sectional", r"\w+ survey\b"),
 )
+_IN_TITLE = re.compile("|".join(dict.fromkeys(trigger for rule in _TITLE for trigger in rule.triggers)))
 
 _ABSTRACT: Sequence[_Rule] = (
     _rule(
@@ -222,7 +227,7 @@ _ABSTRACT: Sequence[_Rule] = (
         "recommend|class i|guideline|statement",
         r"(?:strong|weak|conditional|good practice|ungraded) (?:recommendation|statement)",
         r"(?:conditionally|strongly) recommend",
-        r"class (?:I|IIa|IIb|III)\b[,;)]",
+        r"class (?:i|iia|iib|iii)\b[,;)]",
         r"(?:this|these|the present|our) (?:\w+ )?(?:guidelines?|consensus statement|recommendations)\b",
         r"recommendations? (?:\d|grade)",
     ),
@@ -260,9 +265,9 @@ _ENOUGH_ANIMALS = 2
 def is_animal_or_laboratory(title: str, text: str) -> bool:
     """Whether the study was done on animals or in the laboratory, with no people in it to speak of."""
     lowered = f"{title}. {text}".lower()
-    words = Counter(_WORD.findall(lowered))
-    people = sum(words[word] for word in _PEOPLE & words.keys())
-    animals = sum(words[word] for word in _ANIMALS & words.keys())
+    words = _WORD.findall(lowered)
+    people = sum(map(_PEOPLE.__contains__, words))
+    animals = sum(map(_ANIMALS.__contains__, words))
     if animals and people <= animals and not _ANIMALS.isdisjoint(_WORD.findall(title.lower())):
         return True
     bench = animals + sum(lowered.count(phrase) for phrase in _LABORATORY)
@@ -277,14 +282,15 @@ def classify(title: str, text: str) -> str | None:
         if found or not title:
             return found
     lowered = title.lower()
-    for rule in _TITLE:
+    for rule in _TITLE if _IN_TITLE.search(lowered) else ():
         if rule.matches(title, lowered):
             animal = rule.kind in _CLINICAL and is_animal_or_laboratory(title, text)
             return "animal_or_in_vitro" if animal else rule.kind
     if is_animal_or_laboratory(title, text):
         return "animal_or_in_vitro"
-    lowered = f" {text.lower()} "
-    if not any(mark in lowered for mark in _RESEARCH):
+    lowered = text.lower()
+    marked = f" {lowered} "
+    if not any(mark in marked for mark in _RESEARCH):
         return None
     for rule in _ABSTRACT:
         if rule.matches(text, lowered):

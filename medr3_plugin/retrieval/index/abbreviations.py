@@ -211,7 +211,8 @@ class Abbreviations:
                 for form in forms if 2 * count >= documents else ():
                     if " " in (name := _units(form)):
                         self._put(name, use._replace(shortened=False))
-        self._begun = (self._uses.keys() - STOP_WORDS) | self._reach.keys()
+        self._first = self._uses.keys() | self._reach.keys()
+        self._begun = self._first - STOP_WORDS | self._reach.keys()
 
     def _put(self, name: str, use: Use) -> None:
         self._uses[name].append(use)
@@ -239,19 +240,18 @@ class Abbreviations:
         # NO is an abbreviation, no is none
         elif self._begun.isdisjoint(words) and not _TWO_CAPITALS.search(query):
             return
-        written = query.translate(_WORDS).split()
-        words = [word.lower() for word in written]
-        places = [
-            (place, place + 1)
-            for place, word in enumerate(words)
-            if word in self._uses and (word not in STOP_WORDS or written[place].isupper())
-        ]
-        for place, word in enumerate(words[:-1]):
-            if word in self._reach and (reach := self._reach[word].get(words[place + 1])):
-                ends = range(min(place + reach, len(words)), place + 1, -1)
+        words = query.lower().translate(_WORDS).split()
+        first = [place for place, word in enumerate(words) if word in self._first]
+        places = [(place, place + 1) for place in first if words[place] in self._uses]
+        for place in first:
+            following = self._reach.get(words[place])
+            if following and (most := following.get("".join(words[place + 1 : place + 2]))):
+                ends = range(min(place + most, len(words)), place + 1, -1)
                 places += [(place, end) for end in ends if " ".join(words[place:end]) in self._uses][:1]
-        for place, end in places:
-            if f"({written[place]}" not in query:
+        written = query.translate(_WORDS).split() if places else []
+        for place, end in {tuple(written[place:end]): (place, end) for place, end in places}.values():
+            another_word = end == place + 1 and words[place] in STOP_WORDS and not written[place].isupper()
+            if not another_word and f"({written[place]}" not in query:
                 plain = len(_CAPITALS.findall("".join(written[place:end]))) < 2
                 for use in self._uses[" ".join(words[place:end])]:
                     yield use._replace(plain=True) if plain and use.shortened else use

@@ -259,7 +259,8 @@ def _word_before(text: str, end: int) -> str:
         # the pattern is dear and seldom matches, so what must stand at its end is looked at first
         stop = end if word is None else word.start() - 1
         stop -= text[stop - 1 : stop] == ","
-        separated = not _SEPARATORS.isdisjoint(text[max(0, stop - 3) : max(0, stop - 1)])
+        one, two = text[max(0, stop - 2) : stop - 1], text[max(0, stop - 3) : max(0, stop - 2)]
+        separated = one in _SEPARATORS or (two in _SEPARATORS and one.isalnum())
         if not (text[end - 2 : end] == "or" or (separated and text[stop - 1 : stop].isalnum())):
             return ""
         enumerated = _ENUMERATED.search(text, first, end)

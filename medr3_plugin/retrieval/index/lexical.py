@@ -24,7 +24,7 @@ from medr3_plugin.retrieval.index import abbreviations
 from medr3_plugin.retrieval.index.abbreviations import Abbreviations, Use
 from medr3_plugin.retrieval.index.analyser import analysed, terms, terms_of
 from medr3_plugin.retrieval.index.filters import Mask
-from medr3_plugin.retrieval.index.other_names import other_names
+from medr3_plugin.retrieval.index.other_names import joined, lettered, of_word, other_names
 from medr3_plugin.retrieval.index.store import mapped
 
 Rows = npt.NDArray[np.int64]
@@ -98,10 +98,13 @@ class LexicalIndex:
             raise UserError(f"{folder}: the BM25 index's files do not fit together; build it again")
         self.accumulate: Callable[..., None] = _accumulate
         self._best: Callable[..., int] | None = None  # compiled
-        self._new = functools.lru_cache(maxsize=1 << 16)(
-            self._new_terms
-        )  # the same pairs of words come again
-        self._other = functools.lru_cache(maxsize=1 << 16)(self._other_form)
+        # the same words, and pairs of words, come again
+        remember = functools.lru_cache(maxsize=1 << 16)
+        self._surface = remember(self._surface_terms)
+        self._pair = remember(self._pair_terms)
+        self._word = remember(self._word_terms)
+        self._new = remember(self._new_terms)
+        self._other = remember(self._other_form)
 
     def _fits(self) -> bool:
         """Whether every term leads to a slice of the postings; a search does not look at that again."""
@@ -122,18 +125,20 @@ class LexicalIndex:
 
     def _terms(self, query: str) -> tuple[list[int], list[int], list[str]]:
         """Term numbers of a query, those of its own spelling where there is one of all spellings, and its words."""
-        surfaces, shared = _pieces(query)
-        known, spelt = self._vocabulary, []
-        for both in map(terms_of, surfaces):
-            shared += both[0]
-            if both[1]:
-                spelt.append(both)
-        found = [number for term in shared if (number := known.get(term)) is not None]
+        surfaces, beside = _pieces(query)
+        found = [number for term in beside if (number := self._vocabulary.get(term)) is not None]
         own: list[int] = []
-        for of_all, forms in spelt:  # an index of version 2 has no term of a plural's singular
-            kept = found if known.keys().isdisjoint(of_all) else own
-            kept += [known[term] for term in forms if term in known]
-        return found, own, surfaces
+        for of_all, forms in map(self._surface, surfaces):
+            found += of_all
+            own += forms
+        latin = {self._vocabulary.get(term, -1) for term in lettered(query)} - {-1, *found}
+        return found, own + sorted(latin), surfaces
+
+    def _surface_terms(self, surface: str) -> tuple[list[int], list[int]]:
+        known = self._vocabulary
+        of_all, forms = ([known[term] for term in part if term in known] for part in terms_of(surface))
+        # an index of version 2 has no term of a plural's singular
+        return (of_all, forms) if of_all else (forms, [])
 
     def other_terms(self, query: str) -> list[int]:
         """Term numbers of other names, where a corpus has those and hardly ever the query's own.
@@ -142,9 +147,22 @@ class LexicalIndex:
         bring the three documents in which it stands before all that have "follow-up").
         """
         found: dict[int, None] = {}
-        for own, other in other_names(query[:MAX_QUERY_CHARACTERS], self._vocabulary):
+        names, words = other_names(query[:MAX_QUERY_CHARACTERS])
+        for own, other in names:
             found.update(dict.fromkeys(self._new(own, tuple(other))))
+        peculiar = [word for word in words if len(word) > 5 or not word.isalpha()]
+        for numbers in (*map(self._pair, words, words[1:]), *map(self._word, peculiar)):
+            if numbers:
+                found.update(dict.fromkeys(numbers))
         return list(found)
+
+    def _pair_terms(self, before: str, word: str) -> list[int]:
+        other = joined(before, word)
+        return self._new(f"{before} {word}", (other,)) if other in self._vocabulary else []
+
+    def _word_terms(self, word: str) -> list[int]:
+        names = of_word(word, self._vocabulary)
+        return [number for other in names for number in self._new(word, tuple(other))]
 
     def _new_terms(self, own: str, other: tuple[str, ...]) -> list[int]:
         numbers = self._numbers(other)
@@ -177,10 +195,10 @@ class LexicalIndex:
 
     def _abbreviated(self, query: str, words: list[str], present: list[int]) -> list[tuple[list[int], float]]:
         """Terms of the other forms of abbreviations in a query, and what they count for against its own."""
-        found = {}
+        found, own = {}, set(present)
         for use in self._abbreviations.of(query[:MAX_QUERY_CHARACTERS], words):
             numbers, weight = self._other(use)
-            new = [number for number in numbers if number not in present]
+            new = [number for number in numbers if number not in own]
             if 2 * len(new) > len(numbers):
                 found[use.short, use.long] = new, weight
         return list(found.values())
@@ -235,15 +253,18 @@ class LexicalIndex:
     def _search_one(
         self, terms: list[int], beside: list[tuple[list[int], float]], topk: int, mask: Mask | None
     ) -> tuple[Rows, Scores]:
-        scores = np.zeros(self._size, dtype=np.float32)
-        weights = [weight for others, weight in beside for _ in others] + [1.0] * len(terms)
-        terms = [number for others, _ in beside for number in others] + terms
-        if not terms:
+        scores = np.zeros(self._size + 1, dtype=np.float32)
+        weights: dict[int, float] = {}
+        for others, weight in (*beside, (terms, 1.0)):
+            for number in others:
+                weights[number] = weights.get(number, 0.0) + weight
+        if not weights:
             return np.empty(0, dtype=np.int64), scores[:0]
-        numbers = np.asarray(terms)
+        numbers = np.fromiter(weights, dtype=np.int64, count=len(weights))
         starts, ends = self._starts[numbers], self._starts[numbers + 1]
-        factors = np.array(weights, dtype=np.float32)
+        factors = np.fromiter(weights.values(), dtype=np.float32, count=len(weights))
         self.accumulate(scores, self._data, self._documents, (starts, ends), factors)
+        scores = scores[:-1]
         if mask is not None:
             scores *= mask
         if self._best is not None and topk <= _FEW:
@@ -291,11 +312,14 @@ def _kth(values: Scores, k: int) -> np.float32:
 def _accumulate(
     scores: Scores, data: Scores, documents: Any, bounds: tuple[Any, Any], weights: Scores
 ) -> None:
-    """Add each term's scores, from one bound to the other, to its documents, times its weight."""
+    """Add each term's scores, from one bound to the other, to its documents, times its weight.
+
+    `scores` is one longer than there are documents.
+    """
     starts, ends = bounds
     slices = [slice(start, end) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
     owners = np.concatenate([documents[part] for part in slices])
     added = np.concatenate([data[part] for part in slices]) * np.repeat(weights, ends - starts)
-    if len(owners) and not 0 <= owners.min() <= owners.max() < len(scores):
+    if len(owners) and not 0 <= owners.min() <= owners.max() < len(scores) - 1:
         raise IndexError(NO_SUCH_DOCUMENT)  # `bincount` would make room for it
     scores += np.bincount(owners, weights=added, minlength=len(scores)).astype(np.float32)

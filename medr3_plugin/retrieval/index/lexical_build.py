@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 from array import array
-from collections import Counter
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
@@ -29,6 +28,7 @@ from medr3_plugin.retrieval.index.analyser import analysed, terms_of
 from medr3_plugin.retrieval.index.lexical import K1, B
 
 BLOCK = 1 << 22  # postings handled at a time: 4 M, about 150 MB of arrays
+_COUNTED = 1 << 20  # terms of documents counted at a time
 _KNOWN_SURFACES = 4_000_000  # whose terms are remembered
 
 
@@ -48,13 +48,16 @@ class _Vocabulary(dict[str, tuple[int, ...]]):
         found = self[surface] = tuple([numbers.setdefault(term, len(numbers)) for term in terms])
         return found
 
-    def terms(self, text: str) -> tuple[list[int], list[int]]:
-        """The terms of the words of a text, and those of its notations."""
+    def add(self, text: str, terms: array[int]) -> int:
+        """Append the terms of a text, those of its notations last; returns how many are those of its words."""
         if len(self) > _KNOWN_SURFACES:
             self.clear()
         surfaces, notations = analysed(text)
-        words = list(chain.from_iterable(map(self.__getitem__, surfaces)))
-        return words, [self.numbers.setdefault(term, len(self.numbers)) for term in notations]
+        before = len(terms)
+        terms.extend(chain.from_iterable(map(self.__getitem__, surfaces)))
+        words = len(terms) - before
+        terms.extend([self.numbers.setdefault(term, len(self.numbers)) for term in notations])
+        return words
 
 
 def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: float = B) -> dict[str, Any]:
@@ -71,26 +74,27 @@ def build_lexical(texts: Iterable[str], folder: Path, *, k1: float = K1, b: floa
     frequencies = np.zeros(0, dtype=np.int64)
     try:
         with postings.open("wb") as file:
-            buffer = array("i")
+            buffer, ends = array("i"), array("q")  # the terms of some documents, and where those of each end
 
             def flush() -> None:
                 nonlocal frequencies
-                terms = np.frombuffer(buffer, dtype=np.int32)[::2]
-                counts = np.bincount(terms, minlength=len(vocabulary.numbers))
-                counts[: len(frequencies)] += frequencies
-                frequencies = counts
-                file.write(buffer)
+                size = len(vocabulary.numbers)
+                owners = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+                met, counts = np.unique(owners * size + np.asarray(buffer), return_counts=True)
+                owners, terms = np.divmod(met, max(1, size))
+                distinct.extend(np.bincount(owners, minlength=len(ends)).tolist())
+                now = np.bincount(terms, minlength=size)
+                now[: len(frequencies)] += frequencies
+                frequencies = now
+                np.stack((terms, counts), axis=1).astype(np.int32).tofile(file)
 
             for text in texts:
                 finder.add(text)
-                words, notations = vocabulary.terms(text)
-                counted = Counter(words + notations)
-                lengths.append(len(words))
-                distinct.append(len(counted))
-                buffer.extend(chain.from_iterable(counted.items()))
-                if len(buffer) >= 2 * BLOCK:
+                lengths.append(vocabulary.add(text, buffer))
+                ends.append(len(buffer))
+                if len(buffer) >= _COUNTED:
                     flush()
-                    buffer = array("i")
+                    buffer, ends = array("i"), array("q")
             flush()
         if not vocabulary.numbers:
             raise UserError("the corpus has no words to index")

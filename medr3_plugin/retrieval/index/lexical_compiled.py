@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
+
+_BLOCK = 128
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]  # numba has no types
 def accumulate(scores: Any, data: Any, documents: Any, bounds: Any, weights: Any) -> None:
-    """See `lexical._accumulate`. Compiled code writes wherever it is told to, so the places are checked here."""
+    """See `lexical._accumulate`. Compiled code writes wherever it is told to, so what is no document goes to the last.
+
+    A comparison that leaves the loop would take a third of its time.
+    """
     starts, ends = bounds
+    last = np.uint64(len(scores) - 1)
     for term in range(len(starts)):
         weight = weights[term]
         for place in range(starts[term], ends[term]):
-            document = documents[place]
-            if document < 0 or document >= len(scores):
-                raise IndexError("the index names a document that it does not have")
-            scores[document] += weight * data[place]
+            scores[min(np.uint64(documents[place]), last)] += weight * data[place]
+    if scores[last]:
+        raise IndexError("the index names a document that it does not have")
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
@@ -27,17 +33,23 @@ def best(scores: Any, rows: Any, values: Any) -> int:
     Returns:
         How many there are, at most as many as the arrays hold.
     """
-    found, least = 0, 0.0
-    for row in range(len(scores) if len(rows) else 0):
-        score = scores[row]
-        if score <= least:
-            continue
-        place = min(found, len(rows) - 1)
-        while place > 0 and values[place - 1] < score:
-            values[place], rows[place] = values[place - 1], rows[place - 1]
-            place -= 1
-        values[place], rows[place] = score, row
-        found = min(found + 1, len(rows))
-        if found == len(rows):
-            least = values[found - 1]
+    found, least = 0, np.float32(0)
+    size = len(scores) if len(rows) else 0
+    for start in range(0, size, _BLOCK):
+        end = min(start + _BLOCK, size)
+        any_higher = False
+        for row in range(start, end):  # without a branch, several rows at once
+            any_higher |= scores[row] > least
+        for row in range(start, end if any_higher else start):
+            score = scores[row]
+            if score <= least:
+                continue
+            place = min(found, len(rows) - 1)
+            while place > 0 and values[place - 1] < score:
+                values[place], rows[place] = values[place - 1], rows[place - 1]
+                place -= 1
+            values[place], rows[place] = score, row
+            found = min(found + 1, len(rows))
+            if found == len(rows):
+                least = values[found - 1]
     return found

@@ -109,11 +109,10 @@ _NUMBER = re.compile(
     rf"(?:({'|'.join(sorted(ROMAN, key=len, reverse=True))})|g?(\d{{1,2}}))([a-d]\d?)?|[a-e]"
 )
 _SPLIT_PARTS = ("radio", "hydroxy", "immuno", "chemo", "hscrp", "hstn")
-_HAS_PARTS = re.compile("|".join(_SPLIT_PARTS))
 _SPLIT = re.compile(
     r"(radio|hydroxy|immuno|chemo|hs(?=crp|tn))([a-z]{3,})|([a-z]{2,5})(\d{2,3})|([a-z]{3,}\d?)([a-z]\d{2,4}[a-z])"
 )
-_LONGEST_JOINED = 17
+_LONGEST_JOINED, _LONGEST_APART = 17, 40
 _UMLAUT = re.compile("([aou])e(?=[b-df-hj-tv-z])")
 
 _WORDS = "".join(c if c.isalnum() else " " if c in " -" else "." for c in map(chr, range(128)))
@@ -150,8 +149,27 @@ def _haemophilia(found: re.Match[str]) -> list[str]:
     return [f"血友病{latin}", f"血友病{stem}", f"{stem}型血友病", f"{latin}型血友病"]
 
 
+# TNF-a and GSK3b; TNF-α, TNF alpha and IL-1beta. In capitals, for hepatitis A has no alpha
+_SUBUNIT = r"[A-Z](?<!\w[A-Z])[A-Z]{1,4}(?:-?\d{1,2})?"
+_LETTERED = re.compile(rf"({_SUBUNIT})-?([abgdk])(\d?)\b")
+_GREEK = re.compile(rf"({_SUBUNIT})[ -]?(α|[βß]|γ|δ|κ|alpha|beta|gamma|delta|kappa)[ -]?(\d?)\b")
+_GREEK_NAMES = {"a": "alpha", "b": "beta", "g": "gamma", "d": "delta", "k": "kappa"}
+_LATIN = {"α": "a", "β": "b", "ß": "b", "γ": "g", "δ": "d", "κ": "k"}
+
+
+def lettered(query: str) -> list[str]:
+    """The terms of TNF-a for TNF-α or TNF alpha in a query."""
+    names = [f"{name}-{_LATIN.get(letter, letter[0])}{n}" for name, letter, n in _GREEK.findall(query)]
+    return [term for name in names for term in _terms(name)]
+
+
+def _in_greek(found: re.Match[str]) -> list[str]:
+    letter = _LATIN.get(found[2], found[2][0])
+    return [f"{found[1]} {_GREEK_NAMES[letter]}{found[3]}"]
+
+
 _Rule = tuple[str, re.Pattern[str], _Others]
-# what a query or its lower case must hold before a pattern is tried, the pattern, the other names of what it finds
+# what a query's lower case must hold before a pattern is tried, the pattern, the other names of what it finds
 _OF_WORDS: tuple[_Rule, ...] = (
     ("inhibitor", re.compile(r"\b([a-z\d/-]{3,}) inhibitors?\b", _ANY_CASE), lambda found: [f"{found[1]}i"]),
     ("factor", re.compile(rf"\bfactor ({_FACTOR})(a?)\b", _ANY_CASE), lambda found: [f"f{found[1]}{found[2]}"]),
@@ -159,6 +177,8 @@ _OF_WORDS: tuple[_Rule, ...] = (
     ("hep", re.compile(r"hep(?<![a-z]hep)\.? ?([a-e])(?![a-z\d])", _ANY_CASE), _in_full),
     ("antigen", re.compile(r"hepatitis b (e|surface|core)[ -]antigen", _ANY_CASE),
      lambda found: [f"hb{_ANTIGENS.get(found[1].lower(), 'e')}ag"]),
+    ("", _LETTERED, _in_greek),
+    ("", _GREEK, _in_greek),
 )  # fmt: skip
 _SIGN = re.compile("[0-9*+&/>]")
 _OF_SIGNS: tuple[_Rule, ...] = (
@@ -171,7 +191,7 @@ _OF_SIGNS: tuple[_Rule, ...] = (
      lambda found: [f"ca {found[1]}-{found[2]}", f"ca{found[1]}{found[2]}"]),
     (">", re.compile(r"(?<!\d)(\d{2,5})([ACGT])>([ACGT])\b"), lambda found: [f"{found[2]}{found[1]}{found[3]}"]),
     # patterns that begin with a letter are found quickly, so what stands before it is looked at afterwards
-    ("T", re.compile(r"T(?<![^\Wpc]T)\d[a-d]?(?: ?N\d[a-c]?(?: ?M\d)?)?\b"),
+    ("", re.compile(r"T(?<![^\Wpc]T)\d[a-d]?(?: ?N\d[a-c]?(?: ?M\d)?)?\b"),
      lambda found: _tumour(found.string[: found.start()][-1:].strip("( "), found[0])),
     ("4", re.compile(r"4(?<!\w4)([5-9])[, ]{0,2}([xX][xyXY]*)\b"),
      lambda found: [f"4{found[1]}{joint}{found[2]}" for joint in ("", " ")]),
@@ -182,72 +202,66 @@ _OF_SIGNS: tuple[_Rule, ...] = (
 _CHINESE: tuple[_Rule, ...] = (
     ("因子", re.compile(r"第 ?([一二三四五六七八九十]+|\d+|[ivx]+) ?(?:凝血)?因子", _ANY_CASE),
      lambda found: notations(f"因子{found[1].lower()}")),
+    ("因子", re.compile(r"因子 ?([一二三四五六七八九十]+|\d+|[ivx]+)", _ANY_CASE),
+     lambda found: notations(f"第{found[1].lower()}")),
     ("型", re.compile("([甲乙丙丁戊a-e]) ?型", _ANY_CASE), lambda found: [f"{_STEMS[found[1].lower()]}型"]),
     ("血友病", re.compile("([甲乙丙a-c]) ?型 ?血友病|血友病 ?([甲乙丙a-c])(?![a-z])", _ANY_CASE), _haemophilia),
     ("链球菌", re.compile("([a-g]) ?[族组群]", _ANY_CASE), lambda found: [found[1] + group for group in "族组群"]),
     ("维", re.compile("维(他命|生素) ?(.?)"), lambda found: [f"维{_VITAMIN[found[1]]}{found[2]}"]),
 )  # fmt: skip
 _CAPITALS = re.compile(
-    r"[A-Z](?:(?<!\w[A-Z])(?:(?P<one>[A-Z\d-]+)s|(?P<stem>[A-Z\d/-]{2,})i"
+    r"[A-Z](?:(?<!\w[A-Z])(?:(?P<one>[A-Z\d-]{1,20})s|(?P<stem>[A-Z\d/-]{2,20})i"
     rf"|(?<=F)(?P<factor>{_FACTOR.upper()})(?P<a>a?)|(?P<name>[A-Z]{{1,4}}) (?P<numeral>[IVX]))"
     r"|(?<=[a-z]{2}[A-Z])[A-Z]{0,4})\b"
 )
 
 
-def other_names(query: str, known: Container[str]) -> Iterator[tuple[str, Sequence[str]]]:
-    """What stands in a query, and the terms of another name of it, of which joined ones are `known`."""
+def other_names(query: str) -> tuple[list[tuple[str, Sequence[str]]], list[str]]:
+    """What stands in a query, and the terms of another name of it; and its words, for `joined` and `of_word`."""
     # names stand between characters without a space: EKG检查
     text = query if query.isascii() else GRAM_RUN.sub(r" \g<0> ", fold(query))
     lowered = text.lower()
-    for own, other in _by_pattern(text, lowered):
-        yield own, [other] if other.startswith("=") else _terms(other)  # a notation is a term
+    # a notation is a term
+    found = [(own, [o] if o.startswith("=") else _terms(o)) for own, o in _by_pattern(text, lowered)]
     ascii_words = lowered.translate(_WORDS).replace(".", " . ") if lowered.isascii() else ""
     words = ascii_words.split() or _WORD.findall(lowered)
-    before = ""
-    for word in words:
-        if len(word) < 2 or word in STOP_WORDS:  # "man is" is not "many"
-            before = ""
-            continue
-        joined = _joined(before, word) if before and len(before) + len(word) < _LONGEST_JOINED else ""
-        if joined in known:
-            yield f"{before} {word}", (joined,)
-        before = "" if word[0].isdecimal() else word
     if not _FIRST_WORDS.isdisjoint(words):
-        yield from _by_list([word for word in words if word != "."])
-    yield from _by_word(lowered, words, known)
+        found += _by_list([word for word in words if word != "."])
     if "-" in lowered:
-        yield from _by_hyphen(lowered)
+        found += _by_hyphen(lowered)
     if text is not query:
         for word in _WORD.findall(query.lower()):
             if not word.isascii() and (german := word.translate(_GERMAN)) != word:
-                yield word, terms(german)
+                found.append((word, terms(german)))
+    return found, words
 
 
-def _by_word(
-    lowered: str, words: Sequence[str], known: Container[str]
-) -> Iterator[tuple[str, Sequence[str]]]:
-    split = [word for word in words if len(word) > 2 and not word.isalpha()]
-    if _HAS_PARTS.search(lowered):
-        split += [word for word in words if word.startswith(_SPLIT_PARTS)]
-    for word in split:
-        if parts := _SPLIT.fullmatch(word):
-            yield word, [term for part in parts.groups() if part for term in _terms(part) or [part]]
-    if "ae" in lowered or "oe" in lowered or "ue" in lowered:
-        for word in words:
-            plain = _UMLAUT.sub(r"\1", word) if len(word) > 5 else word
-            if plain != word and stem(plain) in known:
-                yield word, (stem(plain),)
-    for word in words:
-        whole = len(word) > 8 and word.isascii() and word.isalpha()
-        if whole and terms_of(word)[0][0] not in known and not word.startswith(_SPLIT_PARTS):
-            yield from _apart(word, known)
+def joined(before: str, word: str) -> str:
+    """The term of two words written as one; empty if they cannot be."""
+    if len(before) + len(word) >= _LONGEST_JOINED or min(len(before), len(word)) < 2 or before[0].isdecimal():
+        return ""
+    return "" if before in STOP_WORDS or word in STOP_WORDS else stem(before + word)  # "man is" is not "many"
 
 
-def _apart(word: str, known: Container[str]) -> Iterator[tuple[str, Sequence[str]]]:
+def of_word(word: str, known: Container[str]) -> Iterator[Sequence[str]]:
+    """The terms of other names of a word, of which joined ones are `known`."""
+    begins = word.startswith(_SPLIT_PARTS)
+    if (begins or (len(word) > 2 and not word.isalpha())) and (parts := _SPLIT.fullmatch(word)):
+        yield [term for part in parts.groups() if part for term in _terms(part) or [part]]
+    has_umlaut = len(word) > 5 and ("ae" in word or "oe" in word or "ue" in word)
+    plain = _UMLAUT.sub(r"\1", word) if has_umlaut else word
+    if plain != word and stem(plain) in known:
+        yield (stem(plain),)
+    whole = 8 < len(word) <= _LONGEST_APART and word.isascii() and word.isalpha()
+    if whole and not begins and terms_of(word)[0][0] not in known:
+        yield from _apart(word, known)
+
+
+def _apart(word: str, known: Container[str]) -> Iterator[Sequence[str]]:
     """Betablocker, which no document has, is beta blocker."""
     for place in range(4, len(word) - 4):  # a shorter second part would be an ending (ship-ment)
         if (first := stem(word[:place])) in known and (second := stem(word[place:])) in known:
-            yield word, (first, second)
+            yield first, second
 
 
 def _by_list(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
@@ -273,11 +287,6 @@ _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
 def _listed(name: str) -> Iterator[tuple[str, Sequence[str]]]:
     for other in _OTHERS.get(name, ()):
         yield name, _terms(other)
-
-
-@functools.lru_cache(maxsize=1 << 16)  # the same pairs of words come again
-def _joined(one: str, other: str) -> str:
-    return stem(one + other)
 
 
 @functools.lru_cache(maxsize=1 << 12)
@@ -338,6 +347,6 @@ def _by_pattern(text: str, lowered: str) -> Iterator[tuple[str, str]]:
                 yield before + found[0], f"{before} {found[0]}"
     rules = _OF_WORDS + _OF_SIGNS if _SIGN.search(text) else _OF_WORDS
     for trigger, pattern, others in rules if text.isascii() else rules + _CHINESE:
-        if trigger in lowered or trigger in text:
+        if trigger in lowered:
             for match in pattern.finditer(text):
                 yield from ((match[0], other) for other in others(match))

@@ -158,6 +158,20 @@ def test_compiled_search_gives_the_same(tmp_path, count):
         np.testing.assert_allclose(scores, compiled_scores, rtol=1e-5)
 
 
+@pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.parametrize("document", [-1, 3, 2**31 - 1])
+def test_a_posting_of_no_document_is_refused(tmp_path, document, warm):
+    build_lexical(["gout", "gout and fever", "fever"], tmp_path)
+    documents = np.load(tmp_path / "indices.csc.index.npy")
+    documents[0] = document
+    np.save(tmp_path / "indices.csc.index.npy", documents)
+    index = LexicalIndex(tmp_path)
+    if warm:
+        index.warm_up()
+    with pytest.raises(IndexError, match="does not have"):
+        index.search(["gout fever"], 2)
+
+
 def test_opening_imports_nothing_heavy():
     import subprocess
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from medr3_plugin.retrieval.index.lexical import LexicalIndex
 from medr3_plugin.retrieval.index.lexical_build import build_lexical
+from medr3_plugin.retrieval.index.other_names import lettered, other_names
 
 
 def found(folder, documents: list[str], query: str) -> list[str]:
@@ -87,10 +90,23 @@ def found(folder, documents: list[str], query: str) -> list[str]:
         ("HepC", "hepatitis C in prisons", "hepatitis B in prisons"),
         ("hepatitis B surface antigen", "HBsAg in donors", "HBeAg in donors"),
         ("第九因子", "凝血因子Ⅸ", "凝血因子Ⅷ"),
+        ("凝血因子IX缺乏", "第九因子缺乏", "第八因子缺乏"),
         ("B型肝炎", "乙型肝炎疫苗", "甲型肝炎疫苗"),
         ("甲型血友病", "血友病A患者", "血友病B患者"),
         ("A族链球菌", "A组链球菌", "B组链球菌"),
         ("longterm oxygen", "long-term oxygen", "short oxygen"),
+        ("TNF-a", "TNF-α in serum", "TNF-β in serum"),
+        ("TNF-α", "TNF-a in serum", "TNF-b in serum"),
+        ("TNF alpha", "TNF-a in serum", "TNF-b in serum"),
+        ("TNFalpha", "TNF-α in serum", "TNF-β in serum"),
+        ("IFN-g", "IFN gamma in serum", "IFN alpha in serum"),
+        ("ERα", "ER-a in tumours", "ER-b in tumours"),
+        ("PKC-d", "PKCδ in rats", "PKCα in rats"),
+        ("TGF-b1", "TGF-β1 in fibrosis", "TGF-β3 in fibrosis"),
+        ("TGF-β1", "TGF-b1 in fibrosis", "TGF-b3 in fibrosis"),
+        ("IL-1b", "IL-1β in serum", "IL-1α in serum"),
+        ("GSK3b", "GSK-3β in rats", "GSK-3α in rats"),
+        ("beta-2 microglobulin", "β2-microglobulin in serum", "β1-globulin in serum"),
     ],
 )
 def test_another_name_is_found(tmp_path, query, expected, other):
@@ -115,3 +131,23 @@ def test_a_rarer_name_does_not_come_before_the_own_one(tmp_path):
     assert found(tmp_path, ["an EKG", *["an ECG"] * 9], "ECG") == ["an ECG"] * 9
     assert found(tmp_path, ["the Ia cells", *["type 1A of it"] * 9], "type 1A")[0] == "type 1A of it"
     assert set(found(tmp_path, ["an EKG", *["an ECG"] * 9], "EKG")) == {"an EKG", "an ECG"}
+
+
+@pytest.mark.parametrize("query", ["vitamin A", "hepatitis A", "type A", "HLA-A", "Child-Pugh A", "group B"])
+def test_a_letter_is_no_subunit_but_behind_capitals(tmp_path, query):
+    documents = [f"{query} in adults", "alpha and beta in adults"]
+    assert found(tmp_path, documents, query)[0] == documents[0]
+    assert not lettered(query)
+    assert not {"alpha", "beta"} & {term for _, other in other_names(query)[0] for term in other}
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["TNF-" * 4000, "A" * 16_000, "TNF-α " * 2500, "factor " * 2300, "1.1" * 5000, "IL-6 (IL-6), " * 1200],
+)
+def test_what_repeats_is_searched_for_quickly(tmp_path, query):
+    build_lexical([f"TNF (factor {n}) is 1.1" for n in range(2000)], tmp_path)
+    index = LexicalIndex(tmp_path)
+    begun = time.process_time()
+    index.search([query], 3)
+    assert time.process_time() - begun < 0.4
