@@ -211,7 +211,9 @@ def _clauses(sentence: str) -> list[Statement]:
             clauses.append(Statement(words, denials % 2 == 1, ",".join([*members, clause])))
         members = []
     # a list without a verb says nothing of its members together
-    return clauses + [Statement(words, False, clause) for clause in members if (words := frozenset(stems(clause)))]
+    return clauses + [
+        Statement(words, False, clause) for clause in members if (words := frozenset(stems(clause)))
+    ]
 
 
 def _takes_back(text: str) -> re.Match[str] | None:
