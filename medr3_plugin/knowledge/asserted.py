@@ -12,8 +12,8 @@ from medr3_plugin.knowledge.triggers import Triggers
 from medr3_plugin.text import listed
 
 FALSE = (
-    r"false|wrong|untrue|incorrect|mistaken|nonsense|rubbish|absurd|(?:a )?(?:myth|misconception|fallacy|lie)s?"
-    r"|(?:not|never|n['’]t) (?:true|so|right|correct|the case)"
+    r"\b(?:false|wrong|untrue|incorrect|mistaken|nonsense|rubbish|absurd|(?:a )?(?:myth|misconception|fallacy|lie)s?)\b"
+    r"|(?:\b(?:not|never)|n['’]t) (?:true|so|right|correct|the case)\b"
 )
 """Predicates that deny their subject, as a regular expression."""
 FALSE_CHINESE = "错|不对|不是真|不成立|不实|谣言|误区|误解|假的|无稽之谈|谬论"
@@ -48,7 +48,7 @@ _OF_OTHERS = re.compile(
 _OWN_WORD_AGAIN = re.compile(r"\b(?:but|however|in fact|actually|yet)\b|但|然而|其实|事实上", re.IGNORECASE)
 _DENIED_BEHIND = re.compile(
     r"(?:[:;,(—–]|\s-|…|\.\.\.)\s*(?:(?:and|but|yet|all|of|or) )*"
-    rf"(?:(?:that|this|it|which|what|these|those|they)\b[^,;:]{{0,30}}?)?(?:\b|(?=n['’]t))(?:{FALSE}|not?)\b[^,;:\w]*"
+    rf"(?:(?:that|this|it|which|what|these|those|they)\b[^,;:]{{0,30}}?)?(?:{FALSE}|\bnot?\b)[^,;:\w]*"
     r"(?:either|at all|of course|indeed|I know|I think)?\W*$"
     rf"|[，：；（—]\s*(?:但|而|不过|可)?(?:这|那|此|以上|上述|纯属|是)[^，；。]{{0,8}}?(?:{FALSE_CHINESE})[^，；。]{{0,4}}\W*$",
     re.IGNORECASE,

@@ -68,6 +68,7 @@ _DENIED_COMPLEMENT = re.compile(
     r"(?P<by>[^,;:.!?]*\bthat\b)[^,;:.!?]*|(?P<by_chinese>(?<![^，。；])\s*(?:并非|不认为|不相信|不是说))[^，。；]*",
     re.IGNORECASE,
 )
+_ASIDE = re.compile(r"\s*[(（]([^()（）]*)[)）]")
 _VERB = re.compile(r"\b(?:is|are|was|were|be|has|have|had)\b|是|为|有", re.IGNORECASE)
 """Verbs too common to be content words: a clause with one is none of a list."""
 _SHORT = 9
@@ -137,11 +138,11 @@ def asserted_sentences(text: str) -> list[str]:
         before = len(found)
         if denied:
             continue
-        left = read.asserted
-        if _MAY_DENY.in_text(left) and _COMPLEMENT.in_text(left):
-            left = _DENIED_COMPLEMENT.sub(_unless_asserted, left)
-        if left := left.strip(" ,，"):
-            found.append(left)
+        for part in read.asserted:
+            doubtful = _MAY_DENY.in_text(part) and _COMPLEMENT.in_text(part)
+            left = _DENIED_COMPLEMENT.sub(_unless_asserted, part) if doubtful else part
+            if left := left.strip(" ,，"):
+                found.append(left)
     return found
 
 
@@ -154,12 +155,12 @@ class _Sentence(NamedTuple):
 
     Attributes:
         takes_back: what before it it denies: nothing (empty), the sentence `before`, `all`.
-        asserted: what it asserts, see `knowledge.asserted`; empty if it takes that back itself.
+        asserted: what it asserts, see `knowledge.asserted`, and each aside; nothing if it takes that back itself.
     """
 
     takes_back: str
     denies_what_follows: bool
-    asserted: str
+    asserted: tuple[str, ...]
     clauses: tuple[Statement, ...]
 
 
@@ -178,14 +179,24 @@ def _read_in_turn(parts: Iterable[str]) -> Iterator[tuple[_Sentence, bool]]:
 @lru_cache(maxsize=4096)  # a text is read as it was written and again without its copies
 def _read(sentence: str) -> _Sentence:
     if denial := _takes_back(sentence):
-        return _Sentence("all" if denial["all"] or denial["none"] else "before", False, "", ())
-    clauses: list[Statement] = []
+        return _Sentence("all" if denial["all"] or denial["none"] else "before", False, (), ())
     before = denied_behind(sentence)
     sentence = asserted(sentence if before is None else before)
+    # what stands in brackets is said aside: "urate (not calcium) forms the crystals" denies nothing of urate
+    asides = _ASIDE.findall(sentence)
+    parts = (_ASIDE.sub("", sentence), *asides) if asides else (sentence,)
+    clauses = tuple(clause for part in parts for clause in _clauses(part))
+    follows = _MAY_DENY_WHAT_FOLLOWS.in_text(sentence) and bool(_DENIES_WHAT_FOLLOWS.search(sentence))
+    if before is None:
+        return _Sentence("", follows, parts, clauses)
+    return _Sentence("", follows, (), tuple(map(_opposite, clauses)))
+
+
+def _clauses(sentence: str) -> list[Statement]:
+    clauses: list[Statement] = []
     may_deny = _MAY_DENY.in_text(sentence)
-    members: list[
-        str
-    ] = []  # of a list that opens the sentence: they share its verb ("fever and rash are ...")
+    # of a list that opens the sentence: they share its verb ("fever and rash are ...")
+    members: list[str] = []
     for clause in _CLAUSE_END.split(sentence):
         if clauses and may_deny and _takes_back(clause):  # "..., but that is wrong: ..."
             clauses = list(map(_opposite, clauses))
@@ -197,18 +208,12 @@ def _read(sentence: str) -> _Sentence:
             continue
         words = words.union(*map(stems, members))
         if words and len(words) <= _LONGEST:
-            clauses.append(
-                Statement(words, (denials % 2 == 1) != (before is not None), ",".join([*members, clause]))
-            )
+            clauses.append(Statement(words, denials % 2 == 1, ",".join([*members, clause])))
         members = []
     # a list without a verb says nothing of its members together
-    clauses += [
-        Statement(words, before is not None, clause)
-        for clause in members
-        if (words := frozenset(stems(clause)))
+    return clauses + [
+        Statement(words, False, clause) for clause in members if (words := frozenset(stems(clause)))
     ]
-    follows = _MAY_DENY_WHAT_FOLLOWS.in_text(sentence) and bool(_DENIES_WHAT_FOLLOWS.search(sentence))
-    return _Sentence("", follows, sentence if before is None else "", tuple(clauses))
 
 
 def _takes_back(text: str) -> re.Match[str] | None:

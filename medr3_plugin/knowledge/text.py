@@ -27,6 +27,14 @@ _BETWEEN_CJK = re.compile(f"(?<=[{_CJK}]) (?=[{_CJK}])")
 _SENTENCE_END = re.compile(r"[\s;](?:(?<=[.!?]\s)\s*|(?<=[;\n])[;\n]*)")
 _CHINESE_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|[；;\n]+")
 _CHINESE_END = re.compile("[。！？；]")
+# emphasis and quotation marks around words (HLA-B*27 keeps its star), and references to documents
+_MARKUP = re.compile(
+    r"""\*\*+|(?<!\w)[*_`"“”]+|[*_`"“”]+(?!\w)"""
+    r"|\s*\[(?:\d+(?:\s*[,–-]\s*\d+)*)\]"
+    r"|\s*[\[(（【](?:see )?(?:doc(?:ument)?|source|ref(?:erence)?|passage|文[献档])s?\.?\s*#?\d+[^\])）】]*[\])）】]",
+    re.IGNORECASE,
+)
+_DASH = re.compile(r"(?<=\w) *— *|(?<=\w) [–-] (?=\w)")
 _ARTICLES = frozenset(("a", "an", "the"))
 
 
@@ -70,6 +78,17 @@ def sentences(text: str) -> Iterator[str]:
     for piece in end.split(text):
         if stripped := piece.strip():
             yield stripped
+
+
+def prose(text: str) -> str:
+    """`text` without emphasis, quotation marks and references to documents; dashes between clauses become commas.
+
+    So that the same words say the same, however they are dressed.
+
+    >>> prose("Urate does **not** fall [1] - it *rises* (Doc 2).")
+    'Urate does not fall, it rises.'
+    """
+    return _DASH.sub(", ", _MARKUP.sub("", text))
 
 
 def name_forms(name: str) -> list[str]:

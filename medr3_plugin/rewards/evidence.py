@@ -11,7 +11,7 @@ from medr3_plugin.knowledge.agreement import StatementIndex
 from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.graph import Edge
 from medr3_plugin.knowledge.statements import Statement, content_words, statements
-from medr3_plugin.knowledge.text import name_forms, words
+from medr3_plugin.knowledge.text import name_forms, prose, words
 from medr3_plugin.records import Document, Hit, Sample, SearchTurn
 from medr3_plugin.retrieval.corpus.evidence import assess
 from medr3_plugin.rewards.copying import Source, without_copies
@@ -34,6 +34,7 @@ class TextView:
 
     def __init__(self, text: str, finder: EntityFinder) -> None:
         self._finder = finder
+        text = prose(text)
         tokens = words(text)
         self._forms = [form for form, _, _ in tokens]
         self._line = f" {' '.join(self._forms)} "
@@ -221,7 +222,7 @@ def own_texts(trajectory: Trajectory, question: TextView, evidence: Evidence) ->
         (span, text)
         for span in trajectory.spans
         if span.kind in ("think", "text", "answer")
-        and (text := _TOOL_CALL.sub(" ", trajectory.inner(span))).strip()
+        and (text := prose(_TOOL_CALL.sub(" ", trajectory.inner(span)))).strip()
     ]
     documents = [shown.view.source for shown in evidence.documents.values()]
     own = iter(

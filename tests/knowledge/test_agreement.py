@@ -228,3 +228,30 @@ def test_traditional_characters_state_and_deny_as_simplified_ones(text, expected
     assert stated(StatementIndex(statements(text)), [fact("有機磷", "不會抑制", "膽鹼酯酶")]).said == Said(
         *reversed(expected)
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Isoniazid (not rifampicin) increases the renal excretion of pyridoxine.",
+        "Dantrolene (no opioid, and not a benzodiazepine) blocks the ryanodine receptor of skeletal muscle.",
+        "有机磷（不是有机氯）抑制胆碱酯酶的活力。",
+        "Isoniazid increases the renal excretion of pyridoxine. This implies a neuropathy.",
+        "Isoniazid increases the renal excretion of pyridoxine; all of it applies to him.",
+        "Isoniazid increases the renal excretion of pyridoxine. That relies on trials.",
+    ],
+)
+def test_an_aside_or_a_word_that_holds_another_denies_nothing(text):
+    assert said(text) == Said(1, 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Isoniazid (which everyone takes) decreases the renal excretion of pyridoxine.",
+        "Isoniazid increases the renal excretion of pyridoxine (which is wrong).",
+        "Isoniazid increases the renal excretion of pyridoxine. This is a lie.",
+    ],
+)
+def test_beside_an_aside_the_sentence_still_denies(text):
+    assert said(text) == Said(0, 1)

@@ -21,7 +21,9 @@ set aside, H documents copied, I padded with other facts, J every option searche
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,29 @@ def test_contradicting_the_evidence_never_beats_good_reasoning(name):
             found.setdefault(question, []).append(record["score"])
     for question in by_kind["good"].keys() - KNOWN:
         assert max(by_kind["against"][question]) < min(by_kind["good"][question]), question
+
+
+MODEL_WROTE = re.compile(r"(<search>.*?</search>|<document>.*?</document>|</?think>|<answer>.*)", re.DOTALL)
+DRESSED = {
+    "bold": lambda text: re.sub(r"\b([a-z]{8,})\b", r"**\1**", text),
+    "quoted": lambda text: re.sub(r"\b([a-z]{8,})\b", r'"\1"', text),
+    "cited": lambda text: re.sub(r"\.(?=\s|$)", " (Document 1).", text),
+}
+
+
+@pytest.mark.parametrize("dress", DRESSED.values(), ids=DRESSED)
+def test_how_words_are_dressed_changes_nothing(dress):
+    samples = list(read_rows(FOLDER / "further_development.jsonl", "joint"))
+    dressed = [
+        dataclasses.replace(
+            sample,
+            response="".join(
+                part if MODEL_WROTE.fullmatch(part) else dress(part)
+                for part in MODEL_WROTE.split(sample.response)
+            ),
+        )
+        for sample in samples
+    ]
+    scorer = build_scorer({})
+    scores = [[one.record["score"] for one in asyncio.run(scorer.score(form))] for form in (samples, dressed)]
+    assert scores[1] == pytest.approx(scores[0], abs=0.005)
