@@ -16,9 +16,9 @@ from medr3_plugin.platform_cpu.platform import PlatformCPU
 def test_emptying_the_cache_gives_freed_memory_back_to_the_system():
     device = PlatformCPU().device_module
     blocks = [torch.zeros(4096) for _ in range(10_000)]  # 160 MB in pieces that are not mapped one by one
-    last = torch.zeros(64)  # above them, so that freeing them alone does not shrink the heap
+    kept = blocks[::100]  # between the others, so that freeing those gives nothing back by itself
     del blocks
     before = device.memory_allocated()
     device.empty_cache()
     assert device.memory_allocated() < before - 80e6
-    assert last.sum() == 0
+    assert len(kept) == 100
