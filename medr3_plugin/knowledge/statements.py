@@ -68,7 +68,7 @@ _DENIED_COMPLEMENT = re.compile(
     r"(?P<by>[^,;:.!?]*\bthat\b)[^,;:.!?]*|(?P<by_chinese>(?<![^，。；])\s*(?:并非|不认为|不相信|不是说))[^，。；]*",
     re.IGNORECASE,
 )
-_ASIDE = re.compile(r"\s*[(（]([^()（）]*)[)）]")
+_ASIDE = re.compile(r" ?[(（]([^()（）]*)[)）]")
 _VERB = re.compile(r"\b(?:is|are|was|were|be|has|have|had)\b|是|为|有", re.IGNORECASE)
 """Verbs too common to be content words: a clause with one is none of a list."""
 _SHORT = 9

@@ -27,11 +27,13 @@ _BETWEEN_CJK = re.compile(f"(?<=[{_CJK}]) (?=[{_CJK}])")
 _SENTENCE_END = re.compile(r"[\s;](?:(?<=[.!?]\s)\s*|(?<=[;\n])[;\n]*)")
 _CHINESE_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|[；;\n]+")
 _CHINESE_END = re.compile("[。！？；]")
-# emphasis and quotation marks around words (HLA-B*27 keeps its star), and references to documents
+# Emphasis and quotation marks around words (HLA-B*27 keeps its star), and references to documents. Linear in any text:
+# a run of marks is tried at its start alone, and nothing that opens a bracket is read over.
 _MARKUP = re.compile(
-    r"""\*\*+|(?<!\w)[*_`"“”]+|[*_`"“”]+(?!\w)"""
-    r"|\s*\[(?:\d+(?:\s*[,–-]\s*\d+)*)\]"
-    r"|\s*[\[(（【](?:see )?(?:doc(?:ument)?|source|ref(?:erence)?|passage|文[献档])s?\.?\s*#?\d+[^\])）】]*[\])）】]",
+    r"""\*\*+|(?<!\w)[*_`"“”]+|(?<![*_`"“”])[*_`"“”]+(?!\w)"""
+    r"| ?\[\d+(?: ?[,–-] ?\d+)*\]"
+    r"| ?[\[(（【](?:see )?(?:doc(?:ument)?|source|ref(?:erence)?|passage|文[献档])s?\.? ?#?\d+"
+    r"[^\[\](（)）【】]{0,30}[\])）】]",
     re.IGNORECASE,
 )
 _DASH = re.compile(r"(?<=\w) *— *|(?<=\w) [–-] (?=\w)")

@@ -6,6 +6,7 @@ import pytest
 
 from medr3_plugin.knowledge.agreement import Said, StatementIndex, agreement, fact, stated
 from medr3_plugin.knowledge.statements import statements
+from medr3_plugin.knowledge.text import prose
 
 DOCUMENT = """
 Isoniazid increases the renal excretion of pyridoxine. Dantrolene blocks the ryanodine receptor of skeletal muscle.
@@ -255,3 +256,11 @@ def test_an_aside_or_a_word_that_holds_another_denies_nothing(text):
 )
 def test_beside_an_aside_the_sentence_still_denies(text):
     assert said(text) == Said(0, 1)
+
+
+@pytest.mark.parametrize(
+    "unit", [" ", "\t", "_", "*", '"', "(", "( ", "(doc 1", "[1, ", "（文献1", "— ", "a_"]
+)
+def test_any_text_is_read_in_linear_time(unit):
+    text = prose(f"Dantrolene spares joints. {unit * (400_000 // len(unit))} Urate forms the crystals.")
+    assert statements(text)[-1].words >= {"form", "crystal"}
