@@ -53,6 +53,7 @@ _DENIED_BEHIND = re.compile(
     rf"|[，：；（—]\s*(?:但|而|不过|可)?(?:这|那|此|以上|上述|纯属|是)[^，；。]{{0,8}}?(?:{FALSE_CHINESE})[^，；。]{{0,4}}\W*$",
     re.IGNORECASE,
 )
+_ALL = re.compile(r"\b(?:all|these|those|they)\b|以上|上述", re.IGNORECASE)
 # the last word of a sentence that takes itself back in English; and Chinese words, anywhere, that may do so
 _LAST_WORDS = listed(
     "false wrong untrue incorrect mistaken nonsense rubbish absurd myth misconception fallacy lie myths misconceptions "
@@ -80,11 +81,15 @@ def asserted(sentence: str) -> str:
     return "" if left != sentence and _UNREAL.search(left) else left
 
 
-def denied_behind(sentence: str) -> str | None:
-    """What a sentence says before it takes all of that back; None if it does not.
+def denied_behind(sentence: str) -> tuple[str, str] | None:
+    """What a sentence says and leaves standing, and what it says and takes back at its end; None if it takes back nothing.
+
+    Of parts joined by semicolons the last is taken back; all of them by "all of that is wrong".
 
     >>> denied_behind("Croup causes stridor: that is a myth."), denied_behind("饮酒升高血尿酸，这是错误的。")
-    ('Croup causes stridor', '饮酒升高血尿酸')
+    (('', 'Croup causes stridor'), ('', '饮酒升高血尿酸'))
+    >>> denied_behind("Croup causes stridor; he has fever, which he does not.")
+    ('Croup causes stridor;', ' he has fever')
     >>> denied_behind("He is febrile, which is not surprising.")
     """
     end = len(sentence)
@@ -94,5 +99,9 @@ def denied_behind(sentence: str) -> str | None:
         sentence.isascii() or not _CHINESE_BEHIND.in_text(sentence)
     ):
         return None
-    match = _DENIED_BEHIND.search(sentence)
-    return sentence[: match.start()] if match else None
+    if not (match := _DENIED_BEHIND.search(sentence)):
+        return None
+    said = sentence[: match.start()]
+    last = 0 if _ALL.search(match[0]) else max(said.rfind(";"), said.rfind("；")) + 1
+    in_brackets = re.search(r"\A[^(（]*[)）]", said[last:])
+    return ("", said) if in_brackets else (said[:last], said[last:])

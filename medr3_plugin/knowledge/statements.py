@@ -180,16 +180,30 @@ def _read_in_turn(parts: Iterable[str]) -> Iterator[tuple[_Sentence, bool]]:
 def _read(sentence: str) -> _Sentence:
     if denial := _takes_back(sentence):
         return _Sentence("all" if denial["all"] or denial["none"] else "before", False, (), ())
-    before = denied_behind(sentence)
-    sentence = asserted(sentence if before is None else before)
-    # what stands in brackets is said aside: "urate (not calcium) forms the crystals" denies nothing of urate
-    asides = _ASIDE.findall(sentence)
-    parts = (_ASIDE.sub("", sentence), *asides) if asides else (sentence,)
-    clauses = tuple(clause for part in parts for clause in _clauses(part))
-    follows = _MAY_DENY_WHAT_FOLLOWS.in_text(sentence) and bool(_DENIES_WHAT_FOLLOWS.search(sentence))
-    if before is None:
-        return _Sentence("", follows, parts, clauses)
-    return _Sentence("", follows, (), tuple(map(_opposite, clauses)))
+    kept, taken_back = map(asserted, denied_behind(sentence) or (sentence, ""))
+    parts, denied = _asides_apart(kept), _asides_apart(taken_back)
+    clauses = [clause for part in parts for clause in _clauses(part)]
+    clauses += [_opposite(clause) for part in denied for clause in _clauses(part)]
+    said = kept + taken_back
+    follows = _MAY_DENY_WHAT_FOLLOWS.in_text(said) and bool(_DENIES_WHAT_FOLLOWS.search(said))
+    return _Sentence("", follows, parts, tuple(clauses))
+
+
+def _asides_apart(sentence: str) -> tuple[str, ...]:
+    """The sentence, and what it says in brackets: "urate (not calcium) forms the crystals" denies nothing of urate.
+
+    A bracket without a content word of its own belongs to the sentence: "urate does (not) form crystals".
+    """
+    asides: list[str] = []
+
+    def taken_out(match: re.Match[str]) -> str:
+        if not content_words(match[1]):
+            return " " + match[1]
+        asides.append(match[1])
+        return ""
+
+    rest = _ASIDE.sub(taken_out, sentence) if "(" in sentence or "（" in sentence else sentence
+    return rest, *asides
 
 
 def _clauses(sentence: str) -> list[Statement]:

@@ -36,7 +36,7 @@ _MARKUP = re.compile(
     r"[^\[\](（)）【】]{0,30}[\])）】]",
     re.IGNORECASE,
 )
-_DASH = re.compile(r"(?<=\w) *— *|(?<=\w) [–-] (?=\w)")
+_DASH = re.compile(r"(?<=\w) *— *|(?<=\w) [–-] (?=[^\W\d])|(?<=[^\W\d]) [–-] (?=\d)")  # "5 - 10" is a range
 _ARTICLES = frozenset(("a", "an", "the"))
 
 

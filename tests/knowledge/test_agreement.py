@@ -139,6 +139,36 @@ def test_a_fact_is_denied_as_a_statement_is(triple):
     assert stated(own, [fact(*triple)])[0] == Said(1, 0)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Isoniazid (does not) increase the renal excretion of pyridoxine.",
+        "Isoniazid does (NOT) increase the renal excretion of pyridoxine.",
+        "Isoniazid increases the renal excretion of pyridoxine (false).",
+        "Isoniazid increases the renal excretion of pyridoxine (this is wrong).",
+        "Dantrolene is muscle relaxant; isoniazid increases the renal excretion of pyridoxine, which is false.",
+    ],
+)
+def test_a_denial_in_brackets_or_at_the_end_denies_what_it_stands_by(text):
+    assert said(text).contradicting == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Isoniazid (not rifampicin) increases the renal excretion of pyridoxine.",
+        "Isoniazid increases the renal excretion of pyridoxine; he has fever, which he does not.",
+        "Isoniazid increases the renal excretion of pyridoxine; he took colchicine, which is wrong.",
+    ],
+)
+def test_a_denial_denies_nothing_else(text):
+    assert said(text) == Said(1, 0)
+
+
+def test_a_range_is_no_dash():
+    assert prose("a dose of 5 - 10 mg - not more") == "a dose of 5 - 10 mg, not more"
+
+
 def said_of(text, *triple):
     return stated(StatementIndex(statements(text)), [fact(*triple)]).said
 
