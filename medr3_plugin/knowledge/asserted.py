@@ -82,7 +82,7 @@ def asserted(sentence: str) -> str:
 
 
 def denied_behind(sentence: str) -> tuple[str, str] | None:
-    """What a sentence says and leaves standing, and what it says and takes back at its end; None if it takes back nothing.
+    """What a sentence leaves standing, and what it takes back at its end; None if it takes back nothing.
 
     Of parts joined by semicolons the last is taken back; all of them by "all of that is wrong".
 
