@@ -40,6 +40,7 @@ _KINDS = frozenset(
         "immunoglobulin ig region zone level subtype variant schedule pattern streptococcus"
     )
 )
+_GOING_ON = frozenset(listed("rather instead or and versus vs but not nor"))
 _JOINS, _MAX_JOINED = frozenset(listed("and or to /")), 6
 # around a letter in lower case
 _LEADING, _FOLLOWING = frozenset(["", STOP, ":", "is", "→", "="]), frozenset([".", STOP])
@@ -116,13 +117,20 @@ def _with_names(tokens: list[Token], question: Question) -> list[_Piece]:
             pieces.append(_Piece(name, token, question.labels.index(question.names[name])))
             raws = [token.raw for token in tokens[i : end + 1]]
             closes = raws[-1] == ")" and raws.count("(") == raws.count(")")  # "... imaging (MRI)"
-            i = end + closes
+            i = _goes_on(tokens, end + closes)
             continue
         following = tokens[i + 1].raw.casefold() if i + 1 < len(tokens) else ""
         if read_as := _as_read(token, following, bool(pieces)):
             pieces.append(_Piece(read_as, token))
         i += 1
     return pieces
+
+
+def _goes_on(tokens: list[Token], end: int) -> int:
+    """The word behind a name's own full stop or line break: "Stop the drug. rather than lower it."; `end` if none."""
+    ahead = [i for i in range(end, min(end + 3, len(tokens))) if tokens[i].raw not in _QUOTES][:2]
+    own = len(ahead) > 1 and tokens[ahead[0]].kind == "stop" and tokens[ahead[1]].raw in _GOING_ON
+    return ahead[1] if own else end
 
 
 def _as_read(token: Token, following: str, earlier: bool) -> str:

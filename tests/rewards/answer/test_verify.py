@@ -683,6 +683,14 @@ def test_an_option_is_named_by_either_half_of_name_and_abbreviation_and_in_capit
     assert level("MRI or PCR", SCANS["B"], options=SCANS) is None
 
 
+def test_the_full_stop_of_an_option_ends_no_sentence_that_goes_on():
+    gold = NERVE["B"]
+    for answer in (f"{gold} rather than {NERVE['A']}, or the reverse", f"{gold} or {NERVE['A']}"):
+        assert level(answer, gold, options=NERVE) is None
+    for answer in (gold, f"B. {gold} It spares the forehead.", f"{gold} rather than {NERVE['A']}"):
+        assert level(answer, gold, options=NERVE) == 2
+
+
 def test_options_in_capitals_are_named_in_any_case():
     options = {"A": "STAPHYLOCOCCUS AUREUS", "B": "STREPTOCOCCUS PNEUMONIAE", "C": "LUNGS"}
     for answer in ("S. pneumoniae", "Streptococcus pneumoniae", "B"):
