@@ -149,23 +149,34 @@ def _haemophilia(found: re.Match[str]) -> list[str]:
     return [f"血友病{latin}", f"血友病{stem}", f"{stem}型血友病", f"{latin}型血友病"]
 
 
-# TNF-a and GSK3b; TNF-α, TNF alpha and IL-1beta. In capitals, for hepatitis A has no alpha
+# TNF-a and GSK3b; TNF-α, TNF alpha and IL-1beta. In capitals, for hepatitis A has no alpha; IL1A is a gene's symbol
 _SUBUNIT = r"[A-Z](?<!\w[A-Z])[A-Z]{1,4}(?:-?\d{1,2})?"
-_LETTERED = re.compile(rf"({_SUBUNIT})-?([abgdk])(\d?)\b")
+_LETTERED = re.compile(rf"({_SUBUNIT})-?([abgdk]|(?<=\d)[AB])(\d?)\b")
 _GREEK = re.compile(rf"({_SUBUNIT})[ -]?(α|[βß]|γ|δ|κ|alpha|beta|gamma|delta|kappa)[ -]?(\d?)\b")
+_BEFORE_DIGITS = re.compile(r"(?<=[A-Z])(?=\d)")
 _GREEK_NAMES = {"a": "alpha", "b": "beta", "g": "gamma", "d": "delta", "k": "kappa"}
 _LATIN = {"α": "a", "β": "b", "ß": "b", "γ": "g", "δ": "d", "κ": "k"}
 
 
+def _written(name: str, letter: str, number: str) -> list[str]:
+    """How a subunit is written with a Greek letter, and last with a Latin one."""
+    latin = _LATIN.get(letter, letter[0].lower())
+    greek = _GREEK_NAMES[latin]
+    if not name[-1].isdecimal():
+        return [f"{name} {greek}{number}", f"{name}-{latin}{number}"]
+    plain = name.replace("-", "")
+    apart = _BEFORE_DIGITS.sub("-", plain)
+    return [
+        f"{apart} {greek}{number}",
+        f"{apart}{greek}{number}",
+        f"{plain}{greek}{number}",
+        f"{plain}{latin}{number}",
+    ]
+
+
 def lettered(query: str) -> list[str]:
-    """The terms of TNF-a for TNF-α or TNF alpha in a query."""
-    names = [f"{name}-{_LATIN.get(letter, letter[0])}{n}" for name, letter, n in _GREEK.findall(query)]
-    return [term for name in names for term in _terms(name)]
-
-
-def _in_greek(found: re.Match[str]) -> list[str]:
-    letter = _LATIN.get(found[2], found[2][0])
-    return [f"{found[1]} {_GREEK_NAMES[letter]}{found[3]}"]
+    """The terms of TNF-a for TNF-α or TNF alpha in a query, and of IL1b for IL-1β."""
+    return [term for found in _GREEK.findall(query) for term in _terms(_written(*found)[-1])]
 
 
 _Rule = tuple[str, re.Pattern[str], _Others]
@@ -177,8 +188,6 @@ _OF_WORDS: tuple[_Rule, ...] = (
     ("hep", re.compile(r"hep(?<![a-z]hep)\.? ?([a-e])(?![a-z\d])", _ANY_CASE), _in_full),
     ("antigen", re.compile(r"hepatitis b (e|surface|core)[ -]antigen", _ANY_CASE),
      lambda found: [f"hb{_ANTIGENS.get(found[1].lower(), 'e')}ag"]),
-    ("", _LETTERED, _in_greek),
-    ("", _GREEK, _in_greek),
 )  # fmt: skip
 _SIGN = re.compile("[0-9*+&/>]")
 _OF_SIGNS: tuple[_Rule, ...] = (
@@ -229,6 +238,10 @@ def other_names(query: str) -> tuple[list[tuple[str, Sequence[str]]], list[str]]
         found += _by_list([word for word in words if word != "."])
     if "-" in lowered:
         found += _by_hyphen(lowered)
+    for subunit in itertools.chain(
+        _LETTERED.finditer(query), _GREEK.finditer(query)
+    ):  # folded, α has no capitals
+        found += [(subunit[0], _terms(other)) for other in _written(*subunit.groups())[:-1]]
     if text is not query:
         for word in _WORD.findall(query.lower()):
             if not word.isascii() and (german := word.translate(_GERMAN)) != word:

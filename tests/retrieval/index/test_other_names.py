@@ -106,6 +106,11 @@ def found(folder, documents: list[str], query: str) -> list[str]:
         ("TGF-β1", "TGF-b1 in fibrosis", "TGF-b3 in fibrosis"),
         ("IL-1b", "IL-1β in serum", "IL-1α in serum"),
         ("GSK3b", "GSK-3β in rats", "GSK-3α in rats"),
+        ("IL1β", "IL-1beta in serum", "IL-1alpha in serum"),
+        ("IL1B", "IL-1β in serum", "IL-1α in serum"),
+        ("IL-1α", "IL1a in serum", "IL1b in serum"),
+        ("HIF-1alpha", "HIF-1a in tumours", "HIF-1b in tumours"),
+        ("GSK-3b", "GSK-3beta in rats", "GSK-3alpha in rats"),
         ("beta-2 microglobulin", "β2-microglobulin in serum", "β1-globulin in serum"),
     ],
 )
