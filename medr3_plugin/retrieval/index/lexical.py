@@ -9,6 +9,7 @@ query when numba is absent, and takes a second to import.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import math
 import re
@@ -22,7 +23,7 @@ import numpy.typing as npt
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.index import abbreviations
 from medr3_plugin.retrieval.index.abbreviations import Abbreviations, Use
-from medr3_plugin.retrieval.index.analyser import analysed, terms, terms_of
+from medr3_plugin.retrieval.index.analyser import STOP_WORDS, analysed, terms, terms_of
 from medr3_plugin.retrieval.index.filters import Mask
 from medr3_plugin.retrieval.index.other_names import joined, lettered, of_word, other_names
 from medr3_plugin.retrieval.index.store import mapped
@@ -98,7 +99,7 @@ class LexicalIndex:
             raise UserError(f"{folder}: the BM25 index's files do not fit together; build it again")
         self.accumulate: Callable[..., None] = _accumulate
         self._best: Callable[..., int] | None = None  # compiled
-        # the same words, and pairs of words, come again
+        # the same words come again; they give tuples of numbers, which the garbage collector leaves alone
         remember = functools.lru_cache(maxsize=1 << 16)
         self._surface = remember(self._surface_terms)
         self._pair = remember(self._pair_terms)
@@ -134,11 +135,11 @@ class LexicalIndex:
         latin = {self._vocabulary.get(term, -1) for term in lettered(query)} - {-1, *found}
         return found, own + sorted(latin), surfaces
 
-    def _surface_terms(self, surface: str) -> tuple[list[int], list[int]]:
+    def _surface_terms(self, surface: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         known = self._vocabulary
-        of_all, forms = ([known[term] for term in part if term in known] for part in terms_of(surface))
+        of_all, forms = (tuple([known[term] for term in part if term in known]) for part in terms_of(surface))
         # an index of version 2 has no term of a plural's singular
-        return (of_all, forms) if of_all else (forms, [])
+        return (of_all, forms) if of_all else (forms, ())
 
     def other_terms(self, query: str) -> list[int]:
         """Term numbers of other names, where a corpus has those and hardly ever the query's own.
@@ -150,25 +151,27 @@ class LexicalIndex:
         names, words = other_names(query[:MAX_QUERY_CHARACTERS])
         for own, other in names:
             found.update(dict.fromkeys(self._new(own, tuple(other))))
-        peculiar = [word for word in words if len(word) > 5 or not word.isalpha()]
-        for numbers in (*map(self._pair, words, words[1:]), *map(self._word, peculiar)):
-            if numbers:
+        for before, word in itertools.pairwise(words):
+            if before not in STOP_WORDS and word not in STOP_WORDS and (numbers := self._pair(before, word)):
+                found.update(dict.fromkeys(numbers))
+        for word in words:
+            if (len(word) > 5 or not word.isalpha()) and (numbers := self._word(word)):
                 found.update(dict.fromkeys(numbers))
         return list(found)
 
-    def _pair_terms(self, before: str, word: str) -> list[int]:
+    def _pair_terms(self, before: str, word: str) -> tuple[int, ...]:
         other = joined(before, word)
-        return self._new(f"{before} {word}", (other,)) if other in self._vocabulary else []
+        return self._new(f"{before} {word}", (other,)) if other in self._vocabulary else ()
 
-    def _word_terms(self, word: str) -> list[int]:
+    def _word_terms(self, word: str) -> tuple[int, ...]:
         names = of_word(word, self._vocabulary)
-        return [number for other in names for number in self._new(word, tuple(other))]
+        return tuple([number for other in names for number in self._new(word, tuple(other))])
 
-    def _new_terms(self, own: str, other: tuple[str, ...]) -> list[int]:
+    def _new_terms(self, own: str, other: tuple[str, ...]) -> tuple[int, ...]:
         numbers = self._numbers(other)
         own_terms = terms(own) if numbers else []
         new = [n for term, n in zip(other, numbers) if term not in own_terms]  # noqa: B905 (none, if one is unknown)
-        return new if new and self._rarer(self._numbers(own_terms), numbers) else []
+        return tuple(new) if new and self._rarer(self._numbers(own_terms), numbers) else ()
 
     def _numbers(self, terms: Sequence[str]) -> list[int]:
         """The terms' numbers; none if one of them stands nowhere."""
