@@ -1,12 +1,14 @@
 """What training with each arm's rewards teaches: runs, the table and the picture of docs/LEARNING.md.
 
 python benchmarks/learning.py run ARM SEED     train one arm with one seed (resumes; see ARMS)
-python benchmarks/learning.py table            the tables, from docs/learning/<task>/<arm>/<seed>/metrics.jsonl alone
+python benchmarks/learning.py table            the tables, from docs/learning/<folder>/<arm>/<seed>/metrics.jsonl alone
 python benchmarks/learning.py plot             docs/images/learning-<task>.png, from the same files
 
-`--task` chooses among TASKS; runs with `--precision float32` stand in folders <task>_float32. A run that was stopped
-resumes from its last checkpoint with the same command. Its folder, runs/learning/<task>/<arm>/<seed>, holds everything;
-what the tables need is copied to docs/learning after a validation.
+`--task` chooses among TASKS; runs with `--precision float32` stand in folders <task>_float32, those of a `--series` in
+<task>_<series>. The policy that training begins with differs where another kind of CPU has trained it, and runs from
+different starts do not compare: such runs are a series of their own. A run that was stopped resumes from its last
+checkpoint with the same command. Its folder, runs/learning/<folder>/<arm>/<seed>, holds everything; what the tables
+need is copied to docs/learning after a validation.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS, RUNS, DATA = ROOT / "docs/learning", ROOT / "runs/learning", ROOT / "data/learning"
 RECIPE, MODEL = ROOT / "recipes/medr3_cpu", ROOT / "models/SmolLM2-135M-Instruct"
 METRICS = "metrics.jsonl"
+UNCOMPARED = ("task", "series")
+"""Settings that are the folder's."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,7 @@ class Setting:
         questions, samples: questions a step, and trajectories for each.
         validation: questions of each validation, sampled once at the temperature of training: after each third of the
             steps.
+        series: a name for the runs from one start, where there are several.
     """
 
     task: str = "copying"
@@ -143,11 +148,13 @@ class Setting:
     learning_rate: float = 2e-5
     temperature: float = 0.8
     precision: str = "bfloat16"
+    series: str = ""
 
     @property
     def folder(self) -> str:
-        """Where its data, runs and results stand: runs of different precision do not compare."""
-        return self.task if self.precision == "bfloat16" else f"{self.task}_{self.precision}"
+        """Where its data, runs and results stand: runs of different precision or series do not compare."""
+        precision = "" if self.precision == "bfloat16" else self.precision
+        return "_".join(filter(None, (self.task, precision, self.series)))
 
     @property
     def data(self) -> Path:
@@ -201,7 +208,7 @@ def claim(folder: Path, arm: str, seed: int, setting: Setting) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         mark.write_text(json.dumps(mine) + "\n", encoding="utf-8")
         return
-    found = json.loads(mark.read_text(encoding="utf-8"))
+    found = {"series": ""} | json.loads(mark.read_text(encoding="utf-8"))
     if found != mine:
         keys = sorted(key for key in mine.keys() | found.keys() if mine.get(key) != found.get(key))
         was = ", ".join(f"{key} {found.get(key)}, not {mine.get(key)}" for key in keys)
@@ -343,7 +350,7 @@ def last_step(arm: str, setting: Setting) -> int:
 
 
 def collect(folder: Path, arm: str, seed: int, setting: Setting) -> None:
-    """Write `docs/learning/<task>/<arm>/<seed>/metrics.jsonl` from a run folder."""
+    """Write `docs/learning/<folder>/<arm>/<seed>/metrics.jsonl` from a run folder."""
     metrics = list(lines(folder / METRICS))
     validated = [line for line in metrics if line["kind"] == "val"]
     if not validated:
@@ -443,7 +450,9 @@ def committed(folder: str) -> dict[str, list[Run]]:
         for file in sorted(RESULTS.glob(f"{folder}/{arm}/*/{METRICS}")):
             head, *rest = lines(file)
             val = [line for line in rest if line["kind"] == "val"]
-            setting = {key: head.get(key) for key in ("index", "start", *asdict(Setting())) if key != "task"}
+            setting = {
+                key: head.get(key) for key in ("index", "start", *asdict(Setting())) if key not in UNCOMPARED
+            }
             same = (setting, Wording(**head.get("wording", {})), sorted({line["questions"] for line in val}))
             first = first or (file, same)
             found_first = head.get("found", searched)  # older runs did not record it
@@ -625,6 +634,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for command in shown:
         command.add_argument("--task", choices=TASKS, default=Setting.task)
         command.add_argument("--precision", choices=PRECISIONS, default=Setting.precision)
+        command.add_argument("--series", default=Setting.series)
     given = vars(parser.parse_args(arguments))
     command = given.pop("command")
     try:

@@ -75,6 +75,17 @@ def test_runs_whose_searches_found_other_documents_are_refused_where_it_is_recor
         learning.table()
 
 
+def test_a_series_has_folders_of_its_own(learning, tmp_path):
+    assert learning.Setting(task="unread", series="zen5").folder == "unread_zen5"
+    assert learning.Setting(task="unread", precision="float32").folder == "unread_float32"
+    folder = tmp_path / "run"
+    learning.claim(folder, "medr3", 1, learning.Setting())
+    mark = json.loads((folder / "learning.json").read_text())
+    del mark["series"]  # as an earlier version wrote it
+    (folder / "learning.json").write_text(json.dumps(mark))
+    learning.claim(folder, "medr3", 1, learning.Setting())
+
+
 def test_a_folder_of_another_run_is_refused_by_its_path(learning, tmp_path):
     folder = tmp_path / "run"
     learning.claim(folder, "medr3", 1, learning.Setting())
