@@ -16,9 +16,9 @@ from typing import Any, Literal, TypeVar, get_args
 
 from tqdm import tqdm
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import RunFailed, UserError
 from medr3_plugin.installed import versions_of
-from medr3_plugin.outputs import whole_folder
+from medr3_plugin.outputs import FULL, whole_folder
 from medr3_plugin.records import Document
 from medr3_plugin.retrieval.corpus.chunking import Chunker, model_tokens, word_tokens
 from medr3_plugin.retrieval.corpus.documents import BadRows, read_corpus
@@ -96,8 +96,9 @@ def build_index(
         notify: told what will be built and how large before it is, or that nothing is to be done.
 
     Raises:
-        UserError: a wrong row or option, an `out` or encoded vectors of another corpus or with other options, no
-            space, a build of the same index under way.
+        UserError: a wrong row or option, an `out` or encoded vectors of another corpus or with other options, a
+            build of the same index under way.
+        RunFailed: no space.
     """
     target = Path(out)
     options = options or BuildOptions()
@@ -126,8 +127,8 @@ def build_index(
                 content["versions"] = versions_of(*_PACKAGES)
                 return manifest_file.write(folder, content)
     except OSError as error:
-        raise UserError(
-            # numpy tells of a short write without saying why
+        full = error.errno in (*FULL, None)  # numpy tells of a short write without saying why
+        raise (RunFailed if full else UserError)(
             f"{error.filename or target}: {error.strerror or f'{error} (is the disk full?)'}; "
             "fix that and run the command again, which keeps the vectors encoded so far"
         ) from error

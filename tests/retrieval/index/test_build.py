@@ -11,7 +11,7 @@ import sys
 import pytest
 from index_helpers import rows, write_jsonl
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import RunFailed, UserError
 from medr3_plugin.retrieval.corpus.documents import BadRows
 from medr3_plugin.retrieval.engine import Filters, SearchOptions, open_index
 from medr3_plugin.retrieval.index import build as build_module
@@ -171,7 +171,7 @@ def test_a_full_disk_is_reported(tmp_path, corpus, monkeypatch):
 
     with monkeypatch.context() as patched:
         patched.setattr(build_module, "build_lexical", full)
-        with pytest.raises(UserError, match=r"index: 30 requested"):
+        with pytest.raises(RunFailed, match=r"index: 30 requested"):
             build_index(corpus, tmp_path / "index")
     assert not (tmp_path / "index").exists() and not leftovers(tmp_path)
     build_index(corpus, tmp_path / "index")
@@ -186,9 +186,9 @@ def test_a_really_full_disk_does_not_kill_the_process(tmp_path):
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, 70_000))\n"
         "from medr3_plugin.retrieval.index.build import build_index\n"
-        "from medr3_plugin.errors import UserError\n"
+        "from medr3_plugin.errors import RunFailed\n"
         "try:\n    build_index(sys.argv[1], sys.argv[2])\n"
-        "except UserError as error:\n    print('refused:', error)\n"
+        "except RunFailed as error:\n    print('failed:', error)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(path), str(tmp_path / "index")],
@@ -197,7 +197,7 @@ def test_a_really_full_disk_does_not_kill_the_process(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "refused:" in done.stdout
+    assert "failed:" in done.stdout
     assert "File too large" in done.stdout
     assert not (tmp_path / "index").exists()
 
