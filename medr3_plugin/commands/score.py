@@ -65,7 +65,7 @@ def score(  # noqa: PLR0917 - typer passes options by name
     failed is written as invalid; the exit code is then 1.
     """
     from medr3_plugin.rewards.options import read_options
-    from medr3_plugin.rewards.scorer import build_scorer
+    from medr3_plugin.rewards.scorer import build_scorer, collect_garbage_seldom
 
     source = Path("/dev/stdin") if source == STREAM else source
     if out != STREAM:
@@ -94,6 +94,7 @@ def score(  # noqa: PLR0917 - typer passes options by name
         options["encoder"] = {**options.get("encoder", {}), "path": encoder}
     _check(source)
     scorer = build_scorer(options)
+    collect_garbage_seldom()
     if explain and not (options.get("encoder") or {}).get("path"):
         print("note: without --encoder the semantic term of the reasoning is 0", file=sys.stderr)
     with made(out.parent):

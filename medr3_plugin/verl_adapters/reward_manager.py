@@ -16,7 +16,7 @@ from medr3_plugin.llm.stats import LLMStats, collected
 from medr3_plugin.records import Sample, ScoredSample
 from medr3_plugin.registered_names import REWARD_MANAGER
 from medr3_plugin.rewards.options import reward_options
-from medr3_plugin.rewards.scorer import build_scorer
+from medr3_plugin.rewards.scorer import build_scorer, collect_garbage_seldom
 from medr3_plugin.runs.step_metrics import DETAIL_KEY
 from medr3_plugin.trajectory import THINK_OPEN
 from medr3_plugin.verl_adapters.invalid_samples import check_estimator
@@ -43,6 +43,7 @@ class Medr3RewardManager(RewardManagerBase):
         check_estimator(config)
         section: Any = OmegaConf.to_container(config.medr3, resolve=True)
         self.scorer = build_scorer(reward_options(section, reward_router_address))
+        collect_garbage_seldom()  # verl gives reward managers processes of their own
 
     async def run_single(self, data: Any) -> dict[str, Any]:
         """Score the last sequence of `data`; returns verl's `reward_score` and `reward_extra_info`."""
