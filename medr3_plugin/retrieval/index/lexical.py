@@ -73,7 +73,8 @@ def query_terms(query: str) -> tuple[list[str], list[str]]:
 
 
 def _pieces(query: str) -> tuple[list[str], list[str]]:
-    return analysed(_FRACTION_OF_A_UNIT.sub(r"\g<0> ", query[:MAX_QUERY_CHARACTERS]))
+    query = query[:MAX_QUERY_CHARACTERS]
+    return analysed(_FRACTION_OF_A_UNIT.sub(r"\g<0> ", query) if "." in query else query)
 
 
 class LexicalIndex:
