@@ -407,3 +407,23 @@ def test_the_tests_that_a_page_names_exist() -> None:
     for page, file, name in named:
         text = (ROOT / "tests" / file).read_text(encoding="utf-8")
         assert not name or f"def {name}(" in text, f"{page}: {file}::{name}"
+
+
+def test_the_functions_of_the_package_that_a_page_names_exist() -> None:
+    """Those with their module: `package.module.name`, or `some_module.name`, which no yaml key looks like."""
+    modules: dict[str, list[Path]] = {}
+    for file in (ROOT / "medr3_plugin").rglob("*.py"):
+        modules.setdefault(file.stem, []).append(file)
+    named = {
+        (page.name, match[1], match[2])
+        for page in PAGES
+        for code in re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))
+        for match in re.finditer(r"\b(?:medr3_plugin(?:\.\w+)*\.(?=\w)|(?=\w+_))(\w+)\.(?!py\b)(\w+)", code)
+        if match[1] in modules
+    }
+    assert len(named) > 3
+    for page, module, name in named:
+        texts = [file.read_text(encoding="utf-8") for file in modules[module]]
+        assert any(re.search(rf"^(?:def |class )?{name}\b", text, re.MULTILINE) for text in texts), (
+            f"{page}: {module}.{name}"
+        )

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from medr3_plugin.stages.schedule import SECTIONS
+
 pytest.importorskip("mkdocs")
 HOOK = Path(__file__).parents[1] / "docs" / "hooks" / "reference.py"
 
@@ -28,6 +30,11 @@ def test_every_key_has_a_meaning(reference):
         if not (field.description or reference.meanings(model).get(name.replace("lambda", "lambda_")))
     }
     assert not without
+
+
+def test_every_section_is_on_the_page(reference):
+    page = reference.configuration()
+    assert not [key for key in SECTIONS if f"`medr3.{key}" not in page]
 
 
 def test_defaults_are_yaml(reference):

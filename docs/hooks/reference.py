@@ -63,7 +63,8 @@ def configuration() -> str:
     lines = [
         "# Keys of the section `medr3:`",
         "",
-        "Made from the models that read the yaml. An unknown key is refused, and the nearest known one named.",
+        "Made from the models that read the yaml. An unknown key is refused, and the nearest known one named. "
+        "`medr3 train` and `run.sh` read one more: `medr3.platform: cpu` trains on a CPU, null (the default) on GPUs.",
     ]
     seen: set[str] = set()
     for section in sections():

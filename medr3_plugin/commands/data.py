@@ -129,16 +129,12 @@ def _tell(report: dict[str, Any], out: Path, *, skip_bad: bool) -> None:
     if unread := len(report["not_compared"]):
         typer.echo(f"{counted(unread, 'evaluation row')} not compared (listed in {out.name}.report.json)")
     if report["rejected"]:
-        first = report["rejected"][0]
+        first, bad = report["rejected"][0], counted(len(report["rejected"]), "bad row")
+        said = f"{first['row']}: {first['reason']} ({bad} in {out.name}.rejected.jsonl"
         if skip_bad:
-            typer.echo(
-                f"left out: {first['row']}: {first['reason']} (all in {out.name}.rejected.jsonl)", err=True
-            )
+            typer.echo(f"left out: {said})", err=True)
             raise typer.Exit(3)
-        raise UserError(
-            f"{first['row']}: {first['reason']} ({counted(len(report['rejected']), 'bad row')} in "
-            f"{out.name}.rejected.jsonl, the others were written; repair those rows and run again)"
-        )
+        raise UserError(f"{said}, the others were written; repair those rows and run again)")
 
 
 def vocab(out: Annotated[Path, typer.Option(help="Vocabulary file to write (.jsonl or .jsonl.gz).")]) -> None:

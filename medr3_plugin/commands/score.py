@@ -72,10 +72,8 @@ def score(  # noqa: PLR0917 - typer passes options by name
         out_file(out, JSONL, [source, *(vocabulary or [])])
     endpoint("--judge", "" if judge == "rule" else judge)
     options = read_config(config) if config else {}
-    try:
+    with _naming(config):
         read_options(options)
-    except UserError as error:
-        raise UserError(f"--config {config}: {error}") from error
     if preset:
         options["preset"] = preset
     if judge and judge != "rule":
@@ -93,7 +91,8 @@ def score(  # noqa: PLR0917 - typer passes options by name
     if encoder:
         options["encoder"] = {**options.get("encoder", {}), "path": encoder}
     _check(source)
-    scorer = build_scorer(options)
+    with _naming(config):
+        scorer = build_scorer(options)
     collect_garbage_seldom()
     if explain and not (options.get("encoder") or {}).get("path"):
         print("note: without --encoder the semantic term of the reasoning is 0", file=sys.stderr)
@@ -103,6 +102,17 @@ def score(  # noqa: PLR0917 - typer passes options by name
         raise typer.Exit(1)
     if bad:
         raise typer.Exit(3 if skip_bad else 2)
+
+
+@contextmanager
+def _naming(config: Path | None) -> Iterator[None]:
+    """A wrong key is named with the file it stands in."""
+    try:
+        yield
+    except UserError as error:
+        if config is None or not str(error).startswith("medr3."):
+            raise
+        raise UserError(f"--config {config}: {error}") from error
 
 
 def _check(source: Path) -> None:

@@ -150,8 +150,7 @@ def compose(recipe: Recipe, overrides: Sequence[str] = ()) -> Any:
         if "Could not load 'ppo_trainer'" in reason:
             hint = "; verl's configuration is in pkg://verl.trainer.config: put it into hydra.searchpath"
         if unknown := re.match(r"Could not override '([^']+)'", reason):
-            known = _keys(OmegaConf.to_container(compose(recipe)))
-            hint = did_you_mean(unknown[1], known)
+            hint = _nearest(unknown[1], OmegaConf.to_container(compose(recipe)))
         raise UserError(f"{recipe.config_file} does not compose: {reason}{hint}") from error
 
 
@@ -177,6 +176,27 @@ def _check_override(given: str) -> None:
                 f'{key}="{value}"'
             )
         raise WrongOverride(f"{given!r} cannot be read as an override: {hint}") from error
+
+
+def _nearest(key: str, config: Any) -> str:
+    """The end of a message about a key that a configuration does not set: what it resembles at the same place.
+
+    Nothing where the key is set (its new value has further keys) or resembles none: many keys that may be set are not.
+    """
+    place, names, part = config, [], ""
+    for part in key.split("."):
+        held = dict(enumerate(place)) if isinstance(place, list) else place
+        named = {str(name): value for name, value in held.items()} if isinstance(held, Mapping) else {}
+        names = list(named)
+        if part not in named:
+            break
+        place = named[part]
+    else:
+        return ""
+    if place is not config:
+        return did_you_mean(part, names)
+    paths = list(_keys(config))
+    return did_you_mean(key, [path for path in paths if path.endswith(f".{key}")], did_you_mean(key, paths))
 
 
 def _keys(config: Any, path: str = "") -> Iterator[str]:

@@ -95,7 +95,8 @@ def test_bad_rows_keep_their_content_and_exit_2(tmp_path):
     assert [row["row"].rsplit(":", 1)[1] for row in rejected] == ["2", "3", "4"]
     assert "caf\\xe9" in rejected[0]["data"]["raw"] and "UTF-8" in rejected[0]["reason"]
     assert rejected[1]["data"]["raw"] == "{broken"
-    assert run("prepare", "generic", "--source", str(path), "--out", str(out), "--skip-bad")[0] == 3
+    code, output = run("prepare", "generic", "--source", str(path), "--out", str(out), "--skip-bad")
+    assert code == 3 and "mixed.jsonl:2" in output and "3 bad rows" in output
     path.write_bytes(good + b"\n")
     assert run("prepare", "generic", "--source", str(path), "--out", str(out))[0] == 0
     assert not (tmp_path / "out.parquet.rejected.jsonl").exists()

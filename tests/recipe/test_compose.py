@@ -19,6 +19,7 @@ from command_line import medr3
 from omegaconf import OmegaConf
 from recipe_findings import ACTOR, ROLLOUT, changed, errors
 
+from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks import check, check_config
 from medr3_plugin.recipe.checks.cluster import CPUS_PER_GPU
 from medr3_plugin.recipe.checks.forms import READ_WITHOUT_DEFAULT, unknown_keys
@@ -359,6 +360,26 @@ def test_packages_that_are_not_installed_are_named(monkeypatch: pytest.MonkeyPat
 def test_unknown_keys_do_not_compose() -> None:
     (error,) = errors("qwen2_5_7b", [f"{ACTOR}.no_such_key=1"])
     assert "does not compose" in error.message and "no_such_key" in error.message
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("trainer.nnode=2", "; did you mean nnodes?"),
+        ("medr3.stages.0.untill=2", "; did you mean until?"),
+        ("traner.nnodes=2", "; did you mean trainer.nnodes?"),
+        ("actor.optim.lr=1", "; did you mean actor_rollout_ref.actor.optim.lr?"),
+        # keys that exist, but not in this yaml
+        ("medr3.reward.weights={reasoning: 1}", ""),
+        ("medr3.reward.judge={kind: openai, base_url: x}", ""),
+    ],
+)
+def test_a_key_that_is_not_set_is_compared_with_those_beside_it(override: str, hint: str) -> None:
+    with pytest.raises(UserError) as error:
+        compose(find_recipe("one_gpu_1_5b"), [override])
+    message = str(error.value)
+    assert f"To append to your config use +{override}" in message
+    assert message.partition("; did you mean")[1:] == (hint and "; did you mean", hint[14:])
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,23 @@ def test_a_wrong_config_names_its_key(tmp_path, text, key):
     assert "instance of" not in str(result.exception) and records == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stages: {joint: {gate: {wrong: 0.5, partly: 0.5, right: 0.8}}}",
+        "stages: {joint: {weights: {reasoning: 2}}}",
+        "judge: {kind: openai}",
+        "extractor: {kind: judge}",
+    ],
+)
+def test_what_a_stage_or_a_part_refuses_names_the_file(tmp_path, text):
+    config = tmp_path / "reward.yaml"
+    config.write_text(text)
+    result, _ = run(tmp_path, ROW, options=["--config", str(config)])
+    assert isinstance(result.exception, UserError)
+    assert str(result.exception).startswith(f"--config {config}: medr3.reward")
+
+
 def test_an_encoding_without_chinese_stops_nothing(tmp_path):
     row = {**ROW, "id": "\u7ef4", "response": "<think>x</think><answer>\u7ef4\u751f\u7d20C</answer>"}
     source = write(tmp_path / "in.jsonl", row)
