@@ -195,7 +195,8 @@ def breadth(flags: Sequence[bool]) -> float:
 
     Certainty: read, s being the flag `if_retrieval`. In the release a model extracts the flag from text without its
     documents, where it cannot be true. Ours: a triple of the model stems from retrieval if one document that it was
-    shown holds both entities and does not say the opposite; the extractor sees the reasoning alone, no document and no reference.
+    shown holds both entities and does not say the opposite; the extractor sees the reasoning alone, no document and no
+    reference.
 
     Args:
         flags: s of each distinct triple of the model's graph.
