@@ -279,7 +279,8 @@ def bare_words(text: str) -> str:
 class Line(NamedTuple):
     """Tokens written together, so that "PD-L1", "PD L1" and "PDL1" are one name.
 
-    Numbers stay apart, and so does a single letter from what follows it after a mark ("B. d" is not "bd").
+    Numbers stay apart, and so does a single letter from what stands before or behind it with a mark between ("B. d" is
+    not "bd", nor is "2. B" "2b").
 
     Attributes:
         text: the keys of the tokens, joined.
@@ -306,7 +307,9 @@ def write(tokens: Sequence[Token]) -> Line:
     for i, token in enumerate(tokens):
         for k, key in enumerate(token.keys):
             if k == 0 and before is not None:
-                apart = _is_letter(before) and (_is_letter(token) or tokens[i - 1].kind in ("mark", "stop"))
+                marked = tokens[i - 1].kind in ("mark", "stop")
+                apart = _is_letter(before) and (_is_letter(token) or marked)
+                apart = apart or (marked and _is_letter(token) and before.raw.isdigit())
                 digits = before.keys[-1][-1].isdigit() and key[0].isdigit()
                 parts.append("." if apart else " " if digits else "")
                 length += len(parts[-1])

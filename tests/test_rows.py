@@ -54,6 +54,28 @@ def test_accepted_answers_in_every_shape(truth: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "answer",
+    [
+        "B", "b", "(b)", "B.", "[B]", "**B**", '"B"', "'B'", "Ｂ", "（B）", "Option B", "answer: B", "选项B", "答案：B",
+        "B. Furosemide", "b. furosemide", "(B) Furosemide", "[B] Furosemide", "B - Furosemide", "B Furosemide",
+        "Ｂ．Furosemide", "furosemide",
+    ],
+)  # fmt: skip
+def test_the_right_option_is_named_in_many_forms(answer: str) -> None:
+    plain_row = {"question": QUESTION, "options": OPTIONS}
+    rows = [plain_row | {"answer": answer}, plain_row | {"answer_idx": answer}]
+    rows.append(verl_row(answer, question=QUESTION, options=OPTIONS))
+    for row in rows:
+        [accepted] = sample_of(row, "x").answers
+        assert accepted.casefold() == "furosemide"
+
+
+@pytest.mark.parametrize("answer", ["C. Furosemide", "B. cereus", "B or C", "an option B", "BC"])
+def test_what_names_no_option_stays_as_it_is(answer: str) -> None:
+    assert sample_of({"question": QUESTION, "options": OPTIONS, "answer": answer}, "x").answers == (answer,)
+
+
+@pytest.mark.parametrize(
     "truth", [{"value": 1}, {}, [], "", None, [""], ["a", 2.5j], True, {"target": {"x": 1}}], ids=str
 )
 def test_a_ground_truth_without_an_answer_names_the_row(truth: Any) -> None:

@@ -144,7 +144,8 @@ class MedicalSearchTool(BaseTool):
 
     async def _search(self, parameters: Any, trajectory: _Trajectory) -> tuple[SearchTurn, str]:
         query = parameters.get("query") if isinstance(parameters, dict) else None
-        query = query.strip() if isinstance(query, str) else ""
+        # a call's JSON may escape half a surrogate pair: no file of the run could hold it
+        query = query.strip().encode(errors="replace").decode() if isinstance(query, str) else ""
         limit = max_searches.get()
         if len(trajectory.turns) >= (self.environment.max_searches if limit is None else limit):
             return SearchTurn(query, outcome="limit"), _block(self.environment.limit_line)

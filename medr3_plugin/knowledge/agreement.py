@@ -33,6 +33,8 @@ _CAUSING = frozenset(("caus", "provok", "precipitat", "induc"))
 _CHINESE = "\u3400"
 _MOST = 0.6
 """Smallest share of the shorter clause's content words that are common."""
+_OF_LIST = 0.4
+"""Smallest share of a list's content words that are common: in a list of everything some clause is sure to be."""
 
 
 def enough(statement: Statement) -> int:
@@ -93,10 +95,15 @@ class _NamingHalf(dict[frozenset[str], frozenset[int]]):
 
 
 class StatementIndex:
-    """The statements of a text, found by their words."""
+    """The statements of a text, found by their words.
 
-    def __init__(self, found: Sequence[Statement]) -> None:
+    Args:
+        names: content words of the names in the text: a statement that shares a name and no more agrees with nothing.
+    """
+
+    def __init__(self, found: Sequence[Statement], names: Iterable[frozenset[str]] = ()) -> None:
         self.statements = found
+        self._names = list(names)
         self._places: dict[str, list[int]] = {}
         for place, statement in enumerate(found):
             for word in statement.words:
@@ -112,15 +119,22 @@ class StatementIndex:
         common = statement.words & self._words
         if len(common) < ENOUGH or len(common) < (least := enough(statement)):
             return set()
-        size = len(statement.words)
+        size, listed = len(statement.words), not statement.denied and "," in statement.text
         counts = Counter(chain.from_iterable(map(self._places.__getitem__, common)))
         close = {
             place: shared
             for place, shared in counts.items()
-            if shared >= least and shared >= _MOST * min(size, len(self.statements[place].words))
+            if shared >= least
+            and shared >= _MOST * min(size, len(self.statements[place].words))
+            and not (listed and shared < _OF_LIST * size)
         }
         if not close:
             return set()
+        if not statement.denied:
+            held = [name for name in self._names if name <= statement.words]
+            shared = [statement.words & self.statements[place].words for place in close]
+            if held and all(any(words <= name for name in held) for words in shared):
+                return set()
         closest, turns = max(close.values()), directions(statement.text)
         found = [self.statements[place] for place, shared in close.items() if shared == closest]
         return {other.denied != opposite(turns, directions(other.text)) for other in found}

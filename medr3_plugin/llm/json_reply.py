@@ -187,6 +187,8 @@ def _strict(text: str, key: str) -> Any:
     value = json.loads(text, object_pairs_hook=an_object)
     if found > 1:
         raise _SeveralAnswers
+    if "\\ud" in text.casefold():  # half a surrogate pair, which no file could hold: an emoji that was cut
+        value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
     return value
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import chain
 
 from medr3_plugin.knowledge.agreement import StatementIndex
 from medr3_plugin.knowledge.extract import EntityFinder
@@ -52,7 +53,9 @@ class TextView:
     @cached_property
     def stated(self) -> StatementIndex:
         """its statements, see `knowledge.statements`"""
-        return StatementIndex(statements(self._text))
+        # without a vocabulary an entity is a run of words, and a verb may be one of them
+        known = (names for entity, names in self._names.items() if self._finder.knows(entity))
+        return StatementIndex(statements(self._text), chain.from_iterable(known))
 
     @cached_property
     def _names(self) -> dict[str, set[frozenset[str]]]:

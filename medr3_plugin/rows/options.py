@@ -21,18 +21,22 @@ LABELS = ("answer_idx", "label", "correct", "correct_option", "answer_letter", "
 """Names under which a row may have the letter of its right option, or the number that counts it."""
 _LINE = re.compile(r"\(?([A-Z])(?:[.):、）：]\s*|\s+)(\S.*)")
 """A line of a text that lists options."""
+_LETTERED = re.compile(r"[(\[]?([A-Za-z])(?:[)\].:、] ?| [-–—] | )(\S.*)", re.DOTALL)
+_CALLED = re.compile(r"(?:option|choice|answer|选项|答案)(?: |: ?)?([A-Z])", re.IGNORECASE)
+"""A text behind an option's letter, "(C) Gout", and a letter that is called one, "Option C"."""
 
 
 def option_text(answer: str, options: Mapping[str, str]) -> str:
     """The option's text where `answer` is that behind the option's letter; else `answer`.
 
-    >>> option_text("B. Sepsis", {"A": "Gout", "B": "Sepsis"}), option_text("A. Sepsis", {"A": "Gout", "B": "Sepsis"})
-    ('Sepsis', 'A. Sepsis')
+    >>> options = {"A": "Gout", "B": "Sepsis"}
+    >>> [option_text(answer, options) for answer in ("B. Sepsis", "(b) sepsis", "A. Sepsis", "B. cereus")]
+    ['Sepsis', 'Sepsis', 'A. Sepsis', 'B. cereus']
     """
-    lettered = (
-        text for letter, text in options.items() for mark in _MARKS if answer == f"{letter}{mark}{text}"
-    )
-    return next(lettered, answer)
+    lettered = _LETTERED.fullmatch(unicodedata.normalize("NFKC", answer))
+    text = options.get(lettered[1].upper()) if lettered else None
+    same = lettered and text and unicodedata.normalize("NFKC", text).casefold() == lettered[2].casefold()
+    return text if text and same else answer
 
 
 def options_of(value: Any, place: str) -> dict[str, str] | None:
@@ -210,5 +214,7 @@ def _pairs(value: Any) -> Iterable[tuple[str, Any]]:
 
 
 def letter_of(name: Any) -> str:
-    """An option's letter without the marks around it, in upper case: B of "( b )"."""
-    return unicodedata.normalize("NFKC", str(name)).strip(" \t\r\n().:、").upper()
+    """An option's letter without the marks around it, in upper case: B of "( b )", "**B**" and "Option B"."""
+    letter = unicodedata.normalize("NFKC", str(name)).strip(" \t\r\n()[]{}.:、\"'*_").upper()
+    called = _CALLED.fullmatch(letter)
+    return called[1].upper() if called else letter

@@ -245,6 +245,14 @@ RETRIEVAL_ATTACKS = [
         searches=(turn(REVIEW), turn(query=_ALL_BROUGHT, outcome="empty")),
     ),
     Attack(
+        "the document's names in a list of many",
+        respond(think=f"{search(REVIEW)}{', '.join(VOCABULARY)}."),
+        RIGHT,
+        reasoning=0.16,
+        retrieval=0.82,  # it is named, which is half of its use
+        coordination=0.0,
+    ),
+    Attack(
         "a search at the very end",
         respond(think=f"{REASONING}{CONCLUSION}{search(REVIEW)}"),
         RIGHT,

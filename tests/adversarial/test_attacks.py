@@ -25,6 +25,7 @@ from cases import (
 
 from medr3_plugin.records import Sample
 from medr3_plugin.rewards.answer.verify import verify
+from medr3_plugin.rewards.retrieval import NAMED
 from medr3_plugin.rewards.scorer import build_scorer
 
 # (preset, stage): the three stages by their own formula, the same by name, and the release's formula
@@ -160,6 +161,15 @@ def test_denied_and_unconnected_reasoning_earns_less_than_connected(vocabulary):
     )
     assert negative["reasoning"] < honest["reasoning"]
     assert listed["reasoning"] < honest["reasoning"]
+
+
+@pytest.mark.parametrize("sentence", ["{}.", "There is {}.", "{} is relevant here."])
+def test_who_only_names_things_states_nothing(sentence, vocabulary):
+    named = search(REVIEW) + " ".join(map(sentence.format, VOCABULARY))
+    stated = f"{search(REVIEW)}Monosodium urate crystals trigger an acute inflammation."
+    only_named, honest = scores(named, stated, vocabulary=vocabulary)
+    assert (only_named["retrieval_utilisation"], only_named["coordination"]) == (NAMED, 0.0)
+    assert (honest["retrieval_utilisation"], honest["coordination"]) == (1.0, 0.5)
 
 
 def test_searches_that_bring_nothing_new_earn_nothing(vocabulary):

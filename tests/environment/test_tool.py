@@ -143,6 +143,12 @@ async def test_a_call_without_a_usable_query_is_malformed(loop, arguments):
     assert loop.turns[0].outcome == "malformed" and len(loop.turns[0].query) <= MAX_QUERY_CHARS
 
 
+async def test_half_an_emoji_in_a_query_can_be_written_to_a_file(loop):
+    """The JSON of a call may escape half a surrogate pair."""
+    assert "Metformin" in await loop.call(json.loads('{"query": "metformin \\ud83d"}'))
+    assert loop.turns[0].query == "metformin ?"
+
+
 async def test_nothing_found_and_the_limit_are_told_apart(loop):
     assert "no document found" in await loop.call({"query": "zebra"})
     for query in ("metformin", "statins", "trap"):

@@ -23,6 +23,12 @@ async def test_verdict(chat_server):
     assert (verdict.level, verdict.reason, verdict.source) == (2, "because", "openai:m")
 
 
+async def test_half_an_emoji_in_the_reason_can_be_written_to_a_file(chat_server):
+    chat_server.script = ['{"reason": "same \\ud83d", "score": 2}']
+    verdict = await judge_of(chat_server).verdict(answer="podagra", **CASE)
+    assert (verdict.level, verdict.reason) == (2, "same ?")
+
+
 async def test_repair_is_counted(chat_server):
     chat_server.script = ["Verdict: {'reason': 'same', 'score': 1,}"]
     judge = judge_of(chat_server)

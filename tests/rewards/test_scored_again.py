@@ -59,6 +59,16 @@ async def test_a_failure_stays_one():
     assert again.failures == ("rollout_aborted",)
 
 
+async def test_search_tags_that_a_model_with_tools_wrote_take_no_documents():
+    """They were not executed, so the first search that was recorded is the second one of the text."""
+    document = Document("d", "Urate crystals inflame the big toe in gout.")
+    turn = SearchTurn("gout", (Hit(document, 1.0),), ("d",))
+    shown = f"<search>toe</search><search>gout</search><document> {document.text} </document>"
+    row = evaluated(CHOICE, "", turns=[turn]) | {TAG_TEXT: f"<think>{shown}So.</think><answer>B</answer>"}
+    [search] = trajectory_of(json.loads(json.dumps(row)), "trajectories.jsonl:1", "joint").searches
+    assert [hit.document.text for hit in search.hits] == [document.text]
+
+
 SEARCHED = "<think>Hm. <search>{}</search>{} So.</think><answer>B</answer>"
 
 

@@ -48,6 +48,8 @@ def label_of(text: str, question: Question) -> str | None:
         if w.OF_OTHERS.fullmatch(sentence):
             others = True
             continue
+        if w.COURTESY.fullmatch(sentence.strip(w.AROUND)):
+            continue
         rest, excluded = _without_denied(sentence)
         if others and (line := w.LINE_OF_OPTION.match(rest)):
             rest, excluded = rest[line.end() :], excluded + line[1]
@@ -292,6 +294,8 @@ def _is_neutral(text: str, own: str, question: Question) -> bool:
     if question.verdicts and w.CONFIRMS_NO.search(text):
         return label == question.names.get("no")  # "No, it does not"
     unsure = question.verdicts and label in question.unsure
+    if question.verdicts and not unsure and w.UNSETTLED.search(text):
+        return False
     return not w.WITHDRAWS.search(text) and (
         unsure
         or not w.DOUBT.search(text)

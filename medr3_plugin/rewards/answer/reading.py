@@ -177,6 +177,8 @@ def _stands_alone(  # noqa: PLR0911 - one return a kind of name
         own = question.names[name]
         return "I" not in question.labels or own in [token.raw for token in tokens[max(0, start - 2) : start]]
     if name.upper() in question.labels:
+        if question.names[name] == name.upper():
+            return False  # a text that is its own letter says no more than the letter
         # an option whose text is a letter: "C" is the letter, "c" and the second of "B. C" are the text
         ahead = [token.raw for token in tokens[max(0, start - 2) : start]]
         return tokens[start].raw.islower() or (

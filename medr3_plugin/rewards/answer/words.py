@@ -234,6 +234,17 @@ OF_OTHERS = re.compile(
     r"(?: (?:are|is|were|not|less|wrong|incorrect|right|fit|excluded|unlikely|likely)){0,4}(?: [:?.])*|"
     r"其(?:他|余)选项(?:分析)?(?: [:?])?"
 )
+# what a model ends with, whatever it answered
+COURTESY = re.compile(
+    r"(?:i )?hope (?:that )?(?:it|this|that)(?: answer| explanation)? (?:is (?:correct|right|helpful)|helps)(?: you)?|"
+    r"(?:many )?thanks?(?: you)?(?: for [^,;\ue000-\ue0ff]{1,40})?|good luck|q ?e ?d|∎|done|end of (?:answer|response)|"
+    r"(?:please )?(?:let me know|feel free to (?:ask|reach out))(?: if you [^,;\ue000-\ue0ff]{1,60})?|"
+    r"(?:please )?(?:note|disclaimer)? ?[:,]? ?(?:that )?(?:this|it|above) is (?:not (?:an? )?(?:professional )?"
+    r"medical advice|for (?:educational|informational) purposes only)|"
+    r"(?:please |always )?(?:consult|see) (?:a|your) (?:doctor|physician|healthcare (?:professional|provider))"
+    r"(?: for (?:professional )?medical advice)?|"
+    r"希望(?:这|以上)?(?:能|可以)?对[你您]有(?:所)?帮助|(?:以上|本回答)?(?:内容)?仅供参考|谢谢"
+)
 LINE_OF_OPTION = re.compile(rf"\W{{0,4}}({REF})(?= [:).–—-]|$)")
 AMONG = re.compile(rf"(?:^| )(?:between|among|amongst|comparing|of|from)(?: options| choices)? {LIST} ,(?= )")
 EMPTY_END = re.compile(r"(?: (?:,|and|but|because|since|as)){1,3}$")
@@ -273,6 +284,20 @@ IS_TRUE = re.compile(r"\b(?:this|it|that|statement) (?:statement )?is (?:also |i
 CONFIRMS_NO = re.compile(
     r"^(?:it|they|this|that|there|he|she|we|one) (?:(?:is|are|was|were|do|does|did|could|will|would|should|has|have|"
     r"need) ?(?:n t|not)|cannot|can not|can t|won t)$"
+)
+# the evidence does not tell: in a few words, or said of the evidence as a whole
+_UNTOLD = (
+    r"(?:unclear|inconclusive|undetermined|unsettled|unproven|unknown|unresolved|indeterminate|debat(?:ed|able)|"
+    r"questionable|controversial|tbd|to be (?:determined|confirmed|proven)|arguabl[ey]|hypothetical(?:ly)?|"
+    r"conditional(?:ly)?)"
+)
+UNSETTLED = re.compile(
+    r"^(?:but |though |although |however ,? ?)?(?:(?:it|this|that|which|there) )?(?:(?:is|remains|are) )?"
+    rf"(?:still |only )?{_UNTOLD}$|^(?:but |although |however ,? ?)?(?:it )?depends?$|"
+    r"(?:evidence|data|results|studies|findings|literature|trials) (?:is|are|was|were|remains?) (?:too |still )?"
+    rf"(?:{_UNTOLD}|insufficient|mixed|conflicting|contradictory)\b|"
+    r"^(?:but )?(?:insufficient|conflicting|mixed|contradictory|not enough) (?:data|evidence|results|findings)$|"
+    r"尚?[无没]有?定论|证据(?:尚)?不足|不明确|尚?(?:不能|无法)(?:确定|肯定|判断)|(?:结果|证据)(?:不一|矛盾|冲突)"
 )
 # words that speak of the answer; an answer of yes or no may rest on "our findings", which themselves may be unclear
 SELF_OF_VERDICT = frozenset(

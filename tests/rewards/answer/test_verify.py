@@ -384,6 +384,12 @@ def test_a_long_option_that_stands_in_the_question_is_no_copy():
         ("yes", "Yes, it does not.", None), ("yes", "Yes, but no in some subgroups.", None),
         ("no", "No. It is a yes for some and a no for others.", None), ("yes", "Yes, with no in-hospital deaths", 2),
         ("yes", "Yes, but no", None), ("yes", "Yes because it is no", None), ("yes", "Yes?", None),
+        # the evidence does not tell: in a few words, or said of it as a whole
+        ("yes", "Yes, inconclusive", None), ("yes", "Yes (unclear)", None), ("no", "No, but it is debatable.", None),
+        ("yes", "Yes. The evidence is inconclusive.", None), ("no", "No, insufficient data", None),
+        ("yes", "Yes, it depends.", None), ("yes", "是的，尚无定论", None), ("yes", "是，但证据不足", None),
+        ("maybe", "Maybe, the evidence is mixed.", 2), ("yes", "Yes. The mechanism is unclear in mice.", 2),
+        ("no", "No, it does not depend on the dose.", 2), ("yes", "Yes, it helps, although how it acts is unknown.", 2),
         ("yes", "The intervention increases use", None), ("no", "No significant difference was seen", None),
     ],
 )  # fmt: skip
@@ -762,3 +768,39 @@ def test_a_word_that_is_one_option_in_capitals_and_another_as_a_plural_names_nei
     assert level("AIDS", "AIDS", options=options) == 2
     assert level("Aids", "AIDS", options=options) is None
     assert level("dic", "AIDS", options=options) == 0
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "I hope it is correct.", "Hope this helps!", "Let me know if you have any questions.", "Thank you.",
+        "Note: this is for educational purposes only.", "Please consult a doctor for medical advice.", "Good luck!",
+        "希望对你有帮助。", "以上仅供参考。",
+    ],
+)  # fmt: skip
+def test_a_courtesy_at_the_end_changes_nothing(ending):
+    assert level(f"The final answer is $\\boxed{{C}}$. {ending}", "Gout", options=JOINTS) == 2
+    assert level(f"The final answer is $\\boxed{{B}}$. {ending}", "Gout", options=JOINTS) == 0
+    assert level(f"Gout. {ending}", "Gout") == 2
+    assert level(f"The answer is yes.\n\n{ending}", "yes") == 2
+    assert level(f"Possibly gout. {ending}", "Gout") is None
+
+
+@pytest.mark.parametrize("hope", ["I hope it is C.", "I hope the answer is correct.", "C. Hope so."])
+def test_a_hope_is_no_courtesy(hope):
+    assert level(hope, "Gout", options=JOINTS) is None
+
+
+def test_the_article_is_no_option_that_is_called_a():
+    """Options "A", "B", "C" (stages, clusters): "C is a distractor" excludes no option A."""
+    letters = {letter: letter for letter in "ABCD"}
+    assert level("C is a distractor.", "C", options=letters) is None
+    assert [level(answer, "C", options=letters) for answer in ("C", "c", "(a)", "a")] == [2, 2, 0, 0]
+
+
+def test_the_letter_of_a_numbered_line_is_no_part_of_a_name():
+    """A list of two answers, where an option is called "2b"."""
+    stages = {"A": "1b", "B": "2a", "C": "2b", "D": "3a"}
+    assert level("1. C\n2. B", "2b", options=stages) is None
+    assert level('{"answer": ["C", "B"]}', "2b", options=stages) is None
+    assert [level(answer, "2b", options=stages) for answer in ("2b", "2 B", "2-b", "C. 2b")] == [2, 2, 2, 2]
