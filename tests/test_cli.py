@@ -340,7 +340,7 @@ def test_an_option_without_effect_is_said(tmp_path: Path, medr3: Command) -> Non
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("trainer.total_epoch=1", "did you mean trainer.total_epochs?"),
+        ("trainer.total_epoch=1", "did you mean total_epochs?"),
         ("+medr3.nonsense=1", "medr3.nonsense"),
         ("+medr3.environment.top_k=3", "medr3.environment.top_k"),
         ("data.max_response_length=40", "response"),

@@ -11,7 +11,7 @@ from index_helpers import rows, tiny_encoder, write_jsonl
 pytest.importorskip("faiss")
 pytest.importorskip("sentence_transformers")
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import RunFailed, UserError
 from medr3_plugin.retrieval.engine import Filters, SearchOptions, open_index
 from medr3_plugin.retrieval.index import dense_build, vectors
 from medr3_plugin.retrieval.index import encoder as encoder_module
@@ -297,7 +297,7 @@ def test_encoding_goes_on_after_the_shards_that_are_there(tmp_path, corpus, mode
         return original(self, texts, batch_size)
 
     monkeypatch.setattr(Encoder, "encode_articles", dies_at_the_third)
-    with pytest.raises(UserError, match="No space left"):
+    with pytest.raises(RunFailed, match="No space left"):
         build_index(corpus, tmp_path / "index", "dense", encoder=str(model))
     assert encoded == [16, 16]
     encoded.clear()
