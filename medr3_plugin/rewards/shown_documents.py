@@ -59,7 +59,8 @@ def searches_in(trajectory: Trajectory) -> list[TextSearch]:
             found[-1][1].append(text)
     searches = []
     for query, documents in found:
-        notice = _TOLD.get(documents[0]) if len(documents) == 1 else None
+        # documents behind a notice are none of the search's
+        notice = _TOLD.get(documents[0]) if documents else None
         told = notice if is_query(query) else "malformed"
         searches.append(TextSearch(query, () if notice else tuple(documents), told))
     return searches

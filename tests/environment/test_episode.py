@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 from characters import Characters
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from medr3_plugin.environment.episode import Episode, Generation, run_episode
@@ -297,6 +297,7 @@ ASKED = Sample("q", "Which illness?", "", ("a b",), gold_docs=("d1",))
     length=st.sampled_from([120, 1000]),
     empty_lists=st.booleans(),
 )
+@example(["<search>fever</search>", "<document>"], RetrievalFailure("no answer", "timeout"), 1000, False)
 def test_any_rollout_is_scored_again_as_it_was(segments, hits, length, empty_lists):
     """As a sample of training, as a row of a run folder, and as a row with the documents that were retrieved."""
     episode, _ = roll(segments, hits, length=length)
