@@ -118,9 +118,8 @@ def _as_recorded(
     turns: Sequence[Mapping[str, Any]], shown: Sequence[TextSearch], known: Mapping[str, Document]
 ) -> tuple[SearchTurn, ...]:
     """The recorded searches; a document is the one that is `known` under its id, else what the text shows of it."""
-    if len(shown) > len(
-        turns
-    ):  # search tags that a model with tools wrote were not executed: nothing follows them
+    if len(shown) > len(turns):
+        # search tags that a model with tools wrote were not executed: nothing follows them
         shown = [search for search in shown if search.documents or search.told]
     searches = []
     for number, turn in enumerate(turns):

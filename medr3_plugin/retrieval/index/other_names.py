@@ -238,9 +238,8 @@ def other_names(query: str) -> tuple[list[tuple[str, Sequence[str]]], list[str]]
         found += _by_list([word for word in words if word != "."])
     if "-" in lowered:
         found += _by_hyphen(lowered)
-    for subunit in itertools.chain(
-        _LETTERED.finditer(query), _GREEK.finditer(query)
-    ):  # folded, α has no capitals
+    # in the query as it is: in a folded one, the name before a Greek letter has no capitals
+    for subunit in itertools.chain(_LETTERED.finditer(query), _GREEK.finditer(query)):
         found += [(subunit[0], _terms(other)) for other in _written(*subunit.groups())[:-1]]
     if text is not query:
         for word in _WORD.findall(query.lower()):

@@ -234,11 +234,13 @@ OF_OTHERS = re.compile(
     r"(?: (?:are|is|were|not|less|wrong|incorrect|right|fit|excluded|unlikely|likely)){0,4}(?: [:?.])*|"
     r"其(?:他|余)选项(?:分析)?(?: [:?])?"
 )
-# what a model ends with, whatever it answered
+# what a model ends with, whatever it answered; no words of its own choice, which might be another answer
 COURTESY = re.compile(
     r"(?:i )?hope (?:that )?(?:it|this|that)(?: answer| explanation)? (?:is (?:correct|right|helpful)|helps)(?: you)?|"
-    r"(?:many )?thanks?(?: you)?(?: for [^,;\ue000-\ue0ff]{1,40})?|good luck|q ?e ?d|∎|done|end of (?:answer|response)|"
-    r"(?:please )?(?:let me know|feel free to (?:ask|reach out))(?: if you [^,;\ue000-\ue0ff]{1,60})?|"
+    r"(?:many )?thanks?(?: you)?(?: for (?:asking|reading|(?:the|your) (?:question|time|attention)))?|"
+    r"good luck|q ?e ?d|∎|done|end of (?:answer|response)|"
+    r"(?:please )?(?:let me know|feel free to (?:ask|reach out))(?: if you (?:have|need|want) (?:any )?"
+    r"(?:(?:further|more|other|additional) )?(?:questions?|help|clarification|information|details|explanation))?|"
     r"(?:please )?(?:note|disclaimer)? ?[:,]? ?(?:that )?(?:this|it|above) is (?:not (?:an? )?(?:professional )?"
     r"medical advice|for (?:educational|informational) purposes only)|"
     r"(?:please |always )?(?:consult|see) (?:a|your) (?:doctor|physician|healthcare (?:professional|provider))"

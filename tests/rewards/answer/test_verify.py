@@ -697,6 +697,20 @@ def test_the_full_stop_of_an_option_ends_no_sentence_that_goes_on():
         assert level(answer, gold, options=NERVE) == 2
 
 
+@pytest.mark.parametrize(
+    "closing",
+    [
+        "Let me know if you would rather say pseudogout.",
+        "Let me know if you think of pseudogout.",
+        "Thanks for thinking of pseudogout.",
+    ],
+)
+def test_a_closing_that_names_another_answer_is_no_courtesy(closing):
+    assert level(f"Gout. {closing}", "Gout") is None
+    for courtesy in ("Let me know if you have any questions.", "Thank you for your question!"):
+        assert level(f"Gout. {courtesy}", "Gout") == 2
+
+
 def test_options_in_capitals_are_named_in_any_case():
     options = {"A": "STAPHYLOCOCCUS AUREUS", "B": "STREPTOCOCCUS PNEUMONIAE", "C": "LUNGS"}
     for answer in ("S. pneumoniae", "Streptococcus pneumoniae", "B"):
