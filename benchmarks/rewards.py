@@ -270,7 +270,8 @@ def bench_score(then: Path, count: int, pairs: int = 3) -> None:
                 row = {"id": sample.id, "question": sample.question, "answer": sample.answers[0]}
                 row |= {"response": sample.response, "references": graphs, "retrieved": shown}
                 print(json.dumps(row), file=lines)
-        medr3 = [sys.executable, "-c", "from medr3_plugin.cli import main; main()"]  # whichever is on the path
+        # whichever package is on the path
+        medr3 = [sys.executable, "-c", "from medr3_plugin.cli import main; main()"]
         command = f"score --in {folder}/trajectories.jsonl --vocabulary {folder}/terms.jsonl --stage joint"
         spent: dict[str, list[float]] = {side: [] for side in checkouts}
         print(f"\n## `medr3 score` over {count} trajectories, CPU time of the command\n")
