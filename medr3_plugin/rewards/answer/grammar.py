@@ -291,14 +291,14 @@ def _is_neutral(text: str, own: str, question: Question) -> bool:
     if question.negative and w.IS_TRUE.search(text):
         return False  # "D. This is true", where what is not true is asked for
     label = question.labels[ord(own) - FIRST]
-    if question.verdicts and w.CONFIRMS_NO.search(text):
-        return label == question.names.get("no")  # "No, it does not"
-    if question.verdicts and label == question.names.get("no") and w.CONFIRMS_YES.search(text):
-        return False  # "No, it does"
+    says_no = question.verdicts and label == question.names.get("no")
+    if question.verdicts and w.CONFIRMS_NO.search(text):  # "No, it does not"
+        return says_no
     unsure = question.verdicts and label in question.unsure
     if question.verdicts and not unsure and w.UNSETTLED.search(text):
         return False
-    return not w.WITHDRAWS.search(text) and (
+    withdraws = w.WITHDRAWS.search(text) or (says_no and w.CONFIRMS_YES.search(text))  # "No, it does"
+    return not withdraws and (
         unsure
         or not w.DOUBT.search(text)
         or (not w.ANY_REF.search(text) and _is_about_something_else(text.split(), question))
