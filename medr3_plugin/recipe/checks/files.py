@@ -66,7 +66,8 @@ def _data(config: Any, recipe: Path, indexes: Sequence[Any]) -> Iterator[Finding
         validation = as_list(config.data.val_files)
         if both := {file for files in of_stages.values() for file in files}.intersection(validation):
             yield Finding.note(
-                "data.val_files", f"{min(both)} is trained on, too: validation would not show learning"
+                "data.val_files",
+                f"{min(both)} is also a training file: validation would not show what the model learns",
             )
         of_stages["data.val_files"] = validation
     multi_turn = config.actor_rollout_ref.rollout.multi_turn
@@ -89,7 +90,7 @@ def _mixture(key: str, weights: Mapping[str, Any], rows: Rows) -> Iterator[Findi
         yield Finding.error(key, "no weight is above 0")
     for name in sorted(set(weights) - rows.sources) if rows.whole and rows.sources else ():
         there = ", ".join(sorted(rows.sources))
-        yield Finding.error(f"{key}.{name}", f"no row has this data_source; there are {there}")
+        yield Finding.error(f"{key}.{name}", f"no row has this data_source; those of the rows are {there}")
 
 
 def _model(key: str, name: Any) -> Iterator[Finding]:
