@@ -83,7 +83,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     ] = None,
     skip_bad: SkipBad = False,
     published: Annotated[
-        bool, typer.Option("--published", help="Show the paper's numbers beside yours.")
+        bool, typer.Option("--published", help="Show the paper's numbers next to yours.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json instead of the table.")] = False,
     overrides: Annotated[

@@ -69,7 +69,7 @@ def _documents(config: Any) -> Iterator[Finding]:
     if room < settings.document_tokens:
         yield Finding.error(
             "data.max_response_length",
-            f"{data.max_response_length} leaves {max(0, room)} tokens beside medr3.environment.answer_reserve, "
+            f"{data.max_response_length} leaves {max(0, room)} tokens after medr3.environment.answer_reserve, "
             f"too few for a document of document_tokens={settings.document_tokens}",
         )
     if settings.document_tokens > settings.search_tokens:
