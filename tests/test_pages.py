@@ -386,28 +386,6 @@ def test_the_programs_and_options_of_benchmarks_exist() -> None:
             assert f"--{option}" in program or f"{option}:" in program, f"{file} --{option}"
 
 
-def test_the_keys_that_the_migration_tables_name_exist() -> None:
-    pytest.importorskip("verl")
-    from medr3_plugin.recipe.shipped import compose, find_recipe
-
-    config = compose(find_recipe("qwen2_5_7b"))
-    short = {"actor": "actor_rollout_ref.actor", "rollout": "actor_rollout_ref.rollout"}
-    short["agent"] = "actor_rollout_ref.rollout.agent"
-    named = set()
-    for page in (ROOT / "docs/migration").glob("*.md"):
-        for cell in re.findall(r"^\|[^|]*\|([^|]*)\|", page.read_text(encoding="utf-8"), re.MULTILINE):
-            named |= set(
-                re.findall(r"`((?:actor|rollout|agent|algorithm|data|trainer|paths|medr3)\.[\w.]+)", cell)
-            )
-    assert len(named) > 30
-    for key in named:
-        first, _, rest = key.partition(".")
-        place = config
-        for part in f"{short.get(first, first)}.{rest}".split("."):
-            assert part in place, key
-            place = place[part]
-
-
 def test_links_between_pages_lead_somewhere() -> None:
     generated = {"configuration.md", "command_line.md", "python.md"}  # made by docs/hooks
     for page in PAGES:
