@@ -168,7 +168,7 @@ def _fill_milvus(  # noqa: PLR0917
         notify=lambda message: typer.echo(message, err=True),
     )
     vectors = f", vectors of {manifest['dense']['dimension']} dimensions" if manifest["dense"] else ""
-    typer.echo(f"{uri} {collection}: {manifest['documents']['count']:,} documents, BM25{vectors}")
+    typer.echo(f"{uri} {collection}: {counted(manifest['documents']['count'], 'document')}, BM25{vectors}")
     list_bad_rows(bad, None)
 
 

@@ -224,7 +224,7 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
         if not good and not bad:
             raise UserError(f"{source}: no rows in it")
     if bad > NAMED:
-        print(f"error: and {bad - NAMED:,} more rows", file=sys.stderr)
+        print(f"error: and {counted(bad - NAMED, 'more row')}", file=sys.stderr)
     print(_summary(good, bad, failures, out), file=sys.stderr)
     if outside:
         print(

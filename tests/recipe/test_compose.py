@@ -426,7 +426,7 @@ def test_files_are_missing_until_they_are_prepared(elsewhere: Path) -> None:
     pq.write_table(pyarrow.table(rows), data / "train.parquet")
     pq.write_table(pyarrow.table({"prompt": ["p"]}), data / "val.parquet")
     found = {(f.where, f.message) for f in check(recipe) if f.level != "note"}
-    assert ("data.train_files", "8 rows are fewer than data.train_batch_size 32") in found
+    assert ("data.train_files", "8 rows, fewer than data.train_batch_size 32") in found
     assert ("data.val_files", "data/medr3/val.parquet lacks the column 'data_source'") in found
 
 

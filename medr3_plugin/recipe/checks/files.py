@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.errors import UserError, shown
+from medr3_plugin.errors import UserError, counted, shown
 from medr3_plugin.knowledge.vocabulary import read_entries
 from medr3_plugin.recipe.checks.finding import Finding, needs_critic, section
 from medr3_plugin.recipe.checks.prompts import prompts_fit
@@ -221,4 +221,4 @@ def _parquet(files: Sequence[str], least: int, without: set[str], rows: Rows) ->
             "--prompt tools for a recipe with a tool file, otherwise with search or plain",
         )
     if files and rows.opened == len(files) and rows.count < least:
-        yield Finding.error(key, f"{rows.count} rows are fewer than data.train_batch_size {least}")
+        yield Finding.error(key, f"{counted(rows.count, 'row')}, fewer than data.train_batch_size {least}")
