@@ -5,14 +5,15 @@ python benchmarks/retrieval_cost.py --then /elsewhere/then --work DIR
 
 The corpus and the questions of the six development sets are those of `benchmarks/retrieval.py`. Builds alternate,
 each in a fresh process. For queries two fresh processes, one of each checkout, have their index open and are given
-the same parts of a set in turn, so that what else runs on the machine hits both; each query is new to its process.
-Of each part the least time of all rounds counts, and the ratio is the median of the parts' ratios. The same checkout as
-`--then` shows the error.
+the same parts of a set in turn, so that what else runs on the machine hits both. Each query is new to its process, and
+so are many of its words; with `--running`, few words are. Of each part the least time of all rounds counts, and the
+ratio is the median of the parts' ratios. The same checkout as `--then` shows the error.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import math
 import os
@@ -50,6 +51,7 @@ def work() -> None:
             engine = open_index(argument)
             engine.warm_up()
             engine.search(["warm up"], 10)
+            gc.freeze()  # as the service does
         else:
             for query in argument:
                 engine.search([query], 10)
@@ -109,6 +111,11 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=3, help="pairs of processes that search")
     parser.add_argument("--queries", type=int, help="of each set, the first ones; default: all")
+    parser.add_argument(
+        "--running",
+        action="store_true",
+        help="every second query comes first, untimed: processes that have run",
+    )
     arguments = parser.parse_args()
     from retrieval import SETS, SHARED, questions  # here, for the package of --then has not what it imports
 
@@ -128,10 +135,15 @@ def main() -> None:
         say("build", pairs)
     least: dict[tuple[str, int], tuple[float, float]] = {}
     asked = {name: [row["question"] for row in questions(name)][: arguments.queries] for name in SETS}
+    before: list[str] = []
+    if arguments.running:
+        before = [query for name in SETS for query in asked[name][1::2]]
+        asked = {name: asked[name][::2] for name in SETS}
     for number in range(arguments.rounds):
         with workers(*sides.values()) as both:
             for worker, side in zip(both, sides, strict=True):
                 worker("open", str(arguments.work / side))
+                worker("search", before)
             for name in SETS:
                 for start in range(0, len(asked[name]), PART):
                     order = both if (start // PART + number) % 2 else both[::-1]

@@ -1,6 +1,7 @@
 """Speed of the rewards: one training step, graph scores against the release's algorithm, judge concurrency.
 
     python benchmarks/rewards.py [--trajectories 4096] [--skip-release]
+    python benchmarks/rewards.py --then CHECKOUT  # what `medr3 score` costs, against another commit
 
 Everything is generated here from a seed: no files, no network.
 """
@@ -11,8 +12,12 @@ import argparse
 import asyncio
 import copy
 import json
+import os
 import random
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -248,13 +253,55 @@ def bench_graphs(*, release: bool) -> None:
         print(f"| {len(edges)} (complete) | {sum(Graph(triples).path_counts)} | {ours:.2f} | - | - |")
 
 
+def bench_score(then: Path, count: int, pairs: int = 3) -> None:
+    """`medr3 score` over the same file, as a whole command, in this checkout and another one in turn."""
+    vocabulary = names(random.Random(0), 20_000)
+    checkouts = {"then": then.resolve(), "now": Path(__file__).resolve().parents[1]}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "terms.jsonl").write_text("".join(json.dumps({"name": term}) + "\n" for term in vocabulary))
+        with (folder / "trajectories.jsonl").open("w") as lines:
+            for sample in step(count, 16, 10, 30, vocabulary):
+                graphs = [
+                    {"triples": [[t.head, t.relation, t.tail, t.from_retrieval] for t in reference.triples]}
+                    for reference in sample.references
+                ]
+                shown = [[hit.document.row() for hit in turn.hits] for turn in sample.searches]
+                row = {"id": sample.id, "question": sample.question, "answer": sample.answers[0]}
+                row |= {"response": sample.response, "references": graphs, "retrieved": shown}
+                print(json.dumps(row), file=lines)
+        # whichever package is on the path
+        medr3 = [sys.executable, "-c", "from medr3_plugin.cli import main; main()"]
+        command = f"score --in {folder}/trajectories.jsonl --vocabulary {folder}/terms.jsonl --stage joint"
+        spent: dict[str, list[float]] = {side: [] for side in checkouts}
+        print(f"\n## `medr3 score` over {count} trajectories, CPU time of the command\n")
+        print("| then s | now s | ratio |\n|---|---|---|")
+        for _ in range(pairs):
+            for side, checkout in checkouts.items():
+                before = resource.getrusage(resource.RUSAGE_CHILDREN)
+                subprocess.run(
+                    [*medr3, *command.split(), "--out", f"{folder}/{side}.jsonl"],
+                    env={**os.environ, "PYTHONPATH": str(checkout)},
+                    check=True,
+                    capture_output=True,
+                )
+                after = resource.getrusage(resource.RUSAGE_CHILDREN)
+                spent[side].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+            then_s, now_s = spent["then"][-1], spent["now"][-1]
+            print(f"| {then_s:.1f} | {now_s:.1f} | {now_s / then_s:.2f} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--trajectories", type=int, default=4096)
     parser.add_argument("--skip-release", action="store_true", help="leave out the slow comparison")
+    parser.add_argument("--then", type=Path, help="another checkout: only compare what `medr3 score` costs")
     arguments = parser.parse_args()
+    if arguments.then:
+        bench_score(arguments.then, arguments.trajectories)
+        return
     bench_graphs(release=not arguments.skip_release)
     bench_judge()
     bench_step(arguments.trajectories)

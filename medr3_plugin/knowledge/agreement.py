@@ -103,7 +103,9 @@ class StatementIndex:
 
     def __init__(self, found: Sequence[Statement], names: Iterable[frozenset[str]] = ()) -> None:
         self.statements = found
-        self._names = list(names)
+        self._names: dict[str, list[frozenset[str]]] = {}  # each under one of its words
+        for name in filter(None, names):
+            self._names.setdefault(min(name), []).append(name)
         self._places: dict[str, list[int]] = {}
         for place, statement in enumerate(found):
             for word in statement.words:
@@ -131,7 +133,8 @@ class StatementIndex:
         if not close:
             return set()
         if not statement.denied:
-            held = [name for name in self._names if name <= statement.words]
+            known = chain.from_iterable(map(self._names.__getitem__, statement.words & self._names.keys()))
+            held = [name for name in known if name <= statement.words]
             shared = [statement.words & self.statements[place].words for place in close]
             if held and all(any(words <= name for name in held) for words in shared):
                 return set()

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.index import abbreviations
 from medr3_plugin.retrieval.index.abbreviations import Abbreviations, Use
-from medr3_plugin.retrieval.index.analyser import STOP_WORDS, analysed, terms, terms_of
+from medr3_plugin.retrieval.index.analyser import analysed, terms, terms_of
 from medr3_plugin.retrieval.index.filters import Mask
 from medr3_plugin.retrieval.index.other_names import joined, lettered, of_word, other_names
 from medr3_plugin.retrieval.index.store import mapped
@@ -133,8 +133,9 @@ class LexicalIndex:
         for of_all, forms in map(self._surface, surfaces):
             found += of_all
             own += forms
-        latin = {self._vocabulary.get(term, -1) for term in lettered(query)} - {-1, *found}
-        return found, own + sorted(latin), surfaces
+        if latin := {self._vocabulary.get(term, -1) for term in lettered(query)}:
+            own += sorted(latin - {-1, *found})
+        return found, own, surfaces
 
     def _surface_terms(self, surface: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         known = self._vocabulary
@@ -152,11 +153,8 @@ class LexicalIndex:
         names, words = other_names(query[:MAX_QUERY_CHARACTERS])
         for own, other in names:
             found.update(dict.fromkeys(self._new(own, tuple(other))))
-        for before, word in itertools.pairwise(words):
-            if before not in STOP_WORDS and word not in STOP_WORDS and (numbers := self._pair(before, word)):
-                found.update(dict.fromkeys(numbers))
-        for word in words:
-            if (len(word) > 5 or not word.isalpha()) and (numbers := self._word(word)):
+        for numbers in itertools.chain(map(self._pair, words, words[1:]), map(self._word, words)):
+            if numbers:
                 found.update(dict.fromkeys(numbers))
         return list(found)
 
@@ -165,7 +163,7 @@ class LexicalIndex:
         return self._new(f"{before} {word}", (other,)) if other in self._vocabulary else ()
 
     def _word_terms(self, word: str) -> tuple[int, ...]:
-        names = of_word(word, self._vocabulary)
+        names = of_word(word, self._vocabulary) if len(word) > 5 or not word.isalpha() else ()
         return tuple([number for other in names for number in self._new(word, tuple(other))])
 
     def _new_terms(self, own: str, other: tuple[str, ...]) -> tuple[int, ...]:

@@ -27,6 +27,15 @@ def accumulate(scores: Any, data: Any, documents: Any, bounds: Any, weights: Any
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def _highest(block: Any) -> Any:
+    """The highest of whole numbers from 0, sixteen at once: a loop over a slice, without a branch, over integers."""
+    highest = np.int32(0)
+    for place in range(len(block)):
+        highest = max(highest, block[place])
+    return highest
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def best(scores: Any, rows: Any, values: Any) -> int:
     """Put the highest scores above 0 into `values`, best first, and where they stand into `rows`; equal ones in order.
 
@@ -34,15 +43,16 @@ def best(scores: Any, rows: Any, values: Any) -> int:
         How many there are, at most as many as the arrays hold.
     """
     found, least = 0, np.float32(0)
+    # the bits of positive floats are ordered like the floats
+    scores_bits, values_bits, least_bits = scores.view(np.int32), values.view(np.int32), np.int32(0)
     size = len(scores) if len(rows) else 0
     for start in range(0, size, _BLOCK):
         end = min(start + _BLOCK, size)
-        any_higher = False
-        for row in range(start, end):  # without a branch, several rows at once
-            any_higher |= scores[row] > least
-        for row in range(start, end if any_higher else start):
+        if _highest(scores_bits[start:end]) <= least_bits:
+            continue
+        for row in range(start, end):
             score = scores[row]
-            if score <= least:
+            if not score > least:
                 continue
             place = min(found, len(rows) - 1)
             while place > 0 and values[place - 1] < score:
@@ -51,5 +61,5 @@ def best(scores: Any, rows: Any, values: Any) -> int:
             values[place], rows[place] = score, row
             found = min(found + 1, len(rows))
             if found == len(rows):
-                least = values[found - 1]
+                least, least_bits = values[found - 1], values_bits[found - 1]
     return found

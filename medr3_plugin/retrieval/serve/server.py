@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 import socket
@@ -19,6 +20,8 @@ from medr3_plugin.retrieval.serve.service import RetrievalService, ServiceOption
 if TYPE_CHECKING:
     import uvicorn
     from fastapi import FastAPI
+
+    from medr3_plugin.retrieval.engine import Engine
 
 _OPTIONS_ENV = "MEDR3_SERVICE_OPTIONS"
 _GRACE_S = 10  # what is being answered at a shutdown may take that long
@@ -53,7 +56,7 @@ def run_server(options: ServiceOptions, *, port: int, workers: int = 1) -> None:
     }
     with listen(options.host, port) as listening:
         if workers == 1:
-            app = create_app(options)
+            app = create_app(options, lambda: _to_stay(options))
             server = uvicorn.Server(uvicorn.Config(app, **settings))
             _announce(listening, options)
             asyncio.run(_serve_one(server, app.state.service, listening))
@@ -78,13 +81,22 @@ def run_stdio(options: ServiceOptions) -> None:
 
     # standard output belongs to the protocol
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
-    service = RetrievalService(options, lambda: opened(options))
+    service = RetrievalService(options, lambda: _to_stay(options))
     asyncio.run(serve_stdio(service))
 
 
 def worker_app() -> FastAPI:
     """The application of one worker process, with the options its parent left in the environment."""
-    return create_app(ServiceOptions.model_validate_json(os.environ[_OPTIONS_ENV]))
+    options = ServiceOptions.model_validate_json(os.environ[_OPTIONS_ENV])
+    return create_app(options, lambda: _to_stay(options))
+
+
+def _to_stay(options: ServiceOptions) -> Engine:
+    """The engine of a process that serves it until the end."""
+    engine = opened(options)
+    engine.warm_up()
+    gc.freeze()  # searching what was loaded for garbage would stop all queries for 0.1 s now and then
+    return engine
 
 
 async def _serve_one(server: uvicorn.Server, service: RetrievalService, listening: socket.socket) -> None:

@@ -293,6 +293,8 @@ def _is_neutral(text: str, own: str, question: Question) -> bool:
     label = question.labels[ord(own) - FIRST]
     if question.verdicts and w.CONFIRMS_NO.search(text):
         return label == question.names.get("no")  # "No, it does not"
+    if question.verdicts and label == question.names.get("no") and w.CONFIRMS_YES.search(text):
+        return False  # "No, it does"
     unsure = question.verdicts and label in question.unsure
     if question.verdicts and not unsure and w.UNSETTLED.search(text):
         return False

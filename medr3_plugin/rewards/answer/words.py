@@ -287,6 +287,11 @@ CONFIRMS_NO = re.compile(
     r"^(?:it|they|this|that|there|he|she|we|one) (?:(?:is|are|was|were|do|does|did|could|will|would|should|has|have|"
     r"need) ?(?:n t|not)|cannot|can not|can t|won t)$"
 )
+CONFIRMS_YES = re.compile(
+    r"^(?:it|they|this|that|there|he|she|we|one) (?:(?:is|are|was|were|do|does|did|can|could|will|would|should|has|"
+    r"have)(?: so| indeed)?$|(?:do|does|did) (?!.*\b(?:n t|not?|nothing|little|never|nor|only|but|without|although|"
+    r"though|however)\b)[a-z])"
+)
 # the evidence does not tell: in a few words, or said of the evidence as a whole
 _UNTOLD = (
     r"(?:unclear|inconclusive|undetermined|unsettled|unproven|unknown|unresolved|indeterminate|debat(?:ed|able)|"

@@ -381,7 +381,9 @@ def test_a_long_option_that_stands_in_the_question_is_no_copy():
         ("yes", "Yes, although no is defensible.", None), ("yes", "Yes. The opposite may be true.", None),
         ("yes", "Yes. It appears to be equally safe in the elderly, although more trials are needed.", 2),
         ("no", "No, it is not.", 2), ("yes", 'The evidence supports a "yes" answer.', 2),
-        ("yes", "Yes, it does not.", None), ("yes", "Yes, but no in some subgroups.", None),
+        ("yes", "Yes, it does not.", None), ("no", "No, it does.", None), ("no", "No. They do increase it.", None),
+        ("no", "No, it did lower LDL, but not mortality.", 2), ("no", "No, it does nothing for survival.", 2),
+        ("yes", "Yes, it does.", 2), ("yes", "Yes, but no in some subgroups.", None),
         ("no", "No. It is a yes for some and a no for others.", None), ("yes", "Yes, with no in-hospital deaths", 2),
         ("yes", "Yes, but no", None), ("yes", "Yes because it is no", None), ("yes", "Yes?", None),
         # the evidence does not tell: in a few words, or said of it as a whole
