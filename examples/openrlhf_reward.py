@@ -1,4 +1,4 @@
-"""The rewards in OpenRLHF: `--remote_rm_url openrlhf_reward.py --label_key label`.
+"""The rewards in OpenRLHF: `--reward.remote_url openrlhf_reward.py --data.label_key label`.
 
     python examples/openrlhf_reward.py
 

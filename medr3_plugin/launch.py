@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from tqdm import tqdm
 
-from medr3_plugin.errors import RunFailed, UserError
+from medr3_plugin.errors import RunFailed, UserError, counted
 from medr3_plugin.processes import (
     RUN_TAG,
     STOP_PATIENCE_S,
@@ -103,8 +103,8 @@ def run_training(
         except KeyboardInterrupt as interrupt:
             waiting = len(tagged_processes(tag))
             print(
-                f"stopping the run ({interrupt}): waiting for its {waiting} processes (Ray, vLLM) to end, at most "
-                f"{STOP_PATIENCE_S * 5 / 3:.0f} s; the next start resumes from the last checkpoint",
+                f"stopping the run ({interrupt}): waiting for {counted(waiting, 'process', 'processes')} (Ray, vLLM), "
+                f"at most {STOP_PATIENCE_S * 5 / 3:.0f} s; the next start resumes from the last checkpoint",
                 file=sys.stderr,
             )
             raise
@@ -204,15 +204,15 @@ class LostWorkers:
             self._killed += killed
             self._missed.setdefault(_MEMORY, self._clock())
             print(
-                f"memory was full: Ray killed {killed} processes of the run; it will be stopped if no step ends within "
-                f"{minutes}",
+                f"memory was full: Ray killed {counted(killed, 'process', 'processes')} of the run, which will be "
+                f"stopped if no step ends within {minutes}",
                 file=sys.stderr,
             )
         if self._killed and self._stands_still(self._missed[_MEMORY]):
             raise RunFailed(
-                f"memory was full: Ray killed {self._killed} processes of the run, and no step has ended for "
-                f"{minutes}; free some memory and run the same command, which resumes from "
-                f"the last checkpoint (log: {self._log})"
+                f"memory was full: Ray killed {counted(self._killed, 'process', 'processes')} of the run, and no step "
+                f"has ended for {minutes}; free some memory and run the same command, which resumes from the last "
+                f"checkpoint (log: {self._log})"
             )
 
     def _progressed(self) -> None:

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sets up the environment and passes the tests: `bash tests/run.sh [--all | --long] [pytest arguments]`.
-# --all adds the slow ones: a real three-stage run of verl's trainer, some minutes. --long is for releases: many
-# real runs, with kill -9, LoRA, a critic, dynamic sampling; most of an hour.
-# With --all the slow ones run beside the others, as they mostly wait or use one core; what they print comes last.
+# --all adds the slow ones: a real three-stage run of verl's trainer, among others. --long is for releases: many real
+# runs, with kill -9, LoRA, a critic and dynamic sampling. CONTRIBUTING.md says how long each takes.
+# With --all the slow ones run beside the others, as they mostly wait or use one core; their output comes last.
 set -euo pipefail
 root="$(cd "$(dirname "$0")/.." && pwd)"
 source "$root/examples/setup_cpu.sh" --dev

@@ -371,6 +371,21 @@ def test_every_command_and_option_exists() -> None:
         assert {word.split("=")[0] for word in rest if word.startswith("--")} <= known, words
 
 
+def test_the_programs_and_options_of_benchmarks_exist() -> None:
+    named = [
+        match
+        for page in PAGES
+        for match in re.findall(r"python (benchmarks/\w+\.py)([^`\n]*)", page.read_text(encoding="utf-8"))
+    ]
+    assert len(named) > 10
+    for file, rest in named:
+        program = (ROOT / file).read_text(encoding="utf-8")
+        if "asdict(Setting())" in program:  # options made from the fields of a dataclass
+            program += program.replace("_", "-")
+        for option in re.findall(r"--([a-z][a-z-]+)", rest):
+            assert f"--{option}" in program or f"{option}:" in program, f"{file} --{option}"
+
+
 def test_links_between_pages_lead_somewhere() -> None:
     generated = {"configuration.md", "command_line.md", "python.md"}  # made by docs/hooks
     for page in PAGES:

@@ -21,7 +21,7 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
         typer.Option(
             help="A name of `medr3 corpus sources`, pubmedqa=FILE or bioasq=FILE (the documents in that file of "
             "questions), a file, a folder, or a Hugging Face dataset such as MedRAG/textbooks "
-            "(owner/name[[:config]:split]); repeatable. Default: every named source."
+            "(owner/name[[:config]:split]); repeatable [default: all that `medr3 corpus sources` lists]."
         ),
     ] = None,
     evidence_judge: Annotated[

@@ -36,7 +36,7 @@ def prepare(  # noqa: PLR0917 (typer: one parameter per option)
     examples_as: Annotated[
         Literal["user", "turns"],
         typer.Option(
-            help="user: within the question's message; turns: as earlier turns, which some chat templates truncate."
+            help="user: within the question's message; turns: as earlier turns, which some chat templates cut."
         ),
     ] = "user",
     tokenizer: Annotated[

@@ -37,7 +37,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
         ),
     ] = "",
     form: Annotated[
-        Form | None, typer.Option(help="As the questions are put [default: as prepared, else choice].")
+        Form | None, typer.Option(help="How the questions are asked [default: as prepared, else choice].")
     ] = None,
     style: Annotated[
         Style | None,
@@ -83,7 +83,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     ] = None,
     skip_bad: SkipBad = False,
     published: Annotated[
-        bool, typer.Option("--published", help="Show the paper's numbers beside yours.")
+        bool, typer.Option("--published", help="Show the paper's numbers next to yours.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print results.json instead of the table.")] = False,
     overrides: Annotated[
@@ -110,7 +110,7 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     out_folder(out)
     endpoint("--retrieval-url", retrieval_url)
     if index and retrieval_url:
-        raise UserError("--index and --retrieval-url: give one of them, as searches go to one place")
+        raise UserError("--index and --retrieval-url: give only one of them")
     endpoint("--judge", "" if judge in (None, "rule") else str(judge))
     if re.match(r"(localhost|[\w.-]*\.?\w+):\d+", model):
         raise UserError(f"--model {model}: the address of a server begins with http:// or https://")
@@ -151,8 +151,8 @@ def evaluate(  # noqa: PLR0917 (typer options, always given by name)
     typer.echo(f"written: {', '.join(path.name for path in files)} in {out}", err=True)
     if undecided := sum(result.undecided for result in found):
         typer.echo(
-            f"warning: {counted(undecided, 'answer')} counted as wrong because no rule decides: open answers need an "
-            "LLM judge, give --judge URL and another --out",
+            f"warning: {counted(undecided, 'answer')} counted as wrong because no rule can decide: open answers "
+            "need an LLM judge, give --judge URL and another --out",
             err=True,
         )
     if unfinished:

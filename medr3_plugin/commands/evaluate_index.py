@@ -33,7 +33,7 @@ def evaluate(  # noqa: PLR0917 (the options of a command)
     ],
     out: Annotated[Path, typer.Option(help="Folder for the indexes; existing ones are reused.")],
     benchmark: Annotated[Literal["r2med"], typer.Option(help="Benchmark to run.")] = "r2med",
-    engine: Annotated[EngineName, typer.Option(help="What ranks.")] = "bm25",
+    engine: Annotated[EngineName, typer.Option(help="Engine to measure.")] = "bm25",
     encoder: Encoder = "",
     article_encoder: ArticleEncoder = "",
     query_prefix: QueryPrefix = "",

@@ -102,6 +102,7 @@ EXIT_CODES = (
     ("1", "failed: a service, a run or a check"),
     ("2", "wrong input: an option, a file, a row"),
     ("3", "done, with some rows left out (--skip-bad)"),
+    ("130", "interrupted (Ctrl-C)"),
 )
 
 
@@ -144,7 +145,7 @@ class Command(TyperCommand):
             if isinstance(value, float) and not math.isfinite(value):
                 raise UserError(f"{parameter.opts[0]}: {value} is not a finite number")
             if given_nothing.intersection(parameter.opts) and parameter.default != "":
-                raise UserError(f"{parameter.opts[0]}: empty; is a variable of the shell not set?")
+                raise UserError(f"{parameter.opts[0]}: empty; is a shell variable not set?")
         self._name_unused(ctx)
         return rest
 

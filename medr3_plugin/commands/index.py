@@ -36,7 +36,7 @@ _Corpus = Annotated[
     list[str],
     typer.Option(
         "--corpus",
-        help="jsonl, json, csv, tsv, parquet, txt or md, a folder of these, or a Hugging Face dataset; repeatable.",
+        help="jsonl, json, csv, tsv, parquet, PubMed XML, txt, md, a folder of these, or a Hub name; repeatable.",
     ),
 ]
 _DenseIndex = Annotated[str, typer.Option(help="auto, Flat, SQ8, HNSW or IVF.")]
@@ -168,13 +168,13 @@ def _fill_milvus(  # noqa: PLR0917
         notify=lambda message: typer.echo(message, err=True),
     )
     vectors = f", vectors of {manifest['dense']['dimension']} dimensions" if manifest["dense"] else ""
-    typer.echo(f"{uri} {collection}: {manifest['documents']['count']:,} documents, BM25{vectors}")
+    typer.echo(f"{uri} {collection}: {counted(manifest['documents']['count'], 'document')}, BM25{vectors}")
     list_bad_rows(bad, None)
 
 
 def info(
     index: _Index,
-    verify: Annotated[bool, typer.Option("--verify", help="Check every file completely.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every file in full.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the manifest with sources and years as JSON.")
     ] = False,

@@ -30,7 +30,7 @@ QueryPrefix = Annotated[str, typer.Option(help='Put before each query, e.g. "que
 ArticlePrefix = Annotated[str, typer.Option(help='Put before each document, e.g. "passage: ".')]
 Pooling = Annotated[
     Literal["cls", "mean"] | None,
-    typer.Option(help="Of a plain transformer [default: the model's own]."),
+    typer.Option(help="Pooling of a plain transformer [default: the model's own]."),
 ]
 Dtype = Literal["auto", "float32", "bfloat16"]
 EngineName = Literal["bm25", "dense", "hybrid"]

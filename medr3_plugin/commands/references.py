@@ -39,12 +39,12 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
     max_trajectories: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Trajectories paid for per question, at most [default: 20, or --references]."
+            min=1, help="Pay for at most this many trajectories per question [default: 20, or --references]."
         ),
     ] = None,
-    max_tokens: Annotated[int, typer.Option(min=16, help="Longest reply, in tokens.")] = 4096,
+    max_tokens: Annotated[int, typer.Option(min=16, help="Maximum length of a reply, in tokens.")] = 4096,
     min_score: Annotated[
-        float, typer.Option(min=1, max=5, help="Lowest grade of an accepted trajectory.")
+        float, typer.Option(min=1, max=5, help="Lowest grade at which a trajectory is accepted.")
     ] = 5.0,
     index: Annotated[str, typer.Option(help="Index folder or service URL for the searches.")] = "",
     topk: Annotated[int, typer.Option(min=1, help="Documents per search.")] = 3,

@@ -109,7 +109,7 @@ def report(
         str | None, typer.Option(help="Heading of the page [default: the folder's name].")
     ] = None,
     max_trajectories: Annotated[
-        int, typer.Option(min=1, help="Most trajectories to embed, evenly spaced over the run.")
+        int, typer.Option(min=1, help="Embed at most this many trajectories, evenly spaced over the run.")
     ] = 600,
 ) -> None:
     """Write one self-contained HTML page about a run, finished or in progress: curves, stages, trajectories."""

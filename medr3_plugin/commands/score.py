@@ -35,7 +35,7 @@ NAMED = 20
 def score(  # noqa: PLR0917 - typer passes options by name
     source: Annotated[Path, typer.Option("--in", help="Trajectories, jsonl; - for standard input.")],
     out: Annotated[Path, typer.Option("--out", help="Reward records, jsonl; - for standard output.")],
-    stage: Annotated[Stage, typer.Option(help="Whose formula is used.")],
+    stage: Annotated[Stage, typer.Option(help="Stage whose formula is used.")],
     preset: Annotated[
         Literal["medr3", "paper", "authors", "reasoning", "retrieval", "joint"] | None,
         typer.Option(help="paper: the paper's figures; authors: the released stage 1."),
@@ -224,18 +224,18 @@ async def _run(scorer: Scorer, source: Path, out: Path, stage: str, *, explain: 
         if not good and not bad:
             raise UserError(f"{source}: no rows in it")
     if bad > NAMED:
-        print(f"error: and {bad - NAMED:,} more rows", file=sys.stderr)
+        print(f"error: and {counted(bad - NAMED, 'more row')}", file=sys.stderr)
     print(_summary(good, bad, failures, out), file=sys.stderr)
     if outside:
         print(
-            f"warning: {source}: in {counted(len(outside), 'row')}, {outside[0]!r} the first, "
-            "the accepted answer is none of the options, so no rule decides: name the option by its letter or its text",
+            f"warning: {source}: in {counted(len(outside), 'row')} (the first is {outside[0]!r}) the accepted "
+            "answer is not one of the options, so no rule can decide: name the option by its letter or its text",
             file=sys.stderr,
         )
     if undecided:
         print(
-            f"warning: {counted(undecided, 'answer')} counted as wrong because no rule decides: open answers need an "
-            "LLM judge, give --judge URL",
+            f"warning: {counted(undecided, 'answer')} counted as wrong because no rule can decide: open answers "
+            "need an LLM judge, see --judge",
             file=sys.stderr,
         )
     return bad, failures.total()

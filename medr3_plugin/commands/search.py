@@ -98,8 +98,8 @@ def serve(  # noqa: PLR0917 (the options of a command)
     topk: Annotated[
         int | None, typer.Option(min=1, help="Hits per query unless the request says otherwise [default: 5].")
     ] = None,
-    max_topk: Annotated[int, typer.Option(min=1, help="Largest topk of a request.")] = 100,
-    max_queries: Annotated[int, typer.Option(min=1, help="Most queries of a request.")] = 4096,
+    max_topk: Annotated[int, typer.Option(min=1, help="Largest topk that a request may ask for.")] = 100,
+    max_queries: Annotated[int, typer.Option(min=1, help="Most queries per request.")] = 4096,
     max_pending: Annotated[
         int,
         typer.Option(min=1, help="Queries that may wait; more, or too many for --timeout, get status 429."),

@@ -20,7 +20,7 @@ from medr3_plugin.data.layouts import DATASETS, Layout, check_origin, mirage
 from medr3_plugin.data.questions import parquet, prompts, reading
 from medr3_plugin.data.questions.items import Item
 from medr3_plugin.data.questions.overlap import Overlap, OverlapIndex, evaluation_rows
-from medr3_plugin.errors import RowError, RowSkipped, UserError
+from medr3_plugin.errors import RowError, RowSkipped, UserError, counted
 from medr3_plugin.outputs import whole, write_json
 from medr3_plugin.rows import references_of
 from medr3_plugin.rows.options import options_of
@@ -162,7 +162,7 @@ def check_one_split(
     """
     counts = Counter(item.split for item in loaded.items)
     if len(counts) > 1:
-        listed = ", ".join(f"{split} ({count} rows)" for split, count in sorted(counts.items()))
+        listed = ", ".join(f"{split} ({counted(count, 'row')})" for split, count in sorted(counts.items()))
         raise UserError(f"{source}: several splits: {listed}; {remedy}")
 
 
@@ -288,4 +288,4 @@ def _why_none(loaded: Loaded) -> str:
         first = loaded.overlaps[0]
         return f"{len(loaded.overlaps)} overlap the evaluation sets, the first {first.evaluation_set}"
     reasons = loaded.skipped.most_common(1)
-    return f"{reasons[0][1]} rows: {reasons[0][0]}" if reasons else "the source has no rows"
+    return f"{counted(reasons[0][1], 'row')}: {reasons[0][0]}" if reasons else "the source has no rows"

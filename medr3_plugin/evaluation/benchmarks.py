@@ -11,7 +11,7 @@ from medr3_plugin import tables
 from medr3_plugin.data import prepare
 from medr3_plugin.data.questions import prompts
 from medr3_plugin.data.questions.prompts import Form, Style
-from medr3_plugin.errors import RowError, UserError
+from medr3_plugin.errors import RowError, UserError, counted
 from medr3_plugin.records import Sample
 from medr3_plugin.registered_names import TOOL_LOOP
 from medr3_plugin.rows import sample_of
@@ -137,7 +137,9 @@ def _load(
     )
     if not loaded.items and loaded.rejected:
         row, reason = loaded.rejected[0]
-        raise UserError(f"{row.where}: {reason} (and {len(loaded.rejected) - 1} more rows)")
+        others = len(loaded.rejected) - 1
+        more = f" (and {counted(others, 'more row')})" if others else ""
+        raise UserError(f"{row.where}: {reason}{more}")
     if warn:
         for rejected, reason in loaded.rejected:
             warn(f"{rejected.where}: {reason}; the row is left out")

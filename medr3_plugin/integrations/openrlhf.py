@@ -1,4 +1,4 @@
-"""The rewards as an OpenRLHF reward function: `--remote_rm_url my_reward.py --label_key label`.
+"""The rewards as an OpenRLHF reward function: `--reward.remote_url my_reward.py --data.label_key label`.
 
 OpenRLHF loads `reward_func` from a file, so the file is one line:
 `from medr3_plugin.integrations.openrlhf import reward_func`, or `reward_func = make_reward_func(scorer)`.

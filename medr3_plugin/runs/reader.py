@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from medr3_plugin.errors import UserError
+from medr3_plugin.errors import UserError, counted
 from medr3_plugin.runs import files
 from medr3_plugin.runs.files import StageRecord
 
@@ -164,7 +164,7 @@ def read_metrics(path: Path, notes: list[str]) -> tuple[StepMetrics, ...]:
         latest[step, kind] = StepMetrics(step, str(line.row.get("stage", "")), kind, values)
     if repeated:
         notes.append(
-            f"{repeated} steps occur more than once in {path.name} (a resumed run): the last one counts"
+            f"{counted(repeated, 'step')} more than once in {path.name} (a resumed run): the last one counts"
         )
     return tuple(sorted(latest.values(), key=lambda row: (row.step, row.kind)))
 

@@ -290,7 +290,7 @@ def test_splits_are_not_mixed_unless_asked_for(tmp_path):
         write(tmp_path / f"US/{split}.jsonl", {"question": f"{split}?", "answer": "x"})
     arguments = ("prepare", "generic", "--source", str(tmp_path / "US"), "--out", str(tmp_path / "o.parquet"))
     code, output = run(*arguments)
-    assert code != 0 and "dev (1 rows), test (1 rows), train (1 rows); name one with --split" in output
+    assert code != 0 and "dev (1 row), test (1 row), train (1 row); name one with --split" in output
     assert run(*arguments, "--limit", "1")[0] != 0  # the first rows are all of one split
     for split, rows in (("validation", 1), ("train", 1), ("all", 3)):
         code, output = run(*arguments, "--split", split)

@@ -91,7 +91,10 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nothing.parquet.*medr3 data prepare"):
         load_benchmark("nothing", tmp_path)
     bad = write(tmp_path / "bad.jsonl", {**CHOICE, "answer": "Z"})
-    with pytest.raises(UserError, match=r"bad.jsonl.*1"):
+    with pytest.raises(UserError, match=r"bad.jsonl.*1(?!.*more row)"):
+        load_benchmark(f"generic={bad}")
+    bad = write(tmp_path / "bad.jsonl", {**CHOICE, "answer": "Z"}, {**CHOICE, "answer": "Y"})
+    with pytest.raises(UserError, match=r"\(and 1 more row\)$"):
         load_benchmark(f"generic={bad}")
 
 

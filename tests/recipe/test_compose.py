@@ -23,8 +23,10 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.recipe.checks import check, check_config
 from medr3_plugin.recipe.checks.cluster import CPUS_PER_GPU
 from medr3_plugin.recipe.checks.forms import READ_WITHOUT_DEFAULT, unknown_keys
+from medr3_plugin.recipe.memory import estimate, model_size
 from medr3_plugin.recipe.shipped import Recipe, compose, copy_recipe, find_recipe, list_recipes
 
+ROOT = Path(__file__).parents[2]
 NAMES = [recipe.name for recipe in list_recipes()]
 TOOLS = f"{ROLLOUT}.multi_turn.tool_config_path=tools.yaml"
 
@@ -424,7 +426,7 @@ def test_files_are_missing_until_they_are_prepared(elsewhere: Path) -> None:
     pq.write_table(pyarrow.table(rows), data / "train.parquet")
     pq.write_table(pyarrow.table({"prompt": ["p"]}), data / "val.parquet")
     found = {(f.where, f.message) for f in check(recipe) if f.level != "note"}
-    assert ("data.train_files", "8 rows are fewer than data.train_batch_size 32") in found
+    assert ("data.train_files", "8 rows, fewer than data.train_batch_size 32") in found
     assert ("data.val_files", "data/medr3/val.parquet lacks the column 'data_source'") in found
 
 
@@ -497,18 +499,41 @@ def test_command_exit_codes(elsewhere: Path) -> None:
     assert any(f["level"] == "error" and "rollout.n" in f["where"] for f in told["findings"])
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "medr3_cpu"])
+def test_the_memory_and_the_disk_that_a_readme_states(name: str) -> None:
+    recipe = find_recipe(name)
+    config = compose(recipe)
+    size = model_size(config.actor_rollout_ref.model.path)
+    assert size is not None
+    needed = estimate(config, size, 80)
+    said = " ".join((recipe.folder / "README.md").read_text(encoding="utf-8").split())
+    training, generating = (round(needed.training), round(needed.generating))
+    in_short = f"at most {training} GiB in training, {generating} GiB in generation" in said
+    if not in_short:
+        assert f"| **training, sum** | | **{training}** |" in said
+        assert re.search(rf"\| \*\*generating\*\* \|[^|]*\| \*\*{generating}\*\* \|", said)
+        assert f"({round(needed.kv_tokens, -3):,} tokens of KV cache" in said
+    gigabytes = size.parameters * 12 / 1e9
+    assert (
+        f"A checkpoint takes {gigabytes:.0f} GB" in said and f"three are kept: {3 * gigabytes:.0f} GB" in said
+    )
+
+
 def _documented_commands() -> list[tuple[str, list[str]]]:
-    """Hydra overrides of every `./run.sh ...` line in the recipes' READMEs."""
+    """Recipe and hydra overrides of every `./run.sh` of the recipes' READMEs and `medr3 train` of any page."""
     found = []
-    for recipe in list_recipes():
-        for line in (recipe.folder / "README.md").read_text().splitlines() if recipe.summary else ():
-            if line.startswith("./run.sh ") and "=" in line:
-                found.append((recipe.name, shlex.split(line)[1:]))
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "recipes").glob("*/README.md")):
+        for line in page.read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
+            if line.startswith(("./run.sh ", "medr3 train ")):
+                words = shlex.split(line, comments=True)
+                if overrides := [word for word in words if "=" in word]:
+                    name = page.parent.name if words[0] == "./run.sh" else words[2]
+                    found.append((name if name in NAMES else "qwen2_5_7b", overrides))
     return found
 
 
 @pytest.mark.parametrize(("name", "overrides"), _documented_commands())
-def test_commands_in_the_readmes_have_no_error(name: str, overrides: list[str]) -> None:
+def test_commands_on_the_pages_have_no_error(name: str, overrides: list[str]) -> None:
     assert errors(name, overrides) == []
 
 
@@ -535,7 +560,7 @@ def test_the_keys_of_the_migration_pages_exist() -> None:
         "agent": "actor_rollout_ref.rollout",
     }
     seen = set()
-    for page in sorted((Path(__file__).parents[2] / "docs" / "migration").glob("*.md")):
+    for page in sorted((ROOT / "docs" / "migration").glob("*.md")):
         for cell in re.findall(r"^\|[^|]*\|([^|]*)\|", page.read_text(encoding="utf-8"), re.MULTILINE):
             for key in re.findall(r"`([a-z_]+(?:\.[a-z_0-9]+)+)[:`]", cell):
                 if key.endswith(".yaml"):

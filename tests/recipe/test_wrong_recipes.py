@@ -219,7 +219,7 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
         ({"data.train_max_samples": 2}, "data.train_max_samples", "fewer than"),
         ({"data.gen_batch_size": 4}, "data.gen_batch_size", "does not divide the 6 prompts"),
         ({"data.custom_cls": {"path": "/nowhere.py", "name": "X"}}, "data.custom_cls", "nowhere"),
-        ({"trainer.default_hdfs_dir": "hdfs://a/b"}, "trainer.default_hdfs_dir", "copy no checkpoint"),
+        ({"trainer.default_hdfs_dir": "hdfs://a/b"}, "trainer.default_hdfs_dir", "do not copy checkpoints"),
         ({"trainer.critic_warmup": 5}, "trainer.critic_warmup", "no critic"),
         ({"trainer.v1.sampler.max_off_policy_strategy": "x"}, "trainer.v1.sampler", "off policy strategy"),
         ({"ray_kwargs.ray_init.num_cpu": 8}, "ray_init.num_cpu", "did you mean num_cpus"),

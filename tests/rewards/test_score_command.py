@@ -129,10 +129,10 @@ def test_an_accepted_answer_that_is_none_of_the_options_is_named_once(tmp_path):
     ]
     result, records = run(tmp_path, *rows)
     assert len(records) == 3
-    [line] = [line for line in result.output.splitlines() if "none of the options" in line]
+    [line] = [line for line in result.output.splitlines() if "not one of the options" in line]
     assert "2 rows" in line
     assert "'r1'" in line
-    assert "none of the options" not in run(tmp_path, rows[0], ROW)[0].output
+    assert "not one of the options" not in run(tmp_path, rows[0], ROW)[0].output
 
 
 def test_explain(tmp_path):

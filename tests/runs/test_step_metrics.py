@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +27,22 @@ def sample(group, score, *, valid=1.0, searches=(), **detail) -> StepSample:
 
 def turn(*ids, outcome="ok", latency=0.1):
     return {"query": "q", "documents": [{"id": i} for i in ids], "outcome": outcome, "latency_s": latency}
+
+
+def test_the_page_names_the_metrics():
+    judge = {**dict.fromkeys(JUDGE_COUNTS, 1), "latencies_s": [0.1], "failures": {"timeout": 1}}
+    samples = [
+        sample("a", 1.0, searches=[turn("d1")], gold_docs=["d1"], query_gain=[0.1], dataset="x", judge=judge),
+        sample("a", 0.0, dataset="y", failures=["judge_timeout"], reasons={"answer": {"source": "rule"}}),
+    ]
+    made = {**step_metrics(samples), **by_dataset(samples)}
+    page = (Path(__file__).parents[2] / "docs/LOGGING.md").read_text(encoding="utf-8")
+    table = page.partition("## Metrics of training steps")[2].partition("\n## ")[0]
+    cells = "".join(re.findall(r"^\| (`[^|]*) \|", table, re.MULTILINE))
+    named = {name.partition("<")[0] for name in re.findall(r"`([^`]+)`", cells)}
+    of_the_loop = {"stage/index", "stage/step", "stage/ended", "time/step", "timing_s/bookkeeping"}
+    assert {name for name in named - of_the_loop if not any(key.startswith(name) for key in made)} == set()
+    assert {key for key in made if not any(key.startswith(name) for name in named)} == set()
 
 
 def test_means_leave_invalid_samples_out():

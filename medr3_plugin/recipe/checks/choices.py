@@ -104,7 +104,7 @@ def choices(config: Any) -> Iterator[Finding]:
             yield Finding.error(key, "nothing in verl reads it" + (f"; set {other}" if other else ""))
     if config.trainer.default_hdfs_dir and config.actor_rollout_ref.actor.strategy in ("fsdp", "fsdp2"):
         yield Finding.error(
-            "trainer.default_hdfs_dir", "verl's FSDP engines copy no checkpoint there; leave it null"
+            "trainer.default_hdfs_dir", "verl's FSDP engines do not copy checkpoints there: leave it null"
         )
     yield from _clipping(config.actor_rollout_ref.actor)
     yield from _start_of_ray(config.ray_kwargs.ray_init)
@@ -121,7 +121,7 @@ def _clipping(actor: Any) -> Iterator[Finding]:
     if unread and actor.clip_ratio not in (0.2, low, high):  # 0.2: verl's own
         yield Finding.error(
             "actor_rollout_ref.actor.clip_ratio",
-            f"{actor.clip_ratio} is not read: clip_ratio_low ({low}) and clip_ratio_high ({high}) come before it",
+            f"{actor.clip_ratio} is not read: clip_ratio_low ({low}) and clip_ratio_high ({high}) take precedence",
         )
 
 

@@ -77,7 +77,7 @@ def devices(config: Any, retrieval: Mapping[str, Mapping[str, Any]]) -> Iterator
             continue
         where = f"{key}.search.device"
         yield Finding.error(
-            where, f"not set: {what} would go onto GPU 0, beside vLLM and the trainer; {remedy}"
+            where, f"not set: {what} would go onto GPU 0, next to vLLM and the trainer; {remedy}"
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medr3_plugin.errors import UserError, shown
+from medr3_plugin.errors import UserError, counted, shown
 from medr3_plugin.knowledge.vocabulary import read_entries
 from medr3_plugin.recipe.checks.finding import Finding, needs_critic, section
 from medr3_plugin.recipe.checks.prompts import prompts_fit
@@ -66,7 +66,8 @@ def _data(config: Any, recipe: Path, indexes: Sequence[Any]) -> Iterator[Finding
         validation = as_list(config.data.val_files)
         if both := {file for files in of_stages.values() for file in files}.intersection(validation):
             yield Finding.note(
-                "data.val_files", f"{min(both)} is trained on, too: validation would not show learning"
+                "data.val_files",
+                f"{min(both)} is also a training file: validation would not show what the model learns",
             )
         of_stages["data.val_files"] = validation
     multi_turn = config.actor_rollout_ref.rollout.multi_turn
@@ -89,7 +90,7 @@ def _mixture(key: str, weights: Mapping[str, Any], rows: Rows) -> Iterator[Findi
         yield Finding.error(key, "no weight is above 0")
     for name in sorted(set(weights) - rows.sources) if rows.whole and rows.sources else ():
         there = ", ".join(sorted(rows.sources))
-        yield Finding.error(f"{key}.{name}", f"no row has this data_source; there are {there}")
+        yield Finding.error(f"{key}.{name}", f"no row has this data_source; those of the rows are {there}")
 
 
 def _model(key: str, name: Any) -> Iterator[Finding]:
@@ -220,4 +221,4 @@ def _parquet(files: Sequence[str], least: int, without: set[str], rows: Rows) ->
             "--prompt tools for a recipe with a tool file, otherwise with search or plain",
         )
     if files and rows.opened == len(files) and rows.count < least:
-        yield Finding.error(key, f"{rows.count} rows are fewer than data.train_batch_size {least}")
+        yield Finding.error(key, f"{counted(rows.count, 'row')}, fewer than data.train_batch_size {least}")

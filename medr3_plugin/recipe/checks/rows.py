@@ -100,8 +100,8 @@ class Rows:
         if self.outside:
             yield Finding.note(
                 self.key,
-                f"{self.outside[0]}: the accepted answer is none of the options (as in {len(self.outside)} of the "
-                "rows), so no rule decides an answer: name the option by its letter or its text, or use a judge",
+                f"{self.outside[0]}: the accepted answer is not one of the options (as in {len(self.outside)} of the "
+                "rows), so no rule can decide: name the option by its letter or its text, or use a judge",
             )
         yield from _gold_is_indexed(self.key, self.gold, [str(index) for index in indexes if index])
 
@@ -124,8 +124,8 @@ def _gold_is_indexed(key: str, gold: set[str], indexes: Sequence[str]) -> Iterat
         example = min(gold)
         yield Finding.error(
             key,
-            f"none of its gold documents, such as {example}, is in {', '.join(indexes)}, so retrieval would never earn "
-            "anything for one; index the corpus they come from, or one with a column pmid or doi",
+            f"none of its gold documents, such as {example}, is in {', '.join(indexes)}, so no search could "
+            "find one: index the corpus they come from, or one with a column pmid or doi",
         )
 
 
@@ -138,7 +138,7 @@ def indexed(index: Path, wanted: set[str]) -> set[str]:
             if found := wanted & document.ids:
                 return found
         if len(store) > _SEARCHED:
-            raise UserError(f"{index}: too large to look through")
+            raise UserError(f"{index}: too large to check")
     return set()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from medr3_plugin.environment.settings import EnvironmentSettings
+from medr3_plugin.errors import counted
 from medr3_plugin.recipe.checks.finding import Finding, most_searches, needs_critic, section, verl_mode
 from medr3_plugin.recipe.memory import (
     estimate,
@@ -69,7 +70,7 @@ def _documents(config: Any) -> Iterator[Finding]:
     if room < settings.document_tokens:
         yield Finding.error(
             "data.max_response_length",
-            f"{data.max_response_length} leaves {max(0, room)} tokens beside medr3.environment.answer_reserve, "
+            f"{data.max_response_length} leaves {max(0, room)} tokens after medr3.environment.answer_reserve, "
             f"too few for a document of document_tokens={settings.document_tokens}",
         )
     if settings.document_tokens > settings.search_tokens:
@@ -141,7 +142,7 @@ def _steps(config: Any, updates: int) -> Iterator[Finding]:
     steps = schedule.max_steps
     warmup, critic = config.trainer.critic_warmup, needs_critic(config)
     if warmup > (steps if critic else 1):
-        why = f"the run has {steps} steps" if critic else "there is no critic to warm up"
+        why = f"the run has {counted(steps, 'step')}" if critic else "there is no critic to warm up"
         yield Finding.error(
             "trainer.critic_warmup", f"{warmup}: the policy would not be trained before that step, and {why}"
         )
@@ -156,7 +157,7 @@ def _steps(config: Any, updates: int) -> Iterator[Finding]:
         if (unmet := stage.until.never_met(max(1, config.trainer.test_freq))) is not None:
             yield Finding.note(f"medr3.stages[{index}].until", unmet)
     batch = f"{data.train_batch_size} x {rollout.n} = {data.train_batch_size * rollout.n} trajectories"
-    yield Finding.note("budget", f"at most {steps} steps of {batch}")
+    yield Finding.note("budget", f"at most {counted(steps, 'step')} of {batch}")
     if config.trainer.test_freq > 0 and not data.val_files:
         yield Finding.error("data.val_files", "needed, because trainer.test_freq is positive")
 

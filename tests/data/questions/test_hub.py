@@ -150,6 +150,6 @@ def test_an_evaluation_of_several_splits_is_refused(tmp_path: Path) -> None:
 
     for split in ("dev", "test"):
         write(tmp_path / "files" / f"{split}.jsonl", {"question": f"{split}?", "answer": "x"})
-    with pytest.raises(UserError, match=r"several splits: dev \(1 rows\), test \(1 rows\)"):
+    with pytest.raises(UserError, match=r"several splits: dev \(1 row\), test \(1 row\)"):
         load_benchmark(f"generic={tmp_path / 'files'}")
     assert len(load_benchmark(f"generic={tmp_path / 'files' / 'test.jsonl'}")[1]) == 1
