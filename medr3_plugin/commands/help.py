@@ -6,6 +6,7 @@ import difflib
 import itertools
 import math
 import re
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -192,8 +193,7 @@ class Command(TyperCommand):
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 (the signature is typer's)
         """The example, with its line breaks kept."""
-        if self.epilog:
-            formatter.write(f"\nExample:\n{_indented(self.epilog)}\n")
+        formatter.write(f"\nExample:\n{textwrap.indent(self.epilog or '', '  ')}\n")
 
 
 class Root(TyperGroup):
@@ -206,14 +206,12 @@ class Root(TyperGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """The commands under their headings."""
-        grouped = {name for names in GROUPS.values() for name in names}
-        rest = tuple(name for name in self.list_commands(ctx) if name not in grouped)
-        for heading, names in {**GROUPS, "Others": rest}.items():
+        for heading, names in GROUPS.items():
             found = [(name, self.get_command(ctx, name)) for name in names]
-            rows = [(name, command.get_short_help_str(90)) for name, command in found if command is not None]
-            if rows:
-                with formatter.section(heading):
-                    formatter.write_dl(rows)
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [(name, command.get_short_help_str(90)) for name, command in found if command]
+                )
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 (the signature is typer's)
         """Options of every command, exit codes and an example."""
@@ -221,7 +219,7 @@ class Root(TyperGroup):
             formatter.write_dl(OPTIONS)
         with formatter.section("Exit codes"):
             formatter.write_dl(EXIT_CODES)
-        formatter.write(f"\nExample:\n{_indented('medr3 recipes copy one_gpu_1_5b ./my_project')}\n")
+        formatter.write("\nExample:\n  medr3 recipes copy one_gpu_1_5b ./my_project\n")
 
 
 def meant_by(name: str, known: Sequence[str]) -> list[str]:
@@ -244,7 +242,3 @@ def _path(ctx: Any) -> str:
         names.insert(0, ctx.info_name)
         ctx = ctx.parent
     return " ".join(names)
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())

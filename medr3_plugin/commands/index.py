@@ -28,24 +28,14 @@ from medr3_plugin.errors import UserError, counted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from medr3_plugin.retrieval.corpus.documents import BadRows
-    from medr3_plugin.retrieval.index.build import BuildOptions
-    from medr3_plugin.retrieval.index.encoder import EncoderConfig
-
-_Corpus = Annotated[
-    list[str],
-    typer.Option(
-        "--corpus",
-        help="jsonl, json, csv, tsv, parquet, PubMed XML, txt, md, a folder of these, or a Hub name; repeatable.",
-    ),
-]
-_DenseIndex = Annotated[str, typer.Option(help="auto, Flat, SQ8, HNSW or IVF.")]
-_ChunkTokens = Annotated[int, typer.Option(min=0, help="Cut longer documents into passages; 0: never.")]
-_Index = Annotated[Path, typer.Option("--index", help="Index folder.")]
-
 
 def build(  # noqa: PLR0917  (every option is a keyword on the command line)
-    corpus: _Corpus,
+    corpus: Annotated[
+        list[str],
+        typer.Option(
+            help="jsonl, json, csv, tsv, parquet, PubMed XML, txt, md, a folder of these, or a Hub name; repeatable."
+        ),
+    ],
     out: Annotated[Path | None, typer.Option(help="Index folder to create; not for milvus.")] = None,
     engine: Annotated[
         Literal["bm25", "dense", "hybrid", "milvus"],
@@ -67,8 +57,10 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Passages encoded at a time [default: suits the device].")
     ] = None,
-    dense_index: _DenseIndex = "auto",
-    chunk_tokens: _ChunkTokens = 0,
+    dense_index: Annotated[str, typer.Option(help="auto, Flat, SQ8, HNSW or IVF.")] = "auto",
+    chunk_tokens: Annotated[
+        int, typer.Option(min=0, help="Cut longer documents into passages; 0: never.")
+    ] = 0,
     chunk_overlap: Annotated[int, typer.Option(min=0, help="Tokens shared by neighbouring passages.")] = 0,
     chunk_tokenizer: Annotated[
         str, typer.Option(help="Model whose tokens are counted [default: words].")
@@ -105,7 +97,31 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     )
     bad = BadRows() if skip_bad else None
     if engine == "milvus":
-        _fill_milvus(corpus, out, uri, collection, config, options, bad, overwrite, encode_with)
+        if not uri:
+            raise UserError(
+                "--engine milvus needs --uri: http://HOST:PORT of a Milvus server, or a file NAME.db"
+            )
+        if out is not None or encode_with != "process":
+            raise UserError(
+                "--engine milvus takes neither --out nor --encode-with: the collection is the index"
+            )
+        from medr3_plugin.retrieval.milvus_build import fill_collection
+
+        manifest = fill_collection(
+            corpus,
+            uri,
+            collection,
+            encoder=config,
+            options=options,
+            bad_rows=bad,
+            overwrite=overwrite,
+            notify=lambda message: typer.echo(message, err=True),
+        )
+        vectors = f", vectors of {manifest['dense']['dimension']} dimensions" if manifest["dense"] else ""
+        typer.echo(
+            f"{uri} {collection}: {counted(manifest['documents']['count'], 'document')}, BM25{vectors}"
+        )
+        list_bad_rows(bad, None)
         return
     if out is None:
         raise UserError("--out is missing: name the index folder to create")
@@ -116,12 +132,9 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     if encode_with == "ray":
         from medr3_plugin.retrieval.index.ray_encoding import encode_corpus
 
-        limits: dict[str, Any] = {
-            "workers": workers or None,
-            "gpus_per_worker": gpus_per_worker,
-            "batch_size": batch_size,
-        }
-        encode = functools.partial(encode_corpus, **limits)
+        encode = functools.partial(
+            encode_corpus, workers=workers or None, gpus_per_worker=gpus_per_worker, batch_size=batch_size
+        )
     manifest = build_index(
         corpus,
         out,
@@ -140,40 +153,8 @@ def build(  # noqa: PLR0917  (every option is a keyword on the command line)
     list_bad_rows(bad, out)
 
 
-def _fill_milvus(  # noqa: PLR0917
-    corpus: list[str],
-    out: Path | None,
-    uri: str,
-    collection: str,
-    encoder: EncoderConfig | None,
-    options: BuildOptions,
-    bad: BadRows | None,
-    overwrite: bool,
-    encode_with: str,
-) -> None:
-    from medr3_plugin.retrieval.milvus_build import fill_collection
-
-    if not uri:
-        raise UserError("--engine milvus needs --uri: http://HOST:PORT of a Milvus server, or a file NAME.db")
-    if out is not None or encode_with != "process":
-        raise UserError("--engine milvus takes neither --out nor --encode-with: the collection is the index")
-    manifest = fill_collection(
-        corpus,
-        uri,
-        collection,
-        encoder=encoder,
-        options=options,
-        bad_rows=bad,
-        overwrite=overwrite,
-        notify=lambda message: typer.echo(message, err=True),
-    )
-    vectors = f", vectors of {manifest['dense']['dimension']} dimensions" if manifest["dense"] else ""
-    typer.echo(f"{uri} {collection}: {counted(manifest['documents']['count'], 'document')}, BM25{vectors}")
-    list_bad_rows(bad, None)
-
-
 def info(
-    index: _Index,
+    index: Annotated[Path, typer.Option(help="Index folder.")],
     verify: Annotated[bool, typer.Option("--verify", help="Read every file in full.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the manifest with sources and years as JSON.")

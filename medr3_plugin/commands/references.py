@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from medr3_plugin.commands.options import PARQUET, Structured, endpoint, out_file
 from medr3_plugin.data.questions.prompts import Form, Style
 from medr3_plugin.errors import UserError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from medr3_plugin.data.references.build import Row
 
 
 def build_references(  # noqa: PLR0917 (typer: one parameter per option)
@@ -130,7 +125,17 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
             f"--api-key-env {api_key_env}: this environment variable is not set; put the key into it"
         )
     rows = build.read_rows(source, prompt)
-    _check_options_of(rows, source, form, offline=offline)
+    if not any(row.item.options for row in rows):
+        if form == "choice":
+            raise UserError(
+                f"--form choice: no question of {source} has options; run 'medr3 data prepare' with --form choice"
+            )
+        if not offline:
+            typer.echo(
+                f"note: no question of {source} has options: suitability and rewriting are skipped; if it was "
+                "prepared with --form open, prepare it with --form choice",
+                err=True,
+            )
     # without a teacher nothing is rewritten: the options are hidden, as by prepare
     items = [replace(row.item, options=None) if offline and form == "open" else row.item for row in rows]
     costs, stopped = Costs(), ""
@@ -169,19 +174,3 @@ def build_references(  # noqa: PLR0917 (typer: one parameter per option)
     for line in build.summary_lines(report, out):
         typer.echo(line)
     build.raise_for(report, out, stopped)
-
-
-def _check_options_of(rows: Sequence[Row], source: Path, form: Form | None, *, offline: bool) -> None:
-    """Whether the questions have the options that they are written or prepared with."""
-    if any(row.item.options for row in rows):
-        return
-    if form == "choice":
-        raise UserError(
-            f"--form choice: no question of {source} has options; run 'medr3 data prepare' with --form choice"
-        )
-    if not offline:
-        typer.echo(
-            f"note: no question of {source} has options: suitability and rewriting are skipped; if it was "
-            "prepared with --form open, prepare it with --form choice",
-            err=True,
-        )

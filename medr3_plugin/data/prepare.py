@@ -90,16 +90,12 @@ def layout_of(dataset: str) -> Layout:
     Raises:
         UserError: there is none.
     """
-    if dataset not in DATASETS:
-        raise UserError(f"unknown dataset {dataset!r}; {_closest(dataset)}")
-    return DATASETS[dataset]
-
-
-def _closest(dataset: str) -> str:
+    if dataset in DATASETS:
+        return DATASETS[dataset]
     close = [name for name in DATASETS if dataset and name.startswith(dataset)]
     close += difflib.get_close_matches(dataset, DATASETS, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    return f"{hint}known: {', '.join(DATASETS)}"
+    raise UserError(f"unknown dataset {dataset!r}; {hint}known: {', '.join(DATASETS)}")
 
 
 def _of_part(dataset: str, rows: list[reading.RawRow], source: str) -> list[reading.RawRow]:

@@ -9,7 +9,7 @@ from uuid import uuid4
 from omegaconf import OmegaConf
 from verl.experimental.agent_loop.agent_loop import AgentLoopBase, AgentLoopOutput
 
-from medr3_plugin.environment.episode import Episode, Generation, inserted_runs, run_episode
+from medr3_plugin.environment.episode import Generation, inserted_runs, run_episode, stopping
 from medr3_plugin.environment.query_gain import QueryGain
 from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.settings import EnvironmentSettings
@@ -36,13 +36,7 @@ class _RolloutServer:
         output = await self._client.generate(
             request_id=self._request_id,
             prompt_ids=token_ids,
-            # a new dict per call: the server takes keys out of the one it is given
-            sampling_params={
-                **self._sampling,
-                "stop": stop,
-                "include_stop_str_in_output": True,
-                "max_tokens": max_tokens,
-            },
+            sampling_params=stopping(self._sampling, stop, max_tokens),
             priority=self._priority,
         )
         # weight versions of the whole trajectory: the first call's minimum, the last call's maximum
@@ -109,28 +103,18 @@ class SearchAgentLoop(AgentLoopBase):
                 "tool_calls": episode.search_s,
                 "num_preempted": server.num_preempted,
             },
+            # what rewards and logs need to know; the reward manager gets it as `tool_extra_fields`
             extra_fields={
                 **server.extra_fields,
-                **episode_fields(episode, opens_think(prompt_ids, self.tokenizer)),
+                "searches": turns_to_json(episode.turns),
+                "forged": episode.forged,
+                "truncated": episode.truncated,
+                "aborted": episode.aborted,
+                "inserted": inserted_runs(episode.response_mask),
+                "prefill_think": opens_think(prompt_ids, self.tokenizer),
+                # verl's own loops carry these two; its code paths expect them
+                "turn_scores": [],
+                "tool_rewards": [],
                 "query_gain": await gain.of(episode.turns),
             },
         )
-
-
-def episode_fields(episode: Episode, prefill_think: bool) -> dict[str, Any]:
-    """What rewards and logs need to know about a trajectory; the reward manager gets it as `tool_extra_fields`.
-
-    Args:
-        prefill_think: whether the prompt ended with `<think>`.
-    """
-    return {
-        "searches": turns_to_json(episode.turns),
-        "forged": episode.forged,
-        "truncated": episode.truncated,
-        "aborted": episode.aborted,
-        "inserted": inserted_runs(episode.response_mask),
-        "prefill_think": prefill_think,
-        # verl's own loops carry these two; its code paths expect them
-        "turn_scores": [],
-        "tool_rewards": [],
-    }

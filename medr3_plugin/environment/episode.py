@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
-from typing import Protocol
+from typing import Any, Protocol
 
 from medr3_plugin.environment.asking import Search, ask
 from medr3_plugin.environment.rendering import Tokenizer, encode_block, render_hits
@@ -23,7 +23,6 @@ from medr3_plugin.trajectory import (
     DOCUMENT_CLOSE,
     DOCUMENT_OPEN,
     SEARCH_CLOSE,
-    Query,
     closing_query,
 )
 
@@ -58,6 +57,11 @@ class Generation:
         end = bisect_left(range(len(self.token_ids)), True, key=stops)
         log_probs = None if self.log_probs is None else self.log_probs[:end]
         return Generation(self.token_ids[:end], log_probs, aborted=self.aborted)
+
+
+def stopping(sampling: Mapping[str, Any], stop: Sequence[str], max_tokens: int) -> dict[str, Any]:
+    """Sampling parameters of one call; a new dict, because verl's server takes keys out of the one it is given."""
+    return {**sampling, "stop": list(stop), "include_stop_str_in_output": True, "max_tokens": max_tokens}
 
 
 class Generate(Protocol):
@@ -161,35 +165,19 @@ async def run_episode(
             episode.add_inserted(encode_block(settings.limit_line, room, tokenizer, query.carried))
             may_search = False  # one reminder is enough: from here the model runs to its end
             continue
-        turn, inserted = await _search_turn(
-            query, episode, room=room, search=search, settings=settings, tokenizer=tokenizer
-        )
+        turn, new, line = await ask(query.text, episode.turns, search, settings)
+        episode.search_s += turn.latency_s
+        inserted: list[int] = []
+        if new:
+            shown_room = room - settings.answer_reserve
+            inserted, shown = render_hits(new, shown_room, settings, tokenizer, query.carried)
+            # no room for a document beside the answer's reserve: say so rather than leave the search unanswered
+            turn, line = replace(turn, shown=shown), settings.limit_line
         episode.turns.append(turn)
-        episode.add_inserted(inserted)
+        episode.add_inserted(inserted or encode_block(line, room, tokenizer, query.carried))
     else:
         episode.truncated = True
     return episode
-
-
-async def _search_turn(
-    query: Query,
-    episode: Episode,
-    *,
-    room: int,
-    search: Search,
-    settings: EnvironmentSettings,
-    tokenizer: Tokenizer,
-) -> tuple[SearchTurn, list[int]]:
-    """Run one search; returns its record and the tokens to insert (possibly none)."""
-    turn, new, line = await ask(query.text, episode.turns, search, settings)
-    episode.search_s += turn.latency_s
-    if not new:
-        return turn, encode_block(line, room, tokenizer, query.carried)
-    ids, shown = render_hits(new, room - settings.answer_reserve, settings, tokenizer, query.carried)
-    # no room for a document beside the answer's reserve: say so rather than leave the search unanswered
-    return replace(turn, shown=shown), ids or encode_block(
-        settings.limit_line, room, tokenizer, query.carried
-    )
 
 
 def inserted_runs(mask: Sequence[int]) -> list[list[int]]:

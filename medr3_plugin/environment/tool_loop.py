@@ -15,7 +15,7 @@ from verl.experimental.agent_loop.agent_loop import AgentLoopOutput
 from verl.experimental.agent_loop.tool_agent_loop import ToolAgentLoop
 
 from medr3_plugin.environment.control_tokens import as_data, control_tokens
-from medr3_plugin.environment.episode import Generation, inserted_runs
+from medr3_plugin.environment.episode import Generation, inserted_runs, stopping
 from medr3_plugin.environment.query_gain import QueryGain
 from medr3_plugin.environment.rendering import opens_think
 from medr3_plugin.environment.settings import EnvironmentSettings
@@ -35,7 +35,7 @@ class _Engine:
 
     def __init__(self, client: Any, stop: Sequence[str], tokenizer: Any, response_length: int) -> None:
         self._client = client
-        self._stop = list(stop)
+        self._stop = stop
         self._tokenizer = tokenizer
         self._response_length = response_length
         self._end: int | None = None
@@ -45,13 +45,7 @@ class _Engine:
         self._end = self._end or len(prompt_ids) + self._response_length
         output = await self._client.generate(
             prompt_ids=prompt_ids,
-            # a new dict per call: the server takes keys out of the one it is given
-            sampling_params={
-                **sampling_params,
-                "stop": self._stop,
-                "include_stop_str_in_output": True,
-                "max_tokens": max(1, self._end - len(prompt_ids)),
-            },
+            sampling_params=stopping(sampling_params, self._stop, max(1, self._end - len(prompt_ids))),
             **kwargs,
         )
         self.aborted |= output.stop_reason == "aborted"

@@ -75,7 +75,8 @@ def load_benchmark(
     questions = []
     for number, row in enumerate(rows, start=1):
         try:
-            questions.append(_question(row, f"{source} row {number}"))
+            prompt = tuple({"role": m["role"], "content": m["content"]} for m in row["prompt"])
+            questions.append(Question(sample_of(row, f"{source} row {number}"), prompt))
         except RowError as error:
             if warn is None:
                 raise
@@ -144,8 +145,3 @@ def _load(
         for rejected, reason in loaded.rejected:
             warn(f"{rejected.where}: {reason}; the row is left out")
     return list(prepare.training_rows(loaded.items, form=form, style=style))
-
-
-def _question(row: dict[str, Any], where: str) -> Question:
-    prompt = tuple({"role": m["role"], "content": m["content"]} for m in row["prompt"])
-    return Question(sample_of(row, where), prompt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from medr3_plugin.evaluation.statistics import Comparison, Interval, compare, share_interval
@@ -44,10 +44,6 @@ class BenchmarkResult:
     gold_recall: float | None
     generated_tokens: float
     inserted_tokens: float
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON object; `accuracy` as mean, low and high."""
-        return asdict(self) | {"accuracy": self.accuracy._asdict()}
 
 
 def question_scores(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from medr3_plugin.evaluation.chat_policy import NOTES
@@ -42,7 +43,7 @@ def write_tables(
     document = {
         "model": label,
         "api": api or None,
-        "benchmarks": [result.to_json() for result in results],
+        "benchmarks": [asdict(result) | {"accuracy": result.accuracy._asdict()} for result in results],
         "missing": {name: count for name, (count, _) in (missing or {}).items()},
         "compared_with": other or None,
         "comparisons": {

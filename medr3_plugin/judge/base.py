@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 WRONG, PARTLY, RIGHT = 0, 1, 2
 
@@ -32,7 +32,6 @@ class Verdict:
             raise ValueError(f"a verdict is 0, 1 or 2, not {self.level!r}")
 
 
-@runtime_checkable
 class AnswerJudge(Protocol):
     """Anything that can decide how good an answer is."""
 

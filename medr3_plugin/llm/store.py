@@ -39,10 +39,6 @@ CREATE TABLE IF NOT EXISTS reply (
     seen REAL NOT NULL     -- when it was stored, or the claim last renewed
 ) WITHOUT ROWID
 """
-_OF_BEFORE = """
-INSERT OR IGNORE INTO reply (key, text, prompt_tokens, completion_tokens, seen)
-SELECT key, reply, prompt_tokens, completion_tokens, created FROM call
-"""
 _FIND = "SELECT text, prompt_tokens, completion_tokens, truncated FROM reply WHERE key = ?"
 _CLAIM = """
 INSERT INTO reply (key, owner, seen) VALUES (?1, ?2, ?3)
@@ -143,7 +139,7 @@ class ReplyStore:
         if isinstance(found, Completion):
             current().cache_hits += 1
             return found
-        renewing = _Renewing(lambda: self._thread.submit(self._renew, key))
+        renewing = asyncio.ensure_future(self._keep_claim(key))
         try:
             completion = await ask()
         except BaseException:
@@ -151,7 +147,7 @@ class ReplyStore:
             self._thread.submit(self._release, key)
             raise
         finally:
-            renewing.stop()
+            renewing.cancel()
         await self._run(self._put, key, completion)
         return completion
 
@@ -175,6 +171,11 @@ class ReplyStore:
         tokens = (reply.prompt_tokens, reply.completion_tokens)
         row = (key, text, *tokens, reply.truncated, self._owner, time.time())
         self._connection.execute(_PUT, row)
+
+    async def _keep_claim(self, key: str) -> None:
+        while True:
+            await asyncio.sleep(CLAIM_SECONDS / 4)
+            self._thread.submit(self._renew, key)
 
     def _renew(self, key: str) -> None:
         self._connection.execute(_RENEW, (time.time(), key, self._owner))
@@ -207,19 +208,9 @@ def _open(path: Path) -> sqlite3.Connection:
         _write_ahead(connection)
         # a reply lost in a power cut is asked for again
         connection.execute("PRAGMA synchronous=NORMAL")
-        tables = {
-            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        }
         connection.execute(_TABLE)
         connection.execute(_FIND, ("",))
         connection.execute(_RELEASE, ("", ""))
-        if "call" in tables and "reply" not in tables:
-            connection.execute(_OF_BEFORE)
-        if "verdict" in tables and "reply" not in tables:
-            logger.warning(
-                "%s: its verdicts are from an earlier, less strict version; they are requested again",
-                path,
-            )
     except sqlite3.Error:
         connection.close()
         raise
@@ -257,21 +248,3 @@ class _Call:
             self._waiters -= 1
             if not self._waiters and not self.task.done():
                 self.task.cancel()
-
-
-class _Renewing:
-    """Calls `renew` now and then; a timer and no task, as most calls end before its first time."""
-
-    def __init__(self, renew: Callable[[], object]) -> None:
-        self._renew = renew
-        self._timer = self._later()
-
-    def _later(self) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(CLAIM_SECONDS / 4, self._again)
-
-    def _again(self) -> None:
-        self._renew()
-        self._timer = self._later()
-
-    def stop(self) -> None:
-        self._timer.cancel()

@@ -54,7 +54,11 @@ def _mem_get_info(_device: object = None) -> tuple[int, int]:
 def _make_device_module() -> types.ModuleType:
     """A module with the part of `torch.cuda` that verl calls, over host memory."""
     module = types.ModuleType("medr3_cpu_device", "torch.cuda's interface over host memory")
+    nothing = (
+        "set_device", "synchronize", "ipc_collect", "reset_peak_memory_stats", "set_per_process_memory_fraction",
+    )  # fmt: skip
     functions: dict[str, Any] = {
+        **dict.fromkeys(nothing, _nothing),
         "is_available": lambda: True,
         "device_count": lambda: 1,
         "current_device": lambda: "cpu",
@@ -74,11 +78,6 @@ def _make_device_module() -> types.ModuleType:
         "Stream": torch.cpu.Stream,
         "Event": _Event,
     }
-    for name in (
-        "set_device", "synchronize", "ipc_collect", "reset_peak_memory_stats",
-        "set_per_process_memory_fraction",
-    ):  # fmt: skip
-        functions[name] = _nothing
     vars(module).update(functions)
     return module
 
@@ -94,17 +93,8 @@ class PlatformCPU(PlatformBase):
     (`ray_kwargs.ray_init.num_gpus: 1`); nothing ever touches a real one.
     """
 
-    @property
-    def device_name(self) -> str:  # noqa: D102
-        return "cpu"
-
-    @property
-    def vendor_name(self) -> str:  # noqa: D102
-        return "cpu"
-
-    @property
-    def device_module(self) -> types.ModuleType:  # noqa: D102
-        return _DEVICE_MODULE
+    device_name = vendor_name = "cpu"
+    device_module = _DEVICE_MODULE
 
     def is_available(self) -> bool:  # noqa: D102
         return True
@@ -122,8 +112,7 @@ class PlatformCPU(PlatformBase):
     def manual_seed(self, seed: int) -> None:  # noqa: D102
         torch.manual_seed(seed)
 
-    def manual_seed_all(self, seed: int) -> None:  # noqa: D102
-        torch.manual_seed(seed)
+    manual_seed_all = manual_seed
 
     def set_allocator_settings(self, settings: str) -> None: ...  # noqa: D102
     def empty_cache(self) -> None:  # noqa: D102

@@ -33,6 +33,7 @@ _AWAY_STATUS = frozenset({429, 502, 503, 504})  # the service is overloaded, loa
 _FAULT_RETRIES = 4  # further tries after an answer that blames this request or the engine
 BACKOFF_S = (0.1, 3.0)  # see `retries.Tries`
 _CONNECTIONS = 64  # per event loop; the service joins what waits, so that more would not be faster
+_MOST_BYTES = 64 << 20  # of a response
 _BREAKER_FAILURES = 8  # in a row; one call's failure has used its whole deadline already
 
 
@@ -93,7 +94,6 @@ class RetrievalClient:
         breaker_cooldown_s: how long calls fail at once (`circuit_open`) after several failed in a row.
         max_connections: calls per event loop that are on their way at once; those beyond wait.
         breaker_failures: how many failed calls in a row open the breaker; 0: never (load generators).
-        max_response_bytes: a longer response is refused (`bad_response`).
     """
 
     def __init__(
@@ -106,7 +106,6 @@ class RetrievalClient:
         breaker_cooldown_s: float = 5.0,
         max_connections: int = _CONNECTIONS,
         breaker_failures: int = _BREAKER_FAILURES,
-        max_response_bytes: int = 64 << 20,
     ) -> None:
         if not is_address(url):
             raise UserError(f"retrieval url {url!r}: expected http://HOST:PORT")
@@ -116,10 +115,9 @@ class RetrievalClient:
         self._retries = retries
         self._max_connections = max_connections
         self._token_env = token_env
-        self._max_response_bytes = max_response_bytes
         self._breaker = CircuitBreaker(breaker_failures, breaker_cooldown_s)
-        # by event loop
         self.closed = False
+        # by event loop
         self._sessions: weakref.WeakKeyDictionary[Any, aiohttp.ClientSession] = weakref.WeakKeyDictionary()
         self._places: weakref.WeakKeyDictionary[Any, asyncio.Semaphore] = weakref.WeakKeyDictionary()
 
@@ -137,7 +135,8 @@ class RetrievalClient:
         body = json.dumps(request_to_wire(queries, topk, filters), ensure_ascii=False).encode(
             "utf-8", "replace"
         )
-        async with self._place():
+        new = asyncio.Semaphore(self._max_connections)
+        async with self._places.setdefault(asyncio.get_running_loop(), new):
             # asked with a place in hand: those that wait learn from the failures of those before them
             if not self._breaker.allow():
                 await asyncio.sleep(0)  # a caller that asks again at once must not block the event loop
@@ -145,7 +144,7 @@ class RetrievalClient:
                     f"{self.url} failed repeatedly; it is not called for a while", "circuit_open"
                 )
             try:
-                results = [hits[:topk] for hits in self._hits(await self._answer(body), len(queries))]
+                results = [hits[:topk] for hits in await self._answer(body, len(queries))]
             except RetrievalFailure as failure:
                 # a refusal for load or for a bad request proves that the service lives
                 if failure.kind.startswith("status_4"):
@@ -167,13 +166,13 @@ class RetrievalClient:
             elif session.connector is not None:
                 session.connector.close()
 
-    async def _answer(self, body: bytes) -> Any:
+    async def _answer(self, body: bytes, queries: int) -> list[list[Hit]]:
         """Try until there is an answer, a failure for good, or the deadline."""
         tries = Tries(BACKOFF_S, self._timeout_s)
         failure: RetrievalFailure | None = None
         while True:
             try:
-                return await asyncio.wait_for(self._post(body), tries.left_s)
+                return await asyncio.wait_for(self._post(body, queries), tries.left_s)
             except (TimeoutError, asyncio.TimeoutError) as error:
                 if failure is None:
                     raise self._failure(f"no answer within {self._timeout_s:g} s", "timeout") from error
@@ -190,7 +189,7 @@ class RetrievalClient:
         message = f"{failure} ({tries.failed} tries in {self._timeout_s:g} s)"
         raise RetrievalFailure(message, failure.kind) from failure
 
-    async def _post(self, body: bytes) -> Any:
+    async def _post(self, body: bytes, queries: int) -> list[list[Hit]]:
         try:
             # no redirects: they would turn the POST into a GET and take the token elsewhere
             async with self._session().post(
@@ -210,13 +209,9 @@ class RetrievalClient:
         except aiohttp.ClientError as error:
             raise self._failure(f"not an HTTP answer: {error}", "bad_response") from error
         try:
-            return json.loads(raw)
+            return response_from_wire(json.loads(raw), queries)
         except (ValueError, RecursionError) as error:
             raise self._failure(f"the answer is not JSON, it begins {raw[:60]!r}", "bad_response") from error
-
-    def _hits(self, answer: Any, queries: int) -> list[list[Hit]]:
-        try:
-            return response_from_wire(answer, queries)
         except RetrievalFailure as failure:
             raise self._failure(str(failure), failure.kind) from failure
 
@@ -224,8 +219,8 @@ class RetrievalClient:
         chunks, size = [], 0
         async for chunk in response.content.iter_chunked(1 << 16):
             size += len(chunk)
-            if size > self._max_response_bytes:
-                raise self._failure(f"more than {self._max_response_bytes} bytes", "bad_response")
+            if size > _MOST_BYTES:
+                raise self._failure(f"more than {_MOST_BYTES} bytes", "bad_response")
             chunks.append(chunk)
         return b"".join(chunks)
 
@@ -250,20 +245,15 @@ class RetrievalClient:
             headers["Authorization"] = f"Bearer {token}"
         return headers
 
-    def _place(self) -> asyncio.Semaphore:
-        new = asyncio.Semaphore(self._max_connections)
-        return self._places.setdefault(asyncio.get_running_loop(), new)
-
     def _session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None or session.closed:
             # timeouts are ours (one deadline per call); aiohttp's default of 300 s must not interfere
-            session = aiohttp.ClientSession(
+            session = self._sessions[loop] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),  # the places bound them
                 timeout=aiohttp.ClientTimeout(total=None),
             )
-            self._sessions[loop] = session
         return session
 
 

@@ -6,7 +6,8 @@ import functools
 import logging
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from medr3_plugin.retrieval.index import manifest as manifest_file
 from medr3_plugin.retrieval.index.filters import Filters
 from medr3_plugin.retrieval.index.lexical import LexicalIndex
 from medr3_plugin.retrieval.index.store import DocumentStore
-from medr3_plugin.retrieval.rerank import CrossEncoderReranker, EvidencePrior
+from medr3_plugin.retrieval.rerank import CrossEncoderReranker, prefer_evidence
 from medr3_plugin.yaml_section import Section
 
 if TYPE_CHECKING:
@@ -90,7 +91,6 @@ class Engine(ABC):
 
     def __init__(self, options: SearchOptions) -> None:
         self._options = options
-        self._prior = EvidencePrior(options.evidence_prior)
         self._reranker = (
             CrossEncoderReranker(options.reranker, options.rerank_depth, device=options.device)
             if options.reranker
@@ -125,7 +125,7 @@ class Engine(ABC):
         results = self.candidates(queries, max(topk, self._options.depth) if reorders else topk, filters)
         if self._reranker is not None:
             results = self._reranker.apply(queries, results)
-        return [self._prior.apply(hits)[:topk] for hits in results]
+        return [prefer_evidence(hits, self._options.evidence_prior)[:topk] for hits in results]
 
     def warm_up(self) -> None:
         """Do now what the first searches would wait for: load models, compile."""
@@ -137,7 +137,6 @@ class IndexEngine(Engine):
     """An index folder, opened. Use `open_index`.
 
     Attributes:
-        path: the index folder.
         manifest: its manifest.
         store: its documents.
         retriever: what ranks them.
@@ -145,13 +144,11 @@ class IndexEngine(Engine):
 
     def __init__(
         self,
-        path: Path,
         manifest: dict[str, Any],
         store: DocumentStore,
         retriever: LexicalIndex | DenseIndex | HybridRetriever,
         options: SearchOptions,
     ) -> None:
-        self.path = path
         self.manifest = manifest
         self.store = store
         self.retriever = retriever
@@ -194,14 +191,12 @@ def open_index(path: str | Path, options: SearchOptions | None = None) -> IndexE
     options = options or SearchOptions()
     content = manifest_file.read(folder)
     store = DocumentStore(folder / "documents")
-    try:
+    with _naming(folder):
         retriever = _retriever(folder, content, options)
         count = content["documents"]["count"]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise _no_index(folder, error) from error
     if not len(store) == len(retriever) == count:
         raise UserError(f"{folder}: documents and index differ in number; build the index again")
-    return IndexEngine(folder, content, store, retriever, options)
+    return IndexEngine(content, store, retriever, options)
 
 
 def check_index(path: Path) -> None:
@@ -211,17 +206,20 @@ def check_index(path: Path) -> None:
         UserError: see `open_index`.
     """
     content = manifest_file.read(path)
-    try:
+    with _naming(path):
         if content["engine"] != "dense":
             _check_analyser(path, content)
+
+
+@contextmanager
+def _naming(folder: Path) -> Iterator[None]:
+    """What a manifest lacks is named with its file."""
+    try:
+        yield
     except (KeyError, TypeError, AttributeError) as error:
-        raise _no_index(path, error) from error
-
-
-def _no_index(folder: Path, error: Exception) -> UserError:
-    return UserError(
-        f"{folder / manifest_file.NAME}: lacks what an index needs ({error!r}); build the index again"
-    )
+        raise UserError(
+            f"{folder / manifest_file.NAME}: lacks what an index needs ({error!r}); build the index again"
+        ) from error
 
 
 def _retriever(

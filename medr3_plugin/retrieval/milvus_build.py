@@ -41,7 +41,7 @@ def fill_collection(
     options: BuildOptions | None = None,
     bad_rows: BadRows | None = None,
     overwrite: bool = False,
-    notify: Callable[[str], None] | None = None,
+    notify: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Fill a collection and return its manifest; nothing is done if it is up to date.
 
@@ -63,7 +63,6 @@ def fill_collection(
     """
     options = options or BuildOptions()
     config = with_own_prompts(encoder) if encoder else None
-    tell = notify or (lambda _: None)
     made_of = _made_of(corpus, config, options, skip_bad=bad_rows is not None)
     client = connect(uri)
     try:
@@ -76,7 +75,7 @@ def fill_collection(
                 )
             manifest = None
         if manifest is not None and manifest["finished"] and not overwrite:
-            tell(f"{uri} {collection}: is up to date, nothing was built")
+            notify(f"{uri} {collection}: is up to date, nothing was built")
             return manifest
         model = Encoder(config) if config else None
         if manifest is None or overwrite:
@@ -90,7 +89,7 @@ def fill_collection(
             _create(client, uri, collection, manifest, options)
         there = _arrived(client, uri, collection)
         if there:
-            tell(f"{uri} {collection}: resuming after {there:,} documents")
+            notify(f"{uri} {collection}: resuming after {there:,} documents")
         send = functools.partial(_upsert, client, uri, collection)
         summary = _send_documents(corpus, send, model, options, bad_rows, skip=there)
         manifest["finished"], manifest["made_of"] = True, made_of
@@ -116,35 +115,25 @@ def _send_documents(
     documents: Iterable[Document] = read_corpus(corpus, bad_rows=bad_rows)
     if (chunker := chunker_of(options)) is not None:
         documents = chunker.chunk_all(documents)
-    summary = _Summary()
+    levels: Counter[int] = Counter()
+    sources: set[str] = set()
     with tqdm(desc="documents", unit=" documents", disable=None) as bar:
-        rows = enumerate(_storable(documents, bad_rows, summary))
+        rows = enumerate(_storable(documents, bad_rows))
         while batch := list(itertools.islice(rows, _BATCH)):
+            levels.update(document.evidence_level for _, (document, _) in batch)
+            if len(sources) <= _SOURCES:
+                sources.update(document.source for _, (document, _) in batch)
             if batch[-1][0] >= skip:
                 send(_rows(batch, model, options.batch_size))
             bar.update(len(batch))
-    if not summary.levels:
+    if not levels:
         raise UserError("no document of the corpus fits into Milvus; cut them with --chunk-tokens 512")
-    return summary.record()
-
-
-class _Summary:
-    """Counts what goes in."""
-
-    def __init__(self) -> None:
-        self.levels: Counter[int] = Counter()
-        self.sources: dict[str, None] = {}
-
-    def add(self, document: Document) -> None:
-        self.levels[document.evidence_level] += 1
-        if len(self.sources) <= _SOURCES:
-            self.sources[document.source] = None
-
-    def record(self) -> dict[str, Any]:
-        names = sorted(self.sources)
-        known = len(names) <= _SOURCES and len(json.dumps(names).encode()) < _FIELD_BYTES // 2
-        levels = {str(level): count for level, count in sorted(self.levels.items())}
-        return {"count": self.levels.total(), "evidence_levels": levels, "sources": names if known else None}
+    known = len(sources) <= _SOURCES and len(json.dumps(sorted(sources)).encode()) < _FIELD_BYTES // 2
+    return {
+        "count": levels.total(),
+        "evidence_levels": {str(level): count for level, count in sorted(levels.items())},
+        "sources": sorted(sources) if known else None,
+    }
 
 
 def _made_of(
@@ -244,15 +233,12 @@ def _arrived(client: MilvusClient, uri: str, collection: str) -> int:
     return count - count % _BATCH
 
 
-def _storable(
-    documents: Iterable[Document], bad_rows: BadRows | None, summary: _Summary
-) -> Iterator[tuple[Document, str]]:
+def _storable(documents: Iterable[Document], bad_rows: BadRows | None) -> Iterator[tuple[Document, str]]:
     """The documents that Milvus can hold, and the text of their terms."""
     for document in documents:
         terms = term_text(analyser.terms(indexed_text(document)))
         problem = _too_long(document, terms)
         if not problem:
-            summary.add(document)
             yield document, terms
         elif bad_rows is None:
             raise RowError(problem)

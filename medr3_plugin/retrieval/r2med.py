@@ -170,10 +170,19 @@ def _hub_set(name: str, bad_rows: BadRows | None) -> RetrievalSet:
 
 
 def _set(name: str, corpus: str, queries: str, relevance: str, bad_rows: BadRows | None) -> RetrievalSet:
-    texts = dict(_checked(queries, _query, bad_rows))
+    def asked(row: Mapping[str, Any], where: str) -> tuple[str, str]:
+        return _column(row, "id", where), _column(row, "text", where)
+
+    texts = dict(_checked(queries, asked, bad_rows))
 
     def judgement(row: Mapping[str, Any], where: str) -> tuple[str, str, float]:
-        query, document, grade = _judgement(row, where)
+        query, document = _column(row, "q_id", where), _column(row, "p_id", where)
+        try:
+            grade = float(row["score"])
+        except (KeyError, TypeError, ValueError):
+            grade = math.nan
+        if not math.isfinite(grade):
+            raise RowError(f"{where}: field 'score': expected a number, got {row.get('score')!r}")
         if query not in texts:
             raise RowError(f"{where}: field 'q_id': {queries} has no query {query!r}; is it of another set?")
         return query, document, grade
@@ -198,21 +207,6 @@ def _checked(
             if bad_rows is None:
                 raise
             bad_rows.add(str(error))
-
-
-def _query(row: Mapping[str, Any], where: str) -> tuple[str, str]:
-    return _column(row, "id", where), _column(row, "text", where)
-
-
-def _judgement(row: Mapping[str, Any], where: str) -> tuple[str, str, float]:
-    query, document = _column(row, "q_id", where), _column(row, "p_id", where)
-    try:
-        grade = float(row["score"])
-    except (KeyError, TypeError, ValueError):
-        grade = math.nan
-    if not math.isfinite(grade):
-        raise RowError(f"{where}: field 'score': expected a number, got {row.get('score')!r}")
-    return query, document, grade
 
 
 def _column(row: Mapping[str, Any], name: str, where: str) -> str:

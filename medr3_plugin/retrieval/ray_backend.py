@@ -74,9 +74,8 @@ class RayBackend:
         self._actors: list[Any] | None = None
         self.closed = False
         self._told: dict[type, float] = {}
-        self._locks: weakref.WeakKeyDictionary[Any, asyncio.Lock] = (
-            weakref.WeakKeyDictionary()
-        )  # by event loop
+        # by event loop
+        self._locks: weakref.WeakKeyDictionary[Any, asyncio.Lock] = weakref.WeakKeyDictionary()
 
     async def search(self, queries: Sequence[str], topk: int, filters: Filters | None = None) -> Results:
         """See `RetrievalBackend.search`; starting the actors does not count against the deadline.
@@ -176,7 +175,7 @@ async def find_or_make(options: BackendOptions) -> list[Any]:
         ).remote(options.index, options.search)
         for replica in range(options.ray_replicas)
     ]
-    opening = asyncio.gather(*(_opened(actor) for actor in actors))
+    opening = asyncio.gather(*(actor.opened.remote() for actor in actors))
     waited = 0.0
     while not (await asyncio.wait({opening}, timeout=_WARN_EVERY_S))[0]:
         waited += _WARN_EVERY_S
@@ -192,11 +191,6 @@ async def find_or_make(options: BackendOptions) -> list[Any]:
         if problem:
             raise UserError(problem)
     return actors
-
-
-async def _opened(actor: Any) -> str | None:
-    problem: str | None = await actor.opened.remote()
-    return problem
 
 
 def _actor_name(replica: int, options: BackendOptions) -> str:

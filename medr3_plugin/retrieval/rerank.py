@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +17,23 @@ _RANK_OFFSET = 10.0
 """How easy it is to move up: with more, neighbouring ranks differ less."""
 
 
-@dataclass(frozen=True, slots=True)
-class EvidencePrior:
-    """Prefers documents with strong evidence among those that match about as well.
+def prefer_evidence(hits: Sequence[Hit], strength: float) -> list[Hit]:
+    """The hits with strong evidence before others that match about as well, with their new scores.
 
     A hit at rank r (from 1) of the engine gets 1 / (10 + r), times 1 + strength · (level − 1) / 8, and
     the hits are sorted by the product. It works on ranks because engines' scores have no common scale.
 
-    Attributes:
+    Args:
         strength: 0 changes nothing; 1 doubles a meta-analysis against an expert opinion.
     """
-
-    strength: float = 0.0
-
-    def apply(self, hits: Sequence[Hit]) -> list[Hit]:
-        """The hits in their new order, with their new scores."""
-        if not self.strength:
-            return list(hits)
-        step = self.strength / (HIGHEST - LOWEST)
-        scored = [
-            Hit(hit.document, (1 + step * (hit.document.evidence_level - LOWEST)) / (_RANK_OFFSET + rank))
-            for rank, hit in enumerate(hits, 1)
-        ]
-        return sorted(scored, key=lambda hit: -hit.score)
+    if not strength:
+        return list(hits)
+    step = strength / (HIGHEST - LOWEST)
+    scored = [
+        Hit(hit.document, (1 + step * (hit.document.evidence_level - LOWEST)) / (_RANK_OFFSET + rank))
+        for rank, hit in enumerate(hits, 1)
+    ]
+    return sorted(scored, key=lambda hit: -hit.score)
 
 
 class CrossEncoderReranker:

@@ -137,11 +137,6 @@ def _finite(value: object) -> float | None:
     return None
 
 
-def _integer(value: object) -> int | None:
-    number = _finite(value)
-    return None if number is None else int(number)
-
-
 def read_metrics(path: Path, notes: list[str]) -> tuple[StepMetrics, ...]:
     """The lines of a `metrics.jsonl`, in order of step; what could not be read is added to `notes`."""
     if not path.is_file():
@@ -150,11 +145,11 @@ def read_metrics(path: Path, notes: list[str]) -> tuple[StepMetrics, ...]:
     latest: dict[tuple[int, str], StepMetrics] = {}
     repeated = 0
     for line in read_json_lines(path, notes):
-        step = _integer(line.row.get("step"))
-        if step is None:
+        found = _finite(line.row.get("step"))
+        if found is None:
             notes.append(f"{path.name} line {line.number} has no step and was left out")
             continue
-        kind = str(line.row.get("kind", files.TRAIN))
+        step, kind = int(found), str(line.row.get("kind", files.TRAIN))
         values = {
             name: _finite(value)
             for name, value in line.row.items()

@@ -1,4 +1,4 @@
 """The stage schedule, promotion rules and the progressive trainer mode.
 
-`schedule`, `settings`, `state`, `promotion`, `checkpoints` and `dataset` do not need verl.
+`schedule`, `state`, `promotion`, `checkpoints` and `dataset` do not need verl.
 """

@@ -142,11 +142,7 @@ class StageLoop(RecordedValidation):
     # ---- one step
 
     def _balance_batch(self, batch: Any, metrics: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Remove samples that must not train before verl pads and orders the batch."""
-        return super()._balance_batch(self._without_invalid(batch), metrics, *args, **kwargs)
-
-    def _without_invalid(self, batch: Any) -> Any:
-        """`batch` without the samples that must not train; records are kept of all."""
+        """Remove samples that must not train before verl pads and orders the batch; records are kept of all."""
         with marked_timer("bookkeeping", self.timing_raw):
             scored = ScoredBatch(batch)
         self._scored.append(scored)
@@ -159,7 +155,8 @@ class StageLoop(RecordedValidation):
             raise RuntimeError(
                 f"step {self.global_steps}: {wrong}; failures: {failure_summary(samples, lost)}"
             )
-        return batch.select_keys([key for key, kept in zip(batch.keys, trains, strict=True) if kept])
+        kept = batch.select_keys([key for key, trained in zip(batch.keys, trains, strict=True) if trained])
+        return super()._balance_batch(kept, metrics, *args, **kwargs)
 
     def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
         samples = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding")]
@@ -198,7 +195,10 @@ class StageLoop(RecordedValidation):
         metrics.update(step_metrics(samples, self._lost(len(samples), self.config.data.train_batch_size)))
         metrics.update(by_dataset(samples))
         self._remember(metrics, samples)
-        reason = self._reason_to_end()
+        if promotion_requested(self.run_folder.path, self.stage.name):
+            reason: str | None = "manual: medr3 promote"
+        else:
+            reason = decide(self.stage.until, self.state.stage_step, self.state.window)
         metrics.update(
             {
                 "stage/index": self.state.index,
@@ -225,11 +225,6 @@ class StageLoop(RecordedValidation):
         value = metric_value(metric, metrics, seen=metric == self.state.metric)
         if value is not None:
             self.state.remember(metric, value)
-
-    def _reason_to_end(self) -> str | None:
-        if promotion_requested(self.run_folder.path, self.stage.name):
-            return "manual: medr3 promote"
-        return decide(self.stage.until, self.state.stage_step, self.state.window)
 
     def _labels(self, kind: str) -> Labels:
         return Labels(self.global_steps, self.stage.name, self.state.stage_step, kind)

@@ -8,7 +8,6 @@ import pytest
 from chat_server import judge_of, verdict_text
 
 from medr3_plugin.errors import JudgeFailure
-from medr3_plugin.judge.base import AnswerJudge
 from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.judge.llm import MAX_ANSWER_CHARS
 from medr3_plugin.llm.stats import collected
@@ -18,7 +17,6 @@ CASE = {"question": "What is it?", "answers": ("Gout",), "options": None, "datas
 
 async def test_verdict(chat_server):
     judge = judge_of(chat_server)
-    assert isinstance(judge, AnswerJudge)
     verdict = await judge.verdict(answer="podagra", **CASE)
     assert (verdict.level, verdict.reason, verdict.source) == (2, "because", "openai:m")
 

@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 from chat_server import judge_of, verdict_text
@@ -203,27 +202,6 @@ async def test_a_failing_file(tmp_path, must_keep):
     else:
         assert await replies.once("k", ask) == REPLY
         assert replies.errors == 2
-    replies.close()
-
-
-async def test_files_of_before(tmp_path, caplog):
-    journal, cache = tmp_path / "journal", tmp_path / "cache"
-    with sqlite3.connect(journal) as connection:
-        connection.execute(
-            "CREATE TABLE call (key TEXT PRIMARY KEY, step TEXT, item TEXT, reply TEXT, prompt_tokens INTEGER, "
-            "completion_tokens INTEGER, created REAL)"
-        )
-        connection.execute("INSERT INTO call VALUES ('k', 'grade', 'q:1', 'paid', 7, 8, ?)", (time.time(),))
-    ask = Asked()
-    replies = ReplyStore(journal, must_keep=True)
-    assert await replies.once("k", ask) == Completion("paid", 7, 8)
-    replies.close()
-    with sqlite3.connect(cache) as connection:
-        connection.execute("CREATE TABLE verdict (key TEXT PRIMARY KEY, level INTEGER, reason TEXT)")
-        connection.execute("INSERT INTO verdict VALUES ('k', 2, 'planted')")
-    replies = ReplyStore(cache)
-    assert "cache" in caplog.text
-    assert await replies.once("k", ask) == REPLY
     replies.close()
 
 

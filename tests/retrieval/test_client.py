@@ -247,7 +247,9 @@ async def test_a_passing_fault_is_not_noticed(connect):
         assert len(server.requests) == 3
 
 
-async def test_an_endless_answer_is_cut_off(connect):
+async def test_an_endless_answer_is_cut_off(connect, monkeypatch):
+    monkeypatch.setattr("medr3_plugin.retrieval.client._MOST_BYTES", 1 << 20)
+
     async def endless(_, writer):
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         while not writer.is_closing():
@@ -255,7 +257,7 @@ async def test_an_endless_answer_is_cut_off(connect):
             await writer.drain()
 
     async with serving(endless) as server:
-        failure = await failure_of(connect(server.url, max_response_bytes=1 << 20))
+        failure = await failure_of(connect(server.url))
         assert failure.kind == "bad_response"
 
 

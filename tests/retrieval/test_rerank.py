@@ -7,7 +7,7 @@ from medr3_plugin.errors import UserError
 from medr3_plugin.records import Document, Hit
 from medr3_plugin.retrieval.engine import SearchOptions, open_index
 from medr3_plugin.retrieval.index.build import build_index
-from medr3_plugin.retrieval.rerank import CrossEncoderReranker, EvidencePrior
+from medr3_plugin.retrieval.rerank import CrossEncoderReranker, prefer_evidence
 
 
 def hits(*levels: int) -> list[Hit]:
@@ -23,20 +23,19 @@ def order(reordered) -> list[str]:
 
 def test_no_prior_changes_nothing():
     given = hits(1, 9, 5)
-    assert EvidencePrior(0).apply(given) == given
+    assert prefer_evidence(given, 0) == given
 
 
 def test_the_prior_by_hand():
     # 1/11 * 1, 1/12 * 1.5: the meta-analysis overtakes
-    prior = EvidencePrior(strength=0.5)
-    reordered = prior.apply(hits(1, 9))
+    reordered = prefer_evidence(hits(1, 9), 0.5)
     assert order(reordered) == ["1", "0"]
     assert [hit.score for hit in reordered] == pytest.approx([1.5 / 12, 1 / 11])
 
 
 def test_equal_levels_keep_their_order_and_a_far_rank_cannot_win():
-    assert order(EvidencePrior(1).apply(hits(3, 3, 3))) == ["0", "1", "2"]
-    assert order(EvidencePrior(1).apply(hits(*[1] * 30, 9)))[0] == "0"
+    assert order(prefer_evidence(hits(3, 3, 3), 1)) == ["0", "1", "2"]
+    assert order(prefer_evidence(hits(*[1] * 30, 9), 1))[0] == "0"
 
 
 def test_a_missing_reranker():

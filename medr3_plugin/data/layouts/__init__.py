@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from medr3_plugin.data.layouts import bioasq, generic, medmcqa, medxpertqa, mmlu, pubmedqa, rarearena
@@ -66,10 +67,16 @@ DATASETS: dict[str, Layout] = {
     ),
     "nejm": Layout(generic.parser("nejm"), "NEJM-style questions (generic layout)"),
     "rarearena_rds": Layout(
-        rarearena.parser("rarearena_rds"), "RareArena, screening", "THUMedInfo/RareArena", "RDS.json"
+        _each(partial(rarearena.parse, "rarearena_rds")),
+        "RareArena, screening",
+        "THUMedInfo/RareArena",
+        "RDS.json",
     ),
     "rarearena_rdc": Layout(
-        rarearena.parser("rarearena_rdc"), "RareArena, confirmation", "THUMedInfo/RareArena", "RDC.json"
+        _each(partial(rarearena.parse, "rarearena_rdc")),
+        "RareArena, confirmation",
+        "THUMedInfo/RareArena",
+        "RDC.json",
     ),
     "bioasq": Layout(_each(bioasq.parse), "BioASQ task b, yes/no and factoid"),
     "rare_disease": Layout(generic.parser("rare_disease"), "rare-disease cases (source 'hpo': generated)"),

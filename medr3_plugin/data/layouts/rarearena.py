@@ -10,7 +10,6 @@ HPO profile, `hpoa:ORPHA:<id>`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from medr3_plugin.data.questions.items import Item, require, stable_id
@@ -21,29 +20,22 @@ from medr3_plugin.rows.values import clean
 ASK = "Which rare disease does this patient most likely have?"
 
 
-def parser(dataset: str) -> Callable[[Sequence[RawRow]], Callable[[RawRow], Item]]:
-    """The layout for `rarearena_rds` or `rarearena_rdc`."""
-
+def parse(dataset: str, row: RawRow) -> Item:
+    """The item of a row of `rarearena_rds` or `rarearena_rdc`."""
+    data = row.data
     other = "RDS.json" if dataset == "rarearena_rdc" else "RDC.json"
-
-    def parse(row: RawRow) -> Item:
-        data = row.data
-        if other in Path(row.where).name:
-            raise RowSkipped(f"it is in {other}, the other task's file")
-        case = require(data, "case_report")
-        if dataset == "rarearena_rdc":
-            case = f"{case} {require(data, 'test_results')}"
-        answers = [require(data, "diagnosis"), clean(data.get("Orpha_name"))]
-        question = f"{case} {ASK}"
-        return Item(
-            id=stable_id(dataset, data.get("_id"), question),
-            dataset=dataset,
-            question=question,
-            answers=tuple(dict.fromkeys(filter(None, answers))),
-            gold_docs=tuple(
-                f"hpoa:ORPHA:{number}" for number in re.findall(r"\d+", clean(data.get("Orpha_id")))
-            ),
-            split=row.split or "test",
-        )
-
-    return lambda _: parse
+    if other in Path(row.where).name:
+        raise RowSkipped(f"it is in {other}, the other task's file")
+    case = require(data, "case_report")
+    if dataset == "rarearena_rdc":
+        case = f"{case} {require(data, 'test_results')}"
+    answers = [require(data, "diagnosis"), clean(data.get("Orpha_name"))]
+    question = f"{case} {ASK}"
+    return Item(
+        id=stable_id(dataset, data.get("_id"), question),
+        dataset=dataset,
+        question=question,
+        answers=tuple(dict.fromkeys(filter(None, answers))),
+        gold_docs=tuple(f"hpoa:ORPHA:{number}" for number in re.findall(r"\d+", clean(data.get("Orpha_id")))),
+        split=row.split or "test",
+    )

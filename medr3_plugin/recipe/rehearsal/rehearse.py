@@ -123,11 +123,12 @@ def verdict(prepared: Prepared) -> list[Line]:
     """Every line of the verdict; the rehearsal passed if none of them is `False`."""
     metrics = _lines(prepared.run_dir / METRICS)
     steps = [line for line in metrics if line.get("kind") == "train"]
+    validations = sum(line.get("kind") == "val" for line in metrics)
     samples = [t for t in _lines(prepared.run_dir / TRAJECTORIES) if t.get("kind") == "train"]
     return [
         _prompts(prepared),
         *_stages(prepared, steps),
-        _validation(metrics),
+        Line(validations > 0, "validation", f"{validations} times"),
         *_searches(samples),
         *_judge(prepared, metrics, samples),
         *_rewards(samples),
@@ -163,11 +164,6 @@ def _stages(prepared: Prepared, steps: list[dict[str, Any]]) -> Iterator[Line]:
     right = bool(resumed) and f"stage {expected}, step 1" in resumed[-1]
     place = resumed[-1].rpartition(": ")[2] if resumed else "not resumed"
     yield Line(whole and right, "kill and resume", f"{place}; {said}")
-
-
-def _validation(metrics: list[dict[str, Any]]) -> Line:
-    values = [line for line in metrics if line.get("kind") == "val"]
-    return Line(bool(values), "validation", f"{len(values)} times")
 
 
 def _searches(samples: list[dict[str, Any]]) -> Iterator[Line]:

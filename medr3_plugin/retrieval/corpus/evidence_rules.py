@@ -284,7 +284,7 @@ def classify(title: str, text: str) -> str | None:
     lowered = title.lower()
     for rule in _TITLE if _IN_TITLE.search(lowered) else ():
         if rule.matches(title, lowered):
-            animal = rule.kind in _CLINICAL and is_animal_or_laboratory(title, text)
+            animal = rule.kind in evidence_rules_zh.CLINICAL and is_animal_or_laboratory(title, text)
             return "animal_or_in_vitro" if animal else rule.kind
     if is_animal_or_laboratory(title, text):
         return "animal_or_in_vitro"
@@ -296,8 +296,3 @@ def classify(title: str, text: str) -> str | None:
         if rule.matches(text, lowered):
             return rule.kind
     return None
-
-
-_CLINICAL = frozenset(
-    {"rct", "non_randomised_trial", "cohort", "case_control", "cross_sectional", "case_report", "case_series"}
-)

@@ -67,9 +67,10 @@ _ANIMAL_OR_LABORATORY = re.compile(
     "大鼠|小鼠|家兔|新西兰兔|豚鼠|斑马鱼|比格犬|动物(?:实验|模型)|体外(?:实验|研究|培养)|细胞系|细胞株"
 )
 _PEOPLE = re.compile("患者|病人|患儿|受试者|志愿者|孕妇|儿童|老年人|参与者|病例")
-_CLINICAL = frozenset(
+CLINICAL = frozenset(
     ("rct", "non_randomised_trial", "cohort", "case_control", "cross_sectional", "case_report", "case_series")
 )
+"""Designs that are of people unless the text is about animals or the laboratory."""
 
 
 def is_chinese(text: str) -> bool:
@@ -84,7 +85,7 @@ def classify(title: str, text: str) -> str | None:
     laboratory = animals > len(_PEOPLE.findall(f"{title}。{text}"))
     for kind, pattern in _TITLE:
         if pattern.search(title):
-            return "animal_or_in_vitro" if laboratory and kind in _CLINICAL else kind
+            return "animal_or_in_vitro" if laboratory and kind in CLINICAL else kind
     if laboratory:
         return "animal_or_in_vitro"
     return next((kind for kind, pattern in _ABSTRACT if pattern.search(text)), None)

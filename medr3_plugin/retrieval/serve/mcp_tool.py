@@ -7,7 +7,6 @@ starts `medr3 serve --mcp --stdio` itself. Both go through the service's batcher
 # no `from __future__ import annotations`: the tool's annotations hold values of the function that defines it
 import asyncio
 import logging
-from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from pydantic import BaseModel, Field, ValidationError, create_model
@@ -21,7 +20,7 @@ from medr3_plugin.yaml_section import Section, mistake
 if TYPE_CHECKING:
     from mcp.server import MCPServer
     from starlette.routing import BaseRoute
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
     from medr3_plugin.retrieval.serve.service import RetrievalService
 
@@ -104,32 +103,28 @@ def build_server(service: "RetrievalService") -> "MCPServer[Any]":
 
 
 class HttpTool:
-    """The tool over HTTP, as a route of the service."""
+    """The tool over HTTP: an ASGI application behind the service's token and its limits of a body.
+
+    Attributes:
+        route: leads to it.
+        running: the context that it answers in.
+    """
 
     def __init__(self, service: "RetrievalService") -> None:
         from starlette.routing import Route
 
         self._service = service
-        self._server = build_server(service)
-        app = self._server.streamable_http_app(
+        server = build_server(service)
+        app = server.streamable_http_app(
             host=service.options.host, streamable_http_path=PATH, json_response=True, stateless_http=True
         )
         (route,) = (route for route in app.routes if isinstance(route, Route) and route.path == PATH)
-        self.route: BaseRoute = Route(PATH, _Guarded(service, route.app))
-
-    def running(self) -> AbstractAsyncContextManager[None]:
-        """What the route needs while it answers."""
-        return self._server.session_manager.run()
-
-
-class _Guarded:
-    """An ASGI application behind the service's token and its limits of a body."""
-
-    def __init__(self, service: "RetrievalService", app: "ASGIApp") -> None:
-        self._service = service
-        self._app = app
+        self._app = route.app
+        self.route: BaseRoute = Route(PATH, self)
+        self.running = server.session_manager.run
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        """Answer one request."""
         from starlette.requests import Request
         from starlette.responses import JSONResponse
 

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from medr3_plugin.retrieval.index.filters import Filters
 from medr3_plugin.yaml_section import Section, mistake
@@ -98,13 +98,13 @@ async def read_body(request: Request, limit: int, timeout_s: float) -> bytes:
         raise
 
 
-def openapi(title: str, version: str, request: type[BaseModel]) -> dict[str, Any]:
-    """The OpenAPI 3.1 document of a service that takes `request` at `/retrieve`, for `/docs`.
+def openapi(title: str, version: str) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of the service, for `/docs`.
 
     The routes parse their bodies themselves (see `service`), so FastAPI cannot derive this from them.
     """
     example = {"queries": ["statins in primary prevention"], "topk": 3, "return_scores": True}
-    schema = request.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema = RetrieveRequest.model_json_schema(ref_template="#/components/schemas/{model}")
     parts = {"schemas": schema.pop("$defs", {})}
     body = {"schema": schema, "example": example}
     result = {"type": "object", "properties": {"result": {"type": "array", "items": {"type": "array"}}}}

@@ -195,7 +195,7 @@ def create_app(options: ServiceOptions, open_engine: Callable[[], Engine] | None
         await asyncio.to_thread(service.batcher.close)
 
     app = FastAPI(title="medr3 retrieval", version=__version__, redoc_url=None, lifespan=lifespan)
-    app.openapi = lambda: openapi(app.title, app.version, RetrieveRequest)  # type: ignore[method-assign]
+    app.openapi = lambda: openapi(app.title, app.version)  # type: ignore[method-assign]
     app.state.service = service
 
     def reply(status: int, content: Any) -> Response:

@@ -23,6 +23,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
     """
     train, val = run.rows(TRAIN), run.rows(VALIDATION)
     seconds = [v for row in train if (v := row.values.get("time/step")) is not None]
+    invalid = [v for row in train if (v := row.values.get("invalid_share")) is not None]
     failures: dict[str, float] = defaultdict(float)
     for name, value in (item for row in train for item in row.values.items()):
         if name.startswith("failures/") and value:
@@ -36,7 +37,7 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "hit": _share(train, "search/hit_at_k"),
         "val_acc": _validations(val),
         "hours": sum(seconds) / 3600 if seconds else None,
-        "invalid": _mean([v for row in train if (v := row.values.get("invalid_share")) is not None]),
+        "invalid": sum(invalid) / len(invalid) if invalid else None,
         "failures": failures,
     }
 
@@ -138,7 +139,3 @@ def _interval(share: float, samples: float) -> dict[str, float]:
     middle = (share + z * z / (2 * samples)) / (1 + z * z / samples)
     half = z / (1 + z * z / samples) * (share * (1 - share) / samples + z * z / (4 * samples**2)) ** 0.5
     return {"low": max(0.0, middle - half), "high": min(1.0, middle + half), "samples": samples}
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
