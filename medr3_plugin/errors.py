@@ -27,13 +27,13 @@ def did_you_mean(name: object, known: Iterable[str], otherwise: str = "") -> str
     return f"; did you mean {close[0]}?" if close else otherwise
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str = "") -> str:
     """A number and its noun, in a message.
 
-    >>> counted(1, "document"), counted(1200, "document")
-    ('1 document', '1,200 documents')
+    >>> counted(1, "document"), counted(1200, "document"), counted(2, "process", "processes")
+    ('1 document', '1,200 documents', '2 processes')
     """
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def shown(value: object) -> str:

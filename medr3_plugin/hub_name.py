@@ -18,7 +18,9 @@ logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+(?::[\w.-]*)*", re.ASCII)
 _TIMEOUT_S = 5.0
-_FILES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md", ".yaml", ".yml")
+_FILES = (
+    ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md", ".xml", ".yaml", ".yml"
+)  # fmt: skip
 
 
 def is_hub_name(source: str | Path) -> bool:

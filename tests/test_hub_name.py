@@ -5,7 +5,8 @@ from types import ModuleType
 
 import pytest
 
-from medr3_plugin.hub_name import hub_or_cache
+from medr3_plugin.hub_name import hub_or_cache, is_hub_name
+from medr3_plugin.tables import SUFFIXES
 
 
 @pytest.fixture
@@ -42,3 +43,8 @@ def test_a_hub_that_answers_or_that_nobody_needs(constants, monkeypatch, httpser
     with hub_or_cache("owner/name"):
         pass
     assert "does not answer" not in caplog.text
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".txt", ".md", ".xml", ".ndjson.zst", ".xml.gz", ".JSONL"])
+def test_a_file_that_is_missing_is_no_hub_name(suffix):
+    assert not is_hub_name(f"data/mine{suffix}")

@@ -39,6 +39,10 @@ CREATE TABLE IF NOT EXISTS reply (
     seen REAL NOT NULL     -- when it was stored, or the claim last renewed
 ) WITHOUT ROWID
 """
+_OF_BEFORE = """
+INSERT OR IGNORE INTO reply (key, text, prompt_tokens, completion_tokens, seen)
+SELECT key, reply, prompt_tokens, completion_tokens, created FROM call
+"""
 _FIND = "SELECT text, prompt_tokens, completion_tokens, truncated FROM reply WHERE key = ?"
 _CLAIM = """
 INSERT INTO reply (key, owner, seen) VALUES (?1, ?2, ?3)
@@ -208,9 +212,14 @@ def _open(path: Path) -> sqlite3.Connection:
         _write_ahead(connection)
         # a reply lost in a power cut is asked for again
         connection.execute("PRAGMA synchronous=NORMAL")
+        tables = {
+            name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
         connection.execute(_TABLE)
         connection.execute(_FIND, ("",))
         connection.execute(_RELEASE, ("", ""))
+        if "call" in tables and "reply" not in tables:  # replies that were paid for
+            connection.execute(_OF_BEFORE)
     except sqlite3.Error:
         connection.close()
         raise

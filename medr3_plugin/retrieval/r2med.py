@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -126,21 +127,20 @@ def evaluate(
             bad_rows=bad_rows,
             notify=notify,
         )
-        searched = open_index(index, search)
-        known = {document.id for document in searched.store}
-        missing = {document for grades in benchmark.grades.values() for document in grades} - known
-        if missing:
-            notify(f"{benchmark.name}: {len(missing)} relevant documents are not in its corpus")
-        ids = list(benchmark.queries)
-        scores = []
-        for start in range(0, len(ids), _BATCH):
-            part = ids[start : start + _BATCH]
-            found = searched.search([benchmark.queries[query] for query in part], PLACES)
-            scores += [
-                ndcg(benchmark.grades[query], [(hit.document.id,) for hit in hits], PLACES)
-                for query, hits in zip(part, found, strict=True)
-            ]
-        searched.close()
+        with closing(open_index(index, search)) as searched:
+            known = {document.id for document in searched.store}
+            missing = {document for grades in benchmark.grades.values() for document in grades} - known
+            if missing:
+                notify(f"{benchmark.name}: {len(missing)} relevant documents are not in its corpus")
+            ids = list(benchmark.queries)
+            scores = []
+            for start in range(0, len(ids), _BATCH):
+                part = ids[start : start + _BATCH]
+                found = searched.search([benchmark.queries[query] for query in part], PLACES)
+                scores += [
+                    ndcg(benchmark.grades[query], [(hit.document.id,) for hit in hits], PLACES)
+                    for query, hits in zip(part, found, strict=True)
+                ]
         yield SetResult(benchmark.name, len(known), len(ids), statistics.fmean(scores))
 
 

@@ -49,7 +49,7 @@ def write_jsonl(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
     """
     written = 0
     with whole(path) as draft, draft.open("wb") as raw:
-        packed = path.suffix == ".gz"
+        packed = path.suffix.lower() == ".gz"
         opened: Any = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if packed else nullcontext(raw)
         with opened as file:
             for row in rows:

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from chat_server import judge_of, verdict_text
@@ -202,6 +203,19 @@ async def test_a_failing_file(tmp_path, must_keep):
     else:
         assert await replies.once("k", ask) == REPLY
         assert replies.errors == 2
+    replies.close()
+
+
+async def test_a_journal_of_before(tmp_path):
+    journal = tmp_path / "journal"
+    with sqlite3.connect(journal) as connection:
+        connection.execute(
+            "CREATE TABLE call (key TEXT PRIMARY KEY, step TEXT, item TEXT, reply TEXT, prompt_tokens INTEGER, "
+            "completion_tokens INTEGER, created REAL)"
+        )
+        connection.execute("INSERT INTO call VALUES ('k', 'grade', 'q:1', 'paid', 7, 8, ?)", (time.time(),))
+    replies = ReplyStore(journal, must_keep=True)
+    assert await replies.once("k", Asked()) == Completion("paid", 7, 8)
     replies.close()
 
 

@@ -38,8 +38,9 @@ def run_server(options: ServiceOptions, *, port: int, workers: int = 1) -> None:
         import uvicorn
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if options.host not in _LOCAL and not os.environ.get(options.token_env):
+        token = options.token_env or "--token-env"
         print(
-            f"warning: {options.host} is reachable from other machines and no token is set; set {options.token_env}",
+            f"warning: {options.host} is reachable from other machines and no token is set; set {token}",
             file=sys.stderr,
         )
     if options.index:
@@ -141,4 +142,5 @@ def listen(host: str, port: int) -> socket.socket:
 def _announce(listening: socket.socket, options: ServiceOptions) -> None:
     host, port = listening.getsockname()[:2]
     served = options.index or f"{options.uri} {options.collection}"
-    print(f"serving {served} at http://{host}:{port}", file=sys.stderr, flush=True)
+    address = f"[{host}]" if ":" in host else host
+    print(f"serving {served} at http://{address}:{port}", file=sys.stderr, flush=True)
