@@ -143,6 +143,20 @@ def test_threads_get_the_same_answers(index):
     assert all(answer == expected for answer in answers)
 
 
+def test_the_best_are_those_of_a_sort():
+    compiled = pytest.importorskip("medr3_plugin.retrieval.index.lexical_compiled", exc_type=ImportError)
+    random = np.random.default_rng(0)
+    for size in (1, 127, 128, 129, 600):  # around the blocks that are looked through at once
+        for count in (1, 7, 20):
+            scores = (random.integers(0, 8, size) * (random.random(size) < 0.5)).astype(np.float32)
+            scores[random.integers(0, size, 2)] = -3, np.inf  # of a damaged index
+            rows, values = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.float32)
+            found = compiled.best(scores, rows, values)
+            wanted = [row for row in np.argsort(-scores, kind="stable") if scores[row] > 0][:count]
+            np.testing.assert_array_equal(rows[:found], wanted)
+            np.testing.assert_array_equal(values[:found], scores[wanted])
+
+
 @pytest.mark.parametrize("count", [1, 7, 80, 400])
 def test_compiled_search_gives_the_same(tmp_path, count):
     pytest.importorskip("numba")
