@@ -61,7 +61,8 @@ class Use(NamedTuple):
         documents: how many define the abbreviation.
         share: of them, how many in this sense, 0 to 1.
         shortened: whether the query has the abbreviation, and not its long form.
-        plain: whether the query has it in small letters, so that it may be another word (all, aids).
+        word: what the query has, if it may be another word: small letters (all, aids) or a plural (loss is no LOSs);
+            else empty.
     """
 
     short: str
@@ -69,7 +70,7 @@ class Use(NamedTuple):
     documents: int
     share: float
     shortened: bool
-    plain: bool
+    word: str
 
 
 class Finder:
@@ -205,7 +206,7 @@ class Abbreviations:
         for short, documents, senses in json.loads(path.read_bytes()) if path.exists() else ():
             for count, forms in senses:
                 "".join(forms)  # texts
-                use = Use(short, forms[0], documents, count / documents, True, False)
+                use = Use(short, forms[0], documents, count / documents, True, "")
                 for name in (_units(short), _units(f"{short}s")):
                     self._put(name, use)
                 for form in forms if 2 * count >= documents else ():
@@ -252,6 +253,9 @@ class Abbreviations:
         for place, end in {tuple(written[place:end]): (place, end) for place, end in places}.values():
             another_word = end == place + 1 and words[place] in STOP_WORDS and not written[place].isupper()
             if not another_word and f"({written[place]}" not in query:
-                plain = len(_CAPITALS.findall("".join(written[place:end]))) < 2
-                for use in self._uses[" ".join(words[place:end])]:
-                    yield use._replace(plain=True) if plain and use.shortened else use
+                name, as_written = " ".join(words[place:end]), "".join(written[place:end])
+                plain = len(_CAPITALS.findall(as_written)) < 2
+                for use in self._uses[name]:
+                    # LOSs is a plural, LOSS is none
+                    plural = as_written.isupper() and name != _units(use.short)
+                    yield use._replace(word=name) if use.shortened and (plain or plural) else use

@@ -205,15 +205,20 @@ class LexicalIndex:
                 found[use.short, use.long] = new, weight
         return list(found.values())
 
+    def _rarest(self, name: str) -> list[int]:
+        """The rarest of a name's terms that stand anywhere; none if none does."""
+        numbers = [self._vocabulary[term] for term in terms(name) if term in self._vocabulary]
+        return sorted(numbers, key=self._frequency)[:1]
+
     def _other_form(self, use: Use) -> tuple[list[int], float]:
         """Term numbers of the form that a query does not have, and what they count for; none if its own is in use."""
-        known = self._vocabulary
-        written = terms(use.short.lower() if use.plain else use.short)
-        short = sorted((known[term] for term in written if term in known), key=self._frequency)[:1]
+        short = self._rarest(use.short.lower() if use.word else use.short)
         shorts = self._count(short)
-        another_word = not short or shorts > _OTHER_WORD * use.documents
+        another_word = (
+            not short or max(shorts, self._count(self._rarest(use.word))) > _OTHER_WORD * use.documents
+        )
         if another_word:
-            if use.plain or not use.shortened:
+            if use.word or not use.shortened:
                 return [], 0.0
             shorts = use.documents
         long = self._numbers(list(dict.fromkeys(terms(use.long))))

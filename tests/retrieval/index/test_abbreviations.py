@@ -121,6 +121,19 @@ def test_small_letters_that_are_another_word_are_not_expanded(tmp_path):
     assert expanded(index, "ALL in children")
 
 
+def test_a_word_that_looks_like_a_plural_is_not_expanded(tmp_path):
+    defining = ["length of stay (LOS) in the ward", "length of stay (LOS) of children"]
+    others = [f"hearing loss of cohort {number}" for number in range(40)]
+    build_lexical([*defining, *others], tmp_path)
+    index = LexicalIndex(tmp_path)
+    assert [expanded(index, query) for query in ("hearing loss", "HEARING LOSS", "Loss of hearing")] == [
+        [],
+        [],
+        [],
+    ]
+    assert all(expanded(index, query) for query in ("LOS in the ward", "los in the ward", "median LOSs"))
+
+
 def test_what_a_query_defines_itself_is_left_alone(tmp_path):
     build_lexical(["Fanconi anemia (FA) of adults"] * 2 + OTHERS, tmp_path)
     index = LexicalIndex(tmp_path)
