@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from medr3_plugin.errors import UserError
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.judge.base import AnswerJudge
 from medr3_plugin.knowledge.extract import EntityFinder, Extractor, LexiconExtractor
 from medr3_plugin.knowledge.phrases import PhraseFinder
@@ -13,7 +16,18 @@ from medr3_plugin.rewards.options import EncoderOptions, ExtractorOptions
 
 def entity_finder(options: ExtractorOptions) -> EntityFinder:
     """The vocabulary if one is configured, else phrases."""
-    return Vocabulary.load(*options.vocabularies) if options.vocabularies else PhraseFinder()
+    with _naming("extractor.vocabularies"):
+        return Vocabulary.load(*options.vocabularies) if options.vocabularies else PhraseFinder()
+
+
+@contextmanager
+def _naming(key: str) -> Iterator[None]:
+    try:
+        yield
+    except MissingExtra:  # names what is to be installed
+        raise
+    except UserError as error:
+        raise UserError(f"medr3.reward.{key}: {error}") from error
 
 
 def extractor(options: ExtractorOptions, finder: EntityFinder, judge: AnswerJudge | None) -> Extractor:
@@ -46,6 +60,7 @@ def sentence_encoder(options: EncoderOptions) -> tuple[SentenceEncoder | None, f
     from medr3_plugin.retrieval.index.encoder import Encoder, EncoderConfig
 
     # first: a wrong path has no c0 either
-    model = Encoder(EncoderConfig(path=options.path, device=options.device))
+    with _naming("encoder.path"):
+        model = Encoder(EncoderConfig(path=options.path, device=options.device))
     c0 = options.c0 if options.c0 is not None else c0_for(options.path)
     return SentenceEncoder(model, options.batch_size, options.window), c0

@@ -31,7 +31,7 @@ class Letters:
 
 def test_an_encoder_that_is_not_there_is_named_and_not_its_calibration(tmp_path):
     pytest.importorskip("sentence_transformers")
-    with pytest.raises(UserError, match="nothere"):
+    with pytest.raises(UserError, match=r"medr3\.reward\.encoder\.path: .*nothere"):
         sentence_encoder(EncoderOptions(path=str(tmp_path / "nothere")))
 
 

@@ -211,6 +211,7 @@ def test_config_file(tmp_path):
         ("encoder: 5", "medr3.reward.encoder"),
         ("stages: [joint]", "medr3.reward.stages"),
         ("extractor: {vocabularies: v.jsonl}", "medr3.reward.extractor.vocabularies"),
+        ("extractor: {vocabularies: [not/there.jsonl]}", "medr3.reward.extractor.vocabularies"),
         ("preset: paper\npreset: medr3", "reward.yaml: not yaml"),
     ],
 )
