@@ -33,14 +33,15 @@ _DENIAL = re.compile(
     r"\b(?:not(?! (?:only|just|merely|surpris|unexpected))|never|cannot|neither|hardly|false|untrue|wrong|incorrect|"
     r"mistaken|myths?|nonsense|misconception|(?<!no )(?<!without )(?<!beyond )doubt\w*|dismiss\w*|irrelevant|"
     r"reject\w*|refut\w*|disagree\w*|rul(?:e|es|ed|ing) out|exclud\w+|unlikely|fail(?:s|ed)? to|"
-    r"(?<!with )no (?!(?:other|doubt|wonder|question|matter|less|more|later|sooner)\b)|nothing to do with|"
-    r"(?:is|are|was|were|be|been) (?:without|absent)|(?:argu|speak|count)(?:e?s|ing|e)? against)\b|\A\W*nor\b|n['’]t\b"
+    r"(?<!with )no (?!(?:other|doubt|wonder|question|matter|less|more|later|sooner)\b)|"
+    r"(?:is|are|was|were|be|been) (?:without|absent)|none of|nothing(?! but\b)|"
+    r"(?:argu|speak|count|recommend|advis|counsel|caution|warn)(?:e?s|e?d|ing|e)? against)\b|\A\W*nor\b|n['’]t\b"
     r"|不(?![仅但断同良全足适孕育齐稳])|没有|并非|未(?!来)|否认|排除|错误|有误|毫无|并无|无[关效益需]|可能性[小低]|谣言|误区",
     re.IGNORECASE,
 )
 _MAY_DENY = Triggers(
-    "not n't n’t never neither hardly false untrue wrong incorrect mistaken myth nonsense misconception doubt dismiss "
-    "irrelevant reject refut disagree rul exclud unlikely fail nor without nothing absent against "
+    "not n't n’t never none neither hardly false untrue wrong incorrect mistaken myth nonsense misconception doubt "
+    "dismiss irrelevant reject refut disagree rul exclud unlikely fail nor without nothing absent against "
     "不 没有 并非 未 否认 排除 错误 有误 无 可能性 谣言 误区",
     "no ",
 )
@@ -68,7 +69,9 @@ _DENIED_COMPLEMENT = re.compile(
     r"(?P<by>[^,;:.!?]*\bthat\b)[^,;:.!?]*|(?P<by_chinese>(?<![^，。；])\s*(?:并非|不认为|不相信|不是说))[^，。；]*",
     re.IGNORECASE,
 )
-_ASIDE = re.compile(r" ?[(（]([^()（）]*)[)）]")
+_ASIDE = re.compile(
+    r" ?[(（]([^()（）]*)[)）]|,( (?:including|such as|namely|especially|for example) [^,;:.()]{1,80}),"
+)
 _VERB = re.compile(r"\b(?:is|are|was|were|be|has|have|had)\b|是|为|有", re.IGNORECASE)
 """Verbs too common to be content words: a clause with one is none of a list."""
 _SHORT = 9
@@ -197,12 +200,14 @@ def _asides_apart(sentence: str) -> tuple[str, ...]:
     asides: list[str] = []
 
     def taken_out(match: re.Match[str]) -> str:
-        if not content_words(match[1]):
-            return " " + match[1]
-        asides.append(match[1])
+        aside = match[1] if match[2] is None else match[2]
+        if not content_words(aside):
+            return " " + aside
+        asides.append(aside)
         return ""
 
-    rest = _ASIDE.sub(taken_out, sentence) if "(" in sentence or "（" in sentence else sentence
+    may_hold = "(" in sentence or "（" in sentence or sentence.count(",") > 1
+    rest = _ASIDE.sub(taken_out, sentence) if may_hold else sentence
     return rest, *asides
 
 

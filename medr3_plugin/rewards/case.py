@@ -37,6 +37,11 @@ class Case:
     failures: list[str] = field(default_factory=list)
     reasons: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def thoughts(self) -> list[OwnText]:
+        """The own words that count as reasoning; none where nothing is scored."""
+        return [piece for piece in self.own if piece.kind == "think" and self.scored]
+
     def failed(self, error: InfrastructureFailure) -> None:
         """Note a failure of the judge, the extractor or the encoder; the sample becomes invalid."""
         kind = f"{error.service}_{error.kind}"

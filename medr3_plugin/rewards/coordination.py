@@ -9,6 +9,8 @@ from medr3_plugin.knowledge.graph import Edge
 
 FEW = 2
 """Least number of edges or statements that a share is taken of: one alone is not a chain of reasoning."""
+MANY = 6
+"""Most statements that a share is taken of: who says more than the documents loses nothing."""
 
 
 def leading_to(edges: Collection[Edge], answers: Set[str]) -> list[Edge]:
@@ -43,8 +45,8 @@ def coordination(  # noqa: PLR0917 - what is measured on both sides
 
     If its statements contradict the relevant documents more often than they agree with them, the balance of the two
     (negative). Else the larger of two shares, each of `FEW` at least: of the edges that lead to the answer, those that
-    a relevant document supports, times that balance; of the statements, those that agree with one, less those that
-    contradict one.
+    a relevant document supports, times that balance; of the statements (of `MANY` at most), those that agree with one,
+    less those that contradict one.
 
     Args:
         edges: the model's own graph.
@@ -70,5 +72,5 @@ def coordination(  # noqa: PLR0917 - what is measured on both sides
     if written.contradicting > written.agreeing:
         return written.balance, supported
     of_edges = len(supported) / max(len(relevant), FEW) * written.balance
-    of_statements = (stated.agreeing - stated.contradicting) / max(statements, FEW)
-    return max(of_edges, of_statements), supported
+    of_statements = (stated.agreeing - stated.contradicting) / max(min(statements, MANY), FEW)
+    return max(of_edges, min(1.0, of_statements)), supported

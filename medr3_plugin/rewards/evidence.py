@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
 
-from medr3_plugin.knowledge.agreement import StatementIndex
+from medr3_plugin.knowledge.agreement import Fact, StatementIndex, stated
 from medr3_plugin.knowledge.extract import EntityFinder
+from medr3_plugin.knowledge.figures import Figures, figures_of
 from medr3_plugin.knowledge.graph import Edge
 from medr3_plugin.knowledge.statements import Statement, content_words, statements
 from medr3_plugin.knowledge.text import name_forms, prose, words
@@ -56,6 +57,11 @@ class TextView:
         # without a vocabulary an entity is a run of words, and a verb may be one of them
         known = (names for entity, names in self._names.items() if self._finder.knows(entity))
         return StatementIndex(statements(self._text), chain.from_iterable(known))
+
+    @cached_property
+    def figures(self) -> list[Figures]:
+        """see `knowledge.figures`"""
+        return figures_of(self._text)
 
     @cached_property
     def _names(self) -> dict[str, set[frozenset[str]]]:
@@ -130,6 +136,10 @@ class Evidence:
         return {}
 
     @cached_property
+    def _speaking(self) -> dict[Fact, frozenset[str]]:
+        return {}
+
+    @cached_property
     def _mentioning(self) -> dict[str, frozenset[str]]:
         return {}
 
@@ -169,6 +179,18 @@ class Evidence:
         """Ids of the documents that say so, in the edge's polarity."""
         head, polarity, tail = edge
         return self.stating(head, tail, denied=polarity == "-")
+
+    def speaking_of(self, fact: Fact) -> frozenset[str]:
+        """Ids of the documents with a statement of the fact in their own words: see `agreement.stated`."""
+        found = self._speaking.get(fact)
+        if found is None:
+            ids = [
+                id_
+                for id_, shown in self.documents.items()
+                if stated(shown.view.stated, [fact]).said.agreeing
+            ]
+            found = self._speaking[fact] = frozenset(ids)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

