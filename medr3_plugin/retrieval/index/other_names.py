@@ -59,6 +59,10 @@ apoe4|apoe epsilon4
 h influenzae|haemophilus influenzae
 hib|haemophilus type b
 2,3-bpg|2,3-dpg
+1st|first
+2nd|second
+3rd|third
+4th|fourth
 """.split("\n")
     if line
 ]

@@ -66,6 +66,7 @@ def found(folder, documents: list[str], query: str) -> list[str]:
         ("CA19.9", "CA 19-9 in serum", "CA 72-4 in serum"),
         ("CA15.3", "CA 15-3 in serum", "CA 19-9 in serum"),
         ("p53", "TP53 in cancer", "TP63 in cancer"),
+        ("2nd trimester", "bleeding in the second trimester", "bleeding in the first trimester"),
         ("EKG检查", "行ECG检查", "行EEG检查"),
         ("维他命D", "维生素D缺乏", "维生素A缺乏"),
         ("K+ 6.5", "potassium in serum", "sodium in serum"),
