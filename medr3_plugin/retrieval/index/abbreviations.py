@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from medr3_plugin.retrieval.index.analyser import STOP_WORDS, terms
 from medr3_plugin.retrieval.index.folding import GRAM_RUN, fold
+from medr3_plugin.retrieval.index.notation import ROMAN
 
 NAME = "abbreviations.json"
 """Beside the files of BM25: `[[abbreviation, documents that define it, [[documents, [long form, ...]], ...]], ...]`."""
@@ -49,6 +50,10 @@ _UNIT = re.compile("[a-zA-Z0-9]+|[\u3400-\u4dbf\u4e00-\u9fff]")
 """Names are compared by these: words, and Chinese characters."""
 _WORDS = "".join(c if c.isalnum() else " " for c in map(chr, range(128)))
 """As `_UNIT`, for ASCII."""
+_UNITS = frozenset({"bp", "hr", "kb", "pm"})
+_BEFORE_NUMERALS = frozenset(
+    {"type", "stage", "phase", "grade", "class", "group", "factor", "collagen", "category", "level"}
+)
 _HAN_END = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]{2,12}\\Z")
 
 
@@ -207,8 +212,9 @@ class Abbreviations:
             for count, forms in senses:
                 "".join(forms)  # texts
                 use = Use(short, forms[0], documents, count / documents, True, "")
-                for name in (_units(short), _units(f"{short}s")):
-                    self._put(name, use)
+                self._put(_units(short), use)
+                plural = _units(f"{short}s")
+                self._put(plural, use._replace(word=plural))
                 for form in forms if 2 * count >= documents else ():
                     if " " in (name := _units(form)):
                         self._put(name, use._replace(shortened=False))
@@ -244,18 +250,51 @@ class Abbreviations:
         words = query.lower().translate(_WORDS).split()
         first = [place for place, word in enumerate(words) if word in self._first]
         places = [(place, place + 1) for place in first if words[place] in self._uses]
+        behind = [*words[1:], ""]
         for place in first:
             following = self._reach.get(words[place])
-            if following and (most := following.get("".join(words[place + 1 : place + 2]))):
+            if following and (most := following.get(behind[place])):
                 ends = range(min(place + most, len(words)), place + 1, -1)
                 places += [(place, end) for end in ends if " ".join(words[place:end]) in self._uses][:1]
-        written = query.translate(_WORDS).split() if places else []
+        if not places:
+            return
+        written = query.translate(_WORDS).split()
+        around = {
+            inner: self._uses[" ".join(words[place:end])]
+            for place, end in places
+            for inner in range(place, end)
+            if end > place + 1
+        }
         for place, end in {tuple(written[place:end]): (place, end) for place, end in places}.values():
-            another_word = end == place + 1 and words[place] in STOP_WORDS and not written[place].isupper()
-            if not another_word and f"({written[place]}" not in query:
-                name, as_written = " ".join(words[place:end]), "".join(written[place:end])
-                plain = len(_CAPITALS.findall(as_written)) < 2
-                for use in self._uses[name]:
-                    # LOSs is a plural, LOSS is none
-                    plural = as_written.isupper() and name != _units(use.short)
-                    yield use._replace(word=name) if use.shortened and (plain or plural) else use
+            another = end == place + 1 and self._another(words, written, place, query)
+            if another or f"({written[place]}" in query:
+                continue
+            whole = around.get(place, ()) if end == place + 1 else ()
+            for use in self._read(" ".join(words[place:end]), "".join(written[place:end])):
+                # HT in 5-HT is no hormone therapy, but IL in IL-6 is interleukin
+                if not whole or any(use.long in longer.long for longer in whole):
+                    yield use
+
+    def _another(self, words: Sequence[str], written: Sequence[str], place: int, query: str) -> bool:
+        """Whether a word that could be an abbreviation is something else."""
+        word, before = words[place], words[place - 1] if place else ""
+        if word in STOP_WORDS and not written[place].isupper():
+            return True
+        if before.isdecimal():  # 24 hr, 5-HT
+            return word in _UNITS or f"{before}-{written[place]}" in query
+        if before in _BEFORE_NUMERALS and word.rstrip("abcde") in ROMAN:  # type IE is no endocarditis
+            return True
+        return word in ROMAN and word != "iv"
+
+    def _read(self, name: str, as_written: str) -> Iterator[Use]:
+        """What a name as it is written stands for: CTs are CT scans, CTS is a syndrome, Ras no plural of RA."""
+        uses = self._uses[name]
+        exact = [use for use in uses if not use.word]
+        plain = len(_CAPITALS.findall(as_written)) < 2
+        if len(exact) < len(uses) and as_written[-1] == "s" and not as_written[-2].islower():
+            yield from (use._replace(word="") for use in uses if use.word)
+        elif exact:
+            yield from (use._replace(word=name) if use.shortened and plain else use for use in exact)
+        elif as_written.islower() or as_written.isupper():
+            # another letter behind two makes another abbreviation (MIS, MRS) or word (das, hrs)
+            yield from (use for use in uses if len(use.short) > 2)

@@ -180,6 +180,8 @@ class LexicalIndex:
     def _rarer(self, own: list[int], other: list[int]) -> bool:
         """Whether documents with all terms of `own` are much rarer than those with all of `other`."""
         rare, often = self._count(own), self._together(other) if len(other) > 1 else self._count(other)
+        if not often:  # the parts of "shipments" stand somewhere, but nowhere together
+            return False
         return _RARER * rare <= often or (len(own) > 1 and _RARER * self._together(own) <= often)
 
     def _count(self, numbers: list[int]) -> int:

@@ -59,6 +59,10 @@ apoe4|apoe epsilon4
 h influenzae|haemophilus influenzae
 hib|haemophilus type b
 2,3-bpg|2,3-dpg
+1st|first
+2nd|second
+3rd|third
+4th|fourth
 """.split("\n")
     if line
 ]
@@ -106,13 +110,15 @@ _FIRST_WORDS = _NUMBERED | {name.partition(" ")[0] for name in _OTHERS}
 _BEFORE_STATUS = frozenset({"performance", "physical", "functional"})
 _ROMANS = {number: numeral for numeral, number in ROMAN.items()}
 _NUMBER = re.compile(
-    rf"(?:({'|'.join(sorted(ROMAN, key=len, reverse=True))})|g?(\d{{1,2}}))([a-d]\d?)?|[a-e]"
+    rf"(?:({'|'.join(sorted(ROMAN, key=len, reverse=True))})|g?(\d|1[0-3]))([a-d]\d?)?|[a-e]"
 )
 _SPLIT_PARTS = ("radio", "hydroxy", "immuno", "chemo", "hscrp", "hstn")
 _SPLIT = re.compile(
     r"(radio|hydroxy|immuno|chemo|hs(?=crp|tn))([a-z]{3,})|([a-z]{2,5})(\d{2,3})|([a-z]{3,}\d?)([a-z]\d{2,4}[a-z])"
 )
 _LONGEST_JOINED, _LONGEST_APART = 17, 40
+_ALONE = STOP_WORDS | frozenset("he she we you his her its our your can may has had all so".split())
+"""Words that the word behind them does not continue: "her pes planus" is not herpes."""
 _UMLAUT = re.compile("([aou])e(?=[b-df-hj-tv-z])")
 
 _WORDS = "".join(c if c.isalnum() else " " if c in " -" else "." for c in map(chr, range(128)))
@@ -120,7 +126,6 @@ _WORD = re.compile(r"[^\W_]+")
 _HYPHENED = re.compile(r"[^\W_]+(?:-[^\W_]+)+")
 
 _Others = Callable[[re.Match[str]], list[str]]
-_ANY_CASE = re.IGNORECASE
 _FACTOR = "xiii|xii|xi|x|ix|viii|vii|v|ii"
 _IONS = dict(
     pair.split(":")
@@ -139,20 +144,24 @@ _BOTH = {
 
 def _in_full(found: re.Match[str]) -> list[str]:
     """Vit. K, VitB12 and HepC."""
-    return [name + found[1] for name in _SHORT[found[0][:3].lower()]]
+    return [name + found[1] for name in _SHORT[found[0][:3]]]
 
 
 def _haemophilia(found: re.Match[str]) -> list[str]:
     """甲型血友病, A型血友病 and 血友病A."""
-    letter = (found[1] or found[2]).lower()
+    letter = found[1] or found[2]
     latin, stem = sorted((letter, _STEMS[letter]))
     return [f"血友病{latin}", f"血友病{stem}", f"{stem}型血友病", f"{latin}型血友病"]
 
 
-# TNF-a and GSK3b; TNF-α, TNF alpha and IL-1beta. In capitals, for hepatitis A has no alpha; IL1A is a gene's symbol
-_SUBUNIT = r"[A-Z](?<!\w[A-Z])[A-Z]{1,4}(?:-?\d{1,2})?"
-_LETTERED = re.compile(rf"({_SUBUNIT})-?([abgdk]|(?<=\d)[AB])(\d?)\b")
-_GREEK = re.compile(rf"({_SUBUNIT})[ -]?(α|[βß]|γ|δ|κ|alpha|beta|gamma|delta|kappa)[ -]?(\d?)\b")
+# TNF-a and GSK3b; TNF-α, TNF alpha and IL-1beta. In capitals, for hepatitis A has no alpha. IL1A is a gene's symbol,
+# but few such letters are Greek (IL17A, KDM5A), and no part of a class (GP IIb, CD11b) is
+_SUBUNIT = r"[A-Z](?<!\w[A-Z]){}[A-Z]{{1,4}}(?:-?\d{{1,2}})?"
+_GREEK_IN_SYMBOLS = r"(?:(?<=IL1|SK3)|(?<=IL-1|SK-3)|(?<=HIF1|HNF[14])|(?<=HIF-1|HNF-[14]))[AB]"
+_OF_A_CLASS = r"(?!(?<=C)D1|(?<=[IVX])[IVX]+-?[a-d])"
+_LETTERED = re.compile(rf"({_SUBUNIT.format(_OF_A_CLASS)})-?([abgdk]|{_GREEK_IN_SYMBOLS})(\d?)\b")
+_GREEK = re.compile(rf"({_SUBUNIT.format('')})[ -]?(α|[βß]|γ|δ|κ|alpha|beta|gamma|delta|kappa)[ -]?(\d?)\b")
+_TWO_CAPITALS = re.compile("[A-Z][A-Z]")
 _BEFORE_DIGITS = re.compile(r"(?<=[A-Z])(?=\d)")
 _GREEK_NAMES = {"a": "alpha", "b": "beta", "g": "gamma", "d": "delta", "k": "kappa"}
 _LATIN = {"α": "a", "β": "b", "ß": "b", "γ": "g", "δ": "d", "κ": "k"}
@@ -180,42 +189,48 @@ def lettered(query: str) -> list[str]:
 
 
 _Rule = tuple[str, re.Pattern[str], _Others]
-# what a query's lower case must hold before a pattern is tried, the pattern, the other names of what it finds
+# what a query's lower case must hold before a pattern is tried, the pattern, the other names of what it finds: in the
+# lower case, and of signs in the query as it is
 _OF_WORDS: tuple[_Rule, ...] = (
-    ("inhibitor", re.compile(r"\b([a-z\d/-]{3,}) inhibitors?\b", _ANY_CASE), lambda found: [f"{found[1]}i"]),
-    ("factor", re.compile(rf"\bfactor ({_FACTOR})(a?)\b", _ANY_CASE), lambda found: [f"f{found[1]}{found[2]}"]),
-    ("vit", re.compile(r"vit(?<![a-z]vit)\.? ?([a-ek]\d{0,2})(?![a-z\d])", _ANY_CASE), _in_full),
-    ("hep", re.compile(r"hep(?<![a-z]hep)\.? ?([a-e])(?![a-z\d])", _ANY_CASE), _in_full),
-    ("antigen", re.compile(r"hepatitis b (e|surface|core)[ -]antigen", _ANY_CASE),
-     lambda found: [f"hb{_ANTIGENS.get(found[1].lower(), 'e')}ag"]),
+    ("inhibitor", re.compile(r"\b([a-z\d/-]{3,}) inhibitors?\b"), lambda found: [f"{found[1]}i"]),
+    # FIX would be a word of its own
+    ("&", re.compile(r"\b[a-z]&[a-z]\b"), lambda found: [_BOTH.get(found[0], "")]),
+    ("factor", re.compile(rf"\bfactor (?!ix\b)({_FACTOR})(a?)\b"),
+     lambda found: [f"f{found[1]}{found[2]}"]),
+    ("vit", re.compile(r"vit(?<![a-z]vit)\.? ?([a-ek]\d{0,2})(?![a-z\d])"), _in_full),
+    ("hep", re.compile(r"hep(?<![a-z]hep)\.? ?([a-e])(?![a-z\d])"), _in_full),
+    ("antigen", re.compile(r"hepatitis b (e|surface|core)[ -]antigen"),
+     lambda found: [f"hb{_ANTIGENS.get(found[1], 'e')}ag"]),
+    # Ca 12.5 is calcium
+    ("ca", re.compile(r"ca(?<!\wca)[ -]?(?!12\.)(\d\d)[.-]?(\d)\b"),
+     lambda found: [f"ca {found[1]}-{found[2]}", f"ca{found[1]}{found[2]}"]),
 )  # fmt: skip
 _SIGN = re.compile("[0-9*+&/>]")
 _OF_SIGNS: tuple[_Rule, ...] = (
     ("*", re.compile(r"\b([A-Z]\w*)\*(\d\d):?(\d\d)\b"),
      lambda found: [f"{found[1]}*{found[2]}:{found[3]}", f"{found[1]}*{found[2]}{found[3]}"]),
     ("+", re.compile(r"\b(K|Na|Ca2?|Mg2|Li)\+"), lambda found: [_IONS[found[1].lower()]]),
-    ("&", re.compile(r"\b[A-Z]&[A-Z]\b", _ANY_CASE), lambda found: [_BOTH.get(found[0].lower(), "")]),
-    ("/", re.compile(r"\b([A-Z])/([A-Z])\b"), lambda found: [found[1] + found[2]]),
-    ("ca", re.compile(r"[Cc][Aa](?<!\w[Cc][Aa])[ -]?(\d\d)[.-]?(\d)\b"),
-     lambda found: [f"ca {found[1]}-{found[2]}", f"ca{found[1]}{found[2]}"]),
+    # not hepatitis B/C, influenza A/B
+    ("/", re.compile(r"\b(?:V/Q|U/A|N/V)\b"), lambda found: [found[0].replace("/", "")]),
     (">", re.compile(r"(?<!\d)(\d{2,5})([ACGT])>([ACGT])\b"), lambda found: [f"{found[2]}{found[1]}{found[3]}"]),
     # patterns that begin with a letter are found quickly, so what stands before it is looked at afterwards
     ("", re.compile(r"T(?<![^\Wpc]T)\d[a-d]?(?: ?N\d[a-c]?(?: ?M\d)?)?\b"),
      lambda found: _tumour(found.string[: found.start()][-1:].strip("( "), found[0])),
     ("4", re.compile(r"4(?<!\w4)([5-9])[, ]{0,2}([xX][xyXY]*)\b"),
-     lambda found: [f"4{found[1]}{joint}{found[2]}" for joint in ("", " ")]),
+     lambda found: [f"4{found[1]}{joint}{found[2]}" for joint in ("", " ")[: len(found[2])]]),
     ("", re.compile(r"[ACGT](?<!\w[ACGT])(\d{2,5})([ACGT])\b"),
      lambda found: [f"{found[1]}{found[0][0]}>{found[2]}"]),
-    ("00", re.compile(r"\b(\d{1,3})(\d00)\b"), lambda found: [f"{found[1]},{found[2]}"]),
+    # of 1,200, only 200 would be a term
+    ("00", re.compile(r"\b(\d{2,3})(\d00)\b"), lambda found: [f"{found[1]},{found[2]}"]),
 )  # fmt: skip
 _CHINESE: tuple[_Rule, ...] = (
-    ("因子", re.compile(r"第 ?([一二三四五六七八九十]+|\d+|[ivx]+) ?(?:凝血)?因子", _ANY_CASE),
-     lambda found: notations(f"因子{found[1].lower()}")),
-    ("因子", re.compile(r"因子 ?([一二三四五六七八九十]+|\d+|[ivx]+)", _ANY_CASE),
-     lambda found: notations(f"第{found[1].lower()}")),
-    ("型", re.compile("([甲乙丙丁戊a-e]) ?型", _ANY_CASE), lambda found: [f"{_STEMS[found[1].lower()]}型"]),
-    ("血友病", re.compile("([甲乙丙a-c]) ?型 ?血友病|血友病 ?([甲乙丙a-c])(?![a-z])", _ANY_CASE), _haemophilia),
-    ("链球菌", re.compile("([a-g]) ?[族组群]", _ANY_CASE), lambda found: [found[1] + group for group in "族组群"]),
+    ("因子", re.compile(r"第 ?([一二三四五六七八九十]+|\d+|[ivx]+) ?(?:凝血)?因子"),
+     lambda found: notations(f"因子{found[1]}")),
+    ("因子", re.compile(r"因子 ?([一二三四五六七八九十]+|\d+|[ivx]+)"),
+     lambda found: notations(f"第{found[1]}")),
+    ("型", re.compile("([甲乙丙丁戊a-e]) ?型"), lambda found: [f"{_STEMS[found[1]]}型"]),
+    ("血友病", re.compile("([甲乙丙a-c]) ?型 ?血友病|血友病 ?([甲乙丙a-c])(?![a-z])"), _haemophilia),
+    ("链球菌", re.compile("([a-g]) ?[族组群]"), lambda found: [found[1] + group for group in "族组群"]),
     ("维", re.compile("维(他命|生素) ?(.?)"), lambda found: [f"维{_VITAMIN[found[1]]}{found[2]}"]),
 )  # fmt: skip
 _CAPITALS = re.compile(
@@ -237,10 +252,13 @@ def other_names(query: str) -> tuple[list[tuple[str, Sequence[str]]], list[str]]
     if not _FIRST_WORDS.isdisjoint(words):
         found += _by_list([word for word in words if word != "."])
     if "-" in lowered:
-        found += _by_hyphen(lowered)
+        for word in lowered.split():
+            if "-" in word:
+                found += _by_hyphen(word)
     # in the query as it is: in a folded one, the name before a Greek letter has no capitals
-    for subunit in itertools.chain(_LETTERED.finditer(query), _GREEK.finditer(query)):
-        found += [(subunit[0], _terms(other)) for other in _written(*subunit.groups())[:-1]]
+    if _TWO_CAPITALS.search(query):
+        for subunit in itertools.chain(_LETTERED.finditer(query), _GREEK.finditer(query)):
+            found += [(subunit[0], _terms(other)) for other in _written(*subunit.groups())[:-1]]
     if text is not query:
         for word in _WORD.findall(query.lower()):
             if not word.isascii() and (german := word.translate(_GERMAN)) != word:
@@ -252,7 +270,11 @@ def joined(before: str, word: str) -> str:
     """The term of two words written as one; empty if they cannot be."""
     if len(before) + len(word) >= _LONGEST_JOINED or min(len(before), len(word)) < 2 or before[0].isdecimal():
         return ""
-    return "" if before in STOP_WORDS or word in STOP_WORDS else stem(before + word)  # "man is" is not "many"
+    if before in _ALONE or word in STOP_WORDS:  # "man is" is not "many"
+        return ""
+    term = stem(before + word)
+    # "man aged" is not "managed": the stem must hold both words
+    return term if len(term) >= len(before) + min(len(word), 3) else ""
 
 
 def of_word(word: str, known: Container[str]) -> Iterator[Sequence[str]]:
@@ -262,11 +284,13 @@ def of_word(word: str, known: Container[str]) -> Iterator[Sequence[str]]:
         yield [term for part in parts.groups() if part for term in _terms(part) or [part]]
     has_umlaut = len(word) > 5 and ("ae" in word or "oe" in word or "ue" in word)
     plain = _UMLAUT.sub(r"\1", word) if has_umlaut else word
-    if plain != word and stem(plain) in known:
-        yield (stem(plain),)
-    whole = 8 < len(word) <= _LONGEST_APART and word.isascii() and word.isalpha()
-    if whole and not begins and terms_of(word)[0][0] not in known:
-        yield from _apart(word, known)
+    whole = 8 < len(word) <= _LONGEST_APART and word.isascii() and word.isalpha() and not begins
+    # what documents have is no misspelt name: faeces are no faces, and what fuelled is not full
+    if (whole or plain != word) and terms_of(word)[0][0] not in known:
+        if plain != word and stem(plain) in known:
+            yield (stem(plain),)
+        if whole:
+            yield from _apart(word, known)
 
 
 def _apart(word: str, known: Container[str]) -> Iterator[Sequence[str]]:
@@ -284,13 +308,16 @@ def _by_list(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
             yield from _listed(" ".join(words[place:end]))
 
 
-def _by_hyphen(lowered: str) -> Iterator[tuple[str, Sequence[str]]]:
-    for word in _HYPHENED.findall(" ".join([word for word in lowered.split() if "-" in word])):
+@functools.lru_cache(maxsize=1 << 12)
+def _by_hyphen(words: str) -> Sequence[tuple[str, Sequence[str]]]:
+    found: list[tuple[str, Sequence[str]]] = []
+    for word in _HYPHENED.findall(words):
         parts = word.split("-")
         if len(parts) > 2:
-            yield word, [stem("".join(parts))]
+            found.append((word, [stem("".join(parts))]))
         for pair in itertools.pairwise(parts):
-            yield from _listed("-".join(pair))
+            found += _listed("-".join(pair))
+    return found
 
 
 _GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue"})
@@ -318,6 +345,8 @@ def _of_a_scale(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
     forms = [plain, f"{_ROMANS[digits]}{letter}" if digits in _ROMANS and letter else plain]
     if word == "rads":
         yield f"{before}-rads {number}", _terms(f"{before}rads {plain}")
+    elif word == "child" and number not in {"b", "c"}:
+        return  # a child, 2 years old
     elif word in _SCALES:
         others = [f"{name} {plain}" for name in _SCALES[word]] + [f"{word} {form}" for form in forms]
         yield from ((f"{word} {number}", _terms(other)) for other in others)
@@ -357,8 +386,11 @@ def _by_pattern(text: str, lowered: str) -> Iterator[tuple[str, str]]:
             else:  # MenACWY, siRNA
                 before = _WORD.findall(text, max(0, found.start() - _LONGEST_JOINED), found.start())[-1]
                 yield before + found[0], f"{before} {found[0]}"
-    rules = _OF_WORDS + _OF_SIGNS if _SIGN.search(text) else _OF_WORDS
-    for trigger, pattern, others in rules if text.isascii() else rules + _CHINESE:
-        if trigger in lowered:
-            for match in pattern.finditer(text):
-                yield from ((match[0], other) for other in others(match))
+    rules = [(lowered, _OF_WORDS if text.isascii() else _OF_WORDS + _CHINESE)]
+    if _SIGN.search(text):
+        rules.append((text, _OF_SIGNS))
+    for searched, some in rules:
+        for trigger, pattern, others in some:
+            if trigger in lowered:
+                for match in pattern.finditer(searched):
+                    yield from ((match[0], other) for other in others(match))

@@ -134,6 +134,71 @@ def test_a_word_that_looks_like_a_plural_is_not_expanded(tmp_path):
     assert all(expanded(index, query) for query in ("LOS in the ward", "los in the ward", "median LOSs"))
 
 
+@pytest.mark.parametrize(
+    ("query", "long"),
+    [
+        ("CTS", "carpal tunnel syndrome"),
+        ("cts surgery", "carpal tunnel syndrome"),
+        ("two CTs", "computed tomography"),
+        ("EDSS", "expanded disability status scale"),
+        ("two EDSs", "ehlers danlos syndrome"),
+        ("MIS-C", ""),
+        ("Ras", ""),
+        ("ras", ""),
+        ("MIs", "myocardial infarction"),
+        ("LOSS", "length of stay"),
+        ("Loss", ""),
+    ],
+)
+def test_a_plural_is_told_from_another_abbreviation(tmp_path, query, long):
+    kept(
+        tmp_path,
+        "carpal tunnel syndrome (CTS)",
+        "computed tomography (CT)",
+        "Ehlers-Danlos syndrome (EDS)",
+        "expanded disability status scale (EDSS)",
+        "myocardial infarction (MI)",
+        "rheumatoid arthritis (RA)",
+        "length of stay (LOS)",
+    )
+    uses = Abbreviations(tmp_path / NAME).of(query, query.lower().split())
+    assert [use.long for use in uses] == [long][: bool(long)]
+
+
+@pytest.mark.parametrize(
+    ("query", "long"),
+    [
+        ("HT in women", ["hormone therapy"]),
+        ("5-HT in women", ["5 hydroxytryptamine"]),
+        ("IL-6 in women", ["interleukin", "interleukin 6"]),
+        ("3-ASA in women", []),
+        ("ASA in women", ["american society of anesthesiologists"]),
+        ("within 24 hr", []),
+        ("HR for death", ["hazard ratio"]),
+        ("IV iron", ["intravenous"]),
+        ("phase IV", []),
+        ("angiotensin II", []),
+        ("neuropathy type IE", []),
+        ("IE in women", ["infective endocarditis"]),
+    ],
+)
+def test_a_part_of_another_name_or_number_is_no_abbreviation(tmp_path, query, long):
+    kept(
+        tmp_path,
+        "hormone therapy (HT)",
+        "5-hydroxytryptamine (5-HT)",
+        "interleukin (IL)",
+        "interleukin-6 (IL-6)",
+        "American society of anesthesiologists (ASA)",
+        "hazard ratio (HR)",
+        "intravenous (IV)",
+        "insulin independent (II)",
+        "infective endocarditis (IE)",
+    )
+    uses = Abbreviations(tmp_path / NAME).of(query, query.lower().replace("-", " ").split())
+    assert sorted(use.long for use in uses) == long
+
+
 def test_what_a_query_defines_itself_is_left_alone(tmp_path):
     build_lexical(["Fanconi anemia (FA) of adults"] * 2 + OTHERS, tmp_path)
     index = LexicalIndex(tmp_path)

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from medr3_plugin.retrieval.index.analyser import terms
 from medr3_plugin.retrieval.index.lexical import LexicalIndex
 from medr3_plugin.retrieval.index.lexical_build import build_lexical
 from medr3_plugin.retrieval.index.other_names import lettered, other_names
@@ -65,6 +66,7 @@ def found(folder, documents: list[str], query: str) -> list[str]:
         ("CA19.9", "CA 19-9 in serum", "CA 72-4 in serum"),
         ("CA15.3", "CA 15-3 in serum", "CA 19-9 in serum"),
         ("p53", "TP53 in cancer", "TP63 in cancer"),
+        ("2nd trimester", "bleeding in the second trimester", "bleeding in the first trimester"),
         ("EKG检查", "行ECG检查", "行EEG检查"),
         ("维他命D", "维生素D缺乏", "维生素A缺乏"),
         ("K+ 6.5", "potassium in serum", "sodium in serum"),
@@ -128,6 +130,37 @@ def test_another_name_is_found(tmp_path, query, expected, other):
 )
 def test_a_word_and_a_function_word_are_no_other_word(tmp_path, query, other):
     assert found(tmp_path, [other, "unrelated text"], query) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "other"),
+    [
+        ("can we rely on it", "adults who were seen"),
+        ("a man aged 40", "managed care"),
+        ("Usher syndrome type 1E", "diabetes type 1"),
+        ("her pes planus", "herpes zoster"),
+        ("so dium", "sodium"),
+        ("faeces in a bag", "the face of a child"),
+        ("what fuelled it", "full blood count"),
+        ("shipments", "a ship at sea | some ment"),
+        ("factor IX activity", "to fix a fracture"),
+        ("1200 mg of amiodarone", "200 beds"),
+        ("1000 mg of it", "50,000 units"),
+        ("a child 2 years old", "class 2 recommendation"),
+        ("aspirin ASA 81", "81 of a class of drugs"),
+        ("45X girls", "45 girls"),
+        ("Ca 12.5 mg/dl", "CA-125 in serum"),
+        ("hepatitis B/C", "BC was measured"),
+        ("IL17A in psoriasis", "IL-17 and interferon alpha"),
+        ("KDM5A", "KDM and 5-alpha reductase"),
+        ("CD11b cells", "CD-11 and beta"),
+    ],
+)
+def test_what_looks_alike_is_no_other_name(tmp_path, query, other):
+    build_lexical([*other.split(" | ") * 12, "faeces, not feces", "fuelled, not fueled"], tmp_path)
+    index = LexicalIndex(tmp_path)
+    added = {index._vocabulary[term] for term in terms(other) if term in index._vocabulary}
+    assert not added & set(index.other_terms(query)) - set(index.terms(query))
 
 
 def test_a_rarer_name_does_not_come_before_the_own_one(tmp_path):
