@@ -18,7 +18,9 @@ _PARTS = re.compile(
 )
 _NUMBER = re.compile(r"(?<![A-Za-z0-9_.])\d+(?:[.,]\d+)*")
 _OF_A_GROUP = re.compile(
-    r"[ %]{0,3}(?:[^\W\d]+ ){0,2}?(?:with|in|for|on|among|of|by|under|given|receiving|without|at|after|during)\b", re.IGNORECASE
+    r"[ %]{0,3}(?:[^\W\d]+ ){0,2}?"
+    r"(?:with|in|for|on|among|of|by|under|given|receiving|without|at|after|during)\b",
+    re.IGNORECASE,
 )
 _WITHOUT = re.compile(r"\b(?:without|not|no|none)\b|[未不无]", re.IGNORECASE)
 _MOST = 16

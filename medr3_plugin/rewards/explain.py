@@ -44,6 +44,7 @@ def of_reasoning(score: ReasoningScore, own: Graph, reference: Graph | None) -> 
         "reference_triples": len(reference.edges),
         "matched_triples": _listed(sorted(own.edges & reference.edges)),
         "matched_entities": sorted(own.entities & reference.entities)[:MAX_LISTED],
+        "matched_terms": sorted(score.shared)[:MAX_LISTED],
     }
 
 
@@ -179,6 +180,7 @@ def _reasoning(reasons: Mapping[str, Any]) -> list[str]:
         f"({reasons['own_triples']} own triples, {reasons['reference_triples']} of the reference)",
         _edges(reasons["matched_triples"], "in both graphs"),
         f"entities in both: {', '.join(reasons['matched_entities']) or 'none'}",
+        f"terms in both: {', '.join(reasons.get('matched_terms', ())) or 'none'}",
     ]
 
 

@@ -223,6 +223,7 @@ class Measure:
         A graph that is `given` speaks for itself.
         """
         said, asked = words
+        terms = self._terms(reference) - asked
         own = found if claims.own is claims.written else stated(claims.own, view.facts)
         if given:
             own, said = OfFacts(Said(), 0, 0, frozenset()), frozenset()
@@ -234,7 +235,8 @@ class Measure:
             own.speaking,
             len(claims.own.statements),
             found.said.plus(of_text),
-            term_overlap(said, self._terms(reference) - asked),
+            term_overlap(said, terms),
+            said & terms,
         )
 
     def _answer_entities(self, case: Case) -> set[str]:

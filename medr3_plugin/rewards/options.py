@@ -111,7 +111,7 @@ class ReasoningWeights(Weights):
     Attributes:
         logic: facts and paths shared with the reference's graph.
         semantic: similarity of the reasoning and the reference's text; needs `encoder.path`.
-        statistic: entities shared with the reference's graph.
+        statistic: entities or terms shared with the reference.
     """
 
     logic: NonNegative = 1.0

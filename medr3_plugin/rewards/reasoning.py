@@ -12,13 +12,18 @@ from medr3_plugin.rewards.options import ReasoningWeights
 
 @dataclass(frozen=True, slots=True)
 class ReasoningScore:
-    """S and its terms, all in [0, 1], and which reference they belong to (None without references)."""
+    """S and its terms, all in [0, 1], and which reference they belong to (None without references).
+
+    Attributes:
+        shared: the reference's terms that the model's statements have, see `term_overlap`.
+    """
 
     total: float = 0.0
     logic: float = 0.0
     semantic: float = 0.0
     statistic: float = 0.0
     reference: int | None = None
+    shared: frozenset[str] = frozenset()
 
 
 def centred(cosine: float, c0: float) -> float:
@@ -41,7 +46,7 @@ class Stated:
         stating: statements that state one, and `speaking` those that speak of one, whatever they say.
         statements: all of them.
         written: agreement of all that was written, copies included, with the reference's facts and text.
-        terms: see `term_overlap`.
+        terms: see `term_overlap`, and `shared` the terms that both have.
     """
 
     facts: Said
@@ -50,6 +55,7 @@ class Stated:
     statements: int
     written: Said
     terms: float = 0.0
+    shared: frozenset[str] = frozenset()
 
 
 NOTHING_STATED = Stated(Said(), 0, 0, 0, Said())
@@ -121,5 +127,5 @@ def best_reference(  # noqa: PLR0917 - one argument a term
         ) / total_weight
         total = mean * max(0.0, said.written.plus(evidence).balance)
         if best.reference is None or total > best.total:
-            best = ReasoningScore(total, logic, similarity, statistic, index)
+            best = ReasoningScore(total, logic, similarity, statistic, index, said.shared)
     return best
