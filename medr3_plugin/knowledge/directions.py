@@ -24,7 +24,7 @@ _DOWN_CHINESE = "缺乏|降低|下降|减[少低弱轻]|抑制|阻断|拮抗|收
 # what is said for a treatment, and against it: another matter than more and less
 _FOR = r"safe|superior|non-?inferior|better\b|benefi|effective|recommend|prefer|useful|suitab|appropriate"
 _AGAINST = (
-    r"inferior|worse\b|harm|unsafe|danger|contraindicat|avoid(?:ed)?\b|ineffective|useless|inappropriate"
+    r"inferior|worse\b|harm(?!less)|unsafe|danger|contraindicat|avoid(?:ed)?\b|ineffective|useless|inappropriate"
     r"|unsuitab"
 )
 _AS_BEFORE, _AS_BEFORE_CHINESE = (

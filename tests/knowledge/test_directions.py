@@ -30,6 +30,7 @@ def test_opposite(one, other):
         ("fidaxomicin is better", "fidaxomicin lowers recurrence"),  # worth, and an amount
         ("the drug is harmful", "the drug raises the risk"),
         ("normally raised", "raised"),
+        ("the drug is harmless", "the drug is safe"),
         ("absorption is normal", "absorption is unchanged"),
     ],
 )
