@@ -36,8 +36,8 @@ from medr3_plugin.rewards.reasoning import (
 )
 from medr3_plugin.rewards.retrieval import Facts, Relevant, find_relevant, retrieval_score
 
-_LIST = 6
-"""Members of a list that names everything: its words are no statement."""
+_LONGEST, _MEMBERS = 12, 6
+"""Content words of a statement whose words count, and members of its list: one with more names everything."""
 
 
 class _ReferenceView(NamedTuple):
@@ -190,7 +190,10 @@ class Measure:
             )
         given = case.sample.triples is not None
         thoughts = [
-            claim for piece in case.thoughts for claim in piece.stated if claim.text.count(",") < _LIST
+            claim
+            for piece in case.thoughts
+            for claim in piece.stated
+            if len(claim.words) <= _LONGEST and claim.text.count(",") < _MEMBERS
         ]
         said: frozenset[str] = frozenset().union(*(claim.words for claim in thoughts))
         asked = content_words(case.sample.question)

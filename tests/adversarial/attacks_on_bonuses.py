@@ -132,7 +132,7 @@ REASONING_ATTACKS = [
     ),
     _thought("both directions", " ".join(f"{a} causes {b}. {b} causes {a}." for a, _, b in _FACTS), 0.5),
     _thought("every edge from itself", " ".join(f"{a} causes {a}." for a in VOCABULARY), 0.34),
-    _thought("one list causes another", f"{', '.join(_NAMES)} cause {', '.join(VOCABULARY)}.", 0.25),
+    _thought("one list causes another", f"{', '.join(_NAMES)} cause {', '.join(VOCABULARY)}.", 0.26),
     _thought("a chain through the vocabulary", " causes ".join(VOCABULARY), 0.25),
     _thought(
         "honest facts among three hundred others",
