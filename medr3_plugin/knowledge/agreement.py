@@ -142,6 +142,17 @@ class StatementIndex:
         found = [self.statements[place] for place, shared in close.items() if shared == closest]
         return {other.denied != opposite(turns, directions(other.text)) for other in found}
 
+    def is_of_the_subject(self, words: frozenset[str]) -> bool:
+        """Whether words name what the text is about (its first statement, as a title) and something else it names.
+
+        In a profile ("Scurvy. Signs: gingivitis, ...") no clause has both, so "scurvy has gingivitis" is like none.
+        """
+        subject = self.statements[0].words if self.statements else frozenset()
+        if not subject or len(subject & words) < _MOST * len(subject):
+            return False
+        known = chain.from_iterable(map(self._names.__getitem__, words & self._names.keys()))
+        return any(name <= words and name.isdisjoint(subject) for name in known)
+
     def naming(self, *names: Iterable[frozenset[str]]) -> list[Statement]:
         """The statements that name each of several things: that hold all words of one of its `names`."""
         common: set[int] | None = None

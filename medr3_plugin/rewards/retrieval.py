@@ -221,7 +221,8 @@ def _used(
 ) -> dict[str, float]:
     """How far the model's words after them use the relevant documents, see `utilisation`.
 
-    A document is used if words after it agree with one of its statements, and half if they assert something of an
+    A document is used if words after it agree with one of its statements, or say of its subject something that it
+    names ("scurvy has gingivitis" of a profile), and half if they assert something of an
     entity that it brought: one that is neither in the question, the answer or the query nor was named or shown before.
     It is contradicted by what no other relevant document says.
     """
@@ -254,11 +255,21 @@ def _used(
                 contradicting = sum(not agreement([claim], others, false).agreeing for claim in denied)
                 agreeing = len(written) - len(denied)
                 brought = any(identity in evidence.mentioning(entity) for entity in asserted - known)
+                of_profile = any(
+                    view.is_of_the_subject(content_words(sentence)) and not denies(sentence)
+                    for i in later
+                    for sentence in sentences(own[i].text)
+                )
                 if contradicting and contradicting >= agreeing:
                     used[identity] = -1.0
-                elif agreeing and (
-                    nothing_copied
-                    or agreement((claim for i in later for claim in own[i].stated), [view], false).agreeing
+                elif of_profile or (
+                    agreeing
+                    and (
+                        nothing_copied
+                        or agreement(
+                            (claim for i in later for claim in own[i].stated), [view], false
+                        ).agreeing
+                    )
                 ):
                     used[identity] = 1.0
                 elif brought:
