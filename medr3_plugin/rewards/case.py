@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medr3_plugin.errors import InfrastructureFailure
 from medr3_plugin.knowledge.graph import Graph
@@ -11,6 +11,9 @@ from medr3_plugin.records import Sample
 from medr3_plugin.rewards.evidence import Evidence, OwnText
 from medr3_plugin.rewards.formula import Formula
 from medr3_plugin.trajectory import Trajectory
+
+if TYPE_CHECKING:
+    from medr3_plugin.rewards.judged import Judged
 
 
 @dataclass(slots=True)
@@ -21,6 +24,7 @@ class Case:
         scored: it was answered and not forged, so S, C and the answer term are measured.
         own: the model's own words, without what it copied; `reasoning` as one text.
         graph: the model's own triples.
+        judged: a judge's comparison of the reasoning with documents and references; None: rules compare them.
         failures: kinds of the failures that make the sample invalid.
         reasons: what `rewards.explain` puts into words.
     """
@@ -34,6 +38,7 @@ class Case:
     reasoning: str = ""
     own: list[OwnText] = field(default_factory=list)
     graph: Graph | None = None
+    judged: Judged | None = None
     failures: list[str] = field(default_factory=list)
     reasons: dict[str, Any] = field(default_factory=dict)
 

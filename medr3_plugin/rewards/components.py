@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from medr3_plugin.errors import MissingExtra, UserError
 from medr3_plugin.judge.base import AnswerJudge
@@ -11,7 +12,11 @@ from medr3_plugin.knowledge.extract import EntityFinder, Extractor, LexiconExtra
 from medr3_plugin.knowledge.phrases import PhraseFinder
 from medr3_plugin.knowledge.vocabulary import Vocabulary
 from medr3_plugin.rewards.encoder import SentenceEncoder, c0_for
-from medr3_plugin.rewards.options import EncoderOptions, ExtractorOptions
+from medr3_plugin.rewards.options import AgreementOptions, EncoderOptions, ExtractorOptions
+
+if TYPE_CHECKING:
+    from medr3_plugin.knowledge.judge_agreement import JudgeAgreement
+    from medr3_plugin.llm.json_reply import Chat
 
 
 def entity_finder(options: ExtractorOptions) -> EntityFinder:
@@ -38,14 +43,32 @@ def extractor(options: ExtractorOptions, finder: EntityFinder, judge: AnswerJudg
     """
     if options.kind == "lexicon":
         return LexiconExtractor(finder, options.max_triples)
-    from medr3_plugin.judge.llm import LLMJudge
     from medr3_plugin.knowledge.judge_extract import JudgeExtractor
+
+    return JudgeExtractor(_chat(judge, "extractor"), options.max_triples)
+
+
+def agreement_judge(options: AgreementOptions, judge: AnswerJudge | None) -> JudgeAgreement | None:
+    """The judge's model as reader; None where rules compare.
+
+    Raises:
+        UserError: it is configured without a judge model.
+    """
+    if options.kind == "rules":
+        return None
+    from medr3_plugin.knowledge.judge_agreement import JudgeAgreement
+
+    return JudgeAgreement(_chat(judge, "agreement"))
+
+
+def _chat(judge: AnswerJudge | None, section: str) -> Chat:
+    from medr3_plugin.judge.llm import LLMJudge
 
     if not isinstance(judge, LLMJudge):
         raise UserError(
-            "medr3.reward.extractor.kind: judge needs medr3.reward.judge of kind openai or router"
+            f"medr3.reward.{section}.kind: judge needs medr3.reward.judge of kind openai or router"
         )
-    return JudgeExtractor(judge.chat, options.max_triples)
+    return judge.chat
 
 
 def sentence_encoder(options: EncoderOptions) -> tuple[SentenceEncoder | None, float]:

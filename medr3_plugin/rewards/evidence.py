@@ -131,6 +131,10 @@ class Evidence:
     failures: tuple[str, ...]
     finder: EntityFinder
 
+    def came(self, identity: str) -> int:
+        """Where in the trajectory the search that first showed a document ends."""
+        return next(turn.offset for turn in self.turns if identity in turn.shown)
+
     @cached_property
     def _stating(self) -> dict[tuple[tuple[str, ...], bool], frozenset[str]]:
         return {}
@@ -199,6 +203,8 @@ class OwnText:
 
     Attributes:
         text: without what was copied.
+        start: in characters of the trajectory.
+        whole: with what was copied.
         stated: statements of `text`; none of an answer, which is judged separately.
         written: statements of all that was written: who quotes a document to deny it denies it.
     """
@@ -206,6 +212,7 @@ class OwnText:
     kind: str
     text: str
     start: int
+    whole: str
     stated: tuple[Statement, ...] = ()
     written: tuple[Statement, ...] = ()
 
@@ -230,7 +237,7 @@ def collect(
             shown = [hit.document for hit in search.hits if hit.document.id in shown_ids]
             for document in shown:
                 if document.id not in documents:
-                    documents[document.id] = ShownDocument(document, view(_full_text(document)))
+                    documents[document.id] = ShownDocument(document, view(full_text(document)))
             returned = tuple(hit.document.id for hit in search.hits)
             turns.append(Turn(returned, tuple(document.id for document in shown), offset, search.query))
     failures = tuple(search.failure or "unknown" for search in searches if search.outcome == "failed")
@@ -256,12 +263,12 @@ def own_texts(trajectory: Trajectory, question: TextView, evidence: Evidence) ->
     pieces = []
     for span, text in spans:
         if span.kind == "answer":  # judged separately
-            pieces.append(OwnText(span.kind, text, span.start))
+            pieces.append(OwnText(span.kind, text, span.start, text))
         else:
             kept = next(own)
             written = tuple(statements(text))
             stated = written if kept == text else tuple(statements(kept))
-            pieces.append(OwnText(span.kind, kept, span.start, stated, written))
+            pieces.append(OwnText(span.kind, kept, span.start, text, stated, written))
     return pieces, "\n".join(piece.text for piece in pieces if piece.kind == "think")
 
 
@@ -294,7 +301,8 @@ def _offsets(searches: Sequence[SearchTurn], trajectory: Trajectory) -> list[int
     return offsets
 
 
-def _full_text(document: Document) -> str:
+def full_text(document: Document) -> str:
+    """Title and text."""
     if document.title and not document.text.startswith(document.title):
         return f"{document.title}. {document.text}"
     return document.text

@@ -57,9 +57,9 @@ def of_retrieval(relevant: Relevant, score: RetrievalScore) -> dict[str, Any]:
     }
 
 
-def of_coordination(supported: Sequence[Edge]) -> dict[str, Any]:
-    """The triples on the way to the answer that a document supports."""
-    return {"supported": _listed(supported)}
+def of_coordination(supported: Sequence[Edge], contradicting: Sequence[str]) -> dict[str, Any]:
+    """The triples on the way to the answer that a document supports; what contradicts a document or a known fact."""
+    return {"supported": _listed(supported), "contradicting": list(contradicting[:MAX_LISTED])}
 
 
 def of_paper(
@@ -115,7 +115,7 @@ def in_words(record: Mapping[str, float], reasons: Mapping[str, Any]) -> dict[st
     elif "reasoning" in reasons:
         words["reasoning"] = _reasoning(reasons["reasoning"])
         words["retrieval"] = [_retrieval(reasons["retrieval"]) if record["searches"] else "no search"]
-        words["coordination"] = [_edges(reasons["coordination"]["supported"], "supported by a document")]
+        words["coordination"] = _coordination(reasons["coordination"])
     return words
 
 
@@ -189,6 +189,12 @@ def _retrieval(reasons: Mapping[str, Any]) -> str:
         f"coverage of {reasons['coverage_of'].replace('_', ' ')}; "
         f"relevant: {', '.join(reasons['relevant']) or 'none'}; used: {', '.join(reasons['used']) or 'none'}"
     )
+
+
+def _coordination(reasons: Mapping[str, Any]) -> list[str]:
+    against = reasons.get("contradicting", ())
+    said = [f"contradicts what is known or was found: {'; '.join(against)}"] if against else []
+    return [_edges(reasons["supported"], "supported by a document"), *said]
 
 
 def _edges(edges: Sequence[Sequence[str]], what: str) -> str:

@@ -86,6 +86,13 @@ class Formula:
             return self.index < STAGE_INDEX["joint"]
         return any(self.weights.reasoning) or any(self.weights.coordination)
 
+    @property
+    def compares(self) -> bool:
+        """Whether it counts where the reasoning agrees with documents and references, and where it contradicts them."""
+        if self.is_paper or self.is_authors:
+            return False
+        return any(map(any, (self.weights.reasoning, self.weights.retrieval, self.weights.coordination)))
+
 
 class NoFormula(UserError):
     """A preset has no formula for a stage."""

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from medr3_plugin.knowledge.agreement import (
-    Fact,
-    OfFacts,
-    Said,
-    StatementIndex,
-    agreement,
-    enough,
-    fact,
-    stated,
-)
+from medr3_plugin.knowledge.agreement import Fact, OfFacts, Said, fact
 from medr3_plugin.knowledge.extract import EntityFinder
-from medr3_plugin.knowledge.figures import misquoting
 from medr3_plugin.knowledge.graph import Edge, Graph
-from medr3_plugin.knowledge.statements import Statement, content_words
+from medr3_plugin.knowledge.statements import content_words
 from medr3_plugin.records import Reference, Triple
 from medr3_plugin.rewards import explain, paper
 from medr3_plugin.rewards.case import Case
+from medr3_plugin.rewards.claims import Claims, OfReference, by_judge, by_rules
 from medr3_plugin.rewards.coordination import coordination
 from medr3_plugin.rewards.evidence import TextView
 from medr3_plugin.rewards.gold import in_words
@@ -57,55 +48,6 @@ class _ReferenceView(NamedTuple):
         return cls(Graph(triples, finder.normalise), facts, retrieved)
 
 
-class _Claims(NamedTuple):
-    """The statements of a case's thoughts that are long enough to be compared.
-
-    Attributes:
-        own: without what was copied.
-        written: all of them.
-        of_facts: what `written` says of each reference's facts.
-        false: those of `written` that deny a fact of a reference.
-        evidence: what `written` agrees with and contradicts in the relevant documents.
-        use: the same of the own ones after the first relevant document: what was said before cannot rest on it.
-    """
-
-    own: StatementIndex
-    written: StatementIndex
-    of_facts: list[OfFacts]
-    false: frozenset[Statement]
-    evidence: Said
-    use: Said
-
-    @classmethod
-    def of(cls, case: Case, relevant: Relevant, references: Sequence[_ReferenceView]) -> _Claims:
-        thoughts = case.thoughts
-        turns = [turn for turn in case.evidence.turns if not set(turn.shown).isdisjoint(relevant.documents)]
-        came = min((turn.offset for turn in turns), default=0)
-        own = _comparable(claim for piece in thoughts for claim in piece.stated)
-        written = _comparable(claim for piece in thoughts for claim in piece.written)
-        after = _comparable(claim for piece in thoughts if piece.start >= came for claim in piece.stated)
-        documents = [case.evidence.documents[identity].view.stated for identity in relevant.documents]
-        index = StatementIndex(written)
-        of_facts = [stated(index, reference.facts) for reference in references]
-        figures = [case.evidence.documents[identity].view.figures for identity in relevant.documents]
-        swapped = (misquoting(piece.written, piece.text, figures) for piece in thoughts)
-        false = frozenset().union(*(found.denying for found in of_facts), *swapped)
-        shown = bool(documents)
-        evidence = agreement(written, documents, false, anywhere=shown)
-        return cls(
-            index if own == written else StatementIndex(own),
-            index,
-            of_facts,
-            false,
-            evidence,
-            evidence if after == written else agreement(after, documents, false, anywhere=shown),
-        )
-
-
-def _comparable(claims: Iterable[Statement]) -> list[Statement]:
-    return [claim for claim in dict.fromkeys(claims) if len(claim.words) >= enough(claim)]
-
-
 class Measure:
     """Measures cases. References and documents come back with every rollout of a prompt, so they are remembered.
 
@@ -131,25 +73,20 @@ class Measure:
             return
         references = [self._reference(reference.triples) for reference in case.sample.references]
         known = [Facts(reference.graph.edges, reference.retrieved) for reference in references]
-        relevant = find_relevant(case.sample, case.evidence, known, self._finder)
-        claims = _Claims.of(case, relevant, references)
-        reasoning = self._reasoning(case, case.graph, references, cosines, claims)
-        retrieval = retrieval_score(
-            case.evidence,
-            relevant,
-            [self.view(case.sample.question), self.view(_answer_in_words(case))],
-            case.own,
-            finder=self._finder,
-            weights=case.formula.options.retrieval,
-            false=claims.false,
+        judged = case.judged
+        relevant = find_relevant(
+            case.sample, case.evidence, known, self._finder, judged.stated_by if judged else None
         )
+        claims = self._claims(case, relevant, references)
+        reasoning = self._reasoning(case, case.graph, references, cosines, claims)
+        retrieval = retrieval_score(case.evidence, relevant, claims.used, case.formula.options.retrieval)
         value, supported = coordination(
             case.graph.edges,
             self._answer_entities(case),
             lambda edge: not case.evidence.stating_edge(edge).isdisjoint(relevant.documents),
             claims.use,
             claims.evidence,
-            len(claims.own.statements),
+            claims.statements,
         )
         case.record.update(
             reasoning=reasoning.total,
@@ -171,7 +108,15 @@ class Measure:
         best = None if reasoning.reference is None else references[reasoning.reference].graph
         case.reasons["reasoning"] = explain.of_reasoning(reasoning, case.graph, best)
         case.reasons["retrieval"] = explain.of_retrieval(relevant, retrieval)
-        case.reasons["coordination"] = explain.of_coordination(supported)
+        case.reasons["coordination"] = explain.of_coordination(supported, claims.contradicting)
+
+    def _claims(self, case: Case, relevant: Relevant, references: Sequence[_ReferenceView]) -> Claims:
+        facts = [reference.facts for reference in references]
+        if case.judged is not None:
+            return by_judge(case, relevant, facts, case.judged)
+        texts = [self.view(one.text) if one.text else None for one in case.sample.references]
+        given = [self.view(case.sample.question), self.view(_answer_in_words(case))]
+        return by_rules(case, relevant, facts, texts, given, self._finder)
 
     def _reasoning(
         self,
@@ -179,7 +124,7 @@ class Measure:
         graph: Graph,
         references: Sequence[_ReferenceView],
         cosines: Sequence[float],
-        claims: _Claims,
+        claims: Claims,
     ) -> ReasoningScore:
         graphs = [reference.graph for reference in references]
         options = case.formula.options.reasoning
@@ -202,10 +147,8 @@ class Measure:
             graphs,
             [centred(cosine, self._c0) for cosine in cosines],
             [
-                self._stated(claims, found, view, reference, (said - asked, asked), given=given)
-                for found, view, reference in zip(
-                    claims.of_facts, references, case.sample.references, strict=True
-                )
+                self._stated(found, claims.statements, reference, (said - asked, asked), given=given)
+                for found, reference in zip(claims.references, case.sample.references, strict=True)
             ],
             claims.evidence,
             options,
@@ -213,31 +156,28 @@ class Measure:
 
     def _stated(
         self,
-        claims: _Claims,
-        found: OfFacts,
-        view: _ReferenceView,
+        found: OfReference,
+        statements: int,
         reference: Reference,
         words: tuple[frozenset[str], frozenset[str]],
         *,
         given: bool,
     ) -> Stated:
-        """The statements against one reference, `words` those of them and of the question.
+        """The model's `statements` (their number) against one reference, `words` those of them and of the question.
 
         A graph that is `given` speaks for itself.
         """
         said, asked = words
         terms = self._terms(reference) - asked
-        own = found if claims.own is claims.written else stated(claims.own, view.facts)
+        own = found.own
         if given:
             own, said = OfFacts(Said(), 0, 0, frozenset()), frozenset()
-        texts = [self.view(reference.text).stated] if reference.text else []
-        of_text = agreement(claims.written.statements, texts, claims.false)
         return Stated(
             own.said,
             own.stating,
             own.speaking,
-            len(claims.own.statements),
-            found.said.plus(of_text),
+            statements,
+            found.written,
             term_overlap(said, terms),
             said & terms,
         )

@@ -248,6 +248,17 @@ class ExtractorOptions(Section):
     max_triples: Annotated[int, Field(gt=0)] = 400
 
 
+class AgreementOptions(Section):
+    """Who finds out where the reasoning agrees with its documents and references, and where it contradicts them.
+
+    Attributes:
+        kind: `rules` (words and polarity of clauses) or `judge` (one request to the judge's model per trajectory),
+            which also hears what is said in other words.
+    """
+
+    kind: Literal["rules", "judge"] = "rules"
+
+
 class EncoderOptions(Section):
     """The sentence encoder of the semantic term; off without `path`.
 
@@ -273,19 +284,22 @@ class RewardOptions(StageOptions):
     """The whole section: what applies to every stage, and what differs in a stage.
 
     Attributes:
-        stages: stage name -> keys of this section that differ there, except judge, extractor and encoder.
+        stages: stage name -> keys of this section that differ there, except judge, extractor, agreement and
+            encoder.
         judge: decides answers that no rule can decide.
         extractor: where the model's triples come from.
+        agreement: who compares the reasoning with documents and references.
         encoder: the sentence encoder of the semantic term.
     """
 
     stages: Mapping[str, Any] = Field(default_factory=dict)
     judge: Mapping[str, Any] = Field(default_factory=dict)
     extractor: ExtractorOptions = ExtractorOptions()
+    agreement: AgreementOptions = AgreementOptions()
     encoder: EncoderOptions = EncoderOptions()
 
 
-_NOT_PER_STAGE = ("stages", "judge", "extractor", "encoder")
+_NOT_PER_STAGE = ("stages", "judge", "extractor", "agreement", "encoder")
 
 
 class _Stages(BaseModel):

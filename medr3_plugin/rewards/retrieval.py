@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from medr3_plugin.knowledge.agreement import Fact, agreement, compared
@@ -133,7 +133,11 @@ class Facts:
 
 
 def find_relevant(
-    sample: Sample, evidence: Evidence, references: Sequence[Facts], finder: EntityFinder
+    sample: Sample,
+    evidence: Evidence,
+    references: Sequence[Facts],
+    finder: EntityFinder,
+    judged: Callable[[Fact], frozenset[str]] | None = None,
 ) -> Relevant:
     """The relevant documents among those shown.
 
@@ -146,6 +150,7 @@ def find_relevant(
     Args:
         references: the facts of each.
         finder: gives the entities' canonical forms.
+        judged: ids of the documents that state a fact, where a judge said so; else words decide.
     """
     documents = evidence.documents
     if sample.gold_docs:
@@ -162,7 +167,11 @@ def find_relevant(
             stated = {
                 edge: ids
                 for edge, in_words in facts.retrieved.items()
-                if (ids := evidence.stating_edge(edge).union(*map(evidence.speaking_of, in_words)))
+                if (
+                    ids := frozenset().union(*map(judged, in_words))
+                    if judged
+                    else evidence.stating_edge(edge).union(*map(evidence.speaking_of, in_words))
+                )
             }
             share = coverage(facts.retrieved, stated)
             if share > best.coverage and (
@@ -179,26 +188,16 @@ def find_relevant(
 
 
 def retrieval_score(
-    evidence: Evidence,
-    relevant: Relevant,
-    given: Sequence[TextView],
-    own: Sequence[OwnText],
-    *,
-    finder: EntityFinder,
-    weights: RetrievalWeights,
-    false: Set[Statement] = frozenset(),
+    evidence: Evidence, relevant: Relevant, used: Mapping[str, float], weights: RetrievalWeights
 ) -> RetrievalScore:
     """Measure T; all zero without a relevant document.
 
     Args:
-        given: the question and the model's answer: naming what they name uses no document.
-        own: the model's own words, see `evidence.own_texts`.
-        false: statements of it that deny a known fact: they use no document.
+        used: use of the relevant documents, see `use_of_documents`.
     """
     if not relevant.documents:
         return RetrievalScore()
     documents = evidence.documents
-    used = _used(evidence, relevant.documents, given, own, finder=finder, false=false)
     parts = {
         "quality": quality([documents[identity].document.evidence_level for identity in relevant.documents]),
         "coverage": relevant.coverage,
@@ -210,7 +209,7 @@ def retrieval_score(
     return RetrievalScore(max(0.0, total), **parts, used=tuple(id_ for id_, use in used.items() if use > 0))
 
 
-def _used(
+def use_of_documents(
     evidence: Evidence,
     relevant: Sequence[str],
     given: Sequence[TextView],
@@ -219,13 +218,21 @@ def _used(
     finder: EntityFinder,
     false: Set[Statement],
 ) -> dict[str, float]:
-    """How far the model's words after them use the relevant documents, see `utilisation`.
+    """How far the model's words after them use the relevant documents, by id, see `utilisation`.
 
     A document is used if words after it agree with one of its statements, or say of its subject something that it
     names ("scurvy has gingivitis" of a profile), and half if they assert something of an
     entity that it brought: one that is neither in the question, the answer or the query nor was named or shown before.
     It is contradicted by what no other relevant document says.
+
+    Args:
+        relevant: ids of the relevant documents.
+        given: the question and the model's answer: naming what they name uses no document.
+        own: the model's own words, see `evidence.own_texts`.
+        false: statements of it that deny a known fact: they use no document.
     """
+    if not relevant:
+        return {}
     own = [piece for piece in own if piece.kind != "answer"]
     entities = [_entities(piece.text, finder) for piece in own]
     known = {

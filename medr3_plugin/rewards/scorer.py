@@ -20,9 +20,10 @@ from medr3_plugin.judge.base import RIGHT, AnswerJudge, Verdict
 from medr3_plugin.judge.factory import make_judge
 from medr3_plugin.knowledge.extract import EntityFinder, Extractor
 from medr3_plugin.knowledge.graph import Graph
+from medr3_plugin.knowledge.judge_agreement import JudgeAgreement
 from medr3_plugin.knowledge.vocabulary import Vocabulary
 from medr3_plugin.records import Sample, ScoredSample, Triple
-from medr3_plugin.rewards import components, paper
+from medr3_plugin.rewards import components, judged, paper
 from medr3_plugin.rewards import explain as reasons
 from medr3_plugin.rewards import record as reward_record
 from medr3_plugin.rewards.case import Case
@@ -60,6 +61,7 @@ class Scorer:
         judge: decides on answers that no rule decides; None counts them as wrong.
         extractor: takes the model's triples from its reasoning.
         finder: finds entities in documents and questions.
+        comparer: compares the reasoning with documents and references; None leaves that to rules.
         encoder: for the semantic term; None leaves the term at 0.
         c0: the encoder's cosine of unrelated texts.
     """
@@ -71,6 +73,7 @@ class Scorer:
         judge: AnswerJudge | None,
         extractor: Extractor,
         finder: EntityFinder,
+        comparer: JudgeAgreement | None = None,
         encoder: SentenceEncoder | None = None,
         c0: float = 0.0,
     ) -> None:
@@ -78,6 +81,7 @@ class Scorer:
         self._judge = judge
         self._extractor = extractor
         self._finder = finder
+        self._comparer = comparer
         self._names = finder if isinstance(finder, Vocabulary) else None
         self._encoder = encoder
         self._measure = Measure(finder, c0)
@@ -93,7 +97,7 @@ class Scorer:
         """
         cases: list[Case] = []
         verdicts: list[asyncio.Future[Verdict | None]] = []
-        extractions: list[asyncio.Future[None]] = []
+        asked: list[asyncio.Future[None]] = []
         try:
             for sample in samples:
                 cases.append(self._open(sample))
@@ -102,12 +106,14 @@ class Scorer:
             for case in cases:
                 self._read(case)
                 if self._extractor.remote:
-                    extractions.append(asyncio.ensure_future(self._extract(case)))
+                    asked.append(asyncio.ensure_future(self._extract(case)))
                 else:
                     await self._extract(case)
+                if self._comparer is not None:
+                    asked.append(asyncio.ensure_future(self._compare(case, self._comparer)))
                 await asyncio.sleep(0)  # let the judge's answers in
             similarities = asyncio.gather(*(self._semantic(case) for case in cases))
-            await asyncio.gather(*extractions)
+            await asyncio.gather(*asked)
             for case, similarity in zip(cases, await similarities, strict=True):
                 self._measure(case, similarity)
                 await asyncio.sleep(0)
@@ -115,8 +121,8 @@ class Scorer:
         finally:
             for verdict in verdicts:
                 verdict.cancel()
-            for extraction in extractions:
-                extraction.cancel()
+            for request in asked:
+                request.cancel()
 
     def _open(self, sample: Sample) -> Case:
         """Parse, and everything that follows from the form alone."""
@@ -175,6 +181,14 @@ class Scorer:
                 except JudgeFailure as error:
                     case.failed(error)
         case.graph = Graph(triples, self._finder.normalise)
+
+    async def _compare(self, case: Case, comparer: JudgeAgreement) -> None:
+        """What a judge says of the reasoning, where the stage's formula uses that."""
+        if case.scored and case.formula.compares:
+            try:
+                case.judged = await judged.ask(comparer, case)
+            except JudgeFailure as error:
+                case.failed(error)
 
     async def _semantic(self, case: Case) -> list[float]:
         """Cosine with each reference's text, as the encoder gives it.
@@ -249,6 +263,7 @@ def build_scorer(options: Mapping[str, Any]) -> Scorer:
         judge=judge,
         extractor=components.extractor(parsed.extractor, finder, judge),
         finder=finder,
+        comparer=components.agreement_judge(parsed.agreement, judge),
         encoder=encoder,
         c0=c0,
     )

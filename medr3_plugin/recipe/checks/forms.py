@@ -42,7 +42,7 @@ _SECTIONS = (
     "medr3.retrieval",
     "medr3.retrieval.search",
     "medr3.reward",
-    *(f"medr3.reward.{name}" for name in ("judge", "encoder", "extractor", "penalties")),
+    *(f"medr3.reward.{name}" for name in ("judge", "encoder", "extractor", "agreement", "penalties")),
     "medr3.reward.penalties.overlong",
 )
 """Sections of ours that are read in several places, each by a validator of its own in one."""

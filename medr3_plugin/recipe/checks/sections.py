@@ -26,7 +26,7 @@ def sections(config: Any) -> Iterator[Finding]:
     from medr3_plugin.judge.factory import make_judge
     from medr3_plugin.knowledge.phrases import PhraseFinder
     from medr3_plugin.retrieval.backend import BackendOptions
-    from medr3_plugin.rewards.components import extractor
+    from medr3_plugin.rewards.components import agreement_judge, extractor
     from medr3_plugin.rewards.formula import formula
     from medr3_plugin.rewards.options import read_options, reward_options, stage_options
     from medr3_plugin.rewards.record import KEYS
@@ -45,7 +45,9 @@ def sections(config: Any) -> Iterator[Finding]:
             for stage in ours.get("stages") or ():
                 formula(stage["name"], stage_options(options, stage["name"]))
         if (options.get("judge") or {}).get("kind") != "router":  # verl gives the router its address later
-            extractor(read.extractor, PhraseFinder(), make_judge(options.get("judge")))
+            judge = make_judge(options.get("judge"))
+            extractor(read.extractor, PhraseFinder(), judge)
+            agreement_judge(read.agreement, judge)
 
     def retrieval() -> None:
         if ours.get("retrieval"):

@@ -63,15 +63,16 @@ def write_vocabulary(folder: Path) -> Path:
 
 
 class _Judge(BaseHTTPRequestHandler):
-    """Says "partly right" to whatever it is asked, as an OpenAI-compatible server would."""
+    """Says "partly right" to every answer, as an OpenAI-compatible server would, and finds nothing in every text."""
 
     def do_GET(self) -> None:
         self._reply({"object": "list", "data": [{"id": "stand-in", "object": "model"}]})
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        verdict = json.dumps({"reason": "stand-in judge", "extracted_diagnosis": "", "score": 1})
-        message = {"role": "assistant", "content": verdict}
+        verdict = {"reason": "stand-in judge", "extracted_diagnosis": "", "score": 1}
+        reply = verdict | {"triples": [], "documents": []}  # of the extractor, and of who compares texts
+        message = {"role": "assistant", "content": json.dumps(reply)}
         self._reply(
             {
                 "id": "1",
