@@ -101,7 +101,7 @@ def by_rules(  # noqa: PLR0917 - what is compared with what
 
 
 def by_judge(case: Case, relevant: Relevant, facts: Sequence[Sequence[Fact]], judged: Judged) -> Claims:
-    """By what a judge said of the sentences."""
+    """By what a judge said of the sentences. Use of a document is the balance of what agrees and what contradicts."""
     came = _came(case, relevant)
     own = judged.own()
     documents = [judged.documents[identity] for identity in relevant.documents]
@@ -123,11 +123,9 @@ def by_judge(case: Case, relevant: Relevant, facts: Sequence[Sequence[Fact]], ju
     for identity, sides in zip(relevant.documents, documents, strict=True):
         later = judged.later(case.evidence.came(identity))
         others = frozenset[int]().union(*(other.agreeing for other in documents if other is not sides))
-        opposing, in_favour = sides.contradicting & later - others, sides.agreeing & later
-        if opposing and len(opposing) >= len(in_favour):
-            used[identity] = -1.0
-        elif in_favour & own:
-            used[identity] = 1.0
+        opposing, in_favour = sides.contradicting & later - others, sides.agreeing & later & own
+        if opposing or in_favour:
+            used[identity] = Said(len(in_favour), len(opposing)).balance
     return Claims(
         len(own),
         references,

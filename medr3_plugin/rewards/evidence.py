@@ -59,6 +59,11 @@ class TextView:
         return StatementIndex(statements(self._text), chain.from_iterable(known))
 
     @cached_property
+    def content(self) -> frozenset[str]:
+        """its content words"""
+        return content_words(self._text)
+
+    @cached_property
     def figures(self) -> list[Figures]:
         """see `knowledge.figures`"""
         return figures_of(self._text)

@@ -12,7 +12,7 @@ from medr3_plugin.knowledge.statements import Statement, content_words, denies
 from medr3_plugin.knowledge.text import sentences
 from medr3_plugin.records import Sample, canonical_id, gold_found
 from medr3_plugin.retrieval.corpus.evidence import HIGHEST
-from medr3_plugin.rewards.evidence import Evidence, OwnText, TextView
+from medr3_plugin.rewards.evidence import Evidence, OwnText, ShownDocument, TextView
 from medr3_plugin.rewards.gold import gold_names
 from medr3_plugin.rewards.options import RetrievalWeights
 
@@ -40,6 +40,8 @@ def coverage(needed: Collection[object], found: Collection[object]) -> float:
 
 NAMED = 0.5
 """Use of a document of which only an entity is named, where that of one whose statements are restated is 1."""
+SHARED = 0.25
+"""Smallest share of a reference's terms (those from retrieval and not in the question) in a document that has them."""
 
 
 def utilisation(relevant: Collection[str], used: Mapping[str, float]) -> float:
@@ -119,6 +121,13 @@ class Facts:
     all: frozenset[Edge]
     retrieved: Mapping[Edge, Sequence[Fact]]
 
+    @property
+    def terms(self) -> frozenset[str]:
+        """The content words of those taken from retrieval."""
+        return frozenset().union(
+            *(one.head | one.tail | one.how for in_words in self.retrieved.values() for one in in_words)
+        )
+
     def leading_to(self, answer: Set[str]) -> Set[Edge]:
         """The facts that are joined, by others or directly, to an entity that shares a word with the answer.
 
@@ -162,6 +171,9 @@ def find_relevant(
     stating_it = frozenset().union(*(evidence.stating(finder.normalise(name)) for name in names))
     if any(facts.retrieved for facts in references):
         of_names = list(map(content_words, names))
+        on_topic = stating_it or any(
+            shown.view.speaks_of(name) for shown in documents.values() for name in of_names
+        )
         best = Relevant("references")
         for facts in references:
             stated = {
@@ -175,16 +187,32 @@ def find_relevant(
             }
             share = coverage(facts.retrieved, stated)
             if share > best.coverage and (
-                stating_it
-                or facts.leading_to(frozenset().union(*of_names)) & stated.keys()
-                or any(shown.view.speaks_of(name) for shown in documents.values() for name in of_names)
+                on_topic or facts.leading_to(frozenset().union(*of_names)) & stated.keys()
             ):
                 ids = frozenset().union(*stated.values())
                 best = Relevant("references", share, tuple(filter(ids.__contains__, documents)))
+        if not best.documents and on_topic and not judged:
+            return _by_terms(sample, documents, references)
         return best
     if names:
         return Relevant("answer", float(bool(stating_it)), tuple(filter(stating_it.__contains__, documents)))
     return Relevant()
+
+
+def _by_terms(
+    sample: Sample, documents: Mapping[str, ShownDocument], references: Sequence[Facts]
+) -> Relevant:
+    """The documents that speak of what a reference took from retrieval, in whatever words: they share its terms."""
+    asked = content_words(sample.question)
+    best = Relevant("references")
+    for facts in references:
+        terms = facts.terms - asked
+        shared = {id_: shown.view.content & terms for id_, shown in documents.items()}
+        close = {id_: words for id_, words in shared.items() if len(words) >= max(1.0, SHARED * len(terms))}
+        share = coverage(terms, frozenset().union(*close.values()))
+        if share > best.coverage:
+            best = Relevant("references", share, tuple(close))
+    return best
 
 
 def retrieval_score(

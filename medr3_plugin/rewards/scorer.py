@@ -81,7 +81,7 @@ class Scorer:
         self._judge = judge
         self._extractor = extractor
         self._finder = finder
-        self._comparer = comparer
+        self.comparer = comparer
         self._names = finder if isinstance(finder, Vocabulary) else None
         self._encoder = encoder
         self._measure = Measure(finder, c0)
@@ -109,8 +109,8 @@ class Scorer:
                     asked.append(asyncio.ensure_future(self._extract(case)))
                 else:
                     await self._extract(case)
-                if self._comparer is not None:
-                    asked.append(asyncio.ensure_future(self._compare(case, self._comparer)))
+                if self.comparer is not None:
+                    asked.append(asyncio.ensure_future(self._compare(case, self.comparer)))
                 await asyncio.sleep(0)  # let the judge's answers in
             similarities = asyncio.gather(*(self._semantic(case) for case in cases))
             await asyncio.gather(*asked)

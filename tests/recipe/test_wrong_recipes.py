@@ -134,6 +134,8 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
             "belongs under medr3.stages[].until",
         ),
         ({"medr3.reward.extractor.kind": "judge"}, "medr3.reward.extractor.kind", "of kind openai or router"),
+        ({"medr3.reward.agreement.kind": "judge"}, "medr3.reward.agreement.kind", "of kind openai or router"),
+        ({"medr3.reward.agreement.kind": "llm"}, "medr3.reward.agreement.kind", "judge"),
         ({"medr3.topk": 3}, "medr3.topk", "belongs under medr3.environment"),
         ({"medr3.reward.base_url": "http://h/v1"}, "reward.base_url", "belongs under medr3.reward.judge"),
         ({"medr3.stags": []}, "medr3.stags", "did you mean stages"),
