@@ -22,7 +22,7 @@ with documents like abstracts and reasoning in a model's own words, abbreviation
 F an irrelevant search, then good reasoning, G good documents ignored, H a part used, J weak evidence used, K a second
 search that refines the first. The rules were improved with the fifth and the sixth; agreement is lower on all three.
 `graded/eighth.jsonl` is by a fourth such author, ten questions, two in Chinese, kinds A to E; the reference's facts,
-too, are in other words than the documents'. `test_graded_by_judge` has the same sets with a judge that compares the texts.
+too, are in other words than the documents'. `test_graded_by_judge` has most sets with a judge that compares the texts.
 """
 
 from __future__ import annotations
