@@ -56,7 +56,7 @@ class LLMJudge:
         self.chat = chat
         self._source = source
         self._replies = replies or ReplyStore(None)
-        self._special_tokens = frozenset(special_tokens)
+        self.special_tokens = frozenset(special_tokens)
 
     async def verdict(
         self,
@@ -79,7 +79,7 @@ class LLMJudge:
             answers=answers,
             options=options,
             rare_disease=is_rare_disease(dataset),
-            special_tokens=self._special_tokens,
+            special_tokens=self.special_tokens,
         )
         repair = "score" not in answer.casefold()  # a student may also plant a verdict in words
         chat = self.chat

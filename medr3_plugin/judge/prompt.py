@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from string import Template
 
-from medr3_plugin.llm.control_tokens import fence, neutralise_control_tokens
+from medr3_plugin.llm.control_tokens import as_data, fence
 from medr3_plugin.llm.prompt_file import prompt
 from medr3_plugin.text import fold, has_cjk, plain
 
@@ -51,19 +51,14 @@ def messages(
     """
     language = "zh" if has_cjk(question) or has_cjk(answers[0]) else "en"
     rubric, case = ("rare_disease", "rare_case") if rare_disease else ("answer", "case")
-
-    def as_data(text: str) -> str:
-        text = neutralise_control_tokens(text)
-        return neutralise_control_tokens(text, special_tokens) if special_tokens else text
-
-    answer = as_data(plain(answer))
+    answer = as_data(plain(answer), special_tokens)
     gold = {fold(name) for name in answers}
     texts = [str(text) for text in (options or {}).values() if text is not None and text != ""]
     distractors = [text for text in texts if fold(text) not in gold]
     user = Template(prompt(PROMPTS / f"{case}.{language}.txt")).substitute(
-        question=as_data(_shortened(question)),
-        answers=as_data(_bullets(answers[:MAX_ALIASES])),
-        distractors=as_data(_bullets(distractors)) if distractors else "-",
+        question=as_data(_shortened(question), special_tokens),
+        answers=as_data(_bullets(answers[:MAX_ALIASES]), special_tokens),
+        distractors=as_data(_bullets(distractors), special_tokens) if distractors else "-",
         answer=answer,
         mark=fence(answer),
     )

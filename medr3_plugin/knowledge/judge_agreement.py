@@ -6,20 +6,20 @@ reasoning, the documents and the facts of the references, and neither the questi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
-from medr3_plugin.llm.control_tokens import fence, neutralise_control_tokens
+from medr3_plugin.llm.control_tokens import as_data, fence
 from medr3_plugin.llm.json_reply import Chat, ask_json
 from medr3_plugin.llm.prompt_file import prompt
 from medr3_plugin.text import has_cjk
 
 PROMPTS = Path(__file__).parent / "prompts"
-MAX_SENTENCES, MAX_DOCUMENTS, MAX_FACTS = 100, 20, 60
-"""Longer lists are cut: what a judge can keep apart. Sentences that it is not shown agree with nothing."""
+MAX_SENTENCES, MAX_DOCUMENTS, MAX_FACTS = 300, 20, 60
+"""Longer lists are cut, that of the sentences in the middle; what a judge is not shown agrees with nothing."""
 MAX_CHARS = 4_000
 """Characters of a document or a sentence that are shown."""
 _MAX_TOKENS = 4096
@@ -89,10 +89,12 @@ class JudgeAgreement:
 
     Args:
         chat: the client of the server.
+        special_tokens: control tokens of the model's tokenizer, if known; the usual kinds are neutralised anyway.
     """
 
-    def __init__(self, chat: Chat) -> None:
+    def __init__(self, chat: Chat, special_tokens: Collection[str] = ()) -> None:
         self._chat = chat
+        self._special_tokens = special_tokens
 
     async def acompare(
         self, sentences: Sequence[str], documents: Sequence[str], facts: Sequence[str]
@@ -106,7 +108,7 @@ class JudgeAgreement:
         """
         reply = _Reply(documents=[])
         if sentences and (documents or facts):
-            asked = messages(sentences, documents, facts)
+            asked = messages(sentences, documents, facts, self._special_tokens)
             shown = asked[1]["content"]
             reply, _ = await ask_json(
                 self._chat, asked, _Reply, schema=SCHEMA, shown=shown, max_tokens=_MAX_TOKENS
@@ -115,21 +117,30 @@ class JudgeAgreement:
         of_fact = {item.fact: item for item in reply.facts}
         none = _Document(document=0)
         in_turn = [of_document.get(place, none) for place in range(1, len(documents) + 1)]
-        count = min(len(sentences), MAX_SENTENCES)
+        shown_ones = frozenset(_shown(len(sentences)))
+        of_facts = [of_fact.get(place, none) for place in range(1, len(facts) + 1)]
+        numbered = frozenset(range(min(len(facts), MAX_FACTS)))
         return Comparison(
-            tuple(_sides(item, count) for item in in_turn),
-            tuple(_places(item.states, min(len(facts), MAX_FACTS)) for item in in_turn),
-            tuple(_sides(of_fact.get(place, none), count) for place in range(1, len(facts) + 1)),
+            tuple(_sides(item, shown_ones) for item in in_turn),
+            tuple(_places(item.states) & numbered for item in in_turn),
+            tuple(_sides(item, shown_ones) for item in of_facts),
         )
 
 
 def messages(
-    sentences: Sequence[str], documents: Sequence[str], facts: Sequence[str]
+    sentences: Sequence[str],
+    documents: Sequence[str],
+    facts: Sequence[str],
+    special_tokens: Collection[str] = (),
 ) -> list[dict[str, str]]:
     """Chat messages that ask for the comparison, in the language of the reasoning."""
-    lists = (("S", sentences[:MAX_SENTENCES]), ("D", documents[:MAX_DOCUMENTS]), ("F", facts[:MAX_FACTS]))
+    lists = (
+        ("S", [(place, sentences[place]) for place in _shown(len(sentences))]),
+        ("D", list(enumerate(documents[:MAX_DOCUMENTS]))),
+        ("F", list(enumerate(facts[:MAX_FACTS]))),
+    )
     listed = "\n\n".join(
-        "\n".join(f"{letter}{place}: {_line(text)}" for place, text in enumerate(texts, start=1))
+        "\n".join(f"{letter}{place + 1}: {_line(text, special_tokens)}" for place, text in texts)
         for letter, texts in lists
         if texts
     )
@@ -138,15 +149,21 @@ def messages(
     return [{"role": "system", "content": rubric}, {"role": "user", "content": f"{mark}\n{listed}\n{mark}"}]
 
 
-def _line(text: str) -> str:
+def _line(text: str, special_tokens: Collection[str]) -> str:
     """One line, so that no text can pretend to be the next item of a list."""
-    return " ".join(neutralise_control_tokens(text[:MAX_CHARS]).split())
+    return " ".join(as_data(text[:MAX_CHARS], special_tokens).split())
 
 
-def _sides(item: _Document | _Fact, count: int) -> Sides:
-    against = _places(item.contradicts, count)
-    return Sides(_places(item.agrees, count) - against, against)
+def _shown(count: int) -> list[int]:
+    """The places of the sentences that are shown."""
+    half = MAX_SENTENCES // 2
+    return list(range(count)) if count <= MAX_SENTENCES else [*range(half), *range(count - half, count)]
 
 
-def _places(numbers: Sequence[int], count: int) -> frozenset[int]:
-    return frozenset(number - 1 for number in numbers if 1 <= number <= count)
+def _sides(item: _Document | _Fact, shown: frozenset[int]) -> Sides:
+    against = _places(item.contradicts) & shown
+    return Sides((_places(item.agrees) & shown) - against, against)
+
+
+def _places(numbers: Sequence[int]) -> frozenset[int]:
+    return frozenset(number - 1 for number in numbers)

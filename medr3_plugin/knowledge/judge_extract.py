@@ -6,14 +6,14 @@ a reference stems from the text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from medr3_plugin.knowledge.extract import MAX_TRIPLES
-from medr3_plugin.llm.control_tokens import fence, neutralise_control_tokens
+from medr3_plugin.llm.control_tokens import as_data, fence
 from medr3_plugin.llm.json_reply import Chat, ask_json
 from medr3_plugin.llm.prompt_file import prompt
 from medr3_plugin.records import Triple
@@ -76,12 +76,16 @@ class JudgeExtractor:
     Args:
         chat: the client of the server.
         max_triples: limit for one text.
+        special_tokens: control tokens of the model's tokenizer, if known; the usual kinds are neutralised anyway.
     """
 
     remote = True
 
-    def __init__(self, chat: Chat, max_triples: int = MAX_TRIPLES) -> None:
+    def __init__(
+        self, chat: Chat, max_triples: int = MAX_TRIPLES, special_tokens: Collection[str] = ()
+    ) -> None:
         self._chat = chat
+        self._special_tokens = special_tokens
         self._max_triples = max_triples
 
     async def aextract(self, text: str) -> tuple[Triple, ...]:
@@ -94,7 +98,7 @@ class JudgeExtractor:
             return ()
         reply, _ = await ask_json(
             self._chat,
-            messages(text),
+            messages(text, self._special_tokens),
             _Reply,
             schema=SCHEMA,
             shown=text,
@@ -104,9 +108,9 @@ class JudgeExtractor:
         return tuple(Triple(item.head, item.relation, item.tail) for item in named)[: self._max_triples]
 
 
-def messages(text: str) -> list[dict[str, str]]:
+def messages(text: str, special_tokens: Collection[str] = ()) -> list[dict[str, str]]:
     """Chat messages that ask for the triples of `text`, in its language."""
-    text = neutralise_control_tokens(text[:MAX_CHARS])
+    text = as_data(text[:MAX_CHARS], special_tokens)
     mark = fence(text)
     rubric = prompt(PROMPTS / f"extract.{'zh' if has_cjk(text) else 'en'}.txt")
     return [{"role": "system", "content": rubric}, {"role": "user", "content": f"{mark}\n{text}\n{mark}"}]

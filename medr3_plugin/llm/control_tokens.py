@@ -49,6 +49,12 @@ def neutralise_control_tokens(text: str, special_tokens: Collection[str] | None 
     return sub_seen(pattern, lambda token: _broken(token[0]), text)
 
 
+def as_data(text: str, special_tokens: Collection[str] = ()) -> str:
+    """`text` for a chat model: without control tokens of the usual kinds, and without its own, if they are known."""
+    text = neutralise_control_tokens(text)
+    return neutralise_control_tokens(text, special_tokens) if special_tokens else text
+
+
 def fence(text: str) -> str:
     """A marker line to put around `text`: changes with every character of it, so it cannot occur inside."""
     return f"=====[ {hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]} ]====="

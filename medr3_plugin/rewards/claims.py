@@ -127,7 +127,7 @@ def by_judge(case: Case, relevant: Relevant, facts: Sequence[Sequence[Fact]], ju
         if opposing or in_favour:
             used[identity] = Said(len(in_favour), len(opposing)).balance
     return Claims(
-        len(own),
+        sum(judged.sentences[place].states for place in own),
         references,
         Said(len(agreeing), len(against)),
         Said(len(agreeing & after), len(against & after)),

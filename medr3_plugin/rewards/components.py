@@ -15,8 +15,8 @@ from medr3_plugin.rewards.encoder import SentenceEncoder, c0_for
 from medr3_plugin.rewards.options import AgreementOptions, EncoderOptions, ExtractorOptions
 
 if TYPE_CHECKING:
+    from medr3_plugin.judge.llm import LLMJudge
     from medr3_plugin.knowledge.judge_agreement import JudgeAgreement
-    from medr3_plugin.llm.json_reply import Chat
 
 
 def entity_finder(options: ExtractorOptions) -> EntityFinder:
@@ -45,7 +45,8 @@ def extractor(options: ExtractorOptions, finder: EntityFinder, judge: AnswerJudg
         return LexiconExtractor(finder, options.max_triples)
     from medr3_plugin.knowledge.judge_extract import JudgeExtractor
 
-    return JudgeExtractor(_chat(judge, "extractor"), options.max_triples)
+    model = _model(judge, "extractor")
+    return JudgeExtractor(model.chat, options.max_triples, model.special_tokens)
 
 
 def agreement_judge(options: AgreementOptions, judge: AnswerJudge | None) -> JudgeAgreement | None:
@@ -58,17 +59,18 @@ def agreement_judge(options: AgreementOptions, judge: AnswerJudge | None) -> Jud
         return None
     from medr3_plugin.knowledge.judge_agreement import JudgeAgreement
 
-    return JudgeAgreement(_chat(judge, "agreement"))
+    model = _model(judge, "agreement")
+    return JudgeAgreement(model.chat, model.special_tokens)
 
 
-def _chat(judge: AnswerJudge | None, section: str) -> Chat:
+def _model(judge: AnswerJudge | None, section: str) -> LLMJudge:
     from medr3_plugin.judge.llm import LLMJudge
 
     if not isinstance(judge, LLMJudge):
         raise UserError(
             f"medr3.reward.{section}.kind: judge needs medr3.reward.judge of kind openai or router"
         )
-    return judge.chat
+    return judge
 
 
 def sentence_encoder(options: EncoderOptions) -> tuple[SentenceEncoder | None, float]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from medr3_plugin.knowledge.agreement import Fact, fact
+from medr3_plugin.knowledge.agreement import ENOUGH, Fact, fact
 from medr3_plugin.knowledge.judge_agreement import JudgeAgreement, Sides
+from medr3_plugin.knowledge.statements import content_words
 from medr3_plugin.knowledge.text import sentences
 from medr3_plugin.records import Triple
 from medr3_plugin.rewards.case import Case
@@ -19,11 +20,13 @@ class Sentence(NamedTuple):
     Attributes:
         start: where its piece starts in the trajectory, in characters.
         own: nothing of it was copied.
+        states: it is long enough to state something ("Wait.").
     """
 
     text: str
     start: int
     own: bool
+    states: bool
 
 
 class Judged(NamedTuple):
@@ -60,7 +63,7 @@ async def ask(judge: JudgeAgreement, case: Case) -> Judged:
         JudgeFailure: no usable reply.
     """
     found = tuple(
-        Sentence(text, piece.start, text in piece.text)
+        Sentence(text, piece.start, text in piece.text, len(content_words(text)) >= ENOUGH)
         for piece in case.thoughts
         for text in sentences(piece.whole)
     )

@@ -101,21 +101,30 @@ def test_a_text_cannot_leave_its_line_or_the_fence():
     assert "<|im_end|>" not in user["content"] and text not in system["content"]
 
 
+def test_the_control_tokens_of_the_model_s_tokenizer_are_broken_too():
+    [_, user] = messages(["Urate ~EOT~."], ["~EOT~"], [], special_tokens=["~EOT~"])
+    assert "~EOT~" not in user["content"] and "EOT" in user["content"]
+
+
 def test_the_language_is_that_of_the_reasoning():
     assert "JSON 对象" in messages(["尿酸形成结晶。"], DOCUMENTS, FACTS)[0]["content"]
     assert "JSON object" in messages(SENTENCES, ["尿酸形成结晶。"], FACTS)[0]["content"]
 
 
 def test_long_lists_are_cut_and_what_is_not_shown_agrees_with_nothing():
-    sentences = [f"Sentence {i}." for i in range(MAX_SENTENCES + 5)]
-    documents = [f"Document {i}." for i in range(MAX_DOCUMENTS + 5)]
-    facts = [f"fact {i}" for i in range(MAX_FACTS + 5)]
-    many = list(range(1, 200))
+    sentences = [f"Sentence {i}." for i in range(1, MAX_SENTENCES + 6)]
+    documents = [f"Document {i}." for i in range(1, MAX_DOCUMENTS + 6)]
+    facts = [f"fact {i}" for i in range(1, MAX_FACTS + 6)]
+    many = list(range(1, 2 * MAX_SENTENCES))
     found, chat = compare(
         {"documents": [{"document": 1, "states": many, "agrees": many}]}, sentences, documents, facts
     )
-    assert f"S{MAX_SENTENCES}:" in chat.shown[0] and f"S{MAX_SENTENCES + 1}:" not in chat.shown[0]
-    assert f"D{MAX_DOCUMENTS + 1}:" not in chat.shown[0] and f"F{MAX_FACTS + 1}:" not in chat.shown[0]
+    numbers = {
+        letter: re.findall(rf"^{letter}(\d+): \w+ (\d+)", chat.shown[0], re.MULTILINE) for letter in "SDF"
+    }
+    assert all(number == of_text for pairs in numbers.values() for number, of_text in pairs)
+    assert [len(pairs) for pairs in numbers.values()] == [MAX_SENTENCES, MAX_DOCUMENTS, MAX_FACTS]
+    assert numbers["S"][-1][0] == str(len(sentences))  # the end is kept
     assert len(found.documents) == len(documents) and len(found.facts) == len(facts)
-    assert found.documents[0].agreeing == frozenset(range(MAX_SENTENCES))
+    assert found.documents[0].agreeing == {int(number) - 1 for number, _ in numbers["S"]}
     assert found.states[0] == frozenset(range(MAX_FACTS))
