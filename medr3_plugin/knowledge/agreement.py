@@ -143,7 +143,7 @@ class StatementIndex:
         return {other.denied != opposite(turns, directions(other.text)) for other in found}
 
     def is_of_the_subject(self, words: frozenset[str]) -> bool:
-        """Whether words name what the text is about (its first statement, as a title) and something else it names.
+        """Whether words name what the text is about (its first statement, as a title) and what else it does not deny.
 
         In a profile ("Scurvy. Signs: gingivitis, ...") no clause has both, so "scurvy has gingivitis" is like none.
         """
@@ -151,7 +151,11 @@ class StatementIndex:
         if not subject or len(subject & words) < _MOST * len(subject):
             return False
         known = chain.from_iterable(map(self._names.__getitem__, words & self._names.keys()))
-        return any(name <= words and name.isdisjoint(subject) for name in known)
+        return any(name <= words and name.isdisjoint(subject) and not self._denies(name) for name in known)
+
+    def _denies(self, name: frozenset[str]) -> bool:
+        """Whether all statements that hold a name deny."""
+        return bool(found := self.naming([name])) and all(statement.denied for statement in found)
 
     def naming(self, *names: Iterable[frozenset[str]]) -> list[Statement]:
         """The statements that name each of several things: that hold all words of one of its `names`."""

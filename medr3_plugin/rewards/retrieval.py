@@ -248,10 +248,10 @@ def use_of_documents(
 ) -> dict[str, float]:
     """How far the model's words after them use the relevant documents, by id, see `utilisation`.
 
-    A document is used if words after it agree with one of its statements, or say of its subject something that it
-    names ("scurvy has gingivitis" of a profile), and half if they assert something of an
-    entity that it brought: one that is neither in the question, the answer or the query nor was named or shown before.
-    It is contradicted by what no other relevant document says.
+    A document is used if words after it agree with one of its statements, or say of its subject something that it names
+    and does not deny ("scurvy has gingivitis" of a profile), and half if they assert something of an entity that it
+    brought and does not deny: one that is neither in the question, the answer or the query nor was named or shown
+    before. It is contradicted by what no other relevant document says.
 
     Args:
         relevant: ids of the relevant documents.
@@ -289,7 +289,7 @@ def use_of_documents(
                 denied = [claim for claim, agrees in written if not agrees]
                 contradicting = sum(not agreement([claim], others, false).agreeing for claim in denied)
                 agreeing = len(written) - len(denied)
-                brought = any(identity in evidence.mentioning(entity) for entity in asserted - known)
+                brought = any(identity in evidence.stating(entity) for entity in asserted - known)
                 of_profile = any(
                     view.is_of_the_subject(content_words(sentence)) and not denies(sentence)
                     for i in later

@@ -10,13 +10,17 @@ import pytest
 from medr3_plugin.rewards.score_rows import read_rows
 from medr3_plugin.rewards.scorer import build_scorer
 
-PROFILE = "Malignant atrophic papulosis. Signs: telangiectasia of the skin, papule, intestinal perforation."
+PROFILE = (
+    "Malignant atrophic papulosis. Signs: telangiectasia of the skin, papule, intestinal perforation. "
+    "There is no fever."
+)
 NAMES = [
     "Malignant atrophic papulosis",
     "Telangiectasia of the skin",
     "Papule",
     "Intestinal perforation",
     "Deafness",
+    "Fever",
 ]
 
 
@@ -27,6 +31,7 @@ NAMES = [
         ("There is papule. There is telangiectasia of the skin.", 0.0),  # the question's signs, of nothing
         ("Malignant atrophic papulosis has deafness.", 0.0),
         ("Malignant atrophic papulosis has no papule.", -1.0),
+        ("Malignant atrophic papulosis has fever, deafness.", 0.0),  # the profile denies it
         ("It is so.", 0.0),
     ],
 )
