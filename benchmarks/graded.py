@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 from scipy.stats import spearmanr
 
+from medr3_plugin.errors import UserError
 from medr3_plugin.knowledge.judge_agreement import JudgeAgreement
 from medr3_plugin.llm.client import Completion
 from medr3_plugin.rewards.score_rows import read_rows
@@ -79,8 +80,14 @@ def main() -> None:
     parser.add_argument("--reward", default="{}", help="the section medr3.reward, as yaml")
     parser.add_argument("--recorded", action="store_true", help="compare the texts by recorded replies")
     arguments = parser.parse_args()
-    scorer = build_scorer(yaml.safe_load(arguments.reward))
-    names = arguments.sets or sorted(path.stem for path in FOLDER.glob("*.jsonl") if path != REPLIES)
+    sets = sorted(path.stem for path in FOLDER.glob("*.jsonl") if path != REPLIES)
+    if unknown := set(arguments.sets) - set(sets):
+        parser.error(f"no such set: {', '.join(sorted(unknown))}; there are {', '.join(sets)}")
+    try:
+        scorer = build_scorer(yaml.safe_load(arguments.reward))
+    except (UserError, yaml.YAMLError) as error:
+        parser.error(f"--reward: {error}")
+    names = arguments.sets or sets
     if arguments.recorded:
         scorer.comparer = JudgeAgreement(Recorded())
         known = {

@@ -6,11 +6,13 @@ reasoning, the documents and the facts of the references, and neither the questi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, model_validator
 
 from medr3_plugin.llm.control_tokens import as_data, fence
 from medr3_plugin.llm.json_reply import Chat, ask_json
@@ -20,9 +22,10 @@ from medr3_plugin.text import has_cjk
 PROMPTS = Path(__file__).parent / "prompts"
 MAX_SENTENCES, MAX_DOCUMENTS, MAX_FACTS = 300, 20, 60
 """Longer lists are cut, that of the sentences in the middle; what a judge is not shown agrees with nothing."""
-MAX_CHARS = 4_000
-"""Characters of a document or a sentence that are shown."""
-_MAX_TOKENS = 4096
+MAX_CHARS = 2_500
+"""Characters of a text that are shown."""
+MAX_TOKENS = 4096
+"""Longest reply."""
 
 
 class Sides(NamedTuple):
@@ -30,6 +33,11 @@ class Sides(NamedTuple):
 
     agreeing: frozenset[int] = frozenset()
     contradicting: frozenset[int] = frozenset()
+
+    def plus(self, other: Sides) -> Sides:
+        """Both together; what is on both sides contradicts."""
+        against = self.contradicting | other.contradicting
+        return Sides((self.agreeing | other.agreeing) - against, against)
 
 
 class Comparison(NamedTuple):
@@ -46,22 +54,64 @@ class Comparison(NamedTuple):
     facts: tuple[Sides, ...]
 
 
+_NUMBER = re.compile(r"[SDF]?(\d{1,6})(?:\.0+)?")
+
+
+def _numbers(value: Any) -> list[int]:
+    """The whole numbers in a list; "S3" is one, whatever else is there is left out."""
+    items = value if isinstance(value, list) else []
+    found = (_NUMBER.fullmatch(str(item).strip()) for item in items)
+    return [int(number[1]) for number in found if number]
+
+
+def _items(value: Any) -> list[Any]:
+    """The items that have their number."""
+    items = value if isinstance(value, list) else []
+    return [
+        item
+        for item in items
+        if isinstance(item, dict) and _numbers([item.get("document"), item.get("fact")])
+    ]
+
+
+def _first(value: Any) -> Any:
+    return next(iter(_numbers([value])), value)
+
+
+Numbers = Annotated[list[int], BeforeValidator(_numbers)]
+Number = Annotated[int, BeforeValidator(_first)]
+
+
 class _Document(BaseModel):
-    document: int
-    states: list[int] = Field(default_factory=list)
-    agrees: list[int] = Field(default_factory=list)
-    contradicts: list[int] = Field(default_factory=list)
+    document: Number
+    states: Numbers = []
+    agrees: Numbers = []
+    contradicts: Numbers = []
 
 
 class _Fact(BaseModel):
-    fact: int
-    agrees: list[int] = Field(default_factory=list)
-    contradicts: list[int] = Field(default_factory=list)
+    fact: Number
+    agrees: Numbers = []
+    contradicts: Numbers = []
 
 
 class _Reply(BaseModel):
-    documents: list[_Document]
-    facts: list[_Fact] = Field(default_factory=list)
+    documents: Annotated[list[_Document], BeforeValidator(_items)]
+    facts: Annotated[list[_Fact], BeforeValidator(_items)] = []
+
+
+@lru_cache(maxsize=MAX_DOCUMENTS + 1)
+def _reply_on(documents: int) -> type[_Reply]:
+    """A reply that speaks of each of so many documents: one that leaves some out compares nothing with them."""
+
+    class Reply(_Reply):
+        @model_validator(mode="after")
+        def _all(self) -> Reply:
+            if not set(range(1, documents + 1)) <= {item.document for item in self.documents}:
+                raise ValueError("a document is left out")
+            return self
+
+    return Reply
 
 
 def _schema() -> dict[str, Any]:
@@ -90,16 +140,20 @@ class JudgeAgreement:
     Args:
         chat: the client of the server.
         special_tokens: control tokens of the model's tokenizer, if known; the usual kinds are neutralised anyway.
+        max_tokens: longest reply, including thinking.
     """
 
-    def __init__(self, chat: Chat, special_tokens: Collection[str] = ()) -> None:
+    def __init__(
+        self, chat: Chat, special_tokens: Collection[str] = (), max_tokens: int = MAX_TOKENS
+    ) -> None:
         self._chat = chat
         self._special_tokens = special_tokens
+        self._max_tokens = max_tokens
 
     async def acompare(
         self, sentences: Sequence[str], documents: Sequence[str], facts: Sequence[str]
     ) -> Comparison:
-        """The comparison of `sentences` with each document and fact; without a call where nothing is to compare.
+        """The comparison of the three with each other; without a call where nothing is to compare.
 
         A number that stands for nothing is left out; a sentence on both sides of one thing contradicts it.
 
@@ -107,24 +161,30 @@ class JudgeAgreement:
             JudgeFailure: no usable reply, also not when asked again.
         """
         reply = _Reply(documents=[])
-        if sentences and (documents or facts):
+        if bool(sentences) + bool(documents) + bool(facts) > 1:
             asked = messages(sentences, documents, facts, self._special_tokens)
-            shown = asked[1]["content"]
             reply, _ = await ask_json(
-                self._chat, asked, _Reply, schema=SCHEMA, shown=shown, max_tokens=_MAX_TOKENS
+                self._chat,
+                asked,
+                _reply_on(min(len(documents), MAX_DOCUMENTS)),
+                schema=SCHEMA,
+                shown=asked[1]["content"],
+                max_tokens=self._max_tokens,
             )
-        of_document = {item.document: item for item in reply.documents}
-        of_fact = {item.fact: item for item in reply.facts}
-        none = _Document(document=0)
-        in_turn = [of_document.get(place, none) for place in range(1, len(documents) + 1)]
-        shown_ones = frozenset(_shown(len(sentences)))
-        of_facts = [of_fact.get(place, none) for place in range(1, len(facts) + 1)]
+        shown = frozenset(_shown(len(sentences)))
         numbered = frozenset(range(min(len(facts), MAX_FACTS)))
-        return Comparison(
-            tuple(_sides(item, shown_ones) for item in in_turn),
-            tuple(_places(item.states) & numbered for item in in_turn),
-            tuple(_sides(item, shown_ones) for item in of_facts),
-        )
+        of_documents = [Sides()] * len(documents)
+        states = [frozenset[int]()] * len(documents)
+        of_facts = [Sides()] * len(facts)
+        for document in reply.documents:
+            if 0 < document.document <= min(len(documents), MAX_DOCUMENTS):
+                place = document.document - 1
+                of_documents[place] = of_documents[place].plus(_sides(document, shown))
+                states[place] |= _places(document.states) & numbered
+        for fact in reply.facts:
+            if fact.fact - 1 in numbered:
+                of_facts[fact.fact - 1] = of_facts[fact.fact - 1].plus(_sides(fact, shown))
+        return Comparison(tuple(of_documents), tuple(states), tuple(of_facts))
 
 
 def messages(
@@ -151,7 +211,7 @@ def messages(
 
 def _line(text: str, special_tokens: Collection[str]) -> str:
     """One line, so that no text can pretend to be the next item of a list."""
-    return " ".join(as_data(text[:MAX_CHARS], special_tokens).split())
+    return as_data(" ".join(text[:MAX_CHARS].split()), special_tokens)
 
 
 def _shown(count: int) -> list[int]:
@@ -161,8 +221,7 @@ def _shown(count: int) -> list[int]:
 
 
 def _sides(item: _Document | _Fact, shown: frozenset[int]) -> Sides:
-    against = _places(item.contradicts) & shown
-    return Sides((_places(item.agrees) & shown) - against, against)
+    return Sides(_places(item.agrees) & shown).plus(Sides(frozenset(), _places(item.contradicts) & shown))
 
 
 def _places(numbers: Sequence[int]) -> frozenset[int]:

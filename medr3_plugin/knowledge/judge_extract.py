@@ -23,8 +23,6 @@ PROMPTS = Path(__file__).parent / "prompts"
 MAX_CHARS = 24_000
 """Longer reasoning is cut: what a judge can read with care, and about 6,000 tokens."""
 
-_MAX_TOKENS = 4096
-
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -77,13 +75,19 @@ class JudgeExtractor:
         chat: the client of the server.
         max_triples: limit for one text.
         special_tokens: control tokens of the model's tokenizer, if known; the usual kinds are neutralised anyway.
+        max_tokens: longest reply, including thinking.
     """
 
     remote = True
 
     def __init__(
-        self, chat: Chat, max_triples: int = MAX_TRIPLES, special_tokens: Collection[str] = ()
+        self,
+        chat: Chat,
+        max_triples: int = MAX_TRIPLES,
+        special_tokens: Collection[str] = (),
+        max_tokens: int = 4096,
     ) -> None:
+        self._max_tokens = max_tokens
         self._chat = chat
         self._special_tokens = special_tokens
         self._max_triples = max_triples
@@ -102,7 +106,7 @@ class JudgeExtractor:
             _Reply,
             schema=SCHEMA,
             shown=text,
-            max_tokens=_MAX_TOKENS,
+            max_tokens=self._max_tokens,
         )
         named = (item for item in reply.triples if item.head.strip() and item.tail.strip())
         return tuple(Triple(item.head, item.relation, item.tail) for item in named)[: self._max_triples]

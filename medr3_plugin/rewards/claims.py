@@ -100,24 +100,38 @@ def by_rules(  # noqa: PLR0917 - what is compared with what
     return Claims(len(own), references, evidence, use, used, [claim.text for claim in against])
 
 
-def by_judge(case: Case, relevant: Relevant, facts: Sequence[Sequence[Fact]], judged: Judged) -> Claims:
-    """By what a judge said of the sentences. Use of a document is the balance of what agrees and what contradicts."""
+def by_judge(
+    case: Case,
+    relevant: Relevant,
+    facts: Sequence[Sequence[Fact]],
+    texts: Sequence[TextView | None],
+    judged: Judged,
+) -> Claims:
+    """By what a judge said of the sentences. Use of a document is the balance of what agrees and what contradicts.
+
+    A short sentence can contradict, but it agrees with nothing. The text of a reference without facts is compared by
+    rules.
+    """
     came = _came(case, relevant)
     own = judged.own()
     documents = [judged.documents[identity] for identity in relevant.documents]
-    agreeing = frozenset[int]().union(*(sides.agreeing for sides in documents))
+    agreeing = judged.telling & frozenset[int]().union(*(sides.agreeing for sides in documents))
     against = frozenset[int]().union(*(sides.contradicting for sides in documents)) - agreeing
-    after = judged.own(came)
+    after, following = judged.own(came), judged.later(came)
     references, false = [], against
-    for of_one in facts:
+    for of_one, text in zip(facts, texts, strict=True):
         of_facts = [judged.facts[one] for one in dict.fromkeys(of_one) if one in judged.facts]
         denied = sum(bool(one.contradicting) for one in of_facts)
         stating = own & frozenset[int]().union(*(one.agreeing for one in of_facts))
         opposing = frozenset[int]().union(*(one.contradicting for one in of_facts))
         by_own = sum(bool(one.agreeing & own) and not one.contradicting for one in of_facts)
-        by_any = sum(bool(one.agreeing) and not one.contradicting for one in of_facts)
+        by_any = sum(bool(one.agreeing & judged.telling) and not one.contradicting for one in of_facts)
         said = OfFacts(Said(by_own, denied), len(stating), len(stating | opposing), frozenset())
-        references.append(OfReference(said, Said(by_any, denied)))
+        written = Said(by_any, denied)
+        if text and not of_one:
+            claims = _comparable(claim for piece in case.thoughts for claim in piece.written)
+            written = agreement(claims, [text.stated])
+        references.append(OfReference(said, written))
         false |= opposing
     used: dict[str, float] = {}
     for identity, sides in zip(relevant.documents, documents, strict=True):
@@ -127,10 +141,10 @@ def by_judge(case: Case, relevant: Relevant, facts: Sequence[Sequence[Fact]], ju
         if opposing or in_favour:
             used[identity] = Said(len(in_favour), len(opposing)).balance
     return Claims(
-        sum(judged.sentences[place].states for place in own),
+        len(own),
         references,
         Said(len(agreeing), len(against)),
-        Said(len(agreeing & after), len(against & after)),
+        Said(len(agreeing & after), len(against & following)),
         used,
         [judged.sentences[place].text for place in sorted(false)],
     )

@@ -46,7 +46,7 @@ def extractor(options: ExtractorOptions, finder: EntityFinder, judge: AnswerJudg
     from medr3_plugin.knowledge.judge_extract import JudgeExtractor
 
     model = _model(judge, "extractor")
-    return JudgeExtractor(model.chat, options.max_triples, model.special_tokens)
+    return JudgeExtractor(model.chat, options.max_triples, model.special_tokens, _max_tokens(model))
 
 
 def agreement_judge(options: AgreementOptions, judge: AnswerJudge | None) -> JudgeAgreement | None:
@@ -60,7 +60,7 @@ def agreement_judge(options: AgreementOptions, judge: AnswerJudge | None) -> Jud
     from medr3_plugin.knowledge.judge_agreement import JudgeAgreement
 
     model = _model(judge, "agreement")
-    return JudgeAgreement(model.chat, model.special_tokens)
+    return JudgeAgreement(model.chat, model.special_tokens, _max_tokens(model))
 
 
 def _model(judge: AnswerJudge | None, section: str) -> LLMJudge:
@@ -71,6 +71,12 @@ def _model(judge: AnswerJudge | None, section: str) -> LLMJudge:
             f"medr3.reward.{section}.kind: judge needs medr3.reward.judge of kind openai or router"
         )
     return judge
+
+
+def _max_tokens(model: LLMJudge) -> int:
+    """What a list may need, or what the judge is given for a verdict, with its thoughts, if that is more."""
+    given = (model.chat.params.get(name) for name in ("max_tokens", "max_completion_tokens"))
+    return max([4096, *(number for number in given if isinstance(number, int))])
 
 
 def sentence_encoder(options: EncoderOptions) -> tuple[SentenceEncoder | None, float]:

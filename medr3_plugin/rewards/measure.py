@@ -112,9 +112,9 @@ class Measure:
 
     def _claims(self, case: Case, relevant: Relevant, references: Sequence[_ReferenceView]) -> Claims:
         facts = [reference.facts for reference in references]
-        if case.judged is not None:
-            return by_judge(case, relevant, facts, case.judged)
         texts = [self.view(one.text) if one.text else None for one in case.sample.references]
+        if case.judged is not None:
+            return by_judge(case, relevant, facts, texts, case.judged)
         given = [self.view(case.sample.question), self.view(_answer_in_words(case))]
         return by_rules(case, relevant, facts, texts, given, self._finder)
 

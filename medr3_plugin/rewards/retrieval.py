@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from medr3_plugin.knowledge.agreement import Fact, agreement, compared
+from medr3_plugin.knowledge.agreement import ENOUGH, Fact, agreement, compared
 from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.graph import Edge
 from medr3_plugin.knowledge.statements import Statement, content_words, denies
@@ -151,7 +151,8 @@ def find_relevant(
     """The relevant documents among those shown.
 
     They are the gold documents; if none are known, those that state a fact which a reference took from retrieval
-    (in its polarity); without such, those that state the answer. A document that excludes it does not.
+    (in its polarity), or, where none does, share the terms of these facts; without such facts, those that state the
+    answer. A document that excludes it does not.
 
     What a reference says of other things, as why another diagnosis is unlikely, is not enough by itself: at least one
     of the documents speaks of the answer, or states a fact that is joined to it.
@@ -208,7 +209,9 @@ def _by_terms(
     for facts in references:
         terms = facts.terms - asked
         shared = {id_: shown.view.content & terms for id_, shown in documents.items()}
-        close = {id_: words for id_, words in shared.items() if len(words) >= max(1.0, SHARED * len(terms))}
+        close = {
+            id_: words for id_, words in shared.items() if len(words) >= max(ENOUGH, SHARED * len(terms))
+        }
         share = coverage(terms, frozenset().union(*close.values()))
         if share > best.coverage:
             best = Relevant("references", share, tuple(close))

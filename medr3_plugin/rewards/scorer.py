@@ -184,7 +184,7 @@ class Scorer:
 
     async def _compare(self, case: Case, comparer: JudgeAgreement) -> None:
         """What a judge says of the reasoning, where the stage's formula uses that."""
-        if case.scored and case.formula.compares:
+        if case.scored and case.formula.compares and (case.formula.uses_graph or case.evidence.documents):
             try:
                 case.judged = await judged.ask(comparer, case)
             except JudgeFailure as error:

@@ -58,26 +58,64 @@ def test_numbers_become_places():
     assert found.facts == (Sides(), Sides(frozenset(), frozenset({1})))
 
 
-def test_numbers_of_nothing_and_both_sides():
+def test_numbers_of_nothing_both_sides_and_twice():
     found, _ = compare(
         {
             "documents": [
                 {"document": 1, "states": [0, 3, -1], "agrees": [1, 4, 0, 2], "contradicts": [2, 99]},
                 {"document": 7, "agrees": [1]},
+                {"document": 2, "agrees": [1, 3]},
+                {"document": 2, "contradicts": [3]},
             ],
             "facts": [{"fact": 0, "agrees": [1]}, {"fact": 3, "agrees": [1]}],
         }
     )
-    assert found.documents == (Sides(frozenset({0}), frozenset({1})), Sides())
+    assert found.documents == (Sides(frozenset({0}), frozenset({1})), Sides(frozenset({0}), frozenset({2})))
     assert found.states == (frozenset(), frozenset())
     assert found.facts == (Sides(), Sides())
 
 
-@pytest.mark.parametrize(("sentences", "documents", "facts"), [([], DOCUMENTS, FACTS), (SENTENCES, [], [])])
+def test_labels_nulls_and_items_without_a_number():
+    found, _ = compare(
+        {
+            "documents": [
+                {
+                    "document": "D1",
+                    "states": ["F2"],
+                    "agrees": ["S3", 1.0, None, "x", True],
+                    "contradicts": None,
+                },
+                {"document": 2},
+                {"agrees": [1]},
+                "D3",
+            ],
+            "facts": None,
+        }
+    )
+    assert found.documents == (Sides(frozenset({0, 2})), Sides())
+    assert found.states == (frozenset({1}), frozenset())
+
+
+def test_a_reply_that_leaves_a_document_out_is_asked_for_again():
+    some, both = [{"document": 1, "agrees": [1]}], [{"document": 1}, {"document": 2, "agrees": [1]}]
+    chat = Chat(*(json.dumps({"documents": documents, "facts": []}) for documents in (some, both)))
+    found = asyncio.run(JudgeAgreement(chat).acompare(SENTENCES, DOCUMENTS, FACTS))
+    assert found.documents == (Sides(), Sides(frozenset({0}))) and len(chat.shown) == 2
+
+
+@pytest.mark.parametrize(
+    ("sentences", "documents", "facts"), [([], DOCUMENTS, []), (SENTENCES, [], []), ([], [], FACTS)]
+)
 def test_without_anything_to_compare_nobody_is_asked(sentences, documents, facts):
     found, chat = compare({}, sentences, documents, facts)
     assert not chat.shown
     assert found.documents == (Sides(),) * len(documents) and found.facts == (Sides(),) * len(facts)
+
+
+def test_what_documents_state_is_asked_without_a_sentence():
+    documents = [{"document": 1, "states": [1]}, {"document": 2}]
+    found, _ = compare({"documents": documents, "facts": []}, [], DOCUMENTS, FACTS)
+    assert found.states == (frozenset({0}), frozenset())
 
 
 def test_a_reply_without_numbers_fails():
@@ -102,8 +140,8 @@ def test_a_text_cannot_leave_its_line_or_the_fence():
 
 
 def test_the_control_tokens_of_the_model_s_tokenizer_are_broken_too():
-    [_, user] = messages(["Urate ~EOT~."], ["~EOT~"], [], special_tokens=["~EOT~"])
-    assert "~EOT~" not in user["content"] and "EOT" in user["content"]
+    [_, user] = messages(["Urate ~END TURN~."], ["~END\tTURN~"], [], special_tokens=["~END TURN~"])
+    assert "~END TURN~" not in user["content"] and "END TURN" in user["content"]
 
 
 def test_the_language_is_that_of_the_reasoning():
@@ -116,9 +154,9 @@ def test_long_lists_are_cut_and_what_is_not_shown_agrees_with_nothing():
     documents = [f"Document {i}." for i in range(1, MAX_DOCUMENTS + 6)]
     facts = [f"fact {i}" for i in range(1, MAX_FACTS + 6)]
     many = list(range(1, 2 * MAX_SENTENCES))
-    found, chat = compare(
-        {"documents": [{"document": 1, "states": many, "agrees": many}]}, sentences, documents, facts
-    )
+    listed = [{"document": i, "states": many, "agrees": many} for i in range(1, len(documents) + 1)]
+    told = [{"fact": i, "agrees": many} for i in range(1, len(facts) + 1)]
+    found, chat = compare({"documents": listed, "facts": told}, sentences, documents, facts)
     numbers = {
         letter: re.findall(rf"^{letter}(\d+): \w+ (\d+)", chat.shown[0], re.MULTILINE) for letter in "SDF"
     }
@@ -128,3 +166,4 @@ def test_long_lists_are_cut_and_what_is_not_shown_agrees_with_nothing():
     assert len(found.documents) == len(documents) and len(found.facts) == len(facts)
     assert found.documents[0].agreeing == {int(number) - 1 for number, _ in numbers["S"]}
     assert found.states[0] == frozenset(range(MAX_FACTS))
+    assert found.documents[MAX_DOCUMENTS:] == (Sides(),) * 5 and found.facts[MAX_FACTS:] == (Sides(),) * 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import os
@@ -20,6 +21,8 @@ from medr3_plugin.recipe.rehearsal.prepare import CONFIG_NAME, Prepared, prepare
 from medr3_plugin.recipe.rehearsal.rehearse import verdict
 from medr3_plugin.recipe.rehearsal.tiny_model import build_tiny_model
 from medr3_plugin.recipe.shipped import find_recipe, list_recipes
+from medr3_plugin.records import Reference, Sample, Triple
+from medr3_plugin.rewards.scorer import build_scorer
 
 TEXTS = [row["text"] for row in stand_ins.rows()]
 
@@ -198,6 +201,24 @@ def test_the_stand_in_judge_answers_as_a_server_does() -> None:
             choice = json.load(reply)["choices"][0]
     assert choice["finish_reason"] == "stop" and json.loads(choice["message"]["content"])["score"] == 1
     assert silence(url)
+
+
+def test_the_stand_in_judge_serves_whoever_asks_a_judge() -> None:
+    [row, *_] = stand_ins.rows()
+    shown = f"<document>{row['text']}</document>"
+    sample = Sample(
+        id="1",
+        question=row["question"],
+        response=f"<think><search>x</search>{shown}I read that it is so. It does help.</think><answer>?</answer>",
+        answers=tuple(row["answers"]),
+        references=(Reference(tuple(Triple(*triple) for triple in row["triples"]), row["text"]),),
+        stage="joint",
+    )
+    with stand_ins.judge_server() as url:
+        judge = {"kind": "openai", "base_url": url, "model": "stand-in"}
+        options = {"judge": judge, "agreement": {"kind": "judge"}, "extractor": {"kind": "judge"}}
+        [scored] = asyncio.run(build_scorer(options).score([sample]))
+    assert scored.record["valid"] and not scored.failures
 
 
 def run_folder(

@@ -16,6 +16,7 @@ TRIAL = Document("trial", "Losartan slowed the widening of the aortic root in th
 REVIEW = Document("review", "Mutations of FBN1 underlie Marfan syndrome.", evidence_level=9)
 OTHER = Document("other", "Stroke units save lives.", evidence_level=9)
 SAMPLE = Sample(
+    stage="joint",
     id="1",
     question="Which drug?",
     response=(
@@ -74,7 +75,10 @@ async def test_its_numbers_make_the_parts(chat_server):
 
 
 async def test_before_the_search_and_what_was_copied_is_no_use(chat_server):
-    early = {**REPLY, "documents": [{"document": 2, "states": [2], "agrees": [1], "contradicts": []}]}
+    early = {
+        **REPLY,
+        "documents": [{"document": 1}, {"document": 2, "states": [2], "agrees": [1]}, {"document": 3}],
+    }
     record = (await scored(chat_server, reply=early)).record
     assert record["retrieval_utilisation"] == 0.0 and record["coordination"] == 0.0
 
@@ -91,10 +95,11 @@ async def test_before_the_search_and_what_was_copied_is_no_use(chat_server):
         response=SAMPLE.response.replace("An ARB lets the vessel dilate faster.", long),
         searches=(dataclasses.replace(turn, hits=(Hit(trial, 1.0), *turn.hits[1:])),),
     )
-    copied = {"documents": [{"document": 1, "states": [1], "agrees": [2], "contradicts": []}], "facts": []}
+    others = [{"document": 2}, {"document": 3}]
+    copied = {"documents": [{"document": 1, "states": [1], "agrees": [2]}, *others], "facts": []}
     record = (await scored(chat_server, copying, copied)).record
     assert record["retrieval_coverage"] == 0.5 and record["retrieval_utilisation"] == 0.0
-    denied = {"documents": [{"document": 1, "states": [1], "agrees": [], "contradicts": [2]}], "facts": []}
+    denied = {"documents": [{"document": 1, "states": [1], "contradicts": [2]}, *others], "facts": []}
     record = (await scored(chat_server, copying, denied)).record
     assert record["retrieval_utilisation"] == -1.0 and record["coordination"] == -1.0
 
@@ -104,10 +109,98 @@ async def test_what_another_relevant_document_says_contradicts_none(chat_server)
         "documents": [
             {"document": 1, "states": [1], "agrees": [], "contradicts": [3]},
             {"document": 2, "states": [2], "agrees": [3], "contradicts": []},
+            {"document": 3},
         ]
     }
     record = (await scored(chat_server, reply=reply)).record
     assert record["retrieval_utilisation"] == 0.5 and record["coordination"] > 0
+
+
+def with_reasoning(text, **changed):
+    before, _, after = SAMPLE.response.partition("An ARB lets the vessel dilate faster.")
+    _, _, end = after.partition("</think>")
+    return dataclasses.replace(SAMPLE, response=f"{before}{text}</think>{end}", **changed)
+
+
+def numbered(server):
+    shown = server.requests[0]["messages"][1]["content"]
+    return [line.split(": ", 1)[1] for line in shown.splitlines() if line.startswith("S")]
+
+
+async def test_saying_it_again_or_in_pieces_without_words_changes_nothing(chat_server):
+    text = "An ARB slows the widening of the root. The sea is blue and wide today. So I take it."
+    reply = {"documents": [{"document": 1, "states": [1], "agrees": [2]}, {"document": 2}, {"document": 3}]}
+    reply["facts"] = [{"fact": 1, "agrees": [2]}]
+    once = (await scored(chat_server, with_reasoning(text), reply)).record
+    more = text.replace(
+        "So I", "1. - An ARB slows the widening of the root! * An ARB slows the widening of the root. So I"
+    )
+    again = (await scored(chat_server, with_reasoning(more), reply)).record
+    assert once["coordination"] > 0 and once["reasoning_logic"] > 0
+    parts = ("reasoning", "retrieval", "coordination")
+    assert [again[part] for part in parts] == [once[part] for part in parts]
+    assert len(numbered(chat_server)) == 4
+
+
+async def test_a_scrap_agrees_with_nothing_but_can_contradict(chat_server):
+    text = "Dilation slows. That is wrong. The sea is blue and wide today. The sky is blue and wide today."
+    documents = [
+        {"document": 1, "states": [1], "agrees": [2]},
+        {"document": 2, "states": [2]},
+        {"document": 3},
+    ]
+    record = (await scored(chat_server, with_reasoning(text), {"documents": documents, "facts": []})).record
+    assert record["coordination"] == record["retrieval_utilisation"] == 0.0
+    documents[0] = {"document": 1, "states": [1], "contradicts": [3]}
+    record = (await scored(chat_server, with_reasoning(text), {"documents": documents, "facts": []})).record
+    assert record["coordination"] == -1.0
+
+
+async def test_of_very_many_sentences_scraps_are_left_out_first(chat_server):
+    said = "The vessel under this drug dilates faster than ever."
+    text = f"{' '.join(f'No {i}!' for i in range(200))} {said} {' '.join(f'Oh {i}!' for i in range(200))}"
+    reply = {"documents": [{"document": i} for i in (1, 2, 3)], "facts": []}
+    await scored(chat_server, with_reasoning(text), reply)
+    assert said in numbered(chat_server) and len(numbered(chat_server)) == 2
+
+
+async def test_references_that_share_a_fact_share_what_is_said_of_it(chat_server):
+    [fact, *_] = SAMPLE.references[0].triples
+    again = Triple(fact.head, fact.relation, fact.tail, False)
+    reply = {"documents": [{"document": i} for i in (1, 2, 3)], "facts": [{"fact": 1, "agrees": [3]}]}
+    sample = dataclasses.replace(SAMPLE, references=(Reference((fact,)), Reference((again,))))
+    record = (await scored(chat_server, sample, reply)).record
+    assert record["reasoning_logic"] > 0
+    assert chat_server.requests[-1]["messages"][1]["content"].count("losartan slows aortic dilation") == 1
+
+
+async def test_a_reference_of_text_alone_is_compared_by_rules(chat_server):
+    text = "Losartan slows the dilation of the aortic root in Marfan syndrome."
+    reply = {"documents": [{"document": i} for i in (1, 2, 3)], "facts": []}
+    sample = with_reasoning(text.replace("slows", "does not slow"), references=(Reference((), text),))
+    assert (await scored(chat_server, sample, reply)).record["reasoning"] == 0.0
+    assert (await scored(chat_server, with_reasoning(text, references=(Reference((), text),)), reply)).record[
+        "reasoning"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({}, {"max_tokens": 4096}),
+        ({"max_tokens": 9000}, {"max_tokens": 9000}),
+        (
+            {"parameters": {"max_tokens": None, "max_completion_tokens": 9000}},
+            {"max_completion_tokens": 9000},
+        ),
+    ],
+)
+async def test_the_judge_s_own_limit_counts_if_it_is_higher(chat_server, given, sent):
+    chat_server.script = [json.dumps(REPLY)]
+    judge = {"kind": "openai", "base_url": chat_server.url, "model": "m", **given}
+    await build_scorer({"judge": judge, "agreement": {"kind": "judge"}}).score([SAMPLE])
+    request = chat_server.requests[0]
+    assert {key: request[key] for key in request if key.startswith("max_")} == sent
 
 
 async def test_what_contradicts_is_explained(chat_server):
@@ -130,6 +223,14 @@ async def test_a_judge_that_fails_makes_the_sample_invalid(chat_server):
 )
 async def test_it_is_not_asked_where_nothing_depends_on_it(chat_server, options, stage):
     one = await scored(chat_server, stage=stage, **options)
+    assert one.record["valid"] and chat_server.asked() == 0
+
+
+async def test_the_retrieval_stage_asks_nothing_about_a_trajectory_without_documents(chat_server):
+    sample = dataclasses.replace(
+        SAMPLE, response="<think>I know it.</think><answer>losartan</answer>", searches=()
+    )
+    one = await scored(chat_server, sample, stage="retrieval")
     assert one.record["valid"] and chat_server.asked() == 0
 
 

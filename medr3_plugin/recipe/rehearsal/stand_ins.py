@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from medr3_plugin.knowledge.judge_agreement import MAX_DOCUMENTS
 from medr3_plugin.records import Reference, Triple
 
 _ROWS = Path(__file__).with_name("stand_in.jsonl")
@@ -66,7 +67,7 @@ def write_vocabulary(folder: Path) -> Path:
 class _Judge(BaseHTTPRequestHandler):
     """Says "partly right" to every answer, as an OpenAI-compatible server would.
 
-    In a text it finds no triples, and to one of its sentences, it does not matter which, a document and a fact agree.
+    It finds no triples in a text, and where texts are compared, one sentence agrees with a document and with a fact.
     """
 
     def do_GET(self) -> None:
@@ -77,8 +78,9 @@ class _Judge(BaseHTTPRequestHandler):
         verdict = {"reason": "stand-in judge", "extracted_diagnosis": "", "score": 1}
         one = zlib.crc32(body) % 3 + 1
         agreement = {
-            "documents": [{"document": 1, "states": [1, 2], "agrees": [one], "contradicts": []}],
-            "facts": [{"fact": 1, "agrees": [one], "contradicts": []}],
+            "documents": [{"document": 1, "states": [1, 2], "agrees": [one]}]
+            + [{"document": number} for number in range(2, MAX_DOCUMENTS + 1)],
+            "facts": [{"fact": 1, "agrees": [one]}],
         }
         reply = verdict | {"triples": []} | agreement  # who asks takes what it needs
         message = {"role": "assistant", "content": json.dumps(reply)}
