@@ -79,7 +79,7 @@ def score(  # noqa: PLR0917 - typer passes options by name
     if judge and judge != "rule":
         options["judge"] = {"kind": "openai", "base_url": judge}
     elif judge:
-        options.pop("judge", None)
+        _without_judge(options)
     if judge_model:
         if (options.get("judge") or {}).get("kind", "rule") == "rule":
             raise UserError(
@@ -102,6 +102,15 @@ def score(  # noqa: PLR0917 - typer passes options by name
         raise typer.Exit(1)
     if bad:
         raise typer.Exit(3 if skip_bad else 2)
+
+
+def _without_judge(options: dict[str, Any]) -> None:
+    """Take the judge out of a config, and what else would ask it."""
+    options.pop("judge", None)
+    for part, alone in (("agreement", "rules"), ("extractor", "lexicon")):
+        if (options.get(part) or {}).get("kind") == "judge":
+            options[part] = {**options[part], "kind": alone}
+            print(f"note: without a judge {part}.kind is {alone}", file=sys.stderr)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, model_validator
 
+from medr3_plugin.knowledge.judge_extract import MAX_TOKENS
 from medr3_plugin.llm.control_tokens import as_data, fence
 from medr3_plugin.llm.json_reply import Chat, ask_json
 from medr3_plugin.llm.prompt_file import prompt
@@ -24,8 +25,6 @@ MAX_SENTENCES, MAX_DOCUMENTS, MAX_FACTS = 300, 20, 60
 """Longer lists are cut, that of the sentences in the middle; what a judge is not shown agrees with nothing."""
 MAX_CHARS = 2_500
 """Characters of a text that are shown."""
-MAX_TOKENS = 4096
-"""Longest reply."""
 
 
 class Sides(NamedTuple):
@@ -193,7 +192,7 @@ def messages(
     facts: Sequence[str],
     special_tokens: Collection[str] = (),
 ) -> list[dict[str, str]]:
-    """Chat messages that ask for the comparison, in the language of the reasoning."""
+    """Chat messages that ask for the comparison, in the language of most sentences."""
     lists = (
         ("S", [(place, sentences[place]) for place in _shown(len(sentences))]),
         ("D", list(enumerate(documents[:MAX_DOCUMENTS]))),
@@ -205,7 +204,8 @@ def messages(
         if texts
     )
     mark = fence(listed)
-    rubric = prompt(PROMPTS / f"compare.{'zh' if has_cjk(' '.join(sentences)) else 'en'}.txt")
+    language = "zh" if 2 * sum(map(has_cjk, sentences)) > len(sentences) else "en"
+    rubric = prompt(PROMPTS / f"compare.{language}.txt")
     return [{"role": "system", "content": rubric}, {"role": "user", "content": f"{mark}\n{listed}\n{mark}"}]
 
 

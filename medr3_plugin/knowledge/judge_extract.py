@@ -22,6 +22,8 @@ from medr3_plugin.text import has_cjk
 PROMPTS = Path(__file__).parent / "prompts"
 MAX_CHARS = 24_000
 """Longer reasoning is cut: what a judge can read with care, and about 6,000 tokens."""
+MAX_TOKENS = 4096
+"""Longest reply."""
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -85,7 +87,7 @@ class JudgeExtractor:
         chat: Chat,
         max_triples: int = MAX_TRIPLES,
         special_tokens: Collection[str] = (),
-        max_tokens: int = 4096,
+        max_tokens: int = MAX_TOKENS,
     ) -> None:
         self._max_tokens = max_tokens
         self._chat = chat

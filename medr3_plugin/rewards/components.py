@@ -75,8 +75,10 @@ def _model(judge: AnswerJudge | None, section: str) -> LLMJudge:
 
 def _max_tokens(model: LLMJudge) -> int:
     """What a list may need, or what the judge is given for a verdict, with its thoughts, if that is more."""
+    from medr3_plugin.knowledge.judge_extract import MAX_TOKENS
+
     given = (model.chat.params.get(name) for name in ("max_tokens", "max_completion_tokens"))
-    return max([4096, *(number for number in given if isinstance(number, int))])
+    return max([MAX_TOKENS, *(number for number in given if isinstance(number, int))])
 
 
 def sentence_encoder(options: EncoderOptions) -> tuple[SentenceEncoder | None, float]:

@@ -146,7 +146,8 @@ def test_the_control_tokens_of_the_model_s_tokenizer_are_broken_too():
 
 def test_the_language_is_that_of_the_reasoning():
     assert "JSON 对象" in messages(["尿酸形成结晶。"], DOCUMENTS, FACTS)[0]["content"]
-    assert "JSON object" in messages(SENTENCES, ["尿酸形成结晶。"], FACTS)[0]["content"]
+    for english in (SENTENCES, [*SENTENCES, "It is 痛风 in Chinese."]):
+        assert "JSON object" in messages(english, ["尿酸形成结晶。"], FACTS)[0]["content"]
 
 
 def test_long_lists_are_cut_and_what_is_not_shown_agrees_with_nothing():

@@ -319,6 +319,16 @@ def test_a_recipes_interpolations_and_stages_are_resolved(tmp_path, monkeypatch)
     assert isinstance(result.exception, UserError) and "nobody" in str(result.exception)
 
 
+def test_without_a_judge_nothing_of_a_config_asks_one(tmp_path):
+    config = tmp_path / "reward.yaml"
+    judge = "judge: {kind: openai, base_url: 'http://127.0.0.1:9/v1', attempts: 1}"
+    config.write_text(f"{judge}\nagreement: {{kind: judge}}\nextractor: {{kind: judge}}\n")
+    alone, records = run(tmp_path, ROW, options=["--config", str(config), "--judge", "rule"])
+    assert alone.exit_code == 0 and records[0]["valid"] == 1.0
+    asking, _ = run(tmp_path, ROW, options=["--config", str(config)])
+    assert asking.exit_code == 1
+
+
 def test_a_judge_model_without_a_judge_is_refused(tmp_path):
     result, _ = run(tmp_path, ROW, options=["--judge-model", "m"])
     assert isinstance(result.exception, UserError) and "--judge" in str(result.exception)
