@@ -1,14 +1,15 @@
-"""What training with each arm's rewards teaches: runs, the table and the picture of docs/LEARNING.md.
+"""What training with each arm's rewards teaches: runs, tables and pictures of docs/LEARNING.md and LEARNING_RUNS.md.
 
 python benchmarks/learning.py run ARM SEED     train one arm with one seed (resumes; see ARMS)
 python benchmarks/learning.py table            the tables, from docs/learning/<folder>/<arm>/<seed>/metrics.jsonl alone
-python benchmarks/learning.py plot             docs/images/learning-<task>.png, from the same files
+python benchmarks/learning.py plot             docs/images/learning-<folder>.png, from the same files
 
-`--task` chooses among TASKS; runs with `--precision float32` stand in folders <task>_float32, those of a `--series` in
-<task>_<series>. The policy that training begins with differs where another kind of CPU has trained it, and runs from
-different starts do not compare: such runs are a series of their own. A run that was stopped resumes from its last
-checkpoint with the same command. Its folder, runs/learning/<folder>/<arm>/<seed>, holds everything; what the tables
-need is copied to docs/learning after a validation.
+Without options it is the main comparison, in the folder `unread`. `--task` chooses among TASKS; runs with `--precision
+float32` stand in folders <task>_float32, those of a `--series` in <task>_<series>. The policy that training begins with
+differs where another kind of CPU has trained it, and runs from different starts do not compare: such runs need a
+series of their own, and `run` says so before it trains. A run that was stopped resumes from its last checkpoint with
+the same command. Its folder, runs/learning/<folder>/<arm>/<seed>, holds everything; what the tables need is copied to
+docs/learning after a validation.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from warm_start import Start, demonstrations
 from warm_start import train as train_start
 
@@ -74,6 +76,9 @@ PRECISIONS = ("bfloat16", "float32")
 
 QUESTIONS = 400
 """Validation questions there are; no training question is about their diseases."""
+
+SEEDS = 3
+"""Fewest seeds of an arm for an interval over seeds."""
 
 SAME_SEARCH = 0.99
 """Share of the validation questions that find the same document first in runs that are compared."""
@@ -140,13 +145,13 @@ class Setting:
         series: a name for the runs from one start, where there are several.
     """
 
-    task: str = "copying"
+    task: str = "unread"
     steps: int = 48
     questions: int = 8
     samples: int = 4
     validation: int = 400
     learning_rate: float = 2e-5
-    temperature: float = 0.8
+    temperature: float = 1.0
     precision: str = "bfloat16"
     series: str = ""
 
@@ -183,6 +188,7 @@ def run(arm: str, seed: int, setting: Setting) -> None:
     folder = RUNS / setting.folder / arm / str(seed)
     claim(folder, arm, seed, setting)
     prepare(setting)
+    check_series(arm, seed, setting)
     if not any(
         line["kind"] == "val" and line["step"] == last_step(arm, setting) for line in lines(folder / METRICS)
     ):
@@ -240,6 +246,22 @@ def prepare(setting: Setting) -> None:
     subprocess.run([sys.executable, "-m", "medr3_plugin.cli", *build, *options], check=True)
     if start := TASKS[setting.task].start:
         make_start(setting, start)
+
+
+def check_series(arm: str, seed: int, setting: Setting) -> None:
+    """Refuse a run that could not join the table of its folder.
+
+    Raises:
+        UserError: a committed run of the folder has another setting, start or index, or other searches.
+    """
+    mine = head_of(arm, seed, setting)
+    for file in committed_files(setting.folder):
+        theirs = next(lines(file))
+        if other := differences(theirs, mine):
+            raise UserError(
+                f"{file}: differs in {', '.join(other)} (another kind of CPU trains another start), so the runs would "
+                "not compare; give this one a series of its own with --series NAME"
+            )
 
 
 def model(setting: Setting) -> Path:
@@ -362,19 +384,8 @@ def collect(folder: Path, arm: str, seed: int, setting: Setting) -> None:
         if row["kind"] == "val":
             answered.setdefault(row["step"], {})[row["id"]] = question_result(row, gold[row["id"]], count)
     environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    head = {
-        "kind": "run",
-        "arm": arm,
-        "seed": seed,
-        "commit": environment["commit"],
-        "index": index_digest(setting.data),
-        "found": first_documents(setting.data),
-    }
-    task = TASKS[setting.task]
-    if task.start:
-        head |= {"start": asdict(task.start) | {"weights": weights_digest(model(setting))}}
-    head |= {"wording": asdict(task.wording), **asdict(setting)}
-    out = [head | {"seconds": round(sum(line.get("time/step", 0) for line in metrics))}]
+    seconds = round(sum(line.get("time/step", 0) for line in metrics))
+    out = [head_of(arm, seed, setting) | {"commit": environment["commit"], "seconds": seconds}]
     for line in metrics:
         short = {"kind": line["kind"], "step": line["step"], "stage": line["stage"]}
         if line["kind"] == "val":
@@ -387,6 +398,21 @@ def collect(folder: Path, arm: str, seed: int, setting: Setting) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text("".join(json.dumps(line) + "\n" for line in out), encoding="utf-8")
     print(f"{target}: {len(out)} lines", file=sys.stderr)
+
+
+def head_of(arm: str, seed: int, setting: Setting) -> dict[str, Any]:
+    """What identifies a run, and what decides which runs it compares with."""
+    head = {
+        "kind": "run",
+        "arm": arm,
+        "seed": seed,
+        "index": index_digest(setting.data),
+        "found": first_documents(setting.data),
+    }
+    task = TASKS[setting.task]
+    if task.start:
+        head |= {"start": asdict(task.start) | {"weights": weights_digest(model(setting))}}
+    return head | {"wording": asdict(task.wording), **asdict(setting)}
 
 
 def question_result(row: Mapping[str, Any], gold: set[str], count: Any) -> dict[str, float]:
@@ -437,36 +463,50 @@ class Run:
     val: Sequence[Mapping[str, Any]]
 
 
+def committed_files(folder: str) -> list[Path]:
+    """The committed runs of a `Setting.folder`, in the order of ARMS."""
+    return [file for arm in ARMS for file in sorted(RESULTS.glob(f"{folder}/{arm}/*/{METRICS}"))]
+
+
+def differences(head: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The keys in which two runs differ so that they do not compare."""
+    keys = ("index", "start", *(key for key in asdict(Setting()) if key not in UNCOMPARED))
+    found = [key for key in keys if head.get(key) != other.get(key)]
+    if Wording(**head.get("wording", {})) != Wording(**other.get("wording", {})):
+        found.append("wording")
+    first, second = head.get("found"), other.get("found")  # older runs did not record it
+    if first and second and sum(map(int.__eq__, first, second)) < SAME_SEARCH * len(first):
+        found.append("searches")
+    return found
+
+
 def committed(folder: str) -> dict[str, list[Run]]:
     """The runs of a `Setting.folder` by arm, in the order of ARMS.
 
     Raises:
         UserError: there is none, or two runs have not the same setting, index or questions.
     """
-    found: dict[str, list[Run]] = {}
-    first: tuple[Path, Any] | None = None
-    searched: list[int] = []
-    for arm in ARMS:
-        for file in sorted(RESULTS.glob(f"{folder}/{arm}/*/{METRICS}")):
-            head, *rest = lines(file)
-            val = [line for line in rest if line["kind"] == "val"]
-            setting = {
-                key: head.get(key) for key in ("index", "start", *asdict(Setting())) if key not in UNCOMPARED
-            }
-            same = (setting, Wording(**head.get("wording", {})), sorted({line["questions"] for line in val}))
-            first = first or (file, same)
-            found_first = head.get("found", searched)  # older runs did not record it
-            searched = searched or found_first
-            alike = sum(map(int.__eq__, found_first, searched)) >= SAME_SEARCH * len(searched)
-            if same != first[1] or not alike:
-                raise UserError(
-                    f"{file}: another setting, index or other questions than {first[0]}; they do not compare"
-                )
-            train = [line for line in rest if line["kind"] == "train"]
-            found.setdefault(arm, []).append(Run(head, train, val))
-    if not found:
+    runs: dict[str, list[Run]] = {}
+    earlier: list[tuple[Path, Run]] = []
+    for file in committed_files(folder):
+        head, *rest = lines(file)
+        new = Run(head, *([line for line in rest if line["kind"] == kind] for kind in ("train", "val")))
+        for name, old in earlier:
+            other = differences(old.head, head)
+            if questions_of(new) != questions_of(old):
+                other.append("questions")
+            if other:
+                raise UserError(f"{file}: differs from {name} in {', '.join(other)}; they do not compare")
+        earlier.append((file, new))
+        runs.setdefault(head["arm"], []).append(new)
+    if not runs:
         raise UserError(f"{RESULTS / folder}: no run yet; python benchmarks/learning.py run medr3 1")
-    return found
+    return runs
+
+
+def questions_of(run: Run) -> set[str]:
+    """What identifies the questions of its validations."""
+    return {line["questions"] for line in run.val}
 
 
 def scores(runs: Sequence[Run], step: int, measure: str) -> dict[str, float] | None:
@@ -477,27 +517,32 @@ def scores(runs: Sequence[Run], step: int, measure: str) -> dict[str, float] | N
     return {str(i): sum(values) / len(rows) for i, values in enumerate(zip(*rows, strict=True))}
 
 
-def table(folder: str = "copying") -> str:
-    """All tables of a `Setting.folder`, as they stand in docs/LEARNING.md."""
+def table(folder: str = Setting().folder) -> str:
+    """All tables of a `Setting.folder`, as they stand in docs/LEARNING.md or LEARNING_RUNS.md."""
     runs = committed(folder)
     text = [
-        f"| arm | seeds | trajectories | {' | '.join(MEASURES.values())} |",
-        "|---|---|---|" + "---|" * len(MEASURES),
+        f"| arm | seeds | trajectories | {' | '.join(MEASURES.values())} | commit |",
+        "|---|---|---|" + "---|" * len(MEASURES) + "---|",
     ]
     for arm, members in runs.items():
         each = members[0].head["questions"] * members[0].head["samples"]
+        commits = ", ".join(dict.fromkeys(r.head["commit"][:7] for r in members))
         for step in sorted({line["step"] for r in members for line in r.val}):
             cells = []
             for measure in MEASURES:
                 values = list((scores(members, step, measure) or {}).values())
                 mean = sum(values) / len(values)
                 cells.append(shown(share_interval(values)) if measure in SHARES else f"{mean:.2f}")
-            text.append(f"| {arm} | {seeds(members, step)} | {step * each} | {' | '.join(cells)} |")
-    if pairs := [f"| {name} | {paired(found)} |" for name, found in comparisons(runs)]:
+            text.append(
+                f"| {arm} | {seeds(members, step)} | {step * each} | {' | '.join(cells)} | {commits} |"
+            )
+    if pairs := [
+        f"| {name} | {paired(found, over_seeds)} |" for name, found, over_seeds in comparisons(runs)
+    ]:
         text += [
             "",
-            "| right, at the end | difference | p | questions better / worse |",
-            "|---|---|---|---|",
+            "| right, at the end | difference | p | questions better / worse | over seeds, too |",
+            "|---|---|---|---|---|",
             *pairs,
         ]
     rows = [
@@ -513,8 +558,11 @@ def table(folder: str = "copying") -> str:
     return "\n".join(text)
 
 
-def comparisons(runs: Mapping[str, Sequence[Run]]) -> Iterator[tuple[str, Comparison]]:
-    """Every pair of arms at the end of their runs, on the same questions and seeds; without training, any seed."""
+def comparisons(runs: Mapping[str, Sequence[Run]]) -> Iterator[tuple[str, Comparison, Interval | None]]:
+    """Every pair of arms at the end of their runs, on the same questions and seeds, and the interval over seeds too.
+
+    Without training, any seed will do. The interval over seeds takes each arm's own.
+    """
     arms = list(runs)
     for i, first in enumerate(arms):
         for second in arms[i + 1 :]:
@@ -522,15 +570,52 @@ def comparisons(runs: Mapping[str, Sequence[Run]]) -> Iterator[tuple[str, Compar
                 *({r.head["seed"] for r in runs[arm]} for arm in (first, second) if arm != "none")
             )
             sides = [
-                scores(runs[arm], 0, "acc")
-                if arm == "none"
-                else scores(
-                    [r for r in runs[arm] if r.head["seed"] in shared], runs[arm][0].head["steps"], "acc"
+                scores(
+                    [r for r in runs[arm] if arm == "none" or r.head["seed"] in shared], end(runs[arm]), "acc"
                 )
                 for arm in (first, second)
             ]
             if sides[0] and sides[1]:
-                yield f"{first} - {second}", compare(sides[0], sides[1])
+                yield (
+                    f"{first} - {second}",
+                    compare(sides[0], sides[1]),
+                    seed_interval(runs[first], runs[second]),
+                )
+
+
+def end(members: Sequence[Run]) -> int:
+    """The step of an arm's last validation."""
+    return max(line["step"] for line in members[0].val)
+
+
+def seed_interval(
+    first: Sequence[Run], second: Sequence[Run], resamples: int = 10_000, seed: int = 0
+) -> Interval | None:
+    """95 % bootstrap interval of the difference over seeds and questions: both are drawn anew in every resample.
+
+    The seeds of each arm are drawn for themselves. Fewer than SEEDS say nothing of how much seeds differ: None.
+    Untrained, a policy has no seeds to differ.
+    """
+    sides = [
+        np.array([next(v["acc"] for v in r.val if v["step"] == end(arm)) for r in arm])
+        for arm in (first, second)
+    ]
+    if any(
+        len(side) < SEEDS
+        for side, arm in zip(sides, (first, second), strict=True)
+        if arm[0].head["arm"] != "none"
+    ):
+        return None
+    rng = np.random.default_rng(seed)
+    questions = sides[0].shape[1]
+    drawn = rng.multinomial(questions, np.full(questions, 1 / questions), size=resamples)
+
+    def means(side: np.ndarray) -> np.ndarray:
+        taken = rng.multinomial(len(side), np.full(len(side), 1 / len(side)), size=resamples)
+        return ((taken @ side) * drawn).sum(axis=1) / (len(side) * questions)
+
+    low, high = np.quantile(means(sides[0]) - means(sides[1]), [0.025, 0.975])
+    return Interval(float(sides[0].mean() - sides[1].mean()), float(low), float(high))
 
 
 def seeds(members: Sequence[Run], step: int) -> str:
@@ -544,9 +629,13 @@ def shown(interval: Interval) -> str:
     return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
-def paired(found: Comparison) -> str:
-    mean, low, high = found.difference
-    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}] | {found.p_value:.3f} | {found.better} / {found.worse}"
+def paired(found: Comparison, over_seeds: Interval | None) -> str:
+    cells = [signed(found.difference), f"{found.p_value:.3f}", f"{found.better} / {found.worse}"]
+    return " | ".join([*cells, signed(over_seeds) if over_seeds else ""])
+
+
+def signed(interval: Interval) -> str:
+    return "{:+.3f} [{:+.3f}, {:+.3f}]".format(*interval)
 
 
 def moved(members: Sequence[Run], stage: str, part: str) -> str:

@@ -104,6 +104,49 @@ def test_a_folder_of_another_run_is_refused_by_its_path(learning, tmp_path):
         learning.claim(foreign, "medr3", 1, learning.Setting())
 
 
+def test_a_run_that_could_not_join_the_table_is_refused_before_it_trains(learning, monkeypatch):
+    setting = learning.Setting()
+    file = write_run(learning, "medr3", 1, "10")
+    mine = json.loads(file.read_text().splitlines()[0])
+    monkeypatch.setattr(learning, "head_of", lambda arm, seed, setting: mine)
+    learning.check_series("paper", 2, setting)
+    mine = mine | {"start": {"weights": "another CPU's"}}
+    with pytest.raises(UserError, match=f"(?s){re.escape(str(file))}.*start.*--series"):
+        learning.check_series("paper", 2, setting)
+    learning.check_series("paper", 2, learning.Setting(series="mine"))
+
+
+def test_the_interval_over_seeds_is_as_wide_as_seeds_differ(learning):
+    for seed, right in enumerate((50, 50, 50), start=1):
+        write_run(learning, "medr3", seed, "1" * right + "0" * (100 - right))
+    for seed, right in enumerate((0, 52, 10), start=1):
+        write_run(learning, "joint_only", seed, "1" * right + "0" * (100 - right))
+    for seed in (1, 2):
+        write_run(learning, "paper", seed, "1" * 50 + "0" * 50)
+    write_run(learning, "none", 1, "0" * 100)
+    runs = learning.committed(learning.Setting().folder)
+
+    def interval(first, second):
+        return learning.seed_interval(runs[first], runs[second])
+
+    mean, low, high = interval("medr3", "joint_only")
+    assert mean == pytest.approx(0.5 - 62 / 300)
+    assert (
+        low < 0 < high
+    )  # one resample in 27 is the lucky seed thrice, though 0 lies far outside of the interval by question
+    assert (
+        learning.compare(
+            *(learning.scores(runs[arm], 48, "acc") for arm in ("medr3", "joint_only"))
+        ).difference.low
+        > 0.2
+    )
+    mean, low, high = interval("medr3", "none")
+    assert mean == 0.5
+    assert 0.39 < low < 0.42
+    assert 0.58 < high < 0.61  # the seeds do not differ: the binomial interval of 100 questions
+    assert interval("medr3", "paper") is None
+
+
 def test_evidence_supports_a_right_answer_only_if_the_gold_document_was_shown(learning):
     def result(acc, *shown):
         searches = [{"documents": [{"id": document} for document in shown]}]
@@ -150,7 +193,7 @@ def test_a_run_folder_becomes_a_small_file(learning, tmp_path, monkeypatch):
         (folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
     (folder / "environment.json").write_text(json.dumps({"commit": "abc"}))
 
-    learning.collect(folder, "joint_only", 7, learning.Setting(steps=12))
+    learning.collect(folder, "joint_only", 7, learning.Setting(task="copying", steps=12))
     head, step, val = map(
         json.loads, (learning.RESULTS / "copying/joint_only/7/metrics.jsonl").read_text().splitlines()
     )
@@ -188,8 +231,10 @@ def test_the_page_shows_what_the_files_give(learning, monkeypatch):
     tasks = [folder.name for folder in learning.RESULTS.iterdir()]
     assert tasks
     page = (ROOT / "docs/LEARNING.md").read_text(encoding="utf-8")
+    others = (ROOT / "docs/LEARNING_RUNS.md").read_text(encoding="utf-8")
+    assert learning.table() in page
     for task in tasks:
-        assert learning.table(task) in page
+        assert learning.table(task) in page + others
     search_pay = importlib.import_module("search_pay")
     rows = list(learning.lines(search_pay.FILE))
     assert search_pay.pays(rows) in page
