@@ -41,6 +41,16 @@ PADDED = Document(
 PADDING = (
     "Pain calls for colchicine. In asthma salbutamol works. Fever comes with sepsis. With lupus comes fever. "
 )
+# holds names together and states nothing of them; what the model says of them is invented
+NAMES = Document(
+    "n1",
+    "Notes: pain and colchicine, asthma and salbutamol, fever and sepsis.",
+    "Notes",
+    "notes",
+    "guideline",
+    7,
+)
+INVENTED = "Colchicine causes pain. Salbutamol causes asthma. Fever causes sepsis. "
 NOTHING = turn(query="x", outcome="empty")
 
 CASES = {
@@ -52,6 +62,10 @@ CASES = {
     "graph padded with retrieved facts": (
         "retrieval",
         sample(respond(think=f"{search(PADDED)}{PADDING}"), searches=(turn(PADDED),)),
+    ),
+    "retrieved names, invented statements": (
+        "retrieval",
+        sample(respond(think=f"{search(NAMES)}{INVENTED}"), searches=(turn(NAMES),)),
     ),
     "reasoning, no search": ("reasoning", sample(respond(think=REASONING + CONCLUSION), searches=())),
     "reasoning, one search for nothing": (
@@ -104,6 +118,9 @@ def test_what_the_formulas_of_the_paper_pay_for_and_ours_do_not(tmp_path):
     # facts of a document about something else count as breadth
     assert paper["graph padded with retrieved facts"] > 0.3
     assert ours["graph padded with retrieved facts"] == 0.0
+    # and so does what is invented about names that a document holds together
+    assert paper["retrieved names, invented statements"] > paper["honest"]
+    assert ours["retrieved names, invented statements"] == 0.0
     # a search for nothing is worth as much as all of the reasoning
     assert paper["reasoning, one search for nothing"] == pytest.approx(paper["reasoning, no search"] + 1.0)
     assert paper["no reasoning, one search for nothing"] > paper["reasoning, no search"]
@@ -112,9 +129,21 @@ def test_what_the_formulas_of_the_paper_pay_for_and_ours_do_not(tmp_path):
     assert ours["reasoning, one irrelevant search"] <= ours["reasoning, no search"] + 1e-9
 
 
+def table(vocabulary: str) -> str:
+    rows = [
+        f"| {case} | {CASES[case][0]} | {' | '.join(f'+{value:.2f}' for value in earned)} |"
+        for case, earned in bonuses(vocabulary).items()
+    ]
+    return "\n".join(
+        [f"| what | stage | {' | '.join(FORMULAS)} |", f"|---|---|{'---|' * len(FORMULAS)}", *rows]
+    )
+
+
+def test_the_page_shows_what_the_formulas_pay(tmp_path):
+    page = Path(__file__).parents[2] / "docs/FIDELITY.md"
+    assert table(vocabulary_in(tmp_path)) in page.read_text(encoding="utf-8")
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        rows = bonuses(vocabulary_in(Path(folder)))
-    sys.stdout.write(f"| what | stage | {' | '.join(FORMULAS)} |\n|---|---|{'---|' * len(FORMULAS)}\n")
-    for row, earned in rows.items():
-        sys.stdout.write(f"| {row} | {CASES[row][0]} | {' | '.join(f'+{value:.2f}' for value in earned)} |\n")
+        sys.stdout.write(table(vocabulary_in(Path(folder))) + "\n")
