@@ -27,6 +27,7 @@ from medr3_plugin.runs.step_metrics import (
 )
 from medr3_plugin.runs.writer import RunWriter
 from medr3_plugin.stages.dataset import StampedLoader
+from medr3_plugin.stages.formulas import formulas
 from medr3_plugin.stages.judge_model import ask_through_the_manager
 from medr3_plugin.stages.loader import stage_loader
 from medr3_plugin.stages.promotion import decide, metric_value
@@ -73,7 +74,8 @@ class StageLoop(RecordedValidation):
         self._run_train_files = as_list(config.data.train_files)
         self._run_temperature = config.actor_rollout_ref.rollout.temperature
         self.schedule.check_files(self._run_train_files)
-        self.state = StageState.begin(self.schedule)
+        self.formulas = formulas(config, self.schedule)
+        self.state = StageState.begin(self.schedule, self.formulas)
         self.run_folder = RunWriter(self.settings.run_dir)
         self.run_folder.claim()
         self._step_open = False

@@ -11,6 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from medr3_plugin.errors import UserError
 from medr3_plugin.outputs import write_json
 from medr3_plugin.runs.files import StageRecord
+from medr3_plugin.stages.formulas import Formulas, changes
 from medr3_plugin.stages.schedule import Schedule, StageSpec
 from medr3_plugin.yaml_section import mistake
 
@@ -28,6 +29,7 @@ class StageState:
         window: values of the promotion metric in the current stage, one per step (or validation).
         metric: the promotion metric that the window is of.
         data: rows and batch size of the current stage's training data, what a position in them depends on.
+        formulas: what each stage rewards, as it was configured when the state was written.
     """
 
     history: Annotated[list[StageRecord], Field(min_length=1)]
@@ -36,6 +38,7 @@ class StageState:
     window: list[float] = field(default_factory=list)
     metric: str | None = None
     data: list[int] = field(default_factory=list)
+    formulas: Formulas = field(default_factory=dict)
 
     def remember(self, metric: str, value: float) -> None:
         """Add a value of the promotion metric to the window."""
@@ -43,9 +46,12 @@ class StageState:
         self.window.append(value)
 
     @classmethod
-    def begin(cls, schedule: Schedule) -> StageState:
+    def begin(cls, schedule: Schedule, formulas: Formulas | None = None) -> StageState:
         """The state before the first step."""
-        return cls(history=[StageRecord(schedule.stages[0].name, 0, start_step=1)])
+        return cls(
+            history=[StageRecord(schedule.stages[0].name, 0, start_step=1)],
+            formulas=formulas or {},
+        )
 
     def finished(self, schedule: Schedule) -> bool:
         """Whether the last stage has ended."""
@@ -87,11 +93,15 @@ class StageState:
         write_json(folder / STATE_FILE, asdict(self))
 
     @classmethod
-    def load(cls, folder: Path, schedule: Schedule) -> StageState:
+    def load(cls, folder: Path, schedule: Schedule, formulas: Formulas | None = None) -> StageState:
         """Read from a checkpoint folder.
 
+        Args:
+            formulas: what each stage rewards now; the state takes them over for stages that have not ended.
+
         Raises:
-            UserError: no state in the checkpoint, or it belongs to another schedule.
+            UserError: no state in the checkpoint, or it belongs to another schedule or another arm: a stage that has
+                ended was rewarded otherwise, or the running one has another preset.
         """
         file = folder / STATE_FILE
         try:
@@ -113,4 +123,22 @@ class StageState:
                 )
         if not state.finished(schedule) and state.metric != schedule.stages[state.index].until.metric:
             state.window = []  # of another metric, before the schedule was edited
+        state._take_over(formulas or {}, file)
         return state
+
+    def _take_over(self, formulas: Formulas, file: Path) -> None:
+        for record in self.history:
+            name, ended = record.name, record.end_step is not None
+            found = changes(self.formulas.get(name, {}), formulas.get(name, {}))
+            fatal = {key: change for key, change in found.items() if ended or key == "preset"}
+            if fatal:
+                key, change = next(iter(fatal.items()))
+                raise UserError(
+                    f"{file}: medr3.reward.{key} of stage {name!r} {change}, so the checkpoint is of another run. "
+                    "Restore it, or start in a new folder (trainer.default_local_dir); to change it for later stages "
+                    "only, set it there (medr3.stages.<i>.reward)"
+                )
+            for key, change in found.items():
+                print(f"[medr3] medr3.reward.{key} of stage {name} {change} from here on", flush=True)
+        ended_ones = {record.name for record in self.history if record.end_step is not None}
+        self.formulas = formulas | {name: self.formulas[name] for name in ended_ones & self.formulas.keys()}

@@ -95,7 +95,7 @@ class StagedTrainer(StageLoop):
 
     def _restore_state(self, folder: Path) -> bool:
         """Take up the stage of a checkpoint; whether it begins a stage added since the run ended."""
-        self.state = StageState.load(folder, self.schedule)
+        self.state = StageState.load(folder, self.schedule, self.formulas)
         added = self.state.open_added_stage(self.schedule)
         step = step_of(folder)
         if self.run_folder.forget_after(step) and not self.config.trainer.val_only:

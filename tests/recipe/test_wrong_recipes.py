@@ -22,6 +22,7 @@ from medr3_plugin.recipe.checks.forms import verl_defaults
 from medr3_plugin.recipe.checks.parts import resumes
 from medr3_plugin.recipe.shipped import Recipe, WrongOverride, compose, find_recipe
 from medr3_plugin.stages.checkpoints import begin, mark_complete
+from medr3_plugin.stages.formulas import formulas
 from medr3_plugin.stages.schedule import Schedule
 from medr3_plugin.stages.state import STATE_FILE, StageState
 
@@ -464,7 +465,8 @@ def test_a_resume_that_the_trainer_would_refuse_is_refused_by_the_check(
     assert not problems_in_folder(composed, tmp_path)  # nothing to resume
     checkpoint = tmp_path / "checkpoints" / "global_step_3"
     begin(checkpoint)
-    StageState.begin(Schedule.from_config(stages)).save(checkpoint)
+    schedule = Schedule.from_config(stages)
+    StageState.begin(schedule, formulas(composed, schedule)).save(checkpoint)
     mark_complete(checkpoint)
     assert not problems_in_folder(composed, tmp_path)
     longer = [{**stages[0], "until": {"max_steps": 99}}, *stages[1:]]
@@ -478,6 +480,8 @@ def test_a_resume_that_the_trainer_would_refuse_is_refused_by_the_check(
             given = {"trainer__resume_mode": mode, f"trainer__{key}": path}
             (said,) = problems_in_folder(composed, tmp_path, **given)
             assert said.startswith(f"trainer.{key}: give ")
+    (said,) = problems_in_folder(composed, tmp_path, medr3__reward__preset="paper")
+    assert "medr3.reward.preset" in said and str(checkpoint) in said
     (checkpoint / STATE_FILE).unlink()  # damaged: the trainer skips it
     assert not problems_in_folder(composed, tmp_path)
     named = {"trainer__resume_mode": "resume_path", "trainer__resume_from_path": str(checkpoint)}

@@ -80,3 +80,40 @@ def test_missing_broken_or_foreign_state_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"'reasoning'.*medr3\.stages"):
         StageState.load(tmp_path, other)
     assert json.loads((tmp_path / STATE_FILE).read_text())["index"] == 0
+
+
+def checkpoint_after_the_first_stage(folder, formulas):
+    state = StageState.begin(SCHEDULE, formulas)
+    state.end_stage(SCHEDULE, step=2, reason="max_steps 2", checkpoint=None)
+    state.stage_step = 1
+    state.save(folder)
+
+
+def test_a_checkpoint_of_another_arm_is_refused_with_the_key(tmp_path):
+    own = {"preset": "paper", "gate.wrong": 0.2}
+    checkpoint_after_the_first_stage(tmp_path, {"reasoning": own, "joint": own})
+    assert StageState.load(tmp_path, SCHEDULE, {"reasoning": own, "joint": own}).stage_step == 1
+    other, gated = {**own, "preset": "medr3"}, {**own, "gate.wrong": 0.1}
+    for refused, stage, key in (
+        ({"reasoning": other, "joint": other}, "reasoning", "preset"),
+        ({"reasoning": own, "joint": other}, "joint", "preset"),
+        ({"reasoning": gated, "joint": own}, "reasoning", "gate.wrong"),
+    ):
+        with pytest.raises(UserError, match=rf"medr3\.reward\.{key} of stage '{stage}'") as refusal:
+            StageState.load(tmp_path, SCHEDULE, refused)
+        assert str(tmp_path / STATE_FILE) in str(refusal.value)
+
+
+def test_the_running_stage_may_be_tuned_and_older_checkpoints_say_nothing(tmp_path, capsys):
+    own = {"preset": "paper", "gate.wrong": 0.2}
+    tuned = {
+        "reasoning": {**own, "new": 1},
+        "joint": {**own, "gate.wrong": 0.1},
+    }  # another version knows `new`
+    checkpoint_after_the_first_stage(tmp_path, {"reasoning": own, "joint": own})
+    state = StageState.load(tmp_path, SCHEDULE, tuned)
+    assert "gate.wrong" in capsys.readouterr().out
+    assert state.formulas == {"reasoning": own, "joint": tuned["joint"]}
+    checkpoint_after_the_first_stage(tmp_path, {})
+    assert StageState.load(tmp_path, SCHEDULE, tuned).formulas == tuned
+    assert not capsys.readouterr().out

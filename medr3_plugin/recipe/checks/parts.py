@@ -17,6 +17,7 @@ from medr3_plugin.recipe.checks.finding import Finding, needs_critic, section
 from medr3_plugin.runs.files import LOCK
 from medr3_plugin.runs.writer import claimed
 from medr3_plugin.stages.checkpoints import resume_folder, step_of
+from medr3_plugin.stages.formulas import formulas
 from medr3_plugin.stages.schedule import Schedule
 from medr3_plugin.stages.state import StageState
 
@@ -100,6 +101,10 @@ def resumes(config: Any) -> Iterator[Finding]:
         except (UserError, OSError) as error:
             yield Finding.error("medr3.run_dir", str(error).removeprefix("medr3.run_dir: "))
     schedule = Schedule.from_config(ours["stages"])
+    try:
+        of_stages = formulas(config, schedule)
+    except UserError:
+        of_stages = {}  # what is wrong is found by the check of the section
     # reading a checkpoint takes minutes, so it is read only if something is wrong
     for verify in (False, True):
         wrong = ""
@@ -107,7 +112,7 @@ def resumes(config: Any) -> Iterator[Finding]:
             folder, _ = resume_folder(config.trainer, verify=verify)
             if folder is not None:
                 step_of(folder)
-                StageState.load(folder, schedule)
+                StageState.load(folder, schedule, of_stages)
         except UserError as error:
             wrong = str(error)
         if not wrong:
