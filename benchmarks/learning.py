@@ -20,7 +20,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -118,7 +118,9 @@ MEASURES = {
 }
 """What is kept of every validation question -> its heading."""
 SHARES = ("acc", "supported", "format")
-CURVES = ("acc", "searches", "format")
+DIGITS = {"searches": 2, "tokens": 1}
+"""Decimals of a measure that is no share."""
+CURVES = ("acc", "searches")
 PARTS = {
     **{name: name for name in ("score", "acc", "format", "reasoning", "retrieval", "coordination")},
     "paper_reasoning": "paper: reasoning",
@@ -531,8 +533,7 @@ def table(folder: str = Setting().folder) -> str:
             cells = []
             for measure in MEASURES:
                 values = list((scores(members, step, measure) or {}).values())
-                mean = sum(values) / len(values)
-                cells.append(shown(share_interval(values)) if measure in SHARES else f"{mean:.2f}")
+                cells.append(shown(interval_of(measure)(values), DIGITS.get(measure, 3)))
             text.append(
                 f"| {arm} | {seeds(members, step)} | {step * each} | {' | '.join(cells)} | {commits} |"
             )
@@ -625,8 +626,14 @@ def seeds(members: Sequence[Run], step: int) -> str:
     return f"{len(each)} ({', '.join(each)})" if len(each) > 1 else str(len(each))
 
 
-def shown(interval: Interval) -> str:
-    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+def interval_of(measure: str) -> Callable[[Sequence[float]], Interval]:
+    """What makes the interval of a measure over questions."""
+    return share_interval if measure in SHARES else bootstrap
+
+
+def shown(interval: Interval, digits: int) -> str:
+    mean, low, high = (f"{value:.{digits}f}" for value in interval)
+    return f"{mean} [{low}, {high}]"
 
 
 def paired(found: Comparison, over_seeds: Interval | None) -> str:
@@ -653,16 +660,24 @@ def moved(members: Sequence[Run], stage: str, part: str) -> str:
 
 
 def curve(members: Sequence[Run], untrained: Sequence[Run], measure: str) -> dict[int, Interval]:
-    """The interval over questions after so many trained trajectories; of several runs, of their mean."""
+    """The mean after so many trained trajectories, within the range of the seeds; of one seed, its interval."""
     each = members[0].head["questions"] * members[0].head["samples"]
-    interval = share_interval if measure in SHARES else bootstrap
-    points = {0: scores(untrained, 0, measure)}
-    points |= {line["step"] * each: scores(members, line["step"], measure) for r in members for line in r.val}
-    return {count: interval(list(found.values())) for count, found in sorted(points.items()) if found}
+    found = {0: [untrained]} if untrained else {}
+    found |= {line["step"] * each: [[r] for r in members] for line in members[0].val}
+    points = {}
+    for count, seeds_of in found.items():
+        values = [list((scores(one, count // each, measure) or {}).values()) for one in seeds_of]
+        means = [sum(of_seed) / len(of_seed) for of_seed in values if of_seed]
+        points[count] = (
+            Interval(sum(means) / len(means), min(means), max(means))
+            if len(means) > 1
+            else interval_of(measure)(values[0])
+        )
+    return points
 
 
 def plot(folder: str, file: Path) -> None:
-    """Curves of CURVES with bands, which are intervals over questions; thin, each of several seeds."""
+    """A row for each of CURVES, a column for each arm: the mean, the band of `curve`, and dotted each seed."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -670,26 +685,27 @@ def plot(folder: str, file: Path) -> None:
 
     runs = committed(folder)
     untrained = runs.pop("none", [])
-    figure, axes = plt.subplots(1, len(CURVES), figsize=(4 * len(CURVES), 3.2), sharex=True)
-    for axis, measure in zip(axes, CURVES, strict=True):
-        for arm, members in runs.items():
-            count = "1 seed" if len(members) == 1 else f"{len(members)} seeds"
+    size = (2.1 * len(runs) + 0.6, 1.7 * len(CURVES) + 0.4)
+    figure, grid = plt.subplots(
+        len(CURVES), len(runs), figsize=size, sharex=True, sharey="row", squeeze=False
+    )
+    for row, measure in zip(grid, CURVES, strict=True):
+        for axis, members, color in zip(row, runs.values(), mpl.color_sequences["tab10"], strict=False):
             points = curve(members, untrained, measure)
             bands = list(points.values())
-            (line,) = axis.plot(
-                list(points), [b.mean for b in bands], marker="o", markersize=3, label=f"{arm}, {count}"
-            )
-            color = line.get_color()
+            axis.plot(list(points), [b.mean for b in bands], marker="o", markersize=3, color=color)
             axis.fill_between(
-                list(points), [b.low for b in bands], [b.high for b in bands], alpha=0.12, color=color
+                list(points), [b.low for b in bands], [b.high for b in bands], alpha=0.2, color=color
             )
             for member in members if len(members) > 1 else ():
                 one = curve([member], untrained, measure)
-                axis.plot(list(one), [b.mean for b in one.values()], lw=0.8, ls=":", color=color)
-        axis.set_title(MEASURES[measure], fontsize=10)
-        axis.set_xlabel("trained trajectories")
-        axis.grid(alpha=0.3)
-    axes[0].legend(fontsize=8)
+                axis.plot(list(one), [b.mean for b in one.values()], lw=0.9, ls=":", color=color)
+            axis.grid(alpha=0.3)
+        row[0].set_ylabel(MEASURES[measure], fontsize=9)
+        row[0].set_ylim(bottom=0)
+    for top, bottom, (arm, members) in zip(grid[0], grid[-1], runs.items(), strict=True):
+        top.set_title(f"{arm}, {len(members)} seed{'s' * (len(members) > 1)}", fontsize=9)
+        bottom.set_xlabel("trained trajectories", fontsize=8)
     figure.tight_layout()
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=110, metadata={"Software": None})
