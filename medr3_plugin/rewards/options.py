@@ -328,8 +328,12 @@ def read_options(options: Mapping[str, Any]) -> RewardOptions:
     return validated(RewardOptions, options, "medr3.reward")
 
 
-def stage_options(options: Mapping[str, Any], stage: str) -> StageOptions:
+def stage_options(options: Mapping[str, Any], stage: str, path: str | None = None) -> StageOptions:
     """The options of one stage: the section's own keys, overridden by those under `stages.<stage>`.
+
+    Args:
+        options: the section; what is wrong in it for every stage is found by `read_options`.
+        path: where the stage's keys stand, if not in the section.
 
     Raises:
         UserError: names the yaml path at fault.
@@ -337,9 +341,10 @@ def stage_options(options: Mapping[str, Any], stage: str) -> StageOptions:
     own = (options.get("stages") or {}).get(stage) or {}
     if not isinstance(own, Mapping):
         raise UserError(f"medr3.reward.stages.{stage}: must be a mapping")
-    common = {key: value for key, value in options.items() if key not in _NOT_PER_STAGE}
+    common = _of_every_stage(options)
     # a stage's keys mean something only together with the common ones: a gate may need the section's ladder
-    return validated(StageOptions, _merge(common, own), f"medr3.reward with stages.{stage}")
+    path = path or (f"medr3.reward.stages.{stage}" if own else "medr3.reward")
+    return validated(StageOptions, _merge(common, own), path)
 
 
 def reward_options(section: Mapping[str, Any], router_address: str | None = None) -> dict[str, Any]:
@@ -351,14 +356,24 @@ def reward_options(section: Mapping[str, Any], router_address: str | None = None
     options = dict(section.get("reward") or {})
     common = validated(_Stages, {"stages": options.get("stages") or {}}, "medr3.reward").stages
     of_stages = validated(_OwnStages, {"stages": section.get("stages") or []}, "medr3").stages
+    elsewhere = set(common)
     for stage in of_stages:
         common[stage.name] = {**(common.get(stage.name) or {}), **(stage.reward or {})}
     if common:
         options["stages"] = common
+    if any(stage.reward for stage in of_stages):
+        validated(StageOptions, _of_every_stage(options), "medr3.reward")
+    for i, stage in enumerate(of_stages):
+        if stage.reward and stage.name not in elsewhere:
+            stage_options(options, stage.name, f"medr3.stages[{i}].reward")
     judge = options.get("judge")
     if router_address and judge and judge.get("kind") == "router":
         options["judge"] = {**judge, "address": router_address}
     return options
+
+
+def _of_every_stage(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key not in _NOT_PER_STAGE}
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

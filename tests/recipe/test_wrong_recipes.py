@@ -125,7 +125,7 @@ def stage(**keys: Any) -> list[dict[str, Any]]:
         ({"medr3.stages": [{"name": "推理", "until": {"max_steps": 1}}]}, "medr3.stages[0].name", "pattern"),
         ({"medr3.stages": [{"name": "foo", "until": {"max_steps": 1}}]}, "foo.preset", "no formula"),
         ({"medr3.stages": stage(reward="paper")}, "medr3.stages[0].reward", "mapping"),
-        ({"medr3.stages": stage(reward={"preset": "papper"})}, "stages.joint.preset", "papper"),
+        ({"medr3.stages": stage(reward={"preset": "papper"})}, "stages[0].reward.preset", "papper"),
         ({"medr3.stages": stage(max_searches="two")}, "medr3.stages[0].max_searches", "whole number"),
         ({"medr3.stages": stage() * 2}, "medr3.stages", "stages 0 and 1 are both named 'joint'"),
         ({"medr3.stages": stage(max_search=1)}, "medr3.stages[0].max_search", "did you mean max_searches"),

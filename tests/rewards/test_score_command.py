@@ -208,6 +208,12 @@ def test_config_file(tmp_path):
         ("medr3: {stages: [{name: joint, reward: 3}]}", "medr3.stages[0].reward"),
         ("medr3: {reward: {stages: [joint]}}", "medr3.reward.stages"),
         ("medr3: {reward: {stages: {joint: 3}}, stages: [{name: joint}]}", "medr3.reward.stages.joint"),
+        ("stages: {joint: {paper: {K: 0}}}", "medr3.reward.stages.joint.paper.K"),
+        ("medr3: {stages: [{name: joint, reward: {paper: {K: 0}}}]}", "medr3.stages[0].reward.paper.K"),
+        (
+            "medr3: {reward: {paper: {K: 0}}, stages: [{name: joint, reward: {paper: {alpha: 1}}}]}",
+            "medr3.reward.paper.K",
+        ),
         ("encoder: 5", "medr3.reward.encoder"),
         ("stages: [joint]", "medr3.reward.stages"),
         ("extractor: {vocabularies: v.jsonl}", "medr3.reward.extractor.vocabularies"),
