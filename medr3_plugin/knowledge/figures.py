@@ -6,10 +6,12 @@ cut where a comparison joins its parts; a number belongs to what is said of it i
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from medr3_plugin.knowledge.statements import Statement, stems
+from medr3_plugin.knowledge.statements import statements as clauses_of
 from medr3_plugin.knowledge.text import sentences
 
 _PARTS = re.compile(
@@ -23,6 +25,11 @@ _OF_A_GROUP = re.compile(
     re.IGNORECASE,
 )
 _WITHOUT = re.compile(r"\b(?:without|not|no|none)\b|[未不无]", re.IGNORECASE)
+_BRACKET = re.compile(r" ?[(（]([^()（）]{0,80})[)）]")
+_SPREAD = re.compile(
+    r"(?:\b9[059] ?% ?)?\b(?:CI|confidence interval|SD|SE|IQR|range)\b|\b[Pp] ?[<>=≤]|±|标准差|置信区间"
+)
+_ADJECTIVE = re.compile(r"[-–][A-Za-z]")
 _MOST = 16
 """Numbers of a sentence that is read: a table is not."""
 
@@ -36,14 +43,15 @@ def figures(sentence: str) -> Figures:
     >>> {number: sorted(of) for number, of in figures("Relief came in 78% with oxygen and 20% with air.").items()}
     {'78': ['oxygen'], '20': ['air']}
     """
-    if not 1 < len(_NUMBER.findall(sentence)) <= _MOST:
+    sentence = _BRACKET.sub(_without_spread, sentence)
+    if not 1 < len(_numbers(sentence)) <= _MOST:
         return {}
     found: dict[str, frozenset[str]] = {}
     again: set[str] = set()
     pieces = _PARTS.split(sentence)  # part, what joins, part, ...
     before_it: frozenset[str] = frozenset()
     for part, joint in zip(pieces[::2], ["", *pieces[1::2]], strict=True):
-        numbers = list(_NUMBER.finditer(part))
+        numbers = _numbers(part)
         words: list[frozenset[str]] = []
         for place, number in enumerate(numbers):
             before = part[numbers[place - 1].end() if place else 0 : number.start()]
@@ -60,6 +68,20 @@ def figures(sentence: str) -> Figures:
             again |= {number[0]} & found.keys()
             found[number[0]] = of
     return {number: of for number, of in found.items() if number not in again}
+
+
+def _numbers(text: str) -> list[re.Match[str]]:
+    """The numbers of a text, but for those of an adjective ("90-day")."""
+    return [found for found in _NUMBER.finditer(text) if not _ADJECTIVE.match(text, found.end())]
+
+
+def _without_spread(bracket: re.Match[str]) -> str:
+    """A bracket up to an interval or a P value, which belong to no group: "(95% CI, 15.1 to 21.3)"."""
+    spread = _SPREAD.search(bracket[1])
+    if spread is None:
+        return bracket[0]
+    kept = bracket[1][: spread.start()].rstrip(" ,;，；")
+    return f" ({kept})" if kept else ""
 
 
 def _words(said: str) -> frozenset[str]:
@@ -80,18 +102,25 @@ def swapped(own: Figures, other: Figures) -> bool:
     >>> swapped(figures("Recurrence was 25.3% with vancomycin and 15.4% with fidaxomicin."), source)
     False
     """
-    common = own.keys() & other.keys()
-    if len(common) < 2 or not all(own[number] for number in common):
+    common = [number for number in other if own.get(number)]  # in the order of the other sentence
+    return any(_turned(own, other, pair) for pair in itertools.combinations(common, 2))
+
+
+def _turned(own: Figures, other: Figures, pair: tuple[str, str]) -> bool:
+    """Whether of two numbers each belongs to what the other one belongs to in the other sentence.
+
+    What a sentence says of both it may say beside the first alone ("survival was 32 months with A, 21 with B"), so a
+    word that went over to the other number proves nothing, unless one came back, or the second had no word.
+    """
+    first, second = pair
+    kept, went = [], []
+    for mine, its in ((first, second), (second, first)):
+        words = own[mine] - own[its]
+        kept.append(words & other[mine] - other[its])
+        went.append(words & other[its] - other[mine])
+    if all(kept):
         return False
-    same = turned = 0
-    for number in common:
-        for word in own[number]:
-            mine = [n for n in common if word in own[n]]
-            theirs = [n for n in common if word in other[n]]
-            if len(mine) == len(theirs) == 1:
-                same += mine == theirs
-                turned += mine != theirs
-    return turned > same
+    return all(went) or (not any(kept) and bool(went[1]) and not other[second])
 
 
 def misquoting(
@@ -104,5 +133,6 @@ def misquoting(
     for sentence in sentences(text):
         own = figures(sentence)
         if len(own) > 1 and any(swapped(own, other) for source in sources for other in source):
-            found |= {one for one in statements if one.text.strip() in sentence and _NUMBER.search(one.text)}
+            clauses = {one.text.strip() for one in clauses_of(sentence)}
+            found |= {one for one in statements if one.text.strip() in clauses and _NUMBER.search(one.text)}
     return found
