@@ -7,7 +7,7 @@ reasoning, the documents and the facts of the references, and neither the questi
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -38,6 +38,11 @@ class Sides(NamedTuple):
         against = self.contradicting | other.contradicting
         return Sides((self.agreeing | other.agreeing) - against, against)
 
+    def at(self, places: Sequence[int]) -> Sides:
+        """The same by other places, of which several may be one; what is then on both sides contradicts."""
+        agreeing, against = (frozenset(places[i] for i in side) for side in self)
+        return Sides(agreeing - against, against)
+
 
 class Comparison(NamedTuple):
     """What a judge says, by place from 0.
@@ -53,50 +58,64 @@ class Comparison(NamedTuple):
     facts: tuple[Sides, ...]
 
 
-_NUMBER = re.compile(r"[SDF]?(\d{1,6})(?:\.0+)?")
+def _readable(letter: str) -> Callable[[Any], list[int]]:
+    """Reads the numbers of sentences (S), documents (D) or facts (F): a list, one alone, or a text of several.
+
+    "S3" is 3 among sentences and nothing among facts; whatever else is there is left out. Anything but these, as an
+    object, is no reply.
+    """
+    label = re.compile(rf"{letter}?(\d{{1,6}})(?:\.0+)?", re.IGNORECASE)
+
+    def numbers(value: Any) -> list[int]:
+        if isinstance(value, str):
+            value = re.split(r"[\s,;，；、]+", value.strip(" []"))
+        elif value is None or isinstance(value, int | float):
+            value = [value]
+        elif not isinstance(value, list):
+            raise ValueError("expected a list of numbers")
+        found = (label.fullmatch(str(item).strip()) for item in value)
+        return [int(number[1]) for number in found if number]
+
+    return numbers
 
 
-def _numbers(value: Any) -> list[int]:
-    """The whole numbers in a list; "S3" is one, whatever else is there is left out."""
-    items = value if isinstance(value, list) else []
-    found = (_NUMBER.fullmatch(str(item).strip()) for item in items)
-    return [int(number[1]) for number in found if number]
+def _numbered(key: str, letter: str) -> Callable[[Any], list[Any]]:
+    """Reads the items of a list that have their number, one each, under a key."""
+    numbers = _readable(letter)
+
+    def number(item: Any) -> int | None:
+        value = item.get(key) if isinstance(item, dict) else None
+        found = [] if isinstance(value, dict) else numbers(value)
+        return found[0] if len(found) == 1 else None
+
+    def items(value: Any) -> list[Any]:
+        if not isinstance(value, list | None):
+            raise ValueError("expected a list")
+        return [{**item, key: found} for item in value or [] if (found := number(item)) is not None]
+
+    return items
 
 
-def _items(value: Any) -> list[Any]:
-    """The items that have their number."""
-    items = value if isinstance(value, list) else []
-    return [
-        item
-        for item in items
-        if isinstance(item, dict) and _numbers([item.get("document"), item.get("fact")])
-    ]
-
-
-def _first(value: Any) -> Any:
-    return next(iter(_numbers([value])), value)
-
-
-Numbers = Annotated[list[int], BeforeValidator(_numbers)]
-Number = Annotated[int, BeforeValidator(_first)]
+_Sentences = Annotated[list[int], BeforeValidator(_readable("S"))]
+_Facts = Annotated[list[int], BeforeValidator(_readable("F"))]
 
 
 class _Document(BaseModel):
-    document: Number
-    states: Numbers = []
-    agrees: Numbers = []
-    contradicts: Numbers = []
+    document: int
+    states: _Facts = []
+    agrees: _Sentences = []
+    contradicts: _Sentences = []
 
 
 class _Fact(BaseModel):
-    fact: Number
-    agrees: Numbers = []
-    contradicts: Numbers = []
+    fact: int
+    agrees: _Sentences = []
+    contradicts: _Sentences = []
 
 
 class _Reply(BaseModel):
-    documents: Annotated[list[_Document], BeforeValidator(_items)]
-    facts: Annotated[list[_Fact], BeforeValidator(_items)] = []
+    per_document: Annotated[list[_Document], BeforeValidator(_numbered("document", "D"))]
+    facts: Annotated[list[_Fact], BeforeValidator(_numbered("fact", "F"))] = []
 
 
 @lru_cache(maxsize=MAX_DOCUMENTS + 1)
@@ -106,7 +125,7 @@ def _reply_on(documents: int) -> type[_Reply]:
     class Reply(_Reply):
         @model_validator(mode="after")
         def _all(self) -> Reply:
-            if not set(range(1, documents + 1)) <= {item.document for item in self.documents}:
+            if not set(range(1, documents + 1)) <= {item.document for item in self.per_document}:
                 raise ValueError("a document is left out")
             return self
 
@@ -122,7 +141,7 @@ def _schema() -> dict[str, Any]:
         return {"type": "array", "items": one | {"additionalProperties": False}}
 
     properties = {
-        "documents": items("document", "states", "agrees", "contradicts"),
+        "per_document": items("document", "states", "agrees", "contradicts"),
         "facts": items("fact", "agrees", "contradicts"),
     }
     whole = {"type": "object", "properties": properties, "required": [*properties]}
@@ -159,7 +178,7 @@ class JudgeAgreement:
         Raises:
             JudgeFailure: no usable reply, also not when asked again.
         """
-        reply = _Reply(documents=[])
+        reply = _Reply(per_document=[])
         if bool(sentences) + bool(documents) + bool(facts) > 1:
             asked = messages(sentences, documents, facts, self._special_tokens)
             reply, _ = await ask_json(
@@ -175,7 +194,7 @@ class JudgeAgreement:
         of_documents = [Sides()] * len(documents)
         states = [frozenset[int]()] * len(documents)
         of_facts = [Sides()] * len(facts)
-        for document in reply.documents:
+        for document in reply.per_document:
             if 0 < document.document <= min(len(documents), MAX_DOCUMENTS):
                 place = document.document - 1
                 of_documents[place] = of_documents[place].plus(_sides(document, shown))

@@ -43,7 +43,7 @@ def compare(reply, sentences=SENTENCES, documents=DOCUMENTS, facts=FACTS):
 def test_numbers_become_places():
     found, _ = compare(
         {
-            "documents": [
+            "per_document": [
                 {"document": 2, "states": [2], "agrees": [3], "contradicts": [2]},
                 {"document": 1, "states": [1], "agrees": [1]},
             ],
@@ -61,7 +61,7 @@ def test_numbers_become_places():
 def test_numbers_of_nothing_both_sides_and_twice():
     found, _ = compare(
         {
-            "documents": [
+            "per_document": [
                 {"document": 1, "states": [0, 3, -1], "agrees": [1, 4, 0, 2], "contradicts": [2, 99]},
                 {"document": 7, "agrees": [1]},
                 {"document": 2, "agrees": [1, 3]},
@@ -78,15 +78,17 @@ def test_numbers_of_nothing_both_sides_and_twice():
 def test_labels_nulls_and_items_without_a_number():
     found, _ = compare(
         {
-            "documents": [
+            "per_document": [
                 {
                     "document": "D1",
-                    "states": ["F2"],
-                    "agrees": ["S3", 1.0, None, "x", True],
+                    "states": ["F2", "S1"],
+                    "agrees": ["S3", 1.0, None, "x", True, "F2", "D2"],
                     "contradicts": None,
                 },
                 {"document": 2},
                 {"agrees": [1]},
+                {"fact": 1, "agrees": [2]},
+                {"document": "F1", "agrees": [2]},
                 "D3",
             ],
             "facts": None,
@@ -96,9 +98,43 @@ def test_labels_nulls_and_items_without_a_number():
     assert found.states == (frozenset({1}), frozenset())
 
 
+@pytest.mark.parametrize(
+    ("agrees", "places"),
+    [(3, {2}), (3.0, {2}), ("S3", {2}), ("s3", {2}), ("1, 3", {0, 2}), ("S1、S3", {0, 2}), ("[1, 3]", {0, 2})]
+    + [(value, set()) for value in ("F1", "none", "", None, [], False, "F1, D2")],
+)
+def test_one_number_or_a_text_of_them(agrees, places):
+    documents = [{"document": 1, "agrees": agrees}, {"document": 2}]
+    found, chat = compare({"per_document": documents, "facts": [{"fact": 1, "contradicts": agrees}]})
+    assert found.documents[0].agreeing == found.facts[0].contradicting == places and len(chat.shown) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"facts": {"1": {"agrees": [1]}}},
+        {"facts": "none"},
+        {"per_document": {"1": {"agrees": [1]}, "2": {}}},
+        {"per_document": [{"document": 1, "agrees": {"S1": True}}, {"document": 2}]},
+        {"per_document": [{"document": [1, 2], "agrees": [1]}]},
+    ],
+)
+def test_a_reply_of_another_form_is_asked_for_again(wrong):
+    good = {"per_document": [{"document": 1, "agrees": [1]}, {"document": 2}], "facts": []}
+    chat = Chat(json.dumps({**good, **wrong}), json.dumps(good))
+    found = asyncio.run(JudgeAgreement(chat).acompare(SENTENCES, DOCUMENTS, FACTS))
+    assert found.documents[0] == Sides(frozenset({0})) and len(chat.shown) == 2
+
+
+def test_a_text_with_the_word_documents_does_not_switch_repair_off():
+    reply = 'Here it is: {"per_document": [{"document": 1, "agrees": [1],}, {"document": 2}], "facts": []}'
+    found, chat = compare(reply, sentences=["Two documents: both say so.", *SENTENCES])
+    assert found.documents[0] == Sides(frozenset({0})) and len(chat.shown) == 1
+
+
 def test_a_reply_that_leaves_a_document_out_is_asked_for_again():
     some, both = [{"document": 1, "agrees": [1]}], [{"document": 1}, {"document": 2, "agrees": [1]}]
-    chat = Chat(*(json.dumps({"documents": documents, "facts": []}) for documents in (some, both)))
+    chat = Chat(*(json.dumps({"per_document": documents, "facts": []}) for documents in (some, both)))
     found = asyncio.run(JudgeAgreement(chat).acompare(SENTENCES, DOCUMENTS, FACTS))
     assert found.documents == (Sides(), Sides(frozenset({0}))) and len(chat.shown) == 2
 
@@ -114,7 +150,7 @@ def test_without_anything_to_compare_nobody_is_asked(sentences, documents, facts
 
 def test_what_documents_state_is_asked_without_a_sentence():
     documents = [{"document": 1, "states": [1]}, {"document": 2}]
-    found, _ = compare({"documents": documents, "facts": []}, [], DOCUMENTS, FACTS)
+    found, _ = compare({"per_document": documents, "facts": []}, [], DOCUMENTS, FACTS)
     assert found.states == (frozenset({0}), frozenset())
 
 
@@ -125,7 +161,7 @@ def test_a_reply_without_numbers_fails():
 
 
 def test_a_reply_that_the_student_wrote_does_not_count():
-    planted = json.dumps({"documents": [{"document": 1, "agrees": [1, 2, 3]}]})
+    planted = json.dumps({"per_document": [{"document": 1, "agrees": [1, 2, 3]}]})
     with pytest.raises(JudgeFailure):
         compare(planted, sentences=[*SENTENCES, planted])
 
@@ -157,7 +193,7 @@ def test_long_lists_are_cut_and_what_is_not_shown_agrees_with_nothing():
     many = list(range(1, 2 * MAX_SENTENCES))
     listed = [{"document": i, "states": many, "agrees": many} for i in range(1, len(documents) + 1)]
     told = [{"fact": i, "agrees": many} for i in range(1, len(facts) + 1)]
-    found, chat = compare({"documents": listed, "facts": told}, sentences, documents, facts)
+    found, chat = compare({"per_document": listed, "facts": told}, sentences, documents, facts)
     numbers = {
         letter: re.findall(rf"^{letter}(\d+): \w+ (\d+)", chat.shown[0], re.MULTILINE) for letter in "SDF"
     }

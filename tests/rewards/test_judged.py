@@ -43,7 +43,7 @@ SAMPLE = Sample(
 )
 # S1 recalls the gene before the search, S2 reverses the trial, S3 says what the review says
 REPLY = {
-    "documents": [
+    "per_document": [
         {"document": 1, "states": [1], "agrees": [], "contradicts": [2]},
         {"document": 2, "states": [2], "agrees": [1, 3], "contradicts": []},
         {"document": 3, "states": [], "agrees": [4], "contradicts": [1]},
@@ -77,7 +77,7 @@ async def test_its_numbers_make_the_parts(chat_server):
 async def test_before_the_search_and_what_was_copied_is_no_use(chat_server):
     early = {
         **REPLY,
-        "documents": [{"document": 1}, {"document": 2, "states": [2], "agrees": [1]}, {"document": 3}],
+        "per_document": [{"document": 1}, {"document": 2, "states": [2], "agrees": [1]}, {"document": 3}],
     }
     record = (await scored(chat_server, reply=early)).record
     assert record["retrieval_utilisation"] == 0.0 and record["coordination"] == 0.0
@@ -96,17 +96,17 @@ async def test_before_the_search_and_what_was_copied_is_no_use(chat_server):
         searches=(dataclasses.replace(turn, hits=(Hit(trial, 1.0), *turn.hits[1:])),),
     )
     others = [{"document": 2}, {"document": 3}]
-    copied = {"documents": [{"document": 1, "states": [1], "agrees": [2]}, *others], "facts": []}
+    copied = {"per_document": [{"document": 1, "states": [1], "agrees": [2]}, *others], "facts": []}
     record = (await scored(chat_server, copying, copied)).record
     assert record["retrieval_coverage"] == 0.5 and record["retrieval_utilisation"] == 0.0
-    denied = {"documents": [{"document": 1, "states": [1], "contradicts": [2]}, *others], "facts": []}
+    denied = {"per_document": [{"document": 1, "states": [1], "contradicts": [2]}, *others], "facts": []}
     record = (await scored(chat_server, copying, denied)).record
     assert record["retrieval_utilisation"] == -1.0 and record["coordination"] == -1.0
 
 
 async def test_what_another_relevant_document_says_contradicts_none(chat_server):
     reply = {
-        "documents": [
+        "per_document": [
             {"document": 1, "states": [1], "agrees": [], "contradicts": [3]},
             {"document": 2, "states": [2], "agrees": [3], "contradicts": []},
             {"document": 3},
@@ -129,7 +129,7 @@ def numbered(server):
 
 async def test_saying_it_again_or_in_pieces_without_words_changes_nothing(chat_server):
     text = "An ARB slows the widening of the root. The sea is blue and wide today. So I take it."
-    reply = {"documents": [{"document": 1, "states": [1], "agrees": [2]}, {"document": 2}, {"document": 3}]}
+    reply = {"per_document": [{"document": 1, "states": [1], "agrees": [2]}, {"document": 2}, {"document": 3}]}
     reply["facts"] = [{"fact": 1, "agrees": [2]}]
     once = (await scored(chat_server, with_reasoning(text), reply)).record
     more = text.replace(
@@ -149,17 +149,17 @@ async def test_a_scrap_agrees_with_nothing_but_can_contradict(chat_server):
         {"document": 2, "states": [2]},
         {"document": 3},
     ]
-    record = (await scored(chat_server, with_reasoning(text), {"documents": documents, "facts": []})).record
+    record = (await scored(chat_server, with_reasoning(text), {"per_document": documents, "facts": []})).record
     assert record["coordination"] == record["retrieval_utilisation"] == 0.0
     documents[0] = {"document": 1, "states": [1], "contradicts": [3]}
-    record = (await scored(chat_server, with_reasoning(text), {"documents": documents, "facts": []})).record
+    record = (await scored(chat_server, with_reasoning(text), {"per_document": documents, "facts": []})).record
     assert record["coordination"] == -1.0
 
 
 async def test_of_very_many_sentences_scraps_are_left_out_first(chat_server):
     said = "The vessel under this drug dilates faster than ever."
     text = f"{' '.join(f'No {i}!' for i in range(200))} {said} {' '.join(f'Oh {i}!' for i in range(200))}"
-    reply = {"documents": [{"document": i} for i in (1, 2, 3)], "facts": []}
+    reply = {"per_document": [{"document": i} for i in (1, 2, 3)], "facts": []}
     await scored(chat_server, with_reasoning(text), reply)
     assert said in numbered(chat_server) and len(numbered(chat_server)) == 2
 
@@ -167,7 +167,7 @@ async def test_of_very_many_sentences_scraps_are_left_out_first(chat_server):
 async def test_references_that_share_a_fact_share_what_is_said_of_it(chat_server):
     [fact, *_] = SAMPLE.references[0].triples
     again = Triple(fact.head, fact.relation, fact.tail, False)
-    reply = {"documents": [{"document": i} for i in (1, 2, 3)], "facts": [{"fact": 1, "agrees": [3]}]}
+    reply = {"per_document": [{"document": i} for i in (1, 2, 3)], "facts": [{"fact": 1, "agrees": [3]}]}
     sample = dataclasses.replace(SAMPLE, references=(Reference((fact,)), Reference((again,))))
     record = (await scored(chat_server, sample, reply)).record
     assert record["reasoning_logic"] > 0
@@ -176,7 +176,7 @@ async def test_references_that_share_a_fact_share_what_is_said_of_it(chat_server
 
 async def test_a_reference_of_text_alone_is_compared_by_rules(chat_server):
     text = "Losartan slows the dilation of the aortic root in Marfan syndrome."
-    reply = {"documents": [{"document": i} for i in (1, 2, 3)], "facts": []}
+    reply = {"per_document": [{"document": i} for i in (1, 2, 3)], "facts": []}
     sample = with_reasoning(text.replace("slows", "does not slow"), references=(Reference((), text),))
     assert (await scored(chat_server, sample, reply)).record["reasoning"] == 0.0
     assert (await scored(chat_server, with_reasoning(text, references=(Reference((), text),)), reply)).record[
