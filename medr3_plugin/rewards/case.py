@@ -24,6 +24,8 @@ class Case:
         scored: it was answered and not forged, so S, C and the answer term are measured.
         own: the model's own words, without what it copied; `reasoning` as one text.
         graph: the model's own triples.
+        measurable: extractor, comparer and encoder gave what S, T and C need; else these stay 0 in the record, because
+            what rules alone would measure is not comparable.
         judged: a judge's comparison of the reasoning with documents and references; None: rules compare them.
         failures: kinds of the failures that make the sample invalid.
         reasons: what `rewards.explain` puts into words.
@@ -38,9 +40,15 @@ class Case:
     reasoning: str = ""
     own: list[OwnText] = field(default_factory=list)
     graph: Graph | None = None
+    measurable: bool = True
     judged: Judged | None = None
     failures: list[str] = field(default_factory=list)
     reasons: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> bool:
+        """Its rollout or a search failed: it is invalid whatever is said of it, so no model is asked to read it."""
+        return bool(self.sample.failures or self.evidence.failures)
 
     @property
     def thoughts(self) -> list[OwnText]:
@@ -48,8 +56,12 @@ class Case:
         return [piece for piece in self.own if piece.kind == "think" and self.scored]
 
     def failed(self, error: InfrastructureFailure) -> None:
-        """Note a failure of the judge, the extractor or the encoder; the sample becomes invalid."""
+        """Note a failure of the judge, the extractor or the encoder; the sample becomes invalid.
+
+        A kind counts once, whatever was asked of the service: `failures/<kind>` and `judge_failures` count samples.
+        """
         kind = f"{error.service}_{error.kind}"
-        self.failures.append(kind)
-        self.reasons.setdefault("said", {})[kind] = str(error)
-        self.record["judge_failures"] += 1.0
+        if kind not in self.failures:
+            self.failures.append(kind)
+        self.reasons.setdefault("said", {}).setdefault(kind, str(error))
+        self.record["judge_failures"] = 1.0

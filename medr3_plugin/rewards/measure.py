@@ -69,7 +69,7 @@ class Measure:
         Args:
             cosines: of the reasoning with each reference's text.
         """
-        if case.record["forged"] or case.graph is None:
+        if case.record["forged"] or case.graph is None or not case.measurable:
             return
         references = [self._reference(reference.triples) for reference in case.sample.references]
         known = [Facts(reference.graph.edges, reference.retrieved) for reference in references]

@@ -38,7 +38,7 @@ KEYS: tuple[str, ...] = (
     "searches",  # searches that were executed, the failed ones included
     "documents",  # distinct documents shown
     "search_failures",
-    "judge_failures",  # failures of the judge or of the sentence encoder
+    "judge_failures",  # 1: the judge (for a verdict, a comparison or triples) or the sentence encoder failed
     "stage",  # index of the stage's formula: 0 reasoning, 1 retrieval, 2 joint
 )
 

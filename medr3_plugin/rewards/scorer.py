@@ -98,6 +98,7 @@ class Scorer:
         cases: list[Case] = []
         verdicts: list[asyncio.Future[Verdict | None]] = []
         asked: list[asyncio.Future[None]] = []
+        similarities: asyncio.Future[list[list[float]]] | None = None
         try:
             for sample in samples:
                 cases.append(self._open(sample))
@@ -123,6 +124,8 @@ class Scorer:
                 verdict.cancel()
             for request in asked:
                 request.cancel()
+            if similarities is not None:
+                similarities.cancel()
 
     def _open(self, sample: Sample) -> Case:
         """Parse, and everything that follows from the form alone."""
@@ -175,20 +178,27 @@ class Scorer:
         if case.scored:
             if case.sample.triples is not None:
                 triples = case.sample.triples
+            elif self._extractor.remote and case.formula.uses_graph and case.lost:
+                case.measurable = False
             elif not self._extractor.remote or case.formula.uses_graph:
                 try:
                     triples = await self._extractor.aextract(case.reasoning)
                 except JudgeFailure as error:
                     case.failed(error)
+                    case.measurable = False
         case.graph = Graph(triples, self._finder.normalise)
 
     async def _compare(self, case: Case, comparer: JudgeAgreement) -> None:
         """What a judge says of the reasoning, where the stage's formula uses that."""
         if case.scored and case.formula.compares and (case.formula.uses_graph or case.evidence.documents):
+            if case.lost:
+                case.measurable = False
+                return
             try:
                 case.judged = await judged.ask(comparer, case)
             except JudgeFailure as error:
                 case.failed(error)
+                case.measurable = False
 
     async def _semantic(self, case: Case) -> list[float]:
         """Cosine with each reference's text, as the encoder gives it.
@@ -206,6 +216,7 @@ class Scorer:
         except EncoderFailure as error:
             if case.formula.uses_text:
                 case.failed(error)
+                case.measurable = False
             return [0.0] * len(references)
         return [float(own @ other) if text else 0.0 for other, text in zip(others, texts, strict=True)]
 

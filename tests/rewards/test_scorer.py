@@ -288,7 +288,13 @@ def test_an_encoder_failure_invalidates_only_where_the_term_counts():
     scored = score(SAMPLE, other, encoder=encoder)
     assert [s.record["valid"] for s in scored] == [1.0, 0.0]
     assert scored[1].failures == ("encoder_outofmemoryerror",)
-    assert score(dataclasses.replace(other, stage="retrieval"), encoder=encoder)[0].record["valid"] == 1.0
+    assert scored[0].record["reasoning_logic"] > 0 and scored[0].record["retrieval"] > 0
+    measured = ("reasoning", "reasoning_logic", "reasoning_semantic", "retrieval", "coordination")
+    assert [scored[1].record[part] for part in measured] == [
+        0.0
+    ] * 5  # part of them alone could be compared with no other
+    retrieval = score(dataclasses.replace(other, stage="retrieval"), encoder=encoder)[0].record
+    assert retrieval["valid"] == 1.0 and retrieval["retrieval"] > 0
 
 
 def test_judge_calls_run_together():
