@@ -31,7 +31,7 @@ class LLMStats:
         verdicts: answers that were put to the judge; no rule had decided them.
         cache_hits: replies taken from the store.
         shared: replies of an equal request that was under way.
-        requests: requests sent, verdicts and graphs, retries included.
+        requests: requests sent, for verdicts, comparisons, triples and references, retries included.
         retries: requests sent again after a failure that may pass.
         replies: whole or cut-off replies that came back; each was paid for.
         unreadable: replies without what was asked for, whether asked for again or not.

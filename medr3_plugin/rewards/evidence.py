@@ -137,7 +137,11 @@ class Evidence:
     finder: EntityFinder
 
     def came(self, identity: str) -> int:
-        """Where in the trajectory the search that first showed a document ends."""
+        """Where in the trajectory the search that first showed a document ends.
+
+        Raises:
+            StopIteration: no document of that id was shown.
+        """
         return next(turn.offset for turn in self.turns if identity in turn.shown)
 
     @cached_property

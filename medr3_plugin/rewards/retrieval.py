@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from medr3_plugin.knowledge.agreement import ENOUGH, Fact, agreement, compared
 from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.graph import Edge
-from medr3_plugin.knowledge.statements import Statement, content_words, denies
+from medr3_plugin.knowledge.statements import Statement, content_words, denies, statements
 from medr3_plugin.knowledge.text import sentences
 from medr3_plugin.records import Sample, canonical_id, gold_found
 from medr3_plugin.retrieval.corpus.evidence import HIGHEST
@@ -49,7 +49,8 @@ def utilisation(relevant: Collection[str], used: Mapping[str, float]) -> float:
 
     Args:
         relevant: ids of the relevant documents: use of any other earns nothing.
-        used: use of the documents by id: 1, `NAMED`, or -1 where the model contradicted it.
+        used: use of the documents by id, in [-1, 1]: by rules 1, `NAMED`, or -1 where the model contradicted it; by a
+            judge the balance of what agrees and what contradicts.
 
     Of two relevant documents one was used; the use of "d9" does not count:
 
@@ -146,13 +147,13 @@ def find_relevant(
     evidence: Evidence,
     references: Sequence[Facts],
     finder: EntityFinder,
-    judged: Callable[[Fact], frozenset[str]] | None = None,
+    judged: Callable[[Fact], frozenset[str] | None] | None = None,
 ) -> Relevant:
     """The relevant documents among those shown.
 
     They are the gold documents; if none are known, those that state a fact which a reference took from retrieval
-    (in its polarity), or, where none does, share the terms of these facts; without such facts, those that state the
-    answer. A document that excludes it does not.
+    (in its polarity), or, where none does and words decide, share the terms of these facts; without such facts, those
+    that state the answer. A document that excludes it does not.
 
     What a reference says of other things, as why another diagnosis is unlikely, is not enough by itself: at least one
     of the documents speaks of the answer, or states a fact that is joined to it.
@@ -160,7 +161,8 @@ def find_relevant(
     Args:
         references: the facts of each.
         finder: gives the entities' canonical forms.
-        judged: ids of the documents that state a fact, where a judge said so; else words decide.
+        judged: ids of the documents that state a fact, as a judge says; None for a fact that it was not shown, which
+            does not count. Without it words decide.
     """
     documents = evidence.documents
     if sample.gold_docs:
@@ -177,16 +179,19 @@ def find_relevant(
         )
         best = Relevant("references")
         for facts in references:
-            stated = {
-                edge: ids
-                for edge, in_words in facts.retrieved.items()
-                if (
-                    ids := frozenset().union(*map(judged, in_words))
-                    if judged
-                    else evidence.stating_edge(edge).union(*map(evidence.speaking_of, in_words))
-                )
-            }
-            share = coverage(facts.retrieved, stated)
+            if judged:
+                by_edge = {
+                    edge: frozenset[str]().union(*told)
+                    for edge, in_words in facts.retrieved.items()
+                    if (told := [ids for ids in map(judged, in_words) if ids is not None])
+                }
+            else:
+                by_edge = {
+                    edge: evidence.stating_edge(edge).union(*map(evidence.speaking_of, in_words))
+                    for edge, in_words in facts.retrieved.items()
+                }
+            stated = {edge: ids for edge, ids in by_edge.items() if ids}
+            share = coverage(by_edge, stated)
             if share > best.coverage and (
                 on_topic or facts.leading_to(frozenset().union(*of_names)) & stated.keys()
             ):
@@ -224,7 +229,7 @@ def retrieval_score(
     """Measure T; all zero without a relevant document.
 
     Args:
-        used: use of the relevant documents, see `use_of_documents`.
+        used: use of the relevant documents, see `utilisation`.
     """
     if not relevant.documents:
         return RetrievalScore()
@@ -265,7 +270,8 @@ def use_of_documents(
     if not relevant:
         return {}
     own = [piece for piece in own if piece.kind != "answer"]
-    entities = [_entities(piece.text, finder) for piece in own]
+    untrue = {claim.text.strip() for claim in false}
+    entities = [_entities(piece.text, finder, untrue) for piece in own]
     known = {
         entity for found, _ in entities for entity in found if any(view.mentions(entity) for view in given)
     }
@@ -316,14 +322,16 @@ def use_of_documents(
     return used
 
 
-def _entities(text: str, finder: EntityFinder) -> tuple[frozenset[str], frozenset[str]]:
-    """The entities that a text names, and those of its sentences that deny nothing."""
+def _entities(text: str, finder: EntityFinder, untrue: Set[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """The entities that a text names, and those of its sentences that deny nothing and hold no untrue clause."""
     # sentence by sentence, as the lexicon extractor does, so that a finder that remembers need not look twice
     named: set[str] = set()
     asserted: set[str] = set()
     for sentence in sentences(text):
         found = {mention.entity for mention in finder.find(sentence)}
         named |= found
-        if found and not denies(sentence):
+        if not found or denies(sentence):
+            continue
+        if not untrue or untrue.isdisjoint(claim.text.strip() for claim in statements(sentence)):
             asserted |= found
     return frozenset(named), frozenset(asserted)

@@ -160,3 +160,29 @@ def test_a_search_counts_if_what_it_brought_is_taken_up(own, breadth):
     )
     [scored] = asyncio.run(build_scorer({}).score([sample]))
     assert scored.record["retrieval_breadth"] == breadth
+
+
+def test_naming_in_an_untrue_statement_is_no_use():
+    """It contradicts a known fact of which the document, whose name it takes, says nothing."""
+    reference = Reference((Triple("febuxostat", "raises", "clearance of creatinine", True),))
+    response = (
+        f"<think>Let me look. <search>gout drugs</search>{SHOWN} %s</think><answer>the second one</answer>"
+    )
+
+    def of(words):
+        sample = Sample(
+            "1",
+            "Which drug?",
+            response % words,
+            ("the second one",),
+            gold_docs=("d1",),
+            references=(reference,),
+            searches=(SearchTurn("gout drugs", (Hit(DOCUMENT, 1.0),), ("d1",)),),
+            forged=False,
+            stage="retrieval",
+        )
+        return asyncio.run(build_scorer({}).score([sample]))[0].record["retrieval_utilisation"]
+
+    assert of("So febuxostat.") == 0.5
+    assert of("Febuxostat lowers the clearance of creatinine.") == 0.0
+    assert of("Febuxostat lowers the clearance of creatinine. A matter of xanthine oxidase.") == 0.5
