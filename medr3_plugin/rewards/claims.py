@@ -17,6 +17,7 @@ from medr3_plugin.knowledge.agreement import (
 )
 from medr3_plugin.knowledge.extract import EntityFinder
 from medr3_plugin.knowledge.figures import misquoting
+from medr3_plugin.knowledge.judge_agreement import Sides
 from medr3_plugin.knowledge.statements import Statement
 from medr3_plugin.rewards.case import Case
 from medr3_plugin.rewards.evidence import TextView
@@ -30,10 +31,12 @@ class OfReference(NamedTuple):
     Attributes:
         own: what its own words, without copies, say of the reference's facts.
         written: agreement of all that was written with its facts and its text.
+        unread: its facts that a judge was not shown, because they were too many.
     """
 
     own: OfFacts
     written: Said
+    unread: int = 0
 
 
 class Claims(NamedTuple):
@@ -44,8 +47,10 @@ class Claims(NamedTuple):
         references: what it says of each reference.
         evidence: what all that was written agrees with and contradicts in the relevant documents.
         use: the same of its own statements after the first relevant document: what was said before cannot rest on it.
-        used: use of the relevant documents by id, see `retrieval.use_of_documents`.
+        used: use of the relevant documents by id, see `retrieval.utilisation`.
         contradicting: the statements that contradict a relevant document or a known fact.
+
+    Under a judge statements are sentences, in number and as text.
     """
 
     statements: int
@@ -83,7 +88,7 @@ def by_rules(  # noqa: PLR0917 - what is compared with what
     of_own = of_written
     if own != written:
         of_own = [stated(StatementIndex(own), of_one) for of_one in facts]
-    swapped = (misquoting(piece.written, piece.text, [view.figures for view in views]) for piece in thoughts)
+    swapped = (misquoting(piece.written, piece.whole, [view.figures for view in views]) for piece in thoughts)
     false = frozenset().union(*(found.denying for found in of_written), *swapped)
     found = list(compared(written, documents, false, anywhere=bool(documents)))
     agreeing = sum(agrees for _, agrees in found)
@@ -114,16 +119,17 @@ def by_judge(
     """
     came = _came(case, relevant)
     own = judged.own()
-    documents = [judged.documents[identity] for identity in relevant.documents]
-    agreeing = judged.telling & frozenset[int]().union(*(sides.agreeing for sides in documents))
-    against = frozenset[int]().union(*(sides.contradicting for sides in documents)) - agreeing
+    documents = [judged.documents.get(identity, Sides()) for identity in relevant.documents]
+    agreeing = judged.telling & _any(sides.agreeing for sides in documents)
+    against = _any(sides.contradicting for sides in documents) - agreeing
     after, following = judged.own(came), judged.later(came)
-    references, false = [], against
+    references, opposed = [], [against]
     for of_one, text in zip(facts, texts, strict=True):
-        of_facts = [judged.facts[one] for one in dict.fromkeys(of_one) if one in judged.facts]
+        asked = set(of_one)
+        of_facts = [judged.facts[one] for one in asked if one in judged.facts]
         denied = sum(bool(one.contradicting) for one in of_facts)
-        stating = own & frozenset[int]().union(*(one.agreeing for one in of_facts))
-        opposing = frozenset[int]().union(*(one.contradicting for one in of_facts))
+        stating = own & _any(one.agreeing for one in of_facts)
+        opposing = _any(one.contradicting for one in of_facts)
         by_own = sum(bool(one.agreeing & own) and not one.contradicting for one in of_facts)
         by_any = sum(bool(one.agreeing & judged.telling) and not one.contradicting for one in of_facts)
         said = OfFacts(Said(by_own, denied), len(stating), len(stating | opposing), frozenset())
@@ -131,13 +137,14 @@ def by_judge(
         if text and not of_one:
             claims = _comparable(claim for piece in case.thoughts for claim in piece.written)
             written = agreement(claims, [text.stated])
-        references.append(OfReference(said, written))
-        false |= opposing
+        references.append(OfReference(said, written, len(asked) - len(of_facts)))
+        opposed.append(opposing)
     used: dict[str, float] = {}
     for identity, sides in zip(relevant.documents, documents, strict=True):
-        later = judged.later(case.evidence.came(identity))
-        others = frozenset[int]().union(*(other.agreeing for other in documents if other is not sides))
-        opposing, in_favour = sides.contradicting & later - others, sides.agreeing & later & own
+        shown = case.evidence.came(identity)
+        others = _any(other.agreeing for other in documents if other is not sides)
+        opposing = sides.contradicting & judged.later(shown) - others
+        in_favour = sides.agreeing & judged.own(shown)
         if opposing or in_favour:
             used[identity] = Said(len(in_favour), len(opposing)).balance
     return Claims(
@@ -146,8 +153,13 @@ def by_judge(
         Said(len(agreeing), len(against)),
         Said(len(agreeing & after), len(against & following)),
         used,
-        [judged.sentences[place].text for place in sorted(false)],
+        [judged.sentences[place].text for place in sorted(_any(opposed))],
     )
+
+
+def _any(sets: Iterable[frozenset[int]]) -> frozenset[int]:
+    """What is in one of the sets."""
+    return frozenset[int]().union(*sets)
 
 
 def _came(case: Case, relevant: Relevant) -> int:

@@ -48,13 +48,14 @@ def of_reasoning(score: ReasoningScore, own: Graph, reference: Graph | None) -> 
     }
 
 
-def of_retrieval(relevant: Relevant, score: RetrievalScore) -> dict[str, Any]:
-    """What coverage was measured on, and the documents that counted."""
-    return {
+def of_retrieval(relevant: Relevant, score: RetrievalScore, unread: int = 0) -> dict[str, Any]:
+    """What coverage was measured on, the documents that counted, and how many were too many for the judge, if any."""
+    reasons = {
         "coverage_of": relevant.basis,
         "relevant": list(relevant.documents[:MAX_LISTED]),
         "used": list(score.used[:MAX_LISTED]),
     }
+    return {**reasons, "unread": unread} if unread else reasons
 
 
 def of_coordination(supported: Sequence[Edge], contradicting: Sequence[str]) -> dict[str, Any]:
@@ -185,9 +186,11 @@ def _reasoning(reasons: Mapping[str, Any]) -> list[str]:
 
 
 def _retrieval(reasons: Mapping[str, Any]) -> str:
+    unread = f"; {reasons['unread']} more documents than the judge is shown" if "unread" in reasons else ""
     return (
         f"coverage of {reasons['coverage_of'].replace('_', ' ')}; "
         f"relevant: {', '.join(reasons['relevant']) or 'none'}; used: {', '.join(reasons['used']) or 'none'}"
+        f"{unread}"
     )
 
 

@@ -107,7 +107,7 @@ class Measure:
             case.record["paper_retrieval_number"] = paper.retrieval_number(len(case.evidence.turns), delta)
         best = None if reasoning.reference is None else references[reasoning.reference].graph
         case.reasons["reasoning"] = explain.of_reasoning(reasoning, case.graph, best)
-        case.reasons["retrieval"] = explain.of_retrieval(relevant, retrieval)
+        case.reasons["retrieval"] = explain.of_retrieval(relevant, retrieval, judged.unread if judged else 0)
         case.reasons["coordination"] = explain.of_coordination(supported, claims.contradicting)
 
     def _claims(self, case: Case, relevant: Relevant, references: Sequence[_ReferenceView]) -> Claims:
@@ -180,6 +180,7 @@ class Measure:
             found.written,
             term_overlap(said, terms),
             said & terms,
+            found.unread,
         )
 
     def _answer_entities(self, case: Case) -> set[str]:

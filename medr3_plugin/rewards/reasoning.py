@@ -47,6 +47,7 @@ class Stated:
         statements: all of them.
         written: agreement of all that was written, copies included, with the reference's facts and text.
         terms: see `term_overlap`, and `shared` the terms that both have.
+        unread: facts of the reference that they were not compared with, as too many for a judge.
     """
 
     facts: Said
@@ -56,6 +57,7 @@ class Stated:
     written: Said
     terms: float = 0.0
     shared: frozenset[str] = frozenset()
+    unread: int = 0
 
 
 NOTHING_STATED = Stated(Said(), 0, 0, 0, Said())
@@ -122,7 +124,8 @@ def best_reference(  # noqa: PLR0917 - one argument a term
     total_weight = weights.logic + weights.semantic + weights.statistic
     best = ReasoningScore()
     for index, (reference, similarity, said) in enumerate(zip(references, semantic, stated, strict=True)):
-        logic = max(path_jaccard(own, reference), fact_jaccard(said, len(reference.edges)))
+        facts = max(1, len(reference.edges) - said.unread)
+        logic = max(path_jaccard(own, reference), fact_jaccard(said, facts))
         statistic = max(jaccard(own.entities, reference.entities), said.terms)
         mean = (
             weights.logic * logic + weights.semantic * similarity + weights.statistic * statistic

@@ -66,6 +66,28 @@ def searches_in(trajectory: Trajectory) -> list[TextSearch]:
     return searches
 
 
+def texts_shown(trajectory: Trajectory, searches: Sequence[SearchTurn]) -> dict[str, str]:
+    """id -> text between its tags, cut and with its header as it was shown, of the documents whose place is certain.
+
+    A search's documents stand behind it in their order, each between tags of its own; behind a search that shows
+    another number of them (a notice, several documents in one pair of tags) nothing is certain.
+    """
+    behind: list[list[str]] = []
+    for span in trajectory.spans:
+        if span.kind == "search":
+            behind.append([])
+        elif span.kind == "document" and behind:
+            behind[-1].append(" ".join(trajectory.inner(span).split()))
+    texts: dict[str, str] = {}
+    if len(behind) < len(searches):  # one is hidden, so that those after it have other places
+        return texts
+    for search, shown in zip(searches, behind, strict=False):
+        if len(shown) == len(search.shown):
+            for identity, text in zip(search.shown, shown, strict=True):
+                texts.setdefault(identity, text)
+    return texts
+
+
 def shown_of(in_text: Sequence[str], documents: Sequence[Document], new: tuple[str, ...]) -> tuple[str, ...]:
     """The ids of the `new` documents that were shown: those that the text has, if it has one between each pair of tags.
 

@@ -2,7 +2,9 @@
 
 `graded/replies.jsonl` are the replies of a large general model that saw the messages of `knowledge.judge_agreement` and
 nothing else: no grade, no kind of trajectory, no code. They belong to these messages: who changes what is shown (the
-rubric aside) must record them again.
+rubric aside) must record them again. Two things were changed in the file since: the key `per_document` was called
+`documents`, and one message (`fourth_held_out/alport/J`) now repeats a sentence of two words of which the reply says
+nothing.
 """
 
 from __future__ import annotations

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from types import SimpleNamespace
 
 import pytest
 
 from medr3_plugin.errors import UserError
+from medr3_plugin.knowledge.judge_agreement import MAX_DOCUMENTS, MAX_FACTS
 from medr3_plugin.records import Document, Hit, Reference, Sample, SearchTurn, Triple
+from medr3_plugin.rewards.evidence import OwnText
 from medr3_plugin.rewards.explain import explain
+from medr3_plugin.rewards.judged import Judged, Sentence, sentences_of
 from medr3_plugin.rewards.scorer import build_scorer
 
 TRIAL = Document("trial", "Losartan slowed the widening of the aortic root in the trial.", evidence_level=6)
@@ -21,7 +26,7 @@ SAMPLE = Sample(
     question="Which drug?",
     response=(
         "<think>I recall that the gene is that of fibrillin. <search>marfan drug</search>"
-        "<document>trial</document><document>review</document><document>other</document>"
+        f"<document>{TRIAL.text}</document><document>{REVIEW.text}</document><document>{OTHER.text}</document>"
         "An ARB lets the vessel dilate faster. The gene behind it all is fibrillin's. So I take it.</think>"
         "<answer>losartan</answer>"
     ),
@@ -122,14 +127,17 @@ def with_reasoning(text, **changed):
     return dataclasses.replace(SAMPLE, response=f"{before}{text}</think>{end}", **changed)
 
 
-def numbered(server):
-    shown = server.requests[0]["messages"][1]["content"]
-    return [line.split(": ", 1)[1] for line in shown.splitlines() if line.startswith("S")]
+def numbered(server, letter="S"):
+    """The last list of sentences (documents D, facts F) that the judge was shown."""
+    shown = server.requests[-1]["messages"][1]["content"]
+    return [line.split(": ", 1)[1] for line in shown.splitlines() if re.match(rf"{letter}\d+: ", line)]
 
 
 async def test_saying_it_again_or_in_pieces_without_words_changes_nothing(chat_server):
     text = "An ARB slows the widening of the root. The sea is blue and wide today. So I take it."
-    reply = {"per_document": [{"document": 1, "states": [1], "agrees": [2]}, {"document": 2}, {"document": 3}]}
+    reply = {
+        "per_document": [{"document": 1, "states": [1], "agrees": [2]}, {"document": 2}, {"document": 3}]
+    }
     reply["facts"] = [{"fact": 1, "agrees": [2]}]
     once = (await scored(chat_server, with_reasoning(text), reply)).record
     more = text.replace(
@@ -139,7 +147,121 @@ async def test_saying_it_again_or_in_pieces_without_words_changes_nothing(chat_s
     assert once["coordination"] > 0 and once["reasoning_logic"] > 0
     parts = ("reasoning", "retrieval", "coordination")
     assert [again[part] for part in parts] == [once[part] for part in parts]
-    assert len(numbered(chat_server)) == 4
+    assert len(numbered(chat_server)) == 7  # of which three are one
+
+
+async def test_a_sentence_is_shown_wherever_it_stands_and_taken_back_there(chat_server):
+    said, back = "An ARB slows the widening of the root.", "That is wrong."
+    text = f"{said} The sea is blue and wide today. {back} {said} {back}"
+    reply = {
+        "per_document": [{"document": 1, "states": [1], "agrees": [2]}, {"document": 2}, {"document": 3}]
+    }
+    one = await scored(chat_server, with_reasoning(text), reply)
+    assert numbered(chat_server)[1:] == [said, "The sea is blue and wide today.", back, said, back]
+    assert one.record["coordination"] > 0
+    reply["per_document"][0]["contradicts"] = [5]
+    one = await scored(chat_server, with_reasoning(text), reply)
+    assert one.record["coordination"] == one.record["retrieval_utilisation"] == -1.0
+    assert one.reasons["coordination"]["contradicting"] == [said]
+
+
+async def test_signs_make_sentences_differ_and_marks_do_not(chat_server):
+    def different(*texts):
+        case = SimpleNamespace(thoughts=[OwnText("think", text, 0, text) for text in texts])
+        return len(sentences_of(case)[0])
+
+    pairs = ["It fell (p < 0.05).|It fell (p > 0.05).", "A shift of +5 was seen.|A shift of -5 was seen."]
+    pairs += ["Is it gout?|It is gout.", "Potency: morphine > codeine.|Potency: morphine < codeine."]
+    pairs = [pair.split("|") for pair in pairs] + [["Is it gout?", "Is it gout."]]
+    assert [different(*pair) for pair in pairs] == [2] * len(pairs)
+    same = ["It is gout.", "> It is gout.", "- It is gout!", "-> It is gout.", "1. It is gout."]
+    assert [different(same[0], other) for other in same[1:-1]] == [1] * 3
+
+
+def test_one_and_the_same_occurrence_is_later_and_own():
+    judged = Judged((Sentence("Own before, copied later.", ((0, True), (50, False)), True),), {}, {}, {})
+    assert judged.own() and judged.later(10) and not judged.own(10)
+
+
+async def test_a_document_is_read_as_far_as_it_was_shown(chat_server):
+    whole = (
+        "Losartan slowed the widening of the aortic root in the trial. Its dose was 50 mg, and nobody died."
+    )
+    cut = whole.partition(" Its dose")[0]
+    twin = whole.replace("nobody died", "two patients died of it")  # begins as the other one does
+
+    async def shown(response, *documents, texts=(whole, twin), title=""):
+        found = [Document(id_, text, title=title) for id_, text in zip(("a", "b"), texts, strict=True)]
+        search = SearchTurn("drug", tuple(Hit(d, 1.0) for d in found), ("a", "b"))
+        before, after = response
+        inside = "".join(f"<document> {text} </document>" for text in documents)
+        text = f"<think>Hm. {before}{inside} An ARB is good for it.{after}</think><answer>losartan</answer>"
+        sample = dataclasses.replace(SAMPLE, response=text, searches=(search,), gold_docs=(), forged=False)
+        await scored(chat_server, sample, {"per_document": [{"document": 1}, {"document": 2}], "facts": []})
+        return numbered(chat_server, "D")
+
+    asked = ("<search>drug</search>", "")
+    assert await shown(asked, cut, twin) == [cut, twin]
+    assert await shown(asked, whole, twin[:50]) == [whole, twin[:50]]
+    header = "[PubMed, rct, 2010] A trial of losartan. "
+    assert await shown(asked, header + cut, header + twin) == [cut, twin]
+    assert await shown(asked, header + cut[:19], twin) == [header + cut[:19], twin]
+    assert await shown(asked, "A summary.", "Another.", title="T") == ["A summary.", "Another."]
+    # places are not certain: several documents in one pair of tags, or in none
+    assert await shown(asked, f"Doc 1: {whole} Doc 2: {twin}") == [whole, twin]
+    assert await shown(asked) == [whole, twin]
+    limit = ("<search>drug</search>", "<search>more</search><document>search limit reached</document>")
+    assert await shown(limit, cut, twin) == [cut, twin]
+
+
+async def test_a_search_that_is_hidden_leaves_documents_to_be_found_by_their_beginning(chat_server):
+    whole = (
+        "Losartan slowed the widening of the aortic root in the trial. Its dose was 50 mg, and nobody died."
+    )
+    twin = whole.replace("nobody died", "two patients died of it")
+    documents = [Document("a", whole), Document("b", twin)]
+    searches = tuple(SearchTurn(d.id, (Hit(d, 1.0),), (d.id,)) for d in documents)
+    text = f"<think>Hm. <search>a</search><document>[1] {whole[:70]}</document><document>{twin}</document> So.</think>"
+    sample = dataclasses.replace(
+        SAMPLE, response=f"{text}<answer>losartan</answer>", searches=searches, forged=False
+    )
+    await scored(chat_server, sample, {"per_document": [{"document": 1}, {"document": 2}], "facts": []})
+    assert numbered(chat_server, "D") == [whole[:70], twin]
+
+
+async def test_of_too_many_facts_the_references_take_turns_and_the_others_do_not_count(chat_server):
+    def reference(letter, count):
+        return Reference(
+            tuple(Triple(f"losartan {letter}{i}", "slows", f"root {i}", True) for i in range(count))
+        )
+
+    sample = dataclasses.replace(SAMPLE, references=(reference("a", 59), reference("b", 59)))
+    states = list(range(2, MAX_FACTS + 1, 2))
+    reply = {
+        "per_document": [{"document": 1, "states": states, "agrees": [2]}, {"document": 2}, {"document": 3}]
+    }
+    reply["facts"] = [{"fact": place, "agrees": [2, 3]} for place in states]
+    record = (await scored(chat_server, sample, reply)).record
+    facts = numbered(chat_server, "F")
+    assert len(facts) == MAX_FACTS and [fact.split()[1] for fact in facts[:4]] == ["a0", "b0", "a1", "b1"]
+    assert record["retrieval_coverage"] == 1.0
+    few = dataclasses.replace(SAMPLE, references=(reference("a", 2), reference("b", 2)))
+    await scored(chat_server, few, {**reply, "facts": []})
+    assert [fact.split()[1] for fact in numbered(chat_server, "F")] == ["a0", "a1", "b0", "b1"]
+
+
+async def test_of_too_many_documents_gold_ones_are_read_and_it_is_told(chat_server):
+    many = [Document(f"d{i}", f"Fact number {i} is here.") for i in range(MAX_DOCUMENTS + 3)]
+    search = SearchTurn("drug", tuple(Hit(d, 1.0) for d in many), tuple(d.id for d in many))
+    inside = "".join(f"<document>{d.text}</document>" for d in many)
+    text = f"<think><search>drug</search>{inside} An ARB slows the widening of it.</think><answer>losartan</answer>"
+    sample = dataclasses.replace(
+        SAMPLE, response=text, searches=(search,), gold_docs=(many[-1].id,), forged=False
+    )
+    documents = [{"document": i, "agrees": [1] if i == 1 else []} for i in range(1, MAX_DOCUMENTS + 1)]
+    one = await scored(chat_server, sample, {"per_document": documents, "facts": []})
+    assert numbered(chat_server, "D") == [d.text for d in (many[-1], *many[: MAX_DOCUMENTS - 1])]
+    assert one.record["retrieval_utilisation"] == 1.0 and "3 more documents than the judge" in explain(one)
 
 
 async def test_a_scrap_agrees_with_nothing_but_can_contradict(chat_server):
@@ -149,10 +271,14 @@ async def test_a_scrap_agrees_with_nothing_but_can_contradict(chat_server):
         {"document": 2, "states": [2]},
         {"document": 3},
     ]
-    record = (await scored(chat_server, with_reasoning(text), {"per_document": documents, "facts": []})).record
+    record = (
+        await scored(chat_server, with_reasoning(text), {"per_document": documents, "facts": []})
+    ).record
     assert record["coordination"] == record["retrieval_utilisation"] == 0.0
     documents[0] = {"document": 1, "states": [1], "contradicts": [3]}
-    record = (await scored(chat_server, with_reasoning(text), {"per_document": documents, "facts": []})).record
+    record = (
+        await scored(chat_server, with_reasoning(text), {"per_document": documents, "facts": []})
+    ).record
     assert record["coordination"] == -1.0
 
 
@@ -208,9 +334,66 @@ async def test_what_contradicts_is_explained(chat_server):
     assert "An ARB lets the vessel dilate faster." in explain(one)
 
 
-async def test_a_judge_that_fails_makes_the_sample_invalid(chat_server):
+PARTS = (
+    "reasoning",
+    "reasoning_logic",
+    "reasoning_statistic",
+    "retrieval",
+    "retrieval_coverage",
+    "coordination",
+)
+
+
+async def test_a_judge_that_fails_makes_the_sample_invalid_and_nothing_is_measured(chat_server):
     one = await scored(chat_server, reply=500)
-    assert not one.record["valid"] and "judge_status_500" in one.failures
+    assert not one.record["valid"] and one.failures == ("judge_status_500",)
+    assert [one.record[part] for part in PARTS] == [0.0] * len(PARTS)
+    assert one.record["acc"] == 1.0 and one.record.keys() == (await scored(chat_server)).record.keys()
+    told = explain(one)
+    assert "invalid" in told and "judge_status_500" in told and "coordination" not in told
+    json.dumps(one.reasons)
+
+
+async def test_a_failed_verdict_leaves_what_was_measured(chat_server):
+    undecided = dataclasses.replace(
+        SAMPLE, response=SAMPLE.response.replace("<answer>l", "<answer>something like L")
+    )
+    chat_server.script = [
+        lambda asked: json.dumps(REPLY) if "F1: " in asked["messages"][1]["content"] else 500
+    ]
+    judge = {"kind": "openai", "base_url": chat_server.url, "model": "m", "attempts": 1}
+    scorer = build_scorer({"judge": judge, "agreement": {"kind": "judge"}})
+    [one] = await scorer.score([undecided])
+    whole = await scored(chat_server)
+    assert one.failures == ("judge_status_500",) and one.record["judge_failures"] == 1.0
+    assert [one.record[part] for part in PARTS] == [whole.record[part] for part in PARTS]
+    assert one.record["retrieval"] > 0 and "coordination" in explain(one)
+
+
+async def test_a_failed_verdict_and_a_failed_comparison_are_one_failed_sample(chat_server):
+    undecided = dataclasses.replace(
+        SAMPLE, response=SAMPLE.response.replace("<answer>l", "<answer>something like L")
+    )
+    one = await scored(chat_server, undecided, 500)
+    assert chat_server.asked() == 2
+    assert one.failures == ("judge_status_500",) and one.record["judge_failures"] == 1.0
+
+
+async def test_a_failed_extractor_leaves_nothing_measured(chat_server):
+    one = await scored(chat_server, reply=500, extractor={"kind": "judge"}, agreement={"kind": "rules"})
+    assert one.failures == ("judge_status_500",)
+    assert [one.record[part] for part in PARTS] == [0.0] * len(PARTS) and "reasoning" not in one.reasons
+
+
+@pytest.mark.parametrize("extractor", [{}, {"extractor": {"kind": "judge"}, "agreement": {"kind": "rules"}}])
+async def test_what_is_invalid_from_the_start_is_not_read(chat_server, extractor):
+    [turn] = SAMPLE.searches
+    failed = SearchTurn("more", outcome="failed", failure="timeout")
+    lost = [{"failures": ("rollout_aborted",)}, {"searches": (turn, failed)}]
+    for changed in lost:
+        one = await scored(chat_server, dataclasses.replace(SAMPLE, **changed), **extractor)
+        assert not one.record["valid"] and one.record["judge_failures"] == 0.0 and chat_server.asked() == 0
+        assert [one.record[part] for part in PARTS] == [0.0] * len(PARTS) and "invalid" in explain(one)
 
 
 @pytest.mark.parametrize(
