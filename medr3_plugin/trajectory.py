@@ -18,6 +18,7 @@ A trajectory is the text of one rollout::
 * An answer inside a think region does not count.
 * A document that follows neither a search nor another document was **forged** by the model, and so was a
   stray `</document>`.
+* Tokens of chat templates that end the text (`<|im_end|>`, `</s>`) are no part of it. Elsewhere they are text.
 
 >>> t = parse("<think>hm <search>fever</search><document>Fever is …</document>so</think><answer>flu</answer>")
 >>> t.answer, t.queries, t.documents, t.reasoning
@@ -44,6 +45,8 @@ TAG_NAMES = ("think", "search", "document", "answer")
 SpanKind = Literal["think", "search", "document", "answer", "text"]
 
 _TAG = re.compile(r"<(/?)(think|search|document|answer)>")
+_MAX_END_TOKEN = 44
+_END_TOKEN = re.compile(r"(?:<[|｜][^<>|｜\s]{1,40}[|｜]>|</s>|<eos>|<end_of_turn>)$")
 
 
 class Span(NamedTuple):
@@ -72,7 +75,7 @@ class Trajectory:
     """A parsed rollout.
 
     Attributes:
-        text: what was parsed.
+        text: what was parsed, without end tokens.
         spans: tiles of `text`, in order.
         reasoning: the think pieces joined by newlines, without searches, documents and stray tags.
         answers: the answers outside of think regions, stripped, in order; empty ones are left out.
@@ -131,8 +134,9 @@ def parse(text: str) -> Trajectory:
     """Parse any string into a `Trajectory`, in linear time.
 
     Args:
-        text: the response, special tokens removed; it starts with `<think>` when the prompt ended with it.
+        text: the response; it starts with `<think>` when the prompt ended with it.
     """
+    text = without_end_tokens(text)
     events = _events(text)
     spans, think_closed, stray_think = _tile(text, events)
     by_kind = Counter(event.kind for event in events)
@@ -165,6 +169,23 @@ def parse(text: str) -> Trajectory:
         + sum(e.kind == "search" and e.inner_start == e.start for e in events),
         forged=stray[DOCUMENT_CLOSE] > 0 or _document_out_of_place(text, spans),
     )
+
+
+def without_end_tokens(text: str) -> str:
+    """`text` without the control tokens of a chat template, and the blanks around them, that end it.
+
+    >>> without_end_tokens("<answer>B</answer><|im_end|>\\n<|endoftext|>"), without_end_tokens("</s> p < 0.05")
+    ('<answer>B</answer>', '</s> p < 0.05')
+    """
+    end = kept = len(text)
+    while end:
+        while end and text[end - 1].isspace():
+            end -= 1
+        token = _END_TOKEN.search(text, max(end - _MAX_END_TOKEN, 0), end)
+        if token is None:
+            break
+        end = kept = token.start()
+    return text if kept == len(text) else text[:kept].rstrip()
 
 
 def _events(text: str) -> list[_Event]:

@@ -256,6 +256,25 @@ def test_a_neutralised_document_cannot_break_out(text):
     assert not t.forged and not t.stray_tags
 
 
+@pytest.mark.parametrize(
+    "end",
+    ["<|im_end|>", "</s>", "<|endoftext|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<｜end▁of▁sentence｜>",
+     "<|im_end|>\n<|endoftext|>\n"],
+)  # fmt: skip
+def test_the_tokens_that_end_a_chat_templates_turn_are_no_text(end):
+    assert parse(WHOLE + end) == parse(f"{WHOLE}\n{end}") == parse(WHOLE)
+    assert parse(f"{WHOLE}{end}so").text_outside
+    inside = parse(f"<think>x</think><answer>a{end}</answer>")
+    assert inside.answer == f"a{end}".strip()
+
+
+@given(soup, st.text(alphabet="<|im_end>/s \n", max_size=12))
+def test_what_is_left_of_a_text_is_its_start(text, end):
+    left = parse(text + end).text
+    assert (text + end).startswith(left)
+    assert parse(left).text == left
+
+
 def test_closing_query():
     assert closing_query("<search> a </search>") == ("a", "")
     assert closing_query("<search>a</search>\n") == ("a", "\n")

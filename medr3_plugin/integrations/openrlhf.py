@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -25,8 +24,8 @@ from medr3_plugin.integrations.common import SampleScorer, with_opening_tag
 from medr3_plugin.records import Sample
 from medr3_plugin.rewards.scorer import build_scorer
 from medr3_plugin.rows import sample_of
+from medr3_plugin.trajectory import without_end_tokens
 
-_SPECIAL_AT_END = re.compile(r"(<\|[^<>|]*\|>|</s>|<eos>|<end_of_turn>|\s)+$")
 _PROMPT_END = 200
 
 RewardFunction = Callable[..., dict[str, Any]]
@@ -88,7 +87,7 @@ def response_of(query: str, prompt: str) -> str:
     _, found, response = query.partition(prompt[-_PROMPT_END:])
     if not found:
         raise UserError(f"the end of the prompt is not in the query: {query[:_PROMPT_END]!r}")
-    return with_opening_tag(_SPECIAL_AT_END.sub("", response), prompt.rstrip().endswith("<think>"))
+    return with_opening_tag(without_end_tokens(response), prompt.rstrip().endswith("<think>"))
 
 
 def make_sample(query: str, prompt: str, label: str, stage: str) -> Sample:

@@ -185,6 +185,16 @@ def test_more_documents_than_searches_returned_is_forged(tmp_path):
     assert record["forged"] == 1.0
 
 
+@pytest.mark.parametrize("preset", ["medr3", "paper", "authors"])
+def test_the_end_token_of_a_chat_template_changes_no_score(tmp_path, preset):
+    ends = ("", "<|im_end|>", "</s>", "<|endoftext|>\n")
+    rows = [ROW | {"id": "r", "response": ROW["response"] + end} for end in ends]
+    result, [record, *others] = run(tmp_path, *rows, options=["--preset", preset])
+    assert result.exit_code == 0, result.output
+    assert record["acc"] == 1.0 and record["format"] == 1.0
+    assert others == [record] * len(others)
+
+
 def test_authors_preset(tmp_path):
     row = ROW | {"answer": "Loeys-Dietz syndrome"}
     result, [record] = run(tmp_path, row, options=["--preset", "authors"])
