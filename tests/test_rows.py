@@ -236,6 +236,50 @@ def test_a_plain_row_is_refused_as_for_training(row: dict[str, Any], why: str) -
     assert isinstance(for_score, str) and for_score == for_training and why in for_score
 
 
+@pytest.mark.parametrize("form", ["\n{}. {}", "\n{}) {}", "\n({}) {}", "\n\n{}: {}", "\n{}、{}", "\n{}．{}"])
+@pytest.mark.parametrize(
+    "named", [{"answer": "B"}, {"answer": "(b)"}, {"answer": "B. Furosemide"}, {"answer": "furosemide"},
+              {"answer_idx": "B"}, {"answer_idx": "B", "answer": "Furosemide"}, {"answers": ["B"]}],
+    ids=str,
+)  # fmt: skip
+def test_options_that_only_the_question_lists_are_read_from_it(form: str, named: dict[str, Any]) -> None:
+    asked = QUESTION + "".join(form.format(*option) for option in OPTIONS.items())
+    for question in (asked, f"{asked}\n"):
+        score, training = both({"question": question, **named})
+        assert score == training
+        assert score[:3] == (QUESTION, OPTIONS, ("Furosemide",))
+
+
+def test_a_prompt_may_go_on_behind_its_options() -> None:
+    content = f"{QUESTION}{LISTED}\n\nAnswer with a letter."
+    row = {
+        "prompt": [{"role": "user", "content": content}],
+        "reward_model": {"ground_truth": {"target": ["B"]}},
+    }
+    sample = sample_of(row, "x")
+    assert (sample.question, sample.options, sample.answers) == (content, OPTIONS, ("Furosemide",))
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [(QUESTION, "B"), (QUESTION + LISTED, "Mannitol"), (QUESTION + LISTED, "2"), ("Is it\nA. Gout?", "A")],
+)
+def test_a_question_that_lists_no_answer_stays_open(question: str, answer: str) -> None:
+    sample = sample_of({"question": question, "answer": answer}, "x")
+    assert (sample.question, sample.options, sample.answers) == (question, None, (answer,))
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Which? A. Gout B. Sepsis", "Which? (A) Gout (B) Sepsis", f"{QUESTION}{LISTED}\nA. Gout\nsome\nB. Sepsis",
+     f"{QUESTION}\nA. Amiloride\nB. Zinc"],
+)  # fmt: skip
+def test_a_letter_of_options_that_cannot_be_told_apart_is_refused(question: str) -> None:
+    score, training = both({"question": question, "answer": "D"})
+    assert score == training
+    assert "'options'" in score
+
+
 def test_an_answer_by_letter_is_the_options_text_for_a_judge_too() -> None:
     assert sample_of(verl_row("B", options=OPTIONS), "x").answers == ("Furosemide",)
     swapped = {"A": "O", "B": "A"}  # blood groups

@@ -22,9 +22,12 @@ from medr3_plugin.errors import RowError, UserError, shown
 from medr3_plugin.records import Reference, Sample, Triple
 from medr3_plugin.rows.options import (
     LABELS,
+    LETTERS,
     OPTIONS,
     letter_of,
     letters_by_text,
+    listed_options,
+    lists_in_line,
     named_options,
     numbered_option,
     option_columns,
@@ -78,9 +81,12 @@ def sample_of(row: Mapping[str, Any], where: str, *, response: str = "") -> Samp
         raise RowError(f"{where}: field 'extra_info': expected an object, got {shown(info)}")
     named, given = _given_options(info, row)
     options = options_of(given, f"{where}: field {named!r}")
+    question = _question(info, row, options, where)
+    if options is None:
+        question, options = _options_in(question, info, row, where)
     return Sample(
         id=_identity(info, row, where),
-        question=_question(info, row, options, where),
+        question=question,
         response=response,
         answers=_answers(info, row, options, where),
         options=options,
@@ -98,6 +104,30 @@ def _given_options(*holders: Mapping[str, Any]) -> tuple[str, Any]:
         if (value := _first(name, *holders)) is not None:
             return name, value
     return OPTIONS[0], option_columns(holders[-1])
+
+
+def _options_in(
+    question: str, info: Mapping[str, Any], row: Mapping[str, Any], where: str
+) -> tuple[str, dict[str, str] | None]:
+    """The question without the options that it lists itself, and these, if the accepted answers name some of them.
+
+    Raises:
+        RowError: the accepted answer is the letter of an option that cannot be told from the question's text.
+    """
+    label = label_of(row)
+    by_letter = label is not None and isinstance(label[1], str) and letter_of(label[1]) in LETTERS
+    golds = (str(label[1]),) if label and by_letter else _answers(info, row, None, where)
+    without, options = listed_options(question)
+    if options and all(named_options(options, gold) for gold in golds):
+        return without, options
+    if all(len(letter_of(gold)) == 1 and letter_of(gold) in LETTERS for gold in golds) and lists_in_line(
+        question
+    ):
+        raise RowError(
+            f"{where}: the answer {golds[0]!r} is a letter: give the options as 'options', or in the question, each "
+            "in a line that begins with its letter (A. …)"
+        )
+    return question, None
 
 
 def _progress(value: Any, where: str) -> float:

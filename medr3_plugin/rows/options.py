@@ -21,6 +21,10 @@ LABELS = ("answer_idx", "label", "correct", "correct_option", "answer_letter", "
 """Names under which a row may have the letter of its right option, or the number that counts it."""
 _LINE = re.compile(r"\(?([A-Z])(?:[.):、）：]\s*|\s+)(\S.*)")
 """A line of a text that lists options."""
+_LISTED = re.compile(r"\s*\(?([A-Za-z])[.):、．）：]\s*(\S.*)")
+"""A line of a question that gives an option."""
+_IN_LINE = re.compile(r"(?<!\S)\(?[Aa][.):、．）：]\s*\S.*?\s\(?[Bb][.):、．）：]\s*\S", re.DOTALL)
+"""Options that stand in a running text."""
 _LETTERED = re.compile(r"[(\[]?([A-Za-z])(?:[)\].:、] ?| [-–—] | )(\S.*)", re.DOTALL)
 _CALLED = re.compile(r"(?:option|choice|answer|选项|答案)(?: |: ?)?([A-Z])", re.IGNORECASE)
 """A text behind an option's letter, "(C) Gout", and a letter that is called one, "Option C"."""
@@ -95,6 +99,38 @@ def _written(text: str, place: str) -> Any:
     raise RowError(
         f'{place}: expected options: JSON such as ["…", "…"], a line or a column for each; got {shown(text)}'
     )
+
+
+def listed_options(question: str) -> tuple[str, dict[str, str]]:
+    """A question and the options that it lists, a line each; no options if it lists none, or what only looks like some.
+
+    The question is returned without them, unless something follows.
+
+    >>> listed_options("Which is it?\\nA. Gout\\nB) Sepsis\\n")
+    ('Which is it?', {'A': 'Gout', 'B': 'Sepsis'})
+    >>> listed_options("Is it A. Gout or B. Sepsis?")
+    ('Is it A. Gout or B. Sepsis?', {})
+    """
+    lines = question.rstrip().split("\n")
+    options: dict[str, str] = {}
+    start = end = 0
+    for number, line in enumerate(lines):
+        found = _LISTED.fullmatch(line)
+        if found and found[1].upper() == "A":
+            options, start = {}, number
+        if found and found[1].upper() == "".join(LETTERS[len(options) : len(options) + 1]):
+            options[found[1].upper()] = clean(found[2])
+            end = number + 1
+    between = any(line.strip() and not _LISTED.fullmatch(line) for line in lines[start:end])
+    rest = "\n".join(lines[end:])
+    if len(options) < 2 or between or lists_in_line(rest):
+        return question, {}
+    return question if rest else "\n".join(lines[:start]).rstrip(), options
+
+
+def lists_in_line(text: str) -> bool:
+    """Whether a text seems to list options, in lines or not."""
+    return _IN_LINE.search(text) is not None
 
 
 def option_columns(row: Mapping[str, Any]) -> list[Any] | None:
