@@ -87,6 +87,9 @@ _ROMAN_AND_LETTER = re.compile(r"(i{1,3}|iv|vi{0,3}|ix)([a-h])")
 _CODE_LETTERS = 6  # an upper-case word of at most that many letters is a code: its S is no plural
 # "a stroke" and "A stroke", but neither "A. fumigatus" nor "A Ceftriaxone"
 _ARTICLE = re.compile(r"^\s*(?:an?|An|A(?=\s+[a-z]))\s+(?=\w)")
+# words of their own that, written together with the next one, would deny it
+_NO_PREFIXES = frozenset(listed("a an in"))
+_WITH_IN = frozenset(listed("patient dwelling growing grown born bred"))  # else "in-situ" is "in situ"
 # two Latin words; the endings keep English phrases out
 _SPECIES = re.compile(r"([A-Z])[a-z]{3,}[aeimsx] ([a-z]{3,}(?:a|ae|ans|e|ens|i|is|os|um|us|or|ix|ax))")
 
@@ -280,7 +283,8 @@ class Line(NamedTuple):
     """Tokens written together, so that "PD-L1", "PD L1" and "PDL1" are one name.
 
     Numbers stay apart, and so does a single letter from what stands before or behind it with a mark between ("B. d" is
-    not "bd", nor is "2. B" "2b").
+    not "bd", nor is "2. B" "2b"). So do "a", "an" and "in" from the word behind them: "a typical" is not "atypical",
+    nor "in direct" "indirect" (but "a-typical" and "in-patient" are one word).
 
     Attributes:
         text: the keys of the tokens, joined.
@@ -297,6 +301,13 @@ def _is_letter(token: Token) -> bool:
     return len(token.raw) == 1 and token.raw.isalpha() and not has_cjk(token.raw)
 
 
+def _is_no_prefix(word: Token, following: Token, *, hyphened: bool) -> bool:
+    """Whether `word` is an article or a preposition and no part of the word behind it."""
+    name = word.raw.casefold()
+    compound = hyphened and (name != "in" or following.keys[0] in _WITH_IN)
+    return name in _NO_PREFIXES and not compound
+
+
 def write(tokens: Sequence[Token]) -> Line:
     """The line of `tokens`."""
     parts: list[str] = []
@@ -310,6 +321,7 @@ def write(tokens: Sequence[Token]) -> Line:
                 marked = tokens[i - 1].kind in ("mark", "stop")
                 apart = _is_letter(before) and (_is_letter(token) or marked)
                 apart = apart or (marked and _is_letter(token) and before.raw.isdigit())
+                apart = apart or _is_no_prefix(before, token, hyphened=tokens[i - 1].kind == "dash")
                 digits = before.keys[-1][-1].isdigit() and key[0].isdigit()
                 parts.append("." if apart else " " if digits else "")
                 length += len(parts[-1])
