@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
+from medr3_plugin.spelling import american
+
 
 def listed(words: str) -> tuple[str, ...]:
     """The words of a blank-separated list: long word lists read better that way."""
@@ -28,7 +30,7 @@ GREEK = dict(zip("αβγδεζηθικλμνξοπρστυφχψω", _GREEK_NAME
 _ROMAN_NUMERALS = listed("i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi xvii xviii xix xx")
 _NUMBERS = listed("zero one two three four five six seven eight nine ten eleven twelve")
 _ORDINALS = listed("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth")
-# plurals and British spellings (and words that only look like one) that the rules below would get wrong
+# plurals (and words that only look like one) that the rules below would get wrong
 _IRREGULAR = dict(
     pair.split(":")
     for pair in listed(
@@ -40,7 +42,7 @@ _IRREGULAR = dict(
         "foetuses:fetus boluses:bolus gases:gas appendices:appendix cervices:cervix helices:helix "
         "matrices:matrix calices:calix species:species series:series diabetes:diabetes herpes:herpes "
         "rabies:rabies scabies:scabies caries:caries facies:facies ascites:ascites feces:feces faeces:feces "
-        "measles:measles lens:lens grey:gray mould:mold aluminium:aluminum"
+        "measles:measles lens:lens"
     )
 )
 # words with one spelling as a key, and the two keys of an ordinal ("1st")
@@ -60,15 +62,13 @@ _UNITS = dict(
     )
 )
 _PLURAL_ENDINGS = (("oses", "osis"), ("yses", "ysis"), ("itides", "itis"), ("omata", "oma"))
+# rarer words than `spelling` lists; also applied to words that are not British, which does no harm in a key
 _BRITISH = (
-    (re.compile("ae|oe"), "e"),
     (re.compile("(?<=.{2})our$"), "or"),
     (re.compile("(?<=.{2})([tb])re$"), r"\1er"),
     (re.compile("(?<=.{3})([iy])s(?=(?:e|ed|er|ing|ation)$)"), r"\1z"),
-    (re.compile("sulph"), "sulf"),
-    (re.compile("^leuc"), "leuk"),
 )
-_MAYBE_BRITISH = re.compile("ae|oe|our$|[tb]re$|[iy]s(?:e|ed|er|ing|ation)$|sulph|^leuc")
+_MAYBE_BRITISH = re.compile("our$|[tb]re$|[iy]s(?:e|ed|er|ing|ation)$")
 # beside these words X is a chromosome, not the number ten
 _CHROMOSOMAL = frozenset(listed("chromosome trisomy monosomy fragile linked ray inactivation"))
 
@@ -209,10 +209,10 @@ def _keys(raw: str) -> tuple[str, ...]:
         return (*_KEYS[match[1]], match[2])
     if not (raw.isupper() and len(raw) <= _CODE_LETTERS):
         word = _singular(word)
-    # also applied to words that are not British, which does no harm in a key
+    word = american(word)
     if _MAYBE_BRITISH.search(word):
-        for british, american in _BRITISH:
-            word = british.sub(american, word)
+        for british, replacement in _BRITISH:
+            word = british.sub(replacement, word)
     return (_UNITS.get(word, word),)
 
 
