@@ -15,6 +15,7 @@ the grammar does not cover has no label: that is for the judge.
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from medr3_plugin.rewards.answer import words as w
@@ -24,7 +25,7 @@ from medr3_plugin.text import has_cjk
 
 _MIN_WORDS, _MIN_SENTENCE, _MIN_TELLING, _MIN_CJK_WORDS, _MIN_CJK = 3, 5, 8, 4, 10
 _VERBS, _PLAIN, _BACKING = (frozenset(map(stem, words)) for words in (w.VERBS, w.PLAIN, w.BACKING))
-_MAX_ASIDES = 6
+_MAX_ASIDES, _MAX_SHORT = 6, 4
 
 
 def label_of(text: str, question: Question) -> str | None:
@@ -125,7 +126,7 @@ def _claim(text: str, question: Question) -> list[str] | None:
         return None
     context, lead = _without_context(lead, question)
     led = _leads(lead, question) and (not said or _praises(said, question, lead))
-    if not led and not (bool(lead) != bool(said) and _restates(lead or said, question)):
+    if not led and not (bool(lead) != bool(said) and _restates(lead or said, question, ahead=bool(lead))):
         return None
     return [own, context, told, *beside]
 
@@ -172,13 +173,19 @@ def _without_context(lead: list[str], question: Question) -> tuple[str, list[str
 
 def _explained(rest: str, question: Question) -> str | None:
     """What stands behind a claim and has to be neutral; None if it is no explanation."""
-    if not rest or (rest[0] in w.MARKS and _is_plain(rest.split(), question)):
-        return rest
-    if reason := w.REASON.match(rest):
+    reason = w.REASON.match(rest)
+    plain = not rest or (rest[0] in w.MARKS and _is_plain(rest.split(), question))
+    if plain and not (question.open and reason):
+        number = question.open and rest.strip(w.AROUND).isdigit()
+        return None if number else rest  # "Neurofibromatosis, 2"
+    if reason:
         told = rest[reason.end() :].strip()
-        if question.open and reason["why"] and reason["why"].split()[0] in w.GROUNDS and _is_ground(told):
+        if reason[0].endswith(("which", "who")):
+            told = f"it {told}"
+        elif question.open and _is_plain(told.split(), question):
             return ""
-        return f"it {told}" if reason[0].endswith(("which", "who")) else told
+        grounds = reason["why"] and reason["why"].split()[0] in w.GROUNDS
+        return "" if question.open and grounds and _is_ground(told) else told
     told = rest[1:].strip(w.AROUND)
     said = told.split()
     if not said or w.ENDS.fullmatch(told):
@@ -218,6 +225,9 @@ def _leads(lead: list[str], question: Question) -> bool:
         or w.CHINESE_LINK.search(lead[-1]) is not None
         or (not own and (lead[-1] == "," or w.LINK_PHRASE.search(text) is not None))
     )
+    heads = question.open and lead[-1] == ":"
+    if heads and w.HEADINGS.isdisjoint(lead) and _narrows(lead[:-1], question):
+        return False  # "Normal pressure: hydrocephalus", but not "Renal diagnosis: gout"
     return linked and _is_plain(lead, question) and (not question.open or question.in_order(own))
 
 
@@ -238,9 +248,12 @@ def _praises(said: list[str], question: Question, lead: list[str]) -> bool:
     )
 
 
-def _restates(said: list[str], question: Question) -> bool:
+def _restates(said: list[str], question: Question, *, ahead: bool) -> bool:
     """Whether the words beside a reference are those of the sentence that asks, in its order: "inhibits MDM2"."""
     own = [word for word in said if word not in ("is", "are", "a", "an")]
+    narrows = any(map(str.isdigit, own)) or (ahead and not _is_bare(own))
+    if question.open and narrows and not _has_verb(["", *said]):
+        return False  # "pulmonary hypertension", "diabetes type 2"
     known = {word.rstrip("s") for word in own} <= {word.rstrip("s") for word in question.asking_words}
     return not question.negative and bool(own) and known and question.in_order(own) and not _doubtful(own)
 
@@ -285,7 +298,8 @@ def _is_neutral(text: str, own: str, question: Question) -> bool:
     text = w.SURE.sub("", text).strip(w.AROUND)
     if question.open:
         text = w.HEADER.sub("", text)
-        return _is_plain([word for word in text.split() if word != own], question) or _tells(text, question)
+        words = [word for word in text.split() if word != own]
+        return (_is_plain(words, question) and not _narrows(words, question)) or _tells(text, question)
     if set(w.ANY_REF.findall(text)) - {own} or w.ODD.search(text):
         return False
     if question.negative and w.IS_TRUE.search(text):
@@ -295,13 +309,62 @@ def _is_neutral(text: str, own: str, question: Question) -> bool:
     if question.verdicts and w.CONFIRMS_NO.search(text):  # "No, it does not"
         return says_no
     unsure = question.verdicts and label in question.unsure
-    if question.verdicts and not unsure and w.UNSETTLED.search(text):
-        return False
+    if question.verdicts and not unsure:
+        turned = (w.DOUBTS_NO if says_no else w.DENIES_YES).search(text)  # "No, but it might"
+        if turned or w.UNSETTLED.search(text) or w.LEFT_OPEN.search(text):
+            return False
     withdraws = w.WITHDRAWS.search(text) or (says_no and w.CONFIRMS_YES.search(text))  # "No, it does"
     return not withdraws and (
         unsure
         or not w.DOUBT.search(text)
         or (not w.ANY_REF.search(text) and _is_about_something_else(text.split(), question))
+    )
+
+
+def _narrows(words: list[str], question: Question) -> bool:
+    """Whether plain words beside an open question's answer may narrow it, as in "diabetes, type 2".
+
+    Words that are plain because they stand somewhere in the question may, unless they are a sentence ("it explains the
+    fever") or findings, as the question lists them.
+    """
+    scraps = []
+    words = [] if len(words) == 1 and words[0].isdigit() else words  # the number of an item
+    for mark, piece in itertools.groupby(words, key=lambda word: word in w.MARKS and word != "‐"):
+        said = [] if mark else [word for word in piece if word not in ("a", "an")]
+        link = next((i for i, word in enumerate(said) if word in w.BE_OR_HAVE), 0)
+        if link and (not _is_bare(said[:link]) or _is_bare(said[link + 1 : link + 2])):
+            break  # "the pain is typical", "it is the cause of the fever", but not "it is type 2"
+        if not link and _has_verb(said):
+            break
+        content = [
+            i for i, word in enumerate(said) if i >= link and (len(word) > _MAX_SHORT or not _is_bare([word]))
+        ]
+        scrap = [] if _is_bare(said[link:]) else said[content[0] : content[-1] + 1]
+        if has_cjk("".join(scrap)):
+            if _narrows_in_chinese("".join(said)):
+                return True
+        elif scrap and not (link and said[link] == "has" and question.quotes(scrap)):
+            scraps.append(scrap)
+    return bool(scraps) and not question.lists(scraps)
+
+
+def _narrows_in_chinese(text: str) -> bool:
+    parts = [part for part in w.CHINESE_PLAIN.split(text) if part]
+    of_patient = text.startswith("患者") and not any(map(str.isdigit, text))
+    return bool(parts) and not of_patient and max(map(len, parts)) < _MIN_CJK_WORDS
+
+
+def _is_bare(words: list[str]) -> bool:
+    """Whether all of the words are plain by themselves, whatever the question says."""
+    return all(word in w.MARKS or stem(word) in _PLAIN for word in words)
+
+
+def _has_verb(words: list[str]) -> bool:
+    """Whether a verb stands behind the first word."""
+    return any(
+        (stem(word) in _VERBS and not word.endswith(("ing", "ment")))
+        or (word.isalpha() and len(word) > _MIN_WORDS and word[-1] == "s" and word[-2] not in "siu")
+        for word in words[1:]
     )
 
 

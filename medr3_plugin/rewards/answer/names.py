@@ -45,6 +45,8 @@ _ASKS_FOR_EXCEPTION = re.compile(
     r"\b(?:except(?! for)|not|(?<!at )least|false|incorrect|untrue|unlikely|never|cannot|lacks?|"
     r"contraindicated|exception)\b|n't\b|[不非错误]|除外"
 )
+_MIN_QUOTED = 3  # words
+_JOINING = frozenset(listed("and or"))
 _MAX_SHORT = 12  # letters of an abbreviation
 _MAX_INVERTED = 4  # parts of an index entry: "Leukemia, myeloid, chronic" has three
 
@@ -125,6 +127,30 @@ class Question:
         asked = [stem(word) for word in self.asking_words]
         places = [asked.index(stem(word)) for word in words if stem(word) in asked]
         return places == sorted(places)
+
+    def quotes(self, words: Sequence[str]) -> bool:
+        """Whether `words` stand together in the question, articles aside; a stroke stands for a mark there."""
+        return f" {' '.join('|' if word in _JOINING else word for word in words)} " in self.phrases
+
+    def lists(self, parts: Sequence[Sequence[str]]) -> bool:
+        """Whether all `parts` are passages of the question, and too much for a qualifier of a name.
+
+        That is three words, four in several parts, or what stands between marks there, if it is not just one word.
+        """
+        total, several = sum(map(len, parts)), len(parts) > 1
+        items = [self.quotes(["|", *part, "|"]) for part in parts]
+        return all(map(self.quotes, parts)) and (total >= _MIN_QUOTED + several or (total > 1 and all(items)))
+
+    @cached_property
+    def phrases(self) -> str:
+        """The words of the question between blanks, without articles; a stroke for marks and "and"."""
+        tokens = [token for token in scan(self.text) if token.raw not in ("a", "an", "the")]
+        said = (
+            "|" if token.kind in ("stop", "mark") or token.raw in _JOINING
+            else "‐" if token.kind == "dash" else token.raw
+            for token in tokens
+        )  # fmt: skip
+        return f" | {' '.join(said)} | ".replace("| |", "|")
 
     @property
     def counts(self) -> bool:

@@ -85,6 +85,7 @@ EVIDENCE = re.compile(
     r"pathognomonic|classic|classical|criteria|specific) (?:of|for|with)|in line with)(?: diagnosis of)?$"
 )
 OF_OWN = frozenset(listed("answer answers option choice right correct true one only"))
+HEADINGS = frozenset(listed("answer diagnosis option choice cause disease disorder condition"))
 NAMES_ANSWER = frozenset(listed("answer answers option choice exception"))
 # "Had there been fever, it would be ...", "Is it ..."
 CONDITIONS = frozenset(
@@ -306,6 +307,41 @@ UNSETTLED = re.compile(
     r"^(?:but )?(?:insufficient|conflicting|mixed|contradictory|not enough) (?:data|evidence|results|findings)$|"
     r"尚?[无没]有?定论|证据(?:尚)?不足|不明确|尚?(?:不能|无法)(?:确定|肯定|判断)|(?:结果|证据)(?:不一|矛盾|冲突)"
 )
+# the same in a clause behind the answer: "but this cannot be concluded", "but it might"
+_BUT = r"(?:(?:but|though|although|however|yet|while)(?: ,)? )"
+_IT = r"(?:it|they|this|that|there|he|she|we|one|which)"
+_NOT_OF_IT = r"(?:not| ?n t| t)"
+_EVIDENCE = r"(?:evidence|data|results|stud(?:y|ies)|findings|literature|trials?)"
+LEFT_OPEN = re.compile(
+    rf"^{_BUT}?{_IT} (?:can ?|could ?|may |should ?){_NOT_OF_IT}(?: yet)?(?: be)? (?:conclud|determin|infer|deduc|"
+    r"confirm|prov|establish|answer|sa(?:y|id)\b|t(?:el|ol)[ld]\b|know|decid|assum|judge|rul)"
+    rf"|^{_BUT}?no (?:(?:firm|definit[a-z]+|clear|valid|final) )?conclusions? (?:can|could|may|is|are)\b"
+    rf"|^{_BUT}?{_IT} (?:remains?|is|are|has|have) (?:still |yet )?to be (?:seen|shown|prove[dn]|determined|"
+    r"established|confirmed|demonstrated)\b"
+    rf"|^{_BUT}?{_EVIDENCE} (?:do|does|did|can) ?{_NOT_OF_IT} (?:allow|permit|suffice|tell|answer|settle)\b"
+    rf"|^{_BUT}?(?:{_EVIDENCE} (?:is|are|was|were) (?:{_NOT_OF_IT} (?:sufficient|conclusive|clear|enough)|lacking)|"
+    r"(?:there (?:is|are|was) |we have )?(?:insufficient|conflicting|mixed|contradictory|not enough|too little) "
+    r"(?:data|evidence|results|findings|studies|trials)(?: (?:for|to) (?:it|this|that|say|tell|conclude|decide))?)$"
+    rf"|^{_BUT}?{_IT} (?:might|may)(?: not)?(?: be| have| do(?: so)?)?$"
+    rf"|^{_BUT}{_IT} (?:could|can|would)(?: be| have)?$"
+    r"|(?:不能|无法|不足以|难以)[^,，:：]{0,8}(?:确定|肯定|判断|得出|下结论|推断|证明|证实|说明)"
+    r"|(?:证据|数据|资料|研究)尚?不(?:足|充分)|^(?:但|但是|不过|然而)(?:它|这|其)?(?:也许|或许|有?可能)(?:会|是|有|能)?$"
+)
+# an answer of yes that is denied, and one of no that is doubted, in a few words behind it
+DENIES_YES = re.compile(
+    rf"^{_BUT}?not(?: (?!only\b|surprisingly\b)[a-z]+)?$"
+    rf"|^{_BUT}{_IT} (?:is|was|are|were|do|does|did|has|have|can|could|will|would|may|might|should) ?{_NOT_OF_IT}"
+    r"(?: [^ ]+){0,3}$"
+    rf"|^{_BUT}?{_IT} (?:is|was|are|has|have) ?{_NOT_OF_IT}(?: yet)?(?: been)? (?:prove[dn]|shown|established|"
+    r"confirmed|demonstrated|certain|known|clear|conclusive)$"
+    rf"|^{_BUT}?{_IT}(?: is| s)?(?: very| highly| rather)? (?:unlikely|doubtful|improbable)$"
+    rf"|^{_BUT}{_EVIDENCE} (?:is|are|do|does|did|has|have) ?{_NOT_OF_IT} [a-z]+(?: [^ ]+){{0,2}}$"
+    rf"|^{_BUT}(?:there (?:is|was) )?no (?:evidence|proof)\b"
+    r"|^(?:但|但是|不过|然而)?(?:它|这|其)?(?:并|也)?(?:不|不是|没有|未必|并非|不一定)$"
+)
+DOUBTS_NO = re.compile(
+    rf"^{_BUT}{_IT} (?:might|may|could|can|would|should) (?!not\b|n t\b|t\b|never\b)[^ ]+(?: [^ ]+){{0,3}}$"
+)
 # words that speak of the answer; an answer of yes or no may rest on "our findings", which themselves may be unclear
 SELF_OF_VERDICT = frozenset(
     listed(
@@ -324,6 +360,7 @@ VERBS = frozenset(
         "usually often increases decreases inhibits blocks depends impairs denies prevents includes worsen"
     )
 )
+BE_OR_HAVE = frozenset(listed("is are was were has have had"))
 BACKING = frozenset(listed("support match fit confirm explain suggest indicate point present"))
 JOINING = frozenset(listed("or and versus vs plus not nor with also then"))
 HEADER = re.compile(

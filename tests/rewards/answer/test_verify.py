@@ -257,6 +257,8 @@ def test_an_option_about_the_others_in_other_words_is_left_to_the_judge():
         ("What is the route of administration?", "oral", "Oral route", 2),
         ("How many sites are there?", "5", "Five sites", 2),
         ("How many sites are there?", "5", "Five or more sites", None),
+        ("In which disease are urate crystals seen?", "Gout", "In gout", 2),
+        ("Which type 1 disease has 2 forms?", "Diabetes", "Diabetes type 2", None),
         ("Which phosphatase is inhibited by LB-100?", "PP2A", "LB-100 inhibits PP2A.", None),
         ("A man has ataxia. What is the diagnosis?", "Wolfram syndrome", "His mother has Wolfram syndrome.", None),
         ("A man has ataxia. What is the diagnosis?", "Wolfram syndrome", "Absence of Wolfram syndrome", None),
@@ -396,6 +398,30 @@ def test_a_long_option_that_stands_in_the_question_is_no_copy():
     ],
 )  # fmt: skip
 def test_yes_no_maybe(options, gold, answer, expected):
+    assert level(answer, gold, options=options) == expected
+
+
+@pytest.mark.parametrize("options", [None, VERDICTS])
+@pytest.mark.parametrize(
+    ("gold", "answer", "expected"),
+    [
+        ("yes", "Yes, but this cannot be concluded from the data", None), ("yes", "Yes — not.", None),
+        ("yes", "Yes, but no conclusions can be drawn.", None), ("yes", "Yes, but evidence is lacking", None),
+        ("yes", "Yes, but there is insufficient evidence.", None), ("yes", "Yes, but this is not proven.", None),
+        ("yes", "Yes, but that remains to be seen.", None), ("yes", "Yes, but the data do not allow this.", None),
+        ("yes", "Yes, but it may not", None), ("yes", "Yes, but not significantly", None),
+        ("yes", "Yes, but it was not significant", None), ("yes", "Yes, but it is unlikely", None),
+        ("yes", "是，但不能从数据得出结论", None), ("yes", "是，但数据不足", None), ("yes", "是，然而并不", None),
+        ("no", "No, but it might", None), ("no", "No, but it could help", None), ("no", "No, it may not be.", None),
+        ("no", "No, but this can not be concluded", None), ("no", "否，但可能会", None),
+        ("no", "No, not.", 2), ("no", "No, not significantly", 2), ("no", "No, it is unlikely", 2),
+        ("yes", "Yes, it can", 2), ("yes", "Yes, but more research is needed", 2), ("yes", "Yes, not only in mice", 2),
+        ("yes", "Yes. Causality cannot be concluded from a cohort, however.", 2),
+        ("yes", "Yes. Surgery may be safe in the elderly.", 2), ("maybe", "Maybe, but this cannot be concluded", 2),
+        ("no", "No. The drug might lower the pressure, but it does not lower mortality.", 2),
+    ],
+)  # fmt: skip
+def test_a_verdict_that_is_left_open_or_turned_round_in_the_same_breath(options, gold, answer, expected):
     assert level(answer, gold, options=options) == expected
 
 
@@ -784,6 +810,99 @@ def test_a_word_that_is_one_option_in_capitals_and_another_as_a_plural_names_nei
     assert level("AIDS", "AIDS", options=options) == 2
     assert level("Aids", "AIDS", options=options) is None
     assert level("dic", "AIDS", options=options) == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "options", "gold", "other"),
+    [
+        ("This is a typical absence seizure.", {"A": "Typical absence seizure", "B": "Atypical absence seizure"}, 2, 0),
+        ("A typical absence seizure", {"A": "Typical absence seizure", "B": "Atypical absence seizure"}, 2, 0),
+        ("In direct inguinal hernia", {"A": "Direct inguinal hernia", "B": "Indirect inguinal hernia"}, None, None),
+        ("an aerobic rod", {"A": "Aerobic rod", "B": "Anaerobic rod"}, 2, 0),
+        ("A SYMPTOMATIC STENOSIS", {"A": "Symptomatic stenosis", "B": "Asymptomatic stenosis"}, 2, 0),
+        ("Increase indirect bilirubin", {"A": "Increase in direct bilirubin", "B": "Fall of indirect bilirubin"}, None,
+         None),
+    ],
+)  # fmt: skip
+def test_an_article_or_a_preposition_is_no_prefix_of_the_next_word(answer, options, gold, other):
+    assert [level(answer, letter, options=options) for letter in options] == [gold, other]
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("Anaerobic gram-negative rod", "an aerobic gram-negative rod"), ("Afebrile seizure", "a febrile seizure"),
+        ("Acyanotic heart defect", "a cyanotic heart defect"), ("Incomplete heart block", "in complete heart block"),
+        ("Treatment of atypical pneumonia", "treatment of a typical pneumonia"),
+        ("Treatment of a typical pneumonia", "treatment of atypical pneumonia"),
+    ],
+)  # fmt: skip
+def test_nor_does_an_open_answer_so_deny_itself(name, answer):
+    assert level(answer, name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("Anaerobic rod", "an anaerobic rod"), ("Afebrile seizure", "an afebrile seizure"),
+        ("Atypical pneumonia", "a-typical pneumonia"), ("Vitamin A deficiency", "vitamin a deficiency"),
+        ("Carcinoma in situ", "carcinoma in-situ"), ("In-patient care", "inpatient care"),
+        ("Immature teratoma", "im mature teratoma"), ("PD-L1", "PD L1"), ("Apo A-I", "Apo A I"),
+    ],
+)  # fmt: skip
+def test_other_words_that_are_written_apart_are_the_same(name, answer):
+    assert level(answer, name) == level(name, answer) == 2
+
+
+CASE = "A man with type 1 diabetes has had acute pain in the right toe for 2 days. His pulse and pressure are normal. "
+CHINESE_CASE = "患者男性，1型糖尿病，肺部啰音，2天前血糖升高。"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "X, normal pressure", "X (normal pressure)", "X - normal pressure", "X: normal pressure", "X. Normal pressure.",
+        "X\nNormal pressure", "X, type 2", "X (type 2)", "X. Type 2.", "X, 2", "X. It is type 2.", "X, of type 2",
+        "The diagnosis is X, type 2.", "X, type 2, is the diagnosis.", "Normal pressure: X", "X, acute", "X, right toe",
+        "X, acute.\nThe pain in the toe is typical.", "X. The man has type 2.",
+    ],
+)  # fmt: skip
+def test_words_of_the_question_may_narrow_the_name_beside_them(answer):
+    for question in (f"{CASE}What is the diagnosis?", f"{CASE}What is it?"):
+        assert level(answer.replace("X", "gout"), "Gout", question=question) is None
+
+
+@pytest.mark.parametrize("answer", ["X（2型）", "X，2型", "X。2型。", "X（肺）", "肺：X"])
+def test_so_they_may_in_chinese(answer):
+    assert level(answer.replace("X", "痛风"), "痛风", question=f"{CHINESE_CASE}诊断是什么？") is None
+
+
+def test_an_adjective_of_the_question_before_a_name_makes_another_one():
+    question = "A man coughs. Which pulmonary disease is it?"
+    assert level("Pulmonary hypertension", "Hypertension", question=question) is None
+    assert level("Hypertension", "Hypertension", question=question) == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "X, given the acute pain", "X, because of the pain in the toe", "X, as he has acute pain in the toe",
+        "X. He has acute pain in the right toe.", "X. The acute pain in the right toe is typical.",
+        "X - acute pain in the right toe", "X, which causes acute pain", "X. It explains the acute pain in the toe.",
+        "X, the most likely diagnosis", "X (the most likely diagnosis)", "X. This fits best.", "Diagnosis: X",
+        "X (acute pain, right toe)", "X: acute pain in the right toe", "The man has X.",
+        "The diagnosis in this man with acute pain is X.", "2. X",
+    ],
+)  # fmt: skip
+def test_grounds_of_the_questions_words_do_not(answer):
+    assert level(answer.replace("X", "gout"), "Gout", question=f"{CASE}What is the diagnosis?") == 2
+
+
+@pytest.mark.parametrize(
+    "answer", ["X，因为血糖升高", "X（血糖升高）", "X，患者血糖升高", "诊断为X。", "X。患者血糖升高。"]
+)
+def test_so_it_is_in_chinese(answer):
+    assert level(answer.replace("X", "痛风"), "痛风", question=f"{CHINESE_CASE}诊断是什么？") == 2
 
 
 @pytest.mark.parametrize(
