@@ -110,6 +110,30 @@ def test_an_answer_that_only_looks_like_json_is_a_text() -> None:
         [f"{letter}. {text}" for letter, text in OPTIONS.items()],
         {letter: f"{letter}) {text}" for letter, text in OPTIONS.items()},
         {f"({letter.lower()})": text for letter, text in OPTIONS.items()},
+        *(
+            [
+                form.format(letter, text, letter.lower(), number)
+                for number, (letter, text) in enumerate(OPTIONS.items(), 1)
+            ]
+            for form in (
+                "({}) {}",
+                "{}．{}",
+                "（{}）{}",
+                "【{}】{}",
+                "{}：{}",
+                "{} - {}",
+                "{}、{}",
+                "Option {}: {}",
+                "选项{}：{}",
+                "{}). {}",
+                "{2}) {1}",
+                "({2}){1}",
+                "{3}. {1}",
+                "({3}) {1}",
+                "{3}、{1}",
+            )
+        ),
+        "\n".join(f"（{letter}）{text}" for letter, text in OPTIONS.items()),
     ],
     ids=str,
 )
@@ -125,6 +149,43 @@ def test_an_answer_beside_its_letter_is_the_option() -> None:
     assert sample_of(verl_row(f"B. {OPTIONS['B']}", options=OPTIONS), "x").answers == (OPTIONS["B"],)
     species = {"A": "A. baumannii", "B": "B. cereus"}
     assert options_of(species, "x") == species
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["A beta", "B cell lymphoma", "C peptide"],
+        ["A1 antitrypsin", "B12"],
+        ["A-fib", "B-cell", "C-peptide"],
+        ["A: T", "G: C"],
+        ["A. Gout", "Sepsis"],
+        ["A. Gout", "C. Sepsis"],
+        ["1.5 mg", "2.5 mg"],
+        ["1 - 2 weeks", "2 - 3 weeks"],
+        ["1、2", "2、3"],
+        ["(1)(2)", "(2)(3)"],
+        ["(A)(B)", "（B）（C）"],
+    ],
+)
+def test_words_that_look_like_a_label_stay(texts: list[str]) -> None:
+    assert list((options_of(texts, "x") or {}).values()) == texts
+
+
+@given(
+    st.lists(
+        st.text(st.characters(categories=["Lu"]), min_size=3, max_size=9),
+        min_size=2,
+        max_size=5,
+        unique_by=str.casefold,
+    ),
+    st.sampled_from(["({}) {}", "（{}）{}", "{}．{}", "{}：{}", "{} - {}", "{}. {}"]),
+)
+def test_a_label_at_each_option_changes_nothing(texts: list[str], form: str) -> None:
+    labelled = list(map(form.format, "ABCDE", texts))
+    bare = sample_of({"question": QUESTION, "options": texts, "answer_idx": "B"}, "x")
+    for asked in (QUESTION, "\n".join([QUESTION, *labelled])):
+        for answer in ("B", labelled[1]):
+            assert sample_of({"question": asked, "options": labelled, "answer": answer}, "x") == bare
 
 
 def both(row: dict[str, Any]) -> list[Any]:

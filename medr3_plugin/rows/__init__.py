@@ -24,6 +24,7 @@ from medr3_plugin.rows.options import (
     LABELS,
     LETTERS,
     OPTIONS,
+    labelled,
     letter_of,
     letters_by_text,
     listed_options,
@@ -167,11 +168,13 @@ def without_options(question: str, options: Mapping[str, str] | None) -> str:
     >>> without_options("Which?\\nA. this\\nB. that", {"A": "this", "B": "that"})
     'Which?'
     """
+    if not options:
+        return question
     lines = question.rstrip().split("\n")
-    listed = [clean(line) for line in lines[-len(options) :]] if options else []
-    for mark in (".", ")"):
-        if options and listed == [f"{letter}{mark} {text}" for letter, text in options.items()]:
-            return "\n".join(lines[: -len(options)]).rstrip()
+    listed = [clean(line) for line in lines[-len(options) :]]
+    read = list(map(labelled, listed, options))
+    if [label[1] for label in read if label] == list(options.values()):
+        return "\n".join(lines[: -len(options)]).rstrip()
     return question
 
 

@@ -14,7 +14,6 @@ from medr3_plugin.errors import RowError, shown
 from medr3_plugin.rows.values import clean, is_empty, is_missing, number_as_text, plain, whole_number
 from medr3_plugin.text import bare_words, name_key
 
-_MARKS = (". ", ") ", ": ", "、", ".", ")", ":")  # between an option's letter and its text
 OPTIONS = ("options", "option", "choices")
 """Names under which a row may have its options."""
 LABELS = ("answer_idx", "label", "correct", "correct_option", "answer_letter", "answerkey", "answerKey")
@@ -25,22 +24,38 @@ _LISTED = re.compile(r"\s*\(?([A-Za-z])[.):、．）：]\s*(\S.*)")
 """A line of a question that gives an option."""
 _IN_LINE = re.compile(r"(?<!\S)\(?[Aa][.):、．）：]\s*\S.*?\s\(?[Bb][.):、．）：]\s*\S", re.DOTALL)
 """Options that stand in a running text."""
-_LETTERED = re.compile(r"[(\[]?([A-Za-z])(?:[)\].:、] ?| [-–—] | )(\S.*)", re.DOTALL)
+_MARK = r"\.|[)）\]】][.．:：、]?|[．。:：、]"
+_LABEL = re.compile(
+    rf"(?:(?:option|choice|选项) ?)?[(（\[【]?(?:([^\W\d]{{1,4}})({_MARK}| [-–—](?= ))|(\d\d?)(?:{_MARK})(?!\d))"
+    r"(?![(（\[【][^\W_][)）\]】]) ?(\S.*)",
+    re.DOTALL | re.IGNORECASE,
+)
+"""An option's text behind its letter or number: "A. ", "(A) ", "A．", "【A】", "a) ", "A - ", "Option A: ", "1. ".
+
+1.5 mg, 1、2 (two statements), 1 - 2 weeks and (A)(B) have none.
+"""
 _CALLED = re.compile(r"(?:option|choice|answer|选项|答案)(?: |: ?)?([A-Z])", re.IGNORECASE)
-"""A text behind an option's letter, "(C) Gout", and a letter that is called one, "Option C"."""
+"""A letter that is called one, "Option C"."""
 
 
 def option_text(answer: str, options: Mapping[str, str]) -> str:
     """The option's text where `answer` is that behind the option's letter; else `answer`.
 
     >>> options = {"A": "Gout", "B": "Sepsis"}
-    >>> [option_text(answer, options) for answer in ("B. Sepsis", "(b) sepsis", "A. Sepsis", "B. cereus")]
+    >>> [option_text(answer, options) for answer in ("B. Sepsis", "(2) sepsis", "A. Sepsis", "B. cereus")]
     ['Sepsis', 'Sepsis', 'A. Sepsis', 'B. cereus']
     """
-    lettered = _LETTERED.fullmatch(unicodedata.normalize("NFKC", answer))
-    text = options.get(lettered[1].upper()) if lettered else None
-    same = lettered and text and unicodedata.normalize("NFKC", text).casefold() == lettered[2].casefold()
-    return text if text and same else answer
+    own = _same(answer)
+    for letter, text in options.items():
+        if own == _same(f"{letter} {text}") or (
+            (found := labelled(answer, letter)) and _same(found[1]) == _same(text)
+        ):
+            return text
+    return answer
+
+
+def _same(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
 
 
 def options_of(value: Any, place: str) -> dict[str, str] | None:
@@ -55,8 +70,8 @@ def options_of(value: Any, place: str) -> dict[str, str] | None:
 
     >>> options_of(["None", "One", "Two"], "x"), options_of({"A": "yes", "B": "no", "C": None}, "x")
     ({'A': 'None', 'B': 'One', 'C': 'Two'}, {'A': 'yes', 'B': 'no'})
-    >>> options_of(["A. Gout", "B. Sepsis"], "x")
-    {'A': 'Gout', 'B': 'Sepsis'}
+    >>> options_of(["A. Gout", "B. Sepsis"], "x"), options_of(["A beta", "B cell"], "x")
+    ({'A': 'Gout', 'B': 'Sepsis'}, {'A': 'A beta', 'B': 'B cell'})
     """
     value = plain(value)
     if isinstance(value, str) and value.strip():
@@ -82,15 +97,18 @@ def options_of(value: Any, place: str) -> dict[str, str] | None:
         options[letter] = clean(text)
     if len(options) < 2:
         raise RowError(f"{place}: expected 2 to {len(LETTERS)} options, got {shown(value)}")
-    return _without_letters(options)
+    return _without_labels(options)
 
 
 def _written(text: str, place: str) -> Any:
     """Options from JSON, Python's notation of it (pandas writes that into a csv), or lines that begin with A, B, …"""
-    lines = [_LINE.fullmatch(line.strip()) for line in text.strip().splitlines()]
-    listed = {line[1]: line[2] for line in lines if line}
-    if len(lines) > 1 and list(listed) == list(LETTERS[: len(lines)]):
+    written = [line.strip() for line in text.strip().splitlines()]
+    lines = [line for line in map(_LINE.fullmatch, written) if line]
+    listed = {line[1]: line[2] for line in lines}
+    if len(written) > 1 and list(listed) == list(LETTERS[: len(written)]):
         return listed
+    if 1 < len(written) <= len(LETTERS) and all(map(labelled, written, LETTERS)):
+        return written
     for read in (json.loads, ast.literal_eval):
         try:
             return read(text)
@@ -219,16 +237,36 @@ def letters_by_text(options: Mapping[str, str], text: str) -> list[str]:
     ]
 
 
-def _without_letters(options: dict[str, str]) -> dict[str, str]:
-    """Options whose texts all begin with their own letters ("A. Gout", "B. Sepsis") without these."""
-    texts = {}
-    for letter, text in options.items():
-        mark = next((mark for mark in _MARKS if text.startswith(f"{letter}{mark}")), None)
-        if mark is None or not (rest := text[len(letter) + len(mark) :].strip()):
-            return options
-        texts[letter] = rest
-    species = all(text.isalpha() and text.islower() for text in texts.values())  # "A. baumannii", "B. cereus"
-    return options if species else texts
+def _without_labels(options: dict[str, str]) -> dict[str, str]:
+    """Options that all begin with their own letters or numbers ("A. Gout", "(B) Sepsis") without these.
+
+    One without its own shows that the others' are words: "A: T" and "G: C", vitamin "B" and "B cells".
+    """
+    read = {letter: labelled(text, letter) for letter, text in options.items()}
+    texts = {letter: found[1] for letter, found in read.items() if found}
+    if len(texts) < len(options):
+        return options
+    abbreviated = all(found and found[0] == "." for found in read.values())
+    species = abbreviated and all(text.isalpha() and text.islower() for text in texts.values())
+    return options if species else texts  # "A. baumannii", "B. cereus"
+
+
+def labelled(text: str, letter: str) -> tuple[str, str] | None:
+    """The mark behind an option's letter, or the number of its place, and the text; None without such a label.
+
+    >>> [labelled(text, "B") for text in ("（B）贫血", "b) Gout", "B. Gout", "B cell", "B-cell", "2.5 mg", "C. Gout")]
+    [('）', '贫血'), (')', 'Gout'), ('.', 'Gout'), None, None, None, None]
+    """
+    found = _LABEL.fullmatch(text)
+    if not found:
+        return None
+    label = unicodedata.normalize("NFKC", found[1] or found[3]).upper()
+    return (found[2] or "", found[4]) if label in _labels(letter) else None
+
+
+def _labels(letter: str) -> tuple[str, ...]:
+    """What an option may be called: by its letter, or by the number of its place."""
+    return (letter, str(LETTERS.index(letter) + 1)) if len(letter) == 1 and letter in LETTERS else (letter,)
 
 
 def _pairs(value: Any) -> Iterable[tuple[str, Any]]:
