@@ -24,7 +24,9 @@ def prepare(  # noqa: PLR0917 (typer: one parameter per option)
     out: Annotated[Path | None, typer.Option(help="Parquet file to write.")] = None,
     split: Annotated[str, typer.Option(help="Use only rows of this split; 'all' mixes them.")] = "",
     config: Annotated[str, typer.Option(help="Configuration of a Hub dataset.")] = "",
-    form: Annotated[Form, typer.Option(help="choice: options are shown; open: they are hidden.")] = "choice",
+    form: Annotated[
+        Form, typer.Option(help="choice: options are shown; open: hidden, without questions that need them.")
+    ] = "choice",
     prompt: Annotated[
         Style,
         typer.Option(help="search (tags), plain (no search), tools (tool calls) or bare (question only)."),
@@ -82,7 +84,12 @@ def prepare(  # noqa: PLR0917 (typer: one parameter per option)
         loaded = generated(split or "train", limit or 1000, seed)
     else:
         loaded = pipeline.load(
-            dataset, source, split="" if split == "all" else split, config=config, mixed_options=mixed_options
+            dataset,
+            source,
+            split="" if split == "all" else split,
+            config=config,
+            mixed_options=mixed_options,
+            form=form,
         )
         if not split:
             pipeline.check_one_split(loaded, source)

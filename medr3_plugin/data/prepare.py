@@ -1,7 +1,7 @@
 """From a source to a training parquet: read, parse, de-duplicate, check against evaluation sets, write.
 
 Nothing is lost: rows that cannot be used go to `<out>.rejected.jsonl`, unchanged and with the reason; rows left out
-on purpose (no label, duplicate, overlap) are listed in `<out>.report.json`.
+on purpose (no label, duplicate, overlap, no sense without options) are listed in `<out>.report.json`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from medr3_plugin.data.layouts import DATASETS, Layout, check_origin, mirage
 from medr3_plugin.data.questions import parquet, prompts, reading
 from medr3_plugin.data.questions.items import Item
+from medr3_plugin.data.questions.open_form import needs_options
 from medr3_plugin.data.questions.overlap import Overlap, OverlapIndex, evaluation_rows
 from medr3_plugin.errors import RowError, RowSkipped, UserError, counted
 from medr3_plugin.outputs import whole, write_json
@@ -42,7 +43,13 @@ class Loaded:
 
 
 def load(
-    dataset: str, source: str, *, split: str = "", config: str = "", mixed_options: bool = False
+    dataset: str,
+    source: str,
+    *,
+    split: str = "",
+    config: str = "",
+    mixed_options: bool = False,
+    form: prompts.Form = "choice",
 ) -> Loaded:
     """Read and parse a source; duplicates are removed, the first of equal questions stays.
 
@@ -51,6 +58,7 @@ def load(
 
     Args:
         mixed_options: whether files whose questions have different numbers of options may be mixed.
+        form: as for `training_rows`; `open` leaves out the questions that need their options (`open_form`).
 
     Raises:
         UserError: unknown dataset, unreadable source, a source of another dataset, files with different numbers
@@ -81,6 +89,8 @@ def load(
     if not mixed_options:
         _check_option_counts(parsed, source)
     _deduplicate(parsed, loaded)
+    if form == "open":
+        _remove_closed(loaded)
     return loaded
 
 
@@ -146,6 +156,17 @@ def _deduplicate(parsed: Sequence[tuple[reading.RawRow, Item]], loaded: Loaded) 
             first[item.key] = item
             ids.add(item.id)
             loaded.items.append(item)
+
+
+def _remove_closed(loaded: Loaded) -> None:
+    """Remove items that mean nothing once their options are hidden, and count them as skipped."""
+    kept = []
+    for item in loaded.items:
+        if reason := needs_options(item):
+            loaded.skipped[f"{reason}, which the open form hides"] += 1
+        else:
+            kept.append(item)
+    loaded.items = kept
 
 
 def check_one_split(

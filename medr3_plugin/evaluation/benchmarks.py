@@ -130,7 +130,7 @@ def _ends_with(content: str, asked: Sequence[dict[str, str]]) -> bool:
 def _load(
     name: str, source: str, form: Form, style: Style, warn: Callable[[str], None] | None
 ) -> Sequence[dict[str, Any]]:
-    loaded = prepare.load(name if name in prepare.DATASETS else "generic", source)
+    loaded = prepare.load(name if name in prepare.DATASETS else "generic", source, form=form)
     prepare.check_one_split(
         loaded,
         source,
@@ -144,4 +144,6 @@ def _load(
     if warn:
         for rejected, reason in loaded.rejected:
             warn(f"{rejected.where}: {reason}; the row is left out")
+        for reason, count in loaded.skipped.items():
+            warn(f"{source}: {counted(count, 'row')} left out: {reason}")
     return list(prepare.training_rows(loaded.items, form=form, style=style))

@@ -63,6 +63,30 @@ def test_open_form_hides_the_options(tmp_path, style, agent):
     assert "你是" in row["prompt"][0]["content"] and row["agent_name"] == agent
 
 
+def test_the_open_form_leaves_out_what_needs_the_options_and_says_so(tmp_path):
+    rows = [
+        {"question": "Which drug cures scabies?", "options": ["Permethrin", "Aspirin"], "answer": "A"},
+        {
+            "question": "Which is a gypsum product?",
+            "options": ["Stone", "Plaster", "All of the above"],
+            "answer": "C",
+        },
+        {"question": "All are signs of gout except:", "options": ["Tophus", "Jaundice"], "answer": "B"},
+        {"question": "痛风的并发症不包括", "options": ["痛风石", "黄疸"], "answer": "B"},
+    ]
+    source = write(tmp_path / "dev.jsonl", *rows)
+    given = ("prepare", "generic", "--source", source, "--mix-option-counts")
+    for form, kept in (("choice", 4), ("open", 1)):
+        out = tmp_path / f"{form}.parquet"
+        code, said = run(*given, "--out", str(out), "--form", form)
+        assert code == 0 and pq.read_table(out).num_rows == kept
+    skipped = json.loads((tmp_path / "open.parquet.report.json").read_text())["skipped"]
+    assert sorted(skipped.values()) == [1, 2] and all("options" in reason for reason in skipped)
+    assert "3 skipped" in said
+    code, said = run(*given, "--out", str(tmp_path / "x.parquet"), "--form", "open", "--limit", "2")
+    assert pq.read_table(tmp_path / "x.parquet").num_rows == 1 and "3 skipped" in said
+
+
 def test_duplicates_go_and_conflicts_are_rejected(tmp_path):
     a = {"question": "Is it?", "options": ["yes", "no"], "answer": "yes"}
     source = write(
