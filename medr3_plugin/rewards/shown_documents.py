@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence, Set
 from itertools import repeat
@@ -17,6 +18,23 @@ _RUN = 3
 """Words in a row that a document shares with what was retrieved; shorter ones are compared whole."""
 _FRAME = frozenset(["doc", "document", "passage", "title", "source", "year", "result"])
 """Words that renderings put around a document."""
+_KEY = (
+    "(?:doc(?:ument)?|passage|chunk|page|title|source|year|date|result|rank|index|number|no|id|pmid|pmcid|doi|isbn|url|uri"
+    "|link|journal|publication|published|authors?|evidence|type|level|grade|score|relevance|similarity|distance|text"
+    "|content|body|abstract|summary|snippet|excerpt|metadata|meta|name|file|path|category|section|language)"
+)
+_KEY_ZH = (
+    "(?:文档|文献|文章|编号|序号|标题|题目|来源|出处|年份|日期|发表|时间|期刊|作者|链接|网址|证据|等级|类型|级别|得分|分数|评分"
+    "|相关|相似|度|性|正文|全文|内容|文本|摘要|片段|元数据|结果)"
+)
+_LABEL = re.compile(
+    rf"\b(?:{_KEY}[ _-]?)+[\"']?\s?[:=：](?:\s?(?:null|none|true|false|nan|n/a)\b)?|{_KEY_ZH}+[\"']?\s?[:=：]"
+    rf"|</?(?:{_KEY}[ _-]?)+(?: [^<>]{{0,30}})?>",
+    re.IGNORECASE,
+)
+"""A field's name in a rendering: "Relevance score: ", "text": in JSON, page_content=, <snippet>, 标题："""
+_LONGEST_VALUE = 12
+"""Words of a field's value, such as an address or a journal; a longer one is a text."""
 _FOREIGN = 0.1
 """Largest share of words that may stem from elsewhere: a rendering's own, or changed by a clean-up."""
 _BEGINNING = 40
@@ -146,8 +164,8 @@ def _is_cut_of(shown: str, document: Document, text: str) -> bool:
 
 
 def _held(shown: str, brought: Sequence[Document]) -> bool:
-    own = _words(_with_types(shown, {document.evidence_type for document in brought}))
-    texts = list(map(_words, _texts(brought)))
+    own = _words(_unlabelled(_with_types(_flat(shown), {document.evidence_type for document in brought})))
+    texts = [_words(_unlabelled(text)) for text in _texts(brought)]
     if len(own) < _RUN:
         return _FRAME.union(*texts).issuperset(own)
     runs = {run for words in texts for run in _runs(words)}
@@ -155,8 +173,44 @@ def _held(shown: str, brought: Sequence[Document]) -> bool:
     for start, run in enumerate(_runs(own)):
         if run in runs:
             known[start : start + _RUN] = [True] * _RUN
+    for value in set(
+        _values(brought)
+    ):  # whole: a sentence of a title's words in another order was not retrieved
+        for start in range(len(own) - len(value) + 1):
+            if tuple(own[start : start + len(value)]) == value:
+                known[start : start + len(value)] = [True] * len(value)
     foreign = known.count(False)
     return foreign <= _FOREIGN * len(own) + 2 and 2 * foreign <= len(own)
+
+
+def _flat(shown: str) -> str:
+    """The fields of a document that is rendered as JSON; any other text unchanged."""
+    if not shown.startswith(("{", "[")):
+        return shown
+    try:
+        return _fields(json.loads(shown))
+    except (ValueError, RecursionError):
+        return shown
+
+
+def _fields(read: object) -> str:
+    if isinstance(read, dict):
+        return " ".join(f"{name}: {_fields(value)}" for name, value in read.items())
+    return " ".join(map(_fields, read)) if isinstance(read, list) else str(read)
+
+
+def _unlabelled(text: str) -> str:
+    """A text with a word of the frame for each name of a field."""
+    return _LABEL.sub(" document ", text)
+
+
+def _values(documents: Iterable[Document]) -> Iterable[tuple[str, ...]]:
+    """The words of what is short among a document's fields: id, title, source, address, evidence type, ..."""
+    for document in documents:
+        for value in document.row().values():
+            words = tuple(_words(str(value))) if isinstance(value, str | int | float) else ()
+            if 0 < len(words) <= _LONGEST_VALUE:
+                yield words
 
 
 def _texts(documents: Iterable[Document]) -> Iterable[str]:
