@@ -68,7 +68,17 @@ def _rule(kind: str, triggers: str, *patterns: str, capitals: bool = False) -> _
 
 _TRIAL = r"(?:\w+[- ,/]+){0,5}(?:trials?|stud(?:y|ies)|comparison|evaluation|experiment|design)\b"
 
+_GENES_AT_RANDOM = r"mendelian[- ]random"
+"""What nature assigns is observed."""
+
 _TITLE: Sequence[_Rule] = (
+    _rule(
+        "expert_opinion",
+        "editorial|comment|letter|viewpoint|reply|re:",
+        r"(?<!.)(?:invited )?(?:editorial|commentary|viewpoint)(?: comment\w*)?\s*(?:$|[:.;,(—–-])",
+        r"(?<!.)(?:comments? on\b|re: |letter to the editor|(?:in |authors?'?s? )?reply(?::| to\b))",
+        r"(?<=[:—–-] )(?:an? )?(?:invited )?(?:editorial|commentary|viewpoint)$",
+    ),
     _rule("meta_analysis", "meta", r"(?:network )?meta-? ?analy", r"meta-? ?regression"),
     _rule(
         "systematic_review",
@@ -93,6 +103,7 @@ _TITLE: Sequence[_Rule] = (
         rf"(?:{_BODIES})(?:[/-](?:{_BODIES}))* (?:[A-Z]+\d+ )?\(?(?:19|20)\d\d\b",
         capitals=True,
     ),
+    _rule("cohort", "mendelian", _GENES_AT_RANDOM),
     _rule(
         "non_randomised_trial",
         "random|quasi",
@@ -152,7 +163,7 @@ _ABSTRACT: Sequence[_Rule] = (
     _rule(
         "non_randomised_trial",
         "random|quasi",
-        r"(?:non|un)-?randomi[sz]ed (?:\w+[- ]){0,4}(?:trial|study|controlled|design|comparison)",
+        r"(?:non|un)-?randomi[sz]ed[- ](?:\w+[- ]){0,4}(?:trial|study|controlled|design|comparison)",
         r"quasi-? ?(?:experiment|randomi)",
         r"(?:were|was) not randomi[sz]ed",
     ),
@@ -163,12 +174,14 @@ _ABSTRACT: Sequence[_Rule] = (
         r"randomi[sz]ed(?:,| and|/)? ?(?:double|single|triple|placebo|controlled|cross-?over|open|prospective|clinical|field)",
         r"(?:were|was|are|be|been|being) (?:\w+ ){0,3}(?:randomi[sz]ed|allocated by random\w*|assigned at random)",
         r"randomi[sz]ed (?:to|into|in (?:a )?\d|\d+|between|either|(?:\w+ ){0,3}(?:patients|women|men|participants|subjects|children))",
-        r"random(?:ly|i[sz]ed)? (?:\w+ )?(?:assign|allocat|divid|distribut|receiv|group|separat|classif|split|enrol)\w*",
+        r"random(?:ly|i[sz]ed)? (?:\w+ ){0,2}?(?:assign|allocat|divid|distribut|receiv|group|separat|classif|split|enrol|placed)\w*",
         r"(?:assigned|allocated|divided|received|distributed) (?:\w+ ){0,6}(?:randomly|at random|in random order)",
         r"random(?:i[sz]ation|i[sz]ed order| order| allocation| assignment)\b",
         r"(?:double|triple|single|observer|assessor)[- ]?(?:blind|mask)",
         r"placebo[- ]controlled",
         r"randomi[sz]ed (?:cross-?over|cluster|trial|groups?|arms?)",
+        r"(?<!non-)(?<!un-)randomi[sz]ed-controlled",
+        r"randomi[sz]ed (?:two|three|four)-(?:parallel-)?(?:group|arm)",
         r"cluster[- ]randomi[sz]",
         r"rct\b",
         r"cross-?over (?:\w+ )?(?:trial|study|design|fashion|manner)",
@@ -199,7 +212,8 @@ _ABSTRACT: Sequence[_Rule] = (
     ),
     _rule(
         "cohort",
-        "cohort|spective|longitudinal|follow|record|chart|registr|consecutive|were reviewed|was reviewed| ratio|underwent",
+        "cohort|spective|longitudinal|follow|record|chart|registr|consecutive|were reviewed|was reviewed| ratio|underwent|mendelian",
+        _GENES_AT_RANDOM,
         r"cohorts?\b",
         r"(?:pro|retro)spective",
         r"longitudinal(?:ly)?\b",
@@ -252,6 +266,47 @@ _ABSTRACT: Sequence[_Rule] = (
     ),
 )
 
+_PROTOCOL = _rule(
+    "other",
+    "protocol|rationale",
+    r"(?:study|trial|review|research) protocol\b(?=$|[:.,;(]| for\b| of\b| and\b)",
+    r"(?<!.)(?:the )?protocol (?:for|of) (?:an? |the )?(?:[\w-]+,? ){0,6}?(?:trial|study|review|meta-?analys|cohort|rct)",
+    r"(?<=: )(?:an? |the )?protocol\b(?=$|[:.,;(]| for\b| of\b)",
+    r"rationale(?:,| and) (?:study )?(?:design|methods)(?!,? and)",
+)
+_PLANNED = _rule(
+    "other",
+    "protocol|we will|will be|dissemination",
+    r"ethics and dissemination",
+    r"this (?:study |review |trial )?protocol (?:describes|outlines|presents|reports|is for|details)",
+    r"we will (?:\w+ )?(?:search|include|screen|randomi[sz]e|randomly|recruit|enrol)",
+    r"will be (?:\w+ )?(?:searched|screened|randomi[sz]ed|randomly|recruited|enrolled|allocated|pooled)",
+)
+_FINDINGS = ("significant", "p<", "p <", "p=", "p =")
+"""What is only planned has no results, whatever its design."""
+
+_RANDOM = (
+    r"(?:random(?:i[sz]ed|i[sz]ation)?[- ,]+(?:(?!(?:to|into|in|between|by|at|were|was|patients)\b)[\w-]+[ ,]+){0,5}?"
+    r"(?:trials?|stud(?:y|ies)|data|evidence|comparisons?|rcts?)\b|rcts?\b|randomi[sz]ation\b)"
+)
+_SUCH = (
+    "(?:large|larger|large-scale|published|prospective|well-designed|well-conducted|well|designed|adequate|adequately|"
+    "powered|previous|prior|other|controlled|double-blind|placebo-controlled|blinded|further|future|more|additional|"
+    "multicent(?:er|re)|multi-cent(?:er|re)|definitive|high-quality|quality|high|good|clinical|such|available|recent|"
+    "head-to-head|phase (?:2|3|ii|iii)|an?|any|the|and|or|rigorous|properly|of|evidence from|data from|results of)"
+)
+_NOT_OWN = re.compile(
+    # no randomized trials exist; we need randomized trials
+    rf"\b(?:no|lack(?:ing|s)? (?:of )?|absence of|paucity of|scarcity of|dearth of|need(?:s|ed)? (?:for )?|requires?|await(?:s|ing)?"
+    rf"|pending|future|further|few|without|never been|not been) ?(?:{_SUCH}[- ,]+){{0,6}}{_RANDOM}"
+    # randomized trials of this are needed; in this randomized trial, patients were required to fast
+    rf"|{_RANDOM}(?: (?!(?:patients|participants|subjects|who|we)\b)[\w-]+){{0,8}}? (?:(?:is|are|has|have|seems?|remains?)"
+    r" (?:\w+ ){0,2}?(?:needed|required|warranted|lacking|awaited|necessary|scarce|sparse|few|unavailable|missing|desirable)(?! to\b)"
+    r"|should be|must be|need to|ought to)\b"
+    rf"|(?<=\b{_GENES_AT_RANDOM})i[sz]\w*"
+)
+"""Trials that a text says are missing or needed, and the randomisation of genes by nature, are none of the authors'."""
+
 _RESEARCH = (
     " we ", " our ", "results", "methods", "objective", "conclusion", "background:", "aim:", "purpose:",
     "this study", "the study", "studied", "evaluate", "investigat", "compared", "p <", "p<", "p =", "p=",
@@ -281,18 +336,33 @@ def classify(title: str, text: str) -> str | None:
         found = evidence_rules_zh.classify(title, text)
         if found or not title:
             return found
+    found = _by_title(title)
+    if found in evidence_rules_zh.CLINICAL or not found:
+        found = "animal_or_in_vitro" if is_animal_or_laboratory(title, text) else found
+    return found or _by_abstract(text)
+
+
+def _by_title(title: str) -> str | None:
     lowered = title.lower()
-    for rule in _TITLE if _IN_TITLE.search(lowered) else ():
-        if rule.matches(title, lowered):
-            animal = rule.kind in evidence_rules_zh.CLINICAL and is_animal_or_laboratory(title, text)
-            return "animal_or_in_vitro" if animal else rule.kind
-    if is_animal_or_laboratory(title, text):
-        return "animal_or_in_vitro"
+    if _PROTOCOL.matches(title, lowered):
+        return _PROTOCOL.kind
+    lowered = _own(lowered)
+    if not _IN_TITLE.search(lowered):
+        return None
+    return next((rule.kind for rule in _TITLE if rule.matches(title, lowered)), None)
+
+
+def _by_abstract(text: str) -> str | None:
     lowered = text.lower()
     marked = f" {lowered} "
     if not any(mark in marked for mark in _RESEARCH):
         return None
-    for rule in _ABSTRACT:
-        if rule.matches(text, lowered):
-            return rule.kind
-    return None
+    if _PLANNED.matches(text, lowered) and not any(mark in lowered for mark in _FINDINGS):
+        return _PLANNED.kind
+    lowered = _own(lowered)
+    return next((rule.kind for rule in _ABSTRACT if rule.matches(text, lowered)), None)
+
+
+def _own(lowered: str) -> str:
+    """A text in lower case without the trials that are none of the authors'."""
+    return _NOT_OWN.sub("", lowered) if "random" in lowered or "rct" in lowered else lowered

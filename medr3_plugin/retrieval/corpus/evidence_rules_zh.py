@@ -25,13 +25,19 @@ def _rules(*pairs: tuple[str, str]) -> Rules:
 
 _TITLE = _rules(
     # a reading of a guideline, and how well it is kept, are no guidelines
-    ("expert_opinion", "(?:指南|共识).{0,12}(?:解读|导读|述评|评析)|^(?:述评|专家观点)|述评$"),
+    (
+        "expert_opinion",
+        "(?:指南|共识).{0,12}(?:解读|导读|述评|评析)|^(?:述评|专家观点|社论|编者按|评论|致编辑)|述评$",
+    ),
+    # planned, without results; a scheme of treatment (诊疗方案) is something else
+    ("other", r"(?:研究|试验|评价|综述|分析|对照)(?:的)?(?:方案|计划书)(?:设计)?\s*(?:$|[:：(（])"),
     ("meta_analysis", r"meta\s*[-—]?\s*(?:分析|回归)|荟萃分析|meta-?analysis"),
     ("systematic_review", "系统(?:性)?(?:文献)?(?:评价|综述|回顾)|伞状(?:评价|综述)"),
     (
         "guideline",
         r"(?:指南|共识|诊疗规范|诊疗方案|推荐意见)(?:声明|意见)?\s*(?:$|[(（〔\[【《》:：,，。;；—-]|(?:19|20)\d\d|第.{1,2}版|更新|要点|制定|概要|摘要)",
     ),
+    ("cohort", "孟德尔"),
     ("non_randomised_trial", "非随机|类实验|准实验|单臂"),
     ("rct", r"随机.{0,12}(?:对照|双盲|单盲|三盲|交叉|分组|试验|临床研究)|双盲|安慰剂对照|\bRCT\b"),
     ("case_control", "病例[-—－ ]?对照"),
@@ -45,6 +51,7 @@ _TITLE = _rules(
     ("review", "综述|研究进展|(?:诊治|诊疗|治疗|临床)进展"),
 )
 _ABSTRACT = _rules(
+    ("other", "本(?:研究)?方案(?:描述|介绍|旨在)|(?:拟|我们将|研究将)(?:检索|纳入)"),
     (
         "meta_analysis",
         r"(?:进行|行|采用|本)\s*meta\s*分析|meta\s*分析(?:结果)?(?:显示|表明)|纳入.{0,40}meta\s*分析|荟萃分析(?:结果)?(?:显示|表明)",
@@ -57,12 +64,18 @@ _ABSTRACT = _rules(
     ("rct", r"随机(?:数字表|数表|分为|分成|分入|分配|分至|对照|双盲|抽签|区组|纳入)|随机.{0,6}分.{0,4}组|双盲|安慰剂对照"),
     ("case_report", r"(?:报告|报道|收治|介绍).{0,4}(?<!\d)(?:1|一)\s*例|患[者儿][，,]?\s*[男女][性]?\s*[，,]\s*\d+\s*(?:岁|个?月|天)"),
     ("case_control", "病例[-—－ ]?对照|病例组.{0,80}对照组"),
-    ("cohort", "队列|前瞻性|回顾性|随访"),
+    ("cohort", "队列|前瞻性|回顾性|随访|孟德尔"),
     ("cross_sectional", "横断面|问卷|现况调查|整群抽样|分层抽样"),
     ("non_randomised_trial", "(?:观察组|治疗组|试验组|干预组|实验组).{0,120}对照组|对照组.{0,120}(?:观察组|治疗组|试验组|干预组|实验组)"),
     ("guideline", "(?:本|该)(?:指南|共识)|推荐(?:强度|等级)"),
     ("review", "综述"),
 )  # fmt: skip
+_NOT_OWN = re.compile(
+    "(?<=孟德尔)随机(?:化)?"
+    "|(?:缺乏|缺少|尚无|暂无|并无|没有|未见|未有|需要?|有待|期待|亟待|少有|鲜有|未来|今后|进一步)[^，。；,;]{0,16}?"
+    "随机[^，。；,;]{0,8}?(?:试验|研究|证据)"
+)
+"""Trials that are missing or needed, and the randomisation of genes by nature, are none of the authors'."""
 _ANIMAL_OR_LABORATORY = re.compile(
     "大鼠|小鼠|家兔|新西兰兔|豚鼠|斑马鱼|比格犬|动物(?:实验|模型)|体外(?:实验|研究|培养)|细胞系|细胞株"
 )
@@ -80,7 +93,7 @@ def is_chinese(text: str) -> bool:
 
 def classify(title: str, text: str) -> str | None:
     """The study design, one of the keys of `evidence.LEVELS`; None if nothing tells it."""
-    title, text = title.translate(_SIMPLIFIED), text.translate(_SIMPLIFIED)
+    title, text = (_NOT_OWN.sub("", one.translate(_SIMPLIFIED)) for one in (title, text))
     animals = len(_ANIMAL_OR_LABORATORY.findall(f"{title}。{text}"))
     laboratory = animals > len(_PEOPLE.findall(f"{title}。{text}"))
     for kind, pattern in _TITLE:

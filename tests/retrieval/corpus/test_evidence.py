@@ -123,6 +123,58 @@ def test_any_text_is_classified_in_linear_time(text):
     assert classify(text, text) in {None, *LEVELS}
 
 
+@pytest.mark.parametrize(
+    ("title", "text"),
+    [
+        ("", "No randomized controlled trials exist; we report two patients."),
+        ("", "No randomized prospective trials have assessed this. Methods: a retrospective cohort."),
+        (
+            "",
+            "Larger, randomized, placebo-controlled trials are warranted. We report a retrospective cohort.",
+        ),
+        ("", "Future randomized studies should evaluate this. We reviewed charts. Results: none."),
+        ("", "There is a need for well-designed randomized controlled trials. Conclusion: unclear."),
+        ("", "Evidence from randomised trials is lacking. Results of this cohort are given."),
+        ("", "Two-sample Mendelian randomization. Results: we found an association."),
+        ("Mendelian randomisation study of lipids", ""),
+        ("Editorial", "Randomized trials are needed."),
+        ("Editorial: a randomised controlled trial of statins", ""),
+        ("Comment on: a meta-analysis of statins", ""),
+        ("Protocol for a systematic review and meta-analysis of statins", "We will search PubMed."),
+        ("Statins in gout: study protocol for a randomised controlled trial", "Patients will be randomised."),
+        ("Rationale and design of the GOUT trial", "A double-blind trial."),
+        ("", "We will search PubMed and Embase. Ethics and dissemination: none. Methods: a meta-analysis."),
+        ("孟德尔随机化研究血脂与冠心病", ""),
+        ("血脂与冠心病：两样本孟德尔随机化分析", "采用孟德尔随机化分析两组数据"),
+        ("", "目前缺乏随机对照试验。我们回顾性分析了50例患者"),
+        ("", "尚需大样本、多中心的随机对照研究进一步证实，本研究为回顾性"),
+        ("某药治疗糖尿病的系统评价方案", "拟检索PubMed"),
+        ("某药治疗糖尿病的随机对照试验研究方案", ""),
+    ],
+)
+def test_what_reports_no_trial_is_no_trial(title, text):
+    assert assess({"title": title, "text": text}).level <= LEVELS["cohort"]
+
+
+@pytest.mark.parametrize(
+    ("title", "text"),
+    [
+        ("", f"No randomized trials had been done before. {RCT}"),
+        ("", f"Further randomized trials are needed. {RCT}"),
+        ("", f"Mendelian randomization suggests a benefit. {RCT}"),
+        ("", "In this randomized trial patients were required to fast. Results: no difference."),
+        ("Effect of a weaning protocol: a randomized controlled trial", ""),
+        ("", "In a randomized-controlled clinical study we compared two scalers."),
+        ("", "Subjects were randomly and equally divided into two groups. Results: no difference."),
+        ("不同治疗方案治疗糖尿病的随机对照研究", ""),
+        ("", "既往缺乏随机对照试验。将120例患者随机分为两组"),
+    ],
+)
+def test_a_trial_that_speaks_of_others_is_a_trial(title, text):
+    assert assess({"title": title, "text": text}).type == "rct"
+    assert assess({"title": "糖尿病诊疗方案（2020年版）", "text": ""}).type == "guideline"
+
+
 def test_every_rule_names_a_known_type():
     from medr3_plugin.retrieval.corpus import evidence_rules
 
