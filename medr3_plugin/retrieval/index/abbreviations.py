@@ -231,6 +231,10 @@ class Abbreviations:
     def __len__(self) -> int:
         return len(self._uses)
 
+    def defines(self, short: str) -> bool:
+        """Whether documents say what an abbreviation, in small letters, stands for."""
+        return any(use.shortened and not use.word for use in self._uses.get(short, ()))
+
     def commonest(self, count: int) -> list[Use]:
         """What `count` names stand for, those that most documents define first."""
         return [use for uses in itertools.islice(self._uses.values(), count) for use in uses]

@@ -37,6 +37,7 @@ import functools
 import itertools
 import re
 import threading
+from collections.abc import Iterable
 
 from medr3_plugin.retrieval.index.folding import GRAM_RUN, fold
 from medr3_plugin.retrieval.index.notation import OTHER_NOTATION, ROMAN, notations, parts
@@ -78,6 +79,7 @@ _NUMBERED = frozenset(
     "type types subtype grade grades stage stages class classes phase phases factor factors group groups category "
     "degree level levels".split()
 )
+_FACTORS = frozenset({"factor", "factors"})
 _NUMBERS = frozenset([*ROMAN, "10", "11", "12", "13"])
 
 _POINTED = re.compile(r"[a-z]\d{1,3}\.\d+")  # E11.9, 22q11.2
@@ -283,6 +285,15 @@ def terms_of(surface: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         # an abbreviation is no word to be stemmed: MODY 3 is MODY3
         return _unique(_stem(word) + number, *([word + number] if len(word) < 6 else ())), ()
     return (surface if GRAM_RUN.search(surface) else _stem(surface),), ()
+
+
+def numbering(surfaces: Iterable[str]) -> set[str]:
+    """The Roman numerals among surfaces that stand behind type, grade and their like, joined with these as numbers.
+
+    Factor VIII is a name: its documents seldom have an 8.
+    """
+    pairs = (surface.rpartition(" ") for surface in surfaces if " " in surface)
+    return {single for word, _, single in pairs if word in _NUMBERED - _FACTORS and single in ROMAN}
 
 
 def _unique(*terms: str) -> tuple[str, ...]:

@@ -23,9 +23,16 @@ import numpy.typing as npt
 from medr3_plugin.errors import UserError
 from medr3_plugin.retrieval.index import abbreviations
 from medr3_plugin.retrieval.index.abbreviations import Abbreviations, Use
-from medr3_plugin.retrieval.index.analyser import analysed, terms, terms_of
+from medr3_plugin.retrieval.index.analyser import analysed, numbering, terms, terms_of
 from medr3_plugin.retrieval.index.filters import Mask
-from medr3_plugin.retrieval.index.other_names import joined, lettered, of_word, other_names
+from medr3_plugin.retrieval.index.other_names import (
+    SHORT_NAMES,
+    joined,
+    lettered,
+    of_a_name,
+    of_word,
+    other_names,
+)
 from medr3_plugin.retrieval.index.store import mapped
 
 Rows = npt.NDArray[np.int64]
@@ -130,8 +137,14 @@ class LexicalIndex:
         surfaces, beside = _pieces(query)
         found = [number for term in beside if (number := self._vocabulary.get(term)) is not None]
         own: list[int] = []
-        for of_all, forms in map(self._surface, surfaces):
-            found += of_all
+        # type II is type 2, and A-fib one name, which documents of both spellings have
+        spelt = numbering(surfaces).union(of_a_name(query))
+        for surface in surfaces:
+            of_all, forms = self._surface(surface)
+            if surface in spelt:
+                own += of_all
+            else:
+                found += of_all
             own += forms
         if latin := {self._vocabulary.get(term, -1) for term in lettered(query)}:
             own += sorted(latin - {-1, *found})
@@ -152,6 +165,8 @@ class LexicalIndex:
         found: dict[int, None] = {}
         names, words = other_names(query[:MAX_QUERY_CHARACTERS])
         for own, other in names:
+            if own in SHORT_NAMES and self._abbreviations.defines(SHORT_NAMES[own]):
+                continue
             found.update(dict.fromkeys(self._new(own, tuple(other))))
         for numbers in itertools.chain(map(self._pair, words, words[1:]), map(self._word, words)):
             if numbers:

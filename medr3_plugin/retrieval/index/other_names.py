@@ -36,8 +36,8 @@ metaanalysis|meta-analysis
 strep|streptococcus
 c diff|c difficile
 ciclosporine|cyclosporine
-t1d|t1dm|type 1 diabetes
-t2d|t2dm|type 2 diabetes
+t1d|t1dm|dm1|dm type 1|type 1 dm|iddm|type 1 diabetes
+t2d|t2dm|dm2|dm type 2|type 2 dm|niddm|type 2 diabetes
 diarrhoeal|diarrheal|diarrhea
 f508del|deltaf508|delta f508|phe508del
 coq10|coenzyme q10
@@ -89,6 +89,44 @@ for symbol, name, *numbers in map(str.split, _ISOTOPES.replace("\n", "|").strip(
 _OTHERS = {name: [other for other in names if other != name] for names in _SAME for name in names}
 """A name of up to three words or joined by a hyphen -> its other names."""
 _OTHERS |= {name.replace("-", " "): _OTHERS[name] for name in list(_OTHERS) if re.search("[a-z]{3}-", name)}
+_SHORT_NAMES = """
+aki acute kidney injury|bph benign prostatic hyperplasia|cabg coronary artery bypass grafting|chf heart failure
+ckd chronic kidney disease|copd chronic obstructive pulmonary disease|dka diabetic ketoacidosis
+dvt deep vein thrombosis|esrd end-stage renal disease|eskd end-stage kidney disease|gerd gastroesophageal reflux
+gord gastroesophageal reflux|gord gastro-oesophageal reflux|gerd gastro-oesophageal reflux
+hfpef heart failure preserved ejection fraction
+hfref heart failure reduced ejection fraction|htn hypertension|ibd inflammatory bowel disease
+ibs irritable bowel syndrome|nstemi non-ST-elevation myocardial infarction|osa obstructive sleep apnea
+pcos polycystic ovary syndrome|pud peptic ulcer|sle systemic lupus erythematosus|sob dyspnea|tb tuberculosis
+stemi ST-elevation myocardial infarction|tia transient ischemic attack|uti urinary tract infection
+vte venous thromboembolism|aflutter atrial flutter|vtach ventricular tachycardia
+"""
+"""What doctors write in notes and questions, where text in full may have no abbreviation to be learned from.
+
+An abbreviation of several meanings (PE, RA, MI, DM, OA, CVA, CAD) stands here beside a word that tells which.
+"""
+_SHORT_NAMES += "\n".join(
+    f"{before}_{short} {before} {long}"
+    for short, long, words in (
+        (
+            "mi",
+            "myocardial infarction",
+            "acute inferior anterior lateral posterior prior previous recent old",
+        ),
+        ("pe", "pulmonary embolism", "acute massive submassive"),
+        ("ra", "rheumatoid arthritis", "seropositive seronegative active early"),
+        ("oa", "osteoarthritis", "knee hip hand"),
+        ("cad", "coronary artery disease", "stable obstructive multivessel premature"),
+        ("cva", "stroke", "acute ischemic hemorrhagic embolic"),
+        ("dm", "diabetes", "uncontrolled gestational"),
+    )
+    for before in words.split()
+)
+SHORT_NAMES: dict[str, str] = {}
+"""Names with an abbreviation that an index's own abbreviations explain better, and the abbreviation."""
+for short, long in (name.split(" ", 1) for name in _SHORT_NAMES.replace("\n", "|").strip("|").split("|")):
+    _OTHERS.setdefault(short.replace("_", " "), []).append(long)
+    SHORT_NAMES[short.replace("_", " ")] = short.rpartition("_")[2]
 _CLASSES = frozenset("class score grade stage type category group ps status".split())
 _SCALES = {
     scale: classes.split("+")
@@ -199,12 +237,19 @@ _OF_WORDS: tuple[_Rule, ...] = (
      lambda found: [f"f{found[1]}{found[2]}"]),
     ("vit", re.compile(r"vit(?<![a-z]vit)\.? ?([a-ek]\d{0,2})(?![a-z\d])"), _in_full),
     ("hep", re.compile(r"hep(?<![a-z]hep)\.? ?([a-e])(?![a-z\d])"), _in_full),
+    # FIB-4 is a score
+    ("fib", re.compile(r"\b([av])[ -]?fib\b(?!-?\d| (?:\d|score|index))"),
+     lambda found: [f"{'atrial' if found[1] == 'a' else 'ventricular'} fibrillation"]),
     ("antigen", re.compile(r"hepatitis b (e|surface|core)[ -]antigen"),
      lambda found: [f"hb{_ANTIGENS.get(found[1], 'e')}ag"]),
     # Ca 12.5 is calcium
     ("ca", re.compile(r"ca(?<!\wca)[ -]?(?!12\.)(\d\d)[.-]?(\d)\b"),
      lambda found: [f"ca {found[1]}-{found[2]}", f"ca{found[1]}{found[2]}"]),
 )  # fmt: skip
+_PART_OF_NAME = (
+    ("dm", re.compile(r"\b(?:dm,? type|type (?:[12]|ii?) dm\b)")),
+    ("fib", re.compile(r"\b[av][ -]fib\b(?!-?\d| (?:\d|score|index))")),
+)
 _SIGN = re.compile("[0-9*+&/>]")
 _OF_SIGNS: tuple[_Rule, ...] = (
     ("*", re.compile(r"\b([A-Z]\w*)\*(\d\d):?(\d\d)\b"),
@@ -223,7 +268,20 @@ _OF_SIGNS: tuple[_Rule, ...] = (
     # of 1,200, only 200 would be a term
     ("00", re.compile(r"\b(\d{2,3})(\d00)\b"), lambda found: [f"{found[1]},{found[2]}"]),
 )  # fmt: skip
+_SHORT_CHINESE = dict(
+    pair.split(":")
+    for pair in """
+房颤:心房颤动 房扑:心房扑动 室颤:心室颤动 室速:室性心动过速 室上速:室上性心动过速 早搏:期前收缩
+心梗:心肌梗死 心衰:心力衰竭
+冠心病:冠状动脉粥样硬化性心脏病 肺心病:肺源性心脏病 脑梗:脑梗死 慢阻肺:慢性阻塞性肺疾病 支扩:支气管扩张
+甲亢:甲状腺功能亢进 甲减:甲状腺功能减退 再障:再生障碍性贫血 急淋:急性淋巴细胞白血病 慢粒:慢性粒细胞白血病
+流脑:流行性脑脊髓膜炎 乙脑:流行性乙型脑炎 糖网:糖尿病视网膜病变 甲肝:甲型肝炎 乙肝:乙型肝炎 丙肝:丙型肝炎 戊肝:戊型肝炎
+copd:慢性阻塞性肺疾病 chf:心力衰竭 htn:高血压 ckd:慢性肾脏病 dvt:深静脉血栓 t2dm:2型糖尿病 t1dm:1型糖尿病
+sle:系统性红斑狼疮 gerd:胃食管反流 tb:结核 uti:尿路感染 tia:短暂性脑缺血发作 osa:阻塞性睡眠呼吸暂停 bph:前列腺增生
+""".split()
+)
 _CHINESE: tuple[_Rule, ...] = (
+    ("", re.compile(rf"(?<![a-z])(?:{'|'.join(_SHORT_CHINESE)})(?![a-z])"), lambda found: [_SHORT_CHINESE[found[0]]]),
     ("因子", re.compile(r"第 ?([一二三四五六七八九十]+|\d+|[ivx]+) ?(?:凝血)?因子"),
      lambda found: notations(f"因子{found[1]}")),
     ("因子", re.compile(r"因子 ?([一二三四五六七八九十]+|\d+|[ivx]+)"),
@@ -238,6 +296,12 @@ _CAPITALS = re.compile(
     rf"|(?<=F)(?P<factor>{_FACTOR.upper()})(?P<a>a?)|(?P<name>[A-Z]{{1,4}}) (?P<numeral>[IVX]))"
     r"|(?<=[a-z]{2}[A-Z])[A-Z]{0,4})\b"
 )
+
+
+def of_a_name(query: str) -> list[str]:
+    """Words of a query that are part of a name there and mean something else alone: dermatomyositis (DM), FIB-4."""
+    lowered = query.lower()
+    return [word for word, name in _PART_OF_NAME if word in lowered and name.search(lowered)]
 
 
 def other_names(query: str) -> tuple[list[tuple[str, Sequence[str]]], list[str]]:

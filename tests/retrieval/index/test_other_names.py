@@ -20,6 +20,25 @@ def found(folder, documents: list[str], query: str) -> list[str]:
     ("query", "expected", "other"),
     [
         ("EKG", "an ECG at rest", "an EEG at rest"),
+        ("A-fib treatment", "treatment of atrial fibrillation", "FIB-4 in the treatment of fibrosis"),
+        ("afib", "atrial fibrillation at rest", "ventricular fibrillation at rest"),
+        ("v fib", "ventricular fibrillation at rest", "atrial fibrillation at rest"),
+        ("FIB-4 below 1", "FIB-4 scores", "atrial fibrillation"),
+        ("CHF", "heart failure and diuretics", "renal failure and diuretics"),
+        ("HTN", "hypertension and salt", "hypotension and salt"),
+        ("DM type 2", "type 2 diabetes", "DM of the skin (dermatomyositis)"),
+        ("DM2", "type 2 diabetes", "type 1 diabetes"),
+        ("type II DM", "type 2 diabetes", "type 1 diabetes"),
+        ("T1DM", "type 1 diabetes", "type 2 diabetes"),
+        ("acute MI", "acute myocardial infarction", "acute cerebral infarction"),
+        ("hip OA", "osteoarthritis of the hip", "fracture of the hip"),
+        ("GORD", "gastro-oesophageal reflux", "vesicoureteral reflux"),
+        ("ESRD", "end-stage renal disease", "end-stage liver disease"),
+        ("SOB and wheeze", "dyspnoea with wheeze", "a rash with wheeze"),
+        ("房颤", "心房颤动的抗凝", "心房黏液瘤的手术"),
+        ("慢阻肺", "慢性阻塞性肺疾病", "社区获得性肺炎"),
+        ("心衰", "心力衰竭的利尿剂", "心肌炎的治疗"),
+        ("COPD吸入", "慢性阻塞性肺疾病的吸入治疗", "胰岛素的吸入"),
         ("SSRIs", "an SSRI or placebo", "an SNRI or placebo"),
         ("utis in women", "UTI of women", "STI of women"),
         ("ACEi in children", "ACE inhibitors in children", "ACE of children"),
@@ -154,6 +173,10 @@ def test_a_word_and_a_function_word_are_no_other_word(tmp_path, query, other):
         ("IL17A in psoriasis", "IL-17 and interferon alpha"),
         ("KDM5A", "KDM and 5-alpha reductase"),
         ("CD11b cells", "CD-11 and beta"),
+        ("a FIB-4 of 2", "atrial fibrillation"),
+        ("PE of the chest", "pulmonary embolism"),
+        ("MI of missing data", "myocardial infarction"),
+        ("DM and the skin", "type 2 diabetes"),
     ],
 )
 def test_what_looks_alike_is_no_other_name(tmp_path, query, other):
@@ -169,6 +192,28 @@ def test_a_rarer_name_does_not_come_before_the_own_one(tmp_path):
     assert found(tmp_path, ["an EKG", *["an ECG"] * 9], "ECG") == ["an ECG"] * 9
     assert found(tmp_path, ["the Ia cells", *["type 1A of it"] * 9], "type 1A")[0] == "type 1A of it"
     assert set(found(tmp_path, ["an EKG", *["an ECG"] * 9], "EKG")) == {"an EKG", "an ECG"}
+
+
+def test_a_roman_numeral_of_a_type_is_its_number(tmp_path):
+    documents = ["type 2 diabetes", "diabetes, type II", "phase II, axis II, cranial nerve II", "II"]
+    build_lexical([*documents, *["type 1 diabetes"] * 9], tmp_path)
+    rows, _ = LexicalIndex(tmp_path).search(["type 2 diabetes", "type II diabetes"], 2)
+    assert set(rows[0]) == set(rows[1]) == {0, 1}
+    assert (
+        found(tmp_path / "factor", ["factor VIII", "factor 8", "factor IX"], "factor VIII")[0]
+        == "factor VIII"
+    )
+
+
+def test_an_abbreviation_that_the_documents_explain_is_theirs(tmp_path):
+    own = [f"Tuberculous bronchitis (TB), case {n}" for n in range(2)]
+    others = ["TB", *["tuberculosis of the lung"] * 20]
+    build_lexical([*own, *others], tmp_path)
+    index = LexicalIndex(tmp_path)
+    assert index._vocabulary["tuberculosi"] not in index.other_terms("TB treatment")
+    build_lexical(others, tmp_path / "none")
+    index = LexicalIndex(tmp_path / "none")
+    assert index._vocabulary["tuberculosi"] in index.other_terms("TB treatment")
 
 
 @pytest.mark.parametrize("query", ["vitamin A", "hepatitis A", "type A", "HLA-A", "Child-Pugh A", "group B"])
