@@ -173,10 +173,12 @@ def _held(shown: str, brought: Sequence[Document]) -> bool:
     for start, run in enumerate(_runs(own)):
         if run in runs:
             known[start : start + _RUN] = [True] * _RUN
-    for value in set(
-        _values(brought)
-    ):  # whole: a sentence of a title's words in another order was not retrieved
-        for start in range(len(own) - len(value) + 1):
+    places: dict[str, list[int]] = {}
+    for place, word in enumerate(own):
+        places.setdefault(word, []).append(place)
+    # values are compared whole: a sentence of a title's words in another order was not retrieved
+    for value in set(_values(brought)):
+        for start in places.get(value[0], ()):
             if tuple(own[start : start + len(value)]) == value:
                 known[start : start + len(value)] = [True] * len(value)
     foreign = known.count(False)
