@@ -78,7 +78,7 @@ class _Judge(BaseHTTPRequestHandler):
         verdict = {"reason": "stand-in judge", "extracted_diagnosis": "", "score": 1}
         one = zlib.crc32(body) % 3 + 1
         agreement = {
-            "documents": [{"document": 1, "states": [1, 2], "agrees": [one]}]
+            "per_document": [{"document": 1, "states": [1, 2], "agrees": [one]}]
             + [{"document": number} for number in range(2, MAX_DOCUMENTS + 1)],
             "facts": [{"fact": 1, "agrees": [one]}],
         }
