@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -139,6 +140,7 @@ class StageState:
                     "only, set it there (medr3.stages.<i>.reward)"
                 )
             for key, change in found.items():
-                print(f"[medr3] medr3.reward.{key} of stage {name} {change} from here on", flush=True)
+                # not on stdout, which belongs to the report of a check that loads the state, too
+                print(f"[medr3] medr3.reward.{key} of stage {name} {change} from here on", file=sys.stderr)
         ended_ones = {record.name for record in self.history if record.end_step is not None}
         self.formulas = formulas | {name: self.formulas[name] for name in ended_ones & self.formulas.keys()}

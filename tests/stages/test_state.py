@@ -112,8 +112,9 @@ def test_the_running_stage_may_be_tuned_and_older_checkpoints_say_nothing(tmp_pa
     }  # another version knows `new`
     checkpoint_after_the_first_stage(tmp_path, {"reasoning": own, "joint": own})
     state = StageState.load(tmp_path, SCHEDULE, tuned)
-    assert "gate.wrong" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "gate.wrong" in said.err and not said.out
     assert state.formulas == {"reasoning": own, "joint": tuned["joint"]}
     checkpoint_after_the_first_stage(tmp_path, {})
     assert StageState.load(tmp_path, SCHEDULE, tuned).formulas == tuned
-    assert not capsys.readouterr().out
+    assert not capsys.readouterr().err
